@@ -1,0 +1,1 @@
+//! Configuration: text in, validated values out.

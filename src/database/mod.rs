@@ -1,0 +1,1 @@
+//! The seam: what both databases can do, as traits.

@@ -1,0 +1,117 @@
+//! One error type: a kind (which decides the exit code), what failed, the causes and the mends.
+//!
+//! Texts name places (table, column, rowid), never a cell's content and never a secret.
+
+use std::fmt;
+
+/// What an error means for the run as a whole; each kind has its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Something failed while working, or a connection could not be had (exit code 1).
+    Failed,
+    /// The command line does not make sense (exit code 2).
+    Usage,
+    /// The databases differ (exit code 3).
+    Differs,
+    /// Refused before anything was written (exit code 4).
+    Refused,
+    /// Paused; the same command goes on from here (exit code 5).
+    Paused,
+}
+
+/// What went wrong, why, and what to do about it.
+#[derive(Debug, Clone)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    causes: Vec<String>,
+    hints: Vec<String>,
+}
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new() }
+    }
+
+    /// Something failed while working.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    /// The command line does not make sense.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    /// The databases differ.
+    pub fn differs(message: impl Into<String>) -> Self {
+        Self::new(Kind::Differs, message)
+    }
+
+    /// Refused before anything was written.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(Kind::Refused, message)
+    }
+
+    /// Paused; the run can be continued.
+    pub fn paused(message: impl Into<String>) -> Self {
+        Self::new(Kind::Paused, message)
+    }
+
+    /// Adds one line of "caused by".
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    /// Adds one hint: what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The same error seen from further up: `message` first, what was the message becomes the
+    /// first cause. Kind and hints stay.
+    #[must_use]
+    pub fn within(mut self, message: impl Into<String>) -> Self {
+        self.causes.insert(0, std::mem::replace(&mut self.message, message.into()));
+        self
+    }
+
+    /// The kind, which decides the exit code.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What failed, in one line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The causes, outermost first.
+    pub fn causes(&self) -> &[String] {
+        &self.causes
+    }
+
+    /// What to do next.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        for cause in &self.causes {
+            write!(f, ": {cause}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,102 @@
+//! SQL expressions as far as both databases mean the same by them.
+//!
+//! A catalog keeps each expression's text as written and, where every construct in it is known
+//! here, its tree. What has no tree is never guessed at: it is left out and listed with its text.
+
+/// An expression: its text, and its tree where it is understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sql {
+    /// The text as the database stores it.
+    pub text: String,
+    /// The tree; `None` where the text has a construct that is not known here.
+    pub tree: Option<Expression>,
+}
+
+/// A tree of the constructs we can carry from one database to the other.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expression {
+    /// NULL.
+    Null,
+    /// An integer or decimal literal, as written (sign excluded).
+    Number(String),
+    /// A string literal, unquoted.
+    String(String),
+    /// A blob literal's bytes.
+    Blob(Vec<u8>),
+    /// TRUE or FALSE.
+    Boolean(bool),
+    /// A column of the table at hand, by its stored name.
+    Column(String),
+    /// A double-quoted word that names no column: SQLite takes it for a string.
+    DoubleQuoted(String),
+    /// CURRENT_TIMESTAMP, CURRENT_DATE, CURRENT_TIME: UTC, to the second, as text.
+    Current(Current),
+    /// An operator before its operand: `-`, `+`, `NOT`, `~`.
+    Unary(&'static str, Box<Expression>),
+    /// An operator between its operands, in upper case: `=`, `<>`, `<`, `AND`, `||`, `IS`, ...
+    Binary(Box<Expression>, &'static str, Box<Expression>),
+    /// `x [NOT] BETWEEN low AND high`.
+    Between {
+        #[expect(missing_docs, reason = "the parts of the construct")]
+        operand: Box<Expression>,
+        #[expect(missing_docs, reason = "the parts of the construct")]
+        low: Box<Expression>,
+        #[expect(missing_docs, reason = "the parts of the construct")]
+        high: Box<Expression>,
+        /// NOT BETWEEN.
+        negated: bool,
+    },
+    /// `x [NOT] IN (list)`.
+    In {
+        #[expect(missing_docs, reason = "the parts of the construct")]
+        operand: Box<Expression>,
+        #[expect(missing_docs, reason = "the parts of the construct")]
+        list: Vec<Expression>,
+        /// NOT IN.
+        negated: bool,
+    },
+    /// `x IS [NOT] NULL`.
+    IsNull {
+        #[expect(missing_docs, reason = "the parts of the construct")]
+        operand: Box<Expression>,
+        /// IS NOT NULL.
+        negated: bool,
+    },
+    /// `x [NOT] LIKE pattern [ESCAPE e]` or GLOB.
+    Like {
+        #[expect(missing_docs, reason = "the parts of the construct")]
+        operand: Box<Expression>,
+        #[expect(missing_docs, reason = "the parts of the construct")]
+        pattern: Box<Expression>,
+        #[expect(missing_docs, reason = "the parts of the construct")]
+        escape: Option<Box<Expression>>,
+        /// GLOB rather than LIKE.
+        glob: bool,
+        /// NOT LIKE.
+        negated: bool,
+    },
+    /// `CASE [base] WHEN .. THEN .. [ELSE ..] END`.
+    Case {
+        #[expect(missing_docs, reason = "the parts of the construct")]
+        base: Option<Box<Expression>>,
+        #[expect(missing_docs, reason = "the parts of the construct")]
+        branches: Vec<(Expression, Expression)>,
+        #[expect(missing_docs, reason = "the parts of the construct")]
+        otherwise: Option<Box<Expression>>,
+    },
+    /// `CAST(x AS type)`, the type as written.
+    Cast(Box<Expression>, String),
+    /// A function call: the name in lower case, and its arguments.
+    Call(String, Vec<Expression>),
+    /// `x COLLATE name`.
+    Collate(Box<Expression>, super::Collation),
+}
+
+/// The three clocks of SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Current {
+    Date,
+    Time,
+    Timestamp,
+}

@@ -1,0 +1,2 @@
+//! The story: plan, copy, finish, verify, report.
+pub mod report;

@@ -1,0 +1,115 @@
+//! What a run did, as data; `cli` prints it as a table or as JSON.
+
+use crate::progress::Phase;
+use crate::schema::LeftOut;
+use serde::Serialize;
+
+/// Everything there is to tell at the end of a run, whether it went well or not.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The program's version.
+    pub version: String,
+    /// The source as a person would name it; never with a secret.
+    pub source: String,
+    /// The target likewise.
+    pub target: String,
+    /// One entry per data set.
+    pub data_sets: Vec<DataSetReport>,
+    /// The time of each phase that was entered, in order.
+    pub phases: Vec<PhaseTime>,
+    /// Wall-clock seconds of the whole run.
+    pub seconds: f64,
+    /// Warnings that belong to no data set.
+    pub warnings: Vec<String>,
+}
+
+/// What is known of the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Both sides were read again and every value is equal, or converted as declared.
+    Match,
+    /// The sides differ.
+    Differ,
+    /// Nobody looked.
+    NotVerified,
+}
+
+/// One data set's part.
+#[derive(Debug, Clone, Serialize)]
+pub struct DataSetReport {
+    /// The data set's name: a product's (`core`, ...), or the source file's name.
+    pub name: String,
+    /// The target schema (or file) the tables are in.
+    pub target_schema: String,
+    /// What is known of the result.
+    pub verdict: Verdict,
+    /// One entry per copied table, in the source's order.
+    pub tables: Vec<TableReport>,
+    /// What was left out, with the reason.
+    pub left_out: Vec<LeftOut>,
+    /// The steps after the rows, in the order in which they ended.
+    pub steps: Vec<StepReport>,
+    /// What the user should know: widened columns, order of text, renamed things.
+    pub notes: Vec<String>,
+}
+
+/// One table's part.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableReport {
+    /// The table's name in the source.
+    pub name: String,
+    /// Its name in the target, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_name: Option<String>,
+    /// Rows copied.
+    pub rows: u64,
+    /// Bytes of binary COPY data sent for them.
+    pub bytes: u64,
+    /// Seconds from the table's first chunk taken to its last chunk committed.
+    pub seconds: f64,
+    /// Declared conversions, by column.
+    pub conversions: Vec<ConversionReport>,
+    /// Rows that were left out, and why.
+    pub rows_left_out: Vec<RowsLeftOut>,
+}
+
+/// A declared conversion that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConversionReport {
+    /// The column.
+    pub column: String,
+    /// The target type.
+    pub to: String,
+    /// What changes form, in a few words.
+    pub what: String,
+    /// In how many values.
+    pub count: u64,
+}
+
+/// Rows that did not arrive because the user said so.
+#[derive(Debug, Clone, Serialize)]
+pub struct RowsLeftOut {
+    /// How many.
+    pub count: u64,
+    /// Why, in a few words.
+    pub reason: String,
+}
+
+/// One step after the rows.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepReport {
+    /// What was done: "index \"a_b\" on \"a\"".
+    pub what: String,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// The time of one phase.
+#[derive(Debug, Clone, Serialize)]
+pub struct PhaseTime {
+    /// Which.
+    pub phase: Phase,
+    /// How long.
+    pub seconds: f64,
+}
