@@ -1,0 +1,392 @@
+//! Numerics: PostgreSQL's binary form of a decimal number.
+//!
+//! Four big-endian words (the count of groups, the weight, the sign, the display scale), then
+//! groups of four decimal digits, each a word below 10,000. The value is the sum of
+//! `group[i] * 10000^(weight - i)`; the display scale is the number of digits that are printed
+//! after the point. This is what `numeric_send` writes and `numeric_recv` reads
+//! (`src/backend/utils/adt/numeric.c`).
+
+use std::io::Write;
+
+const POSITIVE: u16 = 0x0000;
+const NEGATIVE: u16 = 0x4000;
+const NAN: u16 = 0xC000;
+const INFINITY: u16 = 0xD000;
+const MINUS_INFINITY: u16 = 0xF000;
+/// The display scale that `numeric_send` gives an infinity: a bit of its sign, read as scale.
+const INFINITY_SCALE: u16 = 0x20;
+/// The digits that PostgreSQL holds before the point.
+const MOST_INTEGER_DIGITS: i64 = 131_072;
+/// The digits that PostgreSQL holds after the point.
+const MOST_FRACTION_DIGITS: i64 = 16_383;
+/// The greatest exponent that `numeric_in` reads (exclusive): half of what an `int` holds.
+const EXPONENT_END: i64 = i32::MAX as i64 / 2;
+
+/// How many digits a number takes on either side of the point, without leading and trailing
+/// zeros: it fits `numeric(p,s)` where `integer <= p - s` and `fraction <= s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Digits {
+    /// Digits before the point; 0 for a number below one.
+    pub integer: u32,
+    /// Digits after the point.
+    pub fraction: u32,
+}
+
+impl Digits {
+    /// The digits that hold both numbers.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            integer: self.integer.max(other.integer),
+            fraction: self.fraction.max(other.fraction),
+        }
+    }
+}
+
+/// The digits of an integer.
+#[must_use]
+pub fn digits_of_integer(value: i64) -> Digits {
+    Digits { integer: value.unsigned_abs().checked_ilog10().map_or(0, |log| log + 1), fraction: 0 }
+}
+
+/// The digits of a real's shortest round-trip decimal; `None` for infinities and NaN.
+#[must_use]
+pub fn digits_of_real(value: f64) -> Option<Digits> {
+    let mut buffer = [0; 32];
+    Decimal::parse(shortest(value, &mut buffer)?)?.digits()
+}
+
+/// The digits of a decimal text; `None` where [`encode_decimal`] does not read it.
+#[must_use]
+pub fn digits_of_decimal(text: &[u8]) -> Option<Digits> {
+    Decimal::parse(text)?.digits()
+}
+
+/// [`encode_decimal`] would read the text, without a scale.
+pub(super) fn holds(text: &[u8]) -> bool {
+    Decimal::parse(text)
+        .is_some_and(|decimal| decimal.digits().is_some() && decimal.own_scale().is_some())
+}
+
+/// Appends an integer. `scale` is the scale of a `numeric(p,s)` column, which the server gives
+/// to every value in it; without one the display scale is 0.
+pub fn encode_integer(value: i64, scale: Option<u16>, out: &mut Vec<u8>) {
+    let mut groups = [0; 5];
+    let (mut first, mut rest) = (groups.len(), value.unsigned_abs());
+    while rest > 0 {
+        first -= 1;
+        groups[first] = (rest % 10_000) as u16;
+        rest /= 10_000;
+    }
+    let weight = (groups.len() - first).saturating_sub(1) as u16;
+    let zeros = groups[first..].iter().rev().take_while(|group| **group == 0).count();
+    let groups = &groups[first..groups.len() - zeros];
+    let sign = if value < 0 { NEGATIVE } else { POSITIVE };
+    write_header([groups.len() as u16, weight, sign, scale.unwrap_or(0)], out);
+    for group in groups {
+        out.extend_from_slice(&group.to_be_bytes());
+    }
+}
+
+/// Appends a real by way of its shortest round-trip decimal. Without a `scale` the display
+/// scale is that decimal's count of digits after the point. `None`, and nothing written, where
+/// a given `scale` has too few digits for it or it is an infinity, which no `numeric(p,s)`
+/// holds. A numeric has no negative zero: the sign of -0.0 is lost.
+#[must_use]
+pub fn encode_real(value: f64, scale: Option<u16>, out: &mut Vec<u8>) -> Option<()> {
+    let mut buffer = [0; 32];
+    if let Some(text) = shortest(value, &mut buffer) {
+        return encode_decimal(text, scale, out);
+    }
+    if value.is_nan() {
+        write_header([0, 0, NAN, 0], out);
+    } else if scale.is_some() {
+        return None;
+    } else {
+        let sign = if value > 0.0 { INFINITY } else { MINUS_INFINITY };
+        write_header([0, 0, sign, INFINITY_SCALE], out);
+    }
+    Some(())
+}
+
+/// Appends a decimal text, `[+-]digits[.digits][e[+-]digits]`. Without a `scale` the display
+/// scale is the count of digits after the point that the text has. `None`, and nothing written,
+/// where it is something else, has more digits than PostgreSQL holds, or needs more digits
+/// after the point than a given `scale` has.
+#[must_use]
+pub fn encode_decimal(text: &[u8], scale: Option<u16>, out: &mut Vec<u8>) -> Option<()> {
+    let decimal = Decimal::parse(text)?;
+    let digits = decimal.digits()?;
+    let scale = match scale {
+        Some(scale) => (digits.fraction <= u32::from(scale)).then_some(scale)?,
+        None => decimal.own_scale()?,
+    };
+    if decimal.is_zero() {
+        write_header([0, 0, POSITIVE, scale], out);
+        return Some(());
+    }
+    let weight = (decimal.point - 1).div_euclid(4);
+    // The first group lacks as many leading digits as the point is off a multiple of four.
+    let mut filled = ((weight + 1) * 4 - decimal.point) as usize;
+    let significant = decimal.integer.len() + decimal.fraction.len();
+    let groups = (filled + significant).div_ceil(4);
+    let sign = if decimal.negative { NEGATIVE } else { POSITIVE };
+    write_header([groups as u16, weight as u16, sign, scale], out);
+    let mut group = 0_u16;
+    for part in [decimal.integer, decimal.fraction] {
+        for digit in part {
+            group = group * 10 + u16::from(digit - b'0');
+            filled += 1;
+            if filled == 4 {
+                out.extend_from_slice(&group.to_be_bytes());
+                (group, filled) = (0, 0);
+            }
+        }
+    }
+    if filled > 0 {
+        group *= [1, 1_000, 100, 10][filled];
+        out.extend_from_slice(&group.to_be_bytes());
+    }
+    Some(())
+}
+
+/// Appends the decimal text of a binary numeric as PostgreSQL prints it: as many digits after
+/// the point as the display scale says, `NaN`, `Infinity`, `-Infinity`. `None`, and nothing
+/// written, where the bytes are no numeric that a server sends.
+#[must_use]
+pub fn decode(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let wire = Wire::parse(bytes)?;
+    match wire.sign {
+        NAN => out.extend_from_slice(b"NaN"),
+        INFINITY => out.extend_from_slice(b"Infinity"),
+        MINUS_INFINITY => out.extend_from_slice(b"-Infinity"),
+        sign => {
+            if sign == NEGATIVE {
+                out.push(b'-');
+            }
+            write_decimal(&wire, out);
+        }
+    }
+    Some(())
+}
+
+/// Appends the one form that all spellings of a number share, for hashing: no zero groups at
+/// either end and the smallest display scale that shows every digit, so that 1, 1.0 and 1.00
+/// are the same bytes. `None`, and nothing written, where [`decode`] would refuse.
+#[must_use]
+pub fn canonical(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let wire = Wire::parse(bytes)?;
+    let count = (wire.groups.len() / 2) as u16;
+    write_header([count, wire.weight as u16, wire.sign, wire.needed_scale()], out);
+    out.extend_from_slice(wire.groups);
+    Some(())
+}
+
+fn write_header(words: [u16; 4], out: &mut Vec<u8>) {
+    for word in words {
+        out.extend_from_slice(&word.to_be_bytes());
+    }
+}
+
+/// The shortest decimal that reads back as the same real; `None` where it is not finite.
+fn shortest(value: f64, buffer: &mut [u8; 32]) -> Option<&[u8]> {
+    if !value.is_finite() {
+        return None;
+    }
+    let mut rest = buffer.as_mut_slice();
+    // At most 17 digits, a point, two signs and an exponent of three digits: 24 bytes.
+    write!(rest, "{value:e}").ok()?;
+    let length = 32 - rest.len();
+    Some(&buffer[..length])
+}
+
+/// A decimal text taken apart.
+struct Decimal<'a> {
+    negative: bool,
+    /// Digits before the written point, and after it. Together they neither start nor end with
+    /// a zero; both are empty for zero.
+    integer: &'a [u8],
+    fraction: &'a [u8],
+    /// Where the true point is, counted in digits from the first of them: 2 for 12.3, -1 for
+    /// 0.012.
+    point: i64,
+    /// The digits after the true point as written, zeros included.
+    written_scale: i64,
+}
+
+impl<'a> Decimal<'a> {
+    fn parse(text: &'a [u8]) -> Option<Self> {
+        let (negative, text) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            [b'+', rest @ ..] => (false, rest),
+            _ => (false, text),
+        };
+        let (mut integer, rest) = take_digits(text)?;
+        let (mut fraction, rest): (&[u8], _) = match rest {
+            [b'.', rest @ ..] => take_digits(rest)?,
+            _ => (&[], rest),
+        };
+        let exponent = match rest {
+            [] => 0,
+            [b'e' | b'E', rest @ ..] => read_exponent(rest)?,
+            _ => return None,
+        };
+        let written_scale = (fraction.len() as i64 - exponent).max(0);
+        integer = trim_start(integer);
+        fraction = trim_end(fraction);
+        let mut point = exponent + integer.len() as i64;
+        if integer.is_empty() {
+            let significant = trim_start(fraction);
+            point -= (fraction.len() - significant.len()) as i64;
+            fraction = significant;
+        }
+        if fraction.is_empty() {
+            integer = trim_end(integer);
+        }
+        Some(Self { negative, integer, fraction, point, written_scale })
+    }
+
+    fn is_zero(&self) -> bool {
+        self.integer.is_empty() && self.fraction.is_empty()
+    }
+
+    /// The display scale of the decimal as written; `None` where PostgreSQL has no such scale.
+    fn own_scale(&self) -> Option<u16> {
+        (self.written_scale <= MOST_FRACTION_DIGITS).then_some(self.written_scale as u16)
+    }
+
+    /// The digits on either side of the true point; `None` where PostgreSQL does not hold them.
+    fn digits(&self) -> Option<Digits> {
+        if self.is_zero() {
+            return Some(Digits::default());
+        }
+        let significant = (self.integer.len() + self.fraction.len()) as i64;
+        let integer = self.point.max(0);
+        let fraction = (significant - self.point).max(0);
+        (integer <= MOST_INTEGER_DIGITS && fraction <= MOST_FRACTION_DIGITS)
+            .then_some(Digits { integer: integer as u32, fraction: fraction as u32 })
+    }
+}
+
+/// Takes digits, at least one, off the front of `text`.
+fn take_digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let length = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    (length > 0).then(|| text.split_at(length))
+}
+
+fn read_exponent(text: &[u8]) -> Option<i64> {
+    let (negative, text) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    let (digits, rest) = take_digits(text)?;
+    let mut value = 0;
+    for digit in digits {
+        value = value * 10 + i64::from(digit - b'0');
+        if value >= EXPONENT_END {
+            return None;
+        }
+    }
+    rest.is_empty().then_some(if negative { -value } else { value })
+}
+
+fn trim_start(digits: &[u8]) -> &[u8] {
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    &digits[zeros..]
+}
+
+fn trim_end(digits: &[u8]) -> &[u8] {
+    let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
+    &digits[..digits.len() - zeros]
+}
+
+/// A binary numeric taken apart.
+struct Wire<'a> {
+    /// The groups, two bytes each, without zero groups at either end.
+    groups: &'a [u8],
+    /// The weight of the first of them; 0 where there are none.
+    weight: i16,
+    sign: u16,
+    /// The display scale; 0 for what is not finite.
+    scale: u16,
+}
+
+impl<'a> Wire<'a> {
+    fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let [n1, n2, w1, w2, s1, s2, d1, d2, groups @ ..] = bytes else { return None };
+        let count = usize::from(u16::from_be_bytes([*n1, *n2]));
+        let weight = i16::from_be_bytes([*w1, *w2]);
+        let sign = u16::from_be_bytes([*s1, *s2]);
+        let scale = u16::from_be_bytes([*d1, *d2]);
+        if groups.len() != count * 2 || i64::from(scale) > MOST_FRACTION_DIGITS {
+            return None;
+        }
+        match sign {
+            POSITIVE | NEGATIVE => {}
+            NAN | INFINITY | MINUS_INFINITY if count == 0 => {
+                return Some(Self { groups, weight: 0, sign, scale: 0 });
+            }
+            _ => return None,
+        }
+        if words(groups).any(|group| group > 9_999) {
+            return None;
+        }
+        let leading = words(groups).take_while(|group| *group == 0).count();
+        let groups = &groups[leading * 2..];
+        let trailing = words(groups).rev().take_while(|group| *group == 0).count();
+        let groups = &groups[..groups.len() - trailing * 2];
+        let (weight, sign) = match groups {
+            [] => (0, POSITIVE),
+            _ => (i16::try_from(i64::from(weight) - leading as i64).ok()?, sign),
+        };
+        let wire = Self { groups, weight, sign, scale };
+        (wire.needed_scale() <= scale).then_some(wire)
+    }
+
+    /// The digits after the point that are needed to show the value; past all scales
+    /// (`u16::MAX`) where a weight is too low for any.
+    fn needed_scale(&self) -> u16 {
+        let Some(last) = words(self.groups).next_back() else { return 0 };
+        let places = (self.groups.len() / 2) as i64 - 1 - i64::from(self.weight);
+        let zeros = (1..4).take_while(|power| last % 10_u16.pow(*power) == 0).count() as i64;
+        u16::try_from((places * 4 - zeros).max(0)).unwrap_or(u16::MAX)
+    }
+}
+
+/// The big-endian words of a slice.
+fn words(bytes: &[u8]) -> impl DoubleEndedIterator<Item = u16> + '_ {
+    bytes.chunks_exact(2).map(|word| u16::from_be_bytes([word[0], word[1]]))
+}
+
+/// Writes the magnitude of a finite numeric.
+fn write_decimal(wire: &Wire<'_>, out: &mut Vec<u8>) {
+    let mut groups = words(wire.groups);
+    let before = i64::from(wire.weight) + 1;
+    if before > 0 {
+        // The first group is not zero; that of zero itself is missing.
+        let first = digits_of(groups.next().unwrap_or(0));
+        let zeros = first[..3].iter().take_while(|digit| **digit == b'0').count();
+        out.extend_from_slice(&first[zeros..]);
+        for _ in 1..before {
+            out.extend_from_slice(&digits_of(groups.next().unwrap_or(0)));
+        }
+    } else {
+        out.push(b'0');
+    }
+    if wire.scale > 0 {
+        out.push(b'.');
+        let end = out.len() + usize::from(wire.scale);
+        // Groups of zeros that a low weight leaves out; the scale reaches beyond them.
+        out.resize(out.len() + (-before).max(0) as usize * 4, b'0');
+        while out.len() < end {
+            out.extend_from_slice(&digits_of(groups.next().unwrap_or(0)));
+        }
+        out.truncate(end);
+    }
+}
+
+/// The four digits of a group.
+fn digits_of(group: u16) -> [u8; 4] {
+    [group / 1_000, group / 100 % 10, group / 10 % 10, group % 10].map(|digit| b'0' + digit as u8)
+}
