@@ -118,7 +118,7 @@ fn canonicalise(variable: &[bool], tuple: &[u8], out: &mut BytesMut) -> Option<(
         rest = after;
         if variable && length >= 0 {
             field.clear();
-            numeric::canonical(bytes, &mut field);
+            numeric::canonical(bytes, &mut field)?;
             out.put_i32(field.len() as i32);
             out.put_slice(&field);
         } else {

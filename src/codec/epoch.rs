@@ -4,6 +4,7 @@
 //! again ([`Epoch::to_integer`], [`Epoch::to_real`]); everything else is a conversion.
 
 use super::temporal::DAY;
+use serde::{Deserialize, Serialize};
 
 /// Seconds from 1970-01-01 to 2000-01-01.
 const UNIX_SECONDS: i64 = 946_684_800;
@@ -15,7 +16,8 @@ const FIRST: i64 = -211_813_488_000_000_000;
 const END: i64 = 9_223_371_331_200_000_000;
 
 /// What a number counts, and from when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Epoch {
     /// Seconds since 1970-01-01 00:00:00 UTC.
     Seconds,

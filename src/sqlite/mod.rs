@@ -1,1 +1,3 @@
 //! The SQLite side.
+pub mod read;
+pub mod profile;
