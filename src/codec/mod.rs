@@ -3,6 +3,7 @@
 // The row form is big-endian on every machine; a digest must not depend on the host.
 #![deny(clippy::host_endian_bytes, clippy::little_endian_bytes)]
 
+pub mod decimal;
 pub mod epoch;
 pub mod json;
 pub mod numeric;
