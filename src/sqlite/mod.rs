@@ -1,1 +1,11 @@
 //! The SQLite side.
+
+mod fence;
+mod fingerprint;
+mod holders;
+mod leftovers;
+mod private_copy;
+mod source;
+
+pub use fingerprint::{FileState, Fingerprint, Moment, WalState};
+pub use source::{Reader, Source, SourceOptions};
