@@ -26,3 +26,13 @@ pub use block::Block;
 pub use cast::{Cast, Form, Misfit};
 pub use digest::Digest;
 pub use value::Raw;
+
+/// The property tests' settings: the same cases in every run, nothing written beside the code.
+#[cfg(test)]
+fn same_cases() -> proptest::test_runner::Config {
+    proptest::test_runner::Config {
+        rng_seed: proptest::test_runner::RngSeed::Fixed(2_000),
+        failure_persistence: None,
+        ..proptest::test_runner::Config::default()
+    }
+}
