@@ -1,0 +1,11 @@
+//! All integration tests, in one program: one file, one subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on panics"
+)]
+
+mod harness;
+mod server;
