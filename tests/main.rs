@@ -1,3 +1,12 @@
-//! The integration tests: one binary, so that everything is linked once.
+//! All integration tests, in one program: one file, one subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on panics"
+)]
 
 mod fence;
+mod harness;
+mod server;

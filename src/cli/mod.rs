@@ -5,3 +5,5 @@ use std::process::ExitCode;
 pub fn main(_arguments: impl Iterator<Item = OsString>) -> ExitCode {
     ExitCode::from(2)
 }
+pub mod generate;
+pub mod private_server;

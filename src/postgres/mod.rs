@@ -1,1 +1,2 @@
 //! The PostgreSQL side.
+pub mod server;

@@ -1,10 +1,16 @@
 //! The SQLite side: opening and fencing a source, its catalog, the profile, reading rows.
 
-pub mod fence;
-pub mod fingerprint;
+pub mod catalog;
+mod fence;
+mod fingerprint;
 mod holders;
 mod leftovers;
+mod parse;
 mod private_copy;
 pub mod profile;
 pub mod read;
-pub mod source;
+mod source;
+pub mod types;
+
+pub use fingerprint::{FileState, Fingerprint, Moment, WalState};
+pub use source::{Reader, Source, SourceOptions};
