@@ -196,9 +196,10 @@ impl Connection {
         };
         let file = PasswordFile::read(path)?;
         for host in &mut self.hosts {
-            host.password = host.names_in_password_file(environment).iter().find_map(|name| {
-                file.find(name, host.port, &self.dbname, &self.user)
-            });
+            host.password = host
+                .names_in_password_file(environment)
+                .iter()
+                .find_map(|name| file.find(name, host.port, &self.dbname, &self.user));
         }
         if self.hosts.iter().any(|host| host.password.is_some()) {
             self.password_origin = Some(Origin::PasswordFile);
@@ -224,7 +225,8 @@ impl Host {
             Place::Tcp { name: None, address } => address.iter().map(IpAddr::to_string).collect(),
             Place::Socket(folder) => {
                 let usual = environment.socket_folders.contains(folder);
-                let names = [usual.then(|| "localhost".to_owned()), Some(folder.display().to_string())];
+                let names =
+                    [usual.then(|| "localhost".to_owned()), Some(folder.display().to_string())];
                 names.into_iter().flatten().collect()
             }
         }
@@ -237,7 +239,9 @@ impl fmt::Display for Host {
         match &self.place {
             Place::Tcp { name: Some(name), .. } if name.contains(':') => write!(f, "[{name}]")?,
             Place::Tcp { name: Some(name), .. } => f.write_str(&url::encode(name))?,
-            Place::Tcp { name: None, address: Some(IpAddr::V6(address)) } => write!(f, "[{address}]")?,
+            Place::Tcp { name: None, address: Some(IpAddr::V6(address)) } => {
+                write!(f, "[{address}]")?
+            }
             Place::Tcp { name: None, address: Some(address) } => write!(f, "{address}")?,
             Place::Tcp { name: None, address: None } => f.write_str("localhost")?,
             Place::Socket(folder) => f.write_str(&url::encode(&folder.display().to_string()))?,
@@ -314,12 +318,13 @@ fn hosts(settings: &Settings, environment: &Environment) -> Result<Vec<Host>> {
             },
         };
         let name = names.get(at).copied().filter(|name| !name.is_empty());
-        let address = match addresses.get(at).copied().filter(|address| !address.is_empty()) {
-            Some(address) => Some(address.parse::<IpAddr>().map_err(|_| {
-                settings.invalid("hostaddr", "it must be an IPv4 or IPv6 address")
-            })?),
-            None => None,
-        };
+        let address =
+            match addresses.get(at).copied().filter(|address| !address.is_empty()) {
+                Some(address) => Some(address.parse::<IpAddr>().map_err(|_| {
+                    settings.invalid("hostaddr", "it must be an IPv4 or IPv6 address")
+                })?),
+                None => None,
+            };
         let place = match name {
             Some(name) if name.starts_with('@') => {
                 return Err(settings.invalid("host", "abstract sockets are not supported"));

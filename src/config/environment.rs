@@ -24,7 +24,9 @@ impl Environment {
     pub fn of_this_process() -> Self {
         Self {
             variables: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
                 .collect(),
             home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()),
             user: whoami::username().ok(),

@@ -1,1 +1,5 @@
 //! The PostgreSQL side.
+
+pub mod connect;
+pub mod errors;
+mod tls;

@@ -14,8 +14,9 @@ pub(super) fn read(text: &str, settings: &mut Settings) -> Result<()> {
         let Some(after) = rest[end..].trim_ascii_start().strip_prefix('=') else {
             return Err(unclear("a key without a value", None, before));
         };
-        let (value, after) = read_value(after.trim_ascii_start())
-            .ok_or_else(|| unclear("a quoted value without its closing quote", Some(key), before))?;
+        let (value, after) = read_value(after.trim_ascii_start()).ok_or_else(|| {
+            unclear("a quoted value without its closing quote", Some(key), before)
+        })?;
         if !settings.put(key, &value, Origin::Text)? {
             return Err(unclear("an unknown key", Some(key), before));
         }
@@ -53,7 +54,7 @@ fn unclear(what: &str, key: Option<&str>, before: Option<&str>) -> Error {
         (_, Some(before)) => format!("{what}, after `{before}`"),
         (_, None) => format!("{what}, at the start"),
     };
-    Error::refused("the PostgreSQL connection string cannot be read")
-        .caused_by(cause)
-        .hint("quote a value that holds spaces: key='a value'; in it write \\' for ' and \\\\ for \\")
+    Error::refused("the PostgreSQL connection string cannot be read").caused_by(cause).hint(
+        "quote a value that holds spaces: key='a value'; in it write \\' for ' and \\\\ for \\",
+    )
 }

@@ -22,9 +22,13 @@ impl PasswordFile {
     /// A file that its group or others can read is refused, one that cannot be read fails.
     pub(super) fn read(path: PathBuf) -> Result<Self> {
         let shown = path.display();
-        let failed = |error| Error::refused(format!("cannot read the password file {shown}")).caused_by(error);
+        let failed = |error| {
+            Error::refused(format!("cannot read the password file {shown}")).caused_by(error)
+        };
         match std::fs::metadata(&path) {
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
                 return Ok(Self { path, text: None });
             }
             Err(error) => return Err(failed(error)),
@@ -111,6 +115,9 @@ mod tests {
 
     #[test]
     fn a_backslash_takes_colons_and_backslashes_as_they_are() {
-        assert_eq!(find("\\:\\:1:*:*:*:pa\\:ss\\\\w:d\r\n", "::1", "u").as_deref(), Some("pa:ss\\w:d"));
+        assert_eq!(
+            find("\\:\\:1:*:*:*:pa\\:ss\\\\w:d\r\n", "::1", "u").as_deref(),
+            Some("pa:ss\\w:d")
+        );
     }
 }

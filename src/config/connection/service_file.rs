@@ -16,7 +16,8 @@ pub(super) fn fill_from(
     settings: &mut Settings,
     environment: &Environment,
 ) -> Result<()> {
-    let user_file = match settings.text("servicefile").or_else(|| environment.get("PGSERVICEFILE")) {
+    let user_file = match settings.text("servicefile").or_else(|| environment.get("PGSERVICEFILE"))
+    {
         Some(file) => Some(PathBuf::from(file)),
         None => environment.home.as_ref().map(|home| home.join(".pg_service.conf")),
     };

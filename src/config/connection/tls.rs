@@ -103,7 +103,8 @@ impl Tls {
         if direct && mode < SslMode::Require {
             return Err(settings.invalid("sslnegotiation", "direct needs sslmode=require or more"));
         }
-        let certificates = settings.choice("sslcertmode", &[("disable", false), ("allow", true)])?;
+        let certificates =
+            settings.choice("sslcertmode", &[("disable", false), ("allow", true)])?;
         let certificate = given("sslcert").or_else(|| usual("postgresql.crt"));
         let key = given("sslkey").or_else(|| {
             environment.home.as_ref().map(|home| home.join(".postgresql/postgresql.key"))

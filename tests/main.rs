@@ -1,0 +1,3 @@
+//! The integration tests: everything that needs a database server or other processes.
+
+mod tls;
