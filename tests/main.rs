@@ -10,3 +10,4 @@
 mod fence;
 mod harness;
 mod server;
+mod tls;
