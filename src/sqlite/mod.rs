@@ -1,1 +1,5 @@
 //! The SQLite side.
+
+pub mod catalog;
+pub mod parse;
+pub mod types;
