@@ -8,7 +8,7 @@ pub mod expression;
 pub mod names;
 
 pub use column_type::ColumnType;
-pub use expression::{Expression, Sql};
+pub use expression::{Affinity, Expression, Sql};
 
 use serde::{Deserialize, Serialize};
 
