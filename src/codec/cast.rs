@@ -8,7 +8,7 @@
 use super::temporal;
 pub use super::epoch::Epoch;
 use super::value::EXACT_IN_DOUBLE;
-use super::{Raw, json, numeric, uuid};
+use super::{Raw, decimal, json, numeric, uuid};
 use crate::schema::ColumnType;
 use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -434,12 +434,12 @@ impl Cast {
         let mut field = Vec::with_capacity(32);
         let fit = match raw {
             Raw::Integer(integer) => {
-                check_digits(numeric::digits_of_integer(integer), limit)?;
+                check_digits(decimal::digits_of_integer(integer), limit)?;
                 numeric::encode_integer(integer, scale, &mut field);
                 Fit::Exact
             }
             Raw::Real(real) => {
-                match numeric::digits_of_real(real) {
+                match decimal::digits_of_real(real) {
                     Some(digits) => check_digits(digits, limit)?,
                     // Only infinities have no digits, and only plain `numeric` holds them.
                     None if limit.is_some() => return Err(Misfit::OutOfRange),
@@ -514,7 +514,7 @@ pub fn characters(text: &[u8]) -> u64 {
     text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u64
 }
 
-fn check_digits(digits: numeric::Digits, limit: Option<(u16, u16)>) -> Result<(), Misfit> {
+fn check_digits(digits: decimal::Digits, limit: Option<(u16, u16)>) -> Result<(), Misfit> {
     match limit {
         Some((precision, scale))
             if digits.fraction > u32::from(scale)

@@ -4,6 +4,7 @@
 //! constraint errors into the message itself. So of those only the code, its name and the names
 //! of table, column and constraint are told.
 
+use crate::error::Error;
 use postgres::error::DbError;
 use std::error::Error as _;
 use std::io::{self, ErrorKind};
@@ -26,6 +27,11 @@ pub fn describe(error: &postgres::Error) -> String {
         source = error.source();
     }
     text
+}
+
+/// Makes our error of the driver's: `what` failed, for the reason that the server reported.
+pub fn failed(what: &str) -> impl Fn(postgres::Error) -> Error {
+    move |error| Error::failed(what).caused_by(describe(&error))
 }
 
 /// The SQLSTATE of the server's report, if it is one.

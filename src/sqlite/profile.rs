@@ -15,6 +15,7 @@ use crate::schema::RowAddress;
 use crate::schema::names::quote;
 use crate::sqlite::read::{Next, TableQuery, read_error, scan};
 use bytes::BytesMut;
+use crate::sqlite::Reader;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -39,8 +40,9 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// One more, at `place`; places come in ascending order.
     #[inline]
-    fn add(&mut self, place: i64) {
+    pub fn add(&mut self, place: i64) {
         self.count += 1;
         if self.places.len() < PLACES {
             self.places.push(place);
@@ -284,7 +286,7 @@ pub struct ProfileOptions<'a> {
 /// # Errors
 /// A table cannot be read, or the run is being stopped.
 pub fn profile(
-    connect: &(dyn Fn() -> Result<Connection> + Sync),
+    connect: &(dyn Fn() -> Result<Reader> + Sync),
     wanted: &[Wanted],
     options: &ProfileOptions<'_>,
 ) -> Result<Vec<TableProfile>> {
@@ -298,26 +300,30 @@ pub fn profile(
         .collect();
     let one_thread = || -> Result<()> {
         let _leaving = Leaving(&work);
-        let connection = connect()?;
-        while let Some(piece) = work.take() {
-            let found = Scan::new(&wanted[piece.table], options, &work, piece)?.run(&connection)?;
-            lock(&profiles[piece.table]).absorb(found);
-            work.done();
-        }
-        Ok(())
+        let scan_all = || -> Result<()> {
+            let connection = connect()?;
+            while let Some(piece) = work.take() {
+                let scan = Scan::new(&wanted[piece.table], options, &work, piece)?;
+                lock(&profiles[piece.table]).absorb(scan.run(&connection)?);
+                work.done();
+            }
+            Ok(())
+        };
+        // Told before the others are made to leave: the first error is the one that counts.
+        scan_all().inspect_err(|error| _ = lock(&work.error).get_or_insert(error.clone()))
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..options.threads.max(1)).map(|_| scope.spawn(one_thread)).collect();
-        let mut result = Ok(());
+        let threads: Vec<_> = (0..options.threads.max(1)).map(|_| scope.spawn(one_thread)).collect();
         for thread in threads {
-            let ended = thread.join().unwrap_or_else(|_| {
-                Err(Error::failed("internal error: a profiling thread panicked"))
-            });
-            result = result.and(ended);
+            let panicked = |_| Err(Error::failed("internal error: a profiling thread panicked"));
+            if let Err(error) = thread.join().unwrap_or_else(panicked) {
+                lock(&work.error).get_or_insert(error);
+            }
         }
-        result
-    })?;
+    });
+    if let Some(error) = work.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
     Ok(profiles.into_iter().map(|p| p.into_inner().unwrap_or_else(PoisonError::into_inner)).collect())
 }
 
@@ -393,6 +399,7 @@ struct Work {
     changed: Condvar,
     idle: AtomicUsize,
     over: AtomicBool,
+    error: Mutex<Option<Error>>,
 }
 
 impl Work {
@@ -403,6 +410,7 @@ impl Work {
             changed: Condvar::new(),
             idle: AtomicUsize::new(0),
             over: AtomicBool::new(false),
+            error: Mutex::new(None),
         }
     }
 

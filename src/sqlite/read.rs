@@ -5,6 +5,7 @@ use crate::database::{Chunk, KeyRange, KeyValue, Reader};
 use crate::error::{Error, Result};
 use crate::schema::RowAddress;
 use crate::schema::names::quote;
+use crate::sqlite::Reader as Source;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, Rows, ToSql};
 use std::sync::Arc;
@@ -29,6 +30,21 @@ pub enum TextEncoding {
     Utf8,
     Utf16Le,
     Utf16Be,
+}
+
+/// How the database of `connection` keeps text.
+///
+/// # Errors
+/// SQLite cannot tell.
+pub fn encoding(connection: &Connection) -> Result<TextEncoding> {
+    let name: String = connection
+        .query_row("PRAGMA encoding", [], |row| row.get(0))
+        .map_err(|error| Error::refused("cannot read the source").caused_by(error))?;
+    Ok(match name.as_str() {
+        "UTF-16le" => TextEncoding::Utf16Le,
+        "UTF-16be" => TextEncoding::Utf16Be,
+        _ => TextEncoding::Utf8,
+    })
 }
 
 /// Which bounds a range of composite keys has.
@@ -299,14 +315,14 @@ pub fn read_error(table: &str, error: rusqlite::Error) -> Error {
 
 /// A reader of chunks: one connection on the fenced state.
 pub struct ChunkReader {
-    connection: Connection,
+    connection: Source,
     queries: Arc<[TableQuery]>,
     scratch: Vec<u8>,
 }
 
 impl ChunkReader {
     /// A reader over `connection`; `queries` are the plan's tables in their order.
-    pub fn new(connection: Connection, queries: Arc<[TableQuery]>) -> Self {
+    pub fn new(connection: Source, queries: Arc<[TableQuery]>) -> Self {
         // A statement a table and kind of range, kept while the table is being read.
         connection.set_prepared_statement_cache_capacity(8);
         Self { connection, queries, scratch: Vec::new() }

@@ -5,7 +5,7 @@
 //! connection without looking at the rows, and looked at in parallel afterwards, one child table at
 //! a time: added from two sessions, circular ones deadlock.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::postgres::ddl;
 use crate::postgres::errors::{describe, failed};
 use crate::progress::{PhaseProgress, Progress, Phase};
@@ -26,7 +26,7 @@ use std::time::Instant;
 const INDEX_MEMORY: &str = "64MB";
 
 /// What the finish did.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Finished {
     /// The steps in the order in which they ended.
     pub steps: Vec<StepReport>,

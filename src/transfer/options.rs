@@ -1,5 +1,6 @@
 //! What a run is asked to do: decided and checked, and free of how it was typed.
 
+use crate::codec::cast::Epoch;
 use crate::schema::ColumnType;
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -126,31 +127,14 @@ pub struct CastType {
     pub epoch: Option<Epoch>,
 }
 
-/// What a number that stands for a point in time counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the units since 1970-01-01 00:00 UTC")]
-pub enum Epoch {
-    Seconds,
-    Milliseconds,
-    Microseconds,
-    Nanoseconds,
-    /// Days since noon of 24 November 4714 BC.
-    JulianDays,
-}
-
-impl Epoch {
-    const WORDS: [(&'static str, Self); 5] = [
-        ("s", Self::Seconds),
-        ("ms", Self::Milliseconds),
-        ("us", Self::Microseconds),
-        ("ns", Self::Nanoseconds),
-        ("julian", Self::JulianDays),
-    ];
-
-    fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, epoch)| *epoch == self).map_or("", |(word, _)| word)
-    }
-}
+/// The words for epochs, as they stand behind a type.
+const EPOCH_WORDS: [(&str, Epoch); 5] = [
+    ("s", Epoch::Seconds),
+    ("ms", Epoch::Millis),
+    ("us", Epoch::Micros),
+    ("ns", Epoch::Nanos),
+    ("julian", Epoch::Julian),
+];
 
 impl CastType {
     /// Reads `type` or `type:unit`, such as `numeric(10,2)` or `timestamp:ms`.
@@ -165,7 +149,7 @@ impl CastType {
         let column_type = ColumnType::parse(type_text)
             .ok_or_else(|| format!("\"{}\" is not a column type known here", type_text.trim()))?;
         let Some(unit) = unit else { return Ok(Self { column_type, epoch: None }) };
-        let Some((_, epoch)) = Epoch::WORDS.into_iter().find(|(word, _)| *word == unit) else {
+        let Some((_, epoch)) = EPOCH_WORDS.into_iter().find(|(word, _)| *word == unit) else {
             return Err(format!("\"{unit}\" is none of s, ms, us, ns, julian"));
         };
         if !matches!(
@@ -185,7 +169,10 @@ impl fmt::Display for CastType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.column_type)?;
         match self.epoch {
-            Some(epoch) => write!(f, ":{}", epoch.word()),
+            Some(epoch) => {
+                let word = EPOCH_WORDS.iter().find(|(_, one)| *one == epoch);
+                write!(f, ":{}", word.map_or("", |(word, _)| word))
+            }
             None => Ok(()),
         }
     }

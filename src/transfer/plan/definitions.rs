@@ -5,10 +5,11 @@ use crate::postgres::ledger;
 use crate::postgres::translate::{self, Scope, ScopeColumn};
 use crate::schema::names::{Allocator, LONGEST, qualify, quote};
 use crate::schema::{
-    Collation, ColumnType, ForeignKey, Index, IndexOver, IndexTerm, Key, LeftOut, ObjectKind,
-    Schema, Table,
+    Collation, ColumnType, ForeignKey, Index, IndexOver, Key, LeftOut, ObjectKind, Schema, Table,
 };
+use crate::sqlite::catalog::Catalog;
 use crate::sqlite::profile::TableProfile;
+use crate::sqlite::types::column_affinity;
 use crate::transfer::plan::cast_rules::Decision;
 use crate::transfer::plan::{Optional, PlannedColumn, PlannedForeignKey, PlannedKey};
 use serde_json::json;
@@ -40,6 +41,8 @@ pub struct Definitions<'a> {
     schema: &'a Schema,
     profiles: &'a [TableProfile],
     decisions: &'a [Vec<Decision>],
+    /// Which tables are STRICT.
+    strict: Vec<bool>,
     /// Widths of index and key entries over [`WIDEST_ENTRY`], by table and name of the index (for
     /// keys: their place, as `measure` numbers them).
     too_wide: &'a HashMap<(usize, String), u64>,
@@ -60,11 +63,13 @@ impl<'a> Definitions<'a> {
     /// take the name of another table.
     pub fn new(
         schema_name: &'a str,
-        schema: &'a Schema,
+        catalog: &'a Catalog,
         profiles: &'a [TableProfile],
         decisions: &'a [Vec<Decision>],
         too_wide: &'a HashMap<(usize, String), u64>,
     ) -> Self {
+        let schema = &catalog.schema;
+        let is_strict = |table: &Table| catalog.facts.get(&table.name).is_some_and(|f| f.strict);
         let reserved = [ledger::TABLE.to_owned(), format!("{}_pkey", ledger::TABLE)];
         let mut relations = Allocator::new(reserved);
         let mut table_names = vec![String::new(); schema.tables.len()];
@@ -101,6 +106,7 @@ impl<'a> Definitions<'a> {
             schema,
             profiles,
             decisions,
+            strict: schema.tables.iter().map(is_strict).collect(),
             too_wide,
             relations,
             table_names,
@@ -122,22 +128,13 @@ impl<'a> Definitions<'a> {
         let table = &self.schema.tables[place];
         let decisions = &self.decisions[place];
         let columns = self.name_columns(place);
-        let scope = Scope {
-            columns: columns
-                .iter()
-                .zip(&table.columns)
-                .map(|(planned, column)| ScopeColumn {
-                    name: planned.name.clone(),
-                    target_name: planned.target_name.clone(),
-                    column_type: planned.decision.cast.form.column_type(),
-                    collation: column.collation.clone(),
-                })
-                .collect(),
-        };
+        let scope_columns = self.scope_columns(place, &columns);
+        let scope = Scope::new(&scope_columns);
         let key_not_null = self.key_columns_without_null(place);
         let mut ddl_columns = Vec::with_capacity(columns.len());
         let mut sequence = None;
-        for ((planned, column), decision) in columns.iter().zip(&table.columns).zip(decisions) {
+        let both = columns.iter().zip(&table.columns).zip(decisions);
+        for (number, ((planned, column), decision)) in both.enumerate() {
             let column_type = decision.cast.form.column_type();
             let identity = (column.identity && column_type == ColumnType::BigInt).then(|| {
                 let wanted = format!("{}_{}_seq", self.table_names[place], planned.target_name);
@@ -147,11 +144,7 @@ impl<'a> Definitions<'a> {
                 qualify(self.schema_name, &name)
             });
             let default = column.default.as_ref().filter(|_| identity.is_none()).and_then(|sql| {
-                let translated = match &sql.tree {
-                    Some(tree) => translate::default(tree, &column_type),
-                    None => Err("uses constructs that are not known here".to_owned()),
-                };
-                translated
+                translate::default(sql, &column_type)
                     .map_err(|reason| {
                         self.left_out.push(LeftOut {
                             kind: ObjectKind::Default,
@@ -165,11 +158,7 @@ impl<'a> Definitions<'a> {
                     .ok()
             });
             let generated = column.generated.as_ref().and_then(|rule| {
-                let translated = match &rule.expression.tree {
-                    Some(tree) => translate::generated(tree, &scope, &column_type),
-                    None => Err("uses constructs that are not known here".to_owned()),
-                };
-                translated
+                translate::generated(&rule.expression, &scope, &scope_columns[number])
                     .map_err(|reason| {
                         self.left_out.push(LeftOut {
                             kind: ObjectKind::GeneratedColumn,
@@ -201,8 +190,8 @@ impl<'a> Definitions<'a> {
             comment: (self.table_names[place] != table.name)
                 .then(|| json!({"sqlite": {"name": table.name}}).to_string()),
         };
-        let keys = self.keys(place, &scope);
-        let indexes = self.indexes(place, &scope);
+        let keys = self.keys(place, &scope_columns);
+        let indexes = self.indexes(place, &scope_columns);
         let checks = self.checks(place, &scope);
         TableDefinition { ddl, columns, keys, indexes, checks, sequence }
     }
@@ -242,6 +231,23 @@ impl<'a> Definitions<'a> {
         columns
     }
 
+    /// The columns as expressions have to know them.
+    fn scope_columns(&self, place: usize, columns: &[PlannedColumn]) -> Vec<ScopeColumn> {
+        columns
+            .iter()
+            .zip(&self.schema.tables[place].columns)
+            .map(|(planned, column)| ScopeColumn {
+                name: planned.name.clone(),
+                target: planned.target_name.clone(),
+                column_type: planned.decision.cast.form.column_type(),
+                affinity: column_affinity(&column.declared, self.strict[place]),
+                collation: column.collation.clone(),
+                converted: !planned.decision.conversions.is_empty(),
+                generated: column.generated.is_some(),
+            })
+            .collect()
+    }
+
     /// The columns of the primary key, if none of their values is NULL.
     fn key_columns_without_null(&self, place: usize) -> Vec<String> {
         let Some(key) = &self.schema.tables[place].primary_key else { return Vec::new() };
@@ -276,7 +282,7 @@ impl<'a> Definitions<'a> {
         stored.max(table.sequence.unwrap_or(0))
     }
 
-    fn keys(&mut self, place: usize, scope: &Scope) -> Vec<PlannedKey> {
+    fn keys(&mut self, place: usize, scope: &[ScopeColumn]) -> Vec<PlannedKey> {
         let schema = self.schema;
         let table = &schema.tables[place];
         let primary = table.primary_key.iter().map(|key| (key, true));
@@ -336,9 +342,10 @@ impl<'a> Definitions<'a> {
         keys
     }
 
-    fn indexes(&mut self, place: usize, scope: &Scope) -> Vec<Optional> {
+    fn indexes(&mut self, place: usize, columns: &[ScopeColumn]) -> Vec<Optional> {
         let schema = self.schema;
         let table = &schema.tables[place];
+        let scope = Scope::new(columns);
         let mut indexes = Vec::new();
         for (number, index) in table.indexes.iter().enumerate() {
             let left_out = LeftOut {
@@ -358,17 +365,17 @@ impl<'a> Definitions<'a> {
                 });
                 continue;
             }
-            match index_parts(index, scope) {
+            match index_parts(index, &scope) {
                 Ok((terms, filter)) => {
-                    let name = &self.index_names[place][number];
+                    let name = self.index_names[place][number].clone();
                     let qualified = qualify(self.schema_name, &self.table_names[place]);
                     if index.unique && filter.is_none() {
-                        self.note_referable(place, index, scope);
+                        self.note_referable(place, index, columns);
                     }
                     let filter = filter.as_deref();
                     indexes.push(Optional {
                         what: format!("index {} on {}", quote(&index.name), quote(&table.name)),
-                        sql: ddl::create_index(&qualified, name, index.unique, &terms, filter),
+                        sql: ddl::create_index(&qualified, &name, index.unique, &terms, filter),
                         left_out,
                     });
                 }
@@ -378,22 +385,22 @@ impl<'a> Definitions<'a> {
         indexes
     }
 
-    fn note_referable(&mut self, place: usize, index: &Index, scope: &Scope) {
-        let columns: Option<Vec<String>> = index
+    fn note_referable(&mut self, place: usize, index: &Index, columns: &[ScopeColumn]) {
+        let referable: Option<Vec<String>> = index
             .terms
             .iter()
             .map(|term| match &term.over {
                 IndexOver::Column(name) => {
-                    let (_, plain) = key_term(scope, name, &term.collation);
+                    let (_, plain) = key_term(columns, name, &term.collation);
                     plain.then(|| name.clone())
                 }
                 IndexOver::Expression(_) => None,
             })
             .collect();
-        self.referable[place].extend(columns);
+        self.referable[place].extend(referable);
     }
 
-    fn checks(&mut self, place: usize, scope: &Scope) -> Vec<Optional> {
+    fn checks(&mut self, place: usize, scope: &Scope<'_>) -> Vec<Optional> {
         let schema = self.schema;
         let table = &schema.tables[place];
         let mut names = Allocator::default();
@@ -412,11 +419,7 @@ impl<'a> Definitions<'a> {
                 definition: Some(check.condition.text.clone()),
                 rows: None,
             };
-            let translated = match &check.condition.tree {
-                Some(tree) => translate::condition(tree, scope),
-                None => Err("uses constructs that are not known here".to_owned()),
-            };
-            match translated {
+            match translate::condition(&check.condition, scope) {
                 Ok(condition) => {
                     let qualified = qualify(self.schema_name, &self.table_names[place]);
                     checks.push(Optional {
@@ -531,11 +534,11 @@ fn renamed(names: &[String], columns: &[PlannedColumn]) -> Vec<String> {
 
 /// A key's term over a column, and whether it is the column itself. SQLite's NOCASE folds ASCII
 /// letters only, which is what `lower` does under the collation "C".
-fn key_term(scope: &Scope, name: &str, collation: &Collation) -> (String, bool) {
-    let Some(column) = scope.columns.iter().find(|column| column.name == name) else {
+fn key_term(scope: &[ScopeColumn], name: &str, collation: &Collation) -> (String, bool) {
+    let Some(column) = scope.iter().find(|column| column.name == name) else {
         return (quote(name), true);
     };
-    let quoted = quote(&column.target_name);
+    let quoted = quote(&column.target);
     match collation {
         Collation::NoCase if column.column_type.is_text() => {
             (format!("pg_catalog.lower({quoted} COLLATE \"C\")"), false)
@@ -548,11 +551,11 @@ fn key_term(scope: &Scope, name: &str, collation: &Collation) -> (String, bool) 
 }
 
 /// A term over the hash of a column of any length, and the column itself where that is short.
-fn hashed_term(scope: &Scope, name: &str) -> String {
-    let Some(column) = scope.columns.iter().find(|column| column.name == name) else {
+fn hashed_term(scope: &[ScopeColumn], name: &str) -> String {
+    let Some(column) = scope.iter().find(|column| column.name == name) else {
         return quote(name);
     };
-    let quoted = quote(&column.target_name);
+    let quoted = quote(&column.target);
     match column.column_type {
         ColumnType::Bytea => format!("pg_catalog.sha256({quoted})"),
         ref text if text.is_text() => {
@@ -563,42 +566,14 @@ fn hashed_term(scope: &Scope, name: &str) -> String {
 }
 
 /// The terms and the filter of an index, or why it cannot be.
-fn index_parts(index: &Index, scope: &Scope) -> Result<(Vec<String>, Option<String>), String> {
-    let mut terms = Vec::with_capacity(index.terms.len());
-    for term in &index.terms {
-        terms.push(index_term(term, scope)?);
-    }
-    let filter = match &index.filter {
-        None => None,
-        Some(sql) => match &sql.tree {
-            Some(tree) => Some(translate::index_filter(tree, scope)?),
-            None => return Err("its WHERE uses constructs that are not known here".to_owned()),
-        },
-    };
-    Ok((terms, filter))
-}
-
-fn index_term(term: &IndexTerm, scope: &Scope) -> Result<String, String> {
-    let direction = if term.descending { " DESC" } else { "" };
-    let text = match &term.over {
-        IndexOver::Column(name) => {
-            let column = scope.columns.iter().find(|column| column.name == *name);
-            if let Some(column) = column
-                && matches!(column.column_type, ColumnType::Json)
-            {
-                return Err("json has no order".to_owned());
-            }
-            if let Collation::Other(collation) = &term.collation {
-                return Err(format!("uses the application's own collation {}", quote(collation)));
-            }
-            key_term(scope, name, &term.collation).0
-        }
-        IndexOver::Expression(sql) => match &sql.tree {
-            Some(tree) => translate::index_term(tree, &term.collation, scope)?,
-            None => return Err("uses constructs that are not known here".to_owned()),
-        },
-    };
-    Ok(format!("{text}{direction}"))
+fn index_parts(
+    index: &Index,
+    scope: &Scope<'_>,
+) -> Result<(Vec<String>, Option<String>), translate::Reason> {
+    let terms: Result<Vec<String>, _> =
+        index.terms.iter().map(|term| translate::index_term(term, scope)).collect();
+    let filter = index.filter.as_ref().map(|sql| translate::condition(sql, scope)).transpose();
+    Ok((terms?, filter?))
 }
 
 fn described(key: &ForeignKey) -> String {

@@ -10,8 +10,8 @@ use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind, RowAddress, Schema};
 use crate::sqlite::catalog::{self, Catalog};
 use crate::sqlite::profile::{self, ProfileOptions, TableProfile, Tally, Wanted};
-use crate::sqlite::read::{TableQuery, TextEncoding};
-use crate::sqlite::source::Source;
+use crate::sqlite::Source;
+use crate::sqlite::read::{self, TableQuery, TextEncoding};
 use crate::transfer::options::{OnMisfit, Options};
 use crate::transfer::plan::cast_rules::{Decision, told};
 use crate::transfer::plan::columns::{ColumnMisfit, Columns};
@@ -59,7 +59,7 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     inputs.progress.enter(Phase::Profile);
-    let queries = queries(inputs.source, &catalog.schema);
+    let queries = queries(read::encoding(&connection)?, &catalog.schema);
     let profiles = take_profile(inputs, &queries, &columns)?;
     inputs.progress.enter(Phase::Plan);
 
@@ -71,7 +71,7 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     let too_wide = measure::too_wide(&connection, schema, &kept.profiles)?;
     refuse_wide_keys(schema, &too_wide, widen)?;
     let mut definitions =
-        Definitions::new(inputs.schema, schema, &kept.profiles, &kept.decisions, &too_wide);
+        Definitions::new(inputs.schema, &catalog, &kept.profiles, &kept.decisions, &too_wide);
     let tables: Vec<TableDefinition> =
         (0..schema.tables.len()).map(|place| definitions.table(place)).collect();
     let columns: Vec<&[PlannedColumn]> = tables.iter().map(|t| t.columns.as_slice()).collect();
@@ -223,8 +223,7 @@ fn leave_out_wide_tables(
     Ok(())
 }
 
-fn queries(source: &Source, schema: &Schema) -> Vec<TableQuery> {
-    let encoding = source.encoding();
+fn queries(encoding: TextEncoding, schema: &Schema) -> Vec<TableQuery> {
     schema
         .tables
         .iter()

@@ -7,6 +7,7 @@ pub mod make;
 pub mod measure;
 pub mod reject;
 pub mod trial;
+pub mod views;
 
 use crate::codec::encode::TupleLayout;
 use crate::database::Chunk;
