@@ -1,1 +1,3 @@
 //! The PostgreSQL side.
+
+pub mod translate;
