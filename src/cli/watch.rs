@@ -108,8 +108,9 @@ struct Drawing {
 impl Drawing {
     fn new(stream: Stream) -> Self {
         let surface = Surface::new(stream);
-        // More often than the ticks, so that no tick's drawing is dropped.
-        let target = ProgressDrawTarget::term_like_with_hz(Box::new(surface.clone()), 50);
+        // The library draws all lines anew for each that changes: its own limit makes that one
+        // drawing a tick, in which a line may be a tick old.
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(surface.clone()), 10);
         let style = |template| {
             // The templates are constant; one that did not parse would only look different.
             ProgressStyle::with_template(template)
@@ -149,7 +150,9 @@ impl Drawing {
                 Some(_) => self.bar_style.clone(),
                 None => self.text_style.clone(),
             });
-            line.set_position(thousandths.unwrap_or(0));
+            if let Some(thousandths) = thousandths {
+                line.set_position(thousandths);
+            }
             line.set_message(text);
         }
     }
