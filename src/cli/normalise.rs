@@ -217,9 +217,9 @@ mod tests {
     fn bytes_that_are_no_utf_8_come_through() {
         let odd = OsString::from_vec(b"-from=\xff.db".to_vec());
         let flags = Flags::of(&Arguments::command());
-        let normal = normalise(&[odd], &flags).unwrap();
-        assert_eq!(normal[0].as_bytes(), b"--from=\xff.db");
-        let (flag, value) = split_value(&normal[0]).unwrap();
+        let normal = normalise(&["plan".into(), odd], &flags).unwrap();
+        assert_eq!(normal[1].as_bytes(), b"--from=\xff.db");
+        let (flag, value) = split_value(&normal[1]).unwrap();
         assert_eq!((flag.as_bytes(), value.as_bytes()), (&b"--from"[..], &b"\xff.db"[..]));
     }
 }
