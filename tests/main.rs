@@ -7,6 +7,7 @@
     reason = "a test that cannot go on panics"
 )]
 
+mod cli;
 mod fence;
 mod harness;
 mod server;
