@@ -210,7 +210,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(hash.digest(), 0);
+        assert_eq!(hash.digest(), 8_453_583_000_650_734_173);
     }
 
     #[test]
