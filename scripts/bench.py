@@ -34,7 +34,10 @@ def run(command, **options):
 
 def psql(database, sql):
     command = ["psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql]
-    output = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    quiet = {**os.environ, "PGOPTIONS": "-c client_min_messages=warning"}
+    output = subprocess.run(
+        command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=quiet
+    )
     return output.stdout.decode().strip("\n")
 
 
