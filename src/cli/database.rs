@@ -170,6 +170,8 @@ mod tests {
                 left_out: Vec::new(),
                 steps: Vec::new(),
                 notes: Vec::new(),
+                differences: Vec::new(),
+                hints: Vec::new(),
             };
             let report = Report {
                 version: "1".to_owned(),

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 const LONGEST_LIST: usize = 20;
 /// The most lines of one object's definition.
 const LONGEST_DEFINITION: usize = 5;
-const TITLE: Style = Style::new().bold();
+pub(super) const TITLE: Style = Style::new().bold();
 
 /// `rows` as lines with aligned columns, two spaces apart. The columns from the `words`-th on
 /// are numbers and stand to the right.

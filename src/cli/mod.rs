@@ -14,6 +14,7 @@ mod arguments;
 mod casts;
 mod command_line;
 mod database;
+mod differences;
 mod error_text;
 mod exit;
 mod generate;

@@ -1,5 +1,6 @@
 //! The end of a run as a person reads it: a table, totals, what was left out, times, verdict.
 
+use super::differences;
 use super::lists::{
     aligned, aligned_section, conversions, left_out, notes, rows_left_out, section,
 };
@@ -61,7 +62,8 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<(
     notes(out, "notes", &data_set.notes)?;
     let long_steps = data_set.steps.iter().filter(|step| step.seconds >= LONG_STEP);
     let steps = long_steps.map(|step| vec![plain(&step.what).into_owned(), time(step.seconds)]);
-    aligned_section(out, "steps of a second and more", steps.collect(), 1)
+    aligned_section(out, "steps of a second and more", steps.collect(), 1)?;
+    differences::write(out, data_set)
 }
 
 /// The rows of the table, heading and totals included.
@@ -172,6 +174,7 @@ mod tests {
             seconds,
             conversions: Vec::new(),
             rows_left_out: Vec::new(),
+            verification: None,
         }
     }
 
@@ -206,6 +209,8 @@ mod tests {
                 }],
                 steps: vec![step("index \"a\" on \"events\"", 2.5), step("quick", 0.2)],
                 notes: vec!["text is ordered by bytes, as in SQLite".to_owned()],
+                differences: Vec::new(),
+                hints: Vec::new(),
             }],
             phases: vec![
                 PhaseTime { phase: Phase::Profile, seconds: 1.25 },

@@ -2,7 +2,7 @@
 
 use super::block::StreamBuilder;
 use super::cast::{Cast, Misfit};
-use super::{Block, Digest, RowBatch, numeric};
+use super::{Block, Digest, RowBatch, jsonb, numeric};
 use crate::schema::ColumnType;
 use bytes::{BufMut, BytesMut};
 
@@ -10,8 +10,21 @@ use bytes::{BufMut, BytesMut};
 #[derive(Debug, Clone)]
 pub struct TupleLayout {
     casts: Vec<Cast>,
-    /// Fields whose equal values can have several wire forms, and are hashed in a canonical one.
-    variable: Vec<bool>,
+    /// How each field is brought to the form that is hashed.
+    forms: Vec<Canonical>,
+    /// Some field is not hashed as it stands.
+    varies: bool,
+}
+
+/// How equal values of a type come to the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Canonical {
+    /// They have them already.
+    AsItIs,
+    /// Numbers show more or fewer zeros behind the point.
+    Numeric,
+    /// The server writes a text of its own.
+    Jsonb,
 }
 
 /// A row that cannot be sent.
@@ -29,11 +42,14 @@ impl TupleLayout {
     /// The layout of tuples with these casts, in the order of the COPY's column list.
     #[must_use]
     pub fn new(casts: Vec<Cast>) -> Self {
-        let variable = casts
-            .iter()
-            .map(|cast| matches!(cast.form.column_type(), ColumnType::Numeric(_)))
-            .collect::<Vec<_>>();
-        Self { casts, variable }
+        let form = |cast: &Cast| match cast.form.column_type() {
+            ColumnType::Numeric(_) => Canonical::Numeric,
+            ColumnType::Jsonb => Canonical::Jsonb,
+            _ => Canonical::AsItIs,
+        };
+        let forms: Vec<Canonical> = casts.iter().map(form).collect();
+        let varies = forms.iter().any(|form| *form != Canonical::AsItIs);
+        Self { casts, forms, varies }
     }
 
     /// Fields of a tuple.
@@ -95,11 +111,11 @@ impl TupleLayout {
     /// The canonical form of a tuple: itself, unless a field has several wire forms.
     #[inline]
     pub fn canonical<'a>(&self, tuple: &'a [u8], scratch: &'a mut BytesMut) -> &'a [u8] {
-        if !self.variable.contains(&true) {
+        if !self.varies {
             return tuple;
         }
         scratch.clear();
-        if canonicalise(&self.variable, tuple, scratch).is_none() {
+        if canonicalise(&self.forms, tuple, scratch).is_none() {
             // Not a tuple of ours: hashed as it is, which differs from anything well-formed.
             return tuple;
         }
@@ -107,23 +123,32 @@ impl TupleLayout {
     }
 }
 
-fn canonicalise(variable: &[bool], tuple: &[u8], out: &mut BytesMut) -> Option<()> {
+fn canonicalise(forms: &[Canonical], tuple: &[u8], out: &mut BytesMut) -> Option<()> {
     let (count, mut rest) = tuple.split_first_chunk::<2>()?;
     out.put_slice(count);
     let mut field = Vec::new();
-    for &variable in variable {
+    for form in forms {
         let (length, after) = rest.split_first_chunk::<4>()?;
         let length = i32::from_be_bytes(*length);
         let (bytes, after) = after.split_at_checked(usize::try_from(length).unwrap_or(0))?;
         rest = after;
-        if variable && length >= 0 {
-            field.clear();
-            numeric::canonical(bytes, &mut field)?;
-            out.put_i32(field.len() as i32);
-            out.put_slice(&field);
-        } else {
-            out.put_i32(length);
-            out.put_slice(bytes);
+        field.clear();
+        let canonical = match form {
+            _ if length < 0 => None,
+            Canonical::AsItIs => None,
+            Canonical::Numeric => numeric::canonical(bytes, &mut field),
+            Canonical::Jsonb => jsonb::canonical(bytes, &mut field),
+        };
+        match canonical {
+            Some(()) => {
+                out.put_i32(field.len() as i32);
+                out.put_slice(&field);
+            }
+            // Also what is not well-formed: as it is, it differs from all that is.
+            None => {
+                out.put_i32(length);
+                out.put_slice(bytes);
+            }
         }
     }
     rest.is_empty().then_some(())

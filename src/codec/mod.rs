@@ -16,8 +16,10 @@ pub mod digest;
 pub mod encode;
 pub mod epoch;
 pub mod json;
+pub mod jsonb;
 pub mod numeric;
 pub mod temporal;
+pub mod tuple;
 pub mod uuid;
 pub mod value;
 

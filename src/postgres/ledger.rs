@@ -54,6 +54,8 @@ pub struct Entry {
     pub data_set: String,
     /// Its state; `None` where it cannot be read.
     pub state: Option<State>,
+    /// All that it says; null where it cannot be read.
+    pub detail: serde_json::Value,
 }
 
 impl Ledger {
@@ -106,11 +108,11 @@ impl Ledger {
             .iter()
             .map(|row| {
                 let detail: Option<String> = row.get(1);
-                let detail: Option<serde_json::Value> =
-                    detail.and_then(|text| serde_json::from_str(&text).ok());
-                let state = detail
-                    .and_then(|mut detail| serde_json::from_value(detail["state"].take()).ok());
-                Entry { data_set: row.get(0), state }
+                let detail: serde_json::Value = detail
+                    .and_then(|text| serde_json::from_str(&text).ok())
+                    .unwrap_or_default();
+                let state = serde_json::from_value(detail["state"].clone()).ok();
+                Entry { data_set: row.get(0), state, detail }
             })
             .collect();
         Ok(Some(entries))

@@ -4,6 +4,7 @@ pub mod connect;
 pub mod ddl;
 pub mod errors;
 pub mod ledger;
+pub mod read;
 pub mod server;
 pub mod target;
 mod tls;

@@ -61,6 +61,10 @@ pub struct DataSetReport {
     pub steps: Vec<StepReport>,
     /// What the user should know: widened columns, order of text, renamed things.
     pub notes: Vec<String>,
+    /// What differs beside rows: tables, columns, constraints, indexes, sequences.
+    pub differences: Vec<String>,
+    /// What to do about differences.
+    pub hints: Vec<String>,
 }
 
 /// One table's part.
@@ -81,6 +85,89 @@ pub struct TableReport {
     pub conversions: Vec<ConversionReport>,
     /// Rows that were left out, and why.
     pub rows_left_out: Vec<RowsLeftOut>,
+    /// What comparing the two sides gave, where that was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verification: Option<TableVerification>,
+}
+
+/// What comparing the two sides of a table gave.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableVerification {
+    /// No row differs.
+    pub equal: bool,
+    /// Rows in the source, without those that were left out.
+    pub source_rows: u64,
+    /// Rows in the target.
+    pub target_rows: u64,
+    /// The sum of the row hashes of the source, in hexadecimal digits; none of an empty table and
+    /// where only rows were counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_digest: Option<String>,
+    /// The same of the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_digest: Option<String>,
+    /// Rows that are missing, extra or changed.
+    pub differing_rows: u64,
+    /// There may be more than that.
+    pub at_least: bool,
+    /// The first of them.
+    pub differences: Vec<RowDifference>,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RowDifference {
+    /// What is different.
+    pub kind: DifferenceKind,
+    /// In how many rows; more than one only of rows that are equal among themselves.
+    pub rows: u64,
+    /// The row's key, where it has one that may be told: integers always, other values only where
+    /// values are wanted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<KeyColumn>,
+    /// Where the row is in the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_place: Option<String>,
+    /// Where it is in the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_place: Option<String>,
+    /// The columns that differ; of a row that is on one side only all, where values are wanted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ColumnDifference>,
+}
+
+/// The kinds of differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DifferenceKind {
+    /// The row is in the source only.
+    Missing,
+    /// The row is in the target only.
+    Extra,
+    /// The row is on both sides, with different values.
+    Changed,
+}
+
+/// One column of a row's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyColumn {
+    /// The column.
+    pub column: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// A column that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ColumnDifference {
+    /// The column.
+    pub column: String,
+    /// The source's value, where values are wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The target's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
 }
 
 /// A declared conversion that happened.

@@ -6,22 +6,29 @@ use crate::database::Writer;
 use crate::error::{Error, Result};
 use crate::postgres::connect::{Session, connect, create_database};
 use crate::postgres::errors::failed;
-use crate::postgres::ledger::{Ledger, State};
+use crate::postgres::ledger::{self, Ledger, State};
+use crate::postgres::read::Snapshot;
 use crate::postgres::target::{advisory_key, drop_all};
 use crate::postgres::write::{BlockWriter, CopyTarget};
 use crate::progress::{Phase, Progress};
-use crate::schema::names::quote;
+use crate::schema::names::{qualify, quote};
 use crate::sqlite::read::ChunkReader;
 use crate::sqlite::{Source, SourceOptions};
 use crate::transfer::copy::{self, Ends, TableStats};
 use crate::transfer::finish::{self, Finished};
-use crate::transfer::options::{DataSet, Location, Options, Verify};
+use crate::transfer::options::{DataSet, Depth, Location, Options, Verify};
+use crate::transfer::plan::columns::pin_of;
 use crate::transfer::plan::make::{Inputs, make};
 use crate::transfer::plan::{Plan, PlannedTable};
 use crate::transfer::report::{
     DataSetReport, Outcome, PhaseTime, PlanSummary, Report, TableReport, Verdict,
 };
 use crate::transfer::sizes::Sizes;
+use crate::transfer::verify::comparison::Comparison;
+use crate::transfer::verify::judge::Judged;
+use crate::transfer::verify::promises::{self, Omission};
+use crate::transfer::verify::subject::Subject;
+use crate::transfer::verify::{self, Settings};
 use crate::transfer::Planned;
 use postgres::Client;
 use serde_json::{Value, json};
@@ -41,11 +48,16 @@ struct Prepared {
     /// The session that holds the run's lock on the target schema.
     keeper: Client,
     plan: Plan,
+    /// What the ledger keeps beside the state, as it becomes known.
+    known: serde_json::Map<String, Value>,
 }
 
 /// A planned run.
 pub struct Run {
+    options: Options,
     sets: Vec<Prepared>,
+    /// What is only compared.
+    comparisons: Vec<Comparison>,
     sizes: Sizes,
     stop: Arc<AtomicBool>,
     started: Instant,
@@ -60,11 +72,15 @@ pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
     let stop = Arc::new(AtomicBool::new(false));
     let sizes = Sizes::choose(options);
     progress.enter(Phase::Open);
-    let mut sets = Vec::with_capacity(options.data_sets.len());
+    let (mut sets, mut comparisons) = (Vec::new(), Vec::new());
     for data_set in &options.data_sets {
-        sets.push(prepare_one(data_set, options, &sizes, progress, &stop)?);
+        match options.verify {
+            Verify::Only(depth) => comparisons
+                .push(Comparison::prepare(data_set, depth, options, &sizes, progress, &stop)?),
+            _ => sets.push(prepare_one(data_set, options, &sizes, progress, &stop)?),
+        }
     }
-    Ok(Run { sets, sizes, stop, started })
+    Ok(Run { options: options.clone(), sets, comparisons, sizes, stop, started })
 }
 
 fn prepare_one(
@@ -78,9 +94,6 @@ fn prepare_one(
     else {
         return Err(Error::refused("this version copies from SQLite to PostgreSQL only"));
     };
-    if let Verify::Only(_) = options.verify {
-        return Err(Error::refused("this version cannot verify"));
-    }
     let connection =
         Connection::parse(target, &Environment::of_this_process(), Defaults::default())?;
     let source = open(file, options)?;
@@ -94,15 +107,15 @@ fn prepare_one(
         Inputs { data_set: &data_set.name, source: &source, schema: &schema, options, sizes, progress, stop };
     let mut plan = make(&inputs, &mut keeper)?;
     plan.notes.extend(source.notes().iter().cloned());
-    Ok(Prepared { source, connection, keeper, plan })
+    Ok(Prepared { source, connection, keeper, plan, known: serde_json::Map::new() })
 }
 
-fn open(file: &Path, options: &Options) -> Result<Source> {
+pub(super) fn open(file: &Path, options: &Options) -> Result<Source> {
     let defaults = SourceOptions::default();
     Source::open(file, &SourceOptions { temp_dir: options.temp_dir.clone(), ..defaults })
 }
 
-fn connect_to(connection: &Connection, options: &Options) -> Result<Session> {
+pub(super) fn connect_to(connection: &Connection, options: &Options) -> Result<Session> {
     let first = connect(connection, "keeper");
     match first {
         Err(error) if options.create_database => {
@@ -114,7 +127,7 @@ fn connect_to(connection: &Connection, options: &Options) -> Result<Session> {
 
 /// Takes the run's lock on the schema: exclusively first, so that no other run is at work, then
 /// shared, as all sessions of this run hold it.
-fn lock(keeper: &mut Client, schema: &str) -> Result<()> {
+pub(super) fn lock(keeper: &mut Client, schema: &str) -> Result<()> {
     let what = "cannot lock the target";
     let key = advisory_key(schema);
     let taken: bool = keeper
@@ -140,7 +153,10 @@ impl Planned for Run {
         PlanSummary {
             source: self.source_name(),
             target: self.target_name(),
-            data_sets: self.sets.iter().map(|set| set.plan.summary()).collect(),
+            data_sets: {
+                let sets = self.sets.iter().map(|set| set.plan.summary());
+                sets.chain(self.comparisons.iter().map(Comparison::summary)).collect()
+            },
             warnings: Vec::new(),
         }
     }
@@ -150,8 +166,9 @@ impl Planned for Run {
         let result = self.work(progress, &mut reports);
         let mut warnings = Vec::new();
         let (source, target) = (self.source_name(), self.target_name());
-        for set in self.sets {
-            match set.source.close() {
+        let sources = self.sets.into_iter().map(|set| set.source);
+        for source in sources.chain(self.comparisons.into_iter().map(|one| one.source)) {
+            match source.close() {
                 Ok(None) => {}
                 Ok(Some(changed)) => warnings.push(changed),
                 Err(error) => warnings.push(error.to_string()),
@@ -181,17 +198,27 @@ fn phases(progress: &Progress) -> Vec<PhaseTime> {
 
 impl Run {
     fn source_name(&self) -> String {
-        let names = self.sets.iter().map(|set| set.source.path().display().to_string());
+        let sources = self.sets.iter().map(|set| &set.source);
+        let sources = sources.chain(self.comparisons.iter().map(|one| &one.source));
+        let names = sources.map(|source| source.path().display().to_string());
         names.collect::<Vec<_>>().join(", ")
     }
 
     fn target_name(&self) -> String {
-        let mut names: Vec<String> = self.sets.iter().map(|set| set.connection.display()).collect();
+        let targets = self.sets.iter().map(|set| &set.connection);
+        let targets = targets.chain(self.comparisons.iter().map(|one| &one.connection));
+        let mut names: Vec<String> = targets.map(Connection::display).collect();
         names.dedup();
         names.join(", ")
     }
 
     fn work(&mut self, progress: &Progress, reports: &mut Vec<DataSetReport>) -> Result<()> {
+        if let Verify::Only(depth) = self.options.verify {
+            for one in &mut self.comparisons {
+                reports.push(one.run(depth, &self.options, &self.sizes, progress, &self.stop)?);
+            }
+            return Ok(());
+        }
         progress.enter(Phase::Copy);
         let total: u64 = self.sets.iter().map(|set| set.plan.rows()).sum();
         progress.phase(Phase::Copy).total.store(total, Ordering::Relaxed);
@@ -207,7 +234,14 @@ impl Run {
                 set.plan.tables.iter().map(|_| TableStats::default()).collect();
             let done = set.fill(&self.sizes, progress, &stats, &self.stop);
             let finished = done.as_ref().ok().cloned().unwrap_or_default();
-            reports.push(set.report(&stats, finished));
+            let mut report = set.report(&stats, finished);
+            let done = done.and_then(|_| match self.options.verify {
+                Verify::AfterCopy(depth) => {
+                    set.verify(depth, &self.options, &self.sizes, progress, &self.stop, &mut report)
+                }
+                _ => Ok(()),
+            });
+            reports.push(report);
             done?;
         }
         Ok(())
@@ -231,11 +265,73 @@ impl Prepared {
 
     /// What the data set's row of the ledger says.
     fn detail(&self, state: State) -> Value {
-        json!({
-            "state": state,
-            "version": env!("CARGO_PKG_VERSION"),
-            "source": self.source.fingerprint(),
-        })
+        let mut detail = self.known.clone();
+        detail.insert("state".to_owned(), json!(state));
+        detail.insert("version".to_owned(), json!(env!("CARGO_PKG_VERSION")));
+        detail.insert("source".to_owned(), json!(self.source.fingerprint()));
+        Value::Object(detail)
+    }
+
+    /// Keeps in mind for the ledger what a later comparison has to know of this run: what was
+    /// left out, and which columns count from an epoch.
+    fn learn(&mut self, finished: &Finished) {
+        let left_out = self.plan.left_out.iter().chain(&finished.left_out);
+        let left_out: Vec<Omission> = left_out.map(Omission::of).collect();
+        let mut rows = serde_json::Map::new();
+        let mut epochs = serde_json::Map::new();
+        for table in &self.plan.tables {
+            if table.rows_rejected() > 0 {
+                rows.insert(table.name.clone(), table.rows_rejected().into());
+            }
+            let pins = table.columns.iter().map(|c| (&c.name, pin_of(c.decision.cast.form)));
+            let pins = pins.filter(|(_, pin)| pin.epoch.is_some());
+            let pins: serde_json::Map<String, Value> =
+                pins.map(|(name, pin)| (name.clone(), pin.to_string().into())).collect();
+            if !pins.is_empty() {
+                epochs.insert(table.name.clone(), pins.into());
+            }
+        }
+        self.known.insert("left_out".to_owned(), json!(left_out));
+        self.known.insert("rows_left_out".to_owned(), rows.into());
+        self.known.insert("epochs".to_owned(), epochs.into());
+    }
+
+    /// Compares the target with the source, and records the verdict.
+    fn verify(
+        &mut self,
+        depth: Depth,
+        options: &Options,
+        sizes: &Sizes,
+        progress: &Progress,
+        stop: &AtomicBool,
+        report: &mut DataSetReport,
+    ) -> Result<()> {
+        progress.enter(Phase::Verify);
+        let subjects: Vec<Subject> = self.plan.tables.iter().map(Subject::of_plan).collect();
+        let names: Vec<String> = subjects.iter().map(|subject| subject.target.clone()).collect();
+        let (connection, key) = (&self.connection, advisory_key(&self.plan.schema));
+        let mut snapshot = Snapshot::take(one_more_client(connection, "snapshot", key)?, &names)?;
+        let differences = promises::of_plan(snapshot.client(), &self.plan, &report.left_out)?;
+        let ledger = (qualify(&self.plan.schema, ledger::TABLE), self.plan.data_set.clone());
+        let settings = Settings {
+            depth,
+            options,
+            sizes,
+            progress: progress.phase(Phase::Verify),
+            stop,
+            ledger: Some(ledger),
+        };
+        let ends = verify::Ends {
+            source: &|| self.source.connect(),
+            target: &|| one_more_client(connection, "verify", key),
+        };
+        let compared = verify::compare(&subjects, &mut snapshot, &ends, &settings)?;
+        drop(snapshot);
+        let judged = Judged::new(&subjects, &compared, differences, depth);
+        judged.tell(report);
+        self.known.insert("tables".to_owned(), judged.digests(&subjects));
+        self.known.insert("depth".to_owned(), json!(if depth == Depth::Full { "full" } else { "rows" }));
+        self.set_state(if judged.differs { State::Differs } else { State::Verified })
     }
 
     /// Creates the tables and records them and the plan's chunks, in one transaction.
@@ -274,6 +370,7 @@ impl Prepared {
         let key = advisory_key(&self.plan.schema);
         let one_more = || one_more_client(connection, "finish", key);
         let finished = finish::run(&self.plan, &one_more, sizes.writers, progress, stop)?;
+        self.learn(&finished);
         self.set_state(State::NotVerified)?;
         self.keeper
             .batch_execute(&self.ledger().forget_chunks())
@@ -343,6 +440,7 @@ impl Prepared {
             seconds: stats.seconds(),
             conversions: table.conversions(),
             rows_left_out: table.rows_left_out(),
+            verification: None,
         });
         let mut left_out = self.plan.left_out.clone();
         left_out.extend(finished.left_out);
@@ -354,6 +452,8 @@ impl Prepared {
             left_out,
             steps: finished.steps,
             notes: self.plan.notes.clone(),
+            differences: Vec::new(),
+            hints: Vec::new(),
         }
     }
 }
@@ -369,7 +469,7 @@ fn is_complete(
 }
 
 /// One more session of the run, holding the run's lock as all of them do.
-fn one_more_client(connection: &Connection, purpose: &str, key: i64) -> Result<Client> {
+pub(super) fn one_more_client(connection: &Connection, purpose: &str, key: i64) -> Result<Client> {
     let mut client = connect(connection, purpose)?.client;
     client
         .execute("SELECT pg_catalog.pg_advisory_lock_shared($1)", &[&key])

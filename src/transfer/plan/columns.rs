@@ -198,7 +198,8 @@ fn find(schema: &Schema, table: &str, column: &str) -> Result<Place> {
 }
 
 /// The form that a pin asks for.
-fn form_of(to: &CastType) -> Form {
+#[must_use]
+pub fn form_of(to: &CastType) -> Form {
     match (to.epoch, &to.column_type) {
         (Some(unit), ColumnType::Date) => Form::Epoch { unit, to: PointInTime::Date },
         (Some(unit), ColumnType::TimestampTz) => Form::Epoch { unit, to: PointInTime::TimestampTz },

@@ -335,6 +335,8 @@ impl<'a> Definitions<'a> {
             }
             keys.push(PlannedKey {
                 what,
+                name: name.clone(),
+                columns: columns.iter().map(|&name| name.to_owned()).collect(),
                 index: ddl::create_index(&qualified, &name, true, &terms, None),
                 constraint: plain.then(|| ddl::add_key(&qualified, &name, as_primary)),
             });
@@ -375,6 +377,7 @@ impl<'a> Definitions<'a> {
                     let filter = filter.as_deref();
                     indexes.push(Optional {
                         what: format!("index {} on {}", quote(&index.name), quote(&table.name)),
+                        name: name.clone(),
                         sql: ddl::create_index(&qualified, &name, index.unique, &terms, filter),
                         left_out,
                     });
@@ -424,6 +427,7 @@ impl<'a> Definitions<'a> {
                     let qualified = qualify(self.schema_name, &self.table_names[place]);
                     checks.push(Optional {
                         what: format!("check {} on {}", quote(&name), quote(&table.name)),
+                        name: name.clone(),
                         sql: ddl::add_check(&qualified, &name, &condition, true),
                         left_out,
                     });

@@ -104,7 +104,10 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
 
 /// Takes the tables that `--tables` does not name, and those that `--exclude` names, out of the
 /// schema.
-fn choose_tables(catalog: &mut Catalog, options: &Options) -> Result<Vec<LeftOut>> {
+///
+/// # Errors
+/// A pattern that is none, or a name of `--tables` that matches nothing.
+pub fn choose_tables(catalog: &mut Catalog, options: &Options) -> Result<Vec<LeftOut>> {
     let tables = patterns(&options.tables, "--tables")?;
     let exclude = patterns(&options.exclude, "--exclude")?;
     for pattern in &options.tables {
@@ -225,7 +228,9 @@ fn leave_out_wide_tables(
     Ok(())
 }
 
-fn queries(encoding: TextEncoding, schema: &Schema) -> Vec<TableQuery> {
+/// How the tables of a schema are read.
+#[must_use]
+pub fn queries(encoding: TextEncoding, schema: &Schema) -> Vec<TableQuery> {
     schema
         .tables
         .iter()

@@ -108,6 +108,10 @@ pub struct PlannedColumn {
 pub struct PlannedKey {
     /// What it is, for people: `primary key of "t"`.
     pub what: String,
+    /// The name of the index and of the constraint.
+    pub name: String,
+    /// The key's columns, by their names in the source.
+    pub columns: Vec<String>,
     /// CREATE UNIQUE INDEX.
     pub index: String,
     /// Makes the index a constraint, where it can be one.
@@ -119,6 +123,8 @@ pub struct PlannedKey {
 pub struct Optional {
     /// What it is, for people: `index "i" on "t"`.
     pub what: String,
+    /// Its name in the target.
+    pub name: String,
     /// The statement.
     pub sql: String,
     /// How it is listed where it cannot be.

@@ -1,0 +1,195 @@
+//! Reading: tuples of all tables as one snapshot sees them, over any number of connections.
+//!
+//! An exported snapshot does not protect from what rewrites a table (VACUUM FULL, TRUNCATE, some
+//! ALTER TABLEs): sessions that join later would see it empty or in part. So the session that
+//! exports it first locks every table in the mode of a reader, and holds the locks to the end.
+
+use crate::codec::block::HEADER;
+use crate::codec::tuple::{self, Next};
+use crate::error::{Error, Result};
+use crate::postgres::errors::{describe, failed};
+use crate::schema::names::{literal, qualify};
+use postgres::Client;
+use std::io::BufRead as _;
+
+/// A snapshot, held by a session of its own.
+pub struct Snapshot {
+    client: Client,
+    id: String,
+}
+
+/// A table that holds rows itself: not partitioned.
+#[derive(Debug, Clone)]
+pub struct Relation {
+    /// Its qualified name.
+    pub name: String,
+    /// Its size in blocks, read under the locks. Rows beyond are possible.
+    pub blocks: u64,
+    /// Row-level security keeps rows from this role.
+    pub hidden: bool,
+}
+
+impl Snapshot {
+    /// Locks `tables` (qualified names) and takes the snapshot.
+    ///
+    /// # Errors
+    /// The server's: a table that is gone or may not be read.
+    pub fn take(mut client: Client, tables: &[String]) -> Result<Self> {
+        let what = "cannot hold the target's tables still";
+        let mut begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned();
+        if !tables.is_empty() {
+            begin.push_str(&format!("; LOCK TABLE {} IN ACCESS SHARE MODE", tables.join(", ")));
+        }
+        client.batch_execute(&begin).map_err(failed(what))?;
+        let id = client
+            .query_one("SELECT pg_catalog.pg_export_snapshot()", &[])
+            .map_err(failed(what))?
+            .get(0);
+        Ok(Self { client, id })
+    }
+
+    /// The relations that hold a table's rows: itself, or the leaves of its partitions.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn relations(&mut self, table: &str) -> Result<Vec<Relation>> {
+        let table = literal(table);
+        let sql = format!(
+            "SELECT n.nspname::text, c.relname::text, \
+             pg_catalog.pg_relation_size(c.oid) / \
+               pg_catalog.current_setting('block_size')::bigint, \
+             pg_catalog.row_security_active(c.oid) OR \
+               pg_catalog.row_security_active({table}::pg_catalog.regclass) \
+             FROM (SELECT relid::oid AS oid \
+                   FROM pg_catalog.pg_partition_tree({table}::pg_catalog.regclass) WHERE isleaf \
+                   UNION SELECT oid FROM pg_catalog.pg_class \
+                   WHERE oid = {table}::pg_catalog.regclass AND relkind = 'r') AS leaf \
+             JOIN pg_catalog.pg_class c USING (oid) \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY c.oid"
+        );
+        let rows = self.client.query(&sql, &[]).map_err(failed("cannot read the target's catalog"))?;
+        let relation = |row: &postgres::Row| Relation {
+            name: qualify(row.get(0), row.get(1)),
+            blocks: u64::try_from(row.get::<_, i64>(2)).unwrap_or(0),
+            hidden: row.get(3),
+        };
+        Ok(rows.iter().map(relation).collect())
+    }
+
+    /// The session that holds the snapshot, which sees what it sees.
+    pub fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
+    /// What makes another session see what this one sees.
+    #[must_use]
+    pub fn join(&self) -> String {
+        format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
+            literal(&self.id)
+        )
+    }
+}
+
+/// Runs a query and hands each row to `each` as a tuple, until that says stop. The driver gives
+/// one message a row, which is read where it lies.
+///
+/// # Errors
+/// The server's, as `what` failed; and those of `each`.
+pub fn tuples(
+    client: &mut Client,
+    select: &str,
+    what: &str,
+    mut each: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let copy = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
+    let mut stream = client.copy_out(&copy).map_err(failed(what))?;
+    let mut head = true;
+    // What a message left over; empty as long as messages hold whole rows.
+    let mut carried: Vec<u8> = Vec::new();
+    loop {
+        let message = stream.fill_buf().map_err(|error| {
+            let report = error.get_ref().and_then(|inner| inner.downcast_ref::<postgres::Error>());
+            let cause = report.map_or_else(|| error.to_string(), describe);
+            Error::failed(what).caused_by(cause)
+        })?;
+        if message.is_empty() {
+            // The stream's own end comes before that of the messages.
+            return Err(Error::failed(what).caused_by("the server's answer is cut off"));
+        }
+        let length = message.len();
+        let (used, ended) = if carried.is_empty() {
+            whole_tuples(message, &mut head, &mut each)?
+        } else {
+            carried.extend_from_slice(message);
+            let (used, ended) = whole_tuples(&carried, &mut head, &mut each)?;
+            carried.drain(..used);
+            (length, ended)
+        };
+        if ended {
+            stream.consume(length);
+            // To be read to its end, or the connection could not be used again.
+            while !stream.fill_buf().map_or(true, <[u8]>::is_empty) {
+                let rest = stream.fill_buf().map_or(0, <[u8]>::len);
+                stream.consume(rest);
+            }
+            return Ok(());
+        }
+        if used < length {
+            carried.extend_from_slice(&stream.fill_buf().unwrap_or_default()[used..]);
+        }
+        stream.consume(length);
+    }
+}
+
+/// Hands over the whole tuples at the start of `bytes`; says how many bytes they took, and
+/// whether the stream ends there.
+#[inline]
+fn whole_tuples(
+    bytes: &[u8],
+    head: &mut bool,
+    each: &mut impl FnMut(&[u8]) -> Result<()>,
+) -> Result<(usize, bool)> {
+    let mut used = 0;
+    if *head {
+        // No extension of the head is known, and the flag of one would be refused by readers.
+        if bytes.len() < HEADER.len() {
+            return Ok((0, false));
+        }
+        *head = false;
+        used = HEADER.len();
+    }
+    loop {
+        match tuple::next(&bytes[used..]) {
+            Next::Tuple(length) => {
+                each(&bytes[used..used + length])?;
+                used += length;
+            }
+            Next::End => return Ok((used, true)),
+            Next::Part => return Ok((used, false)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_found_however_the_stream_is_cut() {
+        let row = [0, 1, 0, 0, 0, 1, b'x'];
+        let stream = [HEADER.as_slice(), &row, &row, &[0xff, 0xff]].concat();
+        for cut in 0..stream.len() {
+            let (mut head, mut rows) = (true, 0);
+            let mut each = |tuple: &[u8]| {
+                assert_eq!(tuple, row);
+                rows += 1;
+                Ok(())
+            };
+            let (used, ended) = whole_tuples(&stream[..cut], &mut head, &mut each).unwrap();
+            assert!(!ended);
+            let rest = whole_tuples(&stream[used..], &mut head, &mut each).unwrap();
+            assert_eq!((rest.1, rows), (true, 2), "{cut}");
+        }
+    }
+}

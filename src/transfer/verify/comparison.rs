@@ -1,0 +1,249 @@
+//! A comparison: a data set of `--verify`, opened and waiting for the word to begin.
+
+use crate::config::connection::{Connection, Defaults};
+use crate::config::environment::Environment;
+use crate::error::{Error, Result};
+use crate::postgres::ledger::{Ledger, TABLE};
+use crate::postgres::read::Snapshot;
+use crate::postgres::target::advisory_key;
+use crate::progress::{Phase, Progress};
+use crate::schema::LeftOut;
+use crate::schema::names::qualify;
+use crate::sqlite::Source;
+use crate::sqlite::catalog::{self, Catalog};
+use crate::sqlite::profile::{self, ProfileOptions, TableProfile, Wanted, WantedColumn};
+use crate::sqlite::read::{self, TableQuery};
+use crate::transfer::options::{DataSet, Depth, Location, Options};
+use crate::transfer::plan::make::{choose_tables, queries};
+use crate::transfer::report::{DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport, Verdict};
+use crate::transfer::run::{connect_to, lock, one_more_client, open};
+use crate::transfer::sizes::Sizes;
+use crate::transfer::verify::alone::{self, match_up};
+use crate::transfer::verify::judge::{Judged, conversions};
+use crate::transfer::verify::promises::{self, Omission};
+use crate::transfer::verify::subject::Subject;
+use crate::transfer::verify::{Compared, Ends, Settings, compare};
+use postgres::Client;
+use serde_json::Value;
+use std::sync::atomic::AtomicBool;
+
+/// A data set to compare.
+pub struct Comparison {
+    /// The fenced source.
+    pub source: Source,
+    /// The target.
+    pub connection: Connection,
+    data_set: String,
+    schema: String,
+    keeper: Client,
+    catalog: Catalog,
+    queries: Vec<TableQuery>,
+    profiles: Vec<TableProfile>,
+    left_out: Vec<LeftOut>,
+    /// What the ledger says of the run that filled the target; null where it says nothing.
+    ledger: Value,
+    half_loaded: bool,
+}
+
+impl Comparison {
+    /// Opens both sides and finds out what there is to compare.
+    ///
+    /// # Errors
+    /// Whatever keeps the two from being read.
+    pub fn prepare(
+        data_set: &DataSet,
+        depth: Depth,
+        options: &Options,
+        sizes: &Sizes,
+        progress: &Progress,
+        stop: &AtomicBool,
+    ) -> Result<Self> {
+        let (Location::Sqlite(file), Location::Postgres(target)) =
+            (&data_set.source, &data_set.target)
+        else {
+            return Err(Error::refused("this version compares SQLite with PostgreSQL only"));
+        };
+        let connection =
+            Connection::parse(target, &Environment::of_this_process(), Defaults::default())?;
+        let source = open(file, options)?;
+        let session = connect_to(&connection, options)?;
+        let mut keeper = session.client;
+        let schema = session.schema.ok_or_else(|| {
+            Error::refused("the target's search path names no schema that exists")
+                .hint("name the schema with options=-csearch_path=NAME")
+        })?;
+        lock(&mut keeper, &schema)?;
+        let reader = source.connect()?;
+        let mut catalog = catalog::read(&reader)?;
+        let mut left_out = choose_tables(&mut catalog, options)?;
+        let content = |left: &LeftOut| left.rows.is_some_and(|rows| rows > 0);
+        left_out.extend(catalog.schema.left_out.drain(..).filter(content));
+        let queries = queries(read::encoding(&reader)?, &catalog.schema);
+        drop(reader);
+        let entries = Ledger::entries(&mut keeper, &schema)?.unwrap_or_default();
+        let entry = entries.into_iter().find(|entry| entry.data_set == data_set.name);
+        let half_loaded = entry.as_ref().is_some_and(|e| !e.state.is_some_and(|s| s.is_complete()));
+        let profiles = match depth {
+            Depth::Rows => catalog.schema.tables.iter().map(|_| TableProfile::default()).collect(),
+            Depth::Full => chunks(&source, &queries, sizes, progress, stop)?,
+        };
+        Ok(Self {
+            source,
+            connection,
+            data_set: data_set.name.clone(),
+            schema,
+            keeper,
+            catalog,
+            queries,
+            profiles,
+            left_out,
+            ledger: entry.map(|entry| entry.detail).unwrap_or_default(),
+            half_loaded,
+        })
+    }
+
+    /// What will be compared.
+    #[must_use]
+    pub fn summary(&self) -> DataSetPlan {
+        let tables = self.catalog.schema.tables.iter().zip(&self.profiles);
+        let tables = tables.map(|(table, profile)| TablePlan {
+            name: table.name.clone(),
+            target_name: None,
+            rows: profile.rows,
+            bytes: profile.bytes,
+            columns: Vec::new(),
+            conversions: Vec::new(),
+            rows_left_out: Vec::new(),
+        });
+        DataSetPlan {
+            name: self.data_set.clone(),
+            target_schema: self.schema.clone(),
+            tables: tables.collect(),
+            left_out: self.left_out.clone(),
+            drops: Vec::new(),
+            notes: vec!["nothing is written: the two sides are only compared".to_owned()],
+            casts: Vec::new(),
+        }
+    }
+
+    /// Compares.
+    ///
+    /// # Errors
+    /// Either side cannot be read. That they differ is no error.
+    pub fn run(
+        &mut self,
+        depth: Depth,
+        options: &Options,
+        sizes: &Sizes,
+        progress: &Progress,
+        stop: &AtomicBool,
+    ) -> Result<DataSetReport> {
+        progress.enter(Phase::Verify);
+        let profiles = std::mem::take(&mut self.profiles);
+        let unwanted: Vec<String> = self.left_out.iter().map(|left| left.name.clone()).collect();
+        let reader = self.source.connect()?;
+        let inputs = alone::Inputs {
+            catalog: &self.catalog,
+            connection: &reader,
+            queries: &self.queries,
+            profiles,
+            schema: &self.schema,
+            casts: &options.casts,
+            ledger: &self.ledger,
+            chunk_bytes: sizes.chunk_bytes,
+            unwanted: &unwanted,
+        };
+        let mut matched = match_up(inputs, &mut self.keeper)?;
+        let (connection, key) = (&self.connection, advisory_key(&self.schema));
+        let names: Vec<String> = matched.subjects.iter().map(|s| s.target.clone()).collect();
+        let mut snapshot = Snapshot::take(one_more_client(connection, "snapshot", key)?, &names)?;
+        let omitted: Vec<Omission> =
+            serde_json::from_value(self.ledger["left_out"].clone()).unwrap_or_default();
+        let held =
+            promises::of_source(snapshot.client(), &self.schema, &matched.pairs, &omitted)?;
+        matched.differences.extend(held.differences);
+        matched.notes.extend(held.notes);
+        if self.half_loaded {
+            let what = "the target is half loaded: a copy into it did not come to its end";
+            matched.differences.push(what.to_owned());
+        }
+        let known = !self.ledger.is_null();
+        let settings = Settings {
+            depth,
+            options,
+            sizes,
+            progress: progress.phase(Phase::Verify),
+            stop,
+            ledger: known.then(|| (qualify(&self.schema, TABLE), self.data_set.clone())),
+        };
+        let ends = Ends {
+            source: &|| self.source.connect(),
+            target: &|| one_more_client(connection, "verify", key),
+        };
+        let compared = compare(&matched.subjects, &mut snapshot, &ends, &settings)?;
+        let judged = Judged::new(&matched.subjects, &compared, matched.differences, depth);
+        let mut report = self.report(&matched.subjects, &compared, matched.notes);
+        judged.tell(&mut report);
+        Ok(report)
+    }
+
+    fn report(
+        &self,
+        subjects: &[Subject],
+        compared: &[Compared],
+        notes: Vec<String>,
+    ) -> DataSetReport {
+        let tables = subjects.iter().zip(compared).map(|(subject, table)| {
+            let rows_left_out = RowsLeftOut {
+                count: subject.rows_left_out,
+                reason: "left out by the run that filled the target".to_owned(),
+            };
+            TableReport {
+                name: subject.name.clone(),
+                target_name: None,
+                rows: table.report.source_rows,
+                bytes: 0,
+                seconds: 0.0,
+                conversions: conversions(subject, table),
+                rows_left_out: if subject.leave_out { vec![rows_left_out] } else { Vec::new() },
+                verification: None,
+            }
+        });
+        DataSetReport {
+            name: self.data_set.clone(),
+            target_schema: self.schema.clone(),
+            verdict: Verdict::NotVerified,
+            tables: tables.collect(),
+            left_out: self.left_out.clone(),
+            steps: Vec::new(),
+            notes,
+            differences: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+}
+
+/// Finds where the tables can be cut: the profile, without anything to try on the values.
+fn chunks(
+    source: &Source,
+    queries: &[TableQuery],
+    sizes: &Sizes,
+    progress: &Progress,
+    stop: &AtomicBool,
+) -> Result<Vec<TableProfile>> {
+    progress.enter(Phase::Profile);
+    let wanted: Vec<Wanted> = queries
+        .iter()
+        .map(|query| Wanted {
+            query: query.clone(),
+            columns: query.columns.iter().map(|_| WantedColumn::default()).collect(),
+        })
+        .collect();
+    let options = ProfileOptions {
+        threads: sizes.readers,
+        chunk_bytes: sizes.chunk_bytes,
+        progress: progress.phase(Phase::Profile),
+        stop,
+    };
+    profile::profile(&|| source.connect(), &wanted, &options)
+}

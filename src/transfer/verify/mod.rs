@@ -1,0 +1,237 @@
+//! Verification: both sides are read again, and every row of the one is found in the other.
+//!
+//! A row is its canonical tuple; a table is the sum of its rows' hashes, in buckets. Where buckets
+//! differ, a second look finds the rows. Nothing is taken from the memory of a copy, and nothing is
+//! written.
+
+pub mod alone;
+pub mod buckets;
+pub mod comparison;
+pub mod explain;
+pub mod judge;
+pub mod look;
+pub mod pass;
+pub mod promises;
+pub mod rows;
+pub mod subject;
+
+use crate::codec::Digest;
+use crate::error::Result;
+use crate::postgres::errors::failed;
+use crate::postgres::read::{Relation, Snapshot};
+use crate::progress::{PhaseProgress, TableProgress};
+use crate::schema::names::{literal, quote};
+use crate::sqlite::Reader;
+use crate::transfer::options::{Depth, Options};
+use crate::transfer::report::TableVerification;
+use crate::transfer::sizes::Sizes;
+use crate::transfer::verify::explain::Explain;
+use crate::transfer::verify::look::{Found, Look};
+use crate::transfer::verify::pass::Sides;
+use crate::transfer::verify::rows::Seen;
+use crate::transfer::verify::subject::Subject;
+use postgres::Client;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// The two ends: one more reader of each side, on the state that all readers of the side see.
+pub struct Ends<'a> {
+    /// The source.
+    pub source: &'a (dyn Fn() -> Result<Reader> + Sync),
+    /// The target.
+    pub target: &'a (dyn Fn() -> Result<Client> + Sync),
+}
+
+/// How many threads read each side.
+#[derive(Debug, Clone, Copy)]
+pub struct Threads {
+    /// Of the source.
+    pub source: usize,
+    /// Connections to the target.
+    pub target: usize,
+}
+
+/// How a verification is done.
+pub struct Settings<'a> {
+    /// How deep it looks.
+    pub depth: Depth,
+    /// What was asked for.
+    pub options: &'a Options,
+    /// Threads and memory.
+    pub sizes: &'a Sizes,
+    /// Where rows done are counted.
+    pub progress: &'a PhaseProgress,
+    /// Set from outside to end early.
+    pub stop: &'a AtomicBool,
+    /// The target's ledger and the data set in it, where there is one: who wrote after it was
+    /// written last was not us.
+    pub ledger: Option<(String, String)>,
+}
+
+/// What was found of one table.
+pub struct Compared {
+    /// As it is reported.
+    pub report: TableVerification,
+    /// What was seen in the source.
+    pub seen: Seen,
+    /// Row-level security hides rows of it, so that it could not be compared.
+    pub hidden: bool,
+    /// Rows that differ were written after the copy.
+    pub moved_on: bool,
+}
+
+/// Compares all tables, under one snapshot of the target.
+///
+/// # Errors
+/// Either side cannot be read. That they differ is no error.
+pub fn compare(
+    subjects: &[Subject],
+    snapshot: &mut Snapshot,
+    ends: &Ends<'_>,
+    settings: &Settings<'_>,
+) -> Result<Vec<Compared>> {
+    let mut relations = Vec::with_capacity(subjects.len());
+    let mut hidden = Vec::with_capacity(subjects.len());
+    for subject in subjects {
+        let found = snapshot.relations(&subject.target)?;
+        hidden.push(found.iter().any(|relation| relation.hidden));
+        relations.push(if hidden.last() == Some(&true) { Vec::new() } else { found });
+    }
+    let join = snapshot.join();
+    let target = || -> Result<Client> {
+        let mut client = (ends.target)()?;
+        client.batch_execute(&join).map_err(failed("cannot share one view of the target"))?;
+        Ok(client)
+    };
+    let ends = Ends { source: ends.source, target: &target };
+    if settings.depth == Depth::Rows {
+        let counts = pass::count(subjects, &relations, &ends, settings.stop)?;
+        let compared = subjects.iter().zip(counts).zip(hidden).map(|((subject, counts), hidden)| {
+            Compared {
+                report: summary(counts, None, hidden),
+                seen: Seen::new(subject.columns.len()),
+                hidden,
+                moved_on: false,
+            }
+        });
+        return Ok(compared.collect());
+    }
+    watch(subjects, settings.progress);
+    let threads = Threads { source: settings.sizes.readers, target: settings.sizes.writers };
+    let sides =
+        pass::run(subjects, &relations, &ends, &threads, settings.progress, settings.stop)?;
+    let found = second_look(subjects, &relations, &sides, &ends, settings)?;
+    let mut compared = Vec::with_capacity(subjects.len());
+    let all = sides.into_iter().zip(found).zip(hidden).zip(&relations);
+    for (((sides, found), hidden), relations) in all {
+        let totals = (sides.source.total(), sides.target.total());
+        let moved_on = match (&found, &settings.ledger) {
+            (Some((found, _)), Some(ledger)) => wrote_later(snapshot, relations, found, ledger)?,
+            _ => false,
+        };
+        let report = summary(totals, found, hidden);
+        compared.push(Compared { report, seen: sides.seen, hidden, moved_on });
+    }
+    Ok(compared)
+}
+
+/// Names the tables and the rows of both sides for whoever watches.
+fn watch(subjects: &[Subject], progress: &PhaseProgress) {
+    let rows = |subject: &Subject| subject.chunks.iter().map(|chunk| chunk.rows).sum::<u64>();
+    progress.total.fetch_add(2 * subjects.iter().map(rows).sum::<u64>(), Ordering::Relaxed);
+    let table = |subject: &Subject| TableProgress {
+        name: subject.name.clone(),
+        total: 2 * rows(subject),
+        done: AtomicU64::new(0),
+    };
+    progress.set_tables(subjects.iter().map(table).collect());
+}
+
+type Told = Option<(Found, Vec<crate::transfer::report::RowDifference>)>;
+
+/// Finds the rows that differ, table by table.
+fn second_look(
+    subjects: &[Subject],
+    relations: &[Vec<Relation>],
+    sides: &[Sides],
+    ends: &Ends<'_>,
+    settings: &Settings<'_>,
+) -> Result<Vec<Told>> {
+    let mut readers: Option<(Reader, Client)> = None;
+    let mut all = Vec::with_capacity(subjects.len());
+    for ((subject, relations), sides) in subjects.iter().zip(relations).zip(sides) {
+        let bad = sides.source.differing(&sides.target);
+        if bad.is_empty() {
+            all.push(None);
+            continue;
+        }
+        settings.progress.set_step(format!("differences of {}", quote(&subject.name)));
+        let (connection, client) = match &mut readers {
+            Some(readers) => readers,
+            none => none.insert(((ends.source)()?, (ends.target)()?)),
+        };
+        let look = Look {
+            subject,
+            relations,
+            buckets: &sides.buckets,
+            wanted: settings.options.max_differences as usize,
+            limit: look::limit(settings.sizes.budget),
+            stop: settings.stop,
+        };
+        let found = look.take(&bad, connection, client)?;
+        let explain =
+            Explain { subject, relations, show_values: settings.options.show_values };
+        let told = explain.all(&found.first, connection, client)?;
+        all.push(Some((found, told)));
+    }
+    Ok(all)
+}
+
+fn summary((source, target): (Digest, Digest), told: Told, hidden: bool) -> TableVerification {
+    let hex = |digest: Digest| (digest.sum != 0).then(|| format!("{:032x}", digest.sum));
+    let (found, differences) = told.unwrap_or_default();
+    TableVerification {
+        equal: !hidden && source == target && found.total == 0,
+        source_rows: source.rows,
+        target_rows: target.rows,
+        source_digest: hex(source),
+        target_digest: hex(target),
+        differing_rows: found.total.max(if hidden { 0 } else { source.rows.abs_diff(target.rows) }),
+        at_least: found.at_least,
+        differences,
+    }
+}
+
+/// Whether one of the differing rows in the target was written after the ledger's entry.
+fn wrote_later(
+    snapshot: &mut Snapshot,
+    relations: &[Relation],
+    found: &Found,
+    (ledger, data_set): &(String, String),
+) -> Result<bool> {
+    for (number, relation) in relations.iter().enumerate() {
+        let places: Vec<String> = found
+            .first
+            .iter()
+            .filter_map(|suspicion| suspicion.target)
+            .filter(|tid| tid.relation as usize == number)
+            .map(|tid| format!("'({},{})'::pg_catalog.tid", tid.block, tid.offset))
+            .collect();
+        if places.is_empty() {
+            continue;
+        }
+        let sql = format!(
+            "SELECT coalesce(pg_catalog.bool_or(pg_catalog.age(t.xmin) < pg_catalog.age(l.xmin)), \
+             false) FROM ONLY {} t, {ledger} l WHERE t.ctid = ANY (ARRAY[{}]) \
+             AND l.data_set = {} AND l.table_name = '' AND l.chunk = 0",
+            relation.name,
+            places.join(", "),
+            literal(data_set)
+        );
+        let row = snapshot.client().query_one(&sql, &[]);
+        let what = "cannot tell when the target was written";
+        if row.map_err(failed(what))?.get(0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
