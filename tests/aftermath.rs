@@ -44,8 +44,10 @@ fn an_insert_without_an_id_goes_on_where_the_source_stopped() {
 fn text_sorts_by_its_bytes_as_it_did() {
     let words = ["b", "B", "a", "É", "z", "é", "Z", "_", "", " ", "ß", "zz", "10", "9", "日"];
     let values: Vec<String> = words.iter().map(|word| format!("('{word}')")).collect();
-    let source =
-        Source::of_sql(&format!("CREATE TABLE w (x TEXT, v VARCHAR(5)); INSERT INTO w (x) VALUES {}; UPDATE w SET v = x", values.join(",")));
+    let source = Source::of_sql(&format!(
+        "CREATE TABLE w (x TEXT, v VARCHAR(5)); INSERT INTO w (x) VALUES {}; UPDATE w SET v = x",
+        values.join(",")
+    ));
     let (_database, mut target) = moved_source(&source, &[]);
     let copy = source.reading_copy();
     for column in ["x", "v"] {
@@ -53,7 +55,8 @@ fn text_sorts_by_its_bytes_as_it_did() {
             .connection
             .query_row(&format!("SELECT group_concat({column}, '|') FROM (SELECT {column} FROM w ORDER BY {column})"), [], |row| row.get(0))
             .unwrap();
-        let there = target.cell(&format!("SELECT string_agg({column}, '|' ORDER BY {column}) FROM w"));
+        let there =
+            target.cell(&format!("SELECT string_agg({column}, '|' ORDER BY {column}) FROM w"));
         assert_eq!(here, there);
     }
 }
@@ -78,14 +81,20 @@ fn foreign_keys_are_enforced_and_act() {
     assert!(target.error("INSERT INTO line (country, number) VALUES ('de', 99)").is_some());
     assert_eq!(target.error("DELETE FROM account WHERE country = 'de'"), None);
     assert_eq!(target.cell("SELECT count(*) FROM line WHERE id = 1"), "0");
-    assert_eq!(target.cell("SELECT bool_and(convalidated)::text FROM pg_constraint WHERE contype = 'f'"), "true");
+    assert_eq!(
+        target.cell("SELECT bool_and(convalidated)::text FROM pg_constraint WHERE contype = 'f'"),
+        "true"
+    );
 }
 
 #[test]
 fn an_orphan_stays_and_no_new_one_comes() {
     let (_database, mut target) = moved("orphans", &[]);
     assert!(target.error("INSERT INTO album (artist) VALUES (12345)").is_some());
-    assert_eq!(target.cell("SELECT count(*) FROM album WHERE artist NOT IN (SELECT id FROM artist)"), "3");
+    assert_eq!(
+        target.cell("SELECT count(*) FROM album WHERE artist NOT IN (SELECT id FROM artist)"),
+        "3"
+    );
 }
 
 #[test]
@@ -94,11 +103,17 @@ fn constraints_keep_their_names_and_indexes_theirs() {
     let names = target.cell(
         "SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint WHERE conname LIKE 'PK_%'",
     );
-    assert_eq!(names, "PK_Album PK_Artist PK_Customer PK_Employee PK_Invoice PK_Playlist PK_PlaylistTrack PK_Track");
+    assert_eq!(
+        names,
+        "PK_Album PK_Artist PK_Customer PK_Employee PK_Invoice PK_Playlist PK_PlaylistTrack PK_Track"
+    );
     let (_database, mut target) = moved("indexes", &[]);
     assert_eq!(target.cell("SELECT conname FROM pg_constraint WHERE conname = 'one_c'"), "one_c");
     let (_database, mut target) = moved("rails", &[]);
-    assert_eq!(target.cell("SELECT count(*) FROM pg_constraint WHERE conname = 'fk_rails_03de2dc08c'"), "1");
+    assert_eq!(
+        target.cell("SELECT count(*) FROM pg_constraint WHERE conname = 'fk_rails_03de2dc08c'"),
+        "1"
+    );
 }
 
 #[test]
@@ -123,7 +138,8 @@ fn defaults_mean_what_they_meant() {
     assert_eq!(text.len(), "2024-01-01 00:00:00".len(), "{text}");
     let sql = "SELECT (created = date_trunc('second', created))::text FROM defaults WHERE id = 2";
     assert_eq!(target.cell(sql), "true");
-    let sql = "SELECT string || double_quoted || null_string || bare_word FROM defaults WHERE id = 2";
+    let sql =
+        "SELECT string || double_quoted || null_string || bare_word FROM defaults WHERE id = 2";
     assert_eq!(target.cell(sql), "it'sdouble quotednullpending");
 }
 
@@ -144,7 +160,14 @@ fn tables_have_statistics_and_no_settings_of_ours_left() {
 
 #[test]
 fn epochs_become_timestamps_where_the_user_states_their_unit() {
-    let casts = ["--cast", "epochs.seconds=timestamp:s", "--cast", "epochs.millis=timestamp:ms", "--cast", "epochs.julian=timestamp:julian"];
+    let casts = [
+        "--cast",
+        "epochs.seconds=timestamp:s",
+        "--cast",
+        "epochs.millis=timestamp:ms",
+        "--cast",
+        "epochs.julian=timestamp:julian",
+    ];
     let (_database, mut target) = moved("epochs", &casts);
     let sql = "SELECT seconds || '|' || millis || '|' || julian FROM epochs WHERE id = 1";
     assert_eq!(target.cell(sql), "2023-11-14 22:13:20|2023-11-14 22:13:20.123|2024-01-01 00:00:00");
@@ -164,11 +187,17 @@ fn rejected_rows_are_in_the_reject_file_with_their_reason() {
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let rejected = Connection::open(&file).unwrap();
     let ids: String = rejected
-        .query_row("SELECT group_concat(id, ' ') FROM (SELECT id FROM notes ORDER BY id)", [], |row| row.get(0))
+        .query_row(
+            "SELECT group_concat(id, ' ') FROM (SELECT id FROM notes ORDER BY id)",
+            [],
+            |row| row.get(0),
+        )
         .unwrap();
     assert_eq!(ids, "10 20 30 40 60 70 80");
     let same = |connection: &Connection| -> String {
-        connection.query_row("SELECT hex(body) FROM notes WHERE id = 10", [], |row| row.get(0)).unwrap()
+        connection
+            .query_row("SELECT hex(body) FROM notes WHERE id = 10", [], |row| row.get(0))
+            .unwrap()
     };
     assert_eq!(same(&rejected), same(&source.reading_copy().connection));
     let columns: i64 = rejected
@@ -185,7 +214,8 @@ fn rejected_rows_are_in_the_reject_file_with_their_reason() {
 fn a_refusal_names_places_and_never_contents() {
     let database = server();
     let output = Source::of_fixture("misfit_text").migrate(&database.url, &[]);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned()
+        + &String::from_utf8_lossy(&output.stdout);
     assert!(!told.contains("secretword"), "{told}");
     assert!(told.contains("hint:"), "{told}");
     assert!(told.to_lowercase().contains("unchanged"), "{told}");

@@ -5,9 +5,9 @@
 
 use crate::expect::Expectation;
 use crate::harness::{Database, server};
+use crate::oracle;
 use crate::outcome::{Target, facts, remarks};
 use crate::source::{Source, fixture_path};
-use crate::oracle;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

@@ -86,13 +86,18 @@ fn a_blob_of_200_megabytes_arrives() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut target = Target::open(&database.url);
     let copy = source.reading_copy();
-    assert_eq!(target.cell("SELECT string_agg(length(body)::text, ' ' ORDER BY id) FROM big"), "1 209715200 1");
+    assert_eq!(
+        target.cell("SELECT string_agg(length(body)::text, ' ' ORDER BY id) FROM big"),
+        "1 209715200 1"
+    );
     for i in 0..200_u8 {
         let place = (u64::from(i) << 20) + 1;
         let sql = |hex: &str| format!("SELECT {hex} FROM big WHERE id = 2");
         let here: String = copy
             .connection
-            .query_row(&sql(&format!("lower(hex(substr(body, {place}, 100)))")), [], |row| row.get(0))
+            .query_row(&sql(&format!("lower(hex(substr(body, {place}, 100)))")), [], |row| {
+                row.get(0)
+            })
             .unwrap();
         if i % 20 == 0 {
             let there = target.cell(&sql(&format!("encode(substr(body, {place}, 100), 'hex')")));
@@ -107,7 +112,9 @@ fn a_blob_of_200_megabytes_arrives() {
 fn json_too_deep_for_the_server_is_text() {
     let deep = format!("{}1{}", "[".repeat(20_000), "]".repeat(20_000));
     let source = Source::built(|connection| {
-        connection.execute_batch("CREATE TABLE deep (id INTEGER PRIMARY KEY, body JSON, flat JSON)").unwrap();
+        connection
+            .execute_batch("CREATE TABLE deep (id INTEGER PRIMARY KEY, body JSON, flat JSON)")
+            .unwrap();
         connection.execute("INSERT INTO deep VALUES (1, ?1, '[1]')", [&deep]).unwrap();
     });
     check(
@@ -150,7 +157,8 @@ fn many_chunks_of_every_kind_of_key_arrive_whole() {
     let database = server();
     let folder = tempfile::TempDir::new().unwrap();
     let json = folder.path().join("report.json");
-    let output = source.migrate(&database.url, &["--json", json.to_str().unwrap(), "--memory", "16M"]);
+    let output =
+        source.migrate(&database.url, &["--json", json.to_str().unwrap(), "--memory", "16M"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
     let mut target = Target::open(&database.url);

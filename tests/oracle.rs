@@ -47,7 +47,9 @@ pub fn assert_same_table(
     let mut found: Vec<Vec<String>> = target
         .rows(&query)
         .into_iter()
-        .map(|row| row.iter().zip(&forms).map(|(cell, form)| form.target(cell.as_deref())).collect())
+        .map(|row| {
+            row.iter().zip(&forms).map(|(cell, form)| form.target(cell.as_deref())).collect()
+        })
         .collect();
 
     expected.sort_unstable();
@@ -194,7 +196,8 @@ fn bits(text: &str) -> String {
             return format!("?inexact:{text}");
         }
     }
-    text.parse::<f64>().map_or_else(|_| format!("?{text}"), |real| format!("{:016x}", real.to_bits()))
+    text.parse::<f64>()
+        .map_or_else(|_| format!("?{text}"), |real| format!("{:016x}", real.to_bits()))
 }
 
 /// A decimal without exponent, leading or trailing zeros.
@@ -306,4 +309,47 @@ fn the_oracle_knows_its_own_arithmetic() {
     assert_ne!(bits("9007199254740993"), bits("9007199254740992"));
     assert_eq!(real_or_text("1e+300"), real_or_text("1e300"));
     assert_ne!(real_or_text("1.50"), real_or_text("1.5"));
+}
+
+#[test]
+fn the_oracle_sees_any_one_altered_value() {
+    let source = crate::source::Source::of_sql(
+        "CREATE TABLE t (i INTEGER, r REAL, n NUMERIC, b BOOLEAN, s TEXT, x BLOB, u UUID, d DATE, \
+         m DATETIME, z DATETIME);
+         INSERT INTO t VALUES (9007199254740993, 0.1, 1.005, 1, 'a', x'00ff', \
+         '0188f7a0-0000-7000-8000-000000000001', '2024-02-29', '2024-02-29T01:02', \
+         '2024-02-29 01:02:03.000000001+02:00');
+         INSERT INTO t VALUES (NULL, 1e999, -0.5, 0, '', 'text', NULL, NULL, NULL, NULL)",
+    );
+    let database = crate::harness::server();
+    let mut target = Target::open(&database.url);
+    target.rows(
+        "CREATE TABLE t (i bigint, r float8, n numeric, b boolean, s text, x bytea, u uuid, d date, \
+         m timestamp, z timestamptz);
+         INSERT INTO t VALUES (9007199254740993, 0.1, 1.0050, true, 'a', '\\x00ff', \
+         '0188f7a0-0000-7000-8000-000000000001', '2024-02-29', '2024-02-29 01:02:00', \
+         '2024-02-28 23:02:03+00');
+         INSERT INTO t VALUES (NULL, 'Infinity', -0.5, false, '', 'text', NULL, NULL, NULL, NULL)",
+    );
+    let copy = source.reading_copy();
+    assert_same_table(&copy, &mut target, "t", "t", "1");
+    for change in [
+        "i = i - 1 WHERE i IS NOT NULL",
+        "r = 0.10000000000000002 WHERE r < 1",
+        "n = 1.00500001 WHERE n > 0",
+        "b = NOT b",
+        "s = NULL WHERE s = ''",
+        "x = '\\x00' WHERE s = 'a'",
+        "u = '0188f7a0-0000-7000-8000-000000000002' WHERE s = 'a'",
+        "d = d + 1",
+        "m = m + interval '1 microsecond'",
+        "z = z + interval '1 hour'",
+    ] {
+        target.rows(&format!("BEGIN; UPDATE t SET {change}"));
+        let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            assert_same_table(&copy, &mut target, "t", "t", "1");
+        }));
+        assert!(seen.is_err(), "not seen: {change}");
+        target.rows("ROLLBACK");
+    }
 }

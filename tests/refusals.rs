@@ -50,7 +50,8 @@ fn garbage_is_refused() {
 
 #[test]
 fn what_may_be_an_encrypted_database_is_refused() {
-    let bytes: Vec<u8> = (0..8192_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let bytes: Vec<u8> =
+        (0..8192_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     refused(&Source::of_folder(|path| fs::write(path, &bytes).unwrap()));
 }
 
@@ -74,7 +75,10 @@ fn a_header_alone_is_refused() {
 #[test]
 fn a_file_of_zero_bytes_is_refused_as_a_wrong_path() {
     let errors = refused(&Source::of_folder(|path| fs::write(path, "").unwrap()));
-    assert!(errors.contains("empty") || errors.contains("zero") || errors.contains("0 bytes"), "{errors}");
+    assert!(
+        errors.contains("empty") || errors.contains("zero") || errors.contains("0 bytes"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -103,9 +107,14 @@ fn a_database_in_wal_mode_is_read_with_its_wal() {
         small_database(&made);
         let connection = Connection::open(&made).unwrap();
         connection.pragma_update(None, "journal_mode", "WAL").unwrap();
-        connection.execute_batch("PRAGMA wal_autocheckpoint = 0; INSERT INTO t VALUES (9000, 'in the wal')").unwrap();
+        connection
+            .execute_batch(
+                "PRAGMA wal_autocheckpoint = 0; INSERT INTO t VALUES (9000, 'in the wal')",
+            )
+            .unwrap();
         for end in ["", "-wal"] {
-            fs::copy(format!("{}{end}", made.display()), format!("{}{end}", path.display())).unwrap();
+            fs::copy(format!("{}{end}", made.display()), format!("{}{end}", path.display()))
+                .unwrap();
         }
     });
     assert_eq!(rows_that_arrive(&source), "5001 12511500");
@@ -149,7 +158,8 @@ fn a_hot_journal_is_rolled_back_in_a_copy_only() {
             .execute_batch("PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; UPDATE t SET x = 'changed' || id, id = id + 100000")
             .unwrap();
         for end in ["", "-journal"] {
-            fs::copy(format!("{}{end}", made.display()), format!("{}{end}", path.display())).unwrap();
+            fs::copy(format!("{}{end}", made.display()), format!("{}{end}", path.display()))
+                .unwrap();
         }
     });
     assert_eq!(rows_that_arrive(&source), "5000 12502500");
@@ -167,7 +177,8 @@ fn a_read_only_file_in_a_read_only_place_is_read() {
             fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(0o555)).unwrap();
         });
         let rows = rows_that_arrive(&source);
-        fs::set_permissions(source.path().parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(source.path().parent().unwrap(), fs::Permissions::from_mode(0o755))
+            .unwrap();
         assert_eq!(rows, "5000 12502500", "{mode}");
     }
 }

@@ -32,7 +32,9 @@ impl Source {
     pub fn built(build: impl FnOnce(&Connection)) -> Self {
         Self::of_folder(|path| {
             let connection = Connection::open(path).unwrap();
-            connection.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF").unwrap();
+            connection
+                .execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF")
+                .unwrap();
             build(&connection);
             // An empty schema leaves a file of zero bytes; a database without tables has a header.
             connection.execute_batch("PRAGMA user_version = 7").unwrap();
@@ -111,7 +113,8 @@ fn inventory(folder: &Path) -> BTreeMap<OsString, String> {
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name();
-        let hashable = entry.file_type().unwrap().is_file() && !name.to_string_lossy().ends_with("-shm");
+        let hashable =
+            entry.file_type().unwrap().is_file() && !name.to_string_lossy().ends_with("-shm");
         let hash = if hashable { harness::sha256(&entry.path()) } else { String::new() };
         found.insert(name, hash);
     }

@@ -261,3 +261,34 @@ fn an_unreachable_server_is_a_failure_and_shows_no_password() {
     let told = String::from_utf8_lossy(&output.stdout).into_owned() + &errors(&output);
     assert!(!told.contains("verysecret"), "{told}");
 }
+
+#[test]
+fn a_plan_writes_nothing_and_its_casts_pin_every_type() {
+    let database = server();
+    let url = database.url.clone();
+    let folder = tempfile::TempDir::new().unwrap();
+    let casts = folder.path().join("casts");
+    let casts = casts.to_str().unwrap();
+    let staging = Source::of_sql(
+        "CREATE TABLE t (d DATETIME, n INT); INSERT INTO t VALUES ('2024-01-01 00:00:00', 1)",
+    );
+    let path = staging.argument();
+    let planned = harness::migrate(["plan", "--from", &path, "--to", &url, "--write-casts", casts]);
+    assert_code(&planned, 0);
+    staging.assert_unchanged();
+    assert!(Target::open(&url).tables().is_empty());
+
+    // Production has no dates yet, and one value that staging's type cannot take.
+    let production = Source::of_sql(
+        "CREATE TABLE t (d DATETIME, n INT); INSERT INTO t VALUES (NULL, 1), (NULL, 'x')",
+    );
+    let refused = production.migrate(&url, &["--casts", casts]);
+    assert_code(&refused, 4);
+    assert!(Target::open(&url).tables().is_empty());
+    let chosen = production.migrate(&url, &["--casts", casts, "--cast", "t.n=text"]);
+    assert_code(&chosen, 0);
+    let mut target = Target::open(&url);
+    let types = "SELECT string_agg(format_type(atttypid, NULL), ' ' ORDER BY attnum) FROM pg_attribute \
+                 WHERE attrelid = 't'::regclass AND attnum > 0";
+    assert_eq!(target.cell(types), "timestamp without time zone text");
+}
