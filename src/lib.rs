@@ -9,6 +9,7 @@
 //! Imports run downwards only: `cli` > `product`, `bench` > `transfer` > `sqlite`, `postgres` >
 //! `database` > `codec`, `config` > `schema` > `error`, `progress`.
 
+pub mod bench;
 pub mod cli;
 pub mod codec;
 pub mod config;

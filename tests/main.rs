@@ -1,12 +1,22 @@
-//! The integration tests: one binary, so that the server they need is started once.
+//! All integration tests, in one program: one file, one subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on panics"
+)]
 
 mod aftermath;
 mod expect;
+mod fence;
 mod fixtures;
 mod harness;
 mod limits;
 mod oracle;
 mod outcome;
 mod refusals;
+mod server;
 mod source;
 mod targets;
+mod tls;

@@ -1,7 +1,122 @@
-//! What is printed and drawn, and nothing else.
+//! What is typed and what is shown: the only place that prints or draws.
+//!
+//! A command line goes through two steps. [`normalise`] and [`arguments`] say what was typed;
+//! [`request`] makes of it what the program needs. A command then writes to its [`screen`]:
+//! what was asked for to standard output, errors and progress to standard error.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the floor that talks to people; the lints keep all others from it"
+)]
+
+mod arguments;
+mod casts;
+mod command_line;
+mod database;
+mod error_text;
+mod exit;
+mod help;
+mod json;
+mod lists;
+mod normalise;
+mod output_file;
+mod plan;
+mod plan_text;
+mod progress_text;
+mod report;
+mod request;
+mod screen;
+mod secrets;
+mod terminal;
+mod usage_error;
+mod watch;
+mod wording;
+
+use crate::error::{Error, Result};
+use crate::transfer;
+use anstream::ColorChoice;
+use arguments::{Arguments, Command};
+use clap::{CommandFactory, Parser};
+use command_line::CommandLine;
+use exit::Exit;
+use normalise::Flags;
+use request::Request;
+use screen::Screen;
 use std::ffi::OsString;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-/// Runs the command line.
-pub fn main(_arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    ExitCode::from(2)
+
+/// Runs the command line: `arguments` with the program's name first.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut typed = arguments;
+    let program = typed.next().unwrap_or_else(|| "migrate".into());
+    let typed: Vec<_> = typed.collect();
+    // A panic has told itself on standard error; the shell must learn of it as of any failure.
+    let run = AssertUnwindSafe(|| run(program, &typed));
+    catch_unwind(run).unwrap_or(Exit::Failed).into()
 }
+
+fn run(program: OsString, typed: &[OsString]) -> Exit {
+    let normal = normalise::normalise(typed, &Flags::of(&Arguments::command()));
+    choose_colour(normal.as_deref().unwrap_or_default());
+    let mut screen = Screen::standard();
+    let parsed = normal.and_then(|normal| {
+        let whole = [&["migrate".into()], &normal[..]].concat();
+        Ok((Arguments::try_parse_from(whole), CommandLine::new(program, normal)))
+    });
+    let command = match parsed {
+        Err(error) => return screen.fail(&error),
+        Ok((Ok(typed), line)) => typed.command.map(|command| (command, line)),
+        Ok((Err(shown), _)) if !shown.use_stderr() => {
+            return print(&mut screen, |out| write!(out, "{}", shown.render().ansi()));
+        }
+        Ok((Err(error), _)) => return screen.fail(&usage_error::from_clap(&error)),
+    };
+    let Some((command, line)) = command else {
+        // Where standard error is closed the exit code still tells it.
+        let _ = write!(screen.err, "{}", help::all().ansi());
+        return Exit::Usage;
+    };
+    dispatch(command, &line, &mut screen).unwrap_or_else(|error| screen.fail(&error))
+}
+
+fn dispatch(command: Command, line: &CommandLine, screen: &mut Screen) -> Result<Exit> {
+    Ok(match command {
+        Command::Database(typed) => {
+            database::run(&Request::database(*typed)?, line, screen, transfer::prepare)
+        }
+        Command::Plan(typed) => plan::run(&Request::plan(*typed)?, screen, transfer::prepare),
+        Command::Help { command } => {
+            let text = command.as_deref().map_or_else(|| Ok(help::all()), help::of)?;
+            print(screen, |out| write!(out, "{}", text.ansi()))
+        }
+        Command::Man => print(screen, help::manual),
+    })
+}
+
+/// Prints what was asked for. That the reader went away is no failure.
+fn print(screen: &mut Screen, text: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Exit {
+    match text(&mut screen.out).and_then(|()| screen.out.flush()) {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
+            screen.fail(&Error::failed("standard output cannot be written").caused_by(cause))
+        }
+        _ => Exit::Done,
+    }
+}
+
+/// Takes up --color before anything is printed, the parser's errors included. A word that it
+/// does not know is the parser's to refuse.
+fn choose_colour(normal: &[OsString]) {
+    let choice = normal.iter().rev().find_map(|argument| {
+        match argument.to_str()?.strip_prefix("--color=")? {
+            "always" => Some(ColorChoice::Always),
+            "never" => Some(ColorChoice::Never),
+            _ => None,
+        }
+    });
+    choice.unwrap_or(ColorChoice::Auto).write_global();
+}
+pub mod generate;
+pub mod private_server;

@@ -1,1 +1,82 @@
-//! The seam: what both databases can do, as traits.
+//! The seam: what a database does for a run in the role of source or target.
+//!
+//! It is crossed once per chunk, never per row or value.
+
+use crate::codec::{Block, RowBatch};
+use crate::error::Result;
+use serde::{Deserialize, Serialize};
+
+/// A part of one table that is read, encoded, committed, recorded and retried as a whole.
+///
+/// Numbers start at 1 and, with the ranges, are fixed in the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// The chunk's number in its table, from 1.
+    pub number: u32,
+    /// Which rows.
+    pub range: KeyRange,
+    /// How many rows.
+    pub rows: u64,
+    /// Their size as tuples before any cast: a length word per field, and the values.
+    pub bytes: u64,
+}
+
+/// A range of rows in storage order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyRange {
+    /// Integer keys from `first` to `last`, both included.
+    Integer {
+        #[expect(missing_docs, reason = "said above")]
+        first: i64,
+        #[expect(missing_docs, reason = "said above")]
+        last: i64,
+    },
+    /// Keys after one and up to another; without bounds where there is none.
+    Key {
+        /// The last key before the range.
+        after: Option<Vec<KeyValue>>,
+        /// The last key of the range.
+        through: Option<Vec<KeyValue>>,
+    },
+    /// So many rows of the scan in storage order, after so many others.
+    Ordinal {
+        #[expect(missing_docs, reason = "said above")]
+        skip: u64,
+        #[expect(missing_docs, reason = "said above")]
+        rows: u64,
+    },
+}
+
+/// One value of a key that bounds a range.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyValue {
+    /// An integer.
+    Integer(i64),
+    /// A double, by its bits.
+    Real(u64),
+    /// Text, as bytes.
+    Text(Vec<u8>),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+/// One of several parallel readers of a source; all of them see the same state.
+pub trait Reader: Send {
+    /// Reads the rows of `chunk` of the table at `table` in the plan into `batch`.
+    ///
+    /// # Errors
+    /// The source cannot be read, or does not hold what the plan found.
+    fn read(&mut self, table: usize, chunk: &Chunk, batch: &mut RowBatch) -> Result<()>;
+}
+
+/// One of several parallel writers to a target.
+pub trait Writer: Send {
+    /// Writes a block in one transaction that also records it.
+    ///
+    /// # Errors
+    /// Nothing of the block is there then, unless the connection was lost while committing; the
+    /// target's ledger tells.
+    fn write(&mut self, block: &Block) -> Result<()>;
+}

@@ -1,1 +1,11 @@
-//! The PostgreSQL side.
+//! The PostgreSQL side: connecting, definitions, the ledger, writing blocks.
+
+pub mod connect;
+pub mod ddl;
+pub mod errors;
+pub mod ledger;
+pub mod server;
+pub mod target;
+mod tls;
+pub mod translate;
+pub mod write;

@@ -100,3 +100,28 @@ pub enum Current {
     Time,
     Timestamp,
 }
+
+/// What SQLite's column affinity does to a value that is stored into the column or compared
+/// with it (<https://sqlite.org/datatype3.html>, sections 3 and 4.2). The same comparison can
+/// mean different things under different affinities, so a translation has to know them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Affinity {
+    /// Text that looks like a number becomes an integer or a real.
+    Integer,
+    /// Numbers become text.
+    Text,
+    /// Nothing is converted.
+    Blob,
+    /// Numbers, and text that looks like one, become reals.
+    Real,
+    /// As `Integer`, for every other declared type.
+    Numeric,
+}
+
+impl Affinity {
+    /// INTEGER, REAL or NUMERIC: text that looks like a number becomes one.
+    #[must_use]
+    pub fn is_numeric(self) -> bool {
+        matches!(self, Self::Integer | Self::Real | Self::Numeric)
+    }
+}

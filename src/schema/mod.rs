@@ -8,7 +8,7 @@ pub mod expression;
 pub mod names;
 
 pub use column_type::ColumnType;
-pub use expression::{Expression, Sql};
+pub use expression::{Affinity, Expression, Sql};
 
 use serde::{Deserialize, Serialize};
 
@@ -261,4 +261,28 @@ pub struct LeftOut {
     pub definition: Option<String>,
     /// Rows of content that do not arrive because of it.
     pub rows: Option<u64>,
+}
+
+impl ObjectKind {
+    /// The word a person reads.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::VirtualTable => "virtual table",
+            Self::ShadowTable => "shadow table",
+            Self::InternalTable => "internal table",
+            Self::View => "view",
+            Self::Trigger => "trigger",
+            Self::Index => "index",
+            Self::PrimaryKey => "primary key",
+            Self::Unique => "unique constraint",
+            Self::ForeignKey => "foreign key",
+            Self::Check => "check",
+            Self::Default => "default",
+            Self::GeneratedColumn => "generated column",
+            Self::Column => "column",
+            Self::Rows => "set of rows",
+        }
+    }
 }

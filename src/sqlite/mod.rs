@@ -1,1 +1,16 @@
-//! The SQLite side.
+//! The SQLite side: opening and fencing a source, its catalog, the profile, reading rows.
+
+pub mod catalog;
+mod fence;
+mod fingerprint;
+mod holders;
+mod leftovers;
+mod parse;
+mod private_copy;
+pub mod profile;
+pub mod read;
+mod source;
+pub mod types;
+
+pub use fingerprint::{FileState, Fingerprint, Moment, WalState};
+pub use source::{Reader, Source, SourceOptions};

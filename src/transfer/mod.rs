@@ -1,2 +1,27 @@
-//! The story: plan, copy, finish, verify, report.
+//! The story: plan -> copy -> finish -> verify -> report.
+//!
+//! [`prepare`] opens everything and makes the plan, without writing; [`Run`] does what was planned.
+
+pub mod copy;
+pub mod finish;
+pub mod halt;
+pub mod options;
+pub mod plan;
 pub mod report;
+mod run;
+pub mod sizes;
+
+pub use run::{Run, prepare};
+
+use crate::progress::Progress;
+use report::{Outcome, PlanSummary};
+use std::sync::Arc;
+
+/// A run that is planned and waits for the word to begin; nothing has been written yet.
+pub trait Planned {
+    /// What it will do.
+    fn summary(&self) -> PlanSummary;
+
+    /// Does it.
+    fn run(self, progress: &Arc<Progress>) -> Outcome;
+}

@@ -23,6 +23,15 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
+/// How a run ended: what it did, and the error that ended it if one did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was done, as far as it got.
+    pub report: Report,
+    /// Whether it came to its end.
+    pub result: crate::error::Result<()>,
+}
+
 /// What is known of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -112,4 +121,93 @@ pub struct PhaseTime {
     pub phase: Phase,
     /// How long.
     pub seconds: f64,
+}
+
+/// What a run will do, before it does it.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanSummary {
+    /// The source as a person would name it; never with a secret.
+    pub source: String,
+    /// The target likewise.
+    pub target: String,
+    /// One entry per data set.
+    pub data_sets: Vec<DataSetPlan>,
+    /// Warnings that belong to no data set.
+    pub warnings: Vec<String>,
+}
+
+/// One data set's part of a plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct DataSetPlan {
+    /// The data set's name: a product's (`core`, ...), or the source file's name.
+    pub name: String,
+    /// The target schema (or file) the tables will be in.
+    pub target_schema: String,
+    /// One entry per table to copy, in the source's order.
+    pub tables: Vec<TablePlan>,
+    /// What will be left out, with the reason.
+    pub left_out: Vec<LeftOut>,
+    /// What is in the target and will be dropped first.
+    pub drops: Vec<Dropped>,
+    /// What the user should know: order of text, renamed things, unrelated objects.
+    pub notes: Vec<String>,
+    /// The type of every column, so that another run can be held to the same ones.
+    pub casts: Vec<super::options::Cast>,
+}
+
+/// One table's part of a plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct TablePlan {
+    /// The table's name in the source.
+    pub name: String,
+    /// Its name in the target, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_name: Option<String>,
+    /// Rows to copy.
+    pub rows: u64,
+    /// Bytes of binary COPY data they will about make.
+    pub bytes: u64,
+    /// The columns of which there is something to say; the others are as declared.
+    pub columns: Vec<ColumnPlan>,
+    /// The conversions that will happen, by column.
+    pub conversions: Vec<ConversionReport>,
+    /// Rows that will be left out, and why.
+    pub rows_left_out: Vec<RowsLeftOut>,
+}
+
+/// A column of which there is something to say.
+#[derive(Debug, Clone, Serialize)]
+pub struct ColumnPlan {
+    /// The column.
+    pub column: String,
+    /// Its declared type as written; empty where there is none.
+    pub declared: String,
+    /// The target type.
+    pub to: String,
+    /// Why it is that one, with counts and the first places.
+    pub reason: String,
+    /// A declared type was widened and the user should look at it.
+    pub needs_decision: bool,
+}
+
+/// Something in the target that is dropped first.
+#[derive(Debug, Clone, Serialize)]
+pub struct Dropped {
+    /// What it is: `table`, `view`, `sequence`, `type`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The plan makes something of that name again. A table that the source lacks is dropped
+    /// only with the user's express consent.
+    pub comes_back: bool,
+}
+
+impl PlanSummary {
+    /// The tables that would be dropped although the source has none of that name.
+    pub fn lost_tables(&self) -> impl Iterator<Item = &Dropped> {
+        self.data_sets
+            .iter()
+            .flat_map(|data_set| &data_set.drops)
+            .filter(|dropped| dropped.kind == "table" && !dropped.comes_back)
+    }
 }

@@ -1,0 +1,18 @@
+CREATE UNIQUE INDEX users_guid ON users (guid);
+CREATE UNIQUE INDEX users_username ON users (username);
+CREATE INDEX users_email ON users (email) WHERE email IS NOT NULL;
+CREATE UNIQUE INDEX content_guid ON content (guid);
+CREATE INDEX content_owner ON content (owner_id);
+CREATE INDEX bundles_content ON bundles (content_id, created_time);
+CREATE UNIQUE INDEX packages_name_version ON packages (name, version);
+CREATE INDEX packages_published ON packages (published);
+CREATE INDEX downloads_package ON downloads (package_id, requested_at);
+CREATE INDEX downloads_requested_at ON downloads (requested_at);
+CREATE INDEX downloads_ip ON downloads (ip);
+CREATE INDEX content_visits_content ON content_visits (content_id, time);
+CREATE INDEX content_visits_user ON content_visits (user_id);
+CREATE INDEX content_visits_time ON content_visits (time);
+CREATE INDEX shiny_usage_content ON shiny_usage (content_id, started);
+CREATE INDEX metrics_name_time ON metrics (name, time DESC);
+CREATE INDEX audit_events_user ON audit_events (user_id, time);
+CREATE INDEX audit_events_action ON audit_events (action);

@@ -1,0 +1,80 @@
+//! The writer: one prepared INSERT at a time, with ids that have gaps.
+
+use super::random::Random;
+use rusqlite::{Connection, Result, Statement, ToSql};
+
+/// After how many rows the progress is told.
+const STRIDE: u64 = 1 << 16;
+
+/// Where the rows go.
+pub(super) struct Writer<'a> {
+    connection: &'a Connection,
+    /// The source of all choices.
+    pub(super) random: Random,
+    done: u64,
+    progress: &'a mut dyn FnMut(&str, u64),
+}
+
+/// One row on its way: its values are bound in order.
+pub(super) struct Row<'a, 'c> {
+    statement: &'a mut Statement<'c>,
+    next: usize,
+    /// The row's id.
+    pub(super) id: i64,
+}
+
+impl Row<'_, '_> {
+    /// Binds the next value.
+    pub(super) fn put(&mut self, value: impl ToSql) -> Result<()> {
+        self.next += 1;
+        self.statement.raw_bind_parameter(self.next, value)
+    }
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(
+        connection: &'a Connection,
+        random: Random,
+        progress: &'a mut dyn FnMut(&str, u64),
+    ) -> Self {
+        Self { connection, random, done: 0, progress }
+    }
+
+    /// Inserts `rows` rows of `columns` values into `table`. `make` puts every value but those of
+    /// a column `id`, which comes first where `with_id` is set.
+    pub(super) fn insert(
+        &mut self,
+        table: &str,
+        columns: usize,
+        with_id: bool,
+        rows: u64,
+        mut make: impl FnMut(&mut Row<'_, '_>, &mut Random) -> Result<()>,
+    ) -> Result<()> {
+        let places = vec!["?"; columns].join(", ");
+        let sql = format!("INSERT INTO {table} VALUES ({places})");
+        let mut statement = self.connection.prepare(&sql)?;
+        let mut id = 0;
+        for row in 0..rows {
+            // One row in a hundred was deleted later, or its transaction was rolled back.
+            id += if self.random.percent(1) { 2 + self.random.below(20) as i64 } else { 1 };
+            let mut values = Row { statement: &mut statement, next: 0, id };
+            if with_id {
+                values.put(id)?;
+            }
+            make(&mut values, &mut self.random)?;
+            statement.raw_execute()?;
+            if row % STRIDE == STRIDE - 1 {
+                (self.progress)(table, self.done + row + 1);
+            }
+        }
+        self.done += rows;
+        (self.progress)(table, self.done);
+        Ok(())
+    }
+
+    /// Moves the automatic key of `table` past its last row, as if some had been deleted there.
+    pub(super) fn skip_ids(&self, table: &str, ids: i64) -> Result<()> {
+        let sql = "UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name = ?2";
+        self.connection.execute(sql, (ids, table)).map(|_| ())
+    }
+}

@@ -1,0 +1,3 @@
+//! Making data to measure with.
+
+pub mod generate;

@@ -1,0 +1,232 @@
+//! The command line as it is typed: every command and flag, and nothing of what they mean.
+//!
+//! The texts here are the help and the man page. [`super::request`] turns what was typed into
+//! what the program needs.
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Moves an application's data between SQLite and PostgreSQL, and proves that every value
+/// arrived.
+///
+/// The source is never changed. Flags may stand before or after the command, and a single dash
+/// does for two: -from and --from are the same.
+#[derive(Debug, Parser)]
+#[command(
+    name = "migrate",
+    bin_name = "migrate",
+    version,
+    propagate_version = true,
+    flatten_help = true,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = EXIT_CODES
+)]
+pub(super) struct Arguments {
+    /// When to use colour; auto means on a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto",
+        value_parser = PossibleValuesParser::new(["auto", "always", "never"]))]
+    pub(super) color: String,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 failed; 2 the command line does not make sense; 3 the databases differ;
+4 refused before anything was written; 5 paused, the same command goes on from there.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Moves a database: plan, copy, finish, verify, report.
+    #[command(visible_alias = "db")]
+    Database(Box<DatabaseArguments>),
+    /// Shows what `database` would do, and changes nothing.
+    Plan(Box<PlanArguments>),
+    /// Prints every command and flag, or those of one command.
+    Help {
+        /// The command to tell about.
+        command: Option<String>,
+    },
+    /// Prints the manual page.
+    #[command(hide = true)]
+    Man,
+}
+
+/// What `database` and `plan` both need to know.
+#[derive(Debug, Args)]
+pub(super) struct SharedArguments {
+    /// The source: a path, sqlite:PATH, a PostgreSQL URL or key=value string; or a provider's
+    /// name (sqlite3, pgx, also sqlite, postgres).
+    #[arg(long, value_name = "SOURCE", default_value = "sqlite3")]
+    pub(super) from: OsString,
+    /// The target, in the same forms.
+    #[arg(long, value_name = "TARGET", default_value = "pgx")]
+    pub(super) to: OsString,
+    /// Only tables whose name matches, such as 'log_*'; may be repeated [default: all].
+    #[arg(long, value_name = "PATTERN")]
+    pub(super) tables: Vec<String>,
+    /// Without tables whose name matches; may be repeated [default: none].
+    #[arg(long, value_name = "PATTERN")]
+    pub(super) exclude: Vec<String>,
+    /// Gives a column a type: 'table.column=type'; may be repeated [default: from the declared
+    /// type and the stored values].
+    ///
+    /// Names that hold a dot, an equals sign or a quote are written in double quotes. For dates
+    /// kept as numbers the unit follows the type: timestamp:s, :ms, :us, :ns or :julian.
+    #[arg(long, value_name = "CAST")]
+    pub(super) cast: Vec<String>,
+    /// Reads such types from a file, as `plan --write-casts` writes it; --cast comes before it
+    /// [default: none].
+    #[arg(long, value_name = "FILE")]
+    pub(super) casts: Option<PathBuf>,
+    /// What to do about values that the target cannot hold: refuse, take a wider column type, or
+    /// leave the rows out into --reject-file.
+    #[arg(long, value_name = "HOW", default_value = "refuse")]
+    pub(super) on_misfit: MisfitWord,
+    /// The new SQLite file for rows that are left out by --on-misfit reject [default: none].
+    #[arg(long, value_name = "FILE")]
+    pub(super) reject_file: Option<PathBuf>,
+    /// Refuse wherever something would only be listed [default: list it].
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Refuse every conversion that cannot be undone [default: convert, count and report].
+    #[arg(long)]
+    pub(super) exact: bool,
+    /// First drop what stands in the way in the target [default: refuse].
+    #[arg(long)]
+    pub(super) drop_all: bool,
+    /// Reader threads and writer connections, both [default: from the number of cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
+    /// Reader threads [default: as --threads].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) readers: Option<u16>,
+    /// Writer connections [default: as --threads].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) writers: Option<u16>,
+    /// Memory for rows in flight, such as 256M or 1G, at least 16M [default: from the number of
+    /// cores].
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub(super) memory: Option<u64>,
+    /// Where private copies and temporary files go [default: TMPDIR, or /tmp].
+    #[arg(long, value_name = "DIR")]
+    pub(super) temp_dir: Option<PathBuf>,
+    /// Show progress bars where there is no terminal, too [default: a line every 10 seconds].
+    #[arg(long)]
+    pub(super) progress: bool,
+    /// Write the result as JSON to a file, or with - to standard output, which then gets nothing
+    /// else [default: none].
+    #[arg(long, value_name = "FILE|-")]
+    pub(super) json: Option<PathBuf>,
+}
+
+/// The flags of `database`.
+#[derive(Debug, Args)]
+pub(super) struct DatabaseArguments {
+    #[command(flatten)]
+    pub(super) shared: SharedArguments,
+    /// Do not ask before --drop-all drops tables that the source does not have [default: ask on
+    /// a terminal, else refuse].
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Create the target database if it does not exist [default: refuse].
+    #[arg(long)]
+    pub(super) create_database: bool,
+    /// Only compare source and target; write nothing [default: copy, then compare].
+    #[arg(long, conflicts_with_all = ["drop_all", "no_verify", "create_database"])]
+    pub(super) verify: bool,
+    /// How deep to compare: row counts, or every value.
+    #[arg(long, value_name = "DEPTH", default_value = "full", conflicts_with = "no_verify")]
+    pub(super) depth: DepthWord,
+    /// Do not compare after copying; the verdict stays "not verified" [default: compare].
+    #[arg(long)]
+    pub(super) no_verify: bool,
+    /// Tell at most this many differences for each table.
+    #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "no_verify")]
+    pub(super) max_differences: u32,
+    /// Tell differences with the values themselves [default: only where they are].
+    #[arg(long, conflicts_with = "no_verify")]
+    pub(super) show_values: bool,
+}
+
+/// The flags of `plan`.
+#[derive(Debug, Args)]
+pub(super) struct PlanArguments {
+    #[command(flatten)]
+    pub(super) shared: SharedArguments,
+    /// Write the type of every column to a file, which --casts reads: staging and production
+    /// then agree [default: none].
+    #[arg(long, value_name = "FILE")]
+    pub(super) write_casts: Option<PathBuf>,
+}
+
+/// The words of --on-misfit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum MisfitWord {
+    Refuse,
+    Widen,
+    Reject,
+}
+
+/// The words of --depth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DepthWord {
+    Rows,
+    Full,
+}
+
+/// The least memory with which a reader, an encoder and a writer can each hold a chunk of a
+/// useful size.
+const LEAST_MEMORY: u64 = 16 << 20;
+
+/// Reads a size in bytes, with binary multiples: `256M`, `1G`, `64MiB`, `16777216`.
+fn memory(text: &str) -> Result<u64, String> {
+    let lower = text.trim().to_ascii_lowercase();
+    let end = lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len());
+    let (digits, unit) = lower.split_at(end);
+    let shift = match unit.trim_start() {
+        "" | "b" => Some(0),
+        "k" | "kb" | "kib" => Some(10),
+        "m" | "mb" | "mib" => Some(20),
+        "g" | "gb" | "gib" => Some(30),
+        "t" | "tb" | "tib" => Some(40),
+        _ => None,
+    };
+    let size = digits.parse::<u64>().ok().zip(shift);
+    let size = size.and_then(|(number, shift)| number.checked_mul(1 << shift));
+    match size {
+        None => Err("a size is a whole number and one of K, M, G, T, such as 256M".to_owned()),
+        Some(size) if size < LEAST_MEMORY => Err("at least 16M are needed".to_owned()),
+        Some(size) => Ok(size),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn memory_is_in_binary_multiples() {
+        assert_eq!(memory("256M"), Ok(256 << 20));
+        assert_eq!(memory("1g"), Ok(1 << 30));
+        assert_eq!(memory("64 MiB"), Ok(64 << 20));
+        assert_eq!(memory("16777216"), Ok(16 << 20));
+    }
+
+    #[test]
+    fn memory_that_is_too_little_or_no_size_is_refused() {
+        assert_eq!(memory("15M"), Err("at least 16M are needed".to_owned()));
+        for text in ["", "M", "1.5G", "-1G", "1X", "99999999999T"] {
+            assert!(memory(text).is_err(), "{text}");
+        }
+    }
+}

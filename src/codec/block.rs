@@ -1,0 +1,55 @@
+//! A block: a chunk's rows as one complete binary COPY stream, with row count and digest.
+
+use super::Digest;
+use bytes::{Bytes, BytesMut};
+
+/// The head of every binary COPY stream: signature, flags, no extension.
+/// Source: the PostgreSQL manual on COPY, "Binary Format".
+pub const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
+/// What ends it: a field count of -1.
+pub const TRAILER: [u8; 2] = [0xff, 0xff];
+
+/// A chunk, encoded: self-contained, so that any connection can write it, and write it again.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// Which table (its place in the plan).
+    pub table: usize,
+    /// Which chunk of the table.
+    pub chunk: u32,
+    /// Row count and sum of row hashes.
+    pub digest: Digest,
+    /// Rows of the chunk that the plan leaves out.
+    pub rows_left_out: u64,
+    /// The COPY stream.
+    pub data: Bytes,
+}
+
+/// A COPY stream under construction.
+#[derive(Debug)]
+pub struct StreamBuilder {
+    data: BytesMut,
+}
+
+impl StreamBuilder {
+    /// A stream with room for `bytes` bytes of tuples.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut data = BytesMut::with_capacity(bytes + HEADER.len() + TRAILER.len());
+        data.extend_from_slice(&HEADER);
+        Self { data }
+    }
+
+    /// Where tuples are appended.
+    #[inline]
+    pub fn tuples(&mut self) -> &mut BytesMut {
+        &mut self.data
+    }
+
+    /// The finished stream.
+    #[must_use]
+    pub fn finish(mut self) -> Bytes {
+        self.data.extend_from_slice(&TRAILER);
+        self.data.freeze()
+    }
+}

@@ -1,0 +1,130 @@
+//! Row batch to block: cast, validate, lay out and hash, in one pass.
+
+use super::block::StreamBuilder;
+use super::cast::{Cast, Misfit};
+use super::{Block, Digest, RowBatch, numeric};
+use crate::schema::ColumnType;
+use bytes::{BufMut, BytesMut};
+
+/// What a table's tuples are made of.
+#[derive(Debug, Clone)]
+pub struct TupleLayout {
+    casts: Vec<Cast>,
+    /// Fields whose equal values can have several wire forms, and are hashed in a canonical one.
+    variable: Vec<bool>,
+}
+
+/// A row that cannot be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsendable {
+    /// The row's place in its chunk, from 0.
+    pub row: u64,
+    /// The field's place in the tuple.
+    pub field: usize,
+    /// Why.
+    pub misfit: Misfit,
+}
+
+impl TupleLayout {
+    /// The layout of tuples with these casts, in the order of the COPY's column list.
+    #[must_use]
+    pub fn new(casts: Vec<Cast>) -> Self {
+        let variable = casts
+            .iter()
+            .map(|cast| matches!(cast.form.column_type(), ColumnType::Numeric(_)))
+            .collect::<Vec<_>>();
+        Self { casts, variable }
+    }
+
+    /// Fields of a tuple.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.casts.len()
+    }
+
+    /// The casts, in order.
+    #[must_use]
+    pub fn casts(&self) -> &[Cast] {
+        &self.casts
+    }
+
+    /// Encodes a chunk's batch. With `leave_out`, rows that cannot be sent are counted and left
+    /// out (they stand in the reject file by then); without, the first of them is the error.
+    ///
+    /// # Errors
+    /// The place and reason of the first value that does not fit.
+    pub fn encode(
+        &self,
+        table: usize,
+        chunk: u32,
+        batch: &RowBatch,
+        leave_out: bool,
+    ) -> Result<Block, Unsendable> {
+        let per_row = 2 + 4 * self.casts.len();
+        let mut stream = StreamBuilder::with_capacity(batch.len() + per_row * batch.rows() as usize);
+        let mut digest = Digest::default();
+        let mut rows_left_out = 0;
+        let mut canonical = BytesMut::new();
+        let mut values = batch.values();
+        for row in 0..batch.rows() {
+            let out = stream.tuples();
+            let start = out.len();
+            out.put_i16(self.casts.len() as i16);
+            let mut unfit = None;
+            for (field, cast) in self.casts.iter().enumerate() {
+                // A batch always holds whole rows: the reader ends a row after its last value.
+                let Some(raw) = values.next() else { break };
+                if unfit.is_none()
+                    && let Err(misfit) = cast.encode(raw, out)
+                {
+                    unfit = Some(Unsendable { row, field, misfit });
+                }
+            }
+            match unfit {
+                None => _ = digest.add_row(self.canonical(&out[start..], &mut canonical)),
+                Some(unsendable) if !leave_out => return Err(unsendable),
+                Some(_) => {
+                    out.truncate(start);
+                    rows_left_out += 1;
+                }
+            }
+        }
+        Ok(Block { table, chunk, digest, rows_left_out, data: stream.finish() })
+    }
+
+    /// The canonical form of a tuple: itself, unless a field has several wire forms.
+    #[inline]
+    pub fn canonical<'a>(&self, tuple: &'a [u8], scratch: &'a mut BytesMut) -> &'a [u8] {
+        if !self.variable.contains(&true) {
+            return tuple;
+        }
+        scratch.clear();
+        if canonicalise(&self.variable, tuple, scratch).is_none() {
+            // Not a tuple of ours: hashed as it is, which differs from anything well-formed.
+            return tuple;
+        }
+        scratch
+    }
+}
+
+fn canonicalise(variable: &[bool], tuple: &[u8], out: &mut BytesMut) -> Option<()> {
+    let (count, mut rest) = tuple.split_first_chunk::<2>()?;
+    out.put_slice(count);
+    let mut field = Vec::new();
+    for &variable in variable {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let length = i32::from_be_bytes(*length);
+        let (bytes, after) = after.split_at_checked(usize::try_from(length).unwrap_or(0))?;
+        rest = after;
+        if variable && length >= 0 {
+            field.clear();
+            numeric::canonical(bytes, &mut field)?;
+            out.put_i32(field.len() as i32);
+            out.put_slice(&field);
+        } else {
+            out.put_i32(length);
+            out.put_slice(bytes);
+        }
+    }
+    rest.is_empty().then_some(())
+}

@@ -1,0 +1,31 @@
+//! A stored value as SQLite has it: a storage class and its bytes.
+
+/// One value, borrowed from whoever read it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Raw<'a> {
+    /// NULL.
+    Null,
+    /// A 64-bit signed integer.
+    Integer(i64),
+    /// An IEEE 754 double; never a NaN (SQLite stores NULL for it).
+    Real(f64),
+    /// Text as bytes, not yet known to be UTF-8.
+    Text(&'a [u8]),
+    /// Bytes.
+    Blob(&'a [u8]),
+}
+
+impl Raw<'_> {
+    /// Bytes of the value itself in a tuple, before any cast: 0 for NULL, 8 for numbers.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        match self {
+            Raw::Null => 0,
+            Raw::Integer(_) | Raw::Real(_) => 8,
+            Raw::Text(bytes) | Raw::Blob(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// Integers whose magnitude is at most this are doubles exactly (2^53).
+pub const EXACT_IN_DOUBLE: i64 = 1 << 53;

@@ -1,0 +1,60 @@
+//! The `key=value key='value with spaces'` form, with libpq's quoting.
+
+use super::settings::{Origin, Settings, is_key};
+use crate::error::{Error, Result};
+use zeroize::Zeroizing;
+
+/// Reads the whole text.
+pub(super) fn read(text: &str, settings: &mut Settings) -> Result<()> {
+    let mut rest = text.trim_ascii_start();
+    let mut before = None;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| c == '=' || c.is_ascii_whitespace()).unwrap_or(rest.len());
+        let key = &rest[..end];
+        let Some(after) = rest[end..].trim_ascii_start().strip_prefix('=') else {
+            return Err(unclear("a key without a value", None, before));
+        };
+        let (value, after) = read_value(after.trim_ascii_start()).ok_or_else(|| {
+            unclear("a quoted value without its closing quote", Some(key), before)
+        })?;
+        if !settings.put(key, &value, Origin::Text)? {
+            return Err(unclear("an unknown key", Some(key), before));
+        }
+        before = Some(key);
+        rest = after.trim_ascii_start();
+    }
+    Ok(())
+}
+
+/// A value and what follows it; `None` where a quote is not closed.
+fn read_value(text: &str) -> Option<(Zeroizing<String>, &str)> {
+    let (quoted, text) = match text.strip_prefix('\'') {
+        Some(inner) => (true, inner),
+        None => (false, text),
+    };
+    let mut value = Zeroizing::new(String::with_capacity(text.len()));
+    let mut characters = text.char_indices();
+    while let Some((at, c)) = characters.next() {
+        match c {
+            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
+            '\'' if quoted => return Some((value, &text[at + 1..])),
+            c if !quoted && c.is_ascii_whitespace() => return Some((value, &text[at..])),
+            c => value.push(c),
+        }
+    }
+    (!quoted).then_some((value, ""))
+}
+
+/// Names the key at fault, or else the one before it: what follows an unquoted password may be
+/// its second half.
+fn unclear(what: &str, key: Option<&str>, before: Option<&str>) -> Error {
+    let follows_a_password = matches!(before, Some("password" | "sslpassword"));
+    let cause = match (key, before) {
+        (Some(key), _) if !follows_a_password || is_key(key) => format!("{what}: `{key}`"),
+        (_, Some(before)) => format!("{what}, after `{before}`"),
+        (_, None) => format!("{what}, at the start"),
+    };
+    Error::refused("the PostgreSQL connection string cannot be read").caused_by(cause).hint(
+        "quote a value that holds spaces: key='a value'; in it write \\' for ' and \\\\ for \\",
+    )
+}

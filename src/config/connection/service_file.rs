@@ -1,0 +1,70 @@
+//! The service file: named sets of connection settings
+//! (<https://www.postgresql.org/docs/current/libpq-pgservice.html>).
+
+use super::settings::{Origin, Settings};
+use crate::config::environment::Environment;
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// Where Debian's packages look for the machine's own service file.
+const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
+
+/// Fills the gaps of `settings` from the service `name`. The user's file is looked at first,
+/// the machine's where that one does not know the service.
+pub(super) fn fill_from(
+    name: &str,
+    settings: &mut Settings,
+    environment: &Environment,
+) -> Result<()> {
+    let user_file = match settings.text("servicefile").or_else(|| environment.get("PGSERVICEFILE"))
+    {
+        Some(file) => Some(PathBuf::from(file)),
+        None => environment.home.as_ref().map(|home| home.join(".pg_service.conf")),
+    };
+    let folder = environment.get("PGSYSCONFDIR").unwrap_or(SYSTEM_FOLDER);
+    let files = user_file.into_iter().chain([Path::new(folder).join("pg_service.conf")]);
+    let mut seen = Vec::new();
+    for file in files {
+        match std::fs::read_to_string(&file) {
+            Ok(text) => {
+                if fill_from_text(&text, name, settings, &file)? {
+                    return Ok(());
+                }
+                seen.push(format!("{} does not define it", file.display()));
+            }
+            Err(error) => seen.push(format!("{}: {error}", file.display())),
+        }
+    }
+    let error = Error::refused(format!("the PostgreSQL service `{name}` is not defined"));
+    Err(seen.into_iter().fold(error, Error::caused_by))
+}
+
+/// Whether the file's text defines the service.
+fn fill_from_text(text: &str, name: &str, settings: &mut Settings, file: &Path) -> Result<bool> {
+    let mut inside = false;
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some(section) = line.strip_prefix('[') {
+            if inside {
+                return Ok(true);
+            }
+            inside = section.strip_suffix(']') == Some(name);
+            continue;
+        }
+        if !inside {
+            continue;
+        }
+        let at = || format!("{}:{}", file.display(), number + 1);
+        let Some((key, value)) = line.split_once('=') else {
+            return Err(Error::refused(format!("{}: a line must be key=value", at())));
+        };
+        // A service that names a service could go round in a circle; libpq refuses it too.
+        if key == "service" || key == "servicefile" || !settings.put(key, value, Origin::Service)? {
+            return Err(Error::refused(format!("{}: the key is not one of a connection", at())));
+        }
+    }
+    Ok(inside)
+}

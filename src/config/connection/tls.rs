@@ -1,0 +1,152 @@
+//! How a connection is encrypted: libpq's `ssl*` settings and `channel_binding`
+//! (<https://www.postgresql.org/docs/current/libpq-ssl.html>).
+
+use super::settings::Settings;
+use crate::config::environment::Environment;
+use crate::error::Result;
+use std::path::PathBuf;
+
+/// libpq's `sslmode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum SslMode {
+    /// Never TLS.
+    Disable,
+    /// Without TLS first, then with it.
+    Allow,
+    /// With TLS first, then without it.
+    #[default]
+    Prefer,
+    /// TLS; the certificate is looked at only where there is a root certificate.
+    Require,
+    /// TLS with a certificate of a known authority.
+    VerifyCa,
+    /// TLS with a certificate of a known authority for the host's name.
+    VerifyFull,
+}
+
+/// libpq's `channel_binding`: whether the password exchange must be tied to the TLS connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the names are libpq's words")]
+pub enum ChannelBinding {
+    Disable,
+    #[default]
+    Prefer,
+    Require,
+}
+
+/// Whose signature makes a server's certificate good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Roots {
+    /// Nobody's: there is no root certificate.
+    None,
+    /// The authorities that the system trusts.
+    System,
+    /// Those in a PEM file.
+    File(PathBuf),
+}
+
+/// How a connection is encrypted. Sockets are not, whatever is said here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Whether, and how far the server must prove itself.
+    pub mode: SslMode,
+    /// TLS from the first byte, without asking the server (PostgreSQL 17).
+    pub direct: bool,
+    /// The known authorities.
+    pub roots: Roots,
+    /// The PEM file of revoked certificates.
+    pub revoked: Option<PathBuf>,
+    /// The client's certificate and key, PEM files.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// The host's name is sent in the clear, for proxies.
+    pub server_name: bool,
+    /// TLS 1.2 may be used.
+    pub version_1_2: bool,
+    /// TLS 1.3 may be used.
+    pub version_1_3: bool,
+    /// The password exchange's tie to the TLS connection.
+    pub channel_binding: ChannelBinding,
+}
+
+impl Tls {
+    /// Reads the settings; the files of `~/.postgresql` stand in for those not given, if they
+    /// exist.
+    pub(super) fn read(
+        settings: &Settings,
+        environment: &Environment,
+        default_mode: SslMode,
+    ) -> Result<Self> {
+        let usual = |name: &str| {
+            let file = environment.home.as_ref()?.join(".postgresql").join(name);
+            file.exists().then_some(file)
+        };
+        let given = |key: &str| settings.text(key).map(PathBuf::from);
+        let roots = match given("sslrootcert") {
+            Some(file) if file.as_os_str() == "system" => Roots::System,
+            Some(file) => Roots::File(file),
+            None => usual("root.crt").map_or(Roots::None, Roots::File),
+        };
+        let mode = settings.choice("sslmode", &MODES)?;
+        // Anybody can have a certificate from one of the world's authorities, so with those the
+        // host's name is the only thing that tells servers apart; libpq has the same rule.
+        if roots == Roots::System && mode.is_some_and(|mode| mode != SslMode::VerifyFull) {
+            return Err(settings.invalid("sslmode", "sslrootcert=system needs verify-full"));
+        }
+        let mode = match mode {
+            None if roots == Roots::System => SslMode::VerifyFull,
+            None => default_mode,
+            Some(mode) => mode,
+        };
+        let direct = settings
+            .choice("sslnegotiation", &[("postgres", false), ("direct", true)])?
+            .unwrap_or_default();
+        if direct && mode < SslMode::Require {
+            return Err(settings.invalid("sslnegotiation", "direct needs sslmode=require or more"));
+        }
+        let certificates =
+            settings.choice("sslcertmode", &[("disable", false), ("allow", true)])?;
+        let certificate = given("sslcert").or_else(|| usual("postgresql.crt"));
+        let key = given("sslkey").or_else(|| {
+            environment.home.as_ref().map(|home| home.join(".postgresql/postgresql.key"))
+        });
+        let (version_1_2, version_1_3) = versions(settings)?;
+        Ok(Self {
+            mode,
+            direct,
+            roots,
+            revoked: given("sslcrl").or_else(|| usual("root.crl")),
+            client: certificate.zip(key).filter(|_| certificates != Some(false)),
+            server_name: settings.number("sslsni")? != Some(0),
+            version_1_2,
+            version_1_3,
+            channel_binding: settings.choice("channel_binding", &BINDINGS)?.unwrap_or_default(),
+        })
+    }
+}
+
+const MODES: [(&str, SslMode); 6] = [
+    ("disable", SslMode::Disable),
+    ("allow", SslMode::Allow),
+    ("prefer", SslMode::Prefer),
+    ("require", SslMode::Require),
+    ("verify-ca", SslMode::VerifyCa),
+    ("verify-full", SslMode::VerifyFull),
+];
+
+const BINDINGS: [(&str, ChannelBinding); 3] = [
+    ("disable", ChannelBinding::Disable),
+    ("prefer", ChannelBinding::Prefer),
+    ("require", ChannelBinding::Require),
+];
+
+/// Which of TLS 1.2 and 1.3 lie between the given bounds; older ones are not spoken at all.
+fn versions(settings: &Settings) -> Result<(bool, bool)> {
+    let numbers = [("TLSv1", 10), ("TLSv1.1", 11), ("TLSv1.2", 12), ("TLSv1.3", 13)];
+    let least = settings.choice("ssl_min_protocol_version", &numbers)?.unwrap_or(12);
+    let most = settings.choice("ssl_max_protocol_version", &numbers)?.unwrap_or(13);
+    if most < 12 || most < least {
+        let why = "it must be at least TLSv1.2 and not below the minimum";
+        return Err(settings.invalid("ssl_max_protocol_version", why));
+    }
+    Ok((least <= 12, most >= 13))
+}

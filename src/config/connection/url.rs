@@ -1,0 +1,161 @@
+//! The URL form: `postgres://user:password@host:port,host:port/dbname?key=value&key=value`.
+//!
+//! Errors never show a part of the text, because a badly quoted password can be any part of it.
+
+use super::settings::{Origin, Settings};
+use crate::error::{Error, Result};
+use zeroize::Zeroizing;
+
+/// The text after `postgres://` or `postgresql://`, if `text` is a URL of that kind.
+pub(super) fn after_scheme(text: &str) -> Option<&str> {
+    ["postgres://", "postgresql://"].into_iter().find_map(|scheme| {
+        let start = text.get(..scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then(|| &text[scheme.len()..])
+    })
+}
+
+/// Reads what follows the scheme.
+pub(super) fn read(rest: &str, settings: &mut Settings) -> Result<()> {
+    let (before_query, query) = match rest.split_once('?') {
+        Some((before, query)) => (before, Some(query)),
+        None => (rest, None),
+    };
+    let (authority, dbname) = match before_query.split_once('/') {
+        Some((authority, dbname)) => (authority, dbname),
+        None => (before_query, ""),
+    };
+    // A host never holds an '@', so the last one ends the credentials; one after the first
+    // slash means that the slash belongs to a password.
+    if dbname.contains('@') {
+        return Err(unclear());
+    }
+    let hosts = match authority.rsplit_once('@') {
+        Some((credentials, hosts)) => {
+            let (user, password) = match credentials.split_once(':') {
+                Some((user, password)) => (user, Some(password)),
+                None => (credentials, None),
+            };
+            put_decoded(settings, "user", user)?;
+            if let Some(password) = password {
+                put_decoded(settings, "password", password)?;
+            }
+            hosts
+        }
+        None => authority,
+    };
+    read_hosts(hosts, settings)?;
+    put_decoded(settings, "dbname", dbname)?;
+    query.map_or(Ok(()), |query| read_query(query, settings))
+}
+
+/// `host:port,[ipv6]:port,...`; becomes the two lists of the keys `host` and `port`.
+fn read_hosts(text: &str, settings: &mut Settings) -> Result<()> {
+    let mut hosts = Vec::new();
+    let mut ports = Vec::new();
+    for one in text.split(',') {
+        let (host, port) = match one.strip_prefix('[') {
+            Some(rest) => {
+                let (host, rest) = rest.split_once(']').ok_or_else(unclear)?;
+                match rest.strip_prefix(':') {
+                    Some(port) => (host, port),
+                    None if rest.is_empty() => (host, ""),
+                    None => return Err(unclear()),
+                }
+            }
+            None => one.split_once(':').unwrap_or((one, "")),
+        };
+        // Checked here, where the hint about passwords can be given.
+        if !port.is_empty() && port.parse::<u16>().is_err() {
+            return Err(unclear());
+        }
+        hosts.push(decode(host).ok_or_else(unclear)?.to_string());
+        ports.push(port);
+    }
+    if hosts.iter().any(|host| !host.is_empty()) {
+        settings.put("host", &hosts.join(","), Origin::Text)?;
+    }
+    if ports.iter().any(|port| !port.is_empty()) {
+        settings.put("port", &ports.join(","), Origin::Text)?;
+    }
+    Ok(())
+}
+
+/// `key=value&key=value`; only the first `=` divides, so `options=-csearch_path=x` is one value.
+/// A key that is not ours is a setting of the server, as it is for `pgx`.
+fn read_query(query: &str, settings: &mut Settings) -> Result<()> {
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, raw) = pair.split_once('=').ok_or_else(unclear)?;
+        let key = decode(key).ok_or_else(unclear)?;
+        let value = decode(raw).ok_or_else(unclear)?;
+        // What JDBC's URLs say, and libpq accepts for their sake.
+        if *key == "ssl" && *value == "true" {
+            settings.put("sslmode", "require", Origin::Text)?;
+            continue;
+        }
+        if settings.put(&key, &value, Origin::Text)? {
+            continue;
+        }
+        if !is_setting_name(&key) || raw.contains('@') {
+            return Err(unclear());
+        }
+        settings.parameters.push((key.to_string(), value.to_string()));
+    }
+    Ok(())
+}
+
+/// Whether a server setting may have this name.
+fn is_setting_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$'))
+}
+
+fn put_decoded(settings: &mut Settings, key: &str, text: &str) -> Result<()> {
+    if !text.is_empty() {
+        settings.put(key, &decode(text).ok_or_else(unclear)?, Origin::Text)?;
+    }
+    Ok(())
+}
+
+/// Undoes percent-encoding. `None` for a `%` without two hex digits, and for bytes that are not
+/// UTF-8.
+fn decode(text: &str) -> Option<Zeroizing<String>> {
+    // As long as the text from the start, so that no half of a password is left behind in
+    // memory by growing.
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        if *first == b'%' {
+            let [high, low, after @ ..] = after else { return None };
+            let digit = |byte: u8| char::from(byte).to_digit(16);
+            bytes.push(u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()?);
+            rest = after;
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).ok().map(Zeroizing::new)
+}
+
+/// `text` with everything but unreserved characters percent-encoded.
+pub(super) fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+fn unclear() -> Error {
+    Error::refused("the PostgreSQL URL cannot be read")
+        .caused_by("it is not of the form postgres://user:password@host:port/dbname?key=value")
+        .hint(
+            "in user names, passwords and values write %2F for /, %3F for ?, %23 for #, %40 for @, \
+             %3A for :, %25 for % and %26 for &; or leave the password out and put it into PGPASSWORD \
+             or the password file",
+        )
+}

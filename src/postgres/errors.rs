@@ -1,0 +1,140 @@
+//! The driver's errors in our words: where and why something failed, never the values at fault.
+//!
+//! PostgreSQL puts stored values into an error's detail, where and hint fields, and for data and
+//! constraint errors into the message itself. So of those only the code, its name and the names
+//! of table, column and constraint are told.
+
+use crate::error::Error;
+use postgres::error::DbError;
+use std::error::Error as _;
+use std::io::{self, ErrorKind};
+
+/// One line that says what the server or the connection to it reported.
+#[must_use]
+pub fn describe(error: &postgres::Error) -> String {
+    if let Some(error) = error.as_db_error() {
+        return describe_report(error);
+    }
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        // Wrapped errors often repeat the inner one's text as their own.
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        source = error.source();
+    }
+    text
+}
+
+/// Makes our error of the driver's: `what` failed, for the reason that the server reported.
+pub fn failed(what: &str) -> impl Fn(postgres::Error) -> Error {
+    move |error| Error::failed(what).caused_by(describe(&error))
+}
+
+/// The SQLSTATE of the server's report, if it is one.
+#[must_use]
+pub fn sqlstate(error: &postgres::Error) -> Option<&str> {
+    error.code().map(postgres::error::SqlState::code)
+}
+
+/// Whether the connection is gone, so that the same work may succeed on a new one.
+#[must_use]
+pub fn is_connection_lost(error: &postgres::Error) -> bool {
+    if let Some(code) = sqlstate(error) {
+        // The class of connection exceptions; the server shutting down, crashing or starting
+        // up; and its two idle timeouts.
+        return code.starts_with("08")
+            || matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "25P03");
+    }
+    error.is_closed() || io_error(error).is_some_and(|error| is_loss(error.kind()))
+}
+
+/// The I/O error at the bottom of a driver error, if it is one.
+pub(super) fn io_error(error: &postgres::Error) -> Option<&io::Error> {
+    error.source()?.downcast_ref::<io::Error>()
+}
+
+fn is_loss(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::NotConnected
+            | ErrorKind::BrokenPipe
+            | ErrorKind::UnexpectedEof
+            | ErrorKind::TimedOut
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::NetworkDown
+    )
+}
+
+fn describe_report(error: &DbError) -> String {
+    let code = error.code().code();
+    let Some(condition) = condition(code) else {
+        return format!("{} (SQLSTATE {code})", error.message());
+    };
+    let mut text = format!("{condition} (SQLSTATE {code})");
+    let named = [
+        ("table", error.table()),
+        ("column", error.column()),
+        ("constraint", error.constraint()),
+        ("data type", error.datatype()),
+    ];
+    let mut separator = ": ";
+    for (what, name) in named {
+        let Some(name) = name else { continue };
+        text.push_str(separator);
+        text.push_str(what);
+        text.push(' ');
+        if let (Some(schema), true) = (error.schema(), what != "constraint" && what != "column") {
+            text.push_str(schema);
+            text.push('.');
+        }
+        text.push_str(name);
+        separator = ", ";
+    }
+    text
+}
+
+/// The name of a condition whose message can hold values: data exceptions, broken constraints,
+/// and what functions in the database raise themselves. `None` for all others. Names are those of
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn condition(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "22001" => "string data right truncation",
+        "22003" => "numeric value out of range",
+        "22004" => "null value not allowed",
+        "22007" => "invalid datetime format",
+        "22008" => "datetime field overflow",
+        "22009" => "invalid time zone displacement value",
+        "22012" => "division by zero",
+        "22015" => "interval field overflow",
+        "22021" => "character not in repertoire",
+        "22023" => "invalid parameter value",
+        "22026" => "string data length mismatch",
+        "22030" => "duplicate JSON object key value",
+        "22032" => "invalid JSON text",
+        "2202E" => "array subscript error",
+        "2200N" | "2200M" | "2200S" => "invalid XML",
+        "22P01" => "floating point exception",
+        "22P02" => "invalid text representation",
+        "22P03" => "invalid binary representation",
+        "22P04" => "bad COPY file format",
+        "22P05" => "untranslatable character",
+        "23001" => "restrict violation",
+        "23502" => "not-null violation",
+        "23503" => "foreign key violation",
+        "23505" => "unique violation",
+        "23514" => "check violation",
+        "23P01" => "exclusion violation",
+        _ if code.starts_with("22") => "data exception",
+        _ if code.starts_with("23") => "integrity constraint violation",
+        _ if code.starts_with("P0") => "an error raised by a function in the database",
+        _ => return None,
+    })
+}

@@ -1,0 +1,96 @@
+//! The account a private server runs under: PostgreSQL refuses to run as root, so root lends its
+//! processes to an unprivileged user.
+
+use crate::error::{Error, Result};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+/// The users to run as, best first: the server packages' own, and the one that every system has.
+const USERS: [&str; 2] = ["postgres", "nobody"];
+
+/// An unprivileged user of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Account {
+    name: String,
+    uid: u32,
+    gid: u32,
+}
+
+impl Account {
+    /// The user to run a server as; `None` means ourselves, as we are not root.
+    pub(super) fn choose() -> Result<Option<Self>> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(None);
+        }
+        let unreadable = |e| Error::failed("cannot read /etc/passwd").caused_by(e);
+        let users = fs::read_to_string("/etc/passwd").map_err(unreadable)?;
+        let found = USERS.iter().find_map(|name| Self::among(&users, name));
+        found.map(Some).ok_or_else(|| {
+            Error::failed("PostgreSQL does not run as root, and there is no user to run it as")
+                .hint("run this as an ordinary user, or create the user \"postgres\"")
+        })
+    }
+
+    /// The user called `name` in the text of a passwd file.
+    fn among(users: &str, name: &str) -> Option<Self> {
+        users.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            (fields.next() == Some(name)).then_some(())?;
+            let uid = fields.nth(1)?.parse().ok()?;
+            let gid = fields.next()?.parse().ok()?;
+            // A "nobody" that is root would not help.
+            (uid != 0).then(|| Self { name: name.to_owned(), uid, gid })
+        })
+    }
+
+    /// The user's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Gives `folder` to this user.
+    pub(super) fn own(&self, folder: &Path) -> std::io::Result<()> {
+        std::os::unix::fs::chown(folder, Some(self.uid), Some(self.gid))
+    }
+
+    /// Dresses `command` for a private server: the user, a working directory anybody may enter,
+    /// English messages, and none of the settings that PostgreSQL's programs take from `PG*`.
+    pub(super) fn clothe(account: Option<&Self>, command: &mut Command) {
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"PG") {
+                command.env_remove(&name);
+            }
+        }
+        command.env("LC_ALL", OsStr::new("C")).current_dir("/");
+        if let Some(account) = account {
+            // With a user set, the standard library drops root's further groups as well.
+            command.gid(account.gid).uid(account.uid);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USERS: &str = "root:x:0:0:root:/root:/bin/bash\n\
+        postgresql:x:7:8::/:/bin/sh\n\
+        broken\n\
+        postgres:x:101:104:PostgreSQL,,,:/var/lib/postgresql:/bin/bash\n\
+        nobody:x:0:0::/:/bin/sh\n";
+
+    #[test]
+    fn a_user_is_found_by_the_whole_name() {
+        let account = Account::among(USERS, "postgres").unwrap();
+        assert_eq!(account, Account { name: "postgres".to_owned(), uid: 101, gid: 104 });
+    }
+
+    #[test]
+    fn a_user_that_is_root_by_another_name_is_no_account() {
+        assert_eq!(Account::among(USERS, "nobody"), None);
+        assert_eq!(Account::among(USERS, "absent"), None);
+    }
+}

@@ -1,0 +1,211 @@
+//! The target before the first row: what is in it, what is dropped, and the trial of everything
+//! that will be defined.
+
+use crate::error::{Error, Result};
+use crate::postgres::errors::{describe, failed};
+use crate::postgres::ledger;
+use crate::schema::names::{qualify, quote};
+use postgres::Client;
+use postgres::error::SqlState;
+use std::collections::HashSet;
+
+/// Seconds to wait for a lock while dropping: in a maintenance window nobody should hold one.
+const LOCK_SECONDS: u32 = 10;
+
+/// A kind of thing in a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Kind {
+    View,
+    MaterializedView,
+    ForeignTable,
+    Table,
+    Sequence,
+    Type,
+    Index,
+}
+
+impl Kind {
+    /// The word a person reads.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::MaterializedView => "materialized view",
+            Self::ForeignTable => "foreign table",
+            Self::Table => "table",
+            Self::Sequence => "sequence",
+            Self::Type => "type",
+            Self::Index => "index",
+        }
+    }
+}
+
+/// A thing in the target schema.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Existing {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// It goes when something else goes: an index, a sequence of a column, a partition.
+    pub belongs: bool,
+}
+
+/// Lists what the schema holds: relations and types, without members of extensions, the ledger,
+/// and the row types and array types that come and go with relations.
+///
+/// # Errors
+/// The server's.
+pub fn existing(client: &mut Client, schema: &str) -> Result<Vec<Existing>> {
+    const SQL: &str = "\
+        SELECT c.relname::text, c.relkind::text, \
+          c.relkind IN ('i', 'I') OR c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_depend d \
+            WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid \
+            AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i') \
+            AND c.relkind = 'S') \
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'i', 'I', 'c') \
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
+            WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') \
+        UNION ALL \
+        SELECT t.typname::text, 'T', false \
+        FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
+        WHERE n.nspname = $1 AND t.typtype IN ('e', 'd', 'r') \
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
+            WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')";
+    let rows =
+        client.query(SQL, &[&schema]).map_err(failed("cannot read the target's catalog"))?;
+    let mut all: Vec<Existing> = rows
+        .iter()
+        .map(|row| Existing {
+            name: row.get(0),
+            kind: match row.get::<_, &str>(1) {
+                "r" | "p" => Kind::Table,
+                "v" => Kind::View,
+                "m" => Kind::MaterializedView,
+                "f" => Kind::ForeignTable,
+                "S" => Kind::Sequence,
+                "i" | "I" => Kind::Index,
+                _ => Kind::Type,
+            },
+            belongs: row.get(2),
+        })
+        .filter(|thing| {
+            thing.name != ledger::TABLE && thing.name != format!("{}_pkey", ledger::TABLE)
+        })
+        .collect();
+    all.sort_unstable();
+    Ok(all)
+}
+
+/// Drops everything of `things` (and the ledger) inside the transaction at hand. Nothing outside
+/// the schema goes with it: where something there depends on what is dropped, that is the error.
+///
+/// # Errors
+/// Refused, naming the dependant; or the server's error.
+pub fn drop_all(
+    transaction: &mut postgres::Transaction<'_>,
+    schema: &str,
+    things: &[Existing],
+) -> Result<()> {
+    let what = format!("cannot drop what is in schema {}", quote(schema));
+    transaction
+        .batch_execute(&format!("SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+        .map_err(failed(&what))?;
+    let names = |kind: Kind| -> Vec<String> {
+        things
+            .iter()
+            .filter(|thing| thing.kind == kind && !thing.belongs)
+            .map(|thing| qualify(schema, &thing.name))
+            .collect()
+    };
+    // Views may stand on views in any order, and types on types: each goes once nothing needs it.
+    let views = names(Kind::View).into_iter().map(|name| format!("DROP VIEW {name} RESTRICT"));
+    let materialized = names(Kind::MaterializedView)
+        .into_iter()
+        .map(|name| format!("DROP MATERIALIZED VIEW {name} RESTRICT"));
+    drop_in_turn(transaction, views.chain(materialized).collect(), &what)?;
+    let mut tables = names(Kind::Table);
+    tables.push(qualify(schema, ledger::TABLE));
+    let lists = [
+        ("FOREIGN TABLE", names(Kind::ForeignTable)),
+        ("TABLE IF EXISTS", tables),
+        ("SEQUENCE", names(Kind::Sequence)),
+    ];
+    for (kind, list) in lists {
+        if !list.is_empty() {
+            transaction
+                .batch_execute(&format!("DROP {kind} {} RESTRICT", list.join(", ")))
+                .map_err(|error| refusal(&what, &error))?;
+        }
+    }
+    let types = names(Kind::Type).into_iter().map(|name| format!("DROP TYPE {name} RESTRICT"));
+    drop_in_turn(transaction, types.collect(), &what)
+}
+
+fn drop_in_turn(
+    transaction: &mut postgres::Transaction<'_>,
+    mut statements: Vec<String>,
+    what: &str,
+) -> Result<()> {
+    while !statements.is_empty() {
+        let mut left = Vec::new();
+        let mut refused = None;
+        for statement in std::mem::take(&mut statements) {
+            if let Err(error) = in_savepoint(transaction, &statement) {
+                refused = Some(error);
+                left.push(statement);
+            } else {
+                statements.push(statement);
+            }
+        }
+        match refused {
+            // Nothing went in this round: what is left stands on something we do not drop.
+            Some(error) if statements.is_empty() => return Err(refusal(what, &error)),
+            _ => statements = left,
+        }
+    }
+    Ok(())
+}
+
+fn refusal(what: &str, error: &postgres::Error) -> Error {
+    if error.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST) {
+        // The detail lists names of the catalog, never values.
+        let detail = error.as_db_error().and_then(|report| report.detail()).unwrap_or_default();
+        return Error::refused(what)
+            .caused_by(format!("something outside depends on it: {}", detail.replace('\n', "; ")))
+            .hint("drop or move what is named, then run again");
+    }
+    if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+        return Error::refused(what)
+            .caused_by("somebody else holds a lock on it")
+            .hint("stop the service and end other sessions on the target, then run again");
+    }
+    Error::refused(what).caused_by(describe(error))
+}
+
+/// Runs a statement in a savepoint, so that its failure leaves the transaction as it was.
+///
+/// # Errors
+/// The statement's error.
+pub fn in_savepoint(
+    transaction: &mut postgres::Transaction<'_>,
+    statement: &str,
+) -> std::result::Result<(), postgres::Error> {
+    let mut savepoint = transaction.transaction()?;
+    savepoint.batch_execute(statement)?;
+    savepoint.commit()
+}
+
+/// What of `wanted` is there already.
+#[must_use]
+pub fn in_the_way<'a>(existing: &'a [Existing], wanted: &HashSet<String>) -> Vec<&'a Existing> {
+    existing.iter().filter(|thing| wanted.contains(&thing.name)).collect()
+}
+
+/// The key of the advisory lock that all sessions of a run on this schema hold.
+#[must_use]
+pub fn advisory_key(schema: &str) -> i64 {
+    xxhash_rust::xxh3::xxh3_64(format!("migrate\0{schema}").as_bytes()) as i64
+}

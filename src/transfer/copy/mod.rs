@@ -1,0 +1,325 @@
+//! The copy: readers, encoders and writers, joined by bounded channels, under one memory budget.
+//!
+//! ```text
+//!  readers ──row batches──> encoders ──blocks──> writers ──> ledger
+//! ```
+//!
+//! The phase ends only when a commit that reached the disk has been followed by a reading of the
+//! whole ledger in which no chunk is missing: commits before were acknowledged, not yet durable.
+
+pub mod budget;
+pub mod schedule;
+
+use crate::codec::encode::Unsendable;
+use crate::codec::{Block, RowBatch};
+use crate::database::{Chunk, Reader as _, Writer};
+use crate::error::{Error, Result};
+use crate::progress::{PhaseProgress, TableProgress};
+use crate::schema::RowAddress;
+use crate::schema::names::quote;
+use crate::sqlite::read::{ChunkReader, TableQuery};
+use crate::transfer::halt::Halt;
+use crate::transfer::plan::{Plan, PlannedTable};
+use crate::transfer::sizes::Sizes;
+use budget::{Budget, Permit};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
+use schedule::{Schedule, TableWork, Work};
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Bytes that a chunk takes while it is in flight, for each of its bytes: as a batch and as a
+/// block, the latter with room for numbers that grow as decimals.
+const COPIES_IN_FLIGHT: u64 = 2;
+
+/// How often a wait on a channel looks whether the run is being stopped.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A batch on its way to the encoders.
+struct Batch {
+    table: usize,
+    chunk: usize,
+    lane: usize,
+    rows: RowBatch,
+    permit: Permit,
+}
+
+/// A block on its way to a writer.
+struct Parcel {
+    block: Block,
+    permit: Permit,
+}
+
+/// What was measured of each table.
+#[derive(Debug, Default)]
+pub struct TableStats {
+    /// Bytes of COPY data committed.
+    pub bytes: AtomicU64,
+    times: Mutex<Option<(Instant, Instant)>>,
+}
+
+impl TableStats {
+    /// Seconds from the first chunk taken to the last committed.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        times.map_or(0.0, |(first, last)| last.duration_since(first).as_secs_f64())
+    }
+
+    fn touch(&self) {
+        let now = Instant::now();
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        times.get_or_insert((now, now)).1 = now;
+    }
+}
+
+/// The two ends of a copy.
+pub struct Ends<'a> {
+    /// One more reader on the source's state.
+    pub reader: &'a (dyn Fn(Arc<[TableQuery]>) -> Result<ChunkReader> + Sync),
+    /// One more writer to the target.
+    pub writer: &'a (dyn Fn() -> Result<Box<dyn Writer>> + Sync),
+}
+
+/// One pass of the pipeline over the chunks that are missing, by table.
+pub struct Copy<'a> {
+    plan: &'a Plan,
+    sizes: &'a Sizes,
+    progress: &'a PhaseProgress,
+    stats: &'a [TableStats],
+    halt: &'a Halt<'a>,
+    schedule: Schedule,
+    budget: Arc<Budget>,
+}
+
+/// Copies the chunks that the ledger does not hold yet.
+///
+/// # Errors
+/// The first error of any thread.
+pub fn run(
+    plan: &Plan,
+    done: &HashMap<String, HashMap<u32, u64>>,
+    ends: &Ends<'_>,
+    sizes: &Sizes,
+    progress: &PhaseProgress,
+    stats: &[TableStats],
+    stop: &AtomicBool,
+) -> Result<()> {
+    let work = plan.tables.iter().enumerate().map(|(place, table)| missing(place, table, done));
+    let halt = Halt::new(stop);
+    // Each lane may hold its share of the chunks that the budget has room for.
+    let room = sizes.budget / (COPIES_IN_FLIGHT * sizes.chunk_bytes);
+    let schedule = Schedule::new(work.collect(), sizes.writers, room as usize / sizes.writers);
+    let budget = Budget::new(sizes.budget);
+    Copy { plan, sizes, progress, stats, halt: &halt, schedule, budget }.run(ends)?;
+    halt.end()
+}
+
+/// The tables of the copy phase, for whoever watches.
+#[must_use]
+pub fn tables_to_watch(plan: &Plan) -> Vec<TableProgress> {
+    let of_table = |table: &PlannedTable| TableProgress {
+        name: table.name.clone(),
+        total: table.rows - table.rows_rejected(),
+        done: AtomicU64::new(0),
+    };
+    plan.tables.iter().map(of_table).collect()
+}
+
+fn missing(
+    place: usize,
+    table: &PlannedTable,
+    done: &HashMap<String, HashMap<u32, u64>>,
+) -> TableWork {
+    let there = done.get(&table.name);
+    let is_missing =
+        |chunk: &&Chunk| !there.is_some_and(|there| there.contains_key(&chunk.number));
+    let chunks: Vec<&Chunk> = table.chunks.iter().filter(is_missing).collect();
+    TableWork {
+        table: place,
+        bytes: chunks.iter().map(|chunk| chunk.bytes).sum(),
+        chunks: chunks.iter().map(|chunk| chunk.number as usize - 1).collect(),
+        in_order: table.query.address == RowAddress::Ordinal,
+    }
+}
+
+impl Copy<'_> {
+    fn run(&self, ends: &Ends<'_>) -> Result<()> {
+        let queries: Arc<[TableQuery]> =
+            self.plan.tables.iter().map(|table| table.query.clone()).collect();
+        let encoders = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.sizes.encoders)
+            .thread_name(|number| format!("encoder {number}"))
+            .build()
+            .map_err(|error| Error::failed("cannot start the encoders").caused_by(error))?;
+        let (batches_in, batches) = bounded::<Batch>(self.sizes.encoders);
+        let lanes: Vec<(Sender<Parcel>, Receiver<Parcel>)> =
+            (0..self.sizes.writers).map(|_| bounded(2)).collect();
+        let (to_lanes, at_lanes): (Vec<_>, Vec<_>) = lanes.into_iter().unzip();
+        std::thread::scope(|scope| {
+            for (lane, parcels) in at_lanes.into_iter().enumerate() {
+                scope.spawn(move || {
+                    self.halt.guard("a writer", || self.write(lane, &parcels, (ends.writer)()?));
+                });
+            }
+            for _ in 0..self.sizes.readers {
+                let (queries, batches_in) = (Arc::clone(&queries), batches_in.clone());
+                scope.spawn(move || {
+                    self.halt.guard("a reader", || {
+                        self.read((ends.reader)(queries)?, &batches_in)
+                    });
+                });
+            }
+            drop(batches_in);
+            encoders.broadcast(|_| {
+                self.halt.guard("an encoder", || self.encode(&batches, &to_lanes));
+            });
+            drop(to_lanes);
+        });
+        Ok(())
+    }
+
+    fn read(&self, mut reader: ChunkReader, batches: &Sender<Batch>) -> Result<()> {
+        while let Some(work) = self.schedule.next(self.halt) {
+            match work {
+                Work::Chunk { table, chunk, lane } => {
+                    let planned = &self.plan.tables[table].chunks[chunk];
+                    let Some((mut rows, permit)) = self.room(table, planned) else { break };
+                    reader.read(table, planned, &mut rows)?;
+                    self.send(batches, Batch { table, chunk, lane, rows, permit });
+                }
+                Work::InOrder { table, chunks, lane } => {
+                    let wanted: HashSet<usize> = chunks.into_iter().collect();
+                    self.read_in_order(&mut reader, table, &wanted, lane, batches)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a table without a key in one scan, and sends the chunks that are wanted of it.
+    fn read_in_order(
+        &self,
+        reader: &mut ChunkReader,
+        table: usize,
+        wanted: &HashSet<usize>,
+        lane: usize,
+        batches: &Sender<Batch>,
+    ) -> Result<()> {
+        let held = Cell::new(None);
+        reader.read_in_order(
+            table,
+            &self.plan.tables[table].chunks,
+            |chunk| {
+                let room = self.room(table, chunk);
+                let (rows, permit) = room.ok_or_else(|| Error::failed("interrupted"))?;
+                held.set(Some(permit));
+                Ok(rows)
+            },
+            |chunk, rows| {
+                let chunk = chunk.number as usize - 1;
+                if let Some(permit) = held.take()
+                    && wanted.contains(&chunk)
+                {
+                    self.schedule.sent(lane);
+                    self.send(batches, Batch { table, chunk, lane, rows, permit });
+                }
+                Ok(())
+            },
+        )
+    }
+
+    /// Takes the permit for a chunk as batch and block, and makes the batch.
+    fn room(&self, table: usize, chunk: &Chunk) -> Option<(RowBatch, Permit)> {
+        let permit = self.budget.take(COPIES_IN_FLIGHT * chunk.bytes, self.halt)?;
+        self.stats[table].touch();
+        // A value in a batch takes a byte more than in a tuple at most.
+        let values = chunk.rows * self.plan.tables[table].query.columns.len() as u64;
+        Some((RowBatch::with_capacity((chunk.bytes + values) as usize), permit))
+    }
+}
+
+impl Copy<'_> {
+    fn send(&self, batches: &Sender<Batch>, batch: Batch) {
+        send(batches, batch, self.halt);
+    }
+
+    /// One encoder: takes batches until there are no more.
+    fn encode(&self, batches: &Receiver<Batch>, lanes: &[Sender<Parcel>]) -> Result<()> {
+        while let Some(Batch { table, chunk, lane, rows, permit }) = receive(batches, self.halt) {
+            let planned = &self.plan.tables[table];
+            let number = planned.chunks[chunk].number;
+            let leave_out = !planned.rejected.is_empty();
+            let block = planned
+                .layout
+                .encode(table, number, &rows, leave_out)
+                .map_err(|unsendable| unsendable_row(planned, number, unsendable))?;
+            drop(rows);
+            send(&lanes[lane], Parcel { block, permit }, self.halt);
+        }
+        Ok(())
+    }
+
+    /// One writer: writes blocks until there are no more.
+    fn write(
+        &self,
+        lane: usize,
+        parcels: &Receiver<Parcel>,
+        mut writer: Box<dyn Writer>,
+    ) -> Result<()> {
+        while let Some(Parcel { block, permit }) = receive(parcels, self.halt) {
+            writer.write(&block)?;
+            let (rows, bytes) = (block.digest.rows, block.data.len() as u64);
+            let stats = &self.stats[block.table];
+            stats.bytes.fetch_add(bytes, Ordering::Relaxed);
+            stats.touch();
+            self.progress.done.fetch_add(rows, Ordering::Relaxed);
+            self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+            if let Some(table) = self.progress.tables().get(block.table) {
+                table.done.fetch_add(rows, Ordering::Relaxed);
+            }
+            drop((block, permit));
+            self.schedule.committed(lane);
+        }
+        Ok(())
+    }
+}
+
+/// Sends, unless the run is being stopped: then what is sent is of no use any more.
+fn send<T>(channel: &Sender<T>, mut message: T, halt: &Halt<'_>) {
+    while !halt.is_set() {
+        match channel.send_timeout(message, LOOK) {
+            Err(SendTimeoutError::Timeout(back)) => message = back,
+            Ok(()) | Err(SendTimeoutError::Disconnected(_)) => return,
+        }
+    }
+}
+
+/// The next message; `None` when there are no more senders, or the run is being stopped.
+fn receive<T>(channel: &Receiver<T>, halt: &Halt<'_>) -> Option<T> {
+    loop {
+        if halt.is_set() {
+            return None;
+        }
+        match channel.recv_timeout(LOOK) {
+            Ok(message) => return Some(message),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+}
+
+/// A value that the profile found to fit does not.
+fn unsendable_row(table: &PlannedTable, chunk: u32, unsendable: Unsendable) -> Error {
+    let column = table.sent.get(unsendable.field).map(|&place| &table.columns[place].name);
+    Error::failed(format!(
+        "table {} column {}: {} (row {} of chunk {chunk})",
+        quote(&table.name),
+        column.map_or_else(String::new, |name| quote(name)),
+        unsendable.misfit,
+        unsendable.row + 1
+    ))
+    .hint("the source changed since it was profiled; stop what writes to it and run again with --drop-all")
+}

@@ -1,0 +1,61 @@
+//! Halting: the first error stops all threads of a run; a panic becomes an error.
+
+use crate::error::{Error, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Whether a run goes on, and the error that ended it.
+#[derive(Debug)]
+pub struct Halt<'a> {
+    /// Set by the user's wish to stop.
+    outside: &'a AtomicBool,
+    inside: AtomicBool,
+    error: Mutex<Option<Error>>,
+}
+
+impl<'a> Halt<'a> {
+    /// Goes on until `outside` is set or an error comes.
+    #[must_use]
+    pub fn new(outside: &'a AtomicBool) -> Self {
+        Self { outside, inside: AtomicBool::new(false), error: Mutex::new(None) }
+    }
+
+    /// Threads should end.
+    #[inline]
+    pub fn is_set(&self) -> bool {
+        self.inside.load(Ordering::Relaxed) || self.outside.load(Ordering::Relaxed)
+    }
+
+    /// Stops the run; the first error is the one that is told.
+    pub fn fail(&self, error: Error) {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.inside.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs one thread's work: its error, or its panic, stops the run.
+    pub fn guard(&self, what: &str, work: impl FnOnce() -> Result<()>) {
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.fail(error),
+            Err(_) => self.fail(
+                Error::failed(format!("internal error: {what} panicked"))
+                    .hint("please report this, with the lines above"),
+            ),
+        }
+    }
+
+    /// How it ended.
+    ///
+    /// # Errors
+    /// The first error; or that the user stopped the run.
+    pub fn end(self) -> Result<()> {
+        if let Some(error) = self.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        if self.outside.load(Ordering::Relaxed) {
+            return Err(Error::failed("interrupted"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! What a run is asked to do: decided and checked, and free of how it was typed.
+
+use crate::codec::cast::Epoch;
+use crate::schema::ColumnType;
+use serde::{Serialize, Serializer};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Everything a run is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The source/target pairs, at least one.
+    pub data_sets: Vec<DataSet>,
+    /// Only tables that one of these glob patterns matches; empty means all.
+    pub tables: Vec<String>,
+    /// Without the tables that one of these glob patterns matches.
+    pub exclude: Vec<String>,
+    /// Column types that the user has fixed, each column at most once.
+    pub casts: Vec<Cast>,
+    /// What becomes of values that the target cannot hold.
+    pub on_misfit: OnMisfit,
+    /// Everything that would only be listed refuses the run.
+    pub strict: bool,
+    /// Every conversion that cannot be undone refuses the run.
+    pub exact: bool,
+    /// Drop what stands in the way in the target schema.
+    pub drop_all: bool,
+    /// Create the target database where it does not exist.
+    pub create_database: bool,
+    /// Reader threads; `None` means as many as suit the machine.
+    pub readers: Option<usize>,
+    /// Writer connections; `None` means as many as suit the machine.
+    pub writers: Option<usize>,
+    /// The memory budget for rows in flight, in bytes; `None` means the default.
+    pub memory: Option<u64>,
+    /// Where private copies and spilled data go; `None` means the system's temporary folder.
+    pub temp_dir: Option<PathBuf>,
+    /// What is verified, and when.
+    pub verify: Verify,
+    /// At most this many differences are told for each table.
+    pub max_differences: u32,
+    /// Differences are told with the values themselves.
+    pub show_values: bool,
+}
+
+/// One source/target pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataSet {
+    /// Its name: a product's, or the SQLite file's name.
+    pub name: String,
+    /// Where the rows come from.
+    pub source: Location,
+    /// Where they go.
+    pub target: Location,
+}
+
+/// Where a database is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database: a URL or a `key=value` string, not yet parsed. May hold a password,
+    /// so it has no `Display` and its `Debug` does not tell it.
+    Postgres(String),
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres(_) => f.write_str("Postgres(..)"),
+        }
+    }
+}
+
+/// What becomes of values that the target cannot hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnMisfit {
+    /// The plan refuses.
+    Refuse,
+    /// The column takes a wider type.
+    Widen,
+    /// The rows are left out of the target.
+    Reject {
+        /// The SQLite file that receives them; it must not exist yet.
+        file: PathBuf,
+    },
+}
+
+/// What is verified, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// Everything that was copied, after the copy.
+    AfterCopy(Depth),
+    /// What is there; nothing is written.
+    Only(Depth),
+    /// Nothing: the verdict stays "not verified".
+    No,
+}
+
+/// How deep a verification looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Row counts.
+    Rows,
+    /// Every value.
+    Full,
+}
+
+/// A column type that the user has fixed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cast {
+    /// The table's name in the source.
+    pub table: String,
+    /// The column's name.
+    pub column: String,
+    /// The type it gets.
+    pub to: CastType,
+}
+
+/// A type with, for dates out of numbers, what the numbers count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CastType {
+    /// The target column's type.
+    pub column_type: ColumnType,
+    /// What a stored number counts; only with `date`, `timestamp` and `timestamptz`.
+    pub epoch: Option<Epoch>,
+}
+
+/// The words for epochs, as they stand behind a type.
+const EPOCH_WORDS: [(&str, Epoch); 5] = [
+    ("s", Epoch::Seconds),
+    ("ms", Epoch::Millis),
+    ("us", Epoch::Micros),
+    ("ns", Epoch::Nanos),
+    ("julian", Epoch::Julian),
+];
+
+impl CastType {
+    /// Reads `type` or `type:unit`, such as `numeric(10,2)` or `timestamp:ms`.
+    ///
+    /// # Errors
+    /// In one line, what is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (type_text, unit) = match text.split_once(':') {
+            Some((type_text, unit)) => (type_text, Some(unit.trim())),
+            None => (text, None),
+        };
+        let column_type = ColumnType::parse(type_text)
+            .ok_or_else(|| format!("\"{}\" is not a column type known here", type_text.trim()))?;
+        let Some(unit) = unit else { return Ok(Self { column_type, epoch: None }) };
+        let Some((_, epoch)) = EPOCH_WORDS.into_iter().find(|(word, _)| *word == unit) else {
+            return Err(format!("\"{unit}\" is none of s, ms, us, ns, julian"));
+        };
+        if !matches!(
+            column_type,
+            ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz
+        ) {
+            return Err(format!(
+                "a unit goes with date, timestamp and timestamptz, not with {column_type}"
+            ));
+        }
+        Ok(Self { column_type, epoch: Some(epoch) })
+    }
+}
+
+impl fmt::Display for CastType {
+    /// What [`CastType::parse`] reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.column_type)?;
+        match self.epoch {
+            Some(epoch) => {
+                let word = EPOCH_WORDS.iter().find(|(_, one)| *one == epoch);
+                write!(f, ":{}", word.map_or("", |(word, _)| word))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Serialize for CastType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cast_type_reads_back_as_it_prints() {
+        for text in
+            ["bigint", "numeric(10,2)", "timestamp:s", "timestamptz:ms", "date:julian", "json"]
+        {
+            assert_eq!(CastType::parse(text).map(|to| to.to_string()).as_deref(), Ok(text));
+        }
+        assert_eq!(
+            CastType::parse(" timestamp : ns ").map(|to| to.to_string()).as_deref(),
+            Ok("timestamp:ns")
+        );
+    }
+
+    #[test]
+    fn a_unit_goes_only_with_dates_and_is_one_of_five() {
+        assert_eq!(
+            CastType::parse("bigint:ms"),
+            Err("a unit goes with date, timestamp and timestamptz, not with bigint".to_owned())
+        );
+        assert_eq!(
+            CastType::parse("timestamp:min"),
+            Err("\"min\" is none of s, ms, us, ns, julian".to_owned())
+        );
+        assert_eq!(
+            CastType::parse("money"),
+            Err("\"money\" is not a column type known here".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_location_does_not_tell_its_password_when_debugged() {
+        let location = Location::Postgres("postgres://u:hunter2@h/db".to_owned());
+        assert_eq!(format!("{location:?}"), "Postgres(..)");
+    }
+}

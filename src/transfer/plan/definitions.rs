@@ -1,0 +1,605 @@
+//! From the source's schema and the decided columns to the definitions of the target.
+
+use crate::postgres::ddl::{self, ColumnDdl, ForeignKeyDdl, TableDdl};
+use crate::postgres::ledger;
+use crate::postgres::translate::{self, Scope, ScopeColumn};
+use crate::schema::names::{Allocator, LONGEST, qualify, quote};
+use crate::schema::{
+    Collation, ColumnType, ForeignKey, Index, IndexOver, Key, LeftOut, ObjectKind, Schema, Table,
+};
+use crate::sqlite::catalog::Catalog;
+use crate::sqlite::profile::TableProfile;
+use crate::sqlite::types::column_affinity;
+use crate::transfer::plan::cast_rules::Decision;
+use crate::transfer::plan::{Optional, PlannedColumn, PlannedForeignKey, PlannedKey};
+use serde_json::json;
+use std::collections::HashMap;
+
+/// The widest entry of a b-tree index, in bytes: a third of a page.
+/// Source: `BTMaxItemSize` in PostgreSQL's nbtree.h, less the entry's own head.
+pub const WIDEST_ENTRY: u64 = 2_704 - 16;
+
+/// Everything that defines one table in the target.
+pub struct TableDefinition {
+    /// The table.
+    pub ddl: TableDdl,
+    /// Its columns.
+    pub columns: Vec<PlannedColumn>,
+    /// Keys.
+    pub keys: Vec<PlannedKey>,
+    /// Indexes.
+    pub indexes: Vec<Optional>,
+    /// Checks.
+    pub checks: Vec<Optional>,
+    /// The identity column's sequence and the highest value handed out.
+    pub sequence: Option<(String, i64)>,
+}
+
+/// Makes definitions: one for all tables of a plan, as names must not collide between them.
+pub struct Definitions<'a> {
+    schema_name: &'a str,
+    schema: &'a Schema,
+    profiles: &'a [TableProfile],
+    decisions: &'a [Vec<Decision>],
+    /// Which tables are STRICT.
+    strict: Vec<bool>,
+    /// Widths of index and key entries over [`WIDEST_ENTRY`], by table and name of the index (for
+    /// keys: their place, as `measure` numbers them).
+    too_wide: &'a HashMap<(usize, String), u64>,
+    relations: Allocator,
+    table_names: Vec<String>,
+    index_names: Vec<Vec<String>>,
+    /// What could not be carried over.
+    pub left_out: Vec<LeftOut>,
+    /// Keys that PostgreSQL can hold as constraints or plain unique indexes, by table: what a
+    /// foreign key may refer to.
+    referable: Vec<Vec<Vec<String>>>,
+    /// Names that had to be changed.
+    pub renamed: Vec<String>,
+}
+
+impl<'a> Definitions<'a> {
+    /// Allocates the names. Those that fit are given first, so that a shortened one can never
+    /// take the name of another table.
+    pub fn new(
+        schema_name: &'a str,
+        catalog: &'a Catalog,
+        profiles: &'a [TableProfile],
+        decisions: &'a [Vec<Decision>],
+        too_wide: &'a HashMap<(usize, String), u64>,
+    ) -> Self {
+        let schema = &catalog.schema;
+        let is_strict = |table: &Table| catalog.facts.get(&table.name).is_some_and(|f| f.strict);
+        let reserved = [ledger::TABLE.to_owned(), format!("{}_pkey", ledger::TABLE)];
+        let mut relations = Allocator::new(reserved);
+        let mut table_names = vec![String::new(); schema.tables.len()];
+        let mut index_names: Vec<Vec<String>> =
+            schema.tables.iter().map(|table| vec![String::new(); table.indexes.len()]).collect();
+        for fitting in [true, false] {
+            for (place, table) in schema.tables.iter().enumerate() {
+                let fits = |name: &str| (1..=LONGEST).contains(&name.len()) == fitting;
+                if fits(&table.name) {
+                    table_names[place] = relations.relation(&table.name);
+                }
+                for (index, name) in table.indexes.iter().zip(&mut index_names[place]) {
+                    if fits(&index.name) {
+                        *name = relations.relation(&index.name);
+                    }
+                }
+            }
+        }
+        let mut renamed = Vec::new();
+        for (table, name) in schema.tables.iter().zip(&table_names) {
+            if table.name != *name {
+                renamed.push(format!("table {} becomes {}", quote(&table.name), quote(name)));
+            }
+        }
+        for (table, names) in schema.tables.iter().zip(&index_names) {
+            for (index, name) in table.indexes.iter().zip(names) {
+                if index.name != *name {
+                    renamed.push(format!("index {} becomes {}", quote(&index.name), quote(name)));
+                }
+            }
+        }
+        Self {
+            schema_name,
+            schema,
+            profiles,
+            decisions,
+            strict: schema.tables.iter().map(is_strict).collect(),
+            too_wide,
+            relations,
+            table_names,
+            index_names,
+            left_out: Vec::new(),
+            referable: vec![Vec::new(); schema.tables.len()],
+            renamed,
+        }
+    }
+
+    /// The name of a table in the target.
+    #[must_use]
+    pub fn table_name(&self, place: usize) -> &str {
+        &self.table_names[place]
+    }
+
+    /// Defines one table.
+    pub fn table(&mut self, place: usize) -> TableDefinition {
+        let table = &self.schema.tables[place];
+        let decisions = &self.decisions[place];
+        let columns = self.name_columns(place);
+        let scope_columns = self.scope_columns(place, &columns);
+        let scope = Scope::new(&scope_columns);
+        let key_not_null = self.key_columns_without_null(place);
+        let mut ddl_columns = Vec::with_capacity(columns.len());
+        let mut sequence = None;
+        let both = columns.iter().zip(&table.columns).zip(decisions);
+        for (number, ((planned, column), decision)) in both.enumerate() {
+            let column_type = decision.cast.form.column_type();
+            let identity = (column.identity && column_type == ColumnType::BigInt).then(|| {
+                let wanted = format!("{}_{}_seq", self.table_names[place], planned.target_name);
+                let name = self.relations.relation(&wanted);
+                let largest = self.highest(place);
+                sequence = Some((qualify(self.schema_name, &name), largest));
+                qualify(self.schema_name, &name)
+            });
+            let default = column.default.as_ref().filter(|_| identity.is_none()).and_then(|sql| {
+                translate::default(sql, &column_type)
+                    .map_err(|reason| {
+                        self.left_out.push(LeftOut {
+                            kind: ObjectKind::Default,
+                            table: Some(table.name.clone()),
+                            name: column.name.clone(),
+                            reason,
+                            definition: Some(sql.text.clone()),
+                            rows: None,
+                        });
+                    })
+                    .ok()
+            });
+            let generated = column.generated.as_ref().and_then(|rule| {
+                translate::generated(&rule.expression, &scope, &scope_columns[number])
+                    .map_err(|reason| {
+                        self.left_out.push(LeftOut {
+                            kind: ObjectKind::GeneratedColumn,
+                            table: Some(table.name.clone()),
+                            name: column.name.clone(),
+                            reason: format!("{reason}; it becomes a plain column with its values"),
+                            definition: Some(rule.expression.text.clone()),
+                            rows: None,
+                        });
+                    })
+                    .ok()
+            });
+            ddl_columns.push(ColumnDdl {
+                name: planned.target_name.clone(),
+                column_type,
+                not_null: column.identity
+                    || key_not_null.contains(&column.name)
+                    || column.not_null,
+                default,
+                generated,
+                identity,
+                comment: Some(comment(column, planned)),
+            });
+        }
+        let ddl = TableDdl {
+            schema: self.schema_name.to_owned(),
+            name: self.table_names[place].clone(),
+            columns: ddl_columns,
+            comment: (self.table_names[place] != table.name)
+                .then(|| json!({"sqlite": {"name": table.name}}).to_string()),
+        };
+        let keys = self.keys(place, &scope_columns);
+        let indexes = self.indexes(place, &scope_columns);
+        let checks = self.checks(place, &scope);
+        TableDefinition { ddl, columns, keys, indexes, checks, sequence }
+    }
+
+    fn name_columns(&mut self, place: usize) -> Vec<PlannedColumn> {
+        let table = &self.schema.tables[place];
+        let mut names = Allocator::default();
+        // Those that keep their names first, as for tables.
+        let mut given: Vec<Option<String>> = vec![None; table.columns.len()];
+        for fitting in [true, false] {
+            for (column, name) in table.columns.iter().zip(&mut given) {
+                let keeps = Allocator::default().column(&column.name) == column.name;
+                if keeps == fitting {
+                    *name = Some(names.column(&column.name));
+                }
+            }
+        }
+        let decisions = &self.decisions[place];
+        let mut columns = Vec::with_capacity(given.len());
+        for ((column, name), decision) in table.columns.iter().zip(given).zip(decisions) {
+            let target_name = name.unwrap_or_default();
+            if target_name != column.name {
+                self.renamed.push(format!(
+                    "column {} of table {} becomes {}",
+                    quote(&column.name),
+                    quote(&table.name),
+                    quote(&target_name)
+                ));
+            }
+            columns.push(PlannedColumn {
+                name: column.name.clone(),
+                target_name,
+                declared: column.declared.clone(),
+                decision: decision.clone(),
+            });
+        }
+        columns
+    }
+
+    /// The columns as expressions have to know them.
+    fn scope_columns(&self, place: usize, columns: &[PlannedColumn]) -> Vec<ScopeColumn> {
+        columns
+            .iter()
+            .zip(&self.schema.tables[place].columns)
+            .map(|(planned, column)| ScopeColumn {
+                name: planned.name.clone(),
+                target: planned.target_name.clone(),
+                column_type: planned.decision.cast.form.column_type(),
+                affinity: column_affinity(&column.declared, self.strict[place]),
+                collation: column.collation.clone(),
+                converted: !planned.decision.conversions.is_empty(),
+                generated: column.generated.is_some(),
+            })
+            .collect()
+    }
+
+    /// The columns of the primary key, if none of their values is NULL.
+    fn key_columns_without_null(&self, place: usize) -> Vec<String> {
+        let Some(key) = &self.schema.tables[place].primary_key else { return Vec::new() };
+        if self.has_nulls(place, key) {
+            return Vec::new();
+        }
+        key.columns.iter().map(|column| column.name.clone()).collect()
+    }
+
+    fn column_place(&self, place: usize, name: &str) -> Option<usize> {
+        self.schema.tables[place].columns.iter().position(|column| column.name == name)
+    }
+
+    fn has_nulls(&self, place: usize, key: &Key) -> bool {
+        key.columns.iter().any(|column| {
+            self.column_place(place, &column.name)
+                .and_then(|column| self.profiles[place].columns.get(column))
+                .is_some_and(|profile| profile.nulls > 0)
+        })
+    }
+
+    /// The highest value that the identity column has had.
+    fn highest(&self, place: usize) -> i64 {
+        let table = &self.schema.tables[place];
+        let stored = table
+            .columns
+            .iter()
+            .zip(&self.profiles[place].columns)
+            .find(|(column, _)| column.identity)
+            .and_then(|(_, profile)| profile.range)
+            .map_or(0, |(_, greatest)| greatest);
+        stored.max(table.sequence.unwrap_or(0))
+    }
+
+    fn keys(&mut self, place: usize, scope: &[ScopeColumn]) -> Vec<PlannedKey> {
+        let schema = self.schema;
+        let table = &schema.tables[place];
+        let primary = table.primary_key.iter().map(|key| (key, true));
+        let all = primary.chain(table.uniques.iter().map(|key| (key, false)));
+        let mut keys = Vec::new();
+        for (number, (key, primary)) in all.enumerate() {
+            let has_nulls = primary && self.has_nulls(place, key);
+            let as_primary = primary && !has_nulls;
+            let what = format!(
+                "{} of {}",
+                if primary { "primary key" } else { "unique key" },
+                quote(&table.name)
+            );
+            let columns: Vec<&str> = key.columns.iter().map(|c| c.name.as_str()).collect();
+            let target = &self.table_names[place];
+            let wanted = key.name.clone().unwrap_or_else(|| {
+                if primary {
+                    format!("{target}_pkey")
+                } else {
+                    format!("{target}_{}_key", columns.join("_"))
+                }
+            });
+            let name = self.relations.relation(&wanted);
+            let qualified = qualify(self.schema_name, target);
+            let mut plain = true;
+            let mut terms = Vec::new();
+            for column in &key.columns {
+                let (term, is_plain) = key_term(scope, &column.name, &column.collation);
+                plain &= is_plain;
+                terms.push(term);
+            }
+            let hashed = self.too_wide.contains_key(&(place, key_label(number)));
+            if hashed {
+                // Only reached where the user let such keys be built over a hash.
+                plain = false;
+                terms = key.columns.iter().map(|c| hashed_term(scope, &c.name)).collect();
+            }
+            if has_nulls {
+                self.left_out.push(LeftOut {
+                    kind: ObjectKind::PrimaryKey,
+                    table: Some(table.name.clone()),
+                    name: name.clone(),
+                    reason: "some of its values are NULL; it becomes a unique key".to_owned(),
+                    definition: Some(format!("PRIMARY KEY ({})", columns.join(", "))),
+                    rows: None,
+                });
+            }
+            if plain {
+                self.referable[place].push(columns.iter().map(|&name| name.to_owned()).collect());
+            }
+            keys.push(PlannedKey {
+                what,
+                index: ddl::create_index(&qualified, &name, true, &terms, None),
+                constraint: plain.then(|| ddl::add_key(&qualified, &name, as_primary)),
+            });
+        }
+        keys
+    }
+
+    fn indexes(&mut self, place: usize, columns: &[ScopeColumn]) -> Vec<Optional> {
+        let schema = self.schema;
+        let table = &schema.tables[place];
+        let scope = Scope::new(columns);
+        let mut indexes = Vec::new();
+        for (number, index) in table.indexes.iter().enumerate() {
+            let left_out = LeftOut {
+                kind: ObjectKind::Index,
+                table: Some(table.name.clone()),
+                name: index.name.clone(),
+                reason: String::new(),
+                definition: Some(index.definition.clone()),
+                rows: None,
+            };
+            if let Some(width) = self.too_wide.get(&(place, index.name.clone())) {
+                self.left_out.push(LeftOut {
+                    reason: format!(
+                        "its widest entry has {width} bytes, and the server takes 2,704"
+                    ),
+                    ..left_out
+                });
+                continue;
+            }
+            match index_parts(index, &scope) {
+                Ok((terms, filter)) => {
+                    let name = self.index_names[place][number].clone();
+                    let qualified = qualify(self.schema_name, &self.table_names[place]);
+                    if index.unique && filter.is_none() {
+                        self.note_referable(place, index, columns);
+                    }
+                    let filter = filter.as_deref();
+                    indexes.push(Optional {
+                        what: format!("index {} on {}", quote(&index.name), quote(&table.name)),
+                        sql: ddl::create_index(&qualified, &name, index.unique, &terms, filter),
+                        left_out,
+                    });
+                }
+                Err(reason) => self.left_out.push(LeftOut { reason, ..left_out }),
+            }
+        }
+        indexes
+    }
+
+    fn note_referable(&mut self, place: usize, index: &Index, columns: &[ScopeColumn]) {
+        let referable: Option<Vec<String>> = index
+            .terms
+            .iter()
+            .map(|term| match &term.over {
+                IndexOver::Column(name) => {
+                    let (_, plain) = key_term(columns, name, &term.collation);
+                    plain.then(|| name.clone())
+                }
+                IndexOver::Expression(_) => None,
+            })
+            .collect();
+        self.referable[place].extend(referable);
+    }
+
+    fn checks(&mut self, place: usize, scope: &Scope<'_>) -> Vec<Optional> {
+        let schema = self.schema;
+        let table = &schema.tables[place];
+        let mut names = Allocator::default();
+        let mut checks = Vec::new();
+        for (number, check) in table.checks.iter().enumerate() {
+            let wanted = check
+                .name
+                .clone()
+                .unwrap_or_else(|| format!("{}_check{}", self.table_names[place], number + 1));
+            let name = names.relation(&wanted);
+            let left_out = LeftOut {
+                kind: ObjectKind::Check,
+                table: Some(table.name.clone()),
+                name: name.clone(),
+                reason: String::new(),
+                definition: Some(check.condition.text.clone()),
+                rows: None,
+            };
+            match translate::condition(&check.condition, scope) {
+                Ok(condition) => {
+                    let qualified = qualify(self.schema_name, &self.table_names[place]);
+                    checks.push(Optional {
+                        what: format!("check {} on {}", quote(&name), quote(&table.name)),
+                        sql: ddl::add_check(&qualified, &name, &condition, true),
+                        left_out,
+                    });
+                }
+                Err(reason) => self.left_out.push(LeftOut { reason, ..left_out }),
+            }
+        }
+        checks
+    }
+
+    /// Defines the foreign keys, after all tables.
+    pub fn foreign_keys(&mut self, columns: &[&[PlannedColumn]]) -> Vec<PlannedForeignKey> {
+        let schema = self.schema;
+        let mut keys = Vec::new();
+        for (child, table) in schema.tables.iter().enumerate() {
+            let mut names = Allocator::default();
+            for key in &table.foreign_keys {
+                let wanted = key.name.clone().unwrap_or_else(|| {
+                    format!("{}_{}_fkey", self.table_names[child], key.columns.join("_"))
+                });
+                let name = names.relation(&wanted);
+                let left_out = LeftOut {
+                    kind: ObjectKind::ForeignKey,
+                    table: Some(table.name.clone()),
+                    name: name.clone(),
+                    reason: String::new(),
+                    definition: Some(described(key)),
+                    rows: None,
+                };
+                match self.parent_of(child, key, columns) {
+                    Ok(parent) => keys.push(PlannedForeignKey {
+                        child,
+                        ddl: ForeignKeyDdl {
+                            table: qualify(self.schema_name, &self.table_names[child]),
+                            name,
+                            columns: renamed(&key.columns, columns[child]),
+                            parent: qualify(self.schema_name, &self.table_names[parent]),
+                            parent_columns: renamed(&key.parent_columns, columns[parent]),
+                            on_delete: key.on_delete,
+                            on_update: key.on_update,
+                            deferrable: key.deferrable,
+                        },
+                        left_out,
+                    }),
+                    Err(reason) => self.left_out.push(LeftOut { reason, ..left_out }),
+                }
+            }
+        }
+        keys
+    }
+
+    /// The parent's place, or why the key cannot be.
+    fn parent_of(
+        &self,
+        child: usize,
+        key: &ForeignKey,
+        columns: &[&[PlannedColumn]],
+    ) -> Result<usize, String> {
+        let parent = self.schema.tables.iter().position(|table| table.name == key.parent);
+        let Some(parent) = parent else {
+            return Err(format!("table {} is not there or not copied", quote(&key.parent)));
+        };
+        let mut wanted = key.parent_columns.clone();
+        wanted.sort_unstable();
+        let is_unique = self.referable[parent].iter().any(|columns| {
+            let mut columns = columns.clone();
+            columns.sort_unstable();
+            columns == wanted
+        });
+        if wanted.is_empty() || !is_unique {
+            return Err("the columns it refers to have no unique key to refer to".to_owned());
+        }
+        let type_of = |place: usize, name: &str| {
+            columns[place]
+                .iter()
+                .find(|column| column.name == name)
+                .map(|column| column.decision.cast.form.column_type())
+        };
+        for (from, to) in key.columns.iter().zip(&key.parent_columns) {
+            let (Some(from), Some(to)) = (type_of(child, from), type_of(parent, to)) else {
+                return Err("a column of it is not there".to_owned());
+            };
+            if from != to && !(from.is_text() && to.is_text()) {
+                return Err(format!("its columns are {from} and {to}, which do not compare"));
+            }
+        }
+        Ok(parent)
+    }
+}
+
+/// How the measured widths name the key with this number (the primary key first).
+#[must_use]
+pub fn key_label(number: usize) -> String {
+    format!("\0key {number}")
+}
+
+fn renamed(names: &[String], columns: &[PlannedColumn]) -> Vec<String> {
+    names
+        .iter()
+        .map(|name| {
+            columns
+                .iter()
+                .find(|column| column.name == *name)
+                .map_or_else(|| name.clone(), |column| column.target_name.clone())
+        })
+        .collect()
+}
+
+/// A key's term over a column, and whether it is the column itself. SQLite's NOCASE folds ASCII
+/// letters only, which is what `lower` does under the collation "C".
+fn key_term(scope: &[ScopeColumn], name: &str, collation: &Collation) -> (String, bool) {
+    let Some(column) = scope.iter().find(|column| column.name == name) else {
+        return (quote(name), true);
+    };
+    let quoted = quote(&column.target);
+    match collation {
+        Collation::NoCase if column.column_type.is_text() => {
+            (format!("pg_catalog.lower({quoted} COLLATE \"C\")"), false)
+        }
+        Collation::RTrim if column.column_type.is_text() => {
+            (format!("pg_catalog.rtrim({quoted}, ' ')"), false)
+        }
+        _ => (quoted, true),
+    }
+}
+
+/// A term over the hash of a column of any length, and the column itself where that is short.
+fn hashed_term(scope: &[ScopeColumn], name: &str) -> String {
+    let Some(column) = scope.iter().find(|column| column.name == name) else {
+        return quote(name);
+    };
+    let quoted = quote(&column.target);
+    match column.column_type {
+        ColumnType::Bytea => format!("pg_catalog.sha256({quoted})"),
+        ref text if text.is_text() => {
+            format!("pg_catalog.sha256(pg_catalog.convert_to({quoted}, 'UTF8'))")
+        }
+        _ => quoted,
+    }
+}
+
+/// The terms and the filter of an index, or why it cannot be.
+fn index_parts(
+    index: &Index,
+    scope: &Scope<'_>,
+) -> Result<(Vec<String>, Option<String>), translate::Reason> {
+    let terms: Result<Vec<String>, _> =
+        index.terms.iter().map(|term| translate::index_term(term, scope)).collect();
+    let filter = index.filter.as_ref().map(|sql| translate::condition(sql, scope)).transpose();
+    Ok((terms?, filter?))
+}
+
+fn described(key: &ForeignKey) -> String {
+    format!(
+        "FOREIGN KEY ({}) REFERENCES {} ({})",
+        key.columns.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", "),
+        quote(&key.parent),
+        key.parent_columns.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// What the way back needs to make the column as it was, as a comment in JSON.
+fn comment(column: &crate::schema::Column, planned: &PlannedColumn) -> String {
+    let mut facts = serde_json::Map::new();
+    facts.insert("type".to_owned(), column.declared.clone().into());
+    if planned.target_name != column.name {
+        facts.insert("name".to_owned(), column.name.clone().into());
+    }
+    let collation = match &column.collation {
+        Collation::Binary => None,
+        Collation::NoCase => Some("NOCASE".to_owned()),
+        Collation::RTrim => Some("RTRIM".to_owned()),
+        Collation::Other(name) => Some(name.clone()),
+    };
+    if let Some(collation) = collation {
+        facts.insert("collate".to_owned(), collation.into());
+    }
+    json!({ "sqlite": facts }).to_string()
+}

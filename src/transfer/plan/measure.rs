@@ -1,0 +1,213 @@
+//! What the profile does not count and the plan must know: the widest index entries, rows that
+//! fit no page, rows that break a CHECK. Each is asked of the source only where it can matter.
+
+use crate::codec::encode::TupleLayout;
+use crate::codec::{Misfit, RowBatch};
+use crate::database::KeyRange;
+use crate::error::Result;
+use crate::schema::names::quote;
+use crate::schema::{ColumnType, IndexOver, RowAddress, Schema, Table};
+use crate::sqlite::profile::{TableProfile, Tally};
+use crate::sqlite::read::{Next, TableQuery, read_error, scan};
+use crate::transfer::plan::cast_rules::Decision;
+use crate::transfer::plan::definitions::{WIDEST_ENTRY, key_label};
+use bytes::BytesMut;
+use rusqlite::Connection;
+use std::collections::HashMap;
+
+/// Index and key entries that could be too wide, with the width of the widest.
+///
+/// # Errors
+/// The source cannot be read.
+pub fn too_wide(
+    connection: &Connection,
+    schema: &Schema,
+    profiles: &[TableProfile],
+) -> Result<HashMap<(usize, String), u64>> {
+    let mut found = HashMap::new();
+    for (place, (table, profile)) in schema.tables.iter().zip(profiles).enumerate() {
+        let mut ask = |label: String, terms: Vec<String>, filter: Option<&str>, bound: Option<u64>| {
+            if bound.is_some_and(|bound| bound <= WIDEST_ENTRY) || profile.rows == 0 {
+                return Ok(());
+            }
+            if let Some(width) = widest(connection, table, &terms, filter)?
+                && width > WIDEST_ENTRY
+            {
+                found.insert((place, label), width);
+            }
+            Ok::<(), crate::Error>(())
+        };
+        for (number, key) in table.primary_key.iter().chain(&table.uniques).enumerate() {
+            let names: Vec<&str> = key.columns.iter().map(|c| c.name.as_str()).collect();
+            let terms = names.iter().map(|name| quote(name)).collect();
+            ask(key_label(number), terms, None, longest(table, profile, &names))?;
+        }
+        for index in &table.indexes {
+            let mut terms = Vec::new();
+            let mut names = Vec::new();
+            for term in &index.terms {
+                match &term.over {
+                    IndexOver::Column(name) => {
+                        names.push(name.as_str());
+                        terms.push(quote(name));
+                    }
+                    IndexOver::Expression(sql) => terms.push(format!("({})", sql.text)),
+                }
+            }
+            let bound = if names.len() == terms.len() {
+                longest(table, profile, &names)
+            } else {
+                // An expression is rarely longer than the row it is made from.
+                (profile.largest_row > WIDEST_ENTRY).then_some(u64::MAX).or(Some(0))
+            };
+            let filter = index.filter.as_ref().map(|sql| sql.text.as_str());
+            ask(index.name.clone(), terms, filter, bound)?;
+        }
+    }
+    Ok(found)
+}
+
+/// An upper bound of an entry over these columns, from the profile.
+fn longest(table: &Table, profile: &TableProfile, names: &[&str]) -> Option<u64> {
+    names
+        .iter()
+        .map(|name| {
+            let place = table.columns.iter().position(|column| column.name == *name)?;
+            Some(profile.columns.get(place)?.longest.max(8) + 8)
+        })
+        .sum()
+}
+
+/// The widest entry; `None` where SQLite cannot evaluate it (an application's own function).
+fn widest(
+    connection: &Connection,
+    table: &Table,
+    terms: &[String],
+    filter: Option<&str>,
+) -> Result<Option<u64>> {
+    let sum: Vec<String> =
+        terms.iter().map(|term| format!("coalesce(length(CAST({term} AS BLOB)), 0) + 8")).collect();
+    let filter = filter.map_or_else(String::new, |filter| format!(" WHERE {filter}"));
+    let sql = format!("SELECT max({}) FROM {}{filter}", sum.join(" + "), quote(&table.name));
+    let Ok(mut statement) = connection.prepare(&sql) else { return Ok(None) };
+    let width: Option<i64> =
+        statement.query_row([], |row| row.get(0)).map_err(|e| read_error(&table.name, e))?;
+    Ok(width.and_then(|width| u64::try_from(width).ok()))
+}
+
+/// Rows that break a CHECK, for each of a table's checks: `None` where SQLite cannot tell.
+///
+/// # Errors
+/// The source cannot be read.
+pub fn broken_checks(connection: &Connection, table: &Table) -> Result<Vec<Option<u64>>> {
+    let mut counts = Vec::with_capacity(table.checks.len());
+    for check in &table.checks {
+        let sql =
+            format!("SELECT count(*) FROM {} WHERE NOT ({})", quote(&table.name), check.condition.text);
+        let count = connection.prepare(&sql).ok().and_then(|mut statement| {
+            statement.query_row([], |row| row.get::<_, i64>(0)).ok()
+        });
+        counts.push(count.and_then(|count| u64::try_from(count).ok()));
+    }
+    Ok(counts)
+}
+
+/// The most bytes of one row in a page: a page less its head and one line pointer.
+/// Source: `MaxHeapTupleSize` in PostgreSQL's htup_details.h, for pages of 8 KiB.
+const WIDEST_ROW: usize = 8_160;
+
+/// The most columns of a table (`MaxHeapAttributeNumber`, less system columns).
+pub const MOST_COLUMNS: usize = 1_600;
+
+/// Tables with fewer columns always fit: no column needs more than 24 bytes in the page.
+const COLUMNS_THAT_ALWAYS_FIT: usize = WIDEST_ROW / 24 - 16;
+
+/// Finds the rows that a plan cannot send: with a value that does not fit its column, or too wide
+/// for a page even with every long value moved out of it. Each is given to `each` with its place
+/// and the reason.
+///
+/// # Errors
+/// The source cannot be read; and those of `each`.
+pub fn unsendable(
+    connection: &Connection,
+    query: &TableQuery,
+    layout: &TupleLayout,
+    mut each: impl FnMut(i64, Option<usize>, Misfit, &RowBatch) -> Result<()>,
+) -> Result<()> {
+    let range = match query.address {
+        RowAddress::Integer { .. } => KeyRange::Integer { first: i64::MIN, last: i64::MAX },
+        RowAddress::Key { .. } => KeyRange::Key { after: None, through: None },
+        RowAddress::Ordinal => KeyRange::Ordinal { skip: 0, rows: 0 },
+    };
+    let types: Vec<ColumnType> =
+        layout.casts().iter().map(|cast| cast.form.column_type()).collect();
+    let mut scratch = Vec::new();
+    let mut fields = BytesMut::new();
+    let mut number = 0;
+    scan(connection, query, &range, |row| {
+        number += 1;
+        let failed = |error| read_error(&query.table, error);
+        let mut batch = RowBatch::default();
+        query.values(row, &mut scratch, |_, raw| batch.push(raw)).map_err(failed)?;
+        batch.end_row();
+        let place = match query.address {
+            RowAddress::Integer { .. } => query.integer_key(row).map_err(failed)?,
+            _ => number,
+        };
+        let mut width = RowWidth::new(types.len());
+        for (field, (raw, cast)) in batch.values().zip(layout.casts()).enumerate() {
+            fields.clear();
+            if let Err(misfit) = cast.encode(raw, &mut fields) {
+                each(place, Some(field), misfit, &batch)?;
+                return Ok(Next::Row);
+            }
+            width.add(&types[field], fields.len() - 4, raw == crate::codec::Raw::Null);
+        }
+        if types.len() > COLUMNS_THAT_ALWAYS_FIT && width.bytes > WIDEST_ROW {
+            each(place, None, Misfit::RowTooWide, &batch)?;
+        }
+        Ok(Next::Row)
+    })
+}
+
+/// Whether a table's rows may be too wide for a page at all.
+#[must_use]
+pub fn may_be_too_wide(decisions: &[Decision]) -> bool {
+    decisions.len() > COLUMNS_THAT_ALWAYS_FIT
+}
+
+/// The least width a row has in a page, once the server has moved out what it can.
+struct RowWidth {
+    bytes: usize,
+}
+
+impl RowWidth {
+    /// The head of a row with a bitmap for `columns` NULLs, aligned.
+    fn new(columns: usize) -> Self {
+        Self { bytes: (23 + columns.div_ceil(8)).next_multiple_of(8) }
+    }
+
+    fn add(&mut self, column_type: &ColumnType, length: usize, null: bool) {
+        if null {
+            return;
+        }
+        let (align, bytes) = match column_type {
+            ColumnType::Boolean => (1, 1),
+            ColumnType::SmallInt => (2, 2),
+            ColumnType::Integer | ColumnType::Real | ColumnType::Date => (4, 4),
+            ColumnType::BigInt
+            | ColumnType::Double
+            | ColumnType::Time
+            | ColumnType::Timestamp
+            | ColumnType::TimestampTz => (8, 8),
+            ColumnType::Uuid => (1, 16),
+            // A short value has a head of one byte; one of over 24 bytes leaves a pointer of 18.
+            _ if length + 1 <= 24 => (1, length + 1),
+            _ => (1, 18),
+        };
+        self.bytes = self.bytes.next_multiple_of(align) + bytes;
+    }
+}
+
+/// Tallies of [`unsendable`] by column and reason.
+pub type Unsendables = HashMap<(Option<usize>, Misfit), Tally>;

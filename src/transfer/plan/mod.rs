@@ -1,0 +1,245 @@
+//! The plan: everything that is decided before the first write. Printing it is the dry run.
+
+pub mod cast_rules;
+pub mod columns;
+pub mod definitions;
+pub mod make;
+pub mod measure;
+pub mod reject;
+pub mod trial;
+pub mod views;
+
+use crate::codec::encode::TupleLayout;
+use crate::database::Chunk;
+use crate::postgres::ddl::{ForeignKeyDdl, TableDdl};
+use crate::postgres::target::Existing;
+use crate::schema::LeftOut;
+use crate::sqlite::profile::Tally;
+use crate::sqlite::read::TableQuery;
+use crate::transfer::plan::cast_rules::Decision;
+use crate::transfer::plan::columns::pin_of;
+use crate::transfer::options;
+use crate::transfer::report::{
+    ColumnPlan, ConversionReport, DataSetPlan, Dropped, RowsLeftOut, TablePlan,
+};
+use std::collections::HashSet;
+
+/// The plan of one data set.
+pub struct Plan {
+    /// The data set's name.
+    pub data_set: String,
+    /// The schema of the target.
+    pub schema: String,
+    /// The tables, in the source's order.
+    pub tables: Vec<PlannedTable>,
+    /// The foreign keys, in the source's order.
+    pub foreign_keys: Vec<PlannedForeignKey>,
+    /// The views, in the source's order.
+    pub views: Vec<Optional>,
+    /// What is not carried over.
+    pub left_out: Vec<LeftOut>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// What is in the target schema and is dropped first.
+    pub drops: Vec<Existing>,
+}
+
+/// One table of a plan.
+pub struct PlannedTable {
+    /// Its name in the source.
+    pub name: String,
+    /// Its definition in the target.
+    pub ddl: TableDdl,
+    /// How it is read: the columns that are sent, in the order of the layout.
+    pub query: TableQuery,
+    /// What its tuples are made of.
+    pub layout: TupleLayout,
+    /// The places in `ddl` of the columns that are sent.
+    pub sent: Vec<usize>,
+    /// Its chunks.
+    pub chunks: Vec<Chunk>,
+    /// Its rows in the source.
+    pub rows: u64,
+    /// Their size as tuples before any cast.
+    pub bytes: u64,
+    /// What each column becomes, all columns in the source's order.
+    pub columns: Vec<PlannedColumn>,
+    /// Keys: unique indexes, most of which become constraints.
+    pub keys: Vec<PlannedKey>,
+    /// Other indexes.
+    pub indexes: Vec<Optional>,
+    /// CHECK constraints.
+    pub checks: Vec<Optional>,
+    /// The sequence of the identity column, qualified, and the highest value handed out.
+    pub sequence: Option<(String, i64)>,
+    /// Rows that stand in the reject file instead, by reason.
+    pub rejected: Vec<(String, Tally)>,
+}
+
+impl PlannedTable {
+    /// The qualified name in the target.
+    #[must_use]
+    pub fn qualified(&self) -> String {
+        self.ddl.qualified()
+    }
+
+    /// Rows that are left out.
+    #[must_use]
+    pub fn rows_rejected(&self) -> u64 {
+        self.rejected.iter().map(|(_, tally)| tally.count).sum()
+    }
+}
+
+/// What one column becomes.
+#[derive(Debug, Clone)]
+pub struct PlannedColumn {
+    /// Its name in the source.
+    pub name: String,
+    /// Its name in the target.
+    pub target_name: String,
+    /// Its declared type as written.
+    pub declared: String,
+    /// What was decided, and why.
+    pub decision: Decision,
+}
+
+/// A primary key or unique constraint, built as an index first.
+#[derive(Debug, Clone)]
+pub struct PlannedKey {
+    /// What it is, for people: `primary key of "t"`.
+    pub what: String,
+    /// CREATE UNIQUE INDEX.
+    pub index: String,
+    /// Makes the index a constraint, where it can be one.
+    pub constraint: Option<String>,
+}
+
+/// A definition that is listed rather than fatal where the server refuses it.
+#[derive(Debug, Clone)]
+pub struct Optional {
+    /// What it is, for people: `index "i" on "t"`.
+    pub what: String,
+    /// The statement.
+    pub sql: String,
+    /// How it is listed where it cannot be.
+    pub left_out: LeftOut,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone)]
+pub struct PlannedForeignKey {
+    /// The child's place in the plan.
+    pub child: usize,
+    /// Its definition.
+    pub ddl: ForeignKeyDdl,
+    /// How it is listed where it cannot be.
+    pub left_out: LeftOut,
+}
+
+impl Plan {
+    /// The names of the relations that the plan makes.
+    #[must_use]
+    pub fn table_names(&self) -> HashSet<String> {
+        self.tables.iter().map(|table| table.ddl.name.clone()).collect()
+    }
+
+    /// Rows of all tables.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+
+    /// The plan as it is shown.
+    #[must_use]
+    pub fn summary(&self) -> DataSetPlan {
+        let comes_back = self.table_names();
+        DataSetPlan {
+            name: self.data_set.clone(),
+            target_schema: self.schema.clone(),
+            tables: self.tables.iter().map(PlannedTable::summary).collect(),
+            left_out: self.left_out.clone(),
+            drops: self
+                .drops
+                .iter()
+                .filter(|thing| !thing.belongs)
+                .map(|thing| Dropped {
+                    kind: thing.kind.word().to_owned(),
+                    name: thing.name.clone(),
+                    comes_back: comes_back.contains(&thing.name),
+                })
+                .collect(),
+            notes: self.notes.clone(),
+            casts: self.casts(),
+        }
+    }
+
+    /// The type of every column, as pins for another run.
+    fn casts(&self) -> Vec<options::Cast> {
+        let of_table = |table: &PlannedTable| {
+            let pin = |column: &PlannedColumn| options::Cast {
+                table: table.name.clone(),
+                column: column.name.clone(),
+                to: pin_of(column.decision.cast.form),
+            };
+            table.columns.iter().map(pin).collect::<Vec<_>>()
+        };
+        self.tables.iter().flat_map(of_table).collect()
+    }
+}
+
+impl PlannedTable {
+    /// The declared conversions of the table.
+    #[must_use]
+    pub fn conversions(&self) -> Vec<ConversionReport> {
+        let of_column = |column: &PlannedColumn| {
+            let to = column.decision.cast.form.column_type().to_string();
+            let name = column.name.clone();
+            let report = move |&(what, count): &(&str, u64)| ConversionReport {
+                column: name.clone(),
+                to: to.clone(),
+                what: what.to_owned(),
+                count,
+            };
+            column.decision.conversions.iter().map(report).collect::<Vec<_>>()
+        };
+        self.columns.iter().flat_map(of_column).collect()
+    }
+
+    /// The rows that are left out, by reason.
+    #[must_use]
+    pub fn rows_left_out(&self) -> Vec<RowsLeftOut> {
+        let told = |(reason, tally): &(String, Tally)| RowsLeftOut {
+            count: tally.count,
+            reason: reason.clone(),
+        };
+        self.rejected.iter().map(told).collect()
+    }
+
+    /// The name in the target, where it is another one.
+    #[must_use]
+    pub fn renamed(&self) -> Option<String> {
+        (self.ddl.name != self.name).then(|| self.ddl.name.clone())
+    }
+
+    fn summary(&self) -> TablePlan {
+        let columns = self.columns.iter().filter_map(|column| {
+            let decision = &column.decision;
+            Some(ColumnPlan {
+                column: column.name.clone(),
+                declared: column.declared.clone(),
+                to: decision.cast.form.column_type().to_string(),
+                reason: decision.reason.clone()?,
+                needs_decision: decision.needs_decision,
+            })
+        });
+        TablePlan {
+            name: self.name.clone(),
+            target_name: self.renamed(),
+            rows: self.rows,
+            bytes: self.bytes,
+            columns: columns.collect(),
+            conversions: self.conversions(),
+            rows_left_out: self.rows_left_out(),
+        }
+    }
+}

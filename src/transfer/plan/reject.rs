@@ -1,0 +1,118 @@
+//! The reject file: the rows that the target cannot hold, in a SQLite database of their own.
+//!
+//! Each of its tables has the columns of the source's table, with the same declared types, and
+//! two more: where the row was, and why it was left out.
+
+use crate::codec::{Misfit, Raw, RowBatch};
+use crate::error::{Error, Result};
+use crate::schema::Table;
+use crate::schema::names::quote;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags, ToSql};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// An open reject file.
+pub struct RejectFile {
+    connection: Connection,
+}
+
+impl RejectFile {
+    /// Creates the file, readable by its owner only.
+    ///
+    /// # Errors
+    /// Refused where it exists or cannot be made.
+    pub fn create(path: &Path) -> Result<Self> {
+        let what = || format!("cannot create the reject file {}", path.display());
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
+            let refused = Error::refused(what()).caused_by(&error);
+            if error.kind() == std::io::ErrorKind::AlreadyExists {
+                refused.hint("move it away, or name another one with --reject-file")
+            } else {
+                refused
+            }
+        })?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || -> rusqlite::Result<Connection> {
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.execute_batch("BEGIN")?;
+            Ok(connection)
+        };
+        Ok(Self { connection: open().map_err(|error| Error::failed(what()).caused_by(error))? })
+    }
+
+    /// Makes room for the rows of a table.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn add_table(&self, table: &Table) -> Result<()> {
+        let mut columns: Vec<String> =
+            table.columns.iter().map(|c| format!("{} {}", quote(&c.name), type_of(&c.declared))).collect();
+        columns.push("\"migrate place\" INTEGER".to_owned());
+        columns.push("\"migrate reason\" TEXT".to_owned());
+        let sql = format!("CREATE TABLE {} ({})", quote(&table.name), columns.join(", "));
+        self.connection.execute_batch(&sql).map_err(failed)
+    }
+
+    /// Adds one row; `batch` holds just that row, with the table's columns in order.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn add(&self, table: &Table, place: i64, reason: &str, batch: &RowBatch) -> Result<()> {
+        let places: Vec<String> = (1..=table.columns.len() + 2).map(|i| format!("?{i}")).collect();
+        let sql = format!("INSERT INTO {} VALUES ({})", quote(&table.name), places.join(","));
+        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
+        for (number, raw) in batch.values().enumerate() {
+            statement.raw_bind_parameter(number + 1, Bound(raw)).map_err(failed)?;
+        }
+        statement.raw_bind_parameter(table.columns.len() + 1, place).map_err(failed)?;
+        statement.raw_bind_parameter(table.columns.len() + 2, reason).map_err(failed)?;
+        statement.raw_execute().map_err(failed)?;
+        Ok(())
+    }
+
+    /// Makes all rows durable.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn finish(self) -> Result<()> {
+        self.connection.execute_batch("COMMIT").map_err(failed)
+    }
+}
+
+/// A declared type as it can stand in a definition: parts that are no plain words are left away,
+/// as they say nothing to SQLite.
+fn type_of(declared: &str) -> String {
+    declared
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '_' | '(' | ')' | ','))
+        .collect()
+}
+
+fn failed(error: rusqlite::Error) -> Error {
+    Error::failed("cannot write the reject file").caused_by(error)
+}
+
+/// The reason of a rejected row, in words.
+#[must_use]
+pub fn reason(table: &Table, column: Option<usize>, misfit: Misfit) -> String {
+    match column.and_then(|place| table.columns.get(place)) {
+        Some(column) => format!("column {}: {misfit}", quote(&column.name)),
+        None => misfit.to_string(),
+    }
+}
+
+struct Bound<'a>(Raw<'a>);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self.0 {
+            Raw::Null => ValueRef::Null,
+            Raw::Integer(integer) => ValueRef::Integer(integer),
+            Raw::Real(real) => ValueRef::Real(real),
+            Raw::Text(text) => ValueRef::Text(text),
+            Raw::Blob(blob) => ValueRef::Blob(blob),
+        }))
+    }
+}

@@ -1,0 +1,130 @@
+//! The trial: everything the plan defines is defined on the server once, in a transaction that is
+//! rolled back. What the server refuses there is known before anything is written.
+
+use crate::error::{Error, Result};
+use crate::postgres::errors::{describe, failed};
+use crate::postgres::ledger::Ledger;
+use crate::postgres::target::{drop_all, in_savepoint};
+use crate::schema::names::quote;
+use crate::schema::{LeftOut, ObjectKind};
+use crate::transfer::plan::{Optional, Plan, PlannedForeignKey};
+use postgres::{Client, Transaction};
+
+/// Tries the plan on the target and takes out of it what the server refuses: defaults, generated
+/// columns (which become plain ones), indexes, checks, foreign keys and views are listed as left
+/// out; anything else refuses the run.
+///
+/// # Errors
+/// Refused: the server does not take a table or a key of the plan, or what has to be dropped.
+pub fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
+    let what = "cannot try the definitions on the target";
+    let mut transaction = client.transaction().map_err(failed(what))?;
+    if !plan.drops.is_empty() {
+        drop_all(&mut transaction, &plan.schema, &plan.drops)?;
+    }
+    let ledger = Ledger::new(&plan.schema, &plan.data_set);
+    required(&mut transaction, "the ledger", &ledger.create())?;
+    tables(&mut transaction, plan)?;
+    let mut left_out = Vec::new();
+    for table in &mut plan.tables {
+        for key in &table.keys {
+            required(&mut transaction, &key.what, &key.index)?;
+            if let Some(constraint) = &key.constraint {
+                required(&mut transaction, &key.what, constraint)?;
+            }
+        }
+        keep_accepted(&mut transaction, &mut table.indexes, &mut left_out);
+        keep_accepted(&mut transaction, &mut table.checks, &mut left_out);
+    }
+    plan.foreign_keys.retain(|key: &PlannedForeignKey| {
+        accepted(&mut transaction, &key.ddl.add(), &key.left_out, &mut left_out)
+    });
+    keep_accepted(&mut transaction, &mut plan.views, &mut left_out);
+    transaction.rollback().map_err(failed(what))?;
+    plan.left_out.append(&mut left_out);
+    Ok(())
+}
+
+fn required(transaction: &mut Transaction<'_>, what: &str, sql: &str) -> Result<()> {
+    in_savepoint(transaction, sql).map_err(|error| {
+        Error::refused(format!("the server refuses {what}"))
+            .caused_by(describe(&error))
+            .hint("leave the table out with --exclude, or change its types with --cast")
+    })
+}
+
+fn keep_accepted(
+    transaction: &mut Transaction<'_>,
+    optional: &mut Vec<Optional>,
+    left_out: &mut Vec<LeftOut>,
+) {
+    optional.retain(|one| accepted(transaction, &one.sql, &one.left_out, left_out));
+}
+
+fn accepted(
+    transaction: &mut Transaction<'_>,
+    sql: &str,
+    template: &LeftOut,
+    left_out: &mut Vec<LeftOut>,
+) -> bool {
+    match in_savepoint(transaction, sql) {
+        Ok(()) => true,
+        Err(error) => {
+            let reason = format!("the server refuses it: {}", describe(&error));
+            left_out.push(LeftOut { reason, ..template.clone() });
+            false
+        }
+    }
+}
+
+/// Creates the tables. One that is refused whole is tried again bare, and its defaults and
+/// generated columns one by one, to find those that the server does not take.
+fn tables(transaction: &mut Transaction<'_>, plan: &mut Plan) -> Result<()> {
+    for table in &mut plan.tables {
+        if in_savepoint(transaction, &table.ddl.create()).is_ok() {
+            continue;
+        }
+        let mut bare = table.ddl.clone();
+        for column in &mut bare.columns {
+            column.default = None;
+            column.generated = None;
+        }
+        for place in 0..bare.columns.len() {
+            let wanted = &table.ddl.columns[place];
+            let (default, generated) = (wanted.default.clone(), wanted.generated.clone());
+            if default.is_none() && generated.is_none() {
+                continue;
+            }
+            let mut one = bare.clone();
+            one.columns[place].default = default;
+            one.columns[place].generated = generated;
+            let Err(error) = probe(transaction, &one.create()) else { continue };
+            // A generated column has no default, and the other way round.
+            let column = &mut table.ddl.columns[place];
+            let (kind, definition) = match column.generated.take() {
+                Some(expression) => (ObjectKind::GeneratedColumn, Some(expression)),
+                None => (ObjectKind::Default, column.default.take()),
+            };
+            plan.left_out.push(LeftOut {
+                kind,
+                table: Some(table.name.clone()),
+                name: table.columns[place].name.clone(),
+                reason: format!("the server refuses it: {}", describe(&error)),
+                definition,
+                rows: None,
+            });
+        }
+        required(transaction, &format!("table {}", quote(&table.name)), &table.ddl.create())?;
+    }
+    Ok(())
+}
+
+/// Runs a statement and takes it back.
+fn probe(
+    transaction: &mut Transaction<'_>,
+    sql: &str,
+) -> std::result::Result<(), postgres::Error> {
+    let mut savepoint = transaction.transaction()?;
+    savepoint.batch_execute(sql)?;
+    savepoint.rollback()
+}

@@ -1,0 +1,378 @@
+//! A run, from opening both databases to the report.
+
+use crate::config::connection::{Connection, Defaults};
+use crate::config::environment::Environment;
+use crate::database::Writer;
+use crate::error::{Error, Result};
+use crate::postgres::connect::{Session, connect, create_database};
+use crate::postgres::errors::failed;
+use crate::postgres::ledger::{Ledger, State};
+use crate::postgres::target::{advisory_key, drop_all};
+use crate::postgres::write::{BlockWriter, CopyTarget};
+use crate::progress::{Phase, Progress};
+use crate::schema::names::quote;
+use crate::sqlite::read::ChunkReader;
+use crate::sqlite::{Source, SourceOptions};
+use crate::transfer::copy::{self, Ends, TableStats};
+use crate::transfer::finish::{self, Finished};
+use crate::transfer::options::{DataSet, Location, Options, Verify};
+use crate::transfer::plan::make::{Inputs, make};
+use crate::transfer::plan::{Plan, PlannedTable};
+use crate::transfer::report::{
+    DataSetReport, Outcome, PhaseTime, PlanSummary, Report, TableReport, Verdict,
+};
+use crate::transfer::sizes::Sizes;
+use crate::transfer::Planned;
+use postgres::Client;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// How often the copy phase may start over because committed chunks turned out to be missing.
+const MOST_ROUNDS: usize = 5;
+
+/// One data set, opened, fenced and planned.
+struct Prepared {
+    source: Source,
+    connection: Connection,
+    /// The session that holds the run's lock on the target schema.
+    keeper: Client,
+    plan: Plan,
+}
+
+/// A planned run.
+pub struct Run {
+    sets: Vec<Prepared>,
+    sizes: Sizes,
+    stop: Arc<AtomicBool>,
+    started: Instant,
+}
+
+/// Opens and fences the sources, connects to the targets, profiles, and plans.
+///
+/// # Errors
+/// Whatever keeps the run from being planned; nothing has been written then.
+pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
+    let started = Instant::now();
+    let stop = Arc::new(AtomicBool::new(false));
+    let sizes = Sizes::choose(options);
+    progress.enter(Phase::Open);
+    let mut sets = Vec::with_capacity(options.data_sets.len());
+    for data_set in &options.data_sets {
+        sets.push(prepare_one(data_set, options, &sizes, progress, &stop)?);
+    }
+    Ok(Run { sets, sizes, stop, started })
+}
+
+fn prepare_one(
+    data_set: &DataSet,
+    options: &Options,
+    sizes: &Sizes,
+    progress: &Progress,
+    stop: &AtomicBool,
+) -> Result<Prepared> {
+    let (Location::Sqlite(file), Location::Postgres(target)) = (&data_set.source, &data_set.target)
+    else {
+        return Err(Error::refused("this version copies from SQLite to PostgreSQL only"));
+    };
+    if let Verify::Only(_) = options.verify {
+        return Err(Error::refused("this version cannot verify"));
+    }
+    let connection =
+        Connection::parse(target, &Environment::of_this_process(), Defaults::default())?;
+    let source = open(file, options)?;
+    let Session { client: mut keeper, schema, .. } = connect_to(&connection, options)?;
+    let schema = schema.ok_or_else(|| {
+        Error::refused("the target's search path names no schema that exists")
+            .hint("create the schema, or name another one with options=-csearch_path=NAME")
+    })?;
+    lock(&mut keeper, &schema)?;
+    let inputs =
+        Inputs { data_set: &data_set.name, source: &source, schema: &schema, options, sizes, progress, stop };
+    let mut plan = make(&inputs, &mut keeper)?;
+    plan.notes.extend(source.notes().iter().cloned());
+    Ok(Prepared { source, connection, keeper, plan })
+}
+
+fn open(file: &Path, options: &Options) -> Result<Source> {
+    let defaults = SourceOptions::default();
+    Source::open(file, &SourceOptions { temp_dir: options.temp_dir.clone(), ..defaults })
+}
+
+fn connect_to(connection: &Connection, options: &Options) -> Result<Session> {
+    let first = connect(connection, "keeper");
+    match first {
+        Err(error) if options.create_database => {
+            if create_database(connection)? { connect(connection, "keeper") } else { Err(error) }
+        }
+        session => session,
+    }
+}
+
+/// Takes the run's lock on the schema: exclusively first, so that no other run is at work, then
+/// shared, as all sessions of this run hold it.
+fn lock(keeper: &mut Client, schema: &str) -> Result<()> {
+    let what = "cannot lock the target";
+    let key = advisory_key(schema);
+    let taken: bool = keeper
+        .query_one("SELECT pg_catalog.pg_try_advisory_lock($1)", &[&key])
+        .map_err(failed(what))?
+        .get(0);
+    if !taken {
+        return Err(Error::refused(format!(
+            "another run of migrate is at work on schema {} of the target",
+            quote(schema)
+        ))
+        .hint("wait for its end, or end it"));
+    }
+    keeper
+        .execute("SELECT pg_catalog.pg_advisory_lock_shared($1)", &[&key])
+        .and_then(|_| keeper.execute("SELECT pg_catalog.pg_advisory_unlock($1)", &[&key]))
+        .map_err(failed(what))?;
+    Ok(())
+}
+
+impl Planned for Run {
+    fn summary(&self) -> PlanSummary {
+        PlanSummary {
+            source: self.source_name(),
+            target: self.target_name(),
+            data_sets: self.sets.iter().map(|set| set.plan.summary()).collect(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn run(mut self, progress: &Arc<Progress>) -> Outcome {
+        let mut reports = Vec::new();
+        let result = self.work(progress, &mut reports);
+        let mut warnings = Vec::new();
+        let (source, target) = (self.source_name(), self.target_name());
+        for set in self.sets {
+            match set.source.close() {
+                Ok(None) => {}
+                Ok(Some(changed)) => warnings.push(changed),
+                Err(error) => warnings.push(error.to_string()),
+            }
+        }
+        progress.end();
+        let report = Report {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            source,
+            target,
+            data_sets: reports,
+            phases: phases(progress),
+            seconds: self.started.elapsed().as_secs_f64(),
+            warnings,
+        };
+        Outcome { report, result }
+    }
+}
+
+fn phases(progress: &Progress) -> Vec<PhaseTime> {
+    Phase::ALL
+        .into_iter()
+        .map(|phase| PhaseTime { phase, seconds: progress.phase(phase).seconds() })
+        .filter(|time| time.seconds > 0.0)
+        .collect()
+}
+
+impl Run {
+    fn source_name(&self) -> String {
+        let names = self.sets.iter().map(|set| set.source.path().display().to_string());
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    fn target_name(&self) -> String {
+        let mut names: Vec<String> = self.sets.iter().map(|set| set.connection.display()).collect();
+        names.dedup();
+        names.join(", ")
+    }
+
+    fn work(&mut self, progress: &Progress, reports: &mut Vec<DataSetReport>) -> Result<()> {
+        progress.enter(Phase::Copy);
+        let total: u64 = self.sets.iter().map(|set| set.plan.rows()).sum();
+        progress.phase(Phase::Copy).total.store(total, Ordering::Relaxed);
+        let mut dropped = HashSet::new();
+        for set in &mut self.sets {
+            if dropped.insert((set.connection.display(), set.plan.schema.clone())) {
+                set.drop_old()?;
+            }
+        }
+        for set in &mut self.sets {
+            set.create()?;
+            let stats: Vec<TableStats> =
+                set.plan.tables.iter().map(|_| TableStats::default()).collect();
+            let done = set.fill(&self.sizes, progress, &stats, &self.stop);
+            let finished = done.as_ref().ok().cloned().unwrap_or_default();
+            reports.push(set.report(&stats, finished));
+            done?;
+        }
+        Ok(())
+    }
+}
+
+impl Prepared {
+    fn ledger(&self) -> Ledger {
+        Ledger::new(&self.plan.schema, &self.plan.data_set)
+    }
+
+    fn drop_old(&mut self) -> Result<()> {
+        if self.plan.drops.is_empty() {
+            return Ok(());
+        }
+        let what = "cannot drop what is in the target";
+        let mut transaction = self.keeper.transaction().map_err(failed(what))?;
+        drop_all(&mut transaction, &self.plan.schema, &self.plan.drops)?;
+        transaction.commit().map_err(failed(what))
+    }
+
+    /// What the data set's row of the ledger says.
+    fn detail(&self, state: State) -> Value {
+        json!({
+            "state": state,
+            "version": env!("CARGO_PKG_VERSION"),
+            "source": self.source.fingerprint(),
+        })
+    }
+
+    /// Creates the tables and records them and the plan's chunks, in one transaction.
+    fn create(&mut self) -> Result<()> {
+        let ledger = self.ledger();
+        let begin = ledger.begin(&self.detail(State::Copying));
+        let what = "cannot create the tables in the target";
+        let mut transaction = self.keeper.transaction().map_err(failed(what))?;
+        transaction.batch_execute(&ledger.create()).map_err(failed(what))?;
+        transaction.batch_execute(&begin).map_err(failed(what))?;
+        for table in &self.plan.tables {
+            let chunks = serde_json::to_value(&table.chunks)
+                .map_err(|error| Error::failed("internal error: chunks").caused_by(error))?;
+            let what = format!("cannot create table {}", quote(&table.name));
+            transaction.batch_execute(&table.ddl.create()).map_err(failed(&what))?;
+            transaction
+                .batch_execute(&ledger.add_table(&table.qualified(), &table.name, &chunks))
+                .map_err(failed(&what))?;
+        }
+        transaction.commit().map_err(failed(what))
+    }
+
+    /// Copies and finishes.
+    fn fill(
+        &mut self,
+        sizes: &Sizes,
+        progress: &Progress,
+        stats: &[TableStats],
+        stop: &AtomicBool,
+    ) -> Result<Finished> {
+        progress.enter(Phase::Copy);
+        self.copy(sizes, progress, stats, stop)?;
+        self.set_state(State::Finishing)?;
+        progress.enter(Phase::Finish);
+        let connection = &self.connection;
+        let key = advisory_key(&self.plan.schema);
+        let one_more = || one_more_client(connection, "finish", key);
+        let finished = finish::run(&self.plan, &one_more, sizes.writers, progress, stop)?;
+        self.set_state(State::NotVerified)?;
+        self.keeper
+            .batch_execute(&self.ledger().forget_chunks())
+            .map_err(failed("cannot tidy the target's ledger"))?;
+        Ok(finished)
+    }
+
+    /// Copies until the ledger, read after a durable commit, holds every chunk.
+    fn copy(
+        &mut self,
+        sizes: &Sizes,
+        progress: &Progress,
+        stats: &[TableStats],
+        stop: &AtomicBool,
+    ) -> Result<()> {
+        let ledger = self.ledger();
+        let counters = progress.phase(Phase::Copy);
+        counters.set_tables(copy::tables_to_watch(&self.plan));
+        let targets: Arc<[CopyTarget]> = self
+            .plan
+            .tables
+            .iter()
+            .map(|table| CopyTarget {
+                table: table.name.clone(),
+                copy: table.ddl.copy(&table.sent),
+            })
+            .collect();
+        let key = advisory_key(&self.plan.schema);
+        for _ in 0..MOST_ROUNDS {
+            let done = ledger.chunks(&mut self.keeper)?;
+            if self.plan.tables.iter().all(|table| is_complete(table, done.get(&table.name))) {
+                return Ok(());
+            }
+            let (source, connection) = (&self.source, &self.connection);
+            let ends = Ends {
+                reader: &|queries| Ok(ChunkReader::new(source.connect()?, queries)),
+                writer: &|| {
+                    let client = one_more_client(connection, "copy", key)?;
+                    let writer = BlockWriter::new(client, &ledger, Arc::clone(&targets))?;
+                    Ok(Box::new(writer) as Box<dyn Writer>)
+                },
+            };
+            copy::run(&self.plan, &done, &ends, sizes, counters, stats, stop)?;
+            // This commit is waited for until it is on the disk, and with it all before it.
+            self.set_state(State::Copying)?;
+        }
+        Err(Error::failed("the target loses what it has committed")
+            .hint("look at the server's log; --drop-all throws the half-loaded target away"))
+    }
+
+    fn set_state(&mut self, state: State) -> Result<()> {
+        let what = "cannot write the target's ledger";
+        let sql = self.ledger().set_detail(&self.detail(state));
+        let mut transaction = self.keeper.transaction().map_err(failed(what))?;
+        transaction
+            .batch_execute(&format!("SET LOCAL synchronous_commit = on; {sql}"))
+            .map_err(failed(what))?;
+        transaction.commit().map_err(failed(what))
+    }
+
+    fn report(&self, stats: &[TableStats], finished: Finished) -> DataSetReport {
+        let tables = self.plan.tables.iter().zip(stats).map(|(table, stats)| TableReport {
+            name: table.name.clone(),
+            target_name: table.renamed(),
+            rows: table.rows - table.rows_rejected(),
+            bytes: stats.bytes.load(Ordering::Relaxed),
+            seconds: stats.seconds(),
+            conversions: table.conversions(),
+            rows_left_out: table.rows_left_out(),
+        });
+        let mut left_out = self.plan.left_out.clone();
+        left_out.extend(finished.left_out);
+        DataSetReport {
+            name: self.plan.data_set.clone(),
+            target_schema: self.plan.schema.clone(),
+            verdict: Verdict::NotVerified,
+            tables: tables.collect(),
+            left_out,
+            steps: finished.steps,
+            notes: self.plan.notes.clone(),
+        }
+    }
+}
+
+/// Every chunk of the table is in the ledger, with all its rows.
+fn is_complete(
+    table: &PlannedTable,
+    done: Option<&std::collections::HashMap<u32, u64>>,
+) -> bool {
+    let rows: u64 = done.map_or(0, |done| done.values().sum());
+    let chunks = done.map_or(0, std::collections::HashMap::len);
+    chunks == table.chunks.len() && rows + table.rows_rejected() == table.rows
+}
+
+/// One more session of the run, holding the run's lock as all of them do.
+fn one_more_client(connection: &Connection, purpose: &str, key: i64) -> Result<Client> {
+    let mut client = connect(connection, purpose)?.client;
+    client
+        .execute("SELECT pg_catalog.pg_advisory_lock_shared($1)", &[&key])
+        .map_err(failed("cannot lock the target"))?;
+    Ok(client)
+}

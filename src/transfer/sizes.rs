@@ -1,0 +1,83 @@
+//! How many threads and connections, and how large the pieces they work on.
+
+use crate::transfer::options::Options;
+use std::thread::available_parallelism;
+
+const MIB: u64 = 1 << 20;
+
+/// The most bytes of a chunk. Blocks of 1 MiB cost about a tenth more time than 8 MiB; larger
+/// ones gain nothing and make a resent block dearer.
+const LARGEST_CHUNK: u64 = 8 * MIB;
+/// The least: below, the round trips of a chunk's transaction show.
+const SMALLEST_CHUNK: u64 = 64 * 1024;
+/// Memory of a run on a machine of up to four cores, when nothing else is said.
+const DEFAULT_MEMORY: u64 = 256 * MIB;
+/// Memory for each core beyond four.
+const MEMORY_PER_CORE: u64 = 32 * MIB;
+/// Of the memory, the part that rows in flight may take; the rest is for SQLite's page caches,
+/// connections and the program itself.
+const IN_FLIGHT: u64 = 2;
+/// Readers and writers beyond this gain nothing that was measured.
+const MOST: usize = 16;
+
+/// What a run works with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Threads that read the source; also those that profile it.
+    pub readers: usize,
+    /// Threads that encode.
+    pub encoders: usize,
+    /// Connections that write to the target.
+    pub writers: usize,
+    /// Bytes that may be in flight between source and target.
+    pub budget: u64,
+    /// Bytes of a chunk.
+    pub chunk_bytes: u64,
+}
+
+impl Sizes {
+    /// Chosen for this machine, where the options do not say otherwise.
+    #[must_use]
+    pub fn choose(options: &Options) -> Self {
+        let cores = available_parallelism().map_or(2, usize::from);
+        Self::for_cores(cores, options.readers, options.writers, options.memory)
+    }
+
+    fn for_cores(
+        cores: usize,
+        readers: Option<usize>,
+        writers: Option<usize>,
+        memory: Option<u64>,
+    ) -> Self {
+        let readers = readers.unwrap_or(cores.clamp(1, MOST));
+        let writers = writers.unwrap_or(cores.clamp(2, MOST));
+        let beyond_four = cores.saturating_sub(4) as u64;
+        let memory = memory.unwrap_or(DEFAULT_MEMORY + MEMORY_PER_CORE * beyond_four);
+        let budget = memory / IN_FLIGHT;
+        // Each reader and writer can hold two chunks, each in two forms.
+        let chunk_bytes = budget / (4 * (readers + writers) as u64);
+        Self {
+            readers,
+            encoders: readers.div_ceil(2),
+            writers,
+            budget,
+            chunk_bytes: chunk_bytes.clamp(SMALLEST_CHUNK, LARGEST_CHUNK),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_in_flight_never_exceed_the_budget_by_the_threads_alone() {
+        for cores in [1, 2, 4, 8, 64, 256] {
+            let sizes = Sizes::for_cores(cores, None, None, None);
+            let held = 4 * sizes.chunk_bytes * (sizes.readers + sizes.writers) as u64;
+            assert!(held <= sizes.budget, "{cores} cores: {sizes:?}");
+        }
+        let two = Sizes::for_cores(2, None, None, None);
+        assert_eq!((two.readers, two.writers, two.chunk_bytes), (2, 2, 8 * MIB));
+    }
+}

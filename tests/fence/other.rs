@@ -1,0 +1,118 @@
+//! The other process: this test binary, started again to run SQL on a database, or to run one
+//! test as a user without rights.
+
+use super::NOBODY;
+use rusqlite::Connection;
+use std::env;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const PATH: &str = "MIGRATE_TEST_PATH";
+const SQL: &str = "MIGRATE_TEST_SQL";
+
+/// What the other process says before what came of its SQL.
+const OUTCOME: &str = "outcome: ";
+
+/// A process that ran SQL and keeps its connection open.
+pub struct Other {
+    child: Child,
+    /// `done`, or SQLite's message.
+    pub outcome: String,
+}
+
+impl Other {
+    /// Starts a process that runs `sql` on the database at `path`, without waiting for locks.
+    pub fn start(path: &Path, sql: &str) -> Self {
+        let mut child = again("fence::other::sql_runs_in_another_process")
+            .env(PATH, path)
+            .env(SQL, sql)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut outcomes = lines.filter_map(|line| Some(line.ok()?.strip_prefix(OUTCOME)?.into()));
+        let outcome = outcomes.next().unwrap_or_else(|| panic!("the other process said nothing"));
+        Self { child, outcome }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Lets the process close its connection and end, and waits for it.
+    pub fn end(mut self) -> String {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+        std::mem::take(&mut self.outcome)
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What comes of `sql` on the database at `path` in another process.
+pub fn run(path: &Path, sql: &str) -> String {
+    Other::start(path, sql).end()
+}
+
+/// Runs the test `name` once more as a user without rights; there [`assigned`] gives `path`.
+pub fn as_nobody(name: &str, path: &Path) {
+    let mut command = again(name);
+    if rustix::process::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command.env(PATH, path).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let erred = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}\n{erred}");
+}
+
+/// The path that [`as_nobody`] gave this process.
+pub fn assigned() -> Option<PathBuf> {
+    env::var_os(PATH).map(Into::into)
+}
+
+fn again(test: &str) -> Command {
+    // By this name the program is found even where its folder is closed to the user.
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["--exact", test, "--nocapture"]).current_dir("/");
+    command
+}
+
+#[test]
+fn sql_runs_in_another_process() {
+    if let (Some(path), Ok(sql)) = (assigned(), env::var(SQL)) {
+        let connection = Connection::open(path).unwrap();
+        connection.busy_timeout(Duration::ZERO).unwrap();
+        match connection.execute_batch(&sql) {
+            Ok(()) => eprintln!("{OUTCOME}done"),
+            Err(error) => eprintln!("{OUTCOME}{error}"),
+        }
+        // Until the parent closes its end or dies.
+        let _ = std::io::stdin().read(&mut [0]);
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.db");
+    let other = Other::start(&path, "CREATE TABLE t AS SELECT 7 AS a");
+    assert_ne!(other.pid(), std::process::id());
+    assert_eq!(other.end(), "done");
+    let a: i64 = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT a FROM t", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(a, 7);
+    assert_eq!(
+        run(&path, "SELECT nothing"),
+        "no such column: nothing in SELECT nothing at offset 7"
+    );
+}

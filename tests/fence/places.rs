@@ -1,0 +1,277 @@
+//! What lies beside a source, and places where we may not write.
+
+use super::other::{self, as_nobody, assigned};
+use super::{AS_BUILT, Place, WITH_LOG, seen};
+use migrate::error::Kind;
+use migrate::sqlite::{Source, SourceOptions};
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+#[test]
+fn a_hot_journal_is_rolled_back_in_a_private_copy_only() {
+    let place = Place::with_hot_journal();
+    let before = place.inventory();
+    let source = place.open().unwrap();
+    assert_eq!(seen(&source.connect().unwrap()), AS_BUILT);
+    assert!(source.notes()[0].contains("journal"), "{:?}", source.notes());
+
+    let copy = fs::read_dir(place.temp()).unwrap().next().unwrap().unwrap();
+    assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    // Whoever opens the source now would roll it back.
+    assert!(source.fenced());
+    for sql in ["SELECT * FROM t", "DELETE FROM t"] {
+        let outcome = other::run(&place.database(), sql);
+        assert!(outcome.starts_with("database is locked"), "{sql}: {outcome}");
+    }
+    assert_eq!(source.close().unwrap(), None);
+    assert_eq!(place.inventory(), before);
+    assert_eq!(fs::read_dir(place.temp()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_journal_that_was_finished_is_not_hot() {
+    let zeroed = Place::new("PERSIST");
+    assert!(zeroed.beside("-journal").metadata().unwrap().len() > 0);
+    let empty = Place::new("TRUNCATE");
+    assert_eq!(empty.beside("-journal").metadata().unwrap().len(), 0);
+    for place in [zeroed, empty] {
+        let before = place.inventory();
+        let source = place.open().unwrap();
+        assert_eq!(source.notes(), [""; 0]);
+        assert_eq!(seen(&source.connect().unwrap()), AS_BUILT);
+        source.close().unwrap();
+        assert_eq!(place.inventory(), before);
+    }
+}
+
+/// Ends the journal with the name of a super-journal, as a transaction over several files does:
+/// the number of the page that is never in a journal, the name, its length, its checksum, and
+/// the journal's magic bytes.
+fn name_super_journal(journal: &Path, name: &str) {
+    let mut file = fs::OpenOptions::new().append(true).open(journal).unwrap();
+    let sum: u32 = name.bytes().map(u32::from).sum();
+    let never = (0x4000_0000_u32 / 4096 + 1).to_be_bytes();
+    let length = u32::try_from(name.len()).unwrap().to_be_bytes();
+    let magic = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    for part in [&never[..], name.as_bytes(), &length, &sum.to_be_bytes(), &magic] {
+        file.write_all(part).unwrap();
+    }
+}
+
+#[test]
+fn a_transaction_over_several_files_is_rolled_back_while_its_super_journal_is_there() {
+    let place = Place::with_hot_journal();
+    let name = place.beside("-mj12345678");
+    name_super_journal(&place.beside("-journal"), name.to_str().unwrap());
+    fs::write(&name, format!("{}\0", place.beside("-journal").display())).unwrap();
+    let before = place.inventory();
+    let source = place.open().unwrap();
+    assert_eq!(seen(&source.connect().unwrap()), AS_BUILT);
+    source.close().unwrap();
+    assert_eq!(place.inventory(), before);
+}
+
+#[test]
+fn a_transaction_over_several_files_is_done_when_its_super_journal_is_gone() {
+    let place = Place::with_hot_journal();
+    let name = place.beside("-mj12345678");
+    name_super_journal(&place.beside("-journal"), name.to_str().unwrap());
+    let before = place.inventory();
+    // The file is in the middle of its transaction here; SQLite takes it for committed.
+    let source = place.open();
+    if let Ok(source) = source {
+        let zeros: i64 = source
+            .connect()
+            .unwrap()
+            .query_row("SELECT count(*) FROM t WHERE a = 0", [], |row| row.get(0))
+            .unwrap();
+        assert!(zeros > 0);
+        source.close().unwrap();
+    }
+    assert_eq!(place.inventory(), before);
+}
+
+#[test]
+fn a_copy_without_a_place_is_refused() {
+    let place = Place::with_hot_journal();
+    let options =
+        SourceOptions { temp_dir: Some(place.root.path().join("none")), ..place.options() };
+    let error = Source::open(&place.database(), &options).err().unwrap();
+    assert_eq!(error.kind(), Kind::Refused);
+    assert!(error.hints()[0].contains("--temp-dir"), "{:?}", error.hints());
+}
+
+#[test]
+fn what_lay_beside_a_source_in_wal_mode_stays() {
+    let place = Place::new("WAL");
+    fs::write(place.beside("-wal"), "").unwrap();
+    fs::write(place.beside("-shm"), "").unwrap();
+    let before = place.inventory();
+    let source = place.open().unwrap();
+    assert_eq!(seen(&source.connect().unwrap()), AS_BUILT);
+    source.close().unwrap();
+    assert_eq!(place.inventory(), before);
+}
+
+#[test]
+fn a_source_that_is_only_dropped_leaves_nothing_either() {
+    for place in [Place::new("WAL"), Place::with_log()] {
+        let before = place.inventory();
+        drop(place.open().unwrap());
+        assert_eq!(place.inventory(), before);
+    }
+}
+
+#[test]
+fn leftovers_that_somebody_else_uses_by_now_stay() {
+    let place = Place::new("WAL");
+    let source = place.open().unwrap();
+    let user = other::Other::start(&place.database(), "SELECT * FROM t");
+    source.close().unwrap();
+    assert!(place.beside("-shm").exists());
+    assert_eq!(user.end(), "done");
+    assert!(!place.beside("-shm").exists());
+}
+
+#[test]
+fn the_log_of_a_linked_source_lies_beside_the_real_file() {
+    let place = Place::with_log();
+    let link = place.root.path().join("temp/link.db");
+    symlink(place.database(), &link).unwrap();
+    let source = Source::open(&link, &place.options()).unwrap();
+    assert_eq!(seen(&source.connect().unwrap()), WITH_LOG);
+    assert_eq!(source.path(), fs::canonicalize(place.database()).unwrap());
+}
+
+/// Opens the source at `path` where nothing can be written, and checks what its readers see.
+fn read_where_nothing_can_be_written(path: &Path, expected: (i64, i64)) -> Source {
+    let temp_dir = Some(path.parent().unwrap().join("../temp"));
+    let source = Source::open(path, &SourceOptions { temp_dir, ..Default::default() }).unwrap();
+    for _ in 0..2 {
+        assert_eq!(seen(&source.connect().unwrap()), expected);
+    }
+    source
+}
+
+#[test]
+fn a_clean_wal_database_in_a_read_only_folder_is_read_as_it_lies_there() {
+    if let Some(path) = assigned() {
+        let source = read_where_nothing_can_be_written(&path, AS_BUILT);
+        assert!(!source.fenced());
+        assert!(source.notes()[0].starts_with("no fence could be had"), "{:?}", source.notes());
+        assert_eq!(source.close().unwrap(), None);
+        return;
+    }
+    let place = Place::new("WAL");
+    place.hand_over(0o555, 0o444);
+    let before = place.inventory();
+    as_nobody(
+        "fence::places::a_clean_wal_database_in_a_read_only_folder_is_read_as_it_lies_there",
+        &place.database(),
+    );
+    assert_eq!(place.inventory(), before);
+    assert_eq!(fs::read_dir(place.temp()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_write_to_a_source_without_a_fence_fails_the_run() {
+    if let Some(path) = assigned() {
+        let source = read_where_nothing_can_be_written(&path, AS_BUILT);
+        fs::set_permissions(path.parent().unwrap(), Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(other::run(&path, "DELETE FROM t"), "done");
+        assert_eq!(source.changed().unwrap_err().kind(), Kind::Failed);
+        assert!(source.connect().is_err());
+        assert!(source.close().is_err());
+        return;
+    }
+    let place = Place::new("WAL");
+    place.hand_over(0o555, 0o444);
+    as_nobody(
+        "fence::places::a_write_to_a_source_without_a_fence_fails_the_run",
+        &place.database(),
+    );
+}
+
+#[test]
+fn a_log_in_a_read_only_folder_is_read_from_a_private_copy() {
+    if let Some(path) = assigned() {
+        let source = read_where_nothing_can_be_written(&path, WITH_LOG);
+        assert!(!source.fenced());
+        assert!(source.notes()[0].contains("private copy"), "{:?}", source.notes());
+        assert_eq!(source.close().unwrap(), None);
+        return;
+    }
+    // With files that could be written as well as without.
+    for files in [0o444, 0o644] {
+        let place = Place::with_log();
+        place.hand_over(0o555, files);
+        let before = place.inventory();
+        as_nobody(
+            "fence::places::a_log_in_a_read_only_folder_is_read_from_a_private_copy",
+            &place.database(),
+        );
+        assert_eq!(place.inventory(), before);
+        assert_eq!(fs::read_dir(place.temp()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_read_only_file_in_a_folder_that_is_not_gets_no_company() {
+    if let Some(path) = assigned() {
+        let folder = path.parent().unwrap();
+        let count = || fs::read_dir(folder).unwrap().count();
+        let before = count();
+        let expected = if before == 1 { AS_BUILT } else { WITH_LOG };
+        let source = read_where_nothing_can_be_written(&path, expected);
+        assert_eq!(count(), before);
+        assert!(!source.fenced());
+        return;
+    }
+    for place in [Place::new("WAL"), Place::with_log()] {
+        place.hand_over(0o755, 0o444);
+        let before = place.inventory();
+        as_nobody(
+            "fence::places::a_read_only_file_in_a_folder_that_is_not_gets_no_company",
+            &place.database(),
+        );
+        assert_eq!(place.inventory(), before);
+    }
+}
+
+#[test]
+fn a_rollback_mode_needs_no_permission_to_write_for_its_fence() {
+    if let Some(path) = assigned() {
+        let source = read_where_nothing_can_be_written(&path, AS_BUILT);
+        assert!(source.fenced());
+        assert_eq!(source.notes(), [""; 0]);
+        return;
+    }
+    let place = Place::new("DELETE");
+    place.hand_over(0o555, 0o444);
+    let before = place.inventory();
+    as_nobody(
+        "fence::places::a_rollback_mode_needs_no_permission_to_write_for_its_fence",
+        &place.database(),
+    );
+    assert_eq!(place.inventory(), before);
+}
+
+#[test]
+fn a_hot_journal_in_a_read_only_folder_is_rolled_back_in_a_copy() {
+    if let Some(path) = assigned() {
+        let source = read_where_nothing_can_be_written(&path, AS_BUILT);
+        assert!(source.notes()[0].contains("private copy"), "{:?}", source.notes());
+        return;
+    }
+    let place = Place::with_hot_journal();
+    place.hand_over(0o555, 0o444);
+    let before = place.inventory();
+    as_nobody(
+        "fence::places::a_hot_journal_in_a_read_only_folder_is_rolled_back_in_a_copy",
+        &place.database(),
+    );
+    assert_eq!(place.inventory(), before);
+}

@@ -1,0 +1,170 @@
+//! What integration tests stand on: databases of their own, the built program, and the databases'
+//! own tools as witnesses.
+#![allow(dead_code, reason = "each piece is here for whichever test needs it")]
+
+use migrate::postgres::server::{Options, PrivateServer};
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Names a server that all tests may share, by the URL of one of its databases; whoever runs the
+/// whole suite sets it. Without it, each test program starts a server of its own.
+const SHARED: &str = "MIGRATE_TEST_SERVER";
+
+/// An empty database on a server that other tests use too; dropped at the end.
+pub struct Database {
+    /// Its name.
+    pub name: String,
+    /// Its URL, for `migrate`, the `postgres` crate and psql alike.
+    pub url: String,
+}
+
+/// A fresh database.
+pub fn server() -> Database {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("test_{}_{number}", std::process::id());
+    psql(base_url(), &format!("CREATE DATABASE {name} TEMPLATE template0"));
+    Database { url: url_of(&name), name }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // A test that is failing already must not fail twice.
+        let dropped = run_psql(base_url(), &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        if !dropped.status.success() && !std::thread::panicking() {
+            panic!("cannot drop {}: {}", self.name, String::from_utf8_lossy(&dropped.stderr));
+        }
+    }
+}
+
+/// The URL of the database `postgres` of the server at hand.
+fn base_url() -> &'static str {
+    static URL: OnceLock<String> = OnceLock::new();
+    // Never dropped: the server ends with this process, as every private server does.
+    static SERVER: OnceLock<PrivateServer> = OnceLock::new();
+    URL.get_or_init(|| {
+        env::var(SHARED).unwrap_or_else(|_| {
+            let options = Options { durable: false, ..Options::default() };
+            let server = PrivateServer::start(&options).expect("a private server");
+            SERVER.get_or_init(|| server).url("postgres")
+        })
+    })
+}
+
+/// The URL of another database of the same server.
+fn url_of(name: &str) -> String {
+    let (before, query) = base_url().split_once('?').unwrap_or((base_url(), ""));
+    let (server, _) = before.rsplit_once('/').expect("a URL with a database");
+    format!("{server}/{name}?{query}")
+}
+
+/// Runs the built program to its end, without standard input and away from any settings of the
+/// person who runs the tests.
+pub fn migrate<I>(arguments: I) -> Output
+where
+    I: IntoIterator,
+    I::Item: AsRef<OsStr>,
+{
+    migrate_command().args(arguments).output().expect("the program runs")
+}
+
+/// The built program, for tests that want more than its output.
+pub fn migrate_command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
+    command.stdin(Stdio::null());
+    for (name, _) in env::vars_os() {
+        let name_bytes = name.as_encoded_bytes();
+        if name_bytes.starts_with(b"PG") && name_bytes != b"PG_BIN" || name == "DATABASE_URL" {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Both outputs of a run as one text, for messages of failing tests.
+pub fn text(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
+}
+
+/// What psql prints for `sql`: unaligned, without headings, values separated by `|`.
+pub fn psql(url: &str, sql: &str) -> String {
+    let output = run_psql(url, sql);
+    assert!(output.status.success(), "psql: {sql}\n{}", text(&output));
+    String::from_utf8(output.stdout).expect("UTF-8").trim_end_matches('\n').to_owned()
+}
+
+/// Runs psql, whatever comes of it.
+pub fn run_psql(url: &str, sql: &str) -> Output {
+    Command::new(psql_program())
+        .args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql])
+        .env("PGCLIENTENCODING", "UTF8")
+        .stdin(Stdio::null())
+        .output()
+        .expect("psql runs")
+}
+
+/// The psql on PATH, or else the newest of Debian's.
+fn psql_program() -> PathBuf {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .collect();
+    debian.sort();
+    debian.reverse();
+    env::split_paths(&path)
+        .chain(env::var_os("PG_BIN").map(PathBuf::from))
+        .chain(debian)
+        .map(|folder| folder.join("psql"))
+        .find(|psql| psql.exists())
+        .expect("psql: apt install postgresql")
+}
+
+/// What SQLite answers to `sql` on `database`, in the form that [`psql`] uses: one line per row,
+/// values separated by `|`, NULL empty, BLOBs as `\x` and hexadecimal digits.
+pub fn sqlite3(database: &Path, sql: &str) -> String {
+    use rusqlite::types::ValueRef;
+    let connection = rusqlite::Connection::open(database).expect("a SQLite database");
+    let mut statement = connection.prepare(sql).expect(sql);
+    let width = statement.column_count();
+    let mut rows = statement.query([]).expect(sql);
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next().expect(sql) {
+        let values: Vec<String> = (0..width)
+            .map(|column| match row.get_ref(column).expect(sql) {
+                ValueRef::Null => String::new(),
+                ValueRef::Integer(value) => value.to_string(),
+                ValueRef::Real(value) => value.to_string(),
+                ValueRef::Text(value) => String::from_utf8_lossy(value).into_owned(),
+                ValueRef::Blob(value) => {
+                    value.iter().fold("\\x".to_owned(), |hex, byte| hex + &format!("{byte:02x}"))
+                }
+            })
+            .collect();
+        lines.push(values.join("|"));
+    }
+    lines.join("\n")
+}
+
+/// Runs statements on a SQLite database, which is made where there is none.
+pub fn sqlite3_script(database: &Path, sql: &str) {
+    let connection = rusqlite::Connection::open(database).expect("a SQLite database");
+    connection.execute_batch(sql).expect(sql);
+}
+
+/// The SHA-256 of a file, by the system's own program.
+pub fn sha256(path: &Path) -> String {
+    let output = Command::new("sha256sum").arg("-b").arg("--").arg(path).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let line = String::from_utf8(output.stdout).unwrap();
+    // A name with a backslash or newline makes sha256sum begin the line with a backslash.
+    line.trim_start_matches('\\').split(' ').next().unwrap().to_owned()
+}
