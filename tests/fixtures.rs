@@ -126,8 +126,8 @@ fixtures! {
     names_of_indexes_and_constraints_never_collide: "index_names" "";
     foreign_keys_of_every_shape_are_kept: "foreign_keys" "";
     orphans_stay_under_a_key_that_is_not_valid_and_impossible_keys_are_left_out: "orphans" "";
-    columns_joined_by_a_foreign_key_share_the_widest_type: "joined_types" "";
-    a_text_child_of_an_integer_primary_key_loses_its_foreign_key: "text_child" "";
+    columns_joined_by_a_foreign_key_share_one_type: "joined_types" "";
+    a_text_child_of_an_integer_primary_key_keeps_its_foreign_key_if_it_is_all_numbers: "text_child" "";
     generated_columns_arrive_generated_or_as_plain_values: "generated" "";
     checks_that_mean_the_same_are_kept_and_the_others_listed: "checks" "";
     a_check_that_rows_break_stops_nothing: "checks_broken" "";

@@ -145,6 +145,10 @@ impl Form {
         };
         match (self, class) {
             (Self::Integer, 'i') => shown,
+            // Only where nothing but the number's one spelling is lost with the text.
+            (Self::Integer, 't') if shown.parse::<i64>().is_ok_and(|i| i.to_string() == shown) => {
+                shown
+            }
             (Self::Double, 'i' | 'r') => bits(&shown),
             (Self::Numeric, 'i' | 'r') => decimal(&shown),
             (Self::Boolean, 'i' | 't') => truth(&shown),
