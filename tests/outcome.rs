@@ -11,7 +11,7 @@
 //!     conversion COLUMN COUNT
 //!     rows left out COUNT
 //! view NAME
-//! left out KIND NAME [rows COUNT]
+//! left out KIND NAME [: DEFINITION, for constraints and defaults] [rows COUNT]
 //! ```
 //!
 //! Collation "C" of text is not said, any other is. `NEXT` is the number that the next row
@@ -127,7 +127,15 @@ pub fn facts(target: &mut Target, report: Option<&Value>) -> Vec<String> {
     }
     for entry in set.iter().flat_map(|set| list(&set["left_out"])) {
         let kind = entry["kind"].as_str().unwrap();
+        // SQLite's bookkeeping is in every other database; listing it is no matter.
+        if kind == "internal_table" {
+            continue;
+        }
         let mut line = format!("left out {kind} {}", spell(entry["name"].as_str().unwrap()));
+        // A constraint or default may have no name of its own; its text says which it is.
+        if matches!(kind, "check" | "foreign_key" | "default" | "primary_key" | "unique") {
+            line += &format!(": {}", one_line(entry["definition"].as_str().unwrap_or_default()));
+        }
         if let Some(rows) = entry["rows"].as_u64() {
             line += &format!(" rows {rows}");
         }
