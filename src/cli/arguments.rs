@@ -3,6 +3,8 @@
 //! The texts here are the help and the man page. [`super::request`] turns what was typed into
 //! what the program needs.
 
+use super::generate::GenerateArgs;
+use super::private_server::PrivateServerArgs;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -53,6 +55,12 @@ pub(super) enum Command {
     /// Prints the manual page.
     #[command(hide = true)]
     Man,
+    /// Makes a usage database to try things with.
+    #[command(hide = true)]
+    Generate(GenerateArgs),
+    /// Runs a command with a PostgreSQL server of its own.
+    #[command(hide = true)]
+    PrivateServer(PrivateServerArgs),
 }
 
 /// What `database` and `plan` both need to know.

@@ -16,6 +16,7 @@ mod command_line;
 mod database;
 mod error_text;
 mod exit;
+mod generate;
 mod help;
 mod json;
 mod lists;
@@ -23,6 +24,7 @@ mod normalise;
 mod output_file;
 mod plan;
 mod plan_text;
+mod private_server;
 mod progress_text;
 mod report;
 mod request;
@@ -55,10 +57,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let typed: Vec<_> = typed.collect();
     // A panic has told itself on standard error; the shell must learn of it as of any failure.
     let run = AssertUnwindSafe(|| run(program, &typed));
-    catch_unwind(run).unwrap_or(Exit::Failed).into()
+    catch_unwind(run).unwrap_or_else(|_| Exit::Failed.into())
 }
 
-fn run(program: OsString, typed: &[OsString]) -> Exit {
+fn run(program: OsString, typed: &[OsString]) -> ExitCode {
     let normal = normalise::normalise(typed, &Flags::of(&Arguments::command()));
     choose_colour(normal.as_deref().unwrap_or_default());
     let mut screen = Screen::standard();
@@ -67,23 +69,23 @@ fn run(program: OsString, typed: &[OsString]) -> Exit {
         Ok((Arguments::try_parse_from(whole), CommandLine::new(program, normal)))
     });
     let command = match parsed {
-        Err(error) => return screen.fail(&error),
+        Err(error) => return screen.fail(&error).into(),
         Ok((Ok(typed), line)) => typed.command.map(|command| (command, line)),
         Ok((Err(shown), _)) if !shown.use_stderr() => {
-            return print(&mut screen, |out| write!(out, "{}", shown.render().ansi()));
+            return print(&mut screen, |out| write!(out, "{}", shown.render().ansi())).into();
         }
-        Ok((Err(error), _)) => return screen.fail(&usage_error::from_clap(&error)),
+        Ok((Err(error), _)) => return screen.fail(&usage_error::from_clap(&error)).into(),
     };
     let Some((command, line)) = command else {
         // Where standard error is closed the exit code still tells it.
         let _ = write!(screen.err, "{}", help::all().ansi());
-        return Exit::Usage;
+        return Exit::Usage.into();
     };
-    dispatch(command, &line, &mut screen).unwrap_or_else(|error| screen.fail(&error))
+    dispatch(command, &line, &mut screen).unwrap_or_else(|error| screen.fail(&error).into())
 }
 
-fn dispatch(command: Command, line: &CommandLine, screen: &mut Screen) -> Result<Exit> {
-    Ok(match command {
+fn dispatch(command: Command, line: &CommandLine, screen: &mut Screen) -> Result<ExitCode> {
+    let exit = match command {
         Command::Database(typed) => {
             database::run(&Request::database(*typed)?, line, screen, transfer::prepare)
         }
@@ -93,7 +95,10 @@ fn dispatch(command: Command, line: &CommandLine, screen: &mut Screen) -> Result
             print(screen, |out| write!(out, "{}", text.ansi()))
         }
         Command::Man => print(screen, help::manual),
-    })
+        Command::Generate(typed) => return generate::run(&typed),
+        Command::PrivateServer(typed) => return private_server::run(&typed),
+    };
+    Ok(exit.into())
 }
 
 /// Prints what was asked for. That the reader went away is no failure.
@@ -118,5 +123,3 @@ fn choose_colour(normal: &[OsString]) {
     });
     choice.unwrap_or(ColorChoice::Auto).write_global();
 }
-pub mod generate;
-pub mod private_server;

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 /// variables only, for their values can be secrets.
 #[derive(Clone, Default)]
 pub struct Environment {
-    variables: BTreeMap<String, String>,
+    /// The variables by name.
+    pub variables: BTreeMap<String, String>,
     /// The user's home folder, if it has one.
     pub home: Option<PathBuf>,
     /// The effective user's name, if it has one.

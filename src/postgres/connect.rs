@@ -13,7 +13,7 @@ pub use session::{OLDEST_VERSION, Session};
 
 use super::tls;
 use crate::config::connection::{ChannelBinding, Connection, Host, Place, SslMode, Target};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::schema::names;
 use failure::Failure;
 use postgres::config::{ChannelBinding as DriverBinding, SslMode as DriverMode, SslNegotiation};
@@ -272,13 +272,5 @@ fn within(
     match receiver.recv_timeout(limit) {
         Ok(result) => result.map_err(Outcome::Driver),
         Err(_) => Err(Outcome::TimedOut(limit)),
-    }
-}
-
-/// An error of our own side ends the search: another host would meet it too.
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        debug_assert!(matches!(error.kind(), Kind::Refused | Kind::Failed));
-        Self::ending_in(error)
     }
 }

@@ -244,6 +244,8 @@ impl ServerCertVerifier for Verifier {
                 let certificate = Certificate::read(end_entity)?;
                 let is_root = chain.given.iter().any(|root| root == end_entity);
                 if !is_root && !certificate.is_version_1_of(&chain.given, self.algorithms.all) {
+                    let is_unknown = certificate.is_version_1() || certificate.is_self_issued();
+                    let error = if is_unknown { CertificateError::UnknownIssuer } else { error };
                     return Err(error.into());
                 }
                 certificate.check_dates(now)?;

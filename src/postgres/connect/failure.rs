@@ -14,7 +14,7 @@ pub(super) struct Failure {
     causes: Vec<String>,
     hints: Vec<String>,
     /// The whole error, where there is more to say than causes and hints.
-    error: Option<Error>,
+    error: Option<Box<Error>>,
     /// No other host is to be tried.
     is_final: bool,
     /// The server answered, and refused before it let anybody in.
@@ -31,9 +31,10 @@ pub(super) fn error(connection: &Connection, failures: Vec<Failure>) -> Error {
     for failure in failures {
         all.add(failure);
     }
-    let base = all
-        .error
-        .unwrap_or_else(|| Error::failed(format!("cannot connect to {}", connection.display())));
+    let base = match all.error {
+        Some(error) => *error,
+        None => Error::failed(format!("cannot connect to {}", connection.display())),
+    };
     let error = all.causes.into_iter().fold(base, Error::caused_by);
     all.hints.into_iter().fold(error, Error::hint)
 }
@@ -53,11 +54,6 @@ impl Failure {
         Self::default()
             .cause(format!("{cause}, and target_session_attrs asks for another"))
             .hint("name a server that fits target_session_attrs, or take that setting out")
-    }
-
-    /// An error that no other host mends.
-    pub(super) fn ending_in(error: Error) -> Self {
-        Self { error: Some(error), is_final: true, ..Self::default() }
     }
 
     /// What an attempt's outcome means.
@@ -220,10 +216,9 @@ impl Failure {
             )),
             "3D000" => {
                 let command = super::session::createdb_command(connection);
-                self.error = Some(
-                    Error::failed(format!("the database `{dbname}` does not exist"))
-                        .hint(format!("create it with --create-database, or with: {command}")),
-                );
+                let error = Error::failed(format!("the database `{dbname}` does not exist"))
+                    .hint(format!("create it with --create-database, or with: {command}"));
+                self.error = Some(Box::new(error));
                 self
             }
             "53300" => self.hint("the server has no connection left: use fewer --writers, or raise its max_connections"),
@@ -233,5 +228,12 @@ impl Failure {
             "57P03" => self.hint("the server is starting up or shutting down; try again"),
             _ => self,
         }
+    }
+}
+
+/// An error of our own side ends the search: every other host would meet it too.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error: Some(Box::new(error)), is_final: true, ..Self::default() }
     }
 }

@@ -44,6 +44,16 @@ impl Certificate {
         Ok(())
     }
 
+    /// Whether this is a certificate of X.509 version 1, which knows no extensions.
+    pub(super) fn is_version_1(&self) -> bool {
+        self.0.tbs_certificate.version == Version::V1
+    }
+
+    /// Whether this certificate names no other authority than itself.
+    pub(super) fn is_self_issued(&self) -> bool {
+        self.0.tbs_certificate.issuer == self.0.tbs_certificate.subject
+    }
+
     /// Whether this is a certificate of version 1 that one of `roots` has signed itself.
     /// (`openssl x509 -req` without extensions makes these.)
     pub(super) fn is_version_1_of(
@@ -54,7 +64,7 @@ impl Certificate {
         let (signed, signature) = (self.0.tbs_certificate.to_der(), self.0.signature.as_bytes());
         let (Ok(signed), Some(signature)) = (signed, signature) else { return false };
         let kind = self.0.signature_algorithm.to_der().ok();
-        self.0.tbs_certificate.version == Version::V1
+        self.is_version_1()
             && roots.iter().filter_map(|root| Self::read(root).ok()).any(|root| {
                 root.0.tbs_certificate.subject == self.0.tbs_certificate.issuer
                     && root.has_signed(&signed, signature, algorithms, kind.as_deref())
