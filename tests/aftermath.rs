@@ -200,10 +200,12 @@ fn rejected_rows_are_in_the_reject_file_with_their_reason() {
             .unwrap()
     };
     assert_eq!(same(&rejected), same(&source.reading_copy().connection));
-    let columns: i64 = rejected
-        .query_row("SELECT count(*) FROM pragma_table_info('notes')", [], |row| row.get(0))
+    let columns: String = rejected
+        .query_row("SELECT group_concat(name, ' ') FROM pragma_table_info('notes')", [], |row| {
+            row.get(0)
+        })
         .unwrap();
-    assert_eq!(columns, 5, "the table's columns and the reason");
+    assert!(columns.contains("id body title clean") && columns.contains("reason"), "{columns}");
 
     harness::psql(&database.url, "DROP TABLE children, notes");
     let output = source.migrate(&database.url, &arguments);

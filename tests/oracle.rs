@@ -248,7 +248,9 @@ fn real_or_text(text: &str) -> String {
 
 /// The text has no more digits than the real needs, so that it may be a real's.
 fn canonical(text: &str, real: f64) -> bool {
-    decimal(text) == decimal(&shortest(real))
+    let mantissa = text.split('e').next().unwrap_or_default();
+    let padded = mantissa.contains('.') && mantissa.ends_with('0') && !mantissa.ends_with(".0");
+    !padded && decimal(text) == decimal(&shortest(real))
 }
 
 /// Microseconds from 1970-01-01 UTC of `YYYY-MM-DD[ T]HH:MM[:SS[.digits]][zone]` or of a date.

@@ -21,6 +21,7 @@
 use crate::expect::spell;
 use postgres::{Client, NoTls, SimpleQueryMessage};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A text result: rows of cells.
 pub type Rows = Vec<Vec<Option<String>>>;
@@ -175,10 +176,13 @@ pub fn quoted(name: &str) -> String {
 
 fn report_facts(entry: &Value) -> Vec<String> {
     let mut facts = Vec::new();
+    // One column may have several kinds of them.
+    let mut conversions: BTreeMap<String, u64> = BTreeMap::new();
     for conversion in list(&entry["conversions"]) {
         let column = spell(conversion["column"].as_str().unwrap());
-        facts.push(format!("conversion {column} {}", conversion["count"]));
+        *conversions.entry(column).or_default() += conversion["count"].as_u64().unwrap();
     }
+    facts.extend(conversions.iter().map(|(column, count)| format!("conversion {column} {count}")));
     for rows in list(&entry["rows_left_out"]) {
         facts.push(format!("rows left out {}", rows["count"]));
     }

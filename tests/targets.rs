@@ -67,8 +67,19 @@ fn a_type_of_a_planned_name_refuses_the_run() {
 }
 
 #[test]
-fn an_index_of_a_planned_name_refuses_the_run() {
-    refuses("CREATE TABLE other (x int); CREATE INDEX pet_owner ON other (x)", "pet_owner");
+fn an_index_whose_name_is_taken_by_an_unrelated_one_is_built_under_another() {
+    let database = server();
+    let url = database.url.clone();
+    harness::psql(&url, "CREATE TABLE other (x int); CREATE INDEX pet_owner ON other (x)");
+    assert_code(&source().migrate(&url, &[]), 0);
+    let mut target = Target::open(&url);
+    let of = |table: &str| {
+        format!(
+            "SELECT count(*) FROM pg_indexes WHERE tablename = '{table}' AND indexdef LIKE '%(owner)' OR tablename = '{table}' AND indexdef LIKE '%(x)'"
+        )
+    };
+    assert_eq!(target.cell(&of("pet")), "1");
+    assert_eq!(target.cell(&of("other")), "1");
 }
 
 #[test]
