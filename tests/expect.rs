@@ -5,7 +5,8 @@
 //! - `run ARGUMENTS`: further arguments of the command.
 //! - `exit N`: its exit code, 0 if not said.
 //! - `only TABLE CONDITION`: only these rows of the source's table arrive.
-//! - `note WORDS`: some one note, warning or left-out entry of the report has all the words.
+//! - `note WORDS`: some one note, warning or left-out entry of the report, or one printed line,
+//!   has all the words.
 //! - `error WORDS`: standard error has all the words.
 //!
 //! Every other line is one fact about the target's catalog or the report, as `outcome` words

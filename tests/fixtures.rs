@@ -57,7 +57,9 @@ pub fn check_source(source: &Source, database: &Database, expectation: &Expectat
     let Some(report) = report else { return Value::Null };
 
     assert_ne!(report["data_sets"][0]["verdict"], "differ");
-    let remarks = remarks(&report);
+    let mut remarks = remarks(&report);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &errors;
+    remarks.extend(printed.lines().map(str::to_owned));
     for words in &expectation.notes {
         let told = remarks.iter().any(|text| words.iter().all(|word| has_word(text, word)));
         assert!(told, "no remark has {words:?}; there are: {remarks:#?}");
