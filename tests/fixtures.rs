@@ -128,6 +128,7 @@ fixtures! {
     names_of_indexes_and_constraints_never_collide: "index_names" "";
     foreign_keys_of_every_shape_are_kept: "foreign_keys" "";
     orphans_stay_under_a_key_that_is_not_valid_and_impossible_keys_are_left_out: "orphans" "";
+    strict_refuses_orphans_before_anything_is_written: "orphans" "strict";
     columns_joined_by_a_foreign_key_share_one_type: "joined_types" "";
     a_text_child_of_an_integer_primary_key_keeps_its_foreign_key_if_it_is_all_numbers: "text_child" "";
     generated_columns_arrive_generated_or_as_plain_values: "generated" "";
