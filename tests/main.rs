@@ -8,6 +8,7 @@
 )]
 
 mod aftermath;
+mod cli;
 mod expect;
 mod fence;
 mod fixtures;

@@ -122,3 +122,164 @@ fn end(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::arguments::{Arguments, Command};
+    use super::super::terminal::tests::Recorder;
+    use super::*;
+    use crate::transfer::report::{DataSetPlan, DataSetReport, Dropped};
+    use clap::Parser;
+    use std::ffi::OsString;
+
+    /// A run that loses a table if it may, and ends as told.
+    struct Fake {
+        loses: bool,
+        verdict: Verdict,
+        result: Result<()>,
+    }
+
+    const FINE: Fake = Fake { loses: false, verdict: Verdict::Match, result: Ok(()) };
+
+    impl Planned for Fake {
+        fn summary(&self) -> PlanSummary {
+            let dropped =
+                Dropped { kind: "table".to_owned(), name: "old".to_owned(), comes_back: false };
+            PlanSummary {
+                source: "app.db".to_owned(),
+                target: "the target".to_owned(),
+                data_sets: vec![DataSetPlan {
+                    name: "app.db".to_owned(),
+                    target_schema: "public".to_owned(),
+                    tables: Vec::new(),
+                    left_out: Vec::new(),
+                    drops: if self.loses { vec![dropped] } else { Vec::new() },
+                    notes: Vec::new(),
+                    casts: Vec::new(),
+                }],
+                warnings: Vec::new(),
+            }
+        }
+
+        fn run(self, _progress: &Arc<Progress>) -> Outcome {
+            let data_set = DataSetReport {
+                name: "app.db".to_owned(),
+                target_schema: "public".to_owned(),
+                verdict: self.verdict,
+                tables: Vec::new(),
+                left_out: Vec::new(),
+                steps: Vec::new(),
+                notes: Vec::new(),
+            };
+            let report = Report {
+                version: "1".to_owned(),
+                source: "app.db".to_owned(),
+                target: "the target".to_owned(),
+                data_sets: vec![data_set],
+                phases: Vec::new(),
+                seconds: 1.0,
+                warnings: Vec::new(),
+            };
+            Outcome { report, result: self.result }
+        }
+    }
+
+    /// Exit, standard output, standard error.
+    fn run_with(
+        more: &[&str],
+        answer: Option<&'static str>,
+        prepared: Result<Fake>,
+    ) -> (Exit, String, String) {
+        let typed = ["database", "--from=app.db", "--to=postgres://u:hunter2@h/d"];
+        let typed: Vec<_> = typed.iter().chain(more).map(OsString::from).collect();
+        let whole = [&["migrate".into()], &typed[..]].concat();
+        let Some(Command::Database(arguments)) = Arguments::parse_from(whole).command else {
+            panic!("not the command");
+        };
+        let (out, err) = (Recorder::default(), Recorder::default());
+        let mut screen = Screen {
+            out: Box::new(anstream::StripStream::new(
+                Box::new(out.clone()) as Box<dyn std::io::Write>
+            )),
+            err: Box::new(anstream::StripStream::new(
+                Box::new(err.clone()) as Box<dyn std::io::Write>
+            )),
+            answers: answer.map(|answer| Box::new(answer.as_bytes()) as _),
+            progress: |_| None,
+        };
+        let request = Request::database(*arguments).unwrap();
+        let line = CommandLine::new("migrate".into(), typed);
+        let exit = run(&request, &line, &mut screen, |_, _| prepared);
+        (exit, out.raw(), err.raw())
+    }
+
+    #[test]
+    fn a_good_run_shows_the_plan_the_report_and_the_verdict() {
+        let (exit, out, err) = run_with(&[], None, Ok(FINE));
+        assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+        assert!(out.starts_with("from app.db\nto   the target\n"));
+        assert!(out.ends_with("\nverdict: match; 0 rows in 0 tables\n"));
+    }
+
+    #[test]
+    fn json_on_standard_output_stands_there_alone() {
+        let (exit, out, err) = run_with(&["--json=-"], None, Ok(FINE));
+        assert_eq!(exit, Exit::Done);
+        let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(value["data_sets"][0]["verdict"], "match");
+        assert!(err.ends_with("\nverdict: match; 0 rows in 0 tables\n"));
+        let (exit, out, _) = run_with(&["--json=-"], None, Err(Error::refused("no")));
+        assert_eq!(exit, Exit::Refused);
+        let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((&value["exit_code"], &value["error"]["message"]), (&4.into(), &"no".into()));
+    }
+
+    #[test]
+    fn a_run_that_failed_says_that_the_source_is_whole_and_how_to_go_on() {
+        let fake = Fake { result: Err(Error::failed("the connection broke")), ..FINE };
+        let (exit, out, err) = run_with(&[], None, Ok(fake));
+        assert_eq!(exit, Exit::Failed);
+        assert!(!out.contains("verdict"));
+        assert_eq!(
+            err,
+            "error: the connection broke\n\n\
+             hint: the source is unchanged, and the service may be started on it again\n\
+             hint: once the cause is gone, run: migrate database --from app.db \
+             --to postgres://u@h/d --drop-all\n\
+             hint: the password is left out there: add it, or give it in PGPASSWORD or ~/.pgpass\n"
+        );
+    }
+
+    #[test]
+    fn a_refusal_gives_the_command_as_it_was() {
+        let (exit, _, err) = run_with(&["--strict"], None, Err(Error::refused("no")));
+        assert_eq!(exit, Exit::Refused);
+        assert!(err.contains(
+            "then, run: migrate database --from app.db --to postgres://u@h/d --strict\n"
+        ));
+    }
+
+    #[test]
+    fn databases_that_differ_are_code_three_even_without_an_error() {
+        let fake = Fake { verdict: Verdict::Differ, ..FINE };
+        assert_eq!(run_with(&[], None, Ok(fake)).0, Exit::Differ);
+        let fake = Fake { verdict: Verdict::NotVerified, ..FINE };
+        assert_eq!(run_with(&["--no-verify"], None, Ok(fake)).0, Exit::Done);
+    }
+
+    #[test]
+    fn a_table_is_lost_only_with_consent() {
+        let loses = || Ok(Fake { loses: true, ..FINE });
+        let drop_all = &["--drop-all"][..];
+        let (exit, _, err) = run_with(drop_all, None, loses());
+        assert_eq!(exit, Exit::Refused);
+        assert!(err.contains("would drop 1 table that the source does not have: \"old\""));
+        assert!(err.contains("add --yes"));
+        let (exit, _, err) = run_with(drop_all, Some("n\n"), loses());
+        assert_eq!(exit, Exit::Refused);
+        assert!(err.starts_with("Drop 1 table that the source does not have: \"old\"? [y/N] "));
+        assert_eq!(run_with(drop_all, Some(""), loses()).0, Exit::Refused);
+        assert_eq!(run_with(drop_all, Some("Yes\n"), loses()).0, Exit::Done);
+        assert_eq!(run_with(&["--drop-all", "--yes"], None, loses()).0, Exit::Done);
+    }
+}

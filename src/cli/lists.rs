@@ -87,7 +87,7 @@ pub(super) fn conversions(table: &str, conversions: &[ConversionReport]) -> Vec<
     let row = |conversion: &ConversionReport| {
         vec![
             plain(&format!("{table}.{}", conversion.column)).into_owned(),
-            conversion.to.clone(),
+            plain(&conversion.to).into_owned(),
             plain(&conversion.what).into_owned(),
             super::wording::count(conversion.count),
         ]

@@ -64,9 +64,9 @@ fn run(program: OsString, typed: &[OsString]) -> ExitCode {
     let normal = normalise::normalise(typed, &Flags::of(&Arguments::command()));
     choose_colour(normal.as_deref().unwrap_or_default());
     let mut screen = Screen::standard();
-    let parsed = normal.and_then(|normal| {
+    let parsed = normal.map(|normal| {
         let whole = [&["migrate".into()], &normal[..]].concat();
-        Ok((Arguments::try_parse_from(whole), CommandLine::new(program, normal)))
+        (Arguments::try_parse_from(whole), CommandLine::new(program, normal))
     });
     let command = match parsed {
         Err(error) => return screen.fail(&error).into(),

@@ -33,7 +33,8 @@ impl Flags {
 /// Brings `typed` (without the program's name) to one form.
 ///
 /// # Errors
-/// A usage error where a flag stands in the place of another flag's value.
+/// A usage error where a flag stands in the place of another flag's value, or where a command's
+/// flags stand without a command.
 pub(super) fn normalise(typed: &[OsString], flags: &Flags) -> Result<Vec<OsString>> {
     let mut normal: Vec<OsString> = Vec::with_capacity(typed.len());
     let (mut colour, mut command) = (Vec::new(), None);
@@ -71,6 +72,13 @@ pub(super) fn normalise(typed: &[OsString], flags: &Flags) -> Result<Vec<OsStrin
         }
         // The colour is everybody's: before the command it is accepted with every command.
         if flag.name == "color" { colour.push(whole) } else { normal.push(whole) }
+    }
+    let of_a_command = |argument: &OsString| {
+        is_flag(argument, flags) && !["--help", "--version"].iter().any(|flag| argument == flag)
+    };
+    if command.is_none() && normal.iter().any(of_a_command) {
+        return Err(Error::usage("the command is missing")
+            .hint("it is one of database, plan and help, before or after the flags"));
     }
     normal.splice(0..0, colour.into_iter().chain(command));
     Ok(normal)
@@ -192,7 +200,12 @@ mod tests {
             Ok("database --from=a --to=b --yes".into())
         );
         assert_eq!(normal("help database"), Ok("help database".into()));
-        assert_eq!(normal("--from a"), Ok("--from=a".into()));
+    }
+
+    #[test]
+    fn flags_of_a_command_need_one() {
+        assert_eq!(normal("--from a"), Err("the command is missing".into()));
+        assert_eq!(normal("--color never -version"), Ok("--color=never --version".into()));
     }
 
     #[test]
@@ -204,9 +217,9 @@ mod tests {
     fn bytes_that_are_no_utf_8_come_through() {
         let odd = OsString::from_vec(b"-from=\xff.db".to_vec());
         let flags = Flags::of(&Arguments::command());
-        let normal = normalise(&[odd], &flags).unwrap();
-        assert_eq!(normal[0].as_bytes(), b"--from=\xff.db");
-        let (flag, value) = split_value(&normal[0]).unwrap();
+        let normal = normalise(&["plan".into(), odd], &flags).unwrap();
+        assert_eq!(normal[1].as_bytes(), b"--from=\xff.db");
+        let (flag, value) = split_value(&normal[1]).unwrap();
         assert_eq!((flag.as_bytes(), value.as_bytes()), (&b"--from"[..], &b"\xff.db"[..]));
     }
 }

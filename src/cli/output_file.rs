@@ -100,8 +100,18 @@ mod tests {
 
     #[test]
     fn a_device_is_written_into_and_never_replaced() {
-        write(Path::new("/dev/null"), b"text").unwrap();
-        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        use std::io::Read;
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        // Opened for both, so that neither side waits for the other.
+        let mut reader = fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
+        write(&fifo, b"text").unwrap();
+        assert!(!fs::metadata(&fifo).unwrap().is_file());
+        let mut text = [0; 4];
+        reader.read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"text");
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn column_row(table: &str, column: &ColumnPlan) -> Vec<String> {
     let declared = if column.declared.is_empty() { "no type" } else { &column.declared };
     vec![
         plain(&format!("{table}.{}", column.column)).into_owned(),
-        format!("{} -> {}", plain(declared), column.to),
+        format!("{} -> {}", plain(declared), plain(&column.to)),
         plain(&column.reason).into_owned(),
     ]
 }

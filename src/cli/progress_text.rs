@@ -87,14 +87,26 @@ fn percent(done: u64, total: u64) -> u64 {
 }
 
 impl View {
-    /// Phase, units and speeds.
+    /// Phase, units and speeds, and what is being done just now.
     pub(super) fn amounts(&self) -> String {
+        self.told(None)
+    }
+
+    /// The same with the outlook: everything in one line.
+    pub(super) fn line(&self) -> String {
+        self.told(self.outlook().as_deref())
+    }
+
+    fn told(&self, outlook: Option<&str>) -> String {
         let mut text = self.phase.word().to_owned();
         if let Some(amount) = self.amount() {
             text.push_str(&format!(": {amount}"));
         }
         for speed in self.speeds() {
             text.push_str(&format!(", {speed}"));
+        }
+        if let Some(outlook) = outlook {
+            text.push_str(&format!(", {}", outlook.trim_start()));
         }
         if !self.step.is_empty() {
             text.push_str(&format!(": {}", plain(&self.step)));
@@ -112,14 +124,6 @@ impl View {
             Some(seconds) => format!("{percent:>3} %, about {} left", time_left(seconds)),
             None => format!("{percent:>3} %"),
         })
-    }
-
-    /// Both in one line.
-    pub(super) fn line(&self) -> String {
-        match self.outlook() {
-            Some(outlook) => format!("{}, {}", self.amounts(), outlook.trim_start()),
-            None => self.amounts(),
-        }
     }
 
     /// Thousandths done, for a bar; `None` where the total is not known.
@@ -216,7 +220,7 @@ mod tests {
         progress.phase(Phase::Finish).set_step("index \"a\nb\"");
         assert_eq!(
             gauge.look(&progress, 3.0).line(),
-            "finish: 3 of 31 steps: index \"a\\nb\", 9 %"
+            "finish: 3 of 31 steps, 9 %: index \"a\\nb\""
         );
     }
 

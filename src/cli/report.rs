@@ -228,10 +228,10 @@ mod tests {
 to   postgres://host/db
 
 app.db -> public
-  table                      rows    bytes  seconds   rows/s  converted  left out
-  events                1,204,000  98.8 MB     9.50  126,737      1,204         3
-  xmin\u{7} -> xmin_1           0      0 B     0.00
-  total of 2 tables     1,204,000  98.8 MB                        1,204         3
+  table                     rows    bytes  seconds   rows/s  converted  left out
+  events               1,204,000  98.8 MB     9.50  126,737      1,204         3
+  xmin\u{7} -> xmin_1          0      0 B     0.00
+  total of 2 tables    1,204,000  98.8 MB                        1,204         3
 
 converted, as planned
   events.at  timestamp  digits past microseconds rounded  1,204

@@ -23,11 +23,12 @@ fn url_without_password(rest: &str) -> String {
     let question = rest.find('?').unwrap_or(rest.len());
     let at = rest[..question].rfind('@').or_else(|| {
         // An unescaped `?` in a password: what follows the colon is no port.
-        let colon = rest[..question].find(':')?;
-        let port = &rest[colon + 1..question];
-        let port = port.split('/').next().unwrap_or_default();
-        let is_port = port.bytes().all(|byte| byte.is_ascii_digit() || b",:[].".contains(&byte));
-        if is_port { None } else { rest.rfind('@') }
+        let hosts = rest[..question].split('/').next().unwrap_or_default();
+        let is_place = hosts.split(',').all(|host| {
+            let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+            host.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        if is_place { None } else { rest.rfind('@') }
     });
     let (user, tail) = at.map_or(("", rest), |at| (&rest[..at], &rest[at..]));
     let user = user.split(':').next().unwrap_or_default();

@@ -62,11 +62,14 @@ struct Inner {
     stream: Stream,
     /// One drawing, written at once so that it does not flicker.
     pending: Vec<u8>,
+    /// Texts written since the cursor was last moved: the library writes each line and then the
+    /// blanks that fill it to the screen's width, and trusts the screen to wrap there.
+    texts: usize,
 }
 
 impl Surface {
     pub(super) fn new(stream: Stream) -> Self {
-        Self(Arc::new(Mutex::new(Inner { stream, pending: Vec::new() })))
+        Self(Arc::new(Mutex::new(Inner { stream, pending: Vec::new(), texts: 0 })))
     }
 
     /// The width in columns.
@@ -89,6 +92,7 @@ impl Surface {
 
     /// A cursor movement: ECMA-48's CSI with a count and a letter.
     fn move_cursor(&self, count: usize, letter: char) -> io::Result<()> {
+        self.with(|inner| inner.texts = 0);
         if count == 0 { Ok(()) } else { self.push(&format!("\u{1b}[{count}{letter}")) }
     }
 }
@@ -122,16 +126,30 @@ impl TermLike for Surface {
         self.push(&format!("{s}\n"))
     }
 
+    /// Where there is no screen (a file, a pipe) nothing wraps, so that each line but the last is
+    /// ended here. A screen that waits to wrap is not moved on twice by that.
     fn write_str(&self, s: &str) -> io::Result<()> {
+        if s == "\r" {
+            return self.push(s);
+        }
+        let begins_line = self.with(|inner| {
+            inner.texts += 1;
+            inner.texts > 1 && inner.texts % 2 == 1
+        });
+        if begins_line {
+            self.push("\r\n")?;
+        }
         self.push(s)
     }
 
     fn clear_line(&self) -> io::Result<()> {
+        self.with(|inner| inner.texts = 0);
         self.push("\r\u{1b}[2K")
     }
 
     fn flush(&self) -> io::Result<()> {
         self.with(|inner| {
+            inner.texts = 0;
             let pending = std::mem::take(&mut inner.pending);
             inner.stream.write_all(&pending)?;
             inner.stream.flush()
@@ -166,7 +184,7 @@ pub(super) mod tests {
 
         /// What a person sees, all drawings one below the other.
         pub(in super::super) fn text(&self) -> String {
-            anstream::adapter::strip_str(&self.raw()).to_string().replace('\r', "\n")
+            anstream::adapter::strip_str(&self.raw()).to_string().replace('\r', "")
         }
 
         /// How many hold on to it: one when nobody draws any more.

@@ -416,7 +416,7 @@ mod tests {
         assert!(index.unique && index.terms[0].descending && !index.terms[1].descending);
         assert_eq!(index.terms[1].collation, Collation::NoCase);
         let IndexOver::Expression(sql) = &index.terms[2].over else { panic!("an expression") };
-        assert_eq!(sql.text, "substr(a, 1, 2)");
+        assert_eq!(sql.text, "substr (a, 1, 2)");
         assert_eq!(index.terms[2].collation, Collation::RTrim);
         assert!(matches!(&index.terms[3].over, IndexOver::Column(name) if name == "id"));
         assert_eq!(index.filter.as_ref().map(|sql| sql.text.as_str()), Some("b > 0"));

@@ -5,7 +5,7 @@ mod fence;
 mod fingerprint;
 mod holders;
 mod leftovers;
-mod parse;
+pub mod parse;
 mod private_copy;
 pub mod profile;
 pub mod read;
