@@ -18,17 +18,17 @@ use std::fmt::Write;
 
 /// An expectation, read.
 #[derive(Debug, Default)]
-pub struct Expectation {
+pub(crate) struct Expectation {
     /// Further arguments.
-    pub arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
     /// The exit code.
-    pub exit: i32,
+    pub(crate) exit: i32,
     /// Conditions on the source's rows, by table.
-    pub only: Vec<(String, String)>,
+    pub(crate) only: Vec<(String, String)>,
     /// Words that must stand together in one note of the report.
-    pub notes: Vec<Vec<String>>,
+    pub(crate) notes: Vec<Vec<String>>,
     /// Words that must be in standard error.
-    pub errors: Vec<Vec<String>>,
+    pub(crate) errors: Vec<Vec<String>>,
     /// The facts, flattened to one line each.
     facts: Vec<Fact>,
 }
@@ -41,7 +41,7 @@ struct Fact {
 
 impl Expectation {
     /// Reads the text of an expectation.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut expectation = Self::default();
         let mut table = String::new();
         let mut columns: Vec<String> = Vec::new();
@@ -93,7 +93,7 @@ impl Expectation {
     }
 
     /// Compares with the facts found; the answer lists what is missing and what is too much.
-    pub fn differences(&self, found: &[String]) -> String {
+    pub(crate) fn differences(&self, found: &[String]) -> String {
         let mut left: Vec<&String> = found.iter().collect();
         let mut missing: Vec<&Fact> = Vec::new();
         // Exact lines first, so that a pattern cannot take a line that another needs.
@@ -120,7 +120,7 @@ impl Expectation {
 }
 
 /// `name` as facts spell it: bare where it is plain, else as a JSON string.
-pub fn spell(name: &str) -> String {
+pub(crate) fn spell(name: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '-' | '.');
     if !name.is_empty() && name.chars().all(plain) {
         name.to_owned()
@@ -130,7 +130,7 @@ pub fn spell(name: &str) -> String {
 }
 
 /// The pattern fits the whole line; `…` fits any text.
-pub fn matches(pattern: &str, line: &str) -> bool {
+pub(crate) fn matches(pattern: &str, line: &str) -> bool {
     let mut parts = pattern.split('…');
     let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else {
         return false;

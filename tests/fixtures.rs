@@ -14,7 +14,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// Runs a fixture and checks its expectation (`variant`: the other arguments' name, or "").
-pub fn check(name: &str, variant: &str) {
+pub(crate) fn check(name: &str, variant: &str) {
     let source = Source::of_fixture(name);
     let file = match variant {
         "" => format!("{name}.expect"),
@@ -26,7 +26,11 @@ pub fn check(name: &str, variant: &str) {
 }
 
 /// Moves `source` into `database` and checks everything `expectation` says; the report.
-pub fn check_source(source: &Source, database: &Database, expectation: &Expectation) -> Value {
+pub(crate) fn check_source(
+    source: &Source,
+    database: &Database,
+    expectation: &Expectation,
+) -> Value {
     let folder = TempDir::new().unwrap();
     let json = folder.path().join("report.json");
     let mut arguments = vec!["--json", json.to_str().unwrap()];

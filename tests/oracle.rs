@@ -11,7 +11,7 @@ use rusqlite::types::ValueRef;
 use serde_json::Value;
 
 /// Compares all reported tables. `only` holds conditions on a source table's rows.
-pub fn assert_same_values(
+pub(crate) fn assert_same_values(
     source: &Copy,
     target: &mut Target,
     report: &Value,
@@ -28,7 +28,7 @@ pub fn assert_same_values(
 }
 
 /// Compares one table: the source's rows under `condition` with all rows of the target's table.
-pub fn assert_same_table(
+pub(crate) fn assert_same_table(
     source: &Copy,
     target: &mut Target,
     name: &str,

@@ -24,16 +24,16 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A text result: rows of cells.
-pub type Rows = Vec<Vec<Option<String>>>;
+pub(crate) type Rows = Vec<Vec<Option<String>>>;
 
 /// The target, asked through PostgreSQL's text protocol.
-pub struct Target {
+pub(crate) struct Target {
     client: Client,
 }
 
 impl Target {
     /// Connects.
-    pub fn open(url: &str) -> Self {
+    pub(crate) fn open(url: &str) -> Self {
         let mut client = Client::connect(url, NoTls).unwrap();
         client
             .batch_execute(
@@ -45,7 +45,7 @@ impl Target {
     }
 
     /// The rows of a query, each cell in PostgreSQL's text form.
-    pub fn rows(&mut self, sql: &str) -> Rows {
+    pub(crate) fn rows(&mut self, sql: &str) -> Rows {
         let messages = self.client.simple_query(sql).unwrap_or_else(|e| panic!("{sql}: {e:?}"));
         let mut rows = Vec::new();
         for message in messages {
@@ -57,20 +57,20 @@ impl Target {
     }
 
     /// The one cell of a query that yields one.
-    pub fn cell(&mut self, sql: &str) -> String {
+    pub(crate) fn cell(&mut self, sql: &str) -> String {
         let rows = self.rows(sql);
         assert_eq!(rows.len(), 1, "{sql}");
         rows[0][0].clone().unwrap_or_else(|| "NULL".to_owned())
     }
 
     /// The error that a statement ends in, or None.
-    pub fn error(&mut self, sql: &str) -> Option<String> {
+    pub(crate) fn error(&mut self, sql: &str) -> Option<String> {
         let error = self.client.batch_execute(sql).err()?;
         Some(error.as_db_error().map_or_else(|| error.to_string(), |e| e.message().to_owned()))
     }
 
     /// The ordinary tables with their object ids, but for the ledger.
-    pub fn tables(&mut self) -> Vec<(String, String)> {
+    pub(crate) fn tables(&mut self) -> Vec<(String, String)> {
         self.rows(
             "SELECT oid::text, relname FROM pg_class WHERE relkind IN ('r', 'p') \
              AND relnamespace = current_schema()::regnamespace AND relname <> 'migrate_ledger' \
@@ -82,7 +82,7 @@ impl Target {
     }
 
     /// Columns in order: name and type in its short spelling.
-    pub fn columns(&mut self, oid: &str) -> Vec<(String, String)> {
+    pub(crate) fn columns(&mut self, oid: &str) -> Vec<(String, String)> {
         self.rows(&format!(
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute \
              WHERE attrelid = {oid} AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
@@ -94,7 +94,7 @@ impl Target {
 }
 
 /// All facts about the target and, where there is a report, about the run.
-pub fn facts(target: &mut Target, report: Option<&Value>) -> Vec<String> {
+pub(crate) fn facts(target: &mut Target, report: Option<&Value>) -> Vec<String> {
     let mut facts = Vec::new();
     let set = report.map(|report| &report["data_sets"][0]);
     let reported: Vec<&Value> = set.iter().flat_map(|set| list(&set["tables"])).collect();
@@ -146,7 +146,7 @@ pub fn facts(target: &mut Target, report: Option<&Value>) -> Vec<String> {
 }
 
 /// Everything the report says in words: notes, warnings, and what was left out and why.
-pub fn remarks(report: &Value) -> Vec<String> {
+pub(crate) fn remarks(report: &Value) -> Vec<String> {
     let set = &report["data_sets"][0];
     let texts = |value: &Value| -> Vec<String> {
         list(value).map(|text| text.as_str().unwrap().to_owned()).collect()
@@ -159,18 +159,18 @@ pub fn remarks(report: &Value) -> Vec<String> {
 }
 
 /// The name of a reported table in the target.
-pub fn target_name(entry: &Value) -> String {
+pub(crate) fn target_name(entry: &Value) -> String {
     let name = entry["target_name"].as_str().or(entry["name"].as_str());
     name.unwrap().to_owned()
 }
 
 /// The entries of a JSON list.
-pub fn list(value: &Value) -> impl Iterator<Item = &Value> {
+pub(crate) fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
 /// `name` as an SQL identifier.
-pub fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

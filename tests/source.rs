@@ -10,26 +10,26 @@ use std::process::Output;
 use tempfile::TempDir;
 
 /// A SQLite database in its own folder, and what the folder held before anything ran.
-pub struct Source {
+pub(crate) struct Source {
     folder: TempDir,
     before: BTreeMap<OsString, String>,
 }
 
 impl Source {
     /// The database that `fixtures/NAME.sql` builds.
-    pub fn of_fixture(name: &str) -> Self {
+    pub(crate) fn of_fixture(name: &str) -> Self {
         let path = fixture_path(&format!("{name}.sql"));
         let sql = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         Self::of_sql(&sql)
     }
 
     /// The database that `sql` builds, foreign keys not enforced while it is built.
-    pub fn of_sql(sql: &str) -> Self {
+    pub(crate) fn of_sql(sql: &str) -> Self {
         Self::built(|connection| connection.execute_batch(sql).unwrap())
     }
 
     /// The database that `build` makes in a new, empty file.
-    pub fn built(build: impl FnOnce(&Connection)) -> Self {
+    pub(crate) fn built(build: impl FnOnce(&Connection)) -> Self {
         Self::of_folder(|path| {
             let connection = Connection::open(path).unwrap();
             connection
@@ -42,7 +42,7 @@ impl Source {
     }
 
     /// Whatever `make` puts at the path it is given.
-    pub fn of_folder(make: impl FnOnce(&Path)) -> Self {
+    pub(crate) fn of_folder(make: impl FnOnce(&Path)) -> Self {
         let folder = TempDir::new().unwrap();
         make(&folder.path().join("app.db"));
         let before = inventory(folder.path());
@@ -50,17 +50,17 @@ impl Source {
     }
 
     /// Where the database is.
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("app.db")
     }
 
     /// The path as an argument.
-    pub fn argument(&self) -> String {
+    pub(crate) fn argument(&self) -> String {
         self.path().to_str().unwrap().to_owned()
     }
 
     /// The folder's whole content is what it was: the file, its `-wal`, and nothing beside them.
-    pub fn assert_unchanged(&self) {
+    pub(crate) fn assert_unchanged(&self) {
         let after = inventory(self.folder.path());
         assert_eq!(
             self.before.keys().collect::<Vec<_>>(),
@@ -73,7 +73,7 @@ impl Source {
     }
 
     /// A connection to a copy, so that looking at the source never touches it.
-    pub fn reading_copy(&self) -> Copy {
+    pub(crate) fn reading_copy(&self) -> Copy {
         let folder = TempDir::new().unwrap();
         for name in self.before.keys().filter(|name| !name.to_string_lossy().ends_with("-shm")) {
             fs::copy(self.folder.path().join(name), folder.path().join(name)).unwrap();
@@ -84,7 +84,7 @@ impl Source {
 
     /// Runs `migrate database --from THIS --to URL ARGUMENTS` and sees that the source stays
     /// as it is.
-    pub fn migrate(&self, url: &str, arguments: &[&str]) -> Output {
+    pub(crate) fn migrate(&self, url: &str, arguments: &[&str]) -> Output {
         let from = self.argument();
         let mut all = vec!["database", "--from", from.as_str(), "--to", url];
         all.extend(arguments);
@@ -95,14 +95,14 @@ impl Source {
 }
 
 /// A copy of a source that may be opened and read at will.
-pub struct Copy {
+pub(crate) struct Copy {
     /// The open copy.
-    pub connection: Connection,
+    pub(crate) connection: Connection,
     _folder: TempDir,
 }
 
 /// The path of a file in `fixtures/`.
-pub fn fixture_path(file: &str) -> PathBuf {
+pub(crate) fn fixture_path(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(file)
 }
 
