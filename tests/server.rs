@@ -198,6 +198,26 @@ fn nothing_is_left_when_the_server_and_then_its_parent_are_killed() {
 }
 
 #[test]
+fn nothing_is_left_of_a_server_whose_parent_is_killed_while_it_starts() {
+    let temporary = tempfile::tempdir().unwrap();
+    // Afterwards, as the umask has a say in how folders are made.
+    fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let count = || fs::read_dir(temporary.path()).unwrap().count();
+    // Whatever the machine's speed, one of these moments is in the middle of each step.
+    for pause in [0, 20, 100, 300, 600, 900, 1200, 1600] {
+        let mut command = migrate_command();
+        command.args(["private-server", "--volatile"]).env("TMPDIR", temporary.path());
+        let mut parent = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        wait_until("the folder", || count() > 0);
+        std::thread::sleep(Duration::from_millis(pause));
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        wait_until("the folder's end", || count() == 0);
+        assert_eq!(processes_in(temporary.path()), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn a_server_ends_when_its_parent_ends_by_itself() {
     let (mut parent, url) = child_with_a_server();
     let folder = folder_of(&url);

@@ -34,8 +34,11 @@ impl Watchdog {
         initdb: &[String],
     ) -> Result<Self> {
         let failed = |e| Error::failed("cannot start a shell to keep the server").caused_by(e);
+        // A file, not an argument: who lists the processes sees a name and not a program.
+        let script = folder.join("watchdog");
+        std::fs::write(&script, SCRIPT).map_err(failed)?;
         let mut command = Command::new("/bin/sh");
-        command.arg("-c").arg(SCRIPT).arg("watchdog").arg(bin).arg(folder).args(initdb);
+        command.arg(script).arg(bin).arg(folder).args(initdb);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         command.process_group(0);
         Account::clothe(account, &mut command);

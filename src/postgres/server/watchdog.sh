@@ -3,7 +3,10 @@
 # $1 is the folder of the server's programs, $2 the server's own folder; what follows goes to
 # initdb. Orders are read as lines from standard input, each is answered by one line. Standard
 # input ends when that program ends, however it ends: then the server goes, and its folder.
-trap '' HUP INT QUIT TERM
+#
+# No signal but KILL may end this script before its time; least of all the one for an answer that
+# nobody is there to read.
+trap '' HUP INT PIPE QUIT TERM
 bin=$1 folder=$2
 shift 2
 data=$folder/data log=$folder/log pid=
@@ -21,13 +24,14 @@ halt() {
 # are known by their working directory. A server that ended in good order left none.
 end_sessions() {
     [ -e "$data/postmaster.pid" ] || return 0
-    rounds=0
+    rounds=0 deadly=QUIT
     while [ "$rounds" -lt 100 ]; do
+        [ "$rounds" -lt 50 ] || deadly=KILL
         found=
         for cwd in /proc/[0-9]*/cwd; do
             if [ "$cwd" -ef "$data" ]; then
                 found=yes session=${cwd#/proc/}
-                kill -s QUIT "${session%/cwd}"
+                kill -s "$deadly" "${session%/cwd}"
             fi
         done
         [ -n "$found" ] || break
@@ -55,7 +59,8 @@ while read -r order signal; do
     esac
 done
 
-halt QUIT
+# Not QUIT: a server that is just starting would not hear it yet.
+halt KILL
 end_sessions
 # The shared memory segment by which a killed server would have been recognised: the second
 # number of the file's seventh line.

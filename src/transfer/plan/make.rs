@@ -51,7 +51,9 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     let connection = inputs.source.connect()?;
     let mut catalog = catalog::read(&connection)?;
     let mut left_out = choose_tables(&mut catalog, inputs.options)?;
-    left_out.append(&mut catalog.schema.left_out);
+    // SQLite's own tables are no content: what matters in them arrives as sequences and statistics.
+    let content = |left: &LeftOut| left.kind != ObjectKind::InternalTable;
+    left_out.extend(catalog.schema.left_out.drain(..).filter(content));
     refuse_own_name(&catalog.schema)?;
     let existing = target::existing(client, inputs.schema)?;
     look_at_target(inputs, client, &existing, &catalog.schema)?;

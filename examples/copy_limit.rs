@@ -1,0 +1,76 @@
+//! The COPY limit: how fast a server takes rows that are ready-made binary COPY files.
+//!
+//! `copy_limit URL CONNECTIONS TABLE=FILE...` loads the files in the order given, each in a
+//! transaction of its own, by so many connections, in messages of 1 MiB, and prints the seconds
+//! from the first message to the last commit. Tables' names go to the server as they are.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+/// What goes into one message of the protocol: the driver sends each write of more than 4 KiB as
+/// a message of its own.
+const MESSAGE: usize = 1 << 20;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> Outcome<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [url, connections, files @ ..] = arguments.as_slice() else {
+        return Err("usage: copy_limit URL CONNECTIONS TABLE=FILE...".into());
+    };
+    let connections: usize = connections.parse()?;
+    let mut clients = (0..connections).map(|_| connect(url)).collect::<Outcome<Vec<_>>>()?;
+    let next = AtomicUsize::new(0);
+    let started = Instant::now();
+    thread::scope(|scope| {
+        let loaders: Vec<_> = clients
+            .iter_mut()
+            .map(|client| scope.spawn(|| load_all(client, files, &next)))
+            .collect();
+        loaders.into_iter().try_for_each(|loader| {
+            loader.join().unwrap_or_else(|_| Err("a connection's thread panicked".into()))
+        })
+    })?;
+    writeln!(io::stdout(), "{:.3}", started.elapsed().as_secs_f64())?;
+    Ok(())
+}
+
+fn connect(url: &str) -> Outcome<postgres::Client> {
+    let mut client = postgres::Client::connect(url, postgres::NoTls)?;
+    // As the pipeline does: the limit must not wait for a disk that the pipeline does not wait for.
+    client.batch_execute("SET synchronous_commit = off")?;
+    Ok(client)
+}
+
+fn load_all(client: &mut postgres::Client, files: &[String], next: &AtomicUsize) -> Outcome<()> {
+    let mut message = vec![0; MESSAGE];
+    while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let (table, path) = file.split_once('=').ok_or("a file is given as TABLE=FILE")?;
+        let mut file = File::open(path)?;
+        let mut copy = client.copy_in(&format!("COPY {table} FROM STDIN (FORMAT binary)"))?;
+        loop {
+            let length = fill(&mut file, &mut message)?;
+            if length == 0 {
+                break;
+            }
+            copy.write_all(&message[..length])?;
+        }
+        copy.finish()?;
+    }
+    Ok(())
+}
+
+/// Reads until the buffer is full or the file ends.
+fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match file.read(&mut buffer[length..])? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    Ok(length)
+}

@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Measures `migrate database` against the COPY limit; scripts/bench runs this.
+
+The limit: the same rows as ready-made binary COPY files, loaded into the same tables without
+indexes over the unix socket in messages of 1 MB, by 1, 2 and 4 connections, the best of which
+counts. A pair is one run of the program and one round of the limit on the same server, one after
+the other, each after a checkpoint; the machine's noise is about 15 %, so that only ratios within
+pairs say something, and the medians over pairs are shown.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+# Pieces about as large as keep every connection busy to the end, even with the smallest tables.
+PIECE_BYTES = 64 << 20
+CONNECTIONS = (1, 2, 4)
+
+
+def say(text):
+    print(f"== {text}", file=sys.stderr, flush=True)
+
+
+def run(command, **options):
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, **options)
+
+
+def psql(database, sql):
+    command = ["psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql]
+    quiet = {**os.environ, "PGOPTIONS": "-c client_min_messages=warning"}
+    output = subprocess.run(
+        command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=quiet
+    )
+    return output.stdout.decode().strip("\n")
+
+
+def url(database):
+    return os.environ["DATABASE_URL"].replace("/postgres?", f"/{database}?")
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def migrate(arguments, database, report, log):
+    """One run into a new database: the report, the wall seconds, the largest RSS in bytes."""
+    psql("postgres", f"CREATE DATABASE {database}")
+    psql("postgres", "CHECKPOINT")
+    command = [arguments.binary, "database", "--from", arguments.source, "--to", url(database)]
+    command += ["--json", report]
+    started = time.monotonic()
+    with open(log, "wb") as output:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+        # Of this child alone; file mappings count.
+        _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.monotonic() - started
+    if child.returncode != 0:
+        with open(log, "rb") as output:
+            sys.stderr.write(output.read().decode(errors="replace"))
+        sys.exit(f"error: migrate ended with exit code {child.returncode}")
+    with open(report, "rb") as file:
+        return json.load(file), seconds, usage.ru_maxrss * 1024
+
+
+def phases(report):
+    return {phase["phase"]: phase["seconds"] for phase in report["phases"]}
+
+
+def make_pieces(report, folder):
+    """Writes the rows that have arrived in the database `ready` as binary COPY files."""
+    pieces = []
+    for table in report["data_sets"][0]["tables"]:
+        name, count = table.get("target_name") or table["name"], table["bytes"] // PIECE_BYTES + 1
+        first, last = 0, 0
+        if count > 1:
+            first, last = map(int, psql("ready", f"SELECT min(id), max(id) FROM {name}").split("|"))
+        for number in range(count):
+            where = ""
+            if count > 1:
+                bounds = [first + (last + 1 - first) * n // count for n in (number, number + 1)]
+                where = f"WHERE id >= {bounds[0]} AND id < {bounds[1]}"
+            file = os.path.join(folder, f"{len(pieces):04}")
+            psql("ready", f"\\copy (SELECT * FROM {name} {where}) TO '{file}' (FORMAT binary)")
+            pieces.append((os.path.getsize(file), name, file))
+    # The largest first, so that no connection is left alone with a large one at the end.
+    pieces.sort(reverse=True)
+    return pieces
+
+
+def limit(arguments, pieces):
+    """The seconds of one round of the limit, by number of connections."""
+    seconds = {}
+    names = sorted({name for _, name, _ in pieces})
+    for connections in CONNECTIONS:
+        psql("ready", "DROP SCHEMA IF EXISTS bare CASCADE; CREATE SCHEMA bare")
+        for name in names:
+            psql("ready", f"CREATE TABLE bare.{name} (LIKE public.{name})")
+        psql("ready", "CHECKPOINT")
+        command = [arguments.loader, url("ready"), str(connections)]
+        command += [f"bare.{name}={file}" for _, name, file in pieces]
+        output = subprocess.run(
+            command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        )
+        seconds[connections] = float(output.stdout)
+    psql("ready", "DROP SCHEMA bare CASCADE")
+    return seconds
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--loader", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--rows", default="12572000", help="rows of the source (12572000)")
+    parser.add_argument("--pairs", type=int, default=3, help="how many pairs are measured (3)")
+    parser.add_argument("--smoke", action="store_true", help="one small pair, to see that it runs")
+    arguments = parser.parse_args()
+    if arguments.smoke:
+        arguments.rows, arguments.pairs = "20000", 1
+    folder = tempfile.mkdtemp(prefix="migrate-bench-")
+    try:
+        measure(arguments, folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def measure(arguments, folder):
+    arguments.source = os.path.join(folder, "usage.db")
+    report_file, log = os.path.join(folder, "report.json"), os.path.join(folder, "log")
+    say(f"making a usage database of {arguments.rows} rows")
+    run([arguments.binary, "generate", arguments.source, "--rows", arguments.rows], stdout=sys.stderr)
+    before = sha256(arguments.source)
+    os.sync()
+
+    say("making the limit's files")
+    report, _, _ = migrate(arguments, "ready", report_file, log)
+    pieces = make_pieces(report, folder)
+    os.sync()
+
+    rows = []
+    for pair in range(arguments.pairs):
+        # In turn, so that neither is always the one that finds the server as the other left it.
+        if pair % 2:
+            limits = limit(arguments, pieces)
+        report, seconds, rss = migrate(arguments, "arrived", report_file, log)
+        psql("postgres", "DROP DATABASE arrived")
+        if not pair % 2:
+            limits = limit(arguments, pieces)
+        times, best = phases(report), min(limits.values())
+        rows.append(
+            {
+                "profile s": times["profile"],
+                "copy s": times["copy"],
+                "finish s": times.get("finish", 0.0),
+                "all s": seconds,
+                **{f"limit x{n} s": limits[n] for n in CONNECTIONS},
+                "of the limit": best / times["copy"],
+                "profile/copy": times["profile"] / times["copy"],
+                "max RSS MiB": rss / (1 << 20),
+            }
+        )
+        say(f"pair {pair + 1} of {arguments.pairs}: {best / times['copy']:.2f} of the limit")
+    unchanged = sha256(arguments.source) == before
+    show(arguments, rows, sum(size for size, _, _ in pieces), unchanged)
+    if not unchanged:
+        sys.exit("error: the source has changed")
+
+
+def show(arguments, rows, size, unchanged):
+    print(f"{arguments.rows} rows, {size / 1e6:.0f} MB of binary COPY, {os.cpu_count()} cores")
+    heads = [f"pair {n + 1}" for n in range(len(rows))] + ["median"]
+    print(f"{'':<14}" + "".join(f"{head:>10}" for head in heads))
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        values.append(statistics.median(values))
+        print(f"{name:<14}" + "".join(f"{value:>10.2f}" for value in values))
+    print(f"the source's SHA-256 is {'unchanged' if unchanged else 'CHANGED'}")
+
+
+main()
