@@ -178,26 +178,6 @@ impl ForeignKeyDdl {
     pub fn validate(&self) -> String {
         format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", self.table, quote(&self.name))
     }
-
-    /// Counts the child rows without a parent.
-    #[must_use]
-    pub fn count_orphans(&self) -> String {
-        let joined: Vec<String> = self
-            .columns
-            .iter()
-            .zip(&self.parent_columns)
-            .map(|(child, parent)| format!("p.{} = c.{}", quote(parent), quote(child)))
-            .collect();
-        let given: Vec<String> =
-            self.columns.iter().map(|child| format!("c.{} IS NOT NULL", quote(child))).collect();
-        format!(
-            "SELECT count(*) FROM {} c WHERE {} AND NOT EXISTS (SELECT FROM {} p WHERE {})",
-            self.table,
-            given.join(" AND "),
-            self.parent,
-            joined.join(" AND ")
-        )
-    }
 }
 
 fn action(action: Action) -> &'static str {

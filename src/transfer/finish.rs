@@ -11,6 +11,7 @@ use crate::postgres::errors::{describe, failed};
 use crate::progress::{PhaseProgress, Progress, Phase};
 use crate::schema::LeftOut;
 use crate::schema::names::quote;
+use crate::sqlite::profile::Tally;
 use crate::transfer::halt::Halt;
 use crate::transfer::plan::{Optional, Plan, PlannedForeignKey, PlannedTable};
 use crate::transfer::report::StepReport;
@@ -34,7 +35,8 @@ pub struct Finished {
     pub left_out: Vec<LeftOut>,
 }
 
-/// Runs the finish with `workers` connections made by `connect`.
+/// Runs the finish with `workers` connections made by `connect`. Which rows of a foreign key have
+/// no parent is asked of `orphans`, only where the server found that some have none.
 ///
 /// # Errors
 /// A key that cannot be built, a lost connection, or that the run was stopped.
@@ -42,6 +44,7 @@ pub fn run(
     plan: &Plan,
     connect: &(dyn Fn() -> Result<Client> + Sync),
     workers: usize,
+    orphans: &(dyn Fn(&PlannedForeignKey) -> Result<Tally> + Sync),
     progress: &Progress,
     stop: &AtomicBool,
 ) -> Result<Finished> {
@@ -49,6 +52,7 @@ pub fn run(
         plan,
         progress: progress.phase(Phase::Finish),
         finished: Mutex::default(),
+        orphans,
         stop,
     };
     finish.progress.total.store(finish.steps(), Ordering::Relaxed);
@@ -72,6 +76,7 @@ struct Finish<'a> {
     plan: &'a Plan,
     progress: &'a PhaseProgress,
     finished: Mutex<Finished>,
+    orphans: &'a (dyn Fn(&PlannedForeignKey) -> Result<Tally> + Sync),
     stop: &'a AtomicBool,
 }
 
@@ -251,17 +256,8 @@ impl<'a> Finish<'a> {
                 if error.code() != Some(&SqlState::FOREIGN_KEY_VIOLATION) {
                     return Err(failed(&format!("cannot end the {what}"))(error));
                 }
-                let orphans: i64 = client
-                    .query_one(&key.ddl.count_orphans(), &[])
-                    .map_err(failed(&format!("cannot count the rows that break {what}")))?
-                    .get(0);
-                self.lock().left_out.push(LeftOut {
-                    reason: format!(
-                        "{orphans} rows have no parent; it holds for new rows only (NOT VALID)"
-                    ),
-                    rows: None,
-                    ..key.left_out.clone()
-                });
+                let listed = key.listed(&(self.orphans)(key)?);
+                self.lock().left_out.push(listed);
             }
             Ok(())
         })

@@ -10,6 +10,7 @@ use crate::postgres::ledger::{Ledger, State};
 use crate::postgres::target::{advisory_key, drop_all};
 use crate::postgres::write::{BlockWriter, CopyTarget};
 use crate::progress::{Phase, Progress};
+use crate::schema::ObjectKind;
 use crate::schema::names::quote;
 use crate::sqlite::read::ChunkReader;
 use crate::sqlite::{Source, SourceOptions};
@@ -17,7 +18,7 @@ use crate::transfer::copy::{self, Ends, TableStats};
 use crate::transfer::finish::{self, Finished};
 use crate::transfer::options::{DataSet, Location, Options, Verify};
 use crate::transfer::plan::make::{Inputs, make};
-use crate::transfer::plan::{Plan, PlannedTable};
+use crate::transfer::plan::{Plan, PlannedForeignKey, PlannedTable, measure};
 use crate::transfer::report::{
     DataSetReport, Outcome, PhaseTime, PlanSummary, Report, TableReport, Verdict,
 };
@@ -141,14 +142,14 @@ impl Planned for Run {
             source: self.source_name(),
             target: self.target_name(),
             data_sets: self.sets.iter().map(|set| set.plan.summary()).collect(),
-            warnings: Vec::new(),
+            warnings: self.warnings(),
         }
     }
 
     fn run(mut self, progress: &Arc<Progress>) -> Outcome {
         let mut reports = Vec::new();
         let result = self.work(progress, &mut reports);
-        let mut warnings = Vec::new();
+        let mut warnings = self.warnings();
         let (source, target) = (self.source_name(), self.target_name());
         for set in self.sets {
             match set.source.close() {
@@ -180,6 +181,22 @@ fn phases(progress: &Progress) -> Vec<PhaseTime> {
 }
 
 impl Run {
+    /// Content that does not arrive although nobody asked for that.
+    fn warnings(&self) -> Vec<String> {
+        let left_out = self.sets.iter().flat_map(|set| &set.plan.left_out);
+        left_out
+            .filter(|left| left.kind != ObjectKind::Table || left.rows.is_some())
+            .filter_map(|left| {
+                let rows = left.rows.filter(|rows| *rows > 0)?;
+                Some(format!(
+                    "{} {} holds {rows} rows that do not arrive",
+                    left.kind.word(),
+                    quote(&left.name)
+                ))
+            })
+            .collect()
+    }
+
     fn source_name(&self) -> String {
         let names = self.sets.iter().map(|set| set.source.path().display().to_string());
         names.collect::<Vec<_>>().join(", ")
@@ -273,7 +290,11 @@ impl Prepared {
         let connection = &self.connection;
         let key = advisory_key(&self.plan.schema);
         let one_more = || one_more_client(connection, "finish", key);
-        let finished = finish::run(&self.plan, &one_more, sizes.writers, progress, stop)?;
+        let (source, plan) = (&self.source, &self.plan);
+        let orphans =
+            |key: &PlannedForeignKey| measure::orphans(&*source.connect()?, &plan.tables, key);
+        let finished =
+            finish::run(plan, &one_more, sizes.writers, &orphans, progress, stop)?;
         self.set_state(State::NotVerified)?;
         self.keeper
             .batch_execute(&self.ledger().forget_chunks())
@@ -353,7 +374,7 @@ impl Prepared {
             tables: tables.collect(),
             left_out,
             steps: finished.steps,
-            notes: self.plan.notes.clone(),
+            notes: self.plan.notes.iter().cloned().chain(self.plan.widened()).collect(),
         }
     }
 }

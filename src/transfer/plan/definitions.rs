@@ -59,19 +59,20 @@ pub struct Definitions<'a> {
 }
 
 impl<'a> Definitions<'a> {
-    /// Allocates the names. Those that fit are given first, so that a shortened one can never
-    /// take the name of another table.
+    /// Allocates the names, around those that are `taken` by things that stay in the target. Those
+    /// that fit are given first, so that a shortened one can never take the name of another table.
     pub fn new(
         schema_name: &'a str,
         catalog: &'a Catalog,
         profiles: &'a [TableProfile],
         decisions: &'a [Vec<Decision>],
         too_wide: &'a HashMap<(usize, String), u64>,
+        taken: impl IntoIterator<Item = String>,
     ) -> Self {
         let schema = &catalog.schema;
         let is_strict = |table: &Table| catalog.facts.get(&table.name).is_some_and(|f| f.strict);
         let reserved = [ledger::TABLE.to_owned(), format!("{}_pkey", ledger::TABLE)];
-        let mut relations = Allocator::new(reserved);
+        let mut relations = Allocator::new(reserved.into_iter().chain(taken));
         let mut table_names = vec![String::new(); schema.tables.len()];
         let mut index_names: Vec<Vec<String>> =
             schema.tables.iter().map(|table| vec![String::new(); table.indexes.len()]).collect();
@@ -456,6 +457,9 @@ impl<'a> Definitions<'a> {
                 match self.parent_of(child, key, columns) {
                     Ok(parent) => keys.push(PlannedForeignKey {
                         child,
+                        parent,
+                        columns: key.columns.clone(),
+                        parent_columns: key.parent_columns.clone(),
                         ddl: ForeignKeyDdl {
                             table: qualify(self.schema_name, &self.table_names[child]),
                             name,
@@ -558,9 +562,8 @@ fn hashed_term(scope: &[ScopeColumn], name: &str) -> String {
     let quoted = quote(&column.target);
     match column.column_type {
         ColumnType::Bytea => format!("pg_catalog.sha256({quoted})"),
-        ref text if text.is_text() => {
-            format!("pg_catalog.sha256(pg_catalog.convert_to({quoted}, 'UTF8'))")
-        }
+        // The server has no longer hash of text that it allows in an index.
+        ref text if text.is_text() => format!("pg_catalog.md5({quoted})"),
         _ => quoted,
     }
 }

@@ -4,7 +4,7 @@ use crate::codec::Misfit;
 use crate::codec::encode::TupleLayout;
 use crate::error::{Error, Result};
 use crate::postgres::ledger::Ledger;
-use crate::postgres::target::{self, Existing};
+use crate::postgres::target::{self, Existing, Kind};
 use crate::progress::{Phase, Progress};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind, RowAddress, Schema};
@@ -57,7 +57,7 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     refuse_own_name(&catalog.schema)?;
     let existing = target::existing(client, inputs.schema)?;
     look_at_target(inputs, client, &existing, &catalog.schema)?;
-    leave_out_wide_tables(&mut catalog.schema, inputs.options, &mut left_out)?;
+    leave_out_wide_tables(&connection, &mut catalog.schema, inputs.options, &mut left_out)?;
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     inputs.progress.enter(Phase::Profile);
@@ -72,8 +72,10 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     let kept = Kept::new(schema, &queries, profiles, decisions, rejected);
     let too_wide = measure::too_wide(&connection, schema, &kept.profiles)?;
     refuse_wide_keys(schema, &too_wide, widen)?;
+    let stays = |thing: &&Existing| !inputs.options.drop_all && thing.kind != Kind::Type;
+    let taken: Vec<String> = existing.iter().filter(stays).map(|thing| thing.name.clone()).collect();
     let mut definitions =
-        Definitions::new(inputs.schema, &catalog, &kept.profiles, &kept.decisions, &too_wide);
+        Definitions::new(inputs.schema, &catalog, &kept.profiles, &kept.decisions, &too_wide, taken);
     let tables: Vec<TableDefinition> =
         (0..schema.tables.len()).map(|place| definitions.table(place)).collect();
     let columns: Vec<&[PlannedColumn]> = tables.iter().map(|t| t.columns.as_slice()).collect();
@@ -98,6 +100,9 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     trial::run(client, &mut plan)?;
     choose_sent_columns(&mut plan);
     say_what_stays(&existing, &mut plan);
+    if inputs.options.strict {
+        orphans(&connection, &mut plan)?;
+    }
     hold_to_the_letter(inputs.options, &plan)?;
     Ok(plan)
 }
@@ -198,6 +203,7 @@ fn refuse_in_the_way(existing: &[Existing], names: &HashSet<String>, schema: &st
 
 /// Takes out tables with more columns than PostgreSQL can hold, if the user lets us.
 fn leave_out_wide_tables(
+    connection: &Connection,
     schema: &mut Schema,
     options: &Options,
     left_out: &mut Vec<LeftOut>,
@@ -217,9 +223,9 @@ fn leave_out_wide_tables(
             kind: ObjectKind::Table,
             table: None,
             reason: format!("{} columns; PostgreSQL holds at most 1,600", table.columns.len()),
+            rows: Some(measure::rows(connection, &table)?),
             name: table.name,
             definition: None,
-            rows: None,
         });
     }
     Ok(())
@@ -404,11 +410,12 @@ fn refuse_wide_keys(
         return Ok(());
     }
     for (place, table) in schema.tables.iter().enumerate() {
-        let keys = table.primary_key.iter().chain(&table.uniques).count();
-        for number in 0..keys {
+        for (number, key) in table.primary_key.iter().chain(&table.uniques).enumerate() {
             if let Some(width) = too_wide.get(&(place, key_label(number))) {
+                let columns: Vec<String> = key.columns.iter().map(|c| quote(&c.name)).collect();
                 return Err(Error::refused(format!(
-                    "a key of table {} is too wide for an index of PostgreSQL",
+                    "the key ({}) of table {} is too wide for an index of PostgreSQL",
+                    columns.join(", "),
                     quote(&table.name)
                 ))
                 .caused_by(format!("its widest entry has {width} bytes; {WIDEST_ENTRY} fit"))
@@ -515,6 +522,18 @@ fn broken_checks(connection: &Connection, schema: &Schema, plan: &mut Plan) -> R
                     ..optional.left_out.clone()
                 });
             }
+        }
+    }
+    Ok(())
+}
+
+/// Lists foreign keys with rows that have no parent. Asked before the copy only where that
+/// decides whether there is one: the server finds them much faster once the rows are there.
+fn orphans(connection: &Connection, plan: &mut Plan) -> Result<()> {
+    for key in &plan.foreign_keys {
+        let tally = measure::orphans(connection, &plan.tables, key)?;
+        if tally.count > 0 {
+            plan.left_out.push(key.listed(&tally));
         }
     }
     Ok(())

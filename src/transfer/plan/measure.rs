@@ -11,6 +11,7 @@ use crate::sqlite::profile::{TableProfile, Tally};
 use crate::sqlite::read::{Next, TableQuery, read_error, scan};
 use crate::transfer::plan::cast_rules::Decision;
 use crate::transfer::plan::definitions::{WIDEST_ENTRY, key_label};
+use crate::transfer::plan::{PlannedForeignKey, PlannedTable};
 use bytes::BytesMut;
 use rusqlite::Connection;
 use std::collections::HashMap;
@@ -112,6 +113,64 @@ pub fn broken_checks(connection: &Connection, table: &Table) -> Result<Vec<Optio
     Ok(counts)
 }
 
+/// Rows of a table.
+///
+/// # Errors
+/// The source cannot be read.
+pub fn rows(connection: &Connection, table: &Table) -> Result<u64> {
+    let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
+    let rows: i64 = connection
+        .query_row(&sql, [], |row| row.get(0))
+        .map_err(|error| read_error(&table.name, error))?;
+    Ok(rows.unsigned_abs())
+}
+
+/// The child rows of a foreign key that have no parent, compared bytewise as the server does.
+///
+/// # Errors
+/// The source cannot be read.
+pub fn orphans(
+    connection: &Connection,
+    tables: &[PlannedTable],
+    key: &PlannedForeignKey,
+) -> Result<Tally> {
+    let child = &tables[key.child];
+    let on = |prefix: &str, name: &String| format!("{prefix}.{}", quote(name));
+    let given: Vec<String> =
+        key.columns.iter().map(|name| format!("{} IS NOT NULL", on("c", name))).collect();
+    let joined: Vec<String> = key
+        .columns
+        .iter()
+        .zip(&key.parent_columns)
+        .map(|(child, parent)| {
+            format!("{} = {} COLLATE BINARY", on("p", parent), on("c", child))
+        })
+        .collect();
+    let place = match &child.query.address {
+        RowAddress::Integer { column } => on("c", column),
+        _ => "NULL".to_owned(),
+    };
+    let from = format!(
+        "FROM {} c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {})",
+        quote(&child.name),
+        given.join(" AND "),
+        quote(&tables[key.parent].name),
+        joined.join(" AND "),
+    );
+    let failed = |error| read_error(&child.name, error);
+    let count: i64 = connection
+        .query_row(&format!("SELECT count(*) {from}"), [], |row| row.get(0))
+        .map_err(failed)?;
+    let mut tally = Tally { count: count.unsigned_abs(), places: Vec::new() };
+    if count > 0 && place != "NULL" {
+        let sql = format!("SELECT {place} {from} ORDER BY {place} LIMIT 3");
+        let mut statement = connection.prepare(&sql).map_err(failed)?;
+        let places = statement.query_map([], |row| row.get(0)).map_err(failed)?;
+        tally.places = places.collect::<rusqlite::Result<_>>().map_err(failed)?;
+    }
+    Ok(tally)
+}
+
 /// The most bytes of one row in a page: a page less its head and one line pointer.
 /// Source: `MaxHeapTupleSize` in PostgreSQL's htup_details.h, for pages of 8 KiB.
 const WIDEST_ROW: usize = 8_160;
@@ -208,6 +267,3 @@ impl RowWidth {
         self.bytes = self.bytes.next_multiple_of(align) + bytes;
     }
 }
-
-/// Tallies of [`unsendable`] by column and reason.
-pub type Unsendables = HashMap<(Option<usize>, Misfit), Tally>;
