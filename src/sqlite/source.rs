@@ -11,9 +11,8 @@ use super::leftovers::Leftovers;
 use super::private_copy::PrivateCopy;
 use crate::error::{Error, Result};
 use rusqlite::Connection;
-use rustix::fs::{FlockOperation, fcntl_lock};
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::ops::Deref;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -53,7 +52,7 @@ pub struct Reader {
 /// What a source holds. Fields are dropped in this order: connections first, then what lies
 /// beside the file, then the claim.
 struct Opened {
-    hold: Hold,
+    fence: Option<Fence>,
     way: Way,
     leftovers: Leftovers,
     path: PathBuf,
@@ -64,14 +63,10 @@ struct Opened {
     _claim: Claim,
 }
 
-/// What keeps writers out.
-enum Hold {
-    /// The transaction of a connection that is otherwise unused.
-    Transaction { _connection: Mutex<Connection>, mode: Mode },
-    /// A shared lock on the whole file through a descriptor of our own; SQLite has none on it.
-    FileLock { _file: File },
-    /// Nothing.
-    Nothing,
+/// The transaction that keeps writers out, of a connection that is otherwise unused.
+struct Fence {
+    _connection: Mutex<Connection>,
+    mode: Mode,
 }
 
 /// What readers open.
@@ -95,7 +90,7 @@ enum Attempt {
 
 /// What an attempt decides of [`Opened`].
 struct Opening {
-    hold: Hold,
+    fence: Option<Fence>,
     way: Way,
     notes: Vec<String>,
 }
@@ -126,10 +121,10 @@ impl Source {
                 drop(outcome);
                 Attempt::Changing
             } {
-                Attempt::Opened(Opening { hold, way, notes }) => {
+                Attempt::Opened(Opening { fence, way, notes }) => {
                     let utf16 = is_utf16(&way, &path)?;
                     return Ok(Self(Arc::new(Opened {
-                        hold,
+                        fence,
                         way,
                         leftovers,
                         path,
@@ -182,7 +177,7 @@ impl Source {
     /// Whether writers are kept out of the source.
     #[must_use]
     pub fn fenced(&self) -> bool {
-        !matches!(self.0.hold, Hold::Nothing)
+        self.0.fence.is_some()
     }
 
     /// Whether the database keeps its text in UTF-16.
@@ -217,8 +212,8 @@ impl Source {
         let opened = Arc::try_unwrap(self.0)
             .map_err(|_| Error::failed("the source still has open readers"))?;
         let changed = opened.changed();
-        let Opened { hold, way, leftovers, _claim, .. } = opened;
-        drop((hold, way));
+        let Opened { fence, way, leftovers, _claim, .. } = opened;
+        drop((fence, way));
         leftovers.remove().and(changed)
     }
 }
@@ -243,7 +238,7 @@ impl Opened {
         let now = Stats::look(&self.path)
             .map_err(|e| torn(format!("{shown} is no longer there")).caused_by(e))?;
         let copied = matches!(self.way, Way::Copy(_));
-        let in_log = matches!(self.hold, Hold::Transaction { mode: Mode::Wal, .. });
+        let in_log = self.fence.as_ref().is_some_and(|fence| fence.mode == Mode::Wal);
         let file = self.stats.file_change(&now);
         let wal = self.stats.wal_changed(&now);
         // A checkpoint has something to write only where the log held something, and never
@@ -298,56 +293,43 @@ fn attempt(
     let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
     match fence::raise(path, header)? {
         Raised::Fence(connection, mode) => Ok(Attempt::Opened(Opening {
-            hold: Hold::Transaction { _connection: Mutex::new(connection), mode },
+            fence: Some(Fence { _connection: Mutex::new(connection), mode }),
             way: Way::Direct,
             notes: Vec::new(),
         })),
         Raised::Busy => Ok(Attempt::Locked),
         // A writer ended just now.
         Raised::HotJournal if !journal => Ok(Attempt::Changing),
-        Raised::HotJournal => rolled_back(path, &temp_dir),
-        Raised::NoPermission => unfenced(path, journal || stats.has_wal(), &temp_dir),
+        Raised::HotJournal => {
+            copied(path, &temp_dir, "the journal of an interrupted transaction lies beside it")
+        }
+        Raised::NoPermission if journal || stats.has_wal() => {
+            copied(path, &temp_dir, "it is in WAL mode and there is no permission to write to it")
+        }
+        Raised::NoPermission => Ok(Attempt::Opened(Opening {
+            fence: None,
+            way: Way::Immutable,
+            notes: vec![format!(
+                "no fence could be had around {}: it is in WAL mode and there is no permission \
+                 to write to it; should anybody else write to it, this run fails",
+                path.display()
+            )],
+        })),
     }
 }
 
-/// Reads a copy in which SQLite rolls back the interrupted transaction. Meanwhile a lock on the
-/// source keeps everybody from doing so there.
-fn rolled_back(path: &Path, temp_dir: &Path) -> Result<Attempt> {
-    let file = File::open(path).map_err(|e| unreadable(path, &e))?;
-    if fcntl_lock(&file, FlockOperation::NonBlockingLockShared).is_err() {
-        return Ok(Attempt::Locked);
-    }
-    let copy = PrivateCopy::make(path, &file, temp_dir)?;
+/// Reads a private copy of the database, because of `why`. There is no fence then: a lock of
+/// our own on the whole file would look to others like a writer at work, and they would read
+/// what an interrupted transaction left half done.
+fn copied(path: &Path, temp_dir: &Path, why: &str) -> Result<Attempt> {
+    let copy = PrivateCopy::make(path, temp_dir)?;
     let note = format!(
-        "a transaction was interrupted and its journal lies beside {}: a private copy in {} is \
-         rolled back and read, the source stays as it is",
+        "no fence could be had around {}: {why}; a private copy in {} is read, the source stays \
+         as it is",
         path.display(),
         copy.folder().display()
     );
-    Ok(Attempt::Opened(Opening {
-        hold: Hold::FileLock { _file: file },
-        way: Way::Copy(copy),
-        notes: vec![note],
-    }))
-}
-
-/// Reads a database in WAL mode where we may not write: as it lies there if all of it is in
-/// the file, else from a copy.
-fn unfenced(path: &Path, something_beside: bool, temp_dir: &Path) -> Result<Attempt> {
-    let because = format!(
-        "no fence could be had: the database is in WAL mode, and there is no permission to write \
-         to {} or beside it",
-        path.display()
-    );
-    let (way, note) = if something_beside {
-        let file = File::open(path).map_err(|e| unreadable(path, &e))?;
-        let copy = PrivateCopy::make(path, &file, temp_dir)?;
-        let folder = copy.folder().display().to_string();
-        (Way::Copy(copy), format!("{because}; a private copy in {folder} is read"))
-    } else {
-        (Way::Immutable, format!("{because}; should anybody write to it, this run fails"))
-    };
-    Ok(Attempt::Opened(Opening { hold: Hold::Nothing, way, notes: vec![note] }))
+    Ok(Attempt::Opened(Opening { fence: None, way: Way::Copy(copy), notes: vec![note] }))
 }
 
 fn is_utf16(way: &Way, path: &Path) -> Result<bool> {

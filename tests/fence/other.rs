@@ -17,15 +17,15 @@ const SQL: &str = "MIGRATE_TEST_SQL";
 const OUTCOME: &str = "outcome: ";
 
 /// A process that ran SQL and keeps its connection open.
-pub struct Other {
+pub(super) struct Other {
     child: Child,
     /// `done`, or SQLite's message.
-    pub outcome: String,
+    pub(super) outcome: String,
 }
 
 impl Other {
     /// Starts a process that runs `sql` on the database at `path`, without waiting for locks.
-    pub fn start(path: &Path, sql: &str) -> Self {
+    pub(super) fn start(path: &Path, sql: &str) -> Self {
         let mut child = again("fence::other::sql_runs_in_another_process")
             .env(PATH, path)
             .env(SQL, sql)
@@ -40,12 +40,12 @@ impl Other {
         Self { child, outcome }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Lets the process close its connection and end, and waits for it.
-    pub fn end(mut self) -> String {
+    pub(super) fn end(mut self) -> String {
         drop(self.child.stdin.take());
         assert!(self.child.wait().unwrap().success());
         std::mem::take(&mut self.outcome)
@@ -60,12 +60,12 @@ impl Drop for Other {
 }
 
 /// What comes of `sql` on the database at `path` in another process.
-pub fn run(path: &Path, sql: &str) -> String {
+pub(super) fn run(path: &Path, sql: &str) -> String {
     Other::start(path, sql).end()
 }
 
 /// Runs the test `name` once more as a user without rights; there [`assigned`] gives `path`.
-pub fn as_nobody(name: &str, path: &Path) {
+pub(super) fn as_nobody(name: &str, path: &Path) {
     let mut command = again(name);
     if rustix::process::geteuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
@@ -77,7 +77,7 @@ pub fn as_nobody(name: &str, path: &Path) {
 }
 
 /// The path that [`as_nobody`] gave this process.
-pub fn assigned() -> Option<PathBuf> {
+pub(super) fn assigned() -> Option<PathBuf> {
     env::var_os(PATH).map(Into::into)
 }
 
@@ -112,7 +112,7 @@ fn sql_runs_in_another_process() {
         .unwrap();
     assert_eq!(a, 7);
     assert_eq!(
-        run(&path, "SELECT nothing"),
-        "no such column: nothing in SELECT nothing at offset 7"
+        run(&path, "SELECT missing"),
+        "no such column: missing in SELECT missing at offset 7"
     );
 }
