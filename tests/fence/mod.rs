@@ -22,6 +22,8 @@ const NOBODY: u32 = 65_534;
 /// A folder with nothing but a database and what lies beside it, and one for private copies.
 struct Place {
     root: TempDir,
+    /// What the database's journal mode must not become while it is read.
+    other_mode: &'static str,
 }
 
 impl Place {
@@ -33,7 +35,8 @@ impl Place {
             fs::create_dir(root.path().join(folder)).unwrap();
             fs::set_permissions(root.path().join(folder), Permissions::from_mode(mode)).unwrap();
         }
-        let place = Self { root };
+        let other_mode = if mode == "WAL" { "DELETE" } else { "WAL" };
+        let place = Self { root, other_mode };
         build(&place.database(), mode);
         place
     }
