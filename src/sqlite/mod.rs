@@ -1,5 +1,6 @@
 //! The SQLite side.
 
+mod claim;
 mod fence;
 mod fingerprint;
 mod holders;

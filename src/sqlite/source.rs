@@ -4,6 +4,7 @@
 //! In this process nothing but SQLite opens the file, its `-wal` or its `-shm` while a fence
 //! holds: closing any descriptor of a file drops every lock that the process has on it.
 
+use super::claim::Claim;
 use super::fence::{self, Mode, Raised};
 use super::fingerprint::{Change, Fingerprint, Header, Stats, beside, stat, unreadable};
 use super::holders;
@@ -11,12 +12,11 @@ use super::leftovers::Leftovers;
 use super::private_copy::PrivateCopy;
 use crate::error::{Error, Result};
 use rusqlite::Connection;
-use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Deref;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -115,12 +115,13 @@ impl Source {
             // What the fingerprint describes must be what the fence protects.
             let now = Stats::look(&path)?;
             let same = stats.file_change(&now).is_none() && !stats.wal_changed(&now);
-            let trouble = match if same {
-                outcome?
+            let outcome = if same {
+                outcome
             } else {
                 drop(outcome);
-                Attempt::Changing
-            } {
+                Ok(Attempt::Changing)
+            };
+            let trouble = match outcome? {
                 Attempt::Opened(Opening { fence, way, notes }) => {
                     let utf16 = is_utf16(&way, &path)?;
                     return Ok(Self(Arc::new(Opened {
@@ -214,7 +215,10 @@ impl Source {
         let changed = opened.changed();
         let Opened { fence, way, leftovers, _claim, .. } = opened;
         drop((fence, way));
-        leftovers.remove().and(changed)
+        let removed = leftovers.remove();
+        // Before the claim: the next source of this file must not meet a descriptor of ours.
+        drop(leftovers);
+        removed.and(changed)
     }
 }
 
@@ -369,28 +373,4 @@ fn locked(path: &Path) -> Error {
 fn changing(path: &Path) -> Error {
     Error::refused(format!("{} keeps changing while it is opened", path.display()))
         .hint("stop the service, or whatever else uses the database, and run again")
-}
-
-/// The right of one source in this process to a file: two would close each other's locks.
-struct Claim((u64, u64));
-
-/// Device and inode of every file that is open as a source.
-static CLAIMS: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
-
-impl Claim {
-    fn take(path: &Path) -> Result<Self> {
-        let metadata = fs::metadata(path).map_err(|e| unreadable(path, &e))?;
-        let place = (metadata.dev(), metadata.ino());
-        if CLAIMS.lock().unwrap_or_else(PoisonError::into_inner).insert(place) {
-            return Ok(Self(place));
-        }
-        Err(Error::refused(format!("{} is already open as a source", path.display()))
-            .hint("two data sets cannot be read from one file at a time"))
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        CLAIMS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
-    }
 }
