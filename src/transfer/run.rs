@@ -23,6 +23,7 @@ use crate::transfer::report::{
     DataSetReport, Outcome, PhaseTime, PlanSummary, Report, TableReport, Verdict,
 };
 use crate::transfer::sizes::Sizes;
+use crate::transfer::stop::on_signals;
 use crate::transfer::Planned;
 use postgres::Client;
 use serde_json::{Value, json};
@@ -58,7 +59,7 @@ pub struct Run {
 /// Whatever keeps the run from being planned; nothing has been written then.
 pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
     let started = Instant::now();
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = on_signals()?;
     let sizes = Sizes::choose(options);
     progress.enter(Phase::Open);
     let mut sets = Vec::with_capacity(options.data_sets.len());
