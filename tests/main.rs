@@ -8,8 +8,17 @@
     reason = "a test that cannot go on panics"
 )]
 
+mod aftermath;
 mod cli;
+mod expect;
 mod fence;
+mod fixtures;
 mod harness;
+mod limits;
+mod oracle;
+mod outcome;
+mod refusals;
 mod server;
+mod source;
+mod targets;
 mod tls;

@@ -231,8 +231,21 @@ mod tests {
     #[test]
     fn texts_of_different_values_have_different_forms() {
         let texts = [
-            "1", "\"1\"", "[1]", "[[1]]", "[1,1]", "{}", "[]", "null", "\"null\"", "\"\"",
-            r#"{"a":1}"#, r#"{"b":1}"#, r#"{"a":"1"}"#, r#"[{},1]"#, r#"[{"a":1}]"#,
+            "1",
+            "\"1\"",
+            "[1]",
+            "[[1]]",
+            "[1,1]",
+            "{}",
+            "[]",
+            "null",
+            "\"null\"",
+            "\"\"",
+            r#"{"a":1}"#,
+            r#"{"b":1}"#,
+            r#"{"a":"1"}"#,
+            r#"[{},1]"#,
+            r#"[{"a":1}]"#,
         ];
         for (at, one) in texts.iter().enumerate() {
             for other in &texts[..at] {

@@ -1,20 +1,23 @@
 //! The ledger: the target's own record of what was committed, in the same transactions.
 //!
 //! One table, `migrate_ledger`, in the target schema. Its rows are of three kinds, told apart by
-//! their key: a data set's row (no table, chunk 0) with the state of the run; a table's row
+//! their key: a data set's row (no table, chunk -1) with the state of the run; a table's row
 //! (chunk 0) with the identity of the table and its chunks; and a row for each committed chunk.
 //! A chunk's row is inserted before its COPY, so that a second sender of the same chunk waits for
 //! the first and then fails on the primary key: no chunk is ever there twice.
 
 use crate::codec::Digest;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::postgres::errors::failed;
-use crate::schema::names::{literal, qualify};
+use crate::schema::names::{literal, qualify, quote};
 use postgres::Client;
 use std::collections::HashMap;
 
 /// The ledger's table name.
 pub const TABLE: &str = "migrate_ledger";
+
+/// The columns of the ledger.
+const COLUMNS: i64 = 7;
 
 /// The state of a data set, as its row tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -88,19 +91,31 @@ impl Ledger {
     /// The server's.
     pub fn entries(client: &mut Client, schema: &str) -> Result<Option<Vec<Entry>>> {
         let what = "cannot read the target's ledger";
-        let there = client
+        let there: Option<i64> = client
             .query_opt(
-                "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n \
-                 ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 \
-                 AND c.relkind = 'r'",
+                "SELECT (SELECT count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid \
+                   AND a.attname IN ('data_set', 'table_name', 'chunk', 'row_count', 'digest', \
+                   'detail', 'written_at')) \
+                 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n \
+                 ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
                 &[&schema, &TABLE],
             )
-            .map_err(failed(what))?;
-        if there.is_none() {
-            return Ok(None);
+            .map_err(failed(what))?
+            .map(|row| row.get(0));
+        match there {
+            None => return Ok(None),
+            Some(COLUMNS) => {}
+            Some(_) => {
+                return Err(Error::refused(format!(
+                    "schema {} of the target holds something else named {TABLE}",
+                    quote(schema)
+                ))
+                .caused_by("this program keeps its own records under that name")
+                .hint("rename it, or choose another schema with options=-csearch_path=NAME"));
+            }
         }
         let sql = format!(
-            "SELECT data_set, detail FROM {} WHERE table_name = '' AND chunk = 0 ORDER BY 1",
+            "SELECT data_set, detail FROM {} WHERE table_name = '' AND chunk = -1 ORDER BY 1",
             qualify(schema, TABLE)
         );
         let rows = client.query(&sql, &[]).map_err(failed(what))?;
@@ -108,9 +123,8 @@ impl Ledger {
             .iter()
             .map(|row| {
                 let detail: Option<String> = row.get(1);
-                let detail: serde_json::Value = detail
-                    .and_then(|text| serde_json::from_str(&text).ok())
-                    .unwrap_or_default();
+                let detail: serde_json::Value =
+                    detail.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
                 let state = serde_json::from_value(detail["state"].clone()).ok();
                 Entry { data_set: row.get(0), state, detail }
             })
@@ -125,7 +139,7 @@ impl Ledger {
         format!(
             "DELETE FROM {table} WHERE data_set = {data_set}; \
              INSERT INTO {table} (data_set, table_name, chunk, detail) \
-             VALUES ({data_set}, '', 0, {detail})",
+             VALUES ({data_set}, '', -1, {detail})",
             table = self.table,
             detail = literal(&detail.to_string()),
         )
@@ -187,7 +201,7 @@ impl Ledger {
     pub fn set_detail(&self, detail: &serde_json::Value) -> String {
         format!(
             "UPDATE {} SET detail = {}, written_at = pg_catalog.clock_timestamp() \
-             WHERE data_set = {} AND table_name = '' AND chunk = 0",
+             WHERE data_set = {} AND table_name = '' AND chunk = -1",
             self.table,
             literal(&detail.to_string()),
             literal(&self.data_set)
@@ -198,7 +212,7 @@ impl Ledger {
     #[must_use]
     pub fn forget_chunks(&self) -> String {
         format!(
-            "DELETE FROM {} WHERE data_set = {} AND table_name <> ''",
+            "DELETE FROM {} WHERE data_set = {} AND chunk >= 0",
             self.table,
             literal(&self.data_set)
         )

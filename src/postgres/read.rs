@@ -67,7 +67,8 @@ impl Snapshot {
              JOIN pg_catalog.pg_class c USING (oid) \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY c.oid"
         );
-        let rows = self.client.query(&sql, &[]).map_err(failed("cannot read the target's catalog"))?;
+        let rows =
+            self.client.query(&sql, &[]).map_err(failed("cannot read the target's catalog"))?;
         let relation = |row: &postgres::Row| Relation {
             name: qualify(row.get(0), row.get(1)),
             blocks: u64::try_from(row.get::<_, i64>(2)).unwrap_or(0),

@@ -8,9 +8,10 @@
 use crate::error::Result;
 use crate::postgres::ddl;
 use crate::postgres::errors::{describe, failed};
-use crate::progress::{PhaseProgress, Progress, Phase};
+use crate::progress::{Phase, PhaseProgress, Progress};
 use crate::schema::LeftOut;
 use crate::schema::names::quote;
+use crate::sqlite::profile::Tally;
 use crate::transfer::halt::Halt;
 use crate::transfer::plan::{Optional, Plan, PlannedForeignKey, PlannedTable};
 use crate::transfer::report::StepReport;
@@ -45,12 +46,8 @@ pub fn run(
     progress: &Progress,
     stop: &AtomicBool,
 ) -> Result<Finished> {
-    let finish = Finish {
-        plan,
-        progress: progress.phase(Phase::Finish),
-        finished: Mutex::default(),
-        stop,
-    };
+    let finish =
+        Finish { plan, progress: progress.phase(Phase::Finish), finished: Mutex::default(), stop };
     finish.progress.total.store(finish.steps(), Ordering::Relaxed);
     let mut clients = Vec::new();
     for _ in 0..workers.max(1) {
@@ -115,7 +112,13 @@ impl<'a> Finish<'a> {
     }
 
     /// Runs one statement as a step; where the server refuses it, it is listed as left out.
-    fn optional(&self, client: &mut Client, what: &str, sql: &str, left_out: &LeftOut) -> Result<bool> {
+    fn optional(
+        &self,
+        client: &mut Client,
+        what: &str,
+        sql: &str,
+        left_out: &LeftOut,
+    ) -> Result<bool> {
         match self.step(what, || client.batch_execute(sql)) {
             Ok(()) => Ok(true),
             Err(error) if is_refusal(&error) => {
@@ -236,9 +239,8 @@ impl<'a> Finish<'a> {
     fn validate(&self, clients: &mut [Client]) -> Result<()> {
         let listed: Vec<LeftOut> = self.lock().left_out.clone();
         let missing = |key: &PlannedForeignKey| {
-            let same = |left: &LeftOut| {
-                left.name == key.left_out.name && left.table == key.left_out.table
-            };
+            let same =
+                |left: &LeftOut| left.name == key.left_out.name && left.table == key.left_out.table;
             listed.iter().any(same)
         };
         let children = self.by_size().into();
@@ -251,20 +253,26 @@ impl<'a> Finish<'a> {
                 if error.code() != Some(&SqlState::FOREIGN_KEY_VIOLATION) {
                     return Err(failed(&format!("cannot end the {what}"))(error));
                 }
-                let orphans: i64 = client
-                    .query_one(&key.ddl.count_orphans(), &[])
-                    .map_err(failed(&format!("cannot count the rows that break {what}")))?
-                    .get(0);
-                self.lock().left_out.push(LeftOut {
-                    reason: format!(
-                        "{orphans} rows have no parent; it holds for new rows only (NOT VALID)"
-                    ),
-                    rows: None,
-                    ..key.left_out.clone()
-                });
+                let listed = key.listed(&self.orphans(client, key)?);
+                self.lock().left_out.push(listed);
             }
             Ok(())
         })
+    }
+
+    /// The rows of a foreign key that have no parent: those of the target, where the rows of a
+    /// reject file are missing too.
+    fn orphans(&self, client: &mut Client, key: &PlannedForeignKey) -> Result<Tally> {
+        let what = format!("cannot count the rows that break foreign key {}", quote(&key.ddl.name));
+        let count: i64 =
+            client.query_one(&key.ddl.count_orphans(), &[]).map_err(failed(&what))?.get(0);
+        let child = &self.plan.tables[key.child];
+        let mut tally = Tally { count: count.unsigned_abs(), places: Vec::new() };
+        if let Some(column) = child.integer_key() {
+            let rows = client.query(&key.ddl.first_orphans(column), &[]).map_err(failed(&what))?;
+            tally.places = rows.iter().map(|row| row.get(0)).collect();
+        }
+        Ok(tally)
     }
 
     /// Sequences and views.

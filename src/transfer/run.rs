@@ -11,9 +11,11 @@ use crate::postgres::read::Snapshot;
 use crate::postgres::target::{advisory_key, drop_all};
 use crate::postgres::write::{BlockWriter, CopyTarget};
 use crate::progress::{Phase, Progress};
+use crate::schema::ObjectKind;
 use crate::schema::names::{qualify, quote};
 use crate::sqlite::read::ChunkReader;
 use crate::sqlite::{Source, SourceOptions};
+use crate::transfer::Planned;
 use crate::transfer::copy::{self, Ends, TableStats};
 use crate::transfer::finish::{self, Finished};
 use crate::transfer::options::{DataSet, Depth, Location, Options, Verify};
@@ -24,12 +26,12 @@ use crate::transfer::report::{
     DataSetReport, Outcome, PhaseTime, PlanSummary, Report, TableReport, Verdict,
 };
 use crate::transfer::sizes::Sizes;
+use crate::transfer::stop::on_signals;
 use crate::transfer::verify::comparison::Comparison;
 use crate::transfer::verify::judge::Judged;
 use crate::transfer::verify::promises::{self, Omission};
 use crate::transfer::verify::subject::Subject;
 use crate::transfer::verify::{self, Settings};
-use crate::transfer::Planned;
 use postgres::Client;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -69,7 +71,7 @@ pub struct Run {
 /// Whatever keeps the run from being planned; nothing has been written then.
 pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
     let started = Instant::now();
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = on_signals()?;
     let sizes = Sizes::choose(options);
     progress.enter(Phase::Open);
     let (mut sets, mut comparisons) = (Vec::new(), Vec::new());
@@ -103,8 +105,15 @@ fn prepare_one(
             .hint("create the schema, or name another one with options=-csearch_path=NAME")
     })?;
     lock(&mut keeper, &schema)?;
-    let inputs =
-        Inputs { data_set: &data_set.name, source: &source, schema: &schema, options, sizes, progress, stop };
+    let inputs = Inputs {
+        data_set: &data_set.name,
+        source: &source,
+        schema: &schema,
+        options,
+        sizes,
+        progress,
+        stop,
+    };
     let mut plan = make(&inputs, &mut keeper)?;
     plan.notes.extend(source.notes().iter().cloned());
     Ok(Prepared { source, connection, keeper, plan, known: serde_json::Map::new() })
@@ -119,7 +128,11 @@ pub(super) fn connect_to(connection: &Connection, options: &Options) -> Result<S
     let first = connect(connection, "keeper");
     match first {
         Err(error) if options.create_database => {
-            if create_database(connection)? { connect(connection, "keeper") } else { Err(error) }
+            if create_database(connection)? {
+                connect(connection, "keeper")
+            } else {
+                Err(error)
+            }
         }
         session => session,
     }
@@ -157,14 +170,14 @@ impl Planned for Run {
                 let sets = self.sets.iter().map(|set| set.plan.summary());
                 sets.chain(self.comparisons.iter().map(Comparison::summary)).collect()
             },
-            warnings: Vec::new(),
+            warnings: self.warnings(),
         }
     }
 
     fn run(mut self, progress: &Arc<Progress>) -> Outcome {
         let mut reports = Vec::new();
         let result = self.work(progress, &mut reports);
-        let mut warnings = Vec::new();
+        let mut warnings = self.warnings();
         let (source, target) = (self.source_name(), self.target_name());
         let sources = self.sets.into_iter().map(|set| set.source);
         for source in sources.chain(self.comparisons.into_iter().map(|one| one.source)) {
@@ -197,6 +210,22 @@ fn phases(progress: &Progress) -> Vec<PhaseTime> {
 }
 
 impl Run {
+    /// Content that does not arrive although nobody asked for that.
+    fn warnings(&self) -> Vec<String> {
+        let left_out = self.sets.iter().flat_map(|set| &set.plan.left_out);
+        left_out
+            .filter(|left| left.kind != ObjectKind::Table || left.rows.is_some())
+            .filter_map(|left| {
+                let rows = left.rows.filter(|rows| *rows > 0)?;
+                Some(format!(
+                    "{} {} holds {rows} rows that do not arrive",
+                    left.kind.word(),
+                    quote(&left.name)
+                ))
+            })
+            .collect()
+    }
+
     fn source_name(&self) -> String {
         let sources = self.sets.iter().map(|set| &set.source);
         let sources = sources.chain(self.comparisons.iter().map(|one| &one.source));
@@ -330,7 +359,8 @@ impl Prepared {
         let judged = Judged::new(&subjects, &compared, differences, depth);
         judged.tell(report);
         self.known.insert("tables".to_owned(), judged.digests(&subjects));
-        self.known.insert("depth".to_owned(), json!(if depth == Depth::Full { "full" } else { "rows" }));
+        self.known
+            .insert("depth".to_owned(), json!(if depth == Depth::Full { "full" } else { "rows" }));
         self.set_state(if judged.differs { State::Differs } else { State::Verified })
     }
 
@@ -451,7 +481,7 @@ impl Prepared {
             tables: tables.collect(),
             left_out,
             steps: finished.steps,
-            notes: self.plan.notes.clone(),
+            notes: self.plan.notes.iter().cloned().chain(self.plan.widened()).collect(),
             differences: Vec::new(),
             hints: Vec::new(),
         }
@@ -459,10 +489,7 @@ impl Prepared {
 }
 
 /// Every chunk of the table is in the ledger, with all its rows.
-fn is_complete(
-    table: &PlannedTable,
-    done: Option<&std::collections::HashMap<u32, u64>>,
-) -> bool {
+fn is_complete(table: &PlannedTable, done: Option<&std::collections::HashMap<u32, u64>>) -> bool {
     let rows: u64 = done.map_or(0, |done| done.values().sum());
     let chunks = done.map_or(0, std::collections::HashMap::len);
     chunks == table.chunks.len() && rows + table.rows_rejected() == table.rows

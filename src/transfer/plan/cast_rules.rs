@@ -122,7 +122,9 @@ impl Column {
             let form = candidate.cast.form;
             candidate.misfits.count == 0
                 && (form != Form::BigIntText || profile.values() > 0)
-                && !(self.in_key && candidate.converted > 0)
+                // A UUID in another spelling is not made one unasked: what the application
+                // compares it with may be spelt so, too.
+                && !((self.in_key || form == Form::Uuid) && candidate.converted > 0)
                 && !(form == Form::Json && (self.in_key || self.indexed))
                 && !(form == Form::Boolean && mixes_words(profile))
         })
@@ -284,9 +286,10 @@ impl Column {
                 && parts.is_empty()
             {
                 parts.push(format!("{reason}: {}", told(&candidate.misfits)));
-            } else if candidate.misfits.count == 0 && candidate.converted > 0 && self.in_key {
+            } else if candidate.misfits.count == 0 && candidate.converted > 0 {
+                let key = if self.in_key { "in a key, and " } else { "" };
                 parts.push(format!(
-                    "in a key, and {} of its values are not in canonical form",
+                    "{key}{} of its values are not in canonical form",
                     candidate.converted
                 ));
             } else if candidate.misfits.count == 0 && candidate.cast.form == Form::Json {

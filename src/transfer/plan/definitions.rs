@@ -54,24 +54,25 @@ pub struct Definitions<'a> {
     /// Keys that PostgreSQL can hold as constraints or plain unique indexes, by table: what a
     /// foreign key may refer to.
     referable: Vec<Vec<Vec<String>>>,
-    /// Names that had to be changed.
-    pub renamed: Vec<String>,
+    /// Names that had to be changed, and keys that had to be built otherwise.
+    pub notes: Vec<String>,
 }
 
 impl<'a> Definitions<'a> {
-    /// Allocates the names. Those that fit are given first, so that a shortened one can never
-    /// take the name of another table.
+    /// Allocates the names, around those that are `taken` by things that stay in the target. Those
+    /// that fit are given first, so that a shortened one can never take the name of another table.
     pub fn new(
         schema_name: &'a str,
         catalog: &'a Catalog,
         profiles: &'a [TableProfile],
         decisions: &'a [Vec<Decision>],
         too_wide: &'a HashMap<(usize, String), u64>,
+        taken: impl IntoIterator<Item = String>,
     ) -> Self {
         let schema = &catalog.schema;
         let is_strict = |table: &Table| catalog.facts.get(&table.name).is_some_and(|f| f.strict);
         let reserved = [ledger::TABLE.to_owned(), format!("{}_pkey", ledger::TABLE)];
-        let mut relations = Allocator::new(reserved);
+        let mut relations = Allocator::new(reserved.into_iter().chain(taken));
         let mut table_names = vec![String::new(); schema.tables.len()];
         let mut index_names: Vec<Vec<String>> =
             schema.tables.iter().map(|table| vec![String::new(); table.indexes.len()]).collect();
@@ -88,16 +89,16 @@ impl<'a> Definitions<'a> {
                 }
             }
         }
-        let mut renamed = Vec::new();
+        let mut notes = Vec::new();
         for (table, name) in schema.tables.iter().zip(&table_names) {
             if table.name != *name {
-                renamed.push(format!("table {} becomes {}", quote(&table.name), quote(name)));
+                notes.push(format!("table {} becomes {}", quote(&table.name), quote(name)));
             }
         }
         for (table, names) in schema.tables.iter().zip(&index_names) {
             for (index, name) in table.indexes.iter().zip(names) {
                 if index.name != *name {
-                    renamed.push(format!("index {} becomes {}", quote(&index.name), quote(name)));
+                    notes.push(format!("index {} becomes {}", quote(&index.name), quote(name)));
                 }
             }
         }
@@ -113,7 +114,7 @@ impl<'a> Definitions<'a> {
             index_names,
             left_out: Vec::new(),
             referable: vec![Vec::new(); schema.tables.len()],
-            renamed,
+            notes,
         }
     }
 
@@ -174,9 +175,7 @@ impl<'a> Definitions<'a> {
             ddl_columns.push(ColumnDdl {
                 name: planned.target_name.clone(),
                 column_type,
-                not_null: column.identity
-                    || key_not_null.contains(&column.name)
-                    || column.not_null,
+                not_null: column.identity || key_not_null.contains(&column.name) || column.not_null,
                 default,
                 generated,
                 identity,
@@ -214,7 +213,7 @@ impl<'a> Definitions<'a> {
         for ((column, name), decision) in table.columns.iter().zip(given).zip(decisions) {
             let target_name = name.unwrap_or_default();
             if target_name != column.name {
-                self.renamed.push(format!(
+                self.notes.push(format!(
                     "column {} of table {} becomes {}",
                     quote(&column.name),
                     quote(&table.name),
@@ -319,6 +318,10 @@ impl<'a> Definitions<'a> {
                 // Only reached where the user let such keys be built over a hash.
                 plain = false;
                 terms = key.columns.iter().map(|c| hashed_term(scope, &c.name)).collect();
+                self.notes.push(format!(
+                    "{what} ({}) is built over a hash of its values, which are too wide for an index",
+                    columns.join(", ")
+                ));
             }
             if has_nulls {
                 self.left_out.push(LeftOut {
@@ -460,6 +463,9 @@ impl<'a> Definitions<'a> {
                 match self.parent_of(child, key, columns) {
                     Ok(parent) => keys.push(PlannedForeignKey {
                         child,
+                        parent,
+                        columns: key.columns.clone(),
+                        parent_columns: key.parent_columns.clone(),
                         ddl: ForeignKeyDdl {
                             table: qualify(self.schema_name, &self.table_names[child]),
                             name,
@@ -562,9 +568,8 @@ fn hashed_term(scope: &[ScopeColumn], name: &str) -> String {
     let quoted = quote(&column.target);
     match column.column_type {
         ColumnType::Bytea => format!("pg_catalog.sha256({quoted})"),
-        ref text if text.is_text() => {
-            format!("pg_catalog.sha256(pg_catalog.convert_to({quoted}, 'UTF8'))")
-        }
+        // The server has no longer hash of text that it allows in an index.
+        ref text if text.is_text() => format!("pg_catalog.md5({quoted})"),
         _ => quoted,
     }
 }

@@ -4,13 +4,13 @@ use crate::codec::Misfit;
 use crate::codec::encode::TupleLayout;
 use crate::error::{Error, Result};
 use crate::postgres::ledger::Ledger;
-use crate::postgres::target::{self, Existing};
+use crate::postgres::target::{self, Existing, Kind};
 use crate::progress::{Phase, Progress};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind, RowAddress, Schema};
+use crate::sqlite::Source;
 use crate::sqlite::catalog::{self, Catalog};
 use crate::sqlite::profile::{self, ProfileOptions, TableProfile, Tally, Wanted};
-use crate::sqlite::Source;
 use crate::sqlite::read::{self, TableQuery, TextEncoding};
 use crate::transfer::options::{OnMisfit, Options};
 use crate::transfer::plan::cast_rules::{Decision, told};
@@ -57,7 +57,7 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     refuse_own_name(&catalog.schema)?;
     let existing = target::existing(client, inputs.schema)?;
     look_at_target(inputs, client, &existing, &catalog.schema)?;
-    leave_out_wide_tables(&mut catalog.schema, inputs.options, &mut left_out)?;
+    leave_out_wide_tables(&connection, &mut catalog.schema, inputs.options, &mut left_out)?;
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     inputs.progress.enter(Phase::Profile);
@@ -67,20 +67,30 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
 
     let widen = inputs.options.on_misfit == OnMisfit::Widen;
     let decisions = columns.decide(&profiles, widen);
-    let rejected = misfits(inputs, &connection, &mut catalog, &queries, &profiles, &decisions, &mut left_out)?;
+    let rejected =
+        misfits(inputs, &connection, &mut catalog, &queries, &profiles, &decisions, &mut left_out)?;
     let schema = &catalog.schema;
     let kept = Kept::new(schema, &queries, profiles, decisions, rejected);
     let too_wide = measure::too_wide(&connection, schema, &kept.profiles)?;
     refuse_wide_keys(schema, &too_wide, widen)?;
-    let mut definitions =
-        Definitions::new(inputs.schema, &catalog, &kept.profiles, &kept.decisions, &too_wide);
+    let stays = |thing: &&Existing| !inputs.options.drop_all && thing.kind != Kind::Type;
+    let taken: Vec<String> =
+        existing.iter().filter(stays).map(|thing| thing.name.clone()).collect();
+    let mut definitions = Definitions::new(
+        inputs.schema,
+        &catalog,
+        &kept.profiles,
+        &kept.decisions,
+        &too_wide,
+        taken,
+    );
     let tables: Vec<TableDefinition> =
         (0..schema.tables.len()).map(|place| definitions.table(place)).collect();
     let columns: Vec<&[PlannedColumn]> = tables.iter().map(|t| t.columns.as_slice()).collect();
     let foreign_keys = definitions.foreign_keys(&columns);
     left_out.append(&mut definitions.left_out);
     let views = views::define(inputs.schema, schema, &tables, &mut left_out);
-    let notes = notes(&definitions.renamed, &tables, schema);
+    let notes = notes(&definitions.notes, &tables, schema);
     let chunk_bytes = inputs.sizes.chunk_bytes;
     let tables = assemble(kept, tables, chunk_bytes);
     let drops = if inputs.options.drop_all { existing.clone() } else { Vec::new() };
@@ -98,6 +108,9 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     trial::run(client, &mut plan)?;
     choose_sent_columns(&mut plan);
     say_what_stays(&existing, &mut plan);
+    if inputs.options.strict {
+        orphans(&connection, &mut plan)?;
+    }
     hold_to_the_letter(inputs.options, &plan)?;
     Ok(plan)
 }
@@ -117,7 +130,8 @@ pub fn choose_tables(catalog: &mut Catalog, options: &Options) -> Result<Vec<Lef
         }
     }
     let mut left_out = Vec::new();
-    let wanted = |name: &str| (tables.is_empty() || tables.is_match(name)) && !exclude.is_match(name);
+    let wanted =
+        |name: &str| (tables.is_empty() || tables.is_match(name)) && !exclude.is_match(name);
     let mut kept = Vec::new();
     for table in std::mem::take(&mut catalog.schema.tables) {
         if wanted(&table.name) {
@@ -201,6 +215,7 @@ fn refuse_in_the_way(existing: &[Existing], names: &HashSet<String>, schema: &st
 
 /// Takes out tables with more columns than PostgreSQL can hold, if the user lets us.
 fn leave_out_wide_tables(
+    connection: &Connection,
     schema: &mut Schema,
     options: &Options,
     left_out: &mut Vec<LeftOut>,
@@ -220,9 +235,9 @@ fn leave_out_wide_tables(
             kind: ObjectKind::Table,
             table: None,
             reason: format!("{} columns; PostgreSQL holds at most 1,600", table.columns.len()),
+            rows: Some(measure::rows(connection, &table)?),
             name: table.name,
             definition: None,
-            rows: None,
         });
     }
     Ok(())
@@ -321,10 +336,15 @@ fn misfits(
             }
             if let Some(file) = &reject_file {
                 file.add_table(table)?;
-                measure::unsendable(connection, &queries[place], &layout, |at, column, misfit, row| {
-                    reasons.entry((column, misfit)).or_default().add(at);
-                    file.add(table, at, &reason(table, column, misfit), row)
-                })?;
+                measure::unsendable(
+                    connection,
+                    &queries[place],
+                    &layout,
+                    |at, column, misfit, row| {
+                        reasons.entry((column, misfit)).or_default().add(at);
+                        file.add(table, at, &reason(table, column, misfit), row)
+                    },
+                )?;
             }
             let mut list: Rejected = reasons
                 .into_iter()
@@ -372,7 +392,8 @@ fn misfits(
 
 fn refuse_misfits(found: &[ColumnMisfit]) -> Error {
     let total: u64 = found.iter().map(|misfit| misfit.tally.count).sum();
-    let mut error = Error::refused(format!("{total} values cannot be held by PostgreSQL as they are"));
+    let mut error =
+        Error::refused(format!("{total} values cannot be held by PostgreSQL as they are"));
     for misfit in found.iter().take(20) {
         let column = if misfit.column.is_empty() {
             String::new()
@@ -409,11 +430,12 @@ fn refuse_wide_keys(
         return Ok(());
     }
     for (place, table) in schema.tables.iter().enumerate() {
-        let keys = table.primary_key.iter().chain(&table.uniques).count();
-        for number in 0..keys {
+        for (number, key) in table.primary_key.iter().chain(&table.uniques).enumerate() {
             if let Some(width) = too_wide.get(&(place, key_label(number))) {
+                let columns: Vec<String> = key.columns.iter().map(|c| quote(&c.name)).collect();
                 return Err(Error::refused(format!(
-                    "a key of table {} is too wide for an index of PostgreSQL",
+                    "the key ({}) of table {} is too wide for an index of PostgreSQL",
+                    columns.join(", "),
                     quote(&table.name)
                 ))
                 .caused_by(format!("its widest entry has {width} bytes; {WIDEST_ENTRY} fit"))
@@ -516,10 +538,24 @@ fn broken_checks(connection: &Connection, schema: &Schema, plan: &mut Plan) -> R
             if let Some(optional) = broken {
                 optional.sql.push_str(" NOT VALID");
                 plan.left_out.push(LeftOut {
-                    reason: format!("{count} rows break it; it holds for new rows only (NOT VALID)"),
+                    reason: format!(
+                        "{count} rows break it; it holds for new rows only (NOT VALID)"
+                    ),
                     ..optional.left_out.clone()
                 });
             }
+        }
+    }
+    Ok(())
+}
+
+/// Lists foreign keys with rows that have no parent. Asked before the copy only where that
+/// decides whether there is one: the server finds them much faster once the rows are there.
+fn orphans(connection: &Connection, plan: &mut Plan) -> Result<()> {
+    for key in &plan.foreign_keys {
+        let tally = measure::orphans(connection, &plan.tables, key)?;
+        if tally.count > 0 {
+            plan.left_out.push(key.listed(&tally));
         }
     }
     Ok(())
@@ -540,7 +576,7 @@ fn say_what_stays(existing: &[Existing], plan: &mut Plan) {
     }
 }
 
-fn notes(renamed: &[String], tables: &[TableDefinition], schema: &Schema) -> Vec<String> {
+fn notes(of_definitions: &[String], tables: &[TableDefinition], schema: &Schema) -> Vec<String> {
     let mut notes = Vec::new();
     let text = tables.iter().any(|t| t.ddl.columns.iter().any(|c| c.column_type.is_text()));
     if text {
@@ -565,7 +601,7 @@ fn notes(renamed: &[String], tables: &[TableDefinition], schema: &Schema) -> Vec
             ));
         }
     }
-    notes.extend(renamed.iter().cloned());
+    notes.extend(of_definitions.iter().cloned());
     notes
 }
 
@@ -608,12 +644,16 @@ fn hold_to_the_letter(options: &Options, plan: &Plan) -> Result<()> {
         }
         let by_request = |left: &&LeftOut| left.reason != "left out by --tables or --exclude";
         for left in plan.left_out.iter().filter(by_request) {
-            causes.push(format!("{} {}: {}", left.kind.word(), quote(&left.name), left.reason));
+            let of = left.table.as_ref().map_or_else(String::new, |t| format!(" of {}", quote(t)));
+            causes.push(format!("{} {}{of}: {}", left.kind.word(), quote(&left.name), left.reason));
         }
         if !causes.is_empty() {
             let error = Error::refused("--strict: not everything arrives as it is declared");
-            let error = causes.into_iter().take(50).fold(error, |error, cause| error.caused_by(cause));
-            return Err(error.hint("mend the source, pin types with --cast, or run without --strict"));
+            let error =
+                causes.into_iter().take(50).fold(error, |error, cause| error.caused_by(cause));
+            return Err(
+                error.hint("mend the source, pin types with --cast, or run without --strict")
+            );
         }
     }
     Ok(())

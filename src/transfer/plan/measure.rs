@@ -11,6 +11,7 @@ use crate::sqlite::profile::{TableProfile, Tally};
 use crate::sqlite::read::{Next, TableQuery, read_error, scan};
 use crate::transfer::plan::cast_rules::Decision;
 use crate::transfer::plan::definitions::{WIDEST_ENTRY, key_label};
+use crate::transfer::plan::{PlannedForeignKey, PlannedTable};
 use bytes::BytesMut;
 use rusqlite::Connection;
 use std::collections::HashMap;
@@ -26,17 +27,18 @@ pub fn too_wide(
 ) -> Result<HashMap<(usize, String), u64>> {
     let mut found = HashMap::new();
     for (place, (table, profile)) in schema.tables.iter().zip(profiles).enumerate() {
-        let mut ask = |label: String, terms: Vec<String>, filter: Option<&str>, bound: Option<u64>| {
-            if bound.is_some_and(|bound| bound <= WIDEST_ENTRY) || profile.rows == 0 {
-                return Ok(());
-            }
-            if let Some(width) = widest(connection, table, &terms, filter)?
-                && width > WIDEST_ENTRY
-            {
-                found.insert((place, label), width);
-            }
-            Ok::<(), crate::Error>(())
-        };
+        let mut ask =
+            |label: String, terms: Vec<String>, filter: Option<&str>, bound: Option<u64>| {
+                if bound.is_some_and(|bound| bound <= WIDEST_ENTRY) || profile.rows == 0 {
+                    return Ok(());
+                }
+                if let Some(width) = widest(connection, table, &terms, filter)?
+                    && width > WIDEST_ENTRY
+                {
+                    found.insert((place, label), width);
+                }
+                Ok::<(), crate::Error>(())
+            };
         for (number, key) in table.primary_key.iter().chain(&table.uniques).enumerate() {
             let names: Vec<&str> = key.columns.iter().map(|c| c.name.as_str()).collect();
             let terms = names.iter().map(|name| quote(name)).collect();
@@ -102,14 +104,74 @@ fn widest(
 pub fn broken_checks(connection: &Connection, table: &Table) -> Result<Vec<Option<u64>>> {
     let mut counts = Vec::with_capacity(table.checks.len());
     for check in &table.checks {
-        let sql =
-            format!("SELECT count(*) FROM {} WHERE NOT ({})", quote(&table.name), check.condition.text);
-        let count = connection.prepare(&sql).ok().and_then(|mut statement| {
-            statement.query_row([], |row| row.get::<_, i64>(0)).ok()
-        });
+        let sql = format!(
+            "SELECT count(*) FROM {} WHERE NOT ({})",
+            quote(&table.name),
+            check.condition.text
+        );
+        let count = connection
+            .prepare(&sql)
+            .ok()
+            .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)).ok());
         counts.push(count.and_then(|count| u64::try_from(count).ok()));
     }
     Ok(counts)
+}
+
+/// Rows of a table.
+///
+/// # Errors
+/// The source cannot be read.
+pub fn rows(connection: &Connection, table: &Table) -> Result<u64> {
+    let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
+    let rows: i64 = connection
+        .query_row(&sql, [], |row| row.get(0))
+        .map_err(|error| read_error(&table.name, error))?;
+    Ok(rows.unsigned_abs())
+}
+
+/// The child rows of a foreign key that have no parent, compared bytewise as the server does.
+///
+/// # Errors
+/// The source cannot be read.
+pub fn orphans(
+    connection: &Connection,
+    tables: &[PlannedTable],
+    key: &PlannedForeignKey,
+) -> Result<Tally> {
+    let child = &tables[key.child];
+    let on = |prefix: &str, name: &String| format!("{prefix}.{}", quote(name));
+    let given: Vec<String> =
+        key.columns.iter().map(|name| format!("{} IS NOT NULL", on("c", name))).collect();
+    let joined: Vec<String> = key
+        .columns
+        .iter()
+        .zip(&key.parent_columns)
+        .map(|(child, parent)| format!("{} = {} COLLATE BINARY", on("p", parent), on("c", child)))
+        .collect();
+    let place = match &child.query.address {
+        RowAddress::Integer { column } => on("c", column),
+        _ => "NULL".to_owned(),
+    };
+    let from = format!(
+        "FROM {} c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {})",
+        quote(&child.name),
+        given.join(" AND "),
+        quote(&tables[key.parent].name),
+        joined.join(" AND "),
+    );
+    let failed = |error| read_error(&child.name, error);
+    let count: i64 = connection
+        .query_row(&format!("SELECT count(*) {from}"), [], |row| row.get(0))
+        .map_err(failed)?;
+    let mut tally = Tally { count: count.unsigned_abs(), places: Vec::new() };
+    if count > 0 && place != "NULL" {
+        let sql = format!("SELECT {place} {from} ORDER BY {place} LIMIT 3");
+        let mut statement = connection.prepare(&sql).map_err(failed)?;
+        let places = statement.query_map([], |row| row.get(0)).map_err(failed)?;
+        tally.places = places.collect::<rusqlite::Result<_>>().map_err(failed)?;
+    }
+    Ok(tally)
 }
 
 /// The most bytes of one row in a page: a page less its head and one line pointer.
@@ -208,6 +270,3 @@ impl RowWidth {
         self.bytes = self.bytes.next_multiple_of(align) + bytes;
     }
 }
-
-/// Tallies of [`unsendable`] by column and reason.
-pub type Unsendables = HashMap<(Option<usize>, Misfit), Tally>;

@@ -13,12 +13,13 @@ use crate::codec::encode::TupleLayout;
 use crate::database::Chunk;
 use crate::postgres::ddl::{ForeignKeyDdl, TableDdl};
 use crate::postgres::target::Existing;
-use crate::schema::LeftOut;
+use crate::schema::names::quote;
+use crate::schema::{ColumnType, LeftOut, RowAddress};
 use crate::sqlite::profile::Tally;
 use crate::sqlite::read::TableQuery;
+use crate::transfer::options;
 use crate::transfer::plan::cast_rules::Decision;
 use crate::transfer::plan::columns::pin_of;
-use crate::transfer::options;
 use crate::transfer::report::{
     ColumnPlan, ConversionReport, DataSetPlan, Dropped, RowsLeftOut, TablePlan,
 };
@@ -83,6 +84,15 @@ impl PlannedTable {
         self.ddl.qualified()
     }
 
+    /// The column of the target that holds the integer by which the source addresses its rows.
+    #[must_use]
+    pub fn integer_key(&self) -> Option<&str> {
+        let RowAddress::Integer { column } = &self.query.address else { return None };
+        let place = self.columns.iter().position(|planned| planned.name == *column)?;
+        let is_bigint = self.ddl.columns[place].column_type == ColumnType::BigInt;
+        is_bigint.then(|| self.ddl.columns[place].name.as_str())
+    }
+
     /// Rows that are left out.
     #[must_use]
     pub fn rows_rejected(&self) -> u64 {
@@ -136,10 +146,42 @@ pub struct Optional {
 pub struct PlannedForeignKey {
     /// The child's place in the plan.
     pub child: usize,
+    /// The parent's.
+    pub parent: usize,
+    /// The child's columns, by their names in the source.
+    pub columns: Vec<String>,
+    /// The parent's columns they refer to.
+    pub parent_columns: Vec<String>,
     /// Its definition.
     pub ddl: ForeignKeyDdl,
     /// How it is listed where it cannot be.
     pub left_out: LeftOut,
+}
+
+impl PlannedForeignKey {
+    /// How it is listed where rows have no parent.
+    #[must_use]
+    pub fn listed(&self, orphans: &Tally) -> LeftOut {
+        let rows = if orphans.count == 1 {
+            "1 row has".to_owned()
+        } else {
+            format!("{} rows have", orphans.count)
+        };
+        let columns: Vec<String> = self.columns.iter().map(|name| quote(name)).collect();
+        let places: Vec<String> = orphans.places.iter().map(i64::to_string).collect();
+        let places = if places.is_empty() {
+            String::new()
+        } else {
+            format!(" (first at rowid {})", places.join(", "))
+        };
+        LeftOut {
+            reason: format!(
+                "{rows} no parent for {}{places}; it holds for new rows only (NOT VALID)",
+                columns.join(", ")
+            ),
+            ..self.left_out.clone()
+        }
+    }
 }
 
 impl Plan {
@@ -153,6 +195,23 @@ impl Plan {
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
+    }
+
+    /// What there is to say about columns that are not what they are declared.
+    pub fn widened(&self) -> impl Iterator<Item = String> {
+        self.tables.iter().flat_map(|table| {
+            table.columns.iter().filter_map(|column| {
+                let decision = &column.decision;
+                Some(format!(
+                    "{}.{}, declared {}, becomes {}: {}",
+                    quote(&table.name),
+                    quote(&column.name),
+                    if column.declared.is_empty() { "without a type" } else { &column.declared },
+                    decision.cast.form.column_type(),
+                    decision.reason.as_ref()?
+                ))
+            })
+        })
     }
 
     /// The plan as it is shown.

@@ -250,11 +250,7 @@ fn check_casts(casts: &[Pinned], catalog: &Catalog) -> Result<()> {
 
 /// The place of what has a name: the one that kept it in a comment, the one that has it, or the
 /// only one that has it in other case.
-fn find<T>(
-    list: &[T],
-    name: &str,
-    names: impl Fn(&T) -> (&String, Option<&str>),
-) -> Option<usize> {
+fn find<T>(list: &[T], name: &str, names: impl Fn(&T) -> (&String, Option<&str>)) -> Option<usize> {
     let is_origin = |one: &T| names(one).1 == Some(name);
     let has_name = |one: &T| names(one).0 == name && names(one).1.is_none_or(|o| o == name);
     list.iter().position(is_origin).or_else(|| list.iter().position(has_name)).or_else(|| {
@@ -285,13 +281,15 @@ fn targets(client: &mut Client, schema: &str) -> Result<Vec<Target>> {
             WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
             AND d.deptype = 'e') \
         ORDER BY c.oid, a.attnum";
-    let rows =
-        client.query(SQL, &[&schema, &TABLE]).map_err(failed("cannot read the target's catalog"))?;
+    let rows = client
+        .query(SQL, &[&schema, &TABLE])
+        .map_err(failed("cannot read the target's catalog"))?;
     let mut targets: Vec<(i64, Target)> = Vec::new();
     for row in rows {
         let oid: i64 = row.get(0);
         if targets.last().is_none_or(|(last, _)| *last != oid) {
-            let target = Target { name: row.get(1), origin: origin(row.get(2)), columns: Vec::new() };
+            let target =
+                Target { name: row.get(1), origin: origin(row.get(2)), columns: Vec::new() };
             targets.push((oid, target));
         }
         if let (Some((_, target)), Some(name)) = (targets.last_mut(), row.get(3)) {

@@ -15,7 +15,9 @@ use crate::sqlite::profile::{self, ProfileOptions, TableProfile, Wanted, WantedC
 use crate::sqlite::read::{self, TableQuery};
 use crate::transfer::options::{DataSet, Depth, Location, Options};
 use crate::transfer::plan::make::{choose_tables, queries};
-use crate::transfer::report::{DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport, Verdict};
+use crate::transfer::report::{
+    DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport, Verdict,
+};
 use crate::transfer::run::{connect_to, lock, one_more_client, open};
 use crate::transfer::sizes::Sizes;
 use crate::transfer::verify::alone::{self, match_up};
@@ -159,8 +161,7 @@ impl Comparison {
         let mut snapshot = Snapshot::take(one_more_client(connection, "snapshot", key)?, &names)?;
         let omitted: Vec<Omission> =
             serde_json::from_value(self.ledger["left_out"].clone()).unwrap_or_default();
-        let held =
-            promises::of_source(snapshot.client(), &self.schema, &matched.pairs, &omitted)?;
+        let held = promises::of_source(snapshot.client(), &self.schema, &matched.pairs, &omitted)?;
         matched.differences.extend(held.differences);
         matched.notes.extend(held.notes);
         if self.half_loaded {

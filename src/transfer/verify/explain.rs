@@ -1,9 +1,9 @@
 //! Explaining differences: the rows by their places and keys, the columns, and the values where
 //! the user wants to see them.
 
+use crate::codec::Raw;
 use crate::codec::cast::real_text;
 use crate::codec::tuple::{self, Field};
-use crate::codec::Raw;
 use crate::database::KeyRange;
 use crate::error::Result;
 use crate::postgres::errors::failed;
@@ -63,7 +63,8 @@ impl Explain<'_> {
         for range in ranges {
             source.read(connection, &range, |place, row, tuple| {
                 for number in wanted.remove(&place).unwrap_or_default() {
-                    told[number] = Some(self.one(&suspicions[number], Some((row, tuple)), client)?);
+                    told[number] =
+                        Some(self.one(&suspicions[number], Some((row, tuple)), client)?);
                 }
                 Ok(if wanted.is_empty() { Next::Stop } else { Next::Row })
             })?;
@@ -110,7 +111,9 @@ impl Explain<'_> {
             rows: suspicion.rows,
             key: self.key(tuple, if ours.is_empty() { &theirs } else { &ours }),
             source_place: suspicion.source.map(|place| self.source_place(place)),
-            target_place: suspicion.target.map(|tid| format!("ctid ({},{})", tid.block, tid.offset)),
+            target_place: suspicion
+                .target
+                .map(|tid| format!("ctid ({},{})", tid.block, tid.offset)),
             columns: columns
                 .into_iter()
                 .map(|place| ColumnDifference {
@@ -203,7 +206,8 @@ fn differing(one: &[u8], other: &[u8]) -> Vec<usize> {
 
 /// A stored value as text.
 fn shown(raw: Raw<'_>) -> String {
-    let text = |bytes: &[u8]| cut(&String::from_utf8_lossy(&bytes[..bytes.len().min(4 * SHOWN + 4)]));
+    let text =
+        |bytes: &[u8]| cut(&String::from_utf8_lossy(&bytes[..bytes.len().min(4 * SHOWN + 4)]));
     match raw {
         Raw::Null => "NULL".to_owned(),
         Raw::Integer(integer) => integer.to_string(),

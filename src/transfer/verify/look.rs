@@ -101,7 +101,8 @@ impl Suspects {
 
     fn add_source(&mut self, identity: u128, hash: u128, place: i64) {
         if self.follows(identity) {
-            let new = Suspect { hash, source: 0, target: 0, source_place: place, target_place: None };
+            let new =
+                Suspect { hash, source: 0, target: 0, source_place: place, target_place: None };
             self.rows.entry(identity).or_insert(new).source += 1;
             self.shrink();
         }
@@ -199,9 +200,8 @@ impl Look<'_> {
             Buckets::Hashes { .. } => vec![whole],
             Buckets::Keys { .. } => buckets.iter().filter_map(|&b| self.key_range(b)).collect(),
         };
-        let is_bad = |tuple: &[u8], hash| {
-            buckets.binary_search(&self.buckets.of_row(tuple, hash)).is_ok()
-        };
+        let is_bad =
+            |tuple: &[u8], hash| buckets.binary_search(&self.buckets.of_row(tuple, hash)).is_ok();
         let mut source = SourceRows::new(subject);
         for (range, _) in &parts {
             source.read(connection, range, |place, _, tuple| {

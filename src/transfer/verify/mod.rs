@@ -105,20 +105,18 @@ pub fn compare(
     let ends = Ends { source: ends.source, target: &target };
     if settings.depth == Depth::Rows {
         let counts = pass::count(subjects, &relations, &ends, settings.stop)?;
-        let compared = subjects.iter().zip(counts).zip(hidden).map(|((subject, counts), hidden)| {
-            Compared {
+        let compared =
+            subjects.iter().zip(counts).zip(hidden).map(|((subject, counts), hidden)| Compared {
                 report: summary(counts, None, hidden),
                 seen: Seen::new(subject.columns.len()),
                 hidden,
                 moved_on: false,
-            }
-        });
+            });
         return Ok(compared.collect());
     }
     watch(subjects, settings.progress);
     let threads = Threads { source: settings.sizes.readers, target: settings.sizes.writers };
-    let sides =
-        pass::run(subjects, &relations, &ends, &threads, settings.progress, settings.stop)?;
+    let sides = pass::run(subjects, &relations, &ends, &threads, settings.progress, settings.stop)?;
     let found = second_look(subjects, &relations, &sides, &ends, settings)?;
     let mut compared = Vec::with_capacity(subjects.len());
     let all = sides.into_iter().zip(found).zip(hidden).zip(&relations);
@@ -178,8 +176,7 @@ fn second_look(
             stop: settings.stop,
         };
         let found = look.take(&bad, connection, client)?;
-        let explain =
-            Explain { subject, relations, show_values: settings.options.show_values };
+        let explain = Explain { subject, relations, show_values: settings.options.show_values };
         let told = explain.all(&found.first, connection, client)?;
         all.push(Some((found, told)));
     }

@@ -98,7 +98,11 @@ pub fn run(
         }
     });
     pass.halt.end()?;
-    Ok(pass.sides.into_iter().map(|s| s.into_inner().unwrap_or_else(PoisonError::into_inner)).collect())
+    Ok(pass
+        .sides
+        .into_iter()
+        .map(|s| s.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -117,9 +121,11 @@ impl Pass<'_> {
             source.extend(ranges.into_iter().map(|range| SourcePiece { table, range }));
             for (relation, found) in self.relations[table].iter().enumerate() {
                 target.extend(
-                    block_ranges(found.blocks)
-                        .into_iter()
-                        .map(|condition| TargetPiece { table, relation, condition }),
+                    block_ranges(found.blocks).into_iter().map(|condition| TargetPiece {
+                        table,
+                        relation,
+                        condition,
+                    }),
                 );
             }
         }
@@ -155,7 +161,8 @@ impl Pass<'_> {
             let mut rows = SourceRows::new(&self.subjects[table]);
             let mut since = 0;
             // A thread adds up all its pieces of a table before it shares the sums.
-            while let Some(SourcePiece { range, .. }) = piece.take_if(|piece| piece.table == table) {
+            while let Some(SourcePiece { range, .. }) = piece.take_if(|piece| piece.table == table)
+            {
                 rows.read(&connection, &range, |_, _, tuple| {
                     sums.add(&buckets, tuple);
                     self.look(table, &mut since)?;

@@ -115,8 +115,7 @@ impl<'a> SourceRows<'a> {
                 seen.left_out += 1;
                 return Ok(Next::Row);
             }
-            let place =
-                if has_rowid { query.integer_key(row).map_err(failed)? } else { number };
+            let place = if has_rowid { query.integer_key(row).map_err(failed)? } else { number };
             let next = each(place, row, subject.layout.canonical(tuple, canonical));
             for buffer in [&mut *tuple, &mut *canonical] {
                 if buffer.capacity() > LARGEST_KEPT {
@@ -194,7 +193,9 @@ impl<'a> TargetRows<'a> {
             // The last field is the place: a length word, a block and an offset.
             let parts = tuple.split_last_chunk::<10>();
             let Some((row, [0, 0, 0, 6, b1, b2, b3, b4, o1, o2])) = parts else {
-                return Err(Error::failed(&what).caused_by("the server gave a row without its place"));
+                return Err(
+                    Error::failed(&what).caused_by("the server gave a row without its place")
+                );
             };
             stripped.clear();
             stripped.put_i16(width);
