@@ -302,27 +302,25 @@ impl Prepared {
     }
 
     /// Keeps in mind for the ledger what a later comparison has to know of this run: what was
-    /// left out, and which columns count from an epoch.
+    /// left out, and the type that each column was given.
     fn learn(&mut self, finished: &Finished) {
         let left_out = self.plan.left_out.iter().chain(&finished.left_out);
         let left_out: Vec<Omission> = left_out.map(Omission::of).collect();
         let mut rows = serde_json::Map::new();
-        let mut epochs = serde_json::Map::new();
+        let mut types = serde_json::Map::new();
         for table in &self.plan.tables {
             if table.rows_rejected() > 0 {
                 rows.insert(table.name.clone(), table.rows_rejected().into());
             }
-            let pins = table.columns.iter().map(|c| (&c.name, pin_of(c.decision.cast.form)));
-            let pins = pins.filter(|(_, pin)| pin.epoch.is_some());
-            let pins: serde_json::Map<String, Value> =
-                pins.map(|(name, pin)| (name.clone(), pin.to_string().into())).collect();
-            if !pins.is_empty() {
-                epochs.insert(table.name.clone(), pins.into());
-            }
+            let pins = table.columns.iter().map(|column| {
+                (column.name.clone(), pin_of(column.decision.cast.form).to_string().into())
+            });
+            let pins: serde_json::Map<String, Value> = pins.collect();
+            types.insert(table.name.clone(), pins.into());
         }
         self.known.insert("left_out".to_owned(), json!(left_out));
         self.known.insert("rows_left_out".to_owned(), rows.into());
-        self.known.insert("epochs".to_owned(), epochs.into());
+        self.known.insert("types".to_owned(), types.into());
     }
 
     /// Compares the target with the source, and records the verdict.

@@ -124,16 +124,30 @@ pub fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Matched<'
             };
             let affinity = column_affinity(&column.declared, strict);
             let pin = inputs.casts.iter().find(|c| c.table == table.name && c.column == *name);
-            let kept = inputs.ledger["epochs"][&table.name][name].as_str();
+            let kept = inputs.ledger["types"][&table.name][name].as_str();
             let kept = kept.and_then(|text| CastType::parse(text).ok());
-            let pin = pin.map(|pin| pin.to.clone()).or(kept);
+            let known = ColumnType::parse(&there.type_name);
+            if let Some(kept) = &kept
+                && pin.is_none()
+                && known.as_ref() != Some(&kept.column_type)
+            {
+                matched.differences.push(format!(
+                    "column {} of {} was copied as {}, and is {} now",
+                    quote(name),
+                    quote(&table.name),
+                    kept.column_type,
+                    there.type_name
+                ));
+            }
+            let kept = kept.filter(|kept| known.as_ref() == Some(&kept.column_type));
+            let pin = pin.map(|pin| pin.to.clone()).or(kept.filter(|kept| kept.epoch.is_some()));
             let (form, as_text) = form(there, affinity, pin, table, &mut matched.notes)?;
             columns.push(SubjectColumn {
                 name: name.clone(),
                 target_name: there.name.clone(),
                 as_text,
             });
-            casts.push(Cast { form, numbers_return: numbers_return(affinity) });
+            casts.push(Cast { form, numbers_return: numbers_return(affinity, form) });
         }
         for extra in &target.columns {
             if !columns.iter().any(|column| column.target_name == extra.name) {
@@ -182,8 +196,10 @@ pub fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Matched<'
     Ok(matched)
 }
 
-fn numbers_return(affinity: Affinity) -> bool {
-    matches!(affinity, Affinity::Integer | Affinity::Numeric | Affinity::Real)
+/// Whether a number that changed its type would come back as it was. Text in place of numbers is
+/// told all the same: nobody planned it.
+fn numbers_return(affinity: Affinity, form: Form) -> bool {
+    form != Form::Text && matches!(affinity, Affinity::Integer | Affinity::Numeric | Affinity::Real)
 }
 
 /// The highest value that the table's own key has had.
