@@ -169,8 +169,10 @@ impl Look<'_> {
             let suspects = self.follow(&buckets, connection, client)?;
             self.tell(suspects, &mut found);
         }
-        // What was not followed differs too: each bucket in one row at the least.
-        found.total = found.total.max(bad.len() as u64);
+        if found.at_least {
+            // What was not followed differs too: a changed row spoils two buckets at the most.
+            found.total = found.total.max(bad.len().div_ceil(2) as u64);
+        }
         Ok(found)
     }
 

@@ -4,7 +4,7 @@
 use crate::error::Result;
 use crate::postgres::errors::failed;
 use crate::schema::names::{literal, qualify, quote};
-use crate::schema::{Collation, IndexOver, LeftOut, ObjectKind};
+use crate::schema::{IndexOver, LeftOut, ObjectKind};
 use crate::transfer::plan::Plan;
 use crate::transfer::verify::alone::Pair;
 use postgres::{Client, Row};
@@ -291,10 +291,10 @@ fn omits(omitted: &[Omission], kind: ObjectKind, table: &str, name: Option<&str>
     })
 }
 
-/// Whether a column of an index stands for a wanted one: by name, or as an expression where the
-/// collation asks for one.
-fn stands_for(there: &str, wanted: &str, collation: &Collation) -> bool {
-    there == wanted || there.is_empty() && *collation != Collation::Binary
+/// Whether a column of an index stands for a wanted one: by name, or as an expression of it (a
+/// collation's folding, the hash of a long value), which is not looked into.
+fn stands_for(there: &str, wanted: &str) -> bool {
+    there == wanted || there.is_empty()
 }
 
 fn keys(facts: &Facts, pair: &Pair<'_>, omitted: &[Omission], held: &mut Held) {
@@ -310,7 +310,7 @@ fn keys(facts: &Facts, pair: &Pair<'_>, omitted: &[Omission], held: &mut Held) {
                 && index.columns.len() == key.columns.len()
                 && key.columns.iter().all(|wanted| {
                     pair.column(&wanted.name).is_some_and(|name| {
-                        index.columns.iter().any(|there| stands_for(there, name, &wanted.collation))
+                        index.columns.iter().any(|there| stands_for(there, name))
                     })
                 })
         });
@@ -332,11 +332,11 @@ fn indexes(facts: &Facts, pair: &Pair<'_>, omitted: &[Omission], held: &mut Held
             held.notes.push(format!("the {what} was left out"));
             continue;
         }
-        let columns: Option<Vec<(&str, &Collation)>> = index
+        let columns: Option<Vec<&str>> = index
             .terms
             .iter()
             .map(|term| match &term.over {
-                IndexOver::Column(name) => Some((pair.column(name)?, &term.collation)),
+                IndexOver::Column(name) => pair.column(name),
                 IndexOver::Expression(_) => None,
             })
             .collect();
@@ -350,7 +350,7 @@ fn indexes(facts: &Facts, pair: &Pair<'_>, omitted: &[Omission], held: &mut Held
                 && (there.unique || !index.unique)
                 && there.partial == index.filter.is_some()
                 && there.columns.len() == columns.len()
-                && there.columns.iter().zip(&columns).all(|(a, (b, c))| stands_for(a, b, c))
+                && there.columns.iter().zip(&columns).all(|(a, b)| stands_for(a, b))
         });
         if !there {
             held.differences.push(format!("the {what} is missing"));
