@@ -220,7 +220,7 @@ fn wrote_later(
         let sql = format!(
             "SELECT coalesce(pg_catalog.bool_or(pg_catalog.age(t.xmin) < pg_catalog.age(l.xmin)), \
              false) FROM ONLY {} t, {ledger} l WHERE t.ctid = ANY (ARRAY[{}]) \
-             AND l.data_set = {} AND l.table_name = '' AND l.chunk = 0",
+             AND l.data_set = {} AND l.table_name = '' AND l.chunk = -1",
             relation.name,
             places.join(", "),
             literal(data_set)
