@@ -238,6 +238,7 @@ impl<'a> Definitions<'a> {
             .iter()
             .zip(&self.schema.tables[place].columns)
             .map(|(planned, column)| ScopeColumn {
+                table: None,
                 name: planned.name.clone(),
                 target: planned.target_name.clone(),
                 column_type: planned.decision.cast.form.column_type(),
