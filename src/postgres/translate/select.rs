@@ -68,7 +68,10 @@ pub fn select<'a>(
     let terms: Vec<String> = select
         .order_by
         .iter()
-        .map(|term| first.ordering(term, single))
+        .map(|term| match term.place.map(|place| outputs[place].converted) {
+            Some(true) => Err("sorts by values that change form on their way".to_owned()),
+            _ => first.ordering(term, single),
+        })
         .collect::<Result<_, _>>()?;
     if !terms.is_empty() {
         sql.push_str(&format!(" ORDER BY {}", terms.join(", ")));

@@ -81,7 +81,14 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     let columns: Vec<&[PlannedColumn]> = tables.iter().map(|t| t.columns.as_slice()).collect();
     let foreign_keys = definitions.foreign_keys(&columns);
     left_out.append(&mut definitions.left_out);
-    let views = views::define(inputs.schema, schema, &tables, &mut left_out);
+    let views = views::define(
+        &connection,
+        inputs.schema,
+        schema,
+        &tables,
+        &mut definitions,
+        &mut left_out,
+    );
     let notes = notes(&definitions.renamed, &tables, schema);
     let chunk_bytes = inputs.sizes.chunk_bytes;
     let tables = assemble(kept, tables, chunk_bytes);
@@ -182,7 +189,8 @@ fn look_at_target(
         .caused_by(format!("an earlier run of {} did not come to its end", quote(&entry.data_set)))
         .hint("the same command with --drop-all throws it away and starts again"));
     }
-    let names = schema.tables.iter().map(|table| table.name.clone()).collect();
+    let tables = schema.tables.iter().map(|table| &table.name);
+    let names = tables.chain(schema.views.iter().map(|view| &view.name)).cloned().collect();
     refuse_in_the_way(existing, &names, inputs.schema)
 }
 
