@@ -22,3 +22,4 @@ mod server;
 mod source;
 mod targets;
 mod tls;
+mod views;

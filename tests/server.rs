@@ -208,7 +208,11 @@ fn nothing_is_left_of_a_server_whose_parent_is_killed_while_it_starts() {
         let mut command = migrate_command();
         command.args(["private-server", "--volatile"]).env("TMPDIR", temporary.path());
         let mut parent = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        wait_until("the folder", || count() > 0);
+        // From here on the watchdog has the folder. Before, there is an empty folder at most.
+        wait_until("the watchdog at work", || {
+            let mut folders = fs::read_dir(temporary.path()).unwrap().flatten();
+            folders.any(|folder| folder.path().join("log").exists())
+        });
         std::thread::sleep(Duration::from_millis(pause));
         parent.kill().unwrap();
         parent.wait().unwrap();

@@ -8,23 +8,23 @@ use std::process::ExitCode;
 
 /// Makes a usage database to try and measure with.
 #[derive(Debug, clap::Args)]
-pub struct GenerateArgs {
+pub(super) struct GenerateArgs {
     /// The SQLite file to make; it must not exist
     #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    pub(super) file: PathBuf,
     /// How many rows, over all tables: 100000, 250k, 12.5M
     #[arg(long, value_name = "N", default_value = "1M")]
-    pub rows: Rows,
+    pub(super) rows: Rows,
     /// The same seed and number of rows make the same data
     #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
+    pub(super) seed: u64,
 }
 
 /// Runs the command.
 ///
 /// # Errors
 /// As [`generate`]; and where standard output cannot be written.
-pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
+pub(super) fn run(args: &GenerateArgs) -> Result<ExitCode> {
     let mut terminal = io::stderr();
     let drawn = terminal.is_terminal();
     let mut draw = |text: &str| {

@@ -58,10 +58,15 @@ pub(super) fn manual(out: &mut dyn Write) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// The long flags of all commands.
+    /// The commands that people are told of; the others serve the project's own scripts.
+    fn told(all: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+        all.get_subcommands().filter(|command| !command.is_hide_set())
+    }
+
+    /// The long flags of all commands that people are told of.
     fn flags() -> Vec<String> {
         let all = Arguments::command();
-        let arguments = all.get_subcommands().flat_map(clap::Command::get_arguments);
+        let arguments = told(&all).flat_map(clap::Command::get_arguments);
         arguments.filter_map(|argument| Some(format!("--{}", argument.get_long()?))).collect()
     }
 
@@ -72,7 +77,7 @@ mod tests {
             assert!(help.contains(&flag), "{flag}");
         }
         let command = Arguments::command();
-        for sub in command.get_subcommands() {
+        for sub in told(&command) {
             for argument in sub.get_arguments().filter(|argument| argument.get_long().is_some()) {
                 let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
                 let told = help.contains("[default: ") || !argument.get_default_values().is_empty();

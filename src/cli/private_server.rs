@@ -16,16 +16,16 @@ const DATABASE: &str = "postgres";
 
 /// Runs a command with a private PostgreSQL server, or waits for the end of standard input.
 #[derive(Debug, clap::Args)]
-pub struct PrivateServerArgs {
+pub(super) struct PrivateServerArgs {
     /// A setting for postgresql.conf (repeatable)
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
-    pub settings: Vec<(String, String)>,
+    pub(super) settings: Vec<(String, String)>,
     /// Do without fsync: quicker, for data that may go
     #[arg(long)]
-    pub volatile: bool,
+    pub(super) volatile: bool,
     /// The command; it finds the server by PGHOST, PGPORT, PGUSER, PGDATABASE and DATABASE_URL
     #[arg(last = true, value_name = "COMMAND")]
-    pub command: Vec<OsString>,
+    pub(super) command: Vec<OsString>,
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
@@ -37,7 +37,7 @@ fn setting(text: &str) -> Result<(String, String), String> {
 ///
 /// # Errors
 /// Where the server or the command does not start.
-pub fn run(args: &PrivateServerArgs) -> Result<ExitCode> {
+pub(super) fn run(args: &PrivateServerArgs) -> Result<ExitCode> {
     let options =
         Options { durable: !args.volatile, settings: args.settings.clone(), ..Options::default() };
     let server = PrivateServer::start(&options)?;

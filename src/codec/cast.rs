@@ -5,8 +5,8 @@
 //! or it does not fit, with the reason. The profile and the encoder ask the same code, so that
 //! what the plan promised is what the copy does.
 
-use super::temporal;
 pub use super::epoch::Epoch;
+use super::temporal;
 use super::value::EXACT_IN_DOUBLE;
 use super::{Raw, decimal, json, numeric, uuid};
 use crate::schema::ColumnType;
@@ -193,7 +193,9 @@ impl fmt::Display for Misfit {
             Self::NotInteger => "not an integer",
             Self::OutOfRange => "out of the type's range",
             Self::NotNumber => "not a number",
-            Self::NotExactAsDouble => "an integer beyond 2^53, which a double does not hold exactly",
+            Self::NotExactAsDouble => {
+                "an integer beyond 2^53, which a double does not hold exactly"
+            }
             Self::TooManyDigits => "more digits than the type holds",
             Self::NotText => "a blob, which is no text",
             Self::TooLong => "longer than the type allows",
@@ -332,12 +334,18 @@ impl Cast {
             Form::Boolean => encode_boolean(raw, out),
             Form::SmallInt => {
                 let integer = whole(raw)?;
-                put_fixed(out, i16::try_from(integer).map_err(|_| Misfit::OutOfRange)?.to_be_bytes());
+                put_fixed(
+                    out,
+                    i16::try_from(integer).map_err(|_| Misfit::OutOfRange)?.to_be_bytes(),
+                );
                 Ok(Fit::Exact)
             }
             Form::Integer => {
                 let integer = whole(raw)?;
-                put_fixed(out, i32::try_from(integer).map_err(|_| Misfit::OutOfRange)?.to_be_bytes());
+                put_fixed(
+                    out,
+                    i32::try_from(integer).map_err(|_| Misfit::OutOfRange)?.to_be_bytes(),
+                );
                 Ok(Fit::Exact)
             }
             Form::BigInt => whole(raw).map(|_| Fit::Exact),
@@ -362,7 +370,9 @@ impl Cast {
                 _ => Err(Misfit::NotNumber),
             },
             Form::Double => match raw {
-                Raw::Integer(integer) if integer.unsigned_abs() <= EXACT_IN_DOUBLE.unsigned_abs() => {
+                Raw::Integer(integer)
+                    if integer.unsigned_abs() <= EXACT_IN_DOUBLE.unsigned_abs() =>
+                {
                     put_fixed(out, (integer as f64).to_bits().to_be_bytes());
                     Ok(self.number())
                 }
@@ -447,7 +457,11 @@ impl Cast {
                 }
                 numeric::encode_real(real, scale, &mut field).ok_or(Misfit::TooManyDigits)?;
                 // 5.0 would come back as 5, and -0.0 as 0, unless the column makes them so itself.
-                if !self.numbers_return && real.fract() == 0.0 { Fit::Converted } else { Fit::Exact }
+                if !self.numbers_return && real.fract() == 0.0 {
+                    Fit::Converted
+                } else {
+                    Fit::Exact
+                }
             }
             _ => return Err(Misfit::NotNumber),
         };
@@ -530,9 +544,7 @@ fn encode_boolean(raw: Raw<'_>, out: &mut BytesMut) -> Result<Fit, Misfit> {
     let (truth, fit) = match raw {
         Raw::Integer(0) => (false, Fit::Exact),
         Raw::Integer(1) => (true, Fit::Exact),
-        Raw::Text(text) => {
-            (boolean_word(text).ok_or(Misfit::NotBoolean)?.1, Fit::Converted)
-        }
+        Raw::Text(text) => (boolean_word(text).ok_or(Misfit::NotBoolean)?.1, Fit::Converted),
         _ => return Err(Misfit::NotBoolean),
     };
     put_fixed(out, [u8::from(truth)]);

@@ -61,7 +61,8 @@ impl TupleLayout {
         leave_out: bool,
     ) -> Result<Block, Unsendable> {
         let per_row = 2 + 4 * self.casts.len();
-        let mut stream = StreamBuilder::with_capacity(batch.len() + per_row * batch.rows() as usize);
+        let mut stream =
+            StreamBuilder::with_capacity(batch.len() + per_row * batch.rows() as usize);
         let mut digest = Digest::default();
         let mut rows_left_out = 0;
         let mut canonical = BytesMut::new();

@@ -74,8 +74,7 @@ pub fn existing(client: &mut Client, schema: &str) -> Result<Vec<Existing>> {
         WHERE n.nspname = $1 AND t.typtype IN ('e', 'd', 'r') \
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
             WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')";
-    let rows =
-        client.query(SQL, &[&schema]).map_err(failed("cannot read the target's catalog"))?;
+    let rows = client.query(SQL, &[&schema]).map_err(failed("cannot read the target's catalog"))?;
     let mut all: Vec<Existing> = rows
         .iter()
         .map(|row| Existing {

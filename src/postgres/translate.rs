@@ -177,4 +177,6 @@ pub fn generated(sql: &Sql, scope: &Scope<'_>, column: &ScopeColumn) -> Result<S
 }
 
 #[cfg(test)]
+mod select_tests;
+#[cfg(test)]
 mod tests;

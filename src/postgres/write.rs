@@ -74,7 +74,8 @@ impl Writer for BlockWriter {
             )
             .map_err(&failed)?;
         let mut stream = transaction.copy_in(&copy).map_err(&failed)?;
-        let sent = block.data.chunks(MESSAGE_BYTES).try_for_each(|message| stream.write_all(message));
+        let sent =
+            block.data.chunks(MESSAGE_BYTES).try_for_each(|message| stream.write_all(message));
         if let Err(error) = sent {
             // The server's own reason, where it gave one, is told when the stream is finished.
             return Err(match stream.finish() {

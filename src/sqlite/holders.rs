@@ -85,13 +85,13 @@ mod tests {
     #[test]
     fn only_a_granted_write_lock_on_the_very_file_names_its_process() {
         let place = "fe:00:4711";
-        let find = |line| write_locker(line, place);
+        let find = |line: String| write_locker(&line, place);
         let range = "1073741825 1073741825";
-        assert_eq!(find(&format!("3: POSIX  ADVISORY  WRITE 815 {place} {range}")), Some(815));
-        assert_eq!(find(&format!("3: POSIX  ADVISORY  READ 815 {place} {range}")), None);
-        assert_eq!(find(&format!("3: -> POSIX  ADVISORY  WRITE 815 {place} {range}")), None);
-        assert_eq!(find(&format!("3: POSIX  ADVISORY  WRITE 815 fe:00:47 {range}")), None);
-        assert_eq!(find(&format!("3: FLOCK  ADVISORY  WRITE 815 {place} 0 EOF")), None);
-        assert_eq!(find(&format!("3: OFDLCK ADVISORY  WRITE -1 {place} 0 EOF")), None);
+        assert_eq!(find(format!("3: POSIX  ADVISORY  WRITE 815 {place} {range}")), Some(815));
+        assert_eq!(find(format!("3: POSIX  ADVISORY  READ 815 {place} {range}")), None);
+        assert_eq!(find(format!("3: -> POSIX  ADVISORY  WRITE 815 {place} {range}")), None);
+        assert_eq!(find(format!("3: POSIX  ADVISORY  WRITE 815 fe:00:47 {range}")), None);
+        assert_eq!(find(format!("3: FLOCK  ADVISORY  WRITE 815 {place} 0 EOF")), None);
+        assert_eq!(find(format!("3: OFDLCK ADVISORY  WRITE -1 {place} 0 EOF")), None);
     }
 }

@@ -1,6 +1,7 @@
 //! The SQLite side: opening and fencing a source, its catalog, the profile, reading rows.
 
 pub mod catalog;
+mod claim;
 mod fence;
 mod fingerprint;
 mod holders;

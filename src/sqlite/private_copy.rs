@@ -18,13 +18,13 @@ pub(super) struct PrivateCopy {
 }
 
 impl PrivateCopy {
-    /// Copies the database at `source`, open as `file` (which stays open: closing it, or a
-    /// duplicate of it, would drop the locks on it), with what lies beside it into a new
-    /// folder of `temp_dir`, and lets SQLite bring the copy into its last committed state.
+    /// Copies the database at `source` with what lies beside it into a new folder of `temp_dir`
+    /// and lets SQLite bring the copy into its last committed state. The caller makes sure that
+    /// this process has no connection to the source, and that nobody changed it meanwhile.
     ///
     /// # Errors
     /// Refuses where the copy does not fit, and what SQLite cannot read.
-    pub(super) fn make(source: &Path, file: &File, temp_dir: &Path) -> Result<Self> {
+    pub(super) fn make(source: &Path, temp_dir: &Path) -> Result<Self> {
         let cannot = |e: io::Error| uncopied(source, temp_dir, &e);
         let folder = tempfile::Builder::new()
             .prefix("migrate-source-")
@@ -35,21 +35,19 @@ impl PrivateCopy {
 
         // SQLite knows the journal and the log by their names, and a super-journal by the path
         // that the journal holds: each keeps its meaning in the copy.
-        let mut siblings = Vec::new();
-        for suffix in ["-journal", "-wal"] {
+        let mut parts = Vec::new();
+        for suffix in ["", "-journal", "-wal"] {
             let original = beside(source, suffix);
             if stat(&original)?.is_some_and(|found| found.len() > 0) {
-                let opened = File::open(&original).map_err(|e| unreadable(&original, &e))?;
-                siblings.push((beside(&copy.path(), suffix), opened));
+                let from = File::open(&original).map_err(|e| unreadable(&original, &e))?;
+                parts.push((beside(&copy.path(), suffix), from));
             }
         }
-        let main = (copy.path(), file);
-        let parts = std::iter::once(main).chain(siblings.iter().map(|(to, f)| (to.clone(), f)));
         let (mut remaining, mut bytes) = (Vec::new(), 0);
         for (to, from) in parts {
             let new = File::create_new(&to).map_err(cannot)?;
             // A reflink shares the blocks: no time and no space.
-            if rustix::fs::ioctl_ficlone(&new, from).is_err() {
+            if rustix::fs::ioctl_ficlone(&new, &from).is_err() {
                 bytes += from.metadata().map_err(cannot)?.len();
                 remaining.push((new, from));
             }

@@ -13,9 +13,9 @@ use crate::error::{Error, Result};
 use crate::progress::PhaseProgress;
 use crate::schema::RowAddress;
 use crate::schema::names::quote;
+use crate::sqlite::Reader;
 use crate::sqlite::read::{Next, TableQuery, read_error, scan};
 use bytes::BytesMut;
-use crate::sqlite::Reader;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -313,7 +313,8 @@ pub fn profile(
         scan_all().inspect_err(|error| _ = lock(&work.error).get_or_insert(error.clone()))
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..options.threads.max(1)).map(|_| scope.spawn(one_thread)).collect();
+        let threads: Vec<_> =
+            (0..options.threads.max(1)).map(|_| scope.spawn(one_thread)).collect();
         for thread in threads {
             let panicked = |_| Err(Error::failed("internal error: a profiling thread panicked"));
             if let Err(error) = thread.join().unwrap_or_else(panicked) {
@@ -324,7 +325,10 @@ pub fn profile(
     if let Some(error) = work.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }
-    Ok(profiles.into_iter().map(|p| p.into_inner().unwrap_or_else(PoisonError::into_inner)).collect())
+    Ok(profiles
+        .into_iter()
+        .map(|p| p.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -596,7 +600,11 @@ impl<'a> Scan<'a> {
 
 /// The least and the greatest integer key. Two queries: asked for both at once, SQLite reads the
 /// whole table.
-fn ends(connection: &Connection, table: &str, column: &str) -> rusqlite::Result<Option<(i64, i64)>> {
+fn ends(
+    connection: &Connection,
+    table: &str,
+    column: &str,
+) -> rusqlite::Result<Option<(i64, i64)>> {
     let (table, column) = (quote(table), quote(column));
     let one = |end: &str| -> rusqlite::Result<Option<i64>> {
         let sql = format!("SELECT {end}({column}) FROM {table} NOT INDEXED");

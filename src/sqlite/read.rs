@@ -88,7 +88,9 @@ impl TableQuery {
             }
         }
         if self.utf16() {
-            list.extend(self.columns.iter().map(|column| format!("typeof({})='text'", quote(column))));
+            list.extend(
+                self.columns.iter().map(|column| format!("typeof({})='text'", quote(column))),
+            );
         }
         list.join(",")
     }
@@ -125,7 +127,10 @@ impl TableQuery {
             ),
             (RowAddress::Key { .. }, Bounds { after, through }) => {
                 let places = |first: usize| {
-                    (first..first + key.len()).map(|i| format!("?{i}")).collect::<Vec<_>>().join(",")
+                    (first..first + key.len())
+                        .map(|i| format!("?{i}"))
+                        .collect::<Vec<_>>()
+                        .join(",")
                 };
                 let mut conditions = Vec::new();
                 if after {
@@ -172,7 +177,9 @@ impl TableQuery {
                 ValueRef::Real(real) => sink(place, Raw::Real(real)),
                 ValueRef::Text(text) => sink(place, Raw::Text(text)),
                 ValueRef::Blob(blob) => {
-                    if self.utf16() && row.get_ref(self.columns.len() + place)? == ValueRef::Integer(1) {
+                    if self.utf16()
+                        && row.get_ref(self.columns.len() + place)? == ValueRef::Integer(1)
+                    {
                         utf16_to_utf8(blob, self.encoding, scratch);
                         sink(place, Raw::Text(scratch));
                     } else {

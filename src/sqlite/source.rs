@@ -4,6 +4,7 @@
 //! In this process nothing but SQLite opens the file, its `-wal` or its `-shm` while a fence
 //! holds: closing any descriptor of a file drops every lock that the process has on it.
 
+use super::claim::Claim;
 use super::fence::{self, Mode, Raised};
 use super::fingerprint::{Change, Fingerprint, Header, Stats, beside, stat, unreadable};
 use super::holders;
@@ -11,13 +12,11 @@ use super::leftovers::Leftovers;
 use super::private_copy::PrivateCopy;
 use crate::error::{Error, Result};
 use rusqlite::Connection;
-use rustix::fs::{FlockOperation, fcntl_lock};
-use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::ops::Deref;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -53,7 +52,7 @@ pub struct Reader {
 /// What a source holds. Fields are dropped in this order: connections first, then what lies
 /// beside the file, then the claim.
 struct Opened {
-    hold: Hold,
+    fence: Option<Fence>,
     way: Way,
     leftovers: Leftovers,
     path: PathBuf,
@@ -64,14 +63,10 @@ struct Opened {
     _claim: Claim,
 }
 
-/// What keeps writers out.
-enum Hold {
-    /// The transaction of a connection that is otherwise unused.
-    Transaction { _connection: Mutex<Connection>, mode: Mode },
-    /// A shared lock on the whole file through a descriptor of our own; SQLite has none on it.
-    FileLock { _file: File },
-    /// Nothing.
-    Nothing,
+/// The transaction that keeps writers out, of a connection that is otherwise unused.
+struct Fence {
+    _connection: Mutex<Connection>,
+    mode: Mode,
 }
 
 /// What readers open.
@@ -95,7 +90,7 @@ enum Attempt {
 
 /// What an attempt decides of [`Opened`].
 struct Opening {
-    hold: Hold,
+    fence: Option<Fence>,
     way: Way,
     notes: Vec<String>,
 }
@@ -120,16 +115,17 @@ impl Source {
             // What the fingerprint describes must be what the fence protects.
             let now = Stats::look(&path)?;
             let same = stats.file_change(&now).is_none() && !stats.wal_changed(&now);
-            let trouble = match if same {
-                outcome?
+            let outcome = if same {
+                outcome
             } else {
                 drop(outcome);
-                Attempt::Changing
-            } {
-                Attempt::Opened(Opening { hold, way, notes }) => {
+                Ok(Attempt::Changing)
+            };
+            let trouble = match outcome? {
+                Attempt::Opened(Opening { fence, way, notes }) => {
                     let utf16 = is_utf16(&way, &path)?;
                     return Ok(Self(Arc::new(Opened {
-                        hold,
+                        fence,
                         way,
                         leftovers,
                         path,
@@ -182,7 +178,7 @@ impl Source {
     /// Whether writers are kept out of the source.
     #[must_use]
     pub fn fenced(&self) -> bool {
-        !matches!(self.0.hold, Hold::Nothing)
+        self.0.fence.is_some()
     }
 
     /// Whether the database keeps its text in UTF-16.
@@ -217,9 +213,12 @@ impl Source {
         let opened = Arc::try_unwrap(self.0)
             .map_err(|_| Error::failed("the source still has open readers"))?;
         let changed = opened.changed();
-        let Opened { hold, way, leftovers, _claim, .. } = opened;
-        drop((hold, way));
-        leftovers.remove().and(changed)
+        let Opened { fence, way, leftovers, _claim, .. } = opened;
+        drop((fence, way));
+        let removed = leftovers.remove();
+        // Before the claim: the next source of this file must not meet a descriptor of ours.
+        drop(leftovers);
+        removed.and(changed)
     }
 }
 
@@ -243,7 +242,7 @@ impl Opened {
         let now = Stats::look(&self.path)
             .map_err(|e| torn(format!("{shown} is no longer there")).caused_by(e))?;
         let copied = matches!(self.way, Way::Copy(_));
-        let in_log = matches!(self.hold, Hold::Transaction { mode: Mode::Wal, .. });
+        let in_log = self.fence.as_ref().is_some_and(|fence| fence.mode == Mode::Wal);
         let file = self.stats.file_change(&now);
         let wal = self.stats.wal_changed(&now);
         // A checkpoint has something to write only where the log held something, and never
@@ -298,56 +297,43 @@ fn attempt(
     let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
     match fence::raise(path, header)? {
         Raised::Fence(connection, mode) => Ok(Attempt::Opened(Opening {
-            hold: Hold::Transaction { _connection: Mutex::new(connection), mode },
+            fence: Some(Fence { _connection: Mutex::new(connection), mode }),
             way: Way::Direct,
             notes: Vec::new(),
         })),
         Raised::Busy => Ok(Attempt::Locked),
         // A writer ended just now.
         Raised::HotJournal if !journal => Ok(Attempt::Changing),
-        Raised::HotJournal => rolled_back(path, &temp_dir),
-        Raised::NoPermission => unfenced(path, journal || stats.has_wal(), &temp_dir),
+        Raised::HotJournal => {
+            copied(path, &temp_dir, "the journal of an interrupted transaction lies beside it")
+        }
+        Raised::NoPermission if journal || stats.has_wal() => {
+            copied(path, &temp_dir, "it is in WAL mode and there is no permission to write to it")
+        }
+        Raised::NoPermission => Ok(Attempt::Opened(Opening {
+            fence: None,
+            way: Way::Immutable,
+            notes: vec![format!(
+                "no fence could be had around {}: it is in WAL mode and there is no permission \
+                 to write to it; should anybody else write to it, this run fails",
+                path.display()
+            )],
+        })),
     }
 }
 
-/// Reads a copy in which SQLite rolls back the interrupted transaction. Meanwhile a lock on the
-/// source keeps everybody from doing so there.
-fn rolled_back(path: &Path, temp_dir: &Path) -> Result<Attempt> {
-    let file = File::open(path).map_err(|e| unreadable(path, &e))?;
-    if fcntl_lock(&file, FlockOperation::NonBlockingLockShared).is_err() {
-        return Ok(Attempt::Locked);
-    }
-    let copy = PrivateCopy::make(path, &file, temp_dir)?;
+/// Reads a private copy of the database, because of `why`. There is no fence then: a lock of
+/// our own on the whole file would look to others like a writer at work, and they would read
+/// what an interrupted transaction left half done.
+fn copied(path: &Path, temp_dir: &Path, why: &str) -> Result<Attempt> {
+    let copy = PrivateCopy::make(path, temp_dir)?;
     let note = format!(
-        "a transaction was interrupted and its journal lies beside {}: a private copy in {} is \
-         rolled back and read, the source stays as it is",
+        "no fence could be had around {}: {why}; a private copy in {} is read, the source stays \
+         as it is",
         path.display(),
         copy.folder().display()
     );
-    Ok(Attempt::Opened(Opening {
-        hold: Hold::FileLock { _file: file },
-        way: Way::Copy(copy),
-        notes: vec![note],
-    }))
-}
-
-/// Reads a database in WAL mode where we may not write: as it lies there if all of it is in
-/// the file, else from a copy.
-fn unfenced(path: &Path, something_beside: bool, temp_dir: &Path) -> Result<Attempt> {
-    let because = format!(
-        "no fence could be had: the database is in WAL mode, and there is no permission to write \
-         to {} or beside it",
-        path.display()
-    );
-    let (way, note) = if something_beside {
-        let file = File::open(path).map_err(|e| unreadable(path, &e))?;
-        let copy = PrivateCopy::make(path, &file, temp_dir)?;
-        let folder = copy.folder().display().to_string();
-        (Way::Copy(copy), format!("{because}; a private copy in {folder} is read"))
-    } else {
-        (Way::Immutable, format!("{because}; should anybody write to it, this run fails"))
-    };
-    Ok(Attempt::Opened(Opening { hold: Hold::Nothing, way, notes: vec![note] }))
+    Ok(Attempt::Opened(Opening { fence: None, way: Way::Copy(copy), notes: vec![note] }))
 }
 
 fn is_utf16(way: &Way, path: &Path) -> Result<bool> {
@@ -387,28 +373,4 @@ fn locked(path: &Path) -> Error {
 fn changing(path: &Path) -> Error {
     Error::refused(format!("{} keeps changing while it is opened", path.display()))
         .hint("stop the service, or whatever else uses the database, and run again")
-}
-
-/// The right of one source in this process to a file: two would close each other's locks.
-struct Claim((u64, u64));
-
-/// Device and inode of every file that is open as a source.
-static CLAIMS: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
-
-impl Claim {
-    fn take(path: &Path) -> Result<Self> {
-        let metadata = fs::metadata(path).map_err(|e| unreadable(path, &e))?;
-        let place = (metadata.dev(), metadata.ino());
-        if CLAIMS.lock().unwrap_or_else(PoisonError::into_inner).insert(place) {
-            return Ok(Self(place));
-        }
-        Err(Error::refused(format!("{} is already open as a source", path.display()))
-            .hint("two data sets cannot be read from one file at a time"))
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        CLAIMS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
-    }
 }

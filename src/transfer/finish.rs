@@ -8,7 +8,7 @@
 use crate::error::Result;
 use crate::postgres::ddl;
 use crate::postgres::errors::{describe, failed};
-use crate::progress::{PhaseProgress, Progress, Phase};
+use crate::progress::{Phase, PhaseProgress, Progress};
 use crate::schema::LeftOut;
 use crate::schema::names::quote;
 use crate::sqlite::profile::Tally;
@@ -35,8 +35,7 @@ pub struct Finished {
     pub left_out: Vec<LeftOut>,
 }
 
-/// Runs the finish with `workers` connections made by `connect`. Which rows of a foreign key have
-/// no parent is asked of `orphans`, only where the server found that some have none.
+/// Runs the finish with `workers` connections made by `connect`.
 ///
 /// # Errors
 /// A key that cannot be built, a lost connection, or that the run was stopped.
@@ -44,17 +43,11 @@ pub fn run(
     plan: &Plan,
     connect: &(dyn Fn() -> Result<Client> + Sync),
     workers: usize,
-    orphans: &(dyn Fn(&PlannedForeignKey) -> Result<Tally> + Sync),
     progress: &Progress,
     stop: &AtomicBool,
 ) -> Result<Finished> {
-    let finish = Finish {
-        plan,
-        progress: progress.phase(Phase::Finish),
-        finished: Mutex::default(),
-        orphans,
-        stop,
-    };
+    let finish =
+        Finish { plan, progress: progress.phase(Phase::Finish), finished: Mutex::default(), stop };
     finish.progress.total.store(finish.steps(), Ordering::Relaxed);
     let mut clients = Vec::new();
     for _ in 0..workers.max(1) {
@@ -76,7 +69,6 @@ struct Finish<'a> {
     plan: &'a Plan,
     progress: &'a PhaseProgress,
     finished: Mutex<Finished>,
-    orphans: &'a (dyn Fn(&PlannedForeignKey) -> Result<Tally> + Sync),
     stop: &'a AtomicBool,
 }
 
@@ -120,7 +112,13 @@ impl<'a> Finish<'a> {
     }
 
     /// Runs one statement as a step; where the server refuses it, it is listed as left out.
-    fn optional(&self, client: &mut Client, what: &str, sql: &str, left_out: &LeftOut) -> Result<bool> {
+    fn optional(
+        &self,
+        client: &mut Client,
+        what: &str,
+        sql: &str,
+        left_out: &LeftOut,
+    ) -> Result<bool> {
         match self.step(what, || client.batch_execute(sql)) {
             Ok(()) => Ok(true),
             Err(error) if is_refusal(&error) => {
@@ -241,9 +239,8 @@ impl<'a> Finish<'a> {
     fn validate(&self, clients: &mut [Client]) -> Result<()> {
         let listed: Vec<LeftOut> = self.lock().left_out.clone();
         let missing = |key: &PlannedForeignKey| {
-            let same = |left: &LeftOut| {
-                left.name == key.left_out.name && left.table == key.left_out.table
-            };
+            let same =
+                |left: &LeftOut| left.name == key.left_out.name && left.table == key.left_out.table;
             listed.iter().any(same)
         };
         let children = self.by_size().into();
@@ -256,11 +253,26 @@ impl<'a> Finish<'a> {
                 if error.code() != Some(&SqlState::FOREIGN_KEY_VIOLATION) {
                     return Err(failed(&format!("cannot end the {what}"))(error));
                 }
-                let listed = key.listed(&(self.orphans)(key)?);
+                let listed = key.listed(&self.orphans(client, key)?);
                 self.lock().left_out.push(listed);
             }
             Ok(())
         })
+    }
+
+    /// The rows of a foreign key that have no parent: those of the target, where the rows of a
+    /// reject file are missing too.
+    fn orphans(&self, client: &mut Client, key: &PlannedForeignKey) -> Result<Tally> {
+        let what = format!("cannot count the rows that break foreign key {}", quote(&key.ddl.name));
+        let count: i64 =
+            client.query_one(&key.ddl.count_orphans(), &[]).map_err(failed(&what))?.get(0);
+        let child = &self.plan.tables[key.child];
+        let mut tally = Tally { count: count.unsigned_abs(), places: Vec::new() };
+        if let Some(column) = child.integer_key() {
+            let rows = client.query(&key.ddl.first_orphans(column), &[]).map_err(failed(&what))?;
+            tally.places = rows.iter().map(|row| row.get(0)).collect();
+        }
+        Ok(tally)
     }
 
     /// Sequences and views.

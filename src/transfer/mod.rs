@@ -10,6 +10,7 @@ pub mod plan;
 pub mod report;
 mod run;
 pub mod sizes;
+pub mod stop;
 
 pub use run::{Run, prepare};
 

@@ -14,16 +14,17 @@ use crate::schema::ObjectKind;
 use crate::schema::names::quote;
 use crate::sqlite::read::ChunkReader;
 use crate::sqlite::{Source, SourceOptions};
+use crate::transfer::Planned;
 use crate::transfer::copy::{self, Ends, TableStats};
 use crate::transfer::finish::{self, Finished};
 use crate::transfer::options::{DataSet, Location, Options, Verify};
 use crate::transfer::plan::make::{Inputs, make};
-use crate::transfer::plan::{Plan, PlannedForeignKey, PlannedTable, measure};
+use crate::transfer::plan::{Plan, PlannedTable};
 use crate::transfer::report::{
     DataSetReport, Outcome, PhaseTime, PlanSummary, Report, TableReport, Verdict,
 };
 use crate::transfer::sizes::Sizes;
-use crate::transfer::Planned;
+use crate::transfer::stop::on_signals;
 use postgres::Client;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -58,7 +59,7 @@ pub struct Run {
 /// Whatever keeps the run from being planned; nothing has been written then.
 pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
     let started = Instant::now();
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = on_signals()?;
     let sizes = Sizes::choose(options);
     progress.enter(Phase::Open);
     let mut sets = Vec::with_capacity(options.data_sets.len());
@@ -91,8 +92,15 @@ fn prepare_one(
             .hint("create the schema, or name another one with options=-csearch_path=NAME")
     })?;
     lock(&mut keeper, &schema)?;
-    let inputs =
-        Inputs { data_set: &data_set.name, source: &source, schema: &schema, options, sizes, progress, stop };
+    let inputs = Inputs {
+        data_set: &data_set.name,
+        source: &source,
+        schema: &schema,
+        options,
+        sizes,
+        progress,
+        stop,
+    };
     let mut plan = make(&inputs, &mut keeper)?;
     plan.notes.extend(source.notes().iter().cloned());
     Ok(Prepared { source, connection, keeper, plan })
@@ -107,7 +115,11 @@ fn connect_to(connection: &Connection, options: &Options) -> Result<Session> {
     let first = connect(connection, "keeper");
     match first {
         Err(error) if options.create_database => {
-            if create_database(connection)? { connect(connection, "keeper") } else { Err(error) }
+            if create_database(connection)? {
+                connect(connection, "keeper")
+            } else {
+                Err(error)
+            }
         }
         session => session,
     }
@@ -290,11 +302,7 @@ impl Prepared {
         let connection = &self.connection;
         let key = advisory_key(&self.plan.schema);
         let one_more = || one_more_client(connection, "finish", key);
-        let (source, plan) = (&self.source, &self.plan);
-        let orphans =
-            |key: &PlannedForeignKey| measure::orphans(&*source.connect()?, &plan.tables, key);
-        let finished =
-            finish::run(plan, &one_more, sizes.writers, &orphans, progress, stop)?;
+        let finished = finish::run(&self.plan, &one_more, sizes.writers, progress, stop)?;
         self.set_state(State::NotVerified)?;
         self.keeper
             .batch_execute(&self.ledger().forget_chunks())
@@ -380,10 +388,7 @@ impl Prepared {
 }
 
 /// Every chunk of the table is in the ledger, with all its rows.
-fn is_complete(
-    table: &PlannedTable,
-    done: Option<&std::collections::HashMap<u32, u64>>,
-) -> bool {
+fn is_complete(table: &PlannedTable, done: Option<&std::collections::HashMap<u32, u64>>) -> bool {
     let rows: u64 = done.map_or(0, |done| done.values().sum());
     let chunks = done.map_or(0, std::collections::HashMap::len);
     chunks == table.chunks.len() && rows + table.rows_rejected() == table.rows

@@ -14,6 +14,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// The user without rights that tests run as where root's rights would hide something.
 const NOBODY: u32 = 65_534;
@@ -21,6 +22,8 @@ const NOBODY: u32 = 65_534;
 /// A folder with nothing but a database and what lies beside it, and one for private copies.
 struct Place {
     root: TempDir,
+    /// What the database's journal mode must not become while it is read.
+    other_mode: &'static str,
 }
 
 impl Place {
@@ -32,7 +35,8 @@ impl Place {
             fs::create_dir(root.path().join(folder)).unwrap();
             fs::set_permissions(root.path().join(folder), Permissions::from_mode(mode)).unwrap();
         }
-        let place = Self { root };
+        let other_mode = if mode == "WAL" { "DELETE" } else { "WAL" };
+        let place = Self { root, other_mode };
         build(&place.database(), mode);
         place
     }
@@ -49,8 +53,9 @@ impl Place {
     /// A database whose file and journal a crash left in the middle of `sql`.
     fn with_hot_journal() -> Self {
         let place = Self::new("DELETE");
+        let before = place.inventory();
         place.crash("PRAGMA cache_size = 2; BEGIN; UPDATE t SET a = 0, b = randomblob(999)");
-        assert!(place.beside("-journal").metadata().unwrap().len() > 10_000);
+        assert_ne!(place.inventory()["app.db"], before["app.db"]);
         place
     }
 
@@ -92,15 +97,15 @@ impl Place {
         Source::open(&self.database(), &self.options())
     }
 
-    /// The names and bytes of all files in the folder; of a `-shm` the name only.
-    fn inventory(&self) -> BTreeMap<String, Vec<u8>> {
+    /// The names, sizes and hashes of all files in the folder; of a `-shm` the name only.
+    fn inventory(&self) -> BTreeMap<String, (usize, u128)> {
         let mut files = BTreeMap::new();
         for entry in fs::read_dir(self.folder()).unwrap() {
             let entry = entry.unwrap();
             let name = entry.file_name().into_string().unwrap();
-            let content =
-                if name.ends_with("-shm") { Vec::new() } else { fs::read(entry.path()).unwrap() };
-            files.insert(name, content);
+            let shm = name.ends_with("-shm");
+            let content = if shm { Vec::new() } else { fs::read(entry.path()).unwrap() };
+            files.insert(name, (content.len(), xxh3_128(&content)));
         }
         files
     }

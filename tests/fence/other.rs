@@ -3,7 +3,9 @@
 
 use super::NOBODY;
 use rusqlite::Connection;
+use rustix::fs::{FlockOperation, fcntl_lock};
 use std::env;
+use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,19 +15,23 @@ use std::time::Duration;
 const PATH: &str = "MIGRATE_TEST_PATH";
 const SQL: &str = "MIGRATE_TEST_SQL";
 
+/// Stands for what SQLite does before it deletes a log: it locks the database file alone. Where
+/// another process can do that, older versions (3.40) delete the log under a held write lock.
+pub(super) const LOCK_THE_FILE: &str = "lock the file";
+
 /// What the other process says before what came of its SQL.
 const OUTCOME: &str = "outcome: ";
 
 /// A process that ran SQL and keeps its connection open.
-pub struct Other {
+pub(super) struct Other {
     child: Child,
     /// `done`, or SQLite's message.
-    pub outcome: String,
+    pub(super) outcome: String,
 }
 
 impl Other {
     /// Starts a process that runs `sql` on the database at `path`, without waiting for locks.
-    pub fn start(path: &Path, sql: &str) -> Self {
+    pub(super) fn start(path: &Path, sql: &str) -> Self {
         let mut child = again("fence::other::sql_runs_in_another_process")
             .env(PATH, path)
             .env(SQL, sql)
@@ -40,12 +46,12 @@ impl Other {
         Self { child, outcome }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Lets the process close its connection and end, and waits for it.
-    pub fn end(mut self) -> String {
+    pub(super) fn end(mut self) -> String {
         drop(self.child.stdin.take());
         assert!(self.child.wait().unwrap().success());
         std::mem::take(&mut self.outcome)
@@ -60,12 +66,12 @@ impl Drop for Other {
 }
 
 /// What comes of `sql` on the database at `path` in another process.
-pub fn run(path: &Path, sql: &str) -> String {
+pub(super) fn run(path: &Path, sql: &str) -> String {
     Other::start(path, sql).end()
 }
 
 /// Runs the test `name` once more as a user without rights; there [`assigned`] gives `path`.
-pub fn as_nobody(name: &str, path: &Path) {
+pub(super) fn as_nobody(name: &str, path: &Path) {
     let mut command = again(name);
     if rustix::process::geteuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
@@ -77,7 +83,7 @@ pub fn as_nobody(name: &str, path: &Path) {
 }
 
 /// The path that [`as_nobody`] gave this process.
-pub fn assigned() -> Option<PathBuf> {
+pub(super) fn assigned() -> Option<PathBuf> {
     env::var_os(PATH).map(Into::into)
 }
 
@@ -91,12 +97,16 @@ fn again(test: &str) -> Command {
 #[test]
 fn sql_runs_in_another_process() {
     if let (Some(path), Ok(sql)) = (assigned(), env::var(SQL)) {
-        let connection = Connection::open(path).unwrap();
+        let connection = Connection::open(&path).unwrap();
         connection.busy_timeout(Duration::ZERO).unwrap();
-        match connection.execute_batch(&sql) {
-            Ok(()) => eprintln!("{OUTCOME}done"),
-            Err(error) => eprintln!("{OUTCOME}{error}"),
-        }
+        let result = if sql == LOCK_THE_FILE {
+            let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+            let locked = fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive);
+            locked.map_err(|_| "database is locked".to_owned())
+        } else {
+            connection.execute_batch(&sql).map_err(|error| error.to_string())
+        };
+        eprintln!("{OUTCOME}{}", result.map_or_else(|error| error, |()| "done".to_owned()));
         // Until the parent closes its end or dies.
         let _ = std::io::stdin().read(&mut [0]);
         return;
@@ -112,7 +122,7 @@ fn sql_runs_in_another_process() {
         .unwrap();
     assert_eq!(a, 7);
     assert_eq!(
-        run(&path, "SELECT nothing"),
-        "no such column: nothing in SELECT nothing at offset 7"
+        run(&path, "SELECT missing"),
+        "no such column: missing in SELECT missing at offset 7"
     );
 }

@@ -4,7 +4,7 @@
 use super::*;
 use crate::sqlite::parse::{self, Names};
 
-fn columns() -> Vec<ScopeColumn> {
+pub(super) fn columns() -> Vec<ScopeColumn> {
     use ColumnType as T;
     let column = |name: &str, column_type, affinity| ScopeColumn {
         table: None,

@@ -134,8 +134,7 @@ fn missing(
     done: &HashMap<String, HashMap<u32, u64>>,
 ) -> TableWork {
     let there = done.get(&table.name);
-    let is_missing =
-        |chunk: &&Chunk| !there.is_some_and(|there| there.contains_key(&chunk.number));
+    let is_missing = |chunk: &&Chunk| !there.is_some_and(|there| there.contains_key(&chunk.number));
     let chunks: Vec<&Chunk> = table.chunks.iter().filter(is_missing).collect();
     TableWork {
         table: place,
@@ -167,9 +166,7 @@ impl Copy<'_> {
             for _ in 0..self.sizes.readers {
                 let (queries, batches_in) = (Arc::clone(&queries), batches_in.clone());
                 scope.spawn(move || {
-                    self.halt.guard("a reader", || {
-                        self.read((ends.reader)(queries)?, &batches_in)
-                    });
+                    self.halt.guard("a reader", || self.read((ends.reader)(queries)?, &batches_in));
                 });
             }
             drop(batches_in);

@@ -1,16 +1,16 @@
 //! The columns of a plan: what each becomes, alone and together with the columns that foreign keys
 //! join it to.
 
-use crate::codec::cast::{Form, PointInTime};
 use crate::codec::cast::{Epoch, Misfit};
+use crate::codec::cast::{Form, PointInTime};
 use crate::error::{Error, Result};
 use crate::schema::names::quote;
 use crate::schema::{Affinity, ColumnType, IndexOver, Schema, Table};
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::profile::{ColumnProfile, TableProfile, Tally};
 use crate::sqlite::types::{Declared, column_affinity};
-use crate::transfer::plan::cast_rules::{Column, Decision, breadth};
 use crate::transfer::options::{Cast as PinnedCast, CastType};
+use crate::transfer::plan::cast_rules::{Column, Decision, breadth};
 use std::collections::HashMap;
 
 /// A column's place: the table in the schema, the column in the table.
@@ -183,8 +183,11 @@ fn of_table(table: &Table, strict: bool) -> Vec<Column> {
 fn find(schema: &Schema, table: &str, column: &str) -> Result<Place> {
     let place = schema.tables.iter().position(|t| t.name == table);
     let Some(table_place) = place else {
-        return Err(Error::usage(format!("--cast names table {}, which is not there", quote(table)))
-            .hint("names are case-sensitive; a table left out by --tables or --exclude has no casts"));
+        return Err(Error::usage(format!(
+            "--cast names table {}, which is not there",
+            quote(table)
+        ))
+        .hint("names are case-sensitive; a table left out by --tables or --exclude has no casts"));
     };
     let columns = &schema.tables[table_place].columns;
     match columns.iter().position(|c| c.name == column) {
@@ -219,8 +222,12 @@ pub fn pin_of(form: Form) -> CastType {
 
 /// The groups of columns that foreign keys join, directly or through others.
 fn joined(schema: &Schema) -> Vec<Vec<Place>> {
-    let table_of: HashMap<&str, usize> =
-        schema.tables.iter().enumerate().map(|(place, table)| (table.name.as_str(), place)).collect();
+    let table_of: HashMap<&str, usize> = schema
+        .tables
+        .iter()
+        .enumerate()
+        .map(|(place, table)| (table.name.as_str(), place))
+        .collect();
     let column_of = |table: usize, name: &str| {
         schema.tables[table].columns.iter().position(|column| column.name == name)
     };

@@ -55,8 +55,8 @@ pub struct Definitions<'a> {
     /// Keys that PostgreSQL can hold as constraints or plain unique indexes, by table: what a
     /// foreign key may refer to.
     referable: Vec<Vec<Vec<String>>>,
-    /// Names that had to be changed.
-    pub renamed: Vec<String>,
+    /// Names that had to be changed, and keys that had to be built otherwise.
+    pub notes: Vec<String>,
 }
 
 impl<'a> Definitions<'a> {
@@ -96,16 +96,16 @@ impl<'a> Definitions<'a> {
                 }
             }
         }
-        let mut renamed = Vec::new();
+        let mut notes = Vec::new();
         for (table, name) in schema.tables.iter().zip(&table_names) {
             if table.name != *name {
-                renamed.push(format!("table {} becomes {}", quote(&table.name), quote(name)));
+                notes.push(format!("table {} becomes {}", quote(&table.name), quote(name)));
             }
         }
         for (table, names) in schema.tables.iter().zip(&index_names) {
             for (index, name) in table.indexes.iter().zip(names) {
                 if index.name != *name {
-                    renamed.push(format!("index {} becomes {}", quote(&index.name), quote(name)));
+                    notes.push(format!("index {} becomes {}", quote(&index.name), quote(name)));
                 }
             }
         }
@@ -122,7 +122,7 @@ impl<'a> Definitions<'a> {
             view_names,
             left_out: Vec::new(),
             referable: vec![Vec::new(); schema.tables.len()],
-            renamed,
+            notes,
         }
     }
 
@@ -189,9 +189,7 @@ impl<'a> Definitions<'a> {
             ddl_columns.push(ColumnDdl {
                 name: planned.target_name.clone(),
                 column_type,
-                not_null: column.identity
-                    || key_not_null.contains(&column.name)
-                    || column.not_null,
+                not_null: column.identity || key_not_null.contains(&column.name) || column.not_null,
                 default,
                 generated,
                 identity,
@@ -219,7 +217,7 @@ impl<'a> Definitions<'a> {
         let mut columns = Vec::with_capacity(given.len());
         for ((column, target_name), decision) in table.columns.iter().zip(given).zip(decisions) {
             if target_name != column.name {
-                self.renamed.push(format!(
+                self.notes.push(format!(
                     "column {} of table {} becomes {}",
                     quote(&column.name),
                     quote(&table.name),
@@ -326,6 +324,10 @@ impl<'a> Definitions<'a> {
                 // Only reached where the user let such keys be built over a hash.
                 plain = false;
                 terms = key.columns.iter().map(|c| hashed_term(scope, &c.name)).collect();
+                self.notes.push(format!(
+                    "{what} ({}) is built over a hash of its values, which are too wide for an index",
+                    columns.join(", ")
+                ));
             }
             if has_nulls {
                 self.left_out.push(LeftOut {

@@ -8,9 +8,9 @@ use crate::postgres::target::{self, Existing, Kind};
 use crate::progress::{Phase, Progress};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind, RowAddress, Schema};
+use crate::sqlite::Source;
 use crate::sqlite::catalog::{self, Catalog};
 use crate::sqlite::profile::{self, ProfileOptions, TableProfile, Tally, Wanted};
-use crate::sqlite::Source;
 use crate::sqlite::read::{self, TableQuery, TextEncoding};
 use crate::transfer::options::{OnMisfit, Options};
 use crate::transfer::plan::cast_rules::{Decision, told};
@@ -67,15 +67,23 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
 
     let widen = inputs.options.on_misfit == OnMisfit::Widen;
     let decisions = columns.decide(&profiles, widen);
-    let rejected = misfits(inputs, &connection, &mut catalog, &queries, &profiles, &decisions, &mut left_out)?;
+    let rejected =
+        misfits(inputs, &connection, &mut catalog, &queries, &profiles, &decisions, &mut left_out)?;
     let schema = &catalog.schema;
     let kept = Kept::new(schema, &queries, profiles, decisions, rejected);
     let too_wide = measure::too_wide(&connection, schema, &kept.profiles)?;
     refuse_wide_keys(schema, &too_wide, widen)?;
     let stays = |thing: &&Existing| !inputs.options.drop_all && thing.kind != Kind::Type;
-    let taken: Vec<String> = existing.iter().filter(stays).map(|thing| thing.name.clone()).collect();
-    let mut definitions =
-        Definitions::new(inputs.schema, &catalog, &kept.profiles, &kept.decisions, &too_wide, taken);
+    let taken: Vec<String> =
+        existing.iter().filter(stays).map(|thing| thing.name.clone()).collect();
+    let mut definitions = Definitions::new(
+        inputs.schema,
+        &catalog,
+        &kept.profiles,
+        &kept.decisions,
+        &too_wide,
+        taken,
+    );
     let tables: Vec<TableDefinition> =
         (0..schema.tables.len()).map(|place| definitions.table(place)).collect();
     let columns: Vec<&[PlannedColumn]> = tables.iter().map(|t| t.columns.as_slice()).collect();
@@ -89,7 +97,7 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
         &mut definitions,
         &mut left_out,
     );
-    let notes = notes(&definitions.renamed, &tables, schema);
+    let notes = notes(&definitions.notes, &tables, schema);
     let chunk_bytes = inputs.sizes.chunk_bytes;
     let tables = assemble(kept, tables, chunk_bytes);
     let drops = if inputs.options.drop_all { existing.clone() } else { Vec::new() };
@@ -114,8 +122,10 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Takes the tables that `--tables` does not name, and those that `--exclude` names, out of the
-/// schema.
+const LEFT_OUT_BY_REQUEST: &str = "left out by --tables or --exclude";
+
+/// Takes the tables that `--tables` does not name, and the tables and views that `--exclude`
+/// names, out of the schema.
 fn choose_tables(catalog: &mut Catalog, options: &Options) -> Result<Vec<LeftOut>> {
     let tables = patterns(&options.tables, "--tables")?;
     let exclude = patterns(&options.exclude, "--exclude")?;
@@ -126,7 +136,8 @@ fn choose_tables(catalog: &mut Catalog, options: &Options) -> Result<Vec<LeftOut
         }
     }
     let mut left_out = Vec::new();
-    let wanted = |name: &str| (tables.is_empty() || tables.is_match(name)) && !exclude.is_match(name);
+    let wanted =
+        |name: &str| (tables.is_empty() || tables.is_match(name)) && !exclude.is_match(name);
     let mut kept = Vec::new();
     for table in std::mem::take(&mut catalog.schema.tables) {
         if wanted(&table.name) {
@@ -136,13 +147,23 @@ fn choose_tables(catalog: &mut Catalog, options: &Options) -> Result<Vec<LeftOut
                 kind: ObjectKind::Table,
                 table: None,
                 name: table.name,
-                reason: "left out by --tables or --exclude".to_owned(),
+                reason: LEFT_OUT_BY_REQUEST.to_owned(),
                 definition: None,
                 rows: None,
             });
         }
     }
     catalog.schema.tables = kept;
+    for view in catalog.schema.views.extract_if(.., |view| exclude.is_match(&view.name)) {
+        left_out.push(LeftOut {
+            kind: ObjectKind::View,
+            table: None,
+            name: view.name,
+            reason: LEFT_OUT_BY_REQUEST.to_owned(),
+            definition: Some(view.definition),
+            rows: None,
+        });
+    }
     Ok(left_out)
 }
 
@@ -330,10 +351,15 @@ fn misfits(
             }
             if let Some(file) = &reject_file {
                 file.add_table(table)?;
-                measure::unsendable(connection, &queries[place], &layout, |at, column, misfit, row| {
-                    reasons.entry((column, misfit)).or_default().add(at);
-                    file.add(table, at, &reason(table, column, misfit), row)
-                })?;
+                measure::unsendable(
+                    connection,
+                    &queries[place],
+                    &layout,
+                    |at, column, misfit, row| {
+                        reasons.entry((column, misfit)).or_default().add(at);
+                        file.add(table, at, &reason(table, column, misfit), row)
+                    },
+                )?;
             }
             let mut list: Rejected = reasons
                 .into_iter()
@@ -381,7 +407,8 @@ fn misfits(
 
 fn refuse_misfits(found: &[ColumnMisfit]) -> Error {
     let total: u64 = found.iter().map(|misfit| misfit.tally.count).sum();
-    let mut error = Error::refused(format!("{total} values cannot be held by PostgreSQL as they are"));
+    let mut error =
+        Error::refused(format!("{total} values cannot be held by PostgreSQL as they are"));
     for misfit in found.iter().take(20) {
         let column = if misfit.column.is_empty() {
             String::new()
@@ -526,7 +553,9 @@ fn broken_checks(connection: &Connection, schema: &Schema, plan: &mut Plan) -> R
             if let Some(optional) = broken {
                 optional.sql.push_str(" NOT VALID");
                 plan.left_out.push(LeftOut {
-                    reason: format!("{count} rows break it; it holds for new rows only (NOT VALID)"),
+                    reason: format!(
+                        "{count} rows break it; it holds for new rows only (NOT VALID)"
+                    ),
                     ..optional.left_out.clone()
                 });
             }
@@ -562,7 +591,7 @@ fn say_what_stays(existing: &[Existing], plan: &mut Plan) {
     }
 }
 
-fn notes(renamed: &[String], tables: &[TableDefinition], schema: &Schema) -> Vec<String> {
+fn notes(of_definitions: &[String], tables: &[TableDefinition], schema: &Schema) -> Vec<String> {
     let mut notes = Vec::new();
     let text = tables.iter().any(|t| t.ddl.columns.iter().any(|c| c.column_type.is_text()));
     if text {
@@ -587,7 +616,7 @@ fn notes(renamed: &[String], tables: &[TableDefinition], schema: &Schema) -> Vec
             ));
         }
     }
-    notes.extend(renamed.iter().cloned());
+    notes.extend(of_definitions.iter().cloned());
     notes
 }
 
@@ -628,14 +657,18 @@ fn hold_to_the_letter(options: &Options, plan: &Plan) -> Result<()> {
                 }
             }
         }
-        let by_request = |left: &&LeftOut| left.reason != "left out by --tables or --exclude";
+        let by_request = |left: &&LeftOut| left.reason != LEFT_OUT_BY_REQUEST;
         for left in plan.left_out.iter().filter(by_request) {
-            causes.push(format!("{} {}: {}", left.kind.word(), quote(&left.name), left.reason));
+            let of = left.table.as_ref().map_or_else(String::new, |t| format!(" of {}", quote(t)));
+            causes.push(format!("{} {}{of}: {}", left.kind.word(), quote(&left.name), left.reason));
         }
         if !causes.is_empty() {
             let error = Error::refused("--strict: not everything arrives as it is declared");
-            let error = causes.into_iter().take(50).fold(error, |error, cause| error.caused_by(cause));
-            return Err(error.hint("mend the source, pin types with --cast, or run without --strict"));
+            let error =
+                causes.into_iter().take(50).fold(error, |error, cause| error.caused_by(cause));
+            return Err(
+                error.hint("mend the source, pin types with --cast, or run without --strict")
+            );
         }
     }
     Ok(())

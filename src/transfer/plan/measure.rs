@@ -27,17 +27,18 @@ pub fn too_wide(
 ) -> Result<HashMap<(usize, String), u64>> {
     let mut found = HashMap::new();
     for (place, (table, profile)) in schema.tables.iter().zip(profiles).enumerate() {
-        let mut ask = |label: String, terms: Vec<String>, filter: Option<&str>, bound: Option<u64>| {
-            if bound.is_some_and(|bound| bound <= WIDEST_ENTRY) || profile.rows == 0 {
-                return Ok(());
-            }
-            if let Some(width) = widest(connection, table, &terms, filter)?
-                && width > WIDEST_ENTRY
-            {
-                found.insert((place, label), width);
-            }
-            Ok::<(), crate::Error>(())
-        };
+        let mut ask =
+            |label: String, terms: Vec<String>, filter: Option<&str>, bound: Option<u64>| {
+                if bound.is_some_and(|bound| bound <= WIDEST_ENTRY) || profile.rows == 0 {
+                    return Ok(());
+                }
+                if let Some(width) = widest(connection, table, &terms, filter)?
+                    && width > WIDEST_ENTRY
+                {
+                    found.insert((place, label), width);
+                }
+                Ok::<(), crate::Error>(())
+            };
         for (number, key) in table.primary_key.iter().chain(&table.uniques).enumerate() {
             let names: Vec<&str> = key.columns.iter().map(|c| c.name.as_str()).collect();
             let terms = names.iter().map(|name| quote(name)).collect();
@@ -103,11 +104,15 @@ fn widest(
 pub fn broken_checks(connection: &Connection, table: &Table) -> Result<Vec<Option<u64>>> {
     let mut counts = Vec::with_capacity(table.checks.len());
     for check in &table.checks {
-        let sql =
-            format!("SELECT count(*) FROM {} WHERE NOT ({})", quote(&table.name), check.condition.text);
-        let count = connection.prepare(&sql).ok().and_then(|mut statement| {
-            statement.query_row([], |row| row.get::<_, i64>(0)).ok()
-        });
+        let sql = format!(
+            "SELECT count(*) FROM {} WHERE NOT ({})",
+            quote(&table.name),
+            check.condition.text
+        );
+        let count = connection
+            .prepare(&sql)
+            .ok()
+            .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)).ok());
         counts.push(count.and_then(|count| u64::try_from(count).ok()));
     }
     Ok(counts)
@@ -142,9 +147,7 @@ pub fn orphans(
         .columns
         .iter()
         .zip(&key.parent_columns)
-        .map(|(child, parent)| {
-            format!("{} = {} COLLATE BINARY", on("p", parent), on("c", child))
-        })
+        .map(|(child, parent)| format!("{} = {} COLLATE BINARY", on("p", parent), on("c", child)))
         .collect();
     let place = match &child.query.address {
         RowAddress::Integer { column } => on("c", column),

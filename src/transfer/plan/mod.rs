@@ -13,13 +13,13 @@ use crate::codec::encode::TupleLayout;
 use crate::database::Chunk;
 use crate::postgres::ddl::{ForeignKeyDdl, TableDdl};
 use crate::postgres::target::{Existing, Kind};
-use crate::schema::LeftOut;
 use crate::schema::names::quote;
+use crate::schema::{ColumnType, LeftOut, RowAddress};
 use crate::sqlite::profile::Tally;
 use crate::sqlite::read::TableQuery;
+use crate::transfer::options;
 use crate::transfer::plan::cast_rules::Decision;
 use crate::transfer::plan::columns::pin_of;
-use crate::transfer::options;
 use crate::transfer::report::{
     ColumnPlan, ConversionReport, DataSetPlan, Dropped, RowsLeftOut, TablePlan,
 };
@@ -82,6 +82,15 @@ impl PlannedTable {
     #[must_use]
     pub fn qualified(&self) -> String {
         self.ddl.qualified()
+    }
+
+    /// The column of the target that holds the integer by which the source addresses its rows.
+    #[must_use]
+    pub fn integer_key(&self) -> Option<&str> {
+        let RowAddress::Integer { column } = &self.query.address else { return None };
+        let place = self.columns.iter().position(|planned| planned.name == *column)?;
+        let is_bigint = self.ddl.columns[place].column_type == ColumnType::BigInt;
+        is_bigint.then(|| self.ddl.columns[place].name.as_str())
     }
 
     /// Rows that are left out.
@@ -149,9 +158,12 @@ impl PlannedForeignKey {
     /// How it is listed where rows have no parent.
     #[must_use]
     pub fn listed(&self, orphans: &Tally) -> LeftOut {
-        let rows = if orphans.count == 1 { "1 row has".to_owned() } else {
+        let rows = if orphans.count == 1 {
+            "1 row has".to_owned()
+        } else {
             format!("{} rows have", orphans.count)
         };
+        let columns: Vec<String> = self.columns.iter().map(|name| quote(name)).collect();
         let places: Vec<String> = orphans.places.iter().map(i64::to_string).collect();
         let places = if places.is_empty() {
             String::new()
@@ -159,7 +171,10 @@ impl PlannedForeignKey {
             format!(" (first at rowid {})", places.join(", "))
         };
         LeftOut {
-            reason: format!("{rows} no parent{places}; it holds for new rows only (NOT VALID)"),
+            reason: format!(
+                "{rows} no parent for {}{places}; it holds for new rows only (NOT VALID)",
+                columns.join(", ")
+            ),
             ..self.left_out.clone()
         }
     }

@@ -25,14 +25,16 @@ impl RejectFile {
     /// Refused where it exists or cannot be made.
     pub fn create(path: &Path) -> Result<Self> {
         let what = || format!("cannot create the reject file {}", path.display());
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
-            let refused = Error::refused(what()).caused_by(&error);
-            if error.kind() == std::io::ErrorKind::AlreadyExists {
-                refused.hint("move it away, or name another one with --reject-file")
-            } else {
-                refused
-            }
-        })?;
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(
+            |error| {
+                let refused = Error::refused(what()).caused_by(&error);
+                if error.kind() == std::io::ErrorKind::AlreadyExists {
+                    refused.hint("move it away, or name another one with --reject-file")
+                } else {
+                    refused
+                }
+            },
+        )?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open_with_flags(path, flags)?;
@@ -47,8 +49,11 @@ impl RejectFile {
     /// # Errors
     /// The file cannot be written.
     pub fn add_table(&self, table: &Table) -> Result<()> {
-        let mut columns: Vec<String> =
-            table.columns.iter().map(|c| format!("{} {}", quote(&c.name), type_of(&c.declared))).collect();
+        let mut columns: Vec<String> = table
+            .columns
+            .iter()
+            .map(|c| format!("{} {}", quote(&c.name), type_of(&c.declared)))
+            .collect();
         columns.push("\"migrate place\" INTEGER".to_owned());
         columns.push("\"migrate reason\" TEXT".to_owned());
         let sql = format!("CREATE TABLE {} ({})", quote(&table.name), columns.join(", "));

@@ -120,10 +120,7 @@ fn tables(transaction: &mut Transaction<'_>, plan: &mut Plan) -> Result<()> {
 }
 
 /// Runs a statement and takes it back.
-fn probe(
-    transaction: &mut Transaction<'_>,
-    sql: &str,
-) -> std::result::Result<(), postgres::Error> {
+fn probe(transaction: &mut Transaction<'_>, sql: &str) -> std::result::Result<(), postgres::Error> {
     let mut savepoint = transaction.transaction()?;
     savepoint.batch_execute(sql)?;
     savepoint.rollback()

@@ -44,7 +44,7 @@ pub fn define(
             let target = qualify(schema_name, &name);
             match translated(connection, view, &target, &known) {
                 Ok((one, select)) => {
-                    definitions.renamed.extend(renamed(view, &name, &one.columns));
+                    definitions.notes.extend(renamed(view, &name, &one.columns));
                     defined.push(Optional {
                         what: format!("view {}", quote(&view.name)),
                         sql: create(&one, &select),
