@@ -190,10 +190,11 @@ impl Scope<'_> {
         let node = self.value(column)?;
         let class = match node.kind {
             Kind::Boolean | Kind::Integer => "integer",
-            Kind::Double => "real",
+            // A column of another affinity may have held integers beside reals.
+            Kind::Double if node.affinity == Some(Affinity::Real) => "real",
             Kind::Text | Kind::Typed(_) => "text",
             Kind::Bytea => "blob",
-            Kind::Numeric | Kind::Null => {
+            Kind::Double | Kind::Numeric | Kind::Null => {
                 return Err("uses typeof() on numbers of both classes".to_owned());
             }
         };
