@@ -27,34 +27,82 @@ INSERT INTO mixed VALUES (1, '2020-01-01 00:00:00'), (2, '2020-01-01T00:00:00.50
 
 /// The views that arrive, each with an ORDER BY that fixes its rows where it has none of its own.
 const CARRIED: [(&str, &str, &str); 22] = [
-    ("albums_by_artist", "SELECT ar.name, al.title AS album, al.* FROM album al JOIN artist ar ON ar.id = al.artist", "1, 2"),
-    ("all_albums", "SELECT title, ar.name AS artist FROM album LEFT OUTER JOIN artist AS ar ON album.artist = ar.id", "1"),
+    (
+        "albums_by_artist",
+        "SELECT ar.name, al.title AS album, al.* FROM album al JOIN artist ar ON ar.id = al.artist",
+        "1, 2",
+    ),
+    (
+        "all_albums",
+        "SELECT title, ar.name AS artist FROM album LEFT OUTER JOIN artist AS ar ON album.artist = ar.id",
+        "1",
+    ),
     ("by_name", "SELECT name FROM artist ORDER BY name", ""),
     ("by_name_down", "SELECT id, name AS n FROM artist ORDER BY n DESC, 1", ""),
     ("by_nick", "SELECT id, nick FROM artist ORDER BY nick, id DESC", ""),
     ("nulls_last", "SELECT id, released FROM album ORDER BY released NULLS LAST", ""),
     ("newest", "SELECT title, released FROM album ORDER BY released DESC LIMIT 2 OFFSET 1", ""),
-    ("lengths", "SELECT album, count(*) AS tracks, count(seconds) AS known, sum(seconds) AS total,
+    (
+        "lengths",
+        "SELECT album, count(*) AS tracks, count(seconds) AS known, sum(seconds) AS total,
         avg(seconds) AS mean, min(name) AS first, max(bonus) AS any_bonus, sum(bonus) AS bonuses
-        FROM track GROUP BY album", "1"),
-    ("totals", "SELECT count(*) n, sum(seconds), max(seconds) / 7, min(released), max(added)
-        FROM track, album WHERE album.id = track.album", "1"),
-    ("long", "SELECT album, sum(seconds) AS s FROM track GROUP BY 1 HAVING s > 300 OR count(*) = 1", "1"),
-    ("whole_artist", "SELECT artist.*, count(album.id) AS albums FROM artist
-        LEFT JOIN album ON album.artist = artist.id GROUP BY artist.id", "1"),
-    ("kinds", "SELECT title, CASE WHEN explicit THEN 'loud' WHEN explicit IS NULL THEN 'unknown'
-        ELSE 'quiet' END AS kind FROM album WHERE released >= '1983-12-05' OR released IS NULL", "1"),
+        FROM track GROUP BY album",
+        "1",
+    ),
+    (
+        "totals",
+        "SELECT count(*) n, sum(seconds), max(seconds) / 7, min(released), max(added)
+        FROM track, album WHERE album.id = track.album",
+        "1",
+    ),
+    (
+        "long",
+        "SELECT album, sum(seconds) AS s FROM track GROUP BY 1 HAVING s > 300 OR count(*) = 1",
+        "1",
+    ),
+    (
+        "whole_artist",
+        "SELECT artist.*, count(album.id) AS albums FROM artist
+        LEFT JOIN album ON album.artist = artist.id GROUP BY artist.id",
+        "1",
+    ),
+    (
+        "kinds",
+        "SELECT title, CASE WHEN explicit THEN 'loud' WHEN explicit IS NULL THEN 'unknown'
+        ELSE 'quiet' END AS kind FROM album WHERE released >= '1983-12-05' OR released IS NULL",
+        "1",
+    ),
     ("named", "SELECT id FROM artist WHERE name LIKE 'a%' OR nick = 'Die'", "1"),
-    ("escaped", "SELECT id, note || '!' AS \"shout it\", length(note) FROM album WHERE note LIKE '%\\%%' ESCAPE '\\' OR note GLOB 'A_*'", "1"),
+    (
+        "escaped",
+        "SELECT id, note || '!' AS \"shout it\", length(note) FROM album WHERE note LIKE '%\\%%' ESCAPE '\\' OR note GLOB 'A_*'",
+        "1",
+    ),
     ("twice", "SELECT a.id, b.id, a.id FROM album a, album b WHERE a.id < b.id", "1, 2"),
-    ("everything", "SELECT 'artist' AS what, id, name AS word, NULL AS score FROM artist
-        UNION ALL SELECT 'album', id, title, score FROM album ORDER BY what, id DESC", ""),
-    ("words", "SELECT name FROM artist UNION SELECT name FROM track UNION SELECT title FROM album", "1"),
+    (
+        "everything",
+        "SELECT 'artist' AS what, id, name AS word, NULL AS score FROM artist
+        UNION ALL SELECT 'album', id, title, score FROM album ORDER BY what, id DESC",
+        "",
+    ),
+    (
+        "words",
+        "SELECT name FROM artist UNION SELECT name FROM track UNION SELECT title FROM album",
+        "1",
+    ),
     ("artists_used", "SELECT DISTINCT artist FROM album", "1"),
     ("on_view", "SELECT kind, count(*) AS n FROM kinds GROUP BY kind", "1"),
-    ("on_view_on_view", "SELECT v.kind, k.title FROM on_view v JOIN kinds k USING (kind) WHERE n = 1", "1, 2"),
+    (
+        "on_view_on_view",
+        "SELECT v.kind, k.title FROM on_view v JOIN kinds k USING (kind) WHERE n = 1",
+        "1, 2",
+    ),
     ("bare", "SELECT id, at FROM mixed WHERE at IS NOT NULL", "1"),
-    ("computed", "SELECT id, id + 1, explicit = 1, released, added, price, 2.5, x'00ff', coalesce(note, '-') FROM album WHERE rowid <> 4", "1"),
+    (
+        "computed",
+        "SELECT id, id + 1, explicit = 1, released, added, price, 2.5, x'00ff', coalesce(note, '-') FROM album WHERE rowid <> 4",
+        "1",
+    ),
 ];
 
 /// The views that do not arrive, each with words of the reason.
@@ -100,7 +148,9 @@ fn rows(connection: &rusqlite::Connection, sql: &str) -> String {
             ValueRef::Integer(value) => value.to_string(),
             ValueRef::Real(value) => value.to_string(),
             ValueRef::Text(value) => String::from_utf8(value.to_vec()).unwrap(),
-            ValueRef::Blob(value) => value.iter().fold("\\x".to_owned(), |hex, b| hex + &format!("{b:02x}")),
+            ValueRef::Blob(value) => {
+                value.iter().fold("\\x".to_owned(), |hex, b| hex + &format!("{b:02x}"))
+            }
         };
         lines.push((0..width).map(cell).collect::<Vec<_>>().join("|"));
     }

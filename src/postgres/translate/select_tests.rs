@@ -16,8 +16,9 @@ fn selected(text: &str) -> Result<Selected, Reason> {
         })
     };
     let tree = parse::view(&format!("CREATE VIEW v AS {text}"), &relation).expect("a tree");
-    let readable =
-        |name: &str| Some(Readable { target: if name == "s" { "p.s" } else { "p.r" }, columns: &columns });
+    let readable = |name: &str| {
+        Some(Readable { target: if name == "s" { "p.s" } else { "p.r" }, columns: &columns })
+    };
     select(&tree, &readable)
 }
 

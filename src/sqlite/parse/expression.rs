@@ -34,7 +34,9 @@ fn nested(expr: &Expr<'_>, names: &Meaning<'_>, depth: u32) -> Result<Expression
             [one] => read(one)?,
             _ => return Err("compares rows of values".to_owned()),
         },
-        Expr::Literal(literal) => self::literal(literal).ok_or("has a literal that is not known here")?,
+        Expr::Literal(literal) => {
+            self::literal(literal).ok_or("has a literal that is not known here")?
+        }
         Expr::Id(id) => names(None, id.0)?,
         Expr::Name(plain) => names(None, plain.0)?,
         Expr::Qualified(table, column) => names(Some(&unquote(table.0)), column.0)?,
@@ -111,7 +113,9 @@ fn unknown(expr: &Expr<'_>) -> &'static str {
             "has a subquery"
         }
         Expr::FunctionCall { filter_over: Some(_), .. }
-        | Expr::FunctionCallStar { filter_over: Some(_), .. } => "has a window function or a FILTER",
+        | Expr::FunctionCallStar { filter_over: Some(_), .. } => {
+            "has a window function or a FILTER"
+        }
         Expr::FunctionCall { distinctness: Some(_), .. } => "has an aggregate over DISTINCT values",
         Expr::FunctionCall { order_by: Some(_), .. } => "has an aggregate in an order",
         Expr::Like { .. } => "uses REGEXP or MATCH",

@@ -46,10 +46,7 @@ fn refuse<T>(reason: &str) -> Result<T, Refusal> {
 ///
 /// # Errors
 /// The reason why it has no tree.
-pub fn view(
-    text: &str,
-    relation: &dyn Fn(&str) -> Option<Relation>,
-) -> Result<Select, Refusal> {
+pub fn view(text: &str, relation: &dyn Fn(&str) -> Option<Relation>) -> Result<Select, Refusal> {
     statement(text, |stmt| match stmt {
         Stmt::CreateView { select, .. } => Some(read(select, text, relation)),
         _ => None,
@@ -264,9 +261,9 @@ fn from(
                     .iter()
                     .map(|name| merge(&unquote(name.0), before, names))
                     .collect::<Result<Vec<_>, _>>()?;
-                pairs.into_iter().reduce(|all, one| {
-                    Expression::Binary(Box::new(all), "AND", Box::new(one))
-                })
+                pairs
+                    .into_iter()
+                    .reduce(|all, one| Expression::Binary(Box::new(all), "AND", Box::new(one)))
             }
         };
         all.push(joined);
@@ -304,7 +301,7 @@ fn read_from(
     if name.db_name.as_ref().is_some_and(|schema| !main(schema.0)) {
         return refuse("reads another database");
     }
-    let relation = relation(&written).ok_or_else(|| Refusal::Unknown(written))?;
+    let relation = relation(&written).ok_or(Refusal::Unknown(written))?;
     let alias = match alias {
         Some(As::As(alias) | As::Elided(alias)) => unquote(alias.0),
         None => relation.name.clone(),
@@ -440,9 +437,7 @@ mod tests {
             all(&[("d", "id"), ("d", "x"), ("P", "id")])
         );
         let select = read("SELECT 1 FROM p LEFT JOIN d USING (id) JOIN c USING (id)").unwrap();
-        let equal = |left, right| {
-            Some(Expression::Binary(Box::new(left), "=", Box::new(right)))
-        };
+        let equal = |left, right| Some(Expression::Binary(Box::new(left), "=", Box::new(right)));
         assert!(select.first.from[1].left && !select.first.from[2].left);
         assert_eq!(select.first.from[1].on, equal(column("P", "id"), column("d", "id")));
         assert_eq!(select.first.from[2].on, equal(column("P", "id"), column("c", "id")));
@@ -465,7 +460,12 @@ mod tests {
             .collect();
         assert_eq!(
             terms,
-            [(Some(0), false, true), (Some(1), true, false), (Some(0), false, false), (None, false, true)]
+            [
+                (Some(0), false, true),
+                (Some(1), true, false),
+                (Some(0), false, false),
+                (None, false, true)
+            ]
         );
         assert_eq!(select.order_by[0].by, column("P", "id"));
         let no_case = Expression::Collate(Box::new(column("P", "name")), Collation::NoCase);
@@ -502,6 +502,9 @@ mod tests {
         ] {
             assert_eq!(refusal(text), reason, "{text}");
         }
-        assert_eq!(view("CREATE TABLE v (a)", &relation), Err(Refusal::Construct("cannot be read".to_owned())));
+        assert_eq!(
+            view("CREATE TABLE v (a)", &relation),
+            Err(Refusal::Construct("cannot be read".to_owned()))
+        );
     }
 }

@@ -89,14 +89,8 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     let columns: Vec<&[PlannedColumn]> = tables.iter().map(|t| t.columns.as_slice()).collect();
     let foreign_keys = definitions.foreign_keys(&columns);
     left_out.append(&mut definitions.left_out);
-    let views = views::define(
-        &connection,
-        inputs.schema,
-        schema,
-        &tables,
-        &mut definitions,
-        &mut left_out,
-    );
+    let views =
+        views::define(&connection, inputs.schema, schema, &tables, &mut definitions, &mut left_out);
     let notes = notes(&definitions.notes, &tables, schema);
     let chunk_bytes = inputs.sizes.chunk_bytes;
     let tables = assemble(kept, tables, chunk_bytes);

@@ -129,7 +129,7 @@ fn result_names(connection: &Connection, view: &View) -> Result<Vec<String>, Ref
     let statement = connection
         .prepare(&format!("SELECT * FROM main.{}", quote(&view.name)))
         .map_err(refused)?;
-    Ok(statement.column_names().into_iter().map(str::to_owned).collect())
+    Ok(statement.column_names().map(str::to_owned).collect())
 }
 
 fn create(view: &Known, select: &str) -> String {
@@ -169,7 +169,8 @@ fn unreadable(name: &str, left_out: &[LeftOut]) -> String {
     };
     let listed = |left: &LeftOut| relation(left.kind) && left.name.eq_ignore_ascii_case(name);
     let internal = name.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("sqlite_"));
-    let why = if internal || left_out.iter().any(listed) { "not carried over" } else { "not there" };
+    let why =
+        if internal || left_out.iter().any(listed) { "not carried over" } else { "not there" };
     format!("reads {}, which is {why}", quote(name))
 }
 
