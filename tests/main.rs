@@ -14,6 +14,7 @@ mod expect;
 mod fence;
 mod fixtures;
 mod harness;
+mod interruption;
 mod limits;
 mod oracle;
 mod outcome;

@@ -17,6 +17,7 @@ pub mod encode;
 pub mod epoch;
 pub mod json;
 pub mod numeric;
+pub mod page;
 pub mod temporal;
 pub mod uuid;
 pub mod value;

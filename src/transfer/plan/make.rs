@@ -331,10 +331,7 @@ fn misfits(
                 })
             })
             .collect();
-        if unfit.is_empty()
-            && !measure::may_be_too_wide(&decisions[place])
-            && profiles[place].largest_row <= crate::codec::cast::LARGEST_FIELD as u64
-        {
+        if unfit.is_empty() && !measure::may_be_too_wide(&decisions[place], &profiles[place]) {
             continue;
         }
         let layout = TupleLayout::new(decisions[place].iter().map(|d| d.cast).collect());
