@@ -2,7 +2,7 @@
 
 use super::block::StreamBuilder;
 use super::cast::{Cast, Misfit};
-use super::{Block, Digest, RowBatch, jsonb, numeric};
+use super::{Block, Digest, RowBatch, jsonb, numeric, page};
 use crate::schema::ColumnType;
 use bytes::{BufMut, BytesMut};
 
@@ -32,8 +32,8 @@ enum Canonical {
 pub struct Unsendable {
     /// The row's place in its chunk, from 0.
     pub row: u64,
-    /// The field's place in the tuple.
-    pub field: usize,
+    /// The field's place in the tuple; `None` where it is the row as a whole.
+    pub field: Option<usize>,
     /// Why.
     pub misfit: Misfit,
 }
@@ -94,8 +94,11 @@ impl TupleLayout {
                 if unfit.is_none()
                     && let Err(misfit) = cast.encode(raw, out)
                 {
-                    unfit = Some(Unsendable { row, field, misfit });
+                    unfit = Some(Unsendable { row, field: Some(field), misfit });
                 }
+            }
+            if unfit.is_none() && !page::fits(&self.casts, &out[start..]) {
+                unfit = Some(Unsendable { row, field: None, misfit: Misfit::RowTooWide });
             }
             match unfit {
                 None => _ = digest.add_row(self.canonical(&out[start..], &mut canonical)),

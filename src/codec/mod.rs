@@ -18,6 +18,7 @@ pub mod epoch;
 pub mod json;
 pub mod jsonb;
 pub mod numeric;
+pub mod page;
 pub mod temporal;
 pub mod tuple;
 pub mod uuid;

@@ -9,13 +9,16 @@
 //! All functions that appear in a result are IMMUTABLE, so that it may stand in an index. Text
 //! columns are taken to be `COLLATE "C"`: they compare by bytes, as SQLite's BINARY does.
 
+mod aggregate;
 mod compare;
 mod constant;
 mod default;
 mod functions;
+mod select;
 mod value;
 
 pub use default::default;
+pub use select::{Readable, Selected, select};
 
 use crate::schema::names::quote;
 use crate::schema::{Affinity, Collation, ColumnType, Expression, IndexOver, IndexTerm, Sql};
@@ -27,6 +30,9 @@ pub type Reason = String;
 /// One column, as an expression has to know it.
 #[derive(Debug, Clone)]
 pub struct ScopeColumn {
+    /// The table's alias where columns of several tables are at hand: in the source, and in the
+    /// target.
+    pub table: Option<(String, String)>,
     /// Its name in the source.
     pub name: String,
     /// Its name in the target.
@@ -53,6 +59,16 @@ pub struct Scope<'a> {
     generated: bool,
 }
 
+impl ScopeColumn {
+    /// The column as an expression names it.
+    fn sql(&self) -> String {
+        match &self.table {
+            Some((_, alias)) => format!("{}.{}", quote(alias), quote(&self.target)),
+            None => quote(&self.target),
+        }
+    }
+}
+
 impl<'a> Scope<'a> {
     /// The columns of one table.
     #[must_use]
@@ -60,8 +76,20 @@ impl<'a> Scope<'a> {
         Self { columns, generated: true }
     }
 
-    fn column(&self, name: &str) -> Result<&'a ScopeColumn, Reason> {
-        let column = self.columns.iter().find(|column| column.name == name).ok_or_else(|| {
+    /// The column that the expression is, if it is one.
+    fn named(&self, expr: &Expression) -> Option<Result<&'a ScopeColumn, Reason>> {
+        match expr {
+            Expression::Column(name) => Some(self.column(None, name)),
+            Expression::Qualified(table, name) => Some(self.column(Some(table), name)),
+            _ => None,
+        }
+    }
+
+    fn column(&self, table: Option<&str>, name: &str) -> Result<&'a ScopeColumn, Reason> {
+        let same = |column: &&ScopeColumn| {
+            column.name == name && column.table.as_ref().map(|(alias, _)| alias.as_str()) == table
+        };
+        let column = self.columns.iter().find(same).ok_or_else(|| {
             format!("names the column {}, which is not carried over", quote(name))
         })?;
         if column.generated && !self.generated {
@@ -92,7 +120,7 @@ pub fn index_term(term: &IndexTerm, scope: &Scope<'_>) -> Result<String, Reason>
     let direction = if term.descending { " DESC" } else { "" };
     let (node, plain) = match &term.over {
         IndexOver::Column(name) => {
-            let column = scope.column(name)?;
+            let column = scope.column(None, name)?;
             (Node::of_column(column)?, true)
         }
         IndexOver::Expression(sql) => (scope.value(tree(sql)?)?, false),
@@ -148,5 +176,7 @@ pub fn generated(sql: &Sql, scope: &Scope<'_>, column: &ScopeColumn) -> Result<S
     }
 }
 
+#[cfg(test)]
+mod select_tests;
 #[cfg(test)]
 mod tests;

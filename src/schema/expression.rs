@@ -27,6 +27,8 @@ pub enum Expression {
     Boolean(bool),
     /// A column of the table at hand, by its stored name.
     Column(String),
+    /// A column of one of several tables: the table's alias in the query, and the stored name.
+    Qualified(String, String),
     /// A double-quoted word that names no column: SQLite takes it for a string.
     DoubleQuoted(String),
     /// CURRENT_TIMESTAMP, CURRENT_DATE, CURRENT_TIME: UTC, to the second, as text.

@@ -6,6 +6,7 @@
 pub mod column_type;
 pub mod expression;
 pub mod names;
+pub mod query;
 
 pub use column_type::ColumnType;
 pub use expression::{Affinity, Expression, Sql};

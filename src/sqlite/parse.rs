@@ -5,20 +5,20 @@
 //! gives `None` here, and an expression with a construct that [`Expression`] does not know has
 //! no tree; nothing is guessed.
 
-use crate::schema::expression::Current;
+mod expression;
+mod view;
+
+pub use view::{Refusal, Relation, view};
+
 use crate::schema::{Check, Deferrable, Expression, Sql};
-use crate::sqlite::types::collation_named;
+use expression::{Reason, boolean, is_rowid, resolve, tree, unquote};
 use sqlite3_parser::ast::{
     Cmd, ColumnConstraint, ColumnDefinition, CreateTableBody, DeferSubclause, Expr,
-    InitDeferredPred, LikeOperator, Literal, NamedTableConstraint, OneSelect, Operator,
-    ResultColumn, SortedColumn, Stmt, TabFlags, TableConstraint, Type, UnaryOperator,
+    InitDeferredPred, Literal, NamedTableConstraint, OneSelect, ResultColumn, SortedColumn, Stmt,
+    TabFlags, TableConstraint,
 };
 use sqlite3_parser::lexer::sql::Parser;
 use sqlite3_parser::{Bump, FallibleIterator as _};
-
-/// How deep an expression may be nested and still get a tree: far more than people write, and
-/// little enough for any thread's stack.
-const DEEPEST: u32 = 100;
 
 /// What names in the expressions of a table can mean.
 #[derive(Debug, Clone, Copy)]
@@ -196,7 +196,7 @@ pub fn default(text: &str) -> Sql {
             Some(value) => Some(Expression::Boolean(value)),
             None => Some(Expression::String(unquote(id.0))),
         },
-        other => tree(other, &names, DEEPEST),
+        other => names.tree(other).ok(),
     });
     Sql { text: text.to_owned(), tree }
 }
@@ -232,192 +232,26 @@ fn statement<T>(text: &str, read: impl FnOnce(&Stmt<'_>) -> Option<T>) -> Option
 }
 
 fn sql(expr: &Expr<'_>, names: &Names<'_>) -> Sql {
-    Sql { text: expr.to_string(), tree: tree(expr, names, DEEPEST) }
+    Sql { text: expr.to_string(), tree: names.tree(expr).ok() }
 }
 
-/// An expression's tree; `None` where a construct is not known, or the nesting too deep.
-fn tree(expr: &Expr<'_>, names: &Names<'_>, depth: u32) -> Option<Expression> {
-    let depth = depth.checked_sub(1)?;
-    let read = |expr: &Expr<'_>| tree(expr, names, depth);
-    let boxed = |expr: &Expr<'_>| read(expr).map(Box::new);
-    let all = |list: &[Expr<'_>]| list.iter().map(read).collect::<Option<Vec<_>>>();
-    let optional = |expr: Option<&Expr<'_>>| match expr {
-        Some(expr) => boxed(expr).map(Some),
-        None => Some(None),
-    };
-    Some(match expr {
-        Expr::Parenthesized(inner) => match inner.as_slice() {
-            [one] => read(one)?,
-            _ => return None,
-        },
-        Expr::Literal(literal) => self::literal(literal)?,
-        Expr::Id(id) => name(id.0, names)?,
-        Expr::Name(plain) => name(plain.0, names)?,
-        Expr::Qualified(table, column) if unquote(table.0).eq_ignore_ascii_case(names.table) => {
-            match name(column.0, names)? {
-                column @ Expression::Column(_) => column,
-                _ => return None,
-            }
-        }
-        Expr::Unary(op, operand) => Expression::Unary(
-            match op {
-                UnaryOperator::BitwiseNot => "~",
-                UnaryOperator::Negative => "-",
-                UnaryOperator::Not => "NOT",
-                UnaryOperator::Positive => "+",
-            },
-            boxed(operand)?,
-        ),
-        Expr::Binary(left, op, right) => {
-            Expression::Binary(boxed(left)?, operator(*op)?, boxed(right)?)
-        }
-        Expr::Between { lhs, not, start, end } => Expression::Between {
-            operand: boxed(lhs)?,
-            low: boxed(start)?,
-            high: boxed(end)?,
-            negated: *not,
-        },
-        Expr::InList { lhs, not, rhs } => Expression::In {
-            operand: boxed(lhs)?,
-            list: all(rhs.unwrap_or_default())?,
-            negated: *not,
-        },
-        Expr::IsNull(operand) => Expression::IsNull { operand: boxed(operand)?, negated: false },
-        Expr::NotNull(operand) => Expression::IsNull { operand: boxed(operand)?, negated: true },
-        Expr::Like {
-            lhs,
-            not,
-            op: op @ (LikeOperator::Like | LikeOperator::Glob),
-            rhs,
-            escape,
-        } => Expression::Like {
-            operand: boxed(lhs)?,
-            pattern: boxed(rhs)?,
-            escape: optional(*escape)?,
-            glob: *op == LikeOperator::Glob,
-            negated: *not,
-        },
-        Expr::Case { base, when_then_pairs, else_expr } => Expression::Case {
-            base: optional(*base)?,
-            branches: when_then_pairs
-                .iter()
-                .map(|(when, then)| Some((read(when)?, read(then)?)))
-                .collect::<Option<Vec<_>>>()?,
-            otherwise: optional(*else_expr)?,
-        },
-        Expr::Cast { expr, type_name: Some(Type { name, .. }) } => {
-            Expression::Cast(boxed(expr)?, (*name).to_owned())
-        }
-        Expr::Collate(operand, collation) => {
-            Expression::Collate(boxed(operand)?, collation_named(&unquote(collation)))
-        }
-        Expr::FunctionCall {
-            name,
-            distinctness: None,
-            args,
-            order_by: None,
-            filter_over: None,
-        } => Expression::Call(unquote(name.0).to_ascii_lowercase(), all(args.unwrap_or_default())?),
-        _ => return None,
-    })
-}
-
-fn operator(op: Operator) -> Option<&'static str> {
-    Some(match op {
-        Operator::Add => "+",
-        Operator::And => "AND",
-        Operator::BitwiseAnd => "&",
-        Operator::BitwiseOr => "|",
-        Operator::Concat => "||",
-        Operator::Equals => "=",
-        Operator::Divide => "/",
-        Operator::Greater => ">",
-        Operator::GreaterEquals => ">=",
-        Operator::Is => "IS",
-        Operator::IsNot => "IS NOT",
-        Operator::LeftShift => "<<",
-        Operator::Less => "<",
-        Operator::LessEquals => "<=",
-        Operator::Modulus => "%",
-        Operator::Multiply => "*",
-        Operator::NotEquals => "<>",
-        Operator::Or => "OR",
-        Operator::RightShift => ">>",
-        Operator::Subtract => "-",
-        Operator::ArrowRight | Operator::ArrowRightShift => return None,
-    })
-}
-
-fn literal(literal: &Literal<'_>) -> Option<Expression> {
-    Some(match literal {
-        Literal::Numeric(text) => number(text)?,
-        Literal::String(text) => Expression::String(unquote(text)),
-        Literal::Blob(hex) => Expression::Blob(
-            hex.as_bytes()
-                .chunks(2)
-                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-                .collect::<Option<Vec<_>>>()?,
-        ),
-        Literal::Null => Expression::Null,
-        Literal::CurrentDate => Expression::Current(Current::Date),
-        Literal::CurrentTime => Expression::Current(Current::Time),
-        Literal::CurrentTimestamp => Expression::Current(Current::Timestamp),
-        Literal::Keyword(_) => return None,
-    })
-}
-
-/// A number as both databases write it: SQLite's digit separators are dropped, and its
-/// hexadecimal integers, which are 64 bits in two's complement, become decimal.
-fn number(text: &str) -> Option<Expression> {
-    let text = text.replace('_', "");
-    let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) else {
-        return Some(Expression::Number(text));
-    };
-    let value = u64::from_str_radix(hex, 16).ok()?.cast_signed();
-    let magnitude = Expression::Number(value.unsigned_abs().to_string());
-    Some(if value < 0 { Expression::Unary("-", Box::new(magnitude)) } else { magnitude })
-}
-
-/// A bare or quoted word, resolved as SQLite does: a column first (ASCII letters without regard
-/// to case), then TRUE and FALSE, then the rowid's alias; in double quotes it is a string at last.
-fn name(written: &str, names: &Names<'_>) -> Option<Expression> {
-    let plain = unquote(written);
-    if let Some(column) = names.columns.iter().find(|c| c.eq_ignore_ascii_case(&plain)) {
-        return Some(Expression::Column(column.clone()));
+impl Names<'_> {
+    fn tree(&self, expr: &Expr<'_>) -> Result<Expression, Reason> {
+        tree(expr, &|table, written| self.meaning(table, written))
     }
-    if written.starts_with('"') {
-        return Some(Expression::DoubleQuoted(plain));
-    }
-    if let Some(value) = boolean(written) {
-        return Some(Expression::Boolean(value));
-    }
-    let rowid = ["rowid", "_rowid_", "oid"].iter().any(|name| written.eq_ignore_ascii_case(name));
-    names.rowid_alias.filter(|_| rowid).map(|alias| Expression::Column(alias.to_owned()))
-}
 
-fn boolean(word: &str) -> Option<bool> {
-    if word.eq_ignore_ascii_case("true") {
-        Some(true)
-    } else if word.eq_ignore_ascii_case("false") {
-        Some(false)
-    } else {
-        None
-    }
-}
-
-/// A word without its quotes, of whichever of SQLite's four kinds they are.
-fn unquote(written: &str) -> String {
-    let mut characters = written.chars();
-    let (Some(first), Some(last)) = (characters.next(), characters.next_back()) else {
-        return written.to_owned();
-    };
-    let inner = characters.as_str();
-    match (first, last) {
-        ('[', ']') => inner.to_owned(),
-        ('"', '"') => inner.replace("\"\"", "\""),
-        ('`', '`') => inner.replace("``", "`"),
-        ('\'', '\'') => inner.replace("''", "'"),
-        _ => written.to_owned(),
+    fn meaning(&self, table: Option<&str>, written: &str) -> Result<Expression, Reason> {
+        if table.is_some_and(|table| !table.eq_ignore_ascii_case(self.table)) {
+            return Err("names a column of another table".to_owned());
+        }
+        let plain = unquote(written);
+        let column = self.columns.iter().find(|column| column.eq_ignore_ascii_case(&plain));
+        let column = column.map(|column| Expression::Column(column.clone()));
+        let rowid = || {
+            let alias = self.rowid_alias.filter(|_| is_rowid(&plain));
+            alias.map(|alias| Expression::Column(alias.to_owned()))
+        };
+        resolve(written, table.is_some(), column.or_else(rowid))
     }
 }
 

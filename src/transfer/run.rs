@@ -398,6 +398,9 @@ impl Prepared {
         let key = advisory_key(&self.plan.schema);
         let one_more = || one_more_client(connection, "finish", key);
         let finished = finish::run(&self.plan, &one_more, sizes.writers, progress, stop)?;
+        // An error here means that the readers may have seen more than one state. A change that
+        // they could not see is told when the source is closed.
+        self.source.changed()?;
         self.learn(&finished);
         self.set_state(State::NotVerified)?;
         self.keeper
@@ -463,7 +466,7 @@ impl Prepared {
         let tables = self.plan.tables.iter().zip(stats).map(|(table, stats)| TableReport {
             name: table.name.clone(),
             target_name: table.renamed(),
-            rows: table.rows - table.rows_rejected(),
+            rows: stats.rows.load(Ordering::Relaxed),
             bytes: stats.bytes.load(Ordering::Relaxed),
             seconds: stats.seconds(),
             conversions: table.conversions(),

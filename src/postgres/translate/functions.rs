@@ -4,7 +4,7 @@ use super::compare::compare;
 use super::constant::Constant;
 use super::value::{Kind, Node};
 use super::{Reason, Scope};
-use crate::schema::names::{literal, quote};
+use crate::schema::names::literal;
 use crate::schema::{Affinity, ColumnType, Expression};
 
 impl Scope<'_> {
@@ -159,20 +159,22 @@ impl Scope<'_> {
             ("likely" | "unlikely", [value]) => {
                 Ok(Node { affinity: None, collation: None, ..self.value(value)?.bare()? })
             }
-            ("typeof", [Expression::Column(column)]) => self.type_of(column),
-            ("json_valid", [Expression::Column(column)]) => {
-                let column = self.column(column)?;
+            ("typeof", [column]) if self.named(column).is_some() => self.type_of(column),
+            ("json_valid", [column]) if self.named(column).is_some() => {
+                let column = self.named(column).ok_or_else(unknown)??;
                 if column.column_type != ColumnType::Json {
                     return Err("uses json_valid() on a column that is not json".to_owned());
                 }
                 // Whatever a json column holds is valid; of NULL it is NULL.
-                let sql = format!("{} IS NOT NULL OR NULL::boolean", quote(&column.target));
+                let sql = format!("{} IS NOT NULL OR NULL::boolean", column.sql());
                 Ok(Node::new(Kind::Boolean, sql))
             }
             ("min" | "max", [_, _, ..]) => self.extreme(name, arguments),
             ("substr" | "substring", [text, from, rest @ ..]) if rest.len() <= 1 => {
                 self.substring(text, from, rest.first())
             }
+            ("count", []) => Ok(Node::atom(Kind::Integer, "count(*)".to_owned())),
+            ("count" | "min" | "max" | "sum" | "avg", [argument]) => self.aggregate(name, argument),
             (_, arguments) => {
                 let nodes = arguments
                     .iter()
@@ -184,14 +186,15 @@ impl Scope<'_> {
     }
 
     /// The storage class of a column's values, which its new type fixes.
-    fn type_of(&self, name: &str) -> Result<Node, Reason> {
-        let node = self.value(&Expression::Column(name.to_owned()))?;
+    fn type_of(&self, column: &Expression) -> Result<Node, Reason> {
+        let node = self.value(column)?;
         let class = match node.kind {
             Kind::Boolean | Kind::Integer => "integer",
-            Kind::Double => "real",
+            // A column of another affinity may have held integers beside reals.
+            Kind::Double if node.affinity == Some(Affinity::Real) => "real",
             Kind::Text | Kind::Typed(_) => "text",
             Kind::Bytea => "blob",
-            Kind::Numeric | Kind::Null => {
+            Kind::Double | Kind::Numeric | Kind::Null => {
                 return Err("uses typeof() on numbers of both classes".to_owned());
             }
         };

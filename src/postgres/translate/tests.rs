@@ -4,9 +4,10 @@
 use super::*;
 use crate::sqlite::parse::{self, Names};
 
-fn columns() -> Vec<ScopeColumn> {
+pub(super) fn columns() -> Vec<ScopeColumn> {
     use ColumnType as T;
     let column = |name: &str, column_type, affinity| ScopeColumn {
+        table: None,
         name: name.to_owned(),
         target: name.to_owned(),
         column_type,
@@ -246,7 +247,7 @@ fn a_generated_column_gives_the_type_of_its_column() {
     let columns = columns();
     let scope = Scope::new(&columns);
     let of = |text: &str, name: &str| {
-        generated(&read(text), &scope, scope.column(name).expect("the column is there"))
+        generated(&read(text), &scope, scope.column(None, name).expect("the column is there"))
     };
     assert_eq!(of("i * 2", "j").as_deref(), Ok("\"i\"::bigint * 2::bigint"));
     assert_eq!(of("i > 2", "b").as_deref(), Ok("\"i\" > 2"));

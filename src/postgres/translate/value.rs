@@ -97,7 +97,7 @@ impl Node {
             affinity: Some(column.affinity),
             collation: Some((column.collation.clone(), false)),
             column: true,
-            ..Self::atom(Kind::of_type(&column.column_type)?, quote(&column.target))
+            ..Self::atom(Kind::of_type(&column.column_type)?, column.sql())
         })
     }
 
@@ -149,10 +149,10 @@ impl Scope<'_> {
             }
             Expression::Blob(bytes) => Node::of_constant(Constant::Blob(bytes.clone())),
             Expression::Boolean(value) => Node::of_constant(Constant::Integer(i64::from(*value))),
-            Expression::Column(name) => {
-                let column = self.column(name)?;
+            Expression::Column(_) | Expression::Qualified(..) => {
+                let column = self.named(expr).ok_or("names no column")??;
                 if column.converted {
-                    let name = quote(name);
+                    let name = quote(&column.name);
                     return Err(format!("is over {name}, whose values change form on their way"));
                 }
                 Node::of_column(column)?
@@ -198,15 +198,15 @@ impl Scope<'_> {
     /// A condition as an operand of AND, OR, NOT or IS.
     pub(super) fn truth_operand(&self, expr: &Expression) -> Result<String, Reason> {
         let sql = self.truth(expr)?;
-        let bare = matches!(expr, Expression::Column(_)) && !sql.contains(" <> 0");
+        let bare = self.named(expr).is_some() && !sql.contains(" <> 0");
         Ok(if bare { sql } else { format!("({sql})") })
     }
 
     pub(super) fn is_null(&self, operand: &Expression, negated: bool) -> Result<Node, Reason> {
         // Whether a value is NULL stays as it is, whatever form the value has.
-        let operand = match operand {
-            Expression::Column(name) => quote(&self.column(name)?.target),
-            other => self.value(other)?.operand(),
+        let operand = match self.named(operand) {
+            Some(column) => column?.sql(),
+            None => self.value(operand)?.operand(),
         };
         let not = if negated { " NOT" } else { "" };
         Ok(Node::new(Kind::Boolean, format!("{operand} IS{not} NULL")))

@@ -55,6 +55,8 @@ struct Parcel {
 /// What was measured of each table.
 #[derive(Debug, Default)]
 pub struct TableStats {
+    /// Rows committed.
+    pub rows: AtomicU64,
     /// Bytes of COPY data committed.
     pub bytes: AtomicU64,
     times: Mutex<Option<(Instant, Instant)>>,
@@ -270,6 +272,7 @@ impl Copy<'_> {
             writer.write(&block)?;
             let (rows, bytes) = (block.digest.rows, block.data.len() as u64);
             let stats = &self.stats[block.table];
+            stats.rows.fetch_add(rows, Ordering::Relaxed);
             stats.bytes.fetch_add(bytes, Ordering::Relaxed);
             stats.touch();
             self.progress.done.fetch_add(rows, Ordering::Relaxed);
@@ -310,11 +313,11 @@ fn receive<T>(channel: &Receiver<T>, halt: &Halt<'_>) -> Option<T> {
 
 /// A value that the profile found to fit does not.
 fn unsendable_row(table: &PlannedTable, chunk: u32, unsendable: Unsendable) -> Error {
-    let column = table.sent.get(unsendable.field).map(|&place| &table.columns[place].name);
+    let place = unsendable.field.and_then(|field| table.sent.get(field));
     Error::failed(format!(
-        "table {} column {}: {} (row {} of chunk {chunk})",
+        "table {}{}: {} (row {} of chunk {chunk})",
         quote(&table.name),
-        column.map_or_else(String::new, |name| quote(name)),
+        place.map_or_else(String::new, |&p| format!(" column {}", quote(&table.columns[p].name))),
         unsendable.misfit,
         unsendable.row + 1
     ))

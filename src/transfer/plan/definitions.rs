@@ -49,6 +49,7 @@ pub struct Definitions<'a> {
     relations: Allocator,
     table_names: Vec<String>,
     index_names: Vec<Vec<String>>,
+    view_names: Vec<String>,
     /// What could not be carried over.
     pub left_out: Vec<LeftOut>,
     /// Keys that PostgreSQL can hold as constraints or plain unique indexes, by table: what a
@@ -76,9 +77,15 @@ impl<'a> Definitions<'a> {
         let mut table_names = vec![String::new(); schema.tables.len()];
         let mut index_names: Vec<Vec<String>> =
             schema.tables.iter().map(|table| vec![String::new(); table.indexes.len()]).collect();
+        let mut view_names = vec![String::new(); schema.views.len()];
         for fitting in [true, false] {
+            let fits = |name: &str| (1..=LONGEST).contains(&name.len()) == fitting;
+            for (view, name) in schema.views.iter().zip(&mut view_names) {
+                if fits(&view.name) {
+                    *name = relations.relation(&view.name);
+                }
+            }
             for (place, table) in schema.tables.iter().enumerate() {
-                let fits = |name: &str| (1..=LONGEST).contains(&name.len()) == fitting;
                 if fits(&table.name) {
                     table_names[place] = relations.relation(&table.name);
                 }
@@ -112,6 +119,7 @@ impl<'a> Definitions<'a> {
             relations,
             table_names,
             index_names,
+            view_names,
             left_out: Vec::new(),
             referable: vec![Vec::new(); schema.tables.len()],
             notes,
@@ -122,6 +130,12 @@ impl<'a> Definitions<'a> {
     #[must_use]
     pub fn table_name(&self, place: usize) -> &str {
         &self.table_names[place]
+    }
+
+    /// The name of a view in the target.
+    #[must_use]
+    pub fn view_name(&self, place: usize) -> &str {
+        &self.view_names[place]
     }
 
     /// Defines one table.
@@ -197,21 +211,11 @@ impl<'a> Definitions<'a> {
 
     fn name_columns(&mut self, place: usize) -> Vec<PlannedColumn> {
         let table = &self.schema.tables[place];
-        let mut names = Allocator::default();
-        // Those that keep their names first, as for tables.
-        let mut given: Vec<Option<String>> = vec![None; table.columns.len()];
-        for fitting in [true, false] {
-            for (column, name) in table.columns.iter().zip(&mut given) {
-                let keeps = Allocator::default().column(&column.name) == column.name;
-                if keeps == fitting {
-                    *name = Some(names.column(&column.name));
-                }
-            }
-        }
+        let wanted: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+        let given = column_names(&wanted);
         let decisions = &self.decisions[place];
         let mut columns = Vec::with_capacity(given.len());
-        for ((column, name), decision) in table.columns.iter().zip(given).zip(decisions) {
-            let target_name = name.unwrap_or_default();
+        for ((column, target_name), decision) in table.columns.iter().zip(given).zip(decisions) {
             if target_name != column.name {
                 self.notes.push(format!(
                     "column {} of table {} becomes {}",
@@ -231,11 +235,13 @@ impl<'a> Definitions<'a> {
     }
 
     /// The columns as expressions have to know them.
-    fn scope_columns(&self, place: usize, columns: &[PlannedColumn]) -> Vec<ScopeColumn> {
+    #[must_use]
+    pub fn scope_columns(&self, place: usize, columns: &[PlannedColumn]) -> Vec<ScopeColumn> {
         columns
             .iter()
             .zip(&self.schema.tables[place].columns)
             .map(|(planned, column)| ScopeColumn {
+                table: None,
                 name: planned.name.clone(),
                 target: planned.target_name.clone(),
                 column_type: planned.decision.cast.form.column_type(),
@@ -380,8 +386,8 @@ impl<'a> Definitions<'a> {
                     let filter = filter.as_deref();
                     indexes.push(Optional {
                         what: format!("index {} on {}", quote(&index.name), quote(&table.name)),
-                        name: name.clone(),
                         sql: ddl::create_index(&qualified, &name, index.unique, &terms, filter),
+                        name,
                         left_out,
                     });
                 }
@@ -430,8 +436,8 @@ impl<'a> Definitions<'a> {
                     let qualified = qualify(self.schema_name, &self.table_names[place]);
                     checks.push(Optional {
                         what: format!("check {} on {}", quote(&name), quote(&table.name)),
-                        name: name.clone(),
                         sql: ddl::add_check(&qualified, &name, &condition, true),
+                        name,
                         left_out,
                     });
                 }
@@ -522,6 +528,23 @@ impl<'a> Definitions<'a> {
         }
         Ok(parent)
     }
+}
+
+/// The names of a table's or view's columns in the target. Those that keep theirs come first, as
+/// for tables.
+#[must_use]
+pub fn column_names(wanted: &[&str]) -> Vec<String> {
+    let mut names = Allocator::default();
+    let mut given = vec![String::new(); wanted.len()];
+    for fitting in [true, false] {
+        for (&wanted, name) in wanted.iter().zip(&mut given) {
+            let keeps = Allocator::default().column(wanted) == wanted;
+            if keeps == fitting {
+                *name = names.column(wanted);
+            }
+        }
+    }
+    given
 }
 
 /// How the measured widths name the key with this number (the primary key first).

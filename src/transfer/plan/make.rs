@@ -89,7 +89,8 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     let columns: Vec<&[PlannedColumn]> = tables.iter().map(|t| t.columns.as_slice()).collect();
     let foreign_keys = definitions.foreign_keys(&columns);
     left_out.append(&mut definitions.left_out);
-    let views = views::define(inputs.schema, schema, &tables, &mut left_out);
+    let views =
+        views::define(&connection, inputs.schema, schema, &tables, &mut definitions, &mut left_out);
     let notes = notes(&definitions.notes, &tables, schema);
     let chunk_bytes = inputs.sizes.chunk_bytes;
     let tables = assemble(kept, tables, chunk_bytes);
@@ -115,8 +116,10 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Takes the tables that `--tables` does not name, and those that `--exclude` names, out of the
-/// schema.
+const LEFT_OUT_BY_REQUEST: &str = "left out by --tables or --exclude";
+
+/// Takes the tables that `--tables` does not name, and the tables and views that `--exclude`
+/// names, out of the schema.
 ///
 /// # Errors
 /// A pattern that is none, or a name of `--tables` that matches nothing.
@@ -141,13 +144,23 @@ pub fn choose_tables(catalog: &mut Catalog, options: &Options) -> Result<Vec<Lef
                 kind: ObjectKind::Table,
                 table: None,
                 name: table.name,
-                reason: "left out by --tables or --exclude".to_owned(),
+                reason: LEFT_OUT_BY_REQUEST.to_owned(),
                 definition: None,
                 rows: None,
             });
         }
     }
     catalog.schema.tables = kept;
+    for view in catalog.schema.views.extract_if(.., |view| exclude.is_match(&view.name)) {
+        left_out.push(LeftOut {
+            kind: ObjectKind::View,
+            table: None,
+            name: view.name,
+            reason: LEFT_OUT_BY_REQUEST.to_owned(),
+            definition: Some(view.definition),
+            rows: None,
+        });
+    }
     Ok(left_out)
 }
 
@@ -194,7 +207,8 @@ fn look_at_target(
         .caused_by(format!("an earlier run of {} did not come to its end", quote(&entry.data_set)))
         .hint("the same command with --drop-all throws it away and starts again"));
     }
-    let names = schema.tables.iter().map(|table| table.name.clone()).collect();
+    let tables = schema.tables.iter().map(|table| &table.name);
+    let names = tables.chain(schema.views.iter().map(|view| &view.name)).cloned().collect();
     refuse_in_the_way(existing, &names, inputs.schema)
 }
 
@@ -322,10 +336,7 @@ fn misfits(
                 })
             })
             .collect();
-        if unfit.is_empty()
-            && !measure::may_be_too_wide(&decisions[place])
-            && profiles[place].largest_row <= crate::codec::cast::LARGEST_FIELD as u64
-        {
+        if unfit.is_empty() && !measure::may_be_too_wide(&decisions[place], &profiles[place]) {
             continue;
         }
         let layout = TupleLayout::new(decisions[place].iter().map(|d| d.cast).collect());
@@ -642,7 +653,7 @@ fn hold_to_the_letter(options: &Options, plan: &Plan) -> Result<()> {
                 }
             }
         }
-        let by_request = |left: &&LeftOut| left.reason != "left out by --tables or --exclude";
+        let by_request = |left: &&LeftOut| left.reason != LEFT_OUT_BY_REQUEST;
         for left in plan.left_out.iter().filter(by_request) {
             let of = left.table.as_ref().map_or_else(String::new, |t| format!(" of {}", quote(t)));
             causes.push(format!("{} {}{of}: {}", left.kind.word(), quote(&left.name), left.reason));

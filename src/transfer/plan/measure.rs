@@ -1,18 +1,19 @@
 //! What the profile does not count and the plan must know: the widest index entries, rows that
 //! fit no page, rows that break a CHECK. Each is asked of the source only where it can matter.
 
+use crate::codec::cast::LARGEST_FIELD;
 use crate::codec::encode::TupleLayout;
+use crate::codec::page::COLUMNS_THAT_ALWAYS_FIT;
 use crate::codec::{Misfit, RowBatch};
 use crate::database::KeyRange;
 use crate::error::Result;
 use crate::schema::names::quote;
-use crate::schema::{ColumnType, IndexOver, RowAddress, Schema, Table};
+use crate::schema::{IndexOver, RowAddress, Schema, Table};
 use crate::sqlite::profile::{TableProfile, Tally};
 use crate::sqlite::read::{Next, TableQuery, read_error, scan};
 use crate::transfer::plan::cast_rules::Decision;
 use crate::transfer::plan::definitions::{WIDEST_ENTRY, key_label};
 use crate::transfer::plan::{PlannedForeignKey, PlannedTable};
-use bytes::BytesMut;
 use rusqlite::Connection;
 use std::collections::HashMap;
 
@@ -174,15 +175,8 @@ pub fn orphans(
     Ok(tally)
 }
 
-/// The most bytes of one row in a page: a page less its head and one line pointer.
-/// Source: `MaxHeapTupleSize` in PostgreSQL's htup_details.h, for pages of 8 KiB.
-const WIDEST_ROW: usize = 8_160;
-
 /// The most columns of a table (`MaxHeapAttributeNumber`, less system columns).
 pub const MOST_COLUMNS: usize = 1_600;
-
-/// Tables with fewer columns always fit: no column needs more than 24 bytes in the page.
-const COLUMNS_THAT_ALWAYS_FIT: usize = WIDEST_ROW / 24 - 16;
 
 /// Finds the rows that a plan cannot send: with a value that does not fit its column, or too wide
 /// for a page even with every long value moved out of it. Each is given to `each` with its place
@@ -201,10 +195,7 @@ pub fn unsendable(
         RowAddress::Key { .. } => KeyRange::Key { after: None, through: None },
         RowAddress::Ordinal => KeyRange::Ordinal { skip: 0, rows: 0 },
     };
-    let types: Vec<ColumnType> =
-        layout.casts().iter().map(|cast| cast.form.column_type()).collect();
     let mut scratch = Vec::new();
-    let mut fields = BytesMut::new();
     let mut number = 0;
     scan(connection, query, &range, |row| {
         number += 1;
@@ -212,61 +203,19 @@ pub fn unsendable(
         let mut batch = RowBatch::default();
         query.values(row, &mut scratch, |_, raw| batch.push(raw)).map_err(failed)?;
         batch.end_row();
-        let place = match query.address {
-            RowAddress::Integer { .. } => query.integer_key(row).map_err(failed)?,
-            _ => number,
-        };
-        let mut width = RowWidth::new(types.len());
-        for (field, (raw, cast)) in batch.values().zip(layout.casts()).enumerate() {
-            fields.clear();
-            if let Err(misfit) = cast.encode(raw, &mut fields) {
-                each(place, Some(field), misfit, &batch)?;
-                return Ok(Next::Row);
-            }
-            width.add(&types[field], fields.len() - 4, raw == crate::codec::Raw::Null);
-        }
-        if types.len() > COLUMNS_THAT_ALWAYS_FIT && width.bytes > WIDEST_ROW {
-            each(place, None, Misfit::RowTooWide, &batch)?;
+        if let Err(unsendable) = layout.encode(0, 0, &batch, false) {
+            let place = match query.address {
+                RowAddress::Integer { .. } => query.integer_key(row).map_err(failed)?,
+                _ => number,
+            };
+            each(place, unsendable.field, unsendable.misfit, &batch)?;
         }
         Ok(Next::Row)
     })
 }
 
-/// Whether a table's rows may be too wide for a page at all.
+/// Whether rows of a table may be too wide for a page, or too large for the server, at all.
 #[must_use]
-pub fn may_be_too_wide(decisions: &[Decision]) -> bool {
-    decisions.len() > COLUMNS_THAT_ALWAYS_FIT
-}
-
-/// The least width a row has in a page, once the server has moved out what it can.
-struct RowWidth {
-    bytes: usize,
-}
-
-impl RowWidth {
-    /// The head of a row with a bitmap for `columns` NULLs, aligned.
-    fn new(columns: usize) -> Self {
-        Self { bytes: (23 + columns.div_ceil(8)).next_multiple_of(8) }
-    }
-
-    fn add(&mut self, column_type: &ColumnType, length: usize, null: bool) {
-        if null {
-            return;
-        }
-        let (align, bytes) = match column_type {
-            ColumnType::Boolean => (1, 1),
-            ColumnType::SmallInt => (2, 2),
-            ColumnType::Integer | ColumnType::Real | ColumnType::Date => (4, 4),
-            ColumnType::BigInt
-            | ColumnType::Double
-            | ColumnType::Time
-            | ColumnType::Timestamp
-            | ColumnType::TimestampTz => (8, 8),
-            ColumnType::Uuid => (1, 16),
-            // A short value has a head of one byte; one of over 24 bytes leaves a pointer of 18.
-            _ if length + 1 <= 24 => (1, length + 1),
-            _ => (1, 18),
-        };
-        self.bytes = self.bytes.next_multiple_of(align) + bytes;
-    }
+pub fn may_be_too_wide(decisions: &[Decision], profile: &TableProfile) -> bool {
+    decisions.len() > COLUMNS_THAT_ALWAYS_FIT || profile.largest_row > LARGEST_FIELD as u64
 }

@@ -12,7 +12,7 @@ pub mod views;
 use crate::codec::encode::TupleLayout;
 use crate::database::Chunk;
 use crate::postgres::ddl::{ForeignKeyDdl, TableDdl};
-use crate::postgres::target::Existing;
+use crate::postgres::target::{Existing, Kind};
 use crate::schema::names::quote;
 use crate::schema::{ColumnType, LeftOut, RowAddress};
 use crate::sqlite::profile::Tally;
@@ -35,7 +35,7 @@ pub struct Plan {
     pub tables: Vec<PlannedTable>,
     /// The foreign keys, in the source's order.
     pub foreign_keys: Vec<PlannedForeignKey>,
-    /// The views, in the source's order.
+    /// The views, each after those that it reads.
     pub views: Vec<Optional>,
     /// What is not carried over.
     pub left_out: Vec<LeftOut>,
@@ -131,10 +131,10 @@ pub struct PlannedKey {
 /// A definition that is listed rather than fatal where the server refuses it.
 #[derive(Debug, Clone)]
 pub struct Optional {
-    /// What it is, for people: `index "i" on "t"`.
-    pub what: String,
     /// Its name in the target.
     pub name: String,
+    /// What it is, for people: `index "i" on "t"`.
+    pub what: String,
     /// The statement.
     pub sql: String,
     /// How it is listed where it cannot be.
@@ -185,7 +185,7 @@ impl PlannedForeignKey {
 }
 
 impl Plan {
-    /// The names of the relations that the plan makes.
+    /// The names of the tables that the plan makes.
     #[must_use]
     pub fn table_names(&self) -> HashSet<String> {
         self.tables.iter().map(|table| table.ddl.name.clone()).collect()
@@ -217,7 +217,12 @@ impl Plan {
     /// The plan as it is shown.
     #[must_use]
     pub fn summary(&self) -> DataSetPlan {
-        let comes_back = self.table_names();
+        let tables = self.table_names();
+        let views: HashSet<&str> = self.views.iter().map(|view| view.name.as_str()).collect();
+        let comes_back = |thing: &Existing| match thing.kind {
+            Kind::View => views.contains(thing.name.as_str()),
+            _ => tables.contains(&thing.name),
+        };
         DataSetPlan {
             name: self.data_set.clone(),
             target_schema: self.schema.clone(),
@@ -230,7 +235,7 @@ impl Plan {
                 .map(|thing| Dropped {
                     kind: thing.kind.word().to_owned(),
                     name: thing.name.clone(),
-                    comes_back: comes_back.contains(&thing.name),
+                    comes_back: comes_back(thing),
                 })
                 .collect(),
             notes: self.notes.clone(),

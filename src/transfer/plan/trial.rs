@@ -8,6 +8,7 @@ use crate::postgres::target::{drop_all, in_savepoint};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
 use crate::transfer::plan::{Optional, Plan, PlannedForeignKey};
+use postgres::error::SqlState;
 use postgres::{Client, Transaction};
 
 /// Tries the plan on the target and takes out of it what the server refuses: defaults, generated
@@ -47,9 +48,12 @@ pub fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
 
 fn required(transaction: &mut Transaction<'_>, what: &str, sql: &str) -> Result<()> {
     in_savepoint(transaction, sql).map_err(|error| {
-        Error::refused(format!("the server refuses {what}"))
-            .caused_by(describe(&error))
-            .hint("leave the table out with --exclude, or change its types with --cast")
+        let refused =
+            Error::refused(format!("the server refuses {what}")).caused_by(describe(&error));
+        if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+            return refused.hint("let the role create there: GRANT CREATE ON SCHEMA ... TO ...");
+        }
+        refused.hint("leave the table out with --exclude, or change its types with --cast")
     })
 }
 

@@ -191,6 +191,11 @@ pub fn of_plan(client: &mut Client, plan: &Plan, left_out: &[LeftOut]) -> Result
             found.extend(behind(client, sequence, *highest, &table.name)?);
         }
     }
+    for view in plan.views.iter().filter(|view| !listed(&view.left_out)) {
+        if !is_there(client, &qualify(&plan.schema, &view.name))? {
+            found.push(format!("the {} is missing", view.what));
+        }
+    }
     for key in &plan.foreign_keys {
         let table = &plan.tables[key.child];
         let what = format!("foreign key {} on {}", quote(&key.ddl.name), quote(&table.name));
@@ -209,6 +214,13 @@ fn not_null_missing(table: &str, column: &str) -> String {
     format!("column {} of {} may be NULL in the target", quote(column), quote(table))
 }
 
+fn is_there(client: &mut Client, relation: &str) -> Result<bool> {
+    client
+        .query_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[&relation])
+        .map(|row| row.get(0))
+        .map_err(failed("cannot read the target's catalog"))
+}
+
 /// Says so where the next value of a sequence was handed out already.
 fn behind(
     client: &mut Client,
@@ -216,10 +228,7 @@ fn behind(
     highest: i64,
     table: &str,
 ) -> Result<Option<String>> {
-    let there = client
-        .query_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[&sequence])
-        .map_err(failed("cannot read the target's catalog"))?;
-    if !there.get::<_, bool>(0) {
+    if !is_there(client, sequence)? {
         return Ok(Some(format!("the sequence of {} is missing", quote(table))));
     }
     let row = client

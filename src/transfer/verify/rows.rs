@@ -1,8 +1,8 @@
 //! The rows of both sides as canonical tuples.
 
-use crate::codec::Misfit;
 use crate::codec::cast::Fit;
 use crate::codec::tuple::UNFIT;
+use crate::codec::{Misfit, page};
 use crate::database::KeyRange;
 use crate::error::{Error, Result};
 use crate::postgres::read::{Relation, tuples};
@@ -111,7 +111,7 @@ impl<'a> SourceRows<'a> {
                     }
                 })
                 .map_err(failed)?;
-            if !fits && subject.leave_out {
+            if subject.leave_out && !(fits && page::fits(casts, tuple)) {
                 seen.left_out += 1;
                 return Ok(Next::Row);
             }

@@ -1,0 +1,72 @@
+//! SELECT statements as far as both databases mean the same by them: what a view is made of.
+//!
+//! Names are resolved and stars expanded: every column is an [`Expression::Qualified`].
+
+use super::Expression;
+
+/// A SELECT, or several of them joined by UNION.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Select {
+    /// The first SELECT.
+    pub first: Core,
+    /// The others, each added to the result of those before it.
+    pub unions: Vec<(Union, Core)>,
+    /// ORDER BY.
+    pub order_by: Vec<Ordering>,
+    /// LIMIT, in rows.
+    pub limit: Option<u64>,
+    /// OFFSET, in rows.
+    pub offset: Option<u64>,
+}
+
+/// How two results become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Union {
+    /// UNION ALL: all rows.
+    All,
+    /// UNION: each row once.
+    Distinct,
+}
+
+/// One SELECT without ORDER BY and LIMIT.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Core {
+    /// DISTINCT.
+    pub distinct: bool,
+    /// The columns of the result.
+    pub columns: Vec<Expression>,
+    /// What is read, joined from left to right; the first has no condition.
+    pub from: Vec<Joined>,
+    /// WHERE.
+    pub filter: Option<Expression>,
+    /// GROUP BY.
+    pub group_by: Vec<Expression>,
+    /// HAVING.
+    pub having: Option<Expression>,
+}
+
+/// A table or view that a SELECT reads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Joined {
+    /// Its name as stored.
+    pub relation: String,
+    /// What columns of it are named by: its alias, or else its name.
+    pub alias: String,
+    /// Rows before it without a partner stay, beside NULLs.
+    pub left: bool,
+    /// The condition of the join; without one, every row meets every row.
+    pub on: Option<Expression>,
+}
+
+/// One term of an ORDER BY.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ordering {
+    /// What is sorted by; an expression of the first SELECT.
+    pub by: Expression,
+    /// Where `by` is a column of the result (a COLLATE around it aside): its place, from 0.
+    pub place: Option<usize>,
+    /// Sorted descending.
+    pub descending: bool,
+    /// NULLs come first.
+    pub nulls_first: bool,
+}

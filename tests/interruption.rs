@@ -1,0 +1,122 @@
+//! Runs that are cut off: the source stays as it was, and the target says that it is half loaded.
+
+use crate::harness::{
+    Database, migrate, migrate_command, psql, run_psql, server, sha256, sqlite3_script, text,
+};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A source of many small chunks, with a write-ahead log beside it.
+fn source(folder: &Path) -> PathBuf {
+    let path = folder.join("app.db");
+    sqlite3_script(
+        &path,
+        "PRAGMA journal_mode = WAL;
+         CREATE TABLE event (id INTEGER PRIMARY KEY, what TEXT NOT NULL, body BLOB);
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
+         INSERT INTO event SELECT i, 'event ' || i, randomblob(1000) FROM n;
+         CREATE INDEX event_what ON event (what);",
+    );
+    path
+}
+
+fn start(source: &Path, database: &Database) -> Child {
+    let mut command = migrate_command();
+    command.arg("database").arg("--from").arg(source).args(["--to", &database.url]);
+    // Little memory makes small chunks, and one writer lets them arrive one by one.
+    command.args(["--memory", "16M", "--threads", "1"]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until the first chunk is committed, and long before the last one is.
+fn wait_for_a_chunk(database: &Database) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let sql = "SELECT count(*) > 0 FROM migrate_ledger WHERE chunk > 0";
+    loop {
+        let output = run_psql(&database.url, sql);
+        if output.status.success() && text(&output).trim() == "t" {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no chunk was ever committed");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The names and digests of all files of the source's folder.
+fn files(folder: &Path) -> Vec<(PathBuf, String)> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries.map(|path| (path.clone(), sha256(&path))).collect();
+    files.sort();
+    files
+}
+
+/// The next run refuses the target, and `--drop-all` starts again.
+fn assert_half_loaded(source: &Path, database: &Database) {
+    let to: [&str; 4] = ["--from", source.to_str().unwrap(), "--to", &database.url];
+    let refused = migrate(["database"].iter().chain(&to));
+    assert_eq!(refused.status.code(), Some(4), "{}", text(&refused));
+    assert!(text(&refused).contains("half loaded"), "{}", text(&refused));
+    assert!(text(&refused).contains("--drop-all"), "{}", text(&refused));
+    let again = migrate(["database", "--drop-all"].iter().chain(&to));
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+    let sums = "SELECT count(*), min(id), max(id), sum(length(body)) FROM event";
+    assert_eq!(psql(&database.url, sums), "40000|1|40000|40000000");
+}
+
+#[test]
+fn an_interrupted_run_ends_cleanly_and_its_target_is_refused_until_it_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path());
+    let before = files(folder.path());
+    let database = server();
+    let child = start(&source, &database);
+    wait_for_a_chunk(&database);
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("interrupted"), "{}", text(&output));
+    assert!(text(&output).contains("the source is unchanged"), "{}", text(&output));
+    assert_eq!(files(folder.path()), before);
+    assert_half_loaded(&source, &database);
+    assert_eq!(files(folder.path()), before);
+}
+
+#[test]
+fn a_killed_run_leaves_the_source_alone_and_a_target_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path());
+    let before = sha256(&source);
+    let database = server();
+    let mut child = start(&source, &database);
+    wait_for_a_chunk(&database);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(sha256(&source), before);
+    assert_half_loaded(&source, &database);
+    assert_eq!(sha256(&source), before);
+}
+
+#[test]
+fn two_runs_into_one_schema_never_meet() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path());
+    let database = server();
+    let first = start(&source, &database);
+    wait_for_a_chunk(&database);
+    let other = folder.path().join("other.db");
+    sqlite3_script(&other, "CREATE TABLE t (a)");
+    let second = migrate([
+        "database",
+        "--from",
+        other.to_str().unwrap(),
+        "--to",
+        &database.url,
+        "--drop-all",
+    ]);
+    assert_eq!(second.status.code(), Some(4), "{}", text(&second));
+    assert!(text(&second).contains("another run"), "{}", text(&second));
+    let output = first.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+}
