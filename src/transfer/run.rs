@@ -17,8 +17,9 @@ use crate::sqlite::{Source, SourceOptions};
 use crate::transfer::Planned;
 use crate::transfer::copy::{self, Ends, TableStats};
 use crate::transfer::finish::{self, Finished};
-use crate::transfer::options::{DataSet, Location, Options, Verify};
+use crate::transfer::options::{DataSet, Location, OnMisfit, Options, Verify};
 use crate::transfer::plan::make::{Inputs, make};
+use crate::transfer::plan::reject::{self, RejectFile};
 use crate::transfer::plan::{Plan, PlannedTable};
 use crate::transfer::report::{
     DataSetReport, Outcome, PhaseTime, PlanSummary, Report, TableReport, Verdict,
@@ -28,7 +29,7 @@ use crate::transfer::stop::on_signals;
 use postgres::Client;
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -49,6 +50,8 @@ struct Prepared {
 pub struct Run {
     sets: Vec<Prepared>,
     sizes: Sizes,
+    /// Where rows go that the target cannot hold.
+    reject_file: Option<PathBuf>,
     stop: Arc<AtomicBool>,
     started: Instant,
 }
@@ -66,7 +69,11 @@ pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
     for data_set in &options.data_sets {
         sets.push(prepare_one(data_set, options, &sizes, progress, &stop)?);
     }
-    Ok(Run { sets, sizes, stop, started })
+    let reject_file = match &options.on_misfit {
+        OnMisfit::Reject { file } => Some(file.clone()),
+        _ => None,
+    };
+    Ok(Run { sets, sizes, reject_file, stop, started })
 }
 
 fn prepare_one(
@@ -196,6 +203,10 @@ impl Run {
     /// Content that does not arrive although nobody asked for that.
     fn warnings(&self) -> Vec<String> {
         let left_out = self.sets.iter().flat_map(|set| &set.plan.left_out);
+        let rejected = self.sets.iter().flat_map(|set| &set.plan.tables).filter_map(|table| {
+            let rows = Some(table.rows_rejected()).filter(|rows| *rows > 0)?;
+            Some(format!("{rows} rows of table {} are left out", quote(&table.name)))
+        });
         left_out
             .filter(|left| left.kind != ObjectKind::Table || left.rows.is_some())
             .filter_map(|left| {
@@ -206,6 +217,7 @@ impl Run {
                     quote(&left.name)
                 ))
             })
+            .chain(rejected)
             .collect()
     }
 
@@ -224,6 +236,7 @@ impl Run {
         progress.enter(Phase::Copy);
         let total: u64 = self.sets.iter().map(|set| set.plan.rows()).sum();
         progress.phase(Phase::Copy).total.store(total, Ordering::Relaxed);
+        self.write_rejected()?;
         let mut dropped = HashSet::new();
         for set in &mut self.sets {
             if dropped.insert((set.connection.display(), set.plan.schema.clone())) {
@@ -243,13 +256,25 @@ impl Run {
     }
 }
 
+impl Run {
+    /// Writes the rows that are left out to the reject file, before anything else is written.
+    fn write_rejected(&self) -> Result<()> {
+        let Some(path) = &self.reject_file else { return Ok(()) };
+        let file = RejectFile::create(path)?;
+        for set in &self.sets {
+            reject::add_rows(&file, &set.plan, &*set.source.connect()?)?;
+        }
+        file.finish()
+    }
+}
+
 impl Prepared {
     fn ledger(&self) -> Ledger {
         Ledger::new(&self.plan.schema, &self.plan.data_set)
     }
 
     fn drop_old(&mut self) -> Result<()> {
-        if self.plan.drops.is_empty() {
+        if !self.plan.drop_all {
             return Ok(());
         }
         let what = "cannot drop what is in the target";
