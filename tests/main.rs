@@ -10,6 +10,7 @@
 
 mod aftermath;
 mod cli;
+mod edges;
 mod expect;
 mod fence;
 mod fixtures;

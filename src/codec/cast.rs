@@ -484,19 +484,29 @@ impl Cast {
 
     /// `jsonb` is sent as a version byte and the text; the server makes its own form of it.
     fn encode_jsonb(&self, raw: Raw<'_>, out: &mut BytesMut) -> Result<Fit, Misfit> {
-        let start = out.len();
-        if let Raw::Text(text) = raw {
-            let facts = json::validate(text).ok_or(Misfit::NotJson)?;
-            if facts.bad_surrogates {
-                return Err(Misfit::NotJson);
+        let mut number = Vec::new();
+        let text = match raw {
+            Raw::Text(text) => {
+                check_json(text)?;
+                if json::validate(text).is_none_or(|facts| facts.bad_surrogates) {
+                    return Err(Misfit::NotJson);
+                }
+                text
             }
-        }
-        self.encode_json(raw, out)?;
-        let text = out.split_off(start + 4);
-        out.truncate(start);
+            Raw::Integer(integer) => {
+                let _ = write!(number, "{integer}");
+                &number
+            }
+            Raw::Real(real) if real.is_finite() => {
+                real_text(real, &mut number);
+                &number
+            }
+            _ => return Err(Misfit::NotJson),
+        };
+        out.reserve(5 + text.len());
         out.put_i32(text.len() as i32 + 1);
         out.put_u8(1);
-        out.put_slice(&text);
+        out.put_slice(text);
         Ok(Fit::Converted)
     }
 }

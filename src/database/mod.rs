@@ -62,6 +62,26 @@ pub enum KeyValue {
     Blob(Vec<u8>),
 }
 
+impl KeyValue {
+    /// Bytes of the value.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a number is never empty")]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Integer(_) | Self::Real(_) => 8,
+            Self::Text(bytes) | Self::Blob(bytes) => bytes.len(),
+        }
+    }
+
+    /// Keeps the first `length` bytes of text or a blob.
+    pub fn truncate(&mut self, length: usize) {
+        if let Self::Text(bytes) | Self::Blob(bytes) = self {
+            bytes.truncate(length);
+            bytes.shrink_to_fit();
+        }
+    }
+}
+
 /// One of several parallel readers of a source; all of them see the same state.
 pub trait Reader: Send {
     /// Reads the rows of `chunk` of the table at `table` in the plan into `batch`.

@@ -34,6 +34,14 @@ pub fn failed(what: &str) -> impl Fn(postgres::Error) -> Error {
     move |error| Error::failed(what).caused_by(describe(&error))
 }
 
+/// Whether the server looked at a statement and would not have it, as opposed to failing to do it:
+/// unsupported, data, integrity, syntax or access, limits; not disk, memory, locks or connections.
+#[must_use]
+pub fn is_refusal(error: &postgres::Error) -> bool {
+    const CLASSES: [&str; 5] = ["0A", "22", "23", "42", "54"];
+    sqlstate(error).is_some_and(|code| CLASSES.iter().any(|class| code.starts_with(class)))
+}
+
 /// The SQLSTATE of the server's report, if it is one.
 #[must_use]
 pub fn sqlstate(error: &postgres::Error) -> Option<&str> {

@@ -26,6 +26,9 @@ const PLACES: usize = 3;
 /// Rows between two looks at whether to stop or to share work.
 const ROWS_BETWEEN_LOOKS: u64 = 1024;
 
+/// The longest key that may bound a range, in bytes: bounds are kept in memory and in the ledger.
+const LONGEST_BOUND: usize = 4096;
+
 /// Stretches a chunk is put together from: the finer, the more even the chunks.
 const STRETCHES_PER_CHUNK: u64 = 8;
 
@@ -346,6 +349,19 @@ impl TableProfile {
         self.stretches.extend(part.stretches);
     }
 
+    /// How the rows are addressed, given how it was wished: by their number where a key that would
+    /// bound a range is too long to be kept.
+    #[must_use]
+    pub fn address(&self, wished: RowAddress) -> RowAddress {
+        let long =
+            |key: &Vec<KeyValue>| key.iter().map(KeyValue::len).sum::<usize>() > LONGEST_BOUND;
+        let mut bounds = self.stretches.iter().filter_map(|stretch| stretch.through.as_ref());
+        if matches!(wished, RowAddress::Key { .. }) && bounds.any(long) {
+            return RowAddress::Ordinal;
+        }
+        wished
+    }
+
     /// Cuts the table into chunks of about `chunk_bytes`, in storage order.
     pub fn chunks(&mut self, address: &RowAddress, chunk_bytes: u64) -> Vec<Chunk> {
         if matches!(address, RowAddress::Integer { .. }) {
@@ -539,7 +555,10 @@ impl<'a> Scan<'a> {
             }
             self.add_row(place, bytes);
             if self.stretch.bytes >= self.stretch_bytes {
-                self.stretch.through = Some(query.key_values(row).map_err(failed)?);
+                let mut key = query.key_values(row).map_err(failed)?;
+                // One value is enough to see later that the key is too long, and none is kept.
+                key.iter_mut().for_each(|value| value.truncate(LONGEST_BOUND + 1));
+                self.stretch.through = Some(key);
                 self.end_stretch();
             }
             if self.found.rows.is_multiple_of(ROWS_BETWEEN_LOOKS) {

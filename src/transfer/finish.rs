@@ -7,7 +7,7 @@
 
 use crate::error::Result;
 use crate::postgres::ddl;
-use crate::postgres::errors::{describe, failed};
+use crate::postgres::errors::{describe, failed, is_refusal};
 use crate::progress::{Phase, PhaseProgress, Progress};
 use crate::schema::LeftOut;
 use crate::schema::names::quote;
@@ -239,8 +239,11 @@ impl<'a> Finish<'a> {
     fn validate(&self, clients: &mut [Client]) -> Result<()> {
         let listed: Vec<LeftOut> = self.lock().left_out.clone();
         let missing = |key: &PlannedForeignKey| {
-            let same =
-                |left: &LeftOut| left.name == key.left_out.name && left.table == key.left_out.table;
+            let same = |left: &LeftOut| {
+                left.kind == key.left_out.kind
+                    && left.name == key.left_out.name
+                    && left.table == key.left_out.table
+            };
             listed.iter().any(same)
         };
         let children = self.by_size().into();
@@ -289,11 +292,4 @@ impl<'a> Finish<'a> {
         }
         Ok(())
     }
-}
-
-/// The server looked at a statement and would not have it, as opposed to failing to do it.
-fn is_refusal(error: &postgres::Error) -> bool {
-    let Some(code) = error.code().map(SqlState::code) else { return false };
-    // Data, integrity, syntax and limits; not disk, memory, locks or connections.
-    ["0A", "22", "23", "42", "54"].iter().any(|class| code.starts_with(class))
 }

@@ -18,9 +18,10 @@ use crate::sqlite::{Source, SourceOptions};
 use crate::transfer::Planned;
 use crate::transfer::copy::{self, Ends, TableStats};
 use crate::transfer::finish::{self, Finished};
-use crate::transfer::options::{DataSet, Depth, Location, Options, Verify};
+use crate::transfer::options::{DataSet, Depth, Location, OnMisfit, Options, Verify};
 use crate::transfer::plan::columns::pin_of;
 use crate::transfer::plan::make::{Inputs, make};
+use crate::transfer::plan::reject::{self, RejectFile};
 use crate::transfer::plan::{Plan, PlannedTable};
 use crate::transfer::report::{
     DataSetReport, Outcome, PhaseTime, PlanSummary, Report, TableReport, Verdict,
@@ -35,7 +36,7 @@ use crate::transfer::verify::{self, Settings};
 use postgres::Client;
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -61,6 +62,8 @@ pub struct Run {
     /// What is only compared.
     comparisons: Vec<Comparison>,
     sizes: Sizes,
+    /// Where rows go that the target cannot hold.
+    reject_file: Option<PathBuf>,
     stop: Arc<AtomicBool>,
     started: Instant,
 }
@@ -82,7 +85,12 @@ pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
             _ => sets.push(prepare_one(data_set, options, &sizes, progress, &stop)?),
         }
     }
-    Ok(Run { options: options.clone(), sets, comparisons, sizes, stop, started })
+    let reject_file = match &options.on_misfit {
+        OnMisfit::Reject { file } => Some(file.clone()),
+        _ => None,
+    };
+    let options = options.clone();
+    Ok(Run { options, sets, comparisons, sizes, reject_file, stop, started })
 }
 
 fn prepare_one(
@@ -213,6 +221,10 @@ impl Run {
     /// Content that does not arrive although nobody asked for that.
     fn warnings(&self) -> Vec<String> {
         let left_out = self.sets.iter().flat_map(|set| &set.plan.left_out);
+        let rejected = self.sets.iter().flat_map(|set| &set.plan.tables).filter_map(|table| {
+            let rows = Some(table.rows_rejected()).filter(|rows| *rows > 0)?;
+            Some(format!("{rows} rows of table {} are left out", quote(&table.name)))
+        });
         left_out
             .filter(|left| left.kind != ObjectKind::Table || left.rows.is_some())
             .filter_map(|left| {
@@ -223,6 +235,7 @@ impl Run {
                     quote(&left.name)
                 ))
             })
+            .chain(rejected)
             .collect()
     }
 
@@ -251,6 +264,7 @@ impl Run {
         progress.enter(Phase::Copy);
         let total: u64 = self.sets.iter().map(|set| set.plan.rows()).sum();
         progress.phase(Phase::Copy).total.store(total, Ordering::Relaxed);
+        self.write_rejected()?;
         let mut dropped = HashSet::new();
         for set in &mut self.sets {
             if dropped.insert((set.connection.display(), set.plan.schema.clone())) {
@@ -277,13 +291,25 @@ impl Run {
     }
 }
 
+impl Run {
+    /// Writes the rows that are left out to the reject file, before anything else is written.
+    fn write_rejected(&self) -> Result<()> {
+        let Some(path) = &self.reject_file else { return Ok(()) };
+        let file = RejectFile::create(path)?;
+        for set in &self.sets {
+            reject::add_rows(&file, &set.plan, &*set.source.connect()?)?;
+        }
+        file.finish()
+    }
+}
+
 impl Prepared {
     fn ledger(&self) -> Ledger {
         Ledger::new(&self.plan.schema, &self.plan.data_set)
     }
 
     fn drop_old(&mut self) -> Result<()> {
-        if self.plan.drops.is_empty() {
+        if !self.plan.drop_all {
             return Ok(());
         }
         let what = "cannot drop what is in the target";
@@ -356,6 +382,10 @@ impl Prepared {
         drop(snapshot);
         let judged = Judged::new(&subjects, &compared, differences, depth);
         judged.tell(report);
+        if judged.differs {
+            let whole = "the source is unchanged, and the service may be started on it again";
+            report.hints.push(whole.to_owned());
+        }
         self.known.insert("tables".to_owned(), judged.digests(&subjects));
         self.known
             .insert("depth".to_owned(), json!(if depth == Depth::Full { "full" } else { "rows" }));

@@ -134,7 +134,10 @@ fn pins(version: u32, purpose: &str) -> String {
          SET statement_timeout = 0; \
          SET lock_timeout = 0; \
          SET idle_in_transaction_session_timeout = 0; \
-         SET idle_session_timeout = 0; ",
+         SET idle_session_timeout = 0; \
+         SET default_transaction_read_only = off; \
+         SET default_transaction_isolation = 'read committed'; \
+         SET default_transaction_deferrable = off; ",
     );
     if version >= 170_000 {
         pins.push_str("SET transaction_timeout = 0; ");

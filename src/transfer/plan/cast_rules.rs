@@ -322,9 +322,9 @@ fn mixes_words(profile: &ColumnProfile) -> bool {
 #[must_use]
 pub fn breadth(form: Form) -> u8 {
     match form {
-        Form::BigInt | Form::BigIntText => 0,
-        Form::Double => 1,
-        Form::Numeric => 2,
+        Form::Boolean | Form::SmallInt | Form::Integer | Form::BigInt | Form::BigIntText => 0,
+        Form::Real | Form::Double => 1,
+        Form::Numeric | Form::Decimal { .. } => 2,
         Form::Bytea => 4,
         _ => 3,
     }

@@ -40,6 +40,7 @@ impl Columns {
         }
         let joined = joined(schema);
         let mut columns = Self { columns, joined };
+        columns.spread_pins();
         columns.see_joins();
         Ok(columns)
     }
@@ -48,6 +49,28 @@ impl Columns {
     #[must_use]
     pub fn of(&self, table: usize) -> &[Column] {
         &self.columns[table]
+    }
+
+    /// Gives a pin to the columns that a foreign key joins to the pinned one, so that the profile
+    /// asks their values, too. A column's own pin stays, and so does the rowid's alias.
+    fn spread_pins(&mut self) {
+        for group in &self.joined {
+            let Some(form) = group.iter().find_map(|&(t, c)| self.columns[t][c].pinned) else {
+                continue;
+            };
+            for &(table, column) in group {
+                let column = &mut self.columns[table][column];
+                if !column.identity {
+                    column.pinned.get_or_insert(form);
+                }
+            }
+        }
+        for column in self.columns.iter_mut().flatten() {
+            // Text that spells integers can become `bigint`; written down as a pin, it still can.
+            if column.pinned == Some(Form::BigInt) && column.affinity == Affinity::Text {
+                column.pinned = Some(Form::BigIntText);
+            }
+        }
     }
 
     /// Marks text columns that a foreign key joins to integers: where each of their texts is an
@@ -101,7 +124,9 @@ impl Columns {
         }
         let column = |&(table, column): &Place| &self.columns[table][column];
         let profile = |&(table, column): &Place| &profiles[table].columns[column];
-        let pinned = group.iter().find_map(|place| column(place).pinned);
+        if group.iter().any(|place| column(place).pinned.is_some()) {
+            return;
+        }
         let mut merged = ColumnProfile::default();
         group.iter().for_each(|place| merged.merge(profile(place)));
         let ladder = Column {
@@ -118,18 +143,24 @@ impl Columns {
             .map(|place| decisions[place.0][place.1].cast.form)
             .max_by_key(|&form| breadth(form))
             .unwrap_or(Form::Text);
-        let shared = pinned.unwrap_or_else(|| {
-            let ladder = ladder.decide(&merged, widen).cast.form;
-            if merged.values() > 0 && breadth(ladder) > breadth(widest) { ladder } else { widest }
-        });
-        // Types of the same breadth but different kind (uuid and text) meet in text.
-        let shared = match shared {
-            Form::Text | Form::Bytea | Form::BigInt | Form::Double | Form::Numeric => shared,
-            _ if pinned.is_some() => shared,
-            Form::BigIntText => Form::BigInt,
-            _ => Form::Text,
-        };
+        let ladder = ladder.decide(&merged, widen).cast.form;
         let holds_identity = group.iter().any(|place| column(place).identity);
+        let shared = if holds_identity && merged.values() > 0 && ladder == Form::BigInt {
+            // Whole numbers under a wider declaration: the alias's type holds them all.
+            ladder
+        } else if merged.values() > 0 && breadth(ladder) > breadth(widest) {
+            ladder
+        } else {
+            widest
+        };
+        // Types of the same breadth but different kind (uuid and text) meet in the ladder's.
+        let shared = match breadth(shared) {
+            0 => Form::BigInt,
+            1 => Form::Double,
+            2 => Form::Numeric,
+            3 => Form::Text,
+            _ => Form::Bytea,
+        };
         if holds_identity && shared != Form::BigInt {
             return;
         }

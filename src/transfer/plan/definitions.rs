@@ -11,9 +11,10 @@ use crate::sqlite::catalog::Catalog;
 use crate::sqlite::profile::TableProfile;
 use crate::sqlite::types::column_affinity;
 use crate::transfer::plan::cast_rules::Decision;
+use crate::transfer::plan::choose::BY_REQUEST;
 use crate::transfer::plan::{Optional, PlannedColumn, PlannedForeignKey, PlannedKey};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The widest entry of a b-tree index, in bytes: a third of a page.
 /// Source: `BTMaxItemSize` in PostgreSQL's nbtree.h, less the entry's own head.
@@ -46,6 +47,12 @@ pub struct Definitions<'a> {
     /// Widths of index and key entries over [`WIDEST_ENTRY`], by table and name of the index (for
     /// keys: their place, as `measure` numbers them).
     too_wide: &'a HashMap<(usize, String), u64>,
+    /// Tables whose generated columns become plain ones.
+    keep_plain: Vec<bool>,
+    /// Tables of the source that are not copied because the user said so.
+    excluded: HashSet<String>,
+    /// The names of each table's constraints.
+    constraints: Vec<Allocator>,
     relations: Allocator,
     table_names: Vec<String>,
     index_names: Vec<Vec<String>>,
@@ -68,6 +75,8 @@ impl<'a> Definitions<'a> {
         profiles: &'a [TableProfile],
         decisions: &'a [Vec<Decision>],
         too_wide: &'a HashMap<(usize, String), u64>,
+        keep_plain: Vec<bool>,
+        excluded: HashSet<String>,
         taken: impl IntoIterator<Item = String>,
     ) -> Self {
         let schema = &catalog.schema;
@@ -116,6 +125,9 @@ impl<'a> Definitions<'a> {
             decisions,
             strict: schema.tables.iter().map(is_strict).collect(),
             too_wide,
+            keep_plain,
+            excluded,
+            constraints: vec![Allocator::default(); schema.tables.len()],
             relations,
             table_names,
             index_names,
@@ -151,10 +163,10 @@ impl<'a> Definitions<'a> {
         let both = columns.iter().zip(&table.columns).zip(decisions);
         for (number, ((planned, column), decision)) in both.enumerate() {
             let column_type = decision.cast.form.column_type();
-            let identity = (column.identity && column_type == ColumnType::BigInt).then(|| {
+            let identity = integer_limit(&column_type).filter(|_| column.identity).map(|limit| {
                 let wanted = format!("{}_{}_seq", self.table_names[place], planned.target_name);
                 let name = self.relations.relation(&wanted);
-                let largest = self.highest(place);
+                let largest = self.highest(place).min(limit);
                 sequence = Some((qualify(self.schema_name, &name), largest));
                 qualify(self.schema_name, &name)
             });
@@ -172,8 +184,26 @@ impl<'a> Definitions<'a> {
                     })
                     .ok()
             });
+            let nulls = self.profiles[place].columns.get(number).map_or(0, |p| p.nulls);
+            let not_null = column.not_null && nulls == 0;
+            if column.not_null && !not_null {
+                self.left_out.push(LeftOut {
+                    kind: ObjectKind::Column,
+                    table: Some(table.name.clone()),
+                    name: column.name.clone(),
+                    reason: format!("declared NOT NULL, but {nulls} of its values are NULL"),
+                    definition: None,
+                    rows: None,
+                });
+            }
             let generated = column.generated.as_ref().and_then(|rule| {
-                translate::generated(&rule.expression, &scope, &scope_columns[number])
+                let translated = if self.keep_plain[place] {
+                    // The encoder has to see the values that decide whether a row can be sent.
+                    Err("is in a table whose rows may not all fit".to_owned())
+                } else {
+                    translate::generated(&rule.expression, &scope, &scope_columns[number])
+                };
+                translated
                     .map_err(|reason| {
                         self.left_out.push(LeftOut {
                             kind: ObjectKind::GeneratedColumn,
@@ -189,7 +219,7 @@ impl<'a> Definitions<'a> {
             ddl_columns.push(ColumnDdl {
                 name: planned.target_name.clone(),
                 column_type,
-                not_null: column.identity || key_not_null.contains(&column.name) || column.not_null,
+                not_null: column.identity || key_not_null.contains(&column.name) || not_null,
                 default,
                 generated,
                 identity,
@@ -311,6 +341,7 @@ impl<'a> Definitions<'a> {
                 }
             });
             let name = self.relations.relation(&wanted);
+            self.constraints[place].relation(&name);
             let qualified = qualify(self.schema_name, target);
             let mut plain = true;
             let mut terms = Vec::new();
@@ -415,14 +446,13 @@ impl<'a> Definitions<'a> {
     fn checks(&mut self, place: usize, scope: &Scope<'_>) -> Vec<Optional> {
         let schema = self.schema;
         let table = &schema.tables[place];
-        let mut names = Allocator::default();
         let mut checks = Vec::new();
         for (number, check) in table.checks.iter().enumerate() {
             let wanted = check
                 .name
                 .clone()
                 .unwrap_or_else(|| format!("{}_check{}", self.table_names[place], number + 1));
-            let name = names.relation(&wanted);
+            let name = self.constraints[place].relation(&wanted);
             let left_out = LeftOut {
                 kind: ObjectKind::Check,
                 table: Some(table.name.clone()),
@@ -452,12 +482,11 @@ impl<'a> Definitions<'a> {
         let schema = self.schema;
         let mut keys = Vec::new();
         for (child, table) in schema.tables.iter().enumerate() {
-            let mut names = Allocator::default();
             for key in &table.foreign_keys {
                 let wanted = key.name.clone().unwrap_or_else(|| {
                     format!("{}_{}_fkey", self.table_names[child], key.columns.join("_"))
                 });
-                let name = names.relation(&wanted);
+                let name = self.constraints[child].relation(&wanted);
                 let left_out = LeftOut {
                     kind: ObjectKind::ForeignKey,
                     table: Some(table.name.clone()),
@@ -500,7 +529,15 @@ impl<'a> Definitions<'a> {
     ) -> Result<usize, String> {
         let parent = self.schema.tables.iter().position(|table| table.name == key.parent);
         let Some(parent) = parent else {
-            return Err(format!("table {} is not there or not copied", quote(&key.parent)));
+            return Err(format!(
+                "table {} is {}",
+                quote(&key.parent),
+                if self.excluded.contains(&key.parent) {
+                    BY_REQUEST
+                } else {
+                    "not there or not copied"
+                }
+            ));
         };
         let mut wanted = key.parent_columns.clone();
         wanted.sort_unstable();
@@ -522,7 +559,8 @@ impl<'a> Definitions<'a> {
             let (Some(from), Some(to)) = (type_of(child, from), type_of(parent, to)) else {
                 return Err("a column of it is not there".to_owned());
             };
-            if from != to && !(from.is_text() && to.is_text()) {
+            let both_integers = integer_limit(&from).is_some() && integer_limit(&to).is_some();
+            if from != to && !(from.is_text() && to.is_text()) && !both_integers {
                 return Err(format!("its columns are {from} and {to}, which do not compare"));
             }
         }
@@ -545,6 +583,16 @@ pub fn column_names(wanted: &[&str]) -> Vec<String> {
         }
     }
     given
+}
+
+/// The greatest value of an integer type; `None` where it is none.
+fn integer_limit(column_type: &ColumnType) -> Option<i64> {
+    match column_type {
+        ColumnType::SmallInt => Some(i64::from(i16::MAX)),
+        ColumnType::Integer => Some(i64::from(i32::MAX)),
+        ColumnType::BigInt => Some(i64::MAX),
+        _ => None,
+    }
 }
 
 /// How the measured widths name the key with this number (the primary key first).
@@ -592,7 +640,9 @@ fn hashed_term(scope: &[ScopeColumn], name: &str) -> String {
     match column.column_type {
         ColumnType::Bytea => format!("pg_catalog.sha256({quoted})"),
         // The server has no longer hash of text that it allows in an index.
-        ref text if text.is_text() => format!("pg_catalog.md5({quoted})"),
+        ref text if text.is_text() => {
+            format!("pg_catalog.md5({})", key_term(scope, name, &column.collation).0)
+        }
         _ => quoted,
     }
 }

@@ -1,25 +1,26 @@
 //! Making a plan: catalog, profile, types, definitions, trial.
 
-use crate::codec::Misfit;
 use crate::codec::encode::TupleLayout;
 use crate::error::{Error, Result};
-use crate::postgres::ledger::Ledger;
 use crate::postgres::target::{self, Existing, Kind};
 use crate::progress::{Phase, Progress};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind, RowAddress, Schema};
 use crate::sqlite::Source;
-use crate::sqlite::catalog::{self, Catalog};
-use crate::sqlite::profile::{self, ProfileOptions, TableProfile, Tally, Wanted};
+use crate::sqlite::catalog;
+use crate::sqlite::profile::{self, ProfileOptions, TableProfile, Wanted};
 use crate::sqlite::read::{self, TableQuery, TextEncoding};
 use crate::transfer::options::{OnMisfit, Options};
-use crate::transfer::plan::cast_rules::{Decision, told};
-use crate::transfer::plan::columns::{ColumnMisfit, Columns};
-use crate::transfer::plan::definitions::{Definitions, TableDefinition, WIDEST_ENTRY, key_label};
-use crate::transfer::plan::reject::{RejectFile, reason};
+use crate::transfer::plan::cast_rules::Decision;
+use crate::transfer::plan::choose::{
+    BY_REQUEST, choose_tables, leave_out_wide_tables, look_at_target, refuse_own_name,
+};
+use crate::transfer::plan::columns::Columns;
+use crate::transfer::plan::definitions::{Definitions, TableDefinition};
+use crate::transfer::plan::misfits::{self, Rejected};
+use crate::transfer::plan::reject::refuse_existing;
 use crate::transfer::plan::{Plan, PlannedColumn, PlannedTable, measure, trial, views};
 use crate::transfer::sizes::Sizes;
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use postgres::Client;
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
@@ -51,6 +52,8 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     let connection = inputs.source.connect()?;
     let mut catalog = catalog::read(&connection)?;
     let mut left_out = choose_tables(&mut catalog, inputs.options)?;
+    let excluded: HashSet<String> = left_out.iter().map(|left| left.name.clone()).collect();
+    refuse_existing(inputs.options)?;
     // SQLite's own tables are no content: what matters in them arrives as sequences and statistics.
     let content = |left: &LeftOut| left.kind != ObjectKind::InternalTable;
     left_out.extend(catalog.schema.left_out.drain(..).filter(content));
@@ -61,18 +64,29 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     inputs.progress.enter(Phase::Profile);
-    let queries = queries(read::encoding(&connection)?, &catalog.schema);
+    let encoding = read::encoding(&connection)?;
+    let queries = queries(encoding, &catalog.schema);
     let profiles = take_profile(inputs, &queries, &columns)?;
     inputs.progress.enter(Phase::Plan);
 
     let widen = inputs.options.on_misfit == OnMisfit::Widen;
     let decisions = columns.decide(&profiles, widen);
-    let rejected =
-        misfits(inputs, &connection, &mut catalog, &queries, &profiles, &decisions, &mut left_out)?;
+    let schema = &mut catalog.schema;
+    let rejected = misfits::settle(
+        inputs,
+        &connection,
+        schema,
+        &queries,
+        &profiles,
+        &decisions,
+        &mut left_out,
+    )?;
     let schema = &catalog.schema;
     let kept = Kept::new(schema, &queries, profiles, decisions, rejected);
-    let too_wide = measure::too_wide(&connection, schema, &kept.profiles)?;
-    refuse_wide_keys(schema, &too_wide, widen)?;
+    misfits::refuse_merged_keys(&connection, schema, &kept.decisions)?;
+    let utf16 = encoding != TextEncoding::Utf8;
+    let too_wide = measure::too_wide(&connection, schema, &kept.profiles, utf16)?;
+    misfits::refuse_wide_keys(schema, &too_wide, widen)?;
     let stays = |thing: &&Existing| !inputs.options.drop_all && thing.kind != Kind::Type;
     let taken: Vec<String> =
         existing.iter().filter(stays).map(|thing| thing.name.clone()).collect();
@@ -82,6 +96,8 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
         &kept.profiles,
         &kept.decisions,
         &too_wide,
+        kept.sent_whole(),
+        excluded,
         taken,
     );
     let tables: Vec<TableDefinition> =
@@ -103,6 +119,7 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
         views,
         left_out,
         notes,
+        drop_all: inputs.options.drop_all,
         drops,
     };
     broken_checks(&connection, schema, &mut plan)?;
@@ -114,147 +131,6 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     }
     hold_to_the_letter(inputs.options, &plan)?;
     Ok(plan)
-}
-
-const LEFT_OUT_BY_REQUEST: &str = "left out by --tables or --exclude";
-
-/// Takes the tables that `--tables` does not name, and the tables and views that `--exclude`
-/// names, out of the schema.
-///
-/// # Errors
-/// A pattern that is none, or a name of `--tables` that matches nothing.
-pub fn choose_tables(catalog: &mut Catalog, options: &Options) -> Result<Vec<LeftOut>> {
-    let tables = patterns(&options.tables, "--tables")?;
-    let exclude = patterns(&options.exclude, "--exclude")?;
-    for pattern in &options.tables {
-        let one = patterns(std::slice::from_ref(pattern), "--tables")?;
-        if !catalog.schema.tables.iter().any(|table| one.is_match(&table.name)) {
-            return Err(Error::usage(format!("--tables {pattern} matches no table of the source")));
-        }
-    }
-    let mut left_out = Vec::new();
-    let wanted =
-        |name: &str| (tables.is_empty() || tables.is_match(name)) && !exclude.is_match(name);
-    let mut kept = Vec::new();
-    for table in std::mem::take(&mut catalog.schema.tables) {
-        if wanted(&table.name) {
-            kept.push(table);
-        } else {
-            left_out.push(LeftOut {
-                kind: ObjectKind::Table,
-                table: None,
-                name: table.name,
-                reason: LEFT_OUT_BY_REQUEST.to_owned(),
-                definition: None,
-                rows: None,
-            });
-        }
-    }
-    catalog.schema.tables = kept;
-    for view in catalog.schema.views.extract_if(.., |view| exclude.is_match(&view.name)) {
-        left_out.push(LeftOut {
-            kind: ObjectKind::View,
-            table: None,
-            name: view.name,
-            reason: LEFT_OUT_BY_REQUEST.to_owned(),
-            definition: Some(view.definition),
-            rows: None,
-        });
-    }
-    Ok(left_out)
-}
-
-fn patterns(patterns: &[String], flag: &str) -> Result<GlobSet> {
-    let invalid = |pattern: &str, error: &globset::Error| {
-        Error::usage(format!("{flag} {pattern}: {}", error.kind()))
-    };
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        // A slash in a table's name is a character like any other.
-        let glob = GlobBuilder::new(pattern).literal_separator(false).build();
-        set.add(glob.map_err(|error| invalid(pattern, &error))?);
-    }
-    set.build().map_err(|error| invalid("", &error))
-}
-
-fn refuse_own_name(schema: &Schema) -> Result<()> {
-    let taken = |name: &str| name.eq_ignore_ascii_case(crate::postgres::ledger::TABLE);
-    if schema.tables.iter().any(|table| taken(&table.name)) {
-        return Err(Error::refused("the source has a table named migrate_ledger")
-            .caused_by("this program keeps its own records in the target under that name")
-            .hint("leave it out with --exclude migrate_ledger"));
-    }
-    Ok(())
-}
-
-/// Refuses a target that is half loaded or holds what the plan would create.
-fn look_at_target(
-    inputs: &Inputs<'_>,
-    client: &mut Client,
-    existing: &[Existing],
-    schema: &Schema,
-) -> Result<()> {
-    if inputs.options.drop_all {
-        return Ok(());
-    }
-    if let Some(entries) = Ledger::entries(client, inputs.schema)?
-        && let Some(entry) = entries.iter().find(|e| !e.state.is_some_and(|s| s.is_complete()))
-    {
-        return Err(Error::refused(format!(
-            "schema {} of the target is half loaded",
-            quote(inputs.schema)
-        ))
-        .caused_by(format!("an earlier run of {} did not come to its end", quote(&entry.data_set)))
-        .hint("the same command with --drop-all throws it away and starts again"));
-    }
-    let tables = schema.tables.iter().map(|table| &table.name);
-    let names = tables.chain(schema.views.iter().map(|view| &view.name)).cloned().collect();
-    refuse_in_the_way(existing, &names, inputs.schema)
-}
-
-fn refuse_in_the_way(existing: &[Existing], names: &HashSet<String>, schema: &str) -> Result<()> {
-    let found = target::in_the_way(existing, names);
-    if found.is_empty() {
-        return Ok(());
-    }
-    let mut list: Vec<String> =
-        found.iter().take(10).map(|t| format!("{} {}", t.kind.word(), quote(&t.name))).collect();
-    if found.len() > 10 {
-        list.push(format!("and {} more", found.len() - 10));
-    }
-    Err(Error::refused(format!("schema {} of the target is not empty", quote(schema)))
-        .caused_by(format!("it holds {}", list.join(", ")))
-        .hint("--drop-all drops what is in the schema first"))
-}
-
-/// Takes out tables with more columns than PostgreSQL can hold, if the user lets us.
-fn leave_out_wide_tables(
-    connection: &Connection,
-    schema: &mut Schema,
-    options: &Options,
-    left_out: &mut Vec<LeftOut>,
-) -> Result<()> {
-    let too_wide = |table: &crate::schema::Table| table.columns.len() > measure::MOST_COLUMNS;
-    let Some(first) = schema.tables.iter().find(|table| too_wide(table)) else { return Ok(()) };
-    if options.on_misfit == OnMisfit::Refuse {
-        return Err(Error::refused(format!(
-            "table {} has {} columns, and PostgreSQL holds at most 1,600",
-            quote(&first.name),
-            first.columns.len()
-        ))
-        .hint("leave it out with --exclude, or with --on-misfit widen"));
-    }
-    for table in schema.tables.extract_if(.., |table| too_wide(table)) {
-        left_out.push(LeftOut {
-            kind: ObjectKind::Table,
-            table: None,
-            reason: format!("{} columns; PostgreSQL holds at most 1,600", table.columns.len()),
-            rows: Some(measure::rows(connection, &table)?),
-            name: table.name,
-            definition: None,
-        });
-    }
-    Ok(())
 }
 
 /// How the tables of a schema are read.
@@ -298,166 +174,6 @@ fn take_profile(
     profile::profile(&|| inputs.source.connect(), &wanted, &options)
 }
 
-/// Rows that are left out of a table, by reason.
-type Rejected = Vec<(String, Tally)>;
-
-/// Refuses values that the target cannot hold, or leaves their rows out into the reject file.
-/// Tables that cannot be held at all leave the schema where the user lets them.
-fn misfits(
-    inputs: &Inputs<'_>,
-    connection: &Connection,
-    catalog: &mut Catalog,
-    queries: &[TableQuery],
-    profiles: &[TableProfile],
-    decisions: &[Vec<Decision>],
-    left_out: &mut Vec<LeftOut>,
-) -> Result<HashMap<String, Rejected>> {
-    let schema = &mut catalog.schema;
-    let mut found: Vec<ColumnMisfit> = Vec::new();
-    let mut rejected: HashMap<String, Rejected> = HashMap::new();
-    let mut reject_file = None;
-    let mut gone = HashSet::new();
-    for (place, table) in schema.tables.iter().enumerate() {
-        let place_word = match queries[place].address {
-            RowAddress::Integer { .. } => "rowid",
-            _ => "row",
-        };
-        let unfit: Vec<ColumnMisfit> = table
-            .columns
-            .iter()
-            .zip(&decisions[place])
-            .flat_map(|(column, decision)| {
-                decision.misfits.iter().map(|(misfit, tally)| ColumnMisfit {
-                    table: table.name.clone(),
-                    column: column.name.clone(),
-                    place_word,
-                    misfit: *misfit,
-                    tally: tally.clone(),
-                })
-            })
-            .collect();
-        if unfit.is_empty() && !measure::may_be_too_wide(&decisions[place], &profiles[place]) {
-            continue;
-        }
-        let layout = TupleLayout::new(decisions[place].iter().map(|d| d.cast).collect());
-        let mut reasons: HashMap<(Option<usize>, Misfit), Tally> = HashMap::new();
-        if let OnMisfit::Reject { file } = &inputs.options.on_misfit {
-            if reject_file.is_none() {
-                reject_file = Some(RejectFile::create(file)?);
-            }
-            if let Some(file) = &reject_file {
-                file.add_table(table)?;
-                measure::unsendable(
-                    connection,
-                    &queries[place],
-                    &layout,
-                    |at, column, misfit, row| {
-                        reasons.entry((column, misfit)).or_default().add(at);
-                        file.add(table, at, &reason(table, column, misfit), row)
-                    },
-                )?;
-            }
-            let mut list: Rejected = reasons
-                .into_iter()
-                .map(|((column, misfit), tally)| (reason(table, column, misfit), tally))
-                .collect();
-            list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-            rejected.insert(table.name.clone(), list);
-            continue;
-        }
-        found.extend(unfit.iter().cloned());
-        if unfit.is_empty() {
-            measure::unsendable(connection, &queries[place], &layout, |at, column, misfit, _| {
-                reasons.entry((column, misfit)).or_default().add(at);
-                Ok(())
-            })?;
-        }
-        if let Some(tally) = reasons.remove(&(None, Misfit::RowTooWide)) {
-            if inputs.options.on_misfit == OnMisfit::Widen {
-                gone.insert(table.name.clone());
-                left_out.push(LeftOut {
-                    kind: ObjectKind::Table,
-                    table: None,
-                    name: table.name.clone(),
-                    reason: format!("{}: {}", Misfit::RowTooWide, told(&tally)),
-                    definition: None,
-                    rows: Some(profiles[place].rows),
-                });
-            } else {
-                found.push(ColumnMisfit {
-                    table: table.name.clone(),
-                    column: String::new(),
-                    place_word,
-                    misfit: Misfit::RowTooWide,
-                    tally,
-                });
-            }
-        }
-    }
-    if let Some(file) = reject_file {
-        file.finish()?;
-    }
-    schema.tables.retain(|table| !gone.contains(&table.name));
-    if found.is_empty() { Ok(rejected) } else { Err(refuse_misfits(&found)) }
-}
-
-fn refuse_misfits(found: &[ColumnMisfit]) -> Error {
-    let total: u64 = found.iter().map(|misfit| misfit.tally.count).sum();
-    let mut error =
-        Error::refused(format!("{total} values cannot be held by PostgreSQL as they are"));
-    for misfit in found.iter().take(20) {
-        let column = if misfit.column.is_empty() {
-            String::new()
-        } else {
-            format!(" column {}", quote(&misfit.column))
-        };
-        let places: Vec<String> = misfit.tally.places.iter().map(i64::to_string).collect();
-        error = error.caused_by(format!(
-            "table {}{column}: {} ({}; first at {} {})",
-            quote(&misfit.table),
-            misfit.misfit,
-            misfit.tally.count,
-            misfit.place_word,
-            places.join(", ")
-        ));
-    }
-    if found.len() > 20 {
-        error = error.caused_by(format!("and {} more columns", found.len() - 20));
-    }
-    error
-        .hint("mend the values in the source, or pin another type with --cast 'table.column=type'")
-        .hint("--on-misfit widen keeps text that is no text as bytea")
-        .hint("--on-misfit reject --reject-file FILE leaves such rows out, into FILE")
-        .hint("--exclude TABLE leaves the table out")
-}
-
-/// A key that no index entry can hold would end the run after the rows are in.
-fn refuse_wide_keys(
-    schema: &Schema,
-    too_wide: &HashMap<(usize, String), u64>,
-    widen: bool,
-) -> Result<()> {
-    if widen {
-        return Ok(());
-    }
-    for (place, table) in schema.tables.iter().enumerate() {
-        for (number, key) in table.primary_key.iter().chain(&table.uniques).enumerate() {
-            if let Some(width) = too_wide.get(&(place, key_label(number))) {
-                let columns: Vec<String> = key.columns.iter().map(|c| quote(&c.name)).collect();
-                return Err(Error::refused(format!(
-                    "the key ({}) of table {} is too wide for an index of PostgreSQL",
-                    columns.join(", "),
-                    quote(&table.name)
-                ))
-                .caused_by(format!("its widest entry has {width} bytes; {WIDEST_ENTRY} fit"))
-                .hint("--on-misfit widen builds the key over a hash of its values")
-                .hint("--exclude leaves the table out"));
-            }
-        }
-    }
-    Ok(())
-}
-
 /// What is kept of the profile once tables that cannot be held are gone.
 struct Kept {
     queries: Vec<TableQuery>,
@@ -491,13 +207,24 @@ impl Kept {
         }
         kept
     }
+
+    /// Tables of which every column has to be sent, as the values decide which rows can be:
+    /// those with rejected rows, and those whose rows may be too wide for a page.
+    fn sent_whole(&self) -> Vec<bool> {
+        let wide = |(decisions, profile): (&Vec<Decision>, &TableProfile)| {
+            measure::may_be_too_wide(decisions, profile)
+        };
+        let wide = self.decisions.iter().zip(&self.profiles).map(wide);
+        self.rejected.iter().zip(wide).map(|(rows, wide)| wide || !rows.is_empty()).collect()
+    }
 }
 
 fn assemble(kept: Kept, definitions: Vec<TableDefinition>, chunk_bytes: u64) -> Vec<PlannedTable> {
     let Kept { queries, profiles, rejected, .. } = kept;
     let mut tables = Vec::with_capacity(definitions.len());
     let parts = definitions.into_iter().zip(queries).zip(profiles).zip(rejected);
-    for (((definition, query), mut profile), rejected) in parts {
+    for (((definition, mut query), mut profile), rejected) in parts {
+        query.address = profile.address(query.address);
         let chunks = profile.chunks(&query.address, chunk_bytes);
         let TableDefinition { ddl, columns, keys, indexes, checks, sequence } = definition;
         tables.push(PlannedTable {
@@ -574,7 +301,7 @@ fn orphans(connection: &Connection, plan: &mut Plan) -> Result<()> {
 
 /// Things in the target schema that have nothing to do with the run.
 fn say_what_stays(existing: &[Existing], plan: &mut Plan) {
-    if !plan.drops.is_empty() {
+    if plan.drop_all {
         return;
     }
     let others: Vec<String> = existing
@@ -653,7 +380,7 @@ fn hold_to_the_letter(options: &Options, plan: &Plan) -> Result<()> {
                 }
             }
         }
-        let by_request = |left: &&LeftOut| left.reason != LEFT_OUT_BY_REQUEST;
+        let by_request = |left: &&LeftOut| !left.reason.contains(BY_REQUEST);
         for left in plan.left_out.iter().filter(by_request) {
             let of = left.table.as_ref().map_or_else(String::new, |t| format!(" of {}", quote(t)));
             causes.push(format!("{} {}{of}: {}", left.kind.word(), quote(&left.name), left.reason));

@@ -25,12 +25,18 @@ pub fn too_wide(
     connection: &Connection,
     schema: &Schema,
     profiles: &[TableProfile],
+    utf16: bool,
 ) -> Result<HashMap<(usize, String), u64>> {
     let mut found = HashMap::new();
     for (place, (table, profile)) in schema.tables.iter().zip(profiles).enumerate() {
         let mut ask =
             |label: String, terms: Vec<String>, filter: Option<&str>, bound: Option<u64>| {
                 if bound.is_some_and(|bound| bound <= WIDEST_ENTRY) || profile.rows == 0 {
+                    return Ok(());
+                }
+                if let (true, Some(bound)) = (utf16, bound) {
+                    // SQLite would count the bytes of UTF-16, which can be fewer than ours.
+                    found.insert((place, label), bound);
                     return Ok(());
                 }
                 if let Some(width) = widest(connection, table, &terms, filter)?
@@ -96,6 +102,27 @@ fn widest(
     let width: Option<i64> =
         statement.query_row([], |row| row.get(0)).map_err(|e| read_error(&table.name, e))?;
     Ok(width.and_then(|width| u64::try_from(width).ok()))
+}
+
+/// Whether a key whose columns are brought to `terms` has the same values in two rows.
+///
+/// # Errors
+/// The source cannot be read.
+pub fn has_duplicates(
+    connection: &Connection,
+    table: &Table,
+    columns: &[&String],
+    terms: &[String],
+) -> Result<bool> {
+    let given: Vec<String> =
+        columns.iter().map(|name| format!("{} IS NOT NULL", quote(name))).collect();
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 FROM {} WHERE {} GROUP BY {} HAVING count(*) > 1)",
+        quote(&table.name),
+        given.join(" AND "),
+        terms.join(", ")
+    );
+    connection.query_row(&sql, [], |row| row.get(0)).map_err(|e| read_error(&table.name, e))
 }
 
 /// Rows that break a CHECK, for each of a table's checks: `None` where SQLite cannot tell.

@@ -1,10 +1,12 @@
 //! The plan: everything that is decided before the first write. Printing it is the dry run.
 
 pub mod cast_rules;
+pub mod choose;
 pub mod columns;
 pub mod definitions;
 pub mod make;
 pub mod measure;
+pub mod misfits;
 pub mod reject;
 pub mod trial;
 pub mod views;
@@ -41,7 +43,9 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
     /// What the user should know.
     pub notes: Vec<String>,
-    /// What is in the target schema and is dropped first.
+    /// Everything in the target schema is dropped first.
+    pub drop_all: bool,
+    /// What that is.
     pub drops: Vec<Existing>,
 }
 

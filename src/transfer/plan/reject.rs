@@ -5,8 +5,9 @@
 
 use crate::codec::{Misfit, Raw, RowBatch};
 use crate::error::{Error, Result};
-use crate::schema::Table;
 use crate::schema::names::quote;
+use crate::transfer::options::{OnMisfit, Options};
+use crate::transfer::plan::{Plan, PlannedTable, measure};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
 use std::fs::OpenOptions;
@@ -45,10 +46,7 @@ impl RejectFile {
     }
 
     /// Makes room for the rows of a table.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn add_table(&self, table: &Table) -> Result<()> {
+    fn add_table(&self, table: &PlannedTable) -> Result<()> {
         let mut columns: Vec<String> = table
             .columns
             .iter()
@@ -61,10 +59,7 @@ impl RejectFile {
     }
 
     /// Adds one row; `batch` holds just that row, with the table's columns in order.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn add(&self, table: &Table, place: i64, reason: &str, batch: &RowBatch) -> Result<()> {
+    fn add(&self, table: &PlannedTable, place: i64, reason: &str, batch: &RowBatch) -> Result<()> {
         let places: Vec<String> = (1..=table.columns.len() + 2).map(|i| format!("?{i}")).collect();
         let sql = format!("INSERT INTO {} VALUES ({})", quote(&table.name), places.join(","));
         let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
@@ -101,11 +96,41 @@ fn failed(error: rusqlite::Error) -> Error {
 
 /// The reason of a rejected row, in words.
 #[must_use]
-pub fn reason(table: &Table, column: Option<usize>, misfit: Misfit) -> String {
-    match column.and_then(|place| table.columns.get(place)) {
-        Some(column) => format!("column {}: {misfit}", quote(&column.name)),
+pub fn reason(column: Option<&str>, misfit: Misfit) -> String {
+    match column {
+        Some(column) => format!("column {}: {misfit}", quote(column)),
         None => misfit.to_string(),
     }
+}
+
+/// Refuses a reject file that exists: it may hold what somebody still needs.
+///
+/// # Errors
+/// Refused.
+pub fn refuse_existing(options: &Options) -> Result<()> {
+    match &options.on_misfit {
+        OnMisfit::Reject { file } if file.symlink_metadata().is_ok() => {
+            Err(Error::refused(format!("the reject file {} exists", file.display()))
+                .hint("move it away, or name another one with --reject-file"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Adds the rows that a plan leaves out. A table with such rows sends all its columns, so its
+/// layout is the judge here as it is in the copy.
+///
+/// # Errors
+/// The source cannot be read, or the file not be written.
+pub fn add_rows(file: &RejectFile, plan: &Plan, connection: &Connection) -> Result<()> {
+    for table in plan.tables.iter().filter(|table| !table.rejected.is_empty()) {
+        file.add_table(table)?;
+        measure::unsendable(connection, &table.query, &table.layout, |at, column, misfit, row| {
+            let column = column.map(|place| table.columns[place].name.as_str());
+            file.add(table, at, &reason(column, misfit), row)
+        })?;
+    }
+    Ok(())
 }
 
 struct Bound<'a>(Raw<'a>);

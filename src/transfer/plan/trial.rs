@@ -2,12 +2,12 @@
 //! rolled back. What the server refuses there is known before anything is written.
 
 use crate::error::{Error, Result};
-use crate::postgres::errors::{describe, failed};
+use crate::postgres::errors::{describe, failed, is_refusal};
 use crate::postgres::ledger::Ledger;
 use crate::postgres::target::{drop_all, in_savepoint};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
-use crate::transfer::plan::{Optional, Plan, PlannedForeignKey};
+use crate::transfer::plan::{Optional, Plan};
 use postgres::error::SqlState;
 use postgres::{Client, Transaction};
 
@@ -20,7 +20,7 @@ use postgres::{Client, Transaction};
 pub fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
     let what = "cannot try the definitions on the target";
     let mut transaction = client.transaction().map_err(failed(what))?;
-    if !plan.drops.is_empty() {
+    if plan.drop_all {
         drop_all(&mut transaction, &plan.schema, &plan.drops)?;
     }
     let ledger = Ledger::new(&plan.schema, &plan.data_set);
@@ -34,13 +34,18 @@ pub fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
                 required(&mut transaction, &key.what, constraint)?;
             }
         }
-        keep_accepted(&mut transaction, &mut table.indexes, &mut left_out);
-        keep_accepted(&mut transaction, &mut table.checks, &mut left_out);
+        // Taken back at once: their locks would fill the server's table of locks.
+        let mut savepoint = transaction.transaction().map_err(failed(what))?;
+        keep_accepted(&mut savepoint, &mut table.indexes, &mut left_out)?;
+        savepoint.rollback().map_err(failed(what))?;
+        keep_accepted(&mut transaction, &mut table.checks, &mut left_out)?;
     }
-    plan.foreign_keys.retain(|key: &PlannedForeignKey| {
-        accepted(&mut transaction, &key.ddl.add(), &key.left_out, &mut left_out)
-    });
-    keep_accepted(&mut transaction, &mut plan.views, &mut left_out);
+    for key in std::mem::take(&mut plan.foreign_keys) {
+        if accepted(&mut transaction, &key.ddl.add(), &key.left_out, &mut left_out)? {
+            plan.foreign_keys.push(key);
+        }
+    }
+    keep_accepted(&mut transaction, &mut plan.views, &mut left_out)?;
     transaction.rollback().map_err(failed(what))?;
     plan.left_out.append(&mut left_out);
     Ok(())
@@ -48,6 +53,9 @@ pub fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
 
 fn required(transaction: &mut Transaction<'_>, what: &str, sql: &str) -> Result<()> {
     in_savepoint(transaction, sql).map_err(|error| {
+        if !is_refusal(&error) {
+            return cannot_try(what, error);
+        }
         let refused =
             Error::refused(format!("the server refuses {what}")).caused_by(describe(&error));
         if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
@@ -57,12 +65,27 @@ fn required(transaction: &mut Transaction<'_>, what: &str, sql: &str) -> Result<
     })
 }
 
+/// The server did not get as far as judging a definition.
+fn cannot_try(what: &str, error: postgres::Error) -> Error {
+    let out_of_locks = error.code() == Some(&SqlState::OUT_OF_MEMORY);
+    let failed = failed(&format!("cannot try {what} on the target"))(error);
+    if out_of_locks {
+        return failed.hint("raise max_locks_per_transaction in the server's configuration");
+    }
+    failed
+}
+
 fn keep_accepted(
     transaction: &mut Transaction<'_>,
     optional: &mut Vec<Optional>,
     left_out: &mut Vec<LeftOut>,
-) {
-    optional.retain(|one| accepted(transaction, &one.sql, &one.left_out, left_out));
+) -> Result<()> {
+    for one in std::mem::take(optional) {
+        if accepted(transaction, &one.sql, &one.left_out, left_out)? {
+            optional.push(one);
+        }
+    }
+    Ok(())
 }
 
 fn accepted(
@@ -70,13 +93,16 @@ fn accepted(
     sql: &str,
     template: &LeftOut,
     left_out: &mut Vec<LeftOut>,
-) -> bool {
+) -> Result<bool> {
     match in_savepoint(transaction, sql) {
-        Ok(()) => true,
-        Err(error) => {
+        Ok(()) => Ok(true),
+        Err(error) if is_refusal(&error) => {
             let reason = format!("the server refuses it: {}", describe(&error));
             left_out.push(LeftOut { reason, ..template.clone() });
-            false
+            Ok(false)
+        }
+        Err(error) => {
+            Err(cannot_try(&format!("{} {}", template.kind.word(), quote(&template.name)), error))
         }
     }
 }

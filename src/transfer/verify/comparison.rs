@@ -14,7 +14,8 @@ use crate::sqlite::catalog::{self, Catalog};
 use crate::sqlite::profile::{self, ProfileOptions, TableProfile, Wanted, WantedColumn};
 use crate::sqlite::read::{self, TableQuery};
 use crate::transfer::options::{DataSet, Depth, Location, Options};
-use crate::transfer::plan::make::{choose_tables, queries};
+use crate::transfer::plan::choose::choose_tables;
+use crate::transfer::plan::make::queries;
 use crate::transfer::report::{
     DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport, Verdict,
 };
