@@ -10,6 +10,7 @@ use crate::schema::{LeftOut, ObjectKind};
 use crate::transfer::plan::{Optional, Plan};
 use postgres::error::SqlState;
 use postgres::{Client, Transaction};
+use std::collections::HashSet;
 
 /// Tries the plan on the target and takes out of it what the server refuses: defaults, generated
 /// columns (which become plain ones), indexes, checks, foreign keys and views are listed as left
@@ -27,17 +28,23 @@ pub fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
     required(&mut transaction, "the ledger", &ledger.create())?;
     tables(&mut transaction, plan)?;
     let mut left_out = Vec::new();
-    for table in &mut plan.tables {
+    let parents: HashSet<usize> = plan.foreign_keys.iter().map(|key| key.parent).collect();
+    for (place, table) in plan.tables.iter_mut().enumerate() {
         for key in &table.keys {
             required(&mut transaction, &key.what, &key.index)?;
             if let Some(constraint) = &key.constraint {
                 required(&mut transaction, &key.what, constraint)?;
             }
         }
-        // Taken back at once: their locks would fill the server's table of locks.
+        // Taken back at once, as their locks would fill the server's table of locks; but for those
+        // of tables to which foreign keys refer, perhaps by a unique index.
         let mut savepoint = transaction.transaction().map_err(failed(what))?;
         keep_accepted(&mut savepoint, &mut table.indexes, &mut left_out)?;
-        savepoint.rollback().map_err(failed(what))?;
+        if parents.contains(&place) {
+            savepoint.commit().map_err(failed(what))?;
+        } else {
+            savepoint.rollback().map_err(failed(what))?;
+        }
         keep_accepted(&mut transaction, &mut table.checks, &mut left_out)?;
     }
     for key in std::mem::take(&mut plan.foreign_keys) {
