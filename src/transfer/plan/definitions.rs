@@ -36,6 +36,19 @@ pub struct TableDefinition {
     pub sequence: Option<(String, i64)>,
 }
 
+/// What else decides about definitions, beside schema and values.
+pub struct Circumstances {
+    /// Widths of index and key entries over [`WIDEST_ENTRY`], by table and name of the index (for
+    /// keys: their label, see [`key_label`]).
+    pub too_wide: HashMap<(usize, String), u64>,
+    /// By table: its generated columns become plain ones.
+    pub keep_plain: Vec<bool>,
+    /// Tables of the source that are not copied because the user said so.
+    pub excluded: HashSet<String>,
+    /// Names in the target schema that belong to things that stay.
+    pub taken: Vec<String>,
+}
+
 /// Makes definitions: one for all tables of a plan, as names must not collide between them.
 pub struct Definitions<'a> {
     schema_name: &'a str,
@@ -46,7 +59,7 @@ pub struct Definitions<'a> {
     strict: Vec<bool>,
     /// Widths of index and key entries over [`WIDEST_ENTRY`], by table and name of the index (for
     /// keys: their place, as `measure` numbers them).
-    too_wide: &'a HashMap<(usize, String), u64>,
+    too_wide: HashMap<(usize, String), u64>,
     /// Tables whose generated columns become plain ones.
     keep_plain: Vec<bool>,
     /// Tables of the source that are not copied because the user said so.
@@ -74,14 +87,12 @@ impl<'a> Definitions<'a> {
         catalog: &'a Catalog,
         profiles: &'a [TableProfile],
         decisions: &'a [Vec<Decision>],
-        too_wide: &'a HashMap<(usize, String), u64>,
-        keep_plain: Vec<bool>,
-        excluded: HashSet<String>,
-        taken: impl IntoIterator<Item = String>,
+        given: Circumstances,
     ) -> Self {
         let schema = &catalog.schema;
         let is_strict = |table: &Table| catalog.facts.get(&table.name).is_some_and(|f| f.strict);
         let reserved = [ledger::TABLE.to_owned(), format!("{}_pkey", ledger::TABLE)];
+        let Circumstances { too_wide, keep_plain, excluded, taken } = given;
         let mut relations = Allocator::new(reserved.into_iter().chain(taken));
         let mut table_names = vec![String::new(); schema.tables.len()];
         let mut index_names: Vec<Vec<String>> =

@@ -16,7 +16,7 @@ use crate::transfer::plan::choose::{
     BY_REQUEST, choose_tables, leave_out_wide_tables, look_at_target, refuse_own_name,
 };
 use crate::transfer::plan::columns::Columns;
-use crate::transfer::plan::definitions::{Definitions, TableDefinition};
+use crate::transfer::plan::definitions::{Circumstances, Definitions, TableDefinition};
 use crate::transfer::plan::misfits::{self, Rejected};
 use crate::transfer::plan::reject::refuse_existing;
 use crate::transfer::plan::{Plan, PlannedColumn, PlannedTable, measure, trial, views};
@@ -95,10 +95,7 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
         &catalog,
         &kept.profiles,
         &kept.decisions,
-        &too_wide,
-        kept.sent_whole(),
-        excluded,
-        taken,
+        Circumstances { too_wide, keep_plain: kept.sent_whole(), excluded, taken },
     );
     let tables: Vec<TableDefinition> =
         (0..schema.tables.len()).map(|place| definitions.table(place)).collect();
