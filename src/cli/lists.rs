@@ -1,7 +1,7 @@
 //! Aligned columns and lists of bounded length, of which report and plan are made.
 
 use super::wording::{counted, plain};
-use crate::schema::{LeftOut, ObjectKind};
+use crate::schema::LeftOut;
 use crate::transfer::report::{ConversionReport, RowsLeftOut};
 use anstyle::Style;
 use comfy_table::{CellAlignment, Table, presets};
@@ -119,7 +119,7 @@ pub(super) fn left_out(objects: &[LeftOut]) -> Vec<Entry> {
     let mut entries = Vec::new();
     for group in groups {
         let mut heading = group.first().map(|object| {
-            let count = counted(group.len() as u64, word(object.kind));
+            let count = counted(group.len() as u64, object.kind.word());
             format!("{count}: {}", plain(&object.reason))
         });
         for object in group {
@@ -149,29 +149,10 @@ fn left_out_lines(object: &LeftOut) -> Vec<String> {
     lines
 }
 
-fn word(kind: ObjectKind) -> &'static str {
-    match kind {
-        ObjectKind::Table => "table",
-        ObjectKind::VirtualTable => "virtual table",
-        ObjectKind::ShadowTable => "shadow table",
-        ObjectKind::InternalTable => "internal table",
-        ObjectKind::View => "view",
-        ObjectKind::Trigger => "trigger",
-        ObjectKind::Index => "index",
-        ObjectKind::PrimaryKey => "primary key",
-        ObjectKind::Unique => "unique constraint",
-        ObjectKind::ForeignKey => "foreign key",
-        ObjectKind::Check => "check",
-        ObjectKind::Default => "default",
-        ObjectKind::GeneratedColumn => "generated column",
-        ObjectKind::Column => "column",
-        ObjectKind::Rows => "set of rows",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::ObjectKind;
 
     fn text(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
         let mut out = anstream::StripStream::new(Vec::new());
