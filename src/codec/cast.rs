@@ -268,7 +268,7 @@ pub fn boolean_word(text: &[u8]) -> Option<(usize, bool)> {
 ///
 /// # Errors
 /// Says why not.
-pub fn check_json(text: &[u8]) -> Result<(), Misfit> {
+pub fn check_json(text: &[u8]) -> Result<json::Facts, Misfit> {
     check_text(text)?;
     let facts = json::validate(text).ok_or(Misfit::NotJson)?;
     if facts.nul_escape {
@@ -277,7 +277,7 @@ pub fn check_json(text: &[u8]) -> Result<(), Misfit> {
     if facts.depth > DEEPEST_JSON {
         return Err(Misfit::JsonTooDeep);
     }
-    Ok(())
+    Ok(facts)
 }
 
 /// The decimal text of a double: its shortest round-trip decimal, with a point or an exponent so
@@ -487,8 +487,7 @@ impl Cast {
         let mut number = Vec::new();
         let text = match raw {
             Raw::Text(text) => {
-                check_json(text)?;
-                if json::validate(text).is_none_or(|facts| facts.bad_surrogates) {
+                if check_json(text)?.bad_surrogates {
                     return Err(Misfit::NotJson);
                 }
                 text

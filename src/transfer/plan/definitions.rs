@@ -149,12 +149,6 @@ impl<'a> Definitions<'a> {
         }
     }
 
-    /// The name of a table in the target.
-    #[must_use]
-    pub fn table_name(&self, place: usize) -> &str {
-        &self.table_names[place]
-    }
-
     /// The name of a view in the target.
     #[must_use]
     pub fn view_name(&self, place: usize) -> &str {
