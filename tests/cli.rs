@@ -138,23 +138,37 @@ fn json_on_standard_output_stands_there_alone() {
 
 #[test]
 fn colour_is_for_terminals_and_may_be_forbidden_or_forced() {
-    let escapes = |command: &mut Command| {
+    // Nothing of what CI or a user set decides: their CLICOLOR, their SHELL.
+    let coloured = |command: &mut Command| {
         let output = command.output().unwrap();
-        [output.stdout, output.stderr].concat().contains(&0x1b)
+        let text = [output.stdout, output.stderr].concat();
+        assert!(!text.is_empty(), "{command:?} printed nothing");
+        (text.contains(&0x1b), String::from_utf8_lossy(&text).into_owned())
     };
     // script(1), which is part of every Debian, runs its command on a terminal of its own.
     let on_terminal = |variables: &[(&str, &str)], flags: &str| {
         let mut command = Command::new("script");
         command.args(["-qec", &format!("{PROGRAM} database -frm {flags}"), "/dev/null"]);
-        command.env("TERM", "xterm").env_remove("NO_COLOR").envs(variables.iter().copied());
-        escapes(&mut command)
+        command
+            .env_clear()
+            .env("SHELL", "/bin/sh")
+            .env("PATH", "/usr/bin:/bin")
+            .env("TERM", "xterm");
+        coloured(command.envs(variables.iter().copied()))
     };
-    assert!(on_terminal(&[], ""));
-    assert!(!on_terminal(&[("NO_COLOR", "1")], ""));
-    assert!(!on_terminal(&[("TERM", "dumb")], ""));
-    assert!(!on_terminal(&[], "--color never"));
-    assert!(!escapes(Command::new(PROGRAM).arg("help")));
-    assert!(escapes(Command::new(PROGRAM).args(["help", "--color=always"])));
+    let plain = || {
+        let mut command = Command::new(PROGRAM);
+        command.env_clear();
+        command
+    };
+    let (is_coloured, text) = on_terminal(&[], "");
+    assert!(is_coloured, "{text}");
+    assert!(!on_terminal(&[("NO_COLOR", "1")], "").0);
+    assert!(!on_terminal(&[("TERM", "dumb")], "").0);
+    assert!(!on_terminal(&[("CLICOLOR", "0")], "").0);
+    assert!(!on_terminal(&[], "--color never").0);
+    assert!(!coloured(plain().arg("help")).0);
+    assert!(coloured(plain().args(["help", "--color=always"])).0);
 }
 
 #[test]
