@@ -2,6 +2,7 @@
 
 pub mod catalog;
 mod claim;
+pub mod collect;
 mod fence;
 mod fingerprint;
 mod holders;
@@ -9,6 +10,7 @@ mod leftovers;
 pub mod parse;
 mod private_copy;
 pub mod profile;
+pub mod query;
 pub mod read;
 mod source;
 pub mod types;
