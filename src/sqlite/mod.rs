@@ -16,4 +16,4 @@ mod source;
 pub mod types;
 
 pub use fingerprint::{FileState, Fingerprint, Moment, WalState};
-pub use source::{Reader, Source, SourceOptions};
+pub use source::{Interrupter, Reader, Source, SourceOptions};

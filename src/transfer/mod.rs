@@ -5,6 +5,7 @@
 pub mod copy;
 pub mod finish;
 pub mod halt;
+pub mod interrupt;
 pub mod options;
 pub mod plan;
 pub mod report;

@@ -136,7 +136,8 @@ pub fn compare(
 
 /// What the row counts say already.
 fn counted(subjects: &[Subject], counts: &[(Digest, Digest)]) -> String {
-    let unequal = subjects.iter().zip(counts).filter(|(_, (ours, theirs))| ours.rows != theirs.rows);
+    let unequal =
+        subjects.iter().zip(counts).filter(|(_, (ours, theirs))| ours.rows != theirs.rows);
     let names: Vec<String> = unequal.map(|(subject, _)| quote(&subject.name)).collect();
     match names.as_slice() {
         [] => "row counts are equal".to_owned(),
