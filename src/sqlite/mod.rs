@@ -1,10 +1,11 @@
 //! The SQLite side: opening and fencing a source, its catalog, the profile, reading rows.
 
+pub mod backup;
 pub mod catalog;
 mod claim;
 mod fence;
 mod fingerprint;
-mod holders;
+pub(crate) mod holders;
 mod leftovers;
 pub mod parse;
 mod private_copy;
