@@ -155,7 +155,7 @@ mod tests {
             normal("database -from a -to=b -drop-all"),
             Ok("database --from=a --to=b --drop-all".into())
         );
-        assert_eq!(normal("database -data core"), Ok("database --data core".into()));
+        assert_eq!(normal("database -data core"), Ok("database --data=core".into()));
         assert_eq!(normal("-help"), Ok("--help".into()));
     }
 

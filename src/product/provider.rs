@@ -48,7 +48,7 @@ pub fn switch(settings: &Settings, to: Provider) -> Result<Option<PathBuf>> {
 fn replace(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
     let metadata = fs::metadata(path)?;
     let mut backup = OsString::from(path);
-    backup.push(Timestamp::now().strftime(".%Y%m%dT%H%M%SZ.bak").to_string());
+    backup.push(Timestamp::now().strftime(".%Y%m%dT%H%M%S%.6fZ.bak").to_string());
     let backup = PathBuf::from(backup);
     let old = like(path, &metadata, &fs::read(path)?)?;
     let new = like(path, &metadata, content)?;

@@ -36,7 +36,7 @@ pub fn back_up(sources: &[&Source], folder: &Path) -> Result<Vec<PathBuf>> {
     let mut made = Vec::new();
     for source in sources {
         let mut name = OsString::from(source.path().file_name().unwrap_or_default());
-        name.push(Timestamp::now().strftime(".%Y%m%dT%H%M%SZ").to_string());
+        name.push(Timestamp::now().strftime(".%Y%m%dT%H%M%S%.6fZ").to_string());
         let path = folder.join(name);
         let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         new.map_err(|cause| refused(&cause))?;

@@ -85,7 +85,14 @@ pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
     let sizes = Sizes::choose(options);
     progress.enter(Phase::Open);
     let mut warnings = options.warnings.clone();
-    warnings.extend(options.guard.look(Moment::Before, None, None)?);
+    for data_set in &options.data_sets {
+        // Before anything is opened: a service that runs shall not meet our locks.
+        let file = match &data_set.source {
+            Location::Sqlite(file) => Some(file.as_path()),
+            Location::Postgres(_) => None,
+        };
+        warnings.extend(options.guard.look(Moment::Before, file, None)?);
+    }
     let done = match options.verify {
         Verify::Only(_) => vec![false; options.data_sets.len()],
         _ => standing::done(options)?,

@@ -69,6 +69,32 @@ fn one_data_set_can_be_moved_alone_and_a_later_run_goes_on() {
 }
 
 #[test]
+fn a_run_after_one_that_broke_in_the_second_data_set_does_only_that_again() {
+    let database = server();
+    let tree = connect(&database);
+    assert_code(&tree.run(&["db"]), 0);
+    let broken =
+        "UPDATE instrumentation.migrate_ledger SET detail = replace(detail, 'verified', 'copying')";
+    psql(&database.url, broken);
+    let written = "SELECT xmin::text || ctid::text FROM core.users ORDER BY id";
+    let before = psql(&database.url, written);
+    let refused = tree.run(&["db"]);
+    assert_code(&refused, 4);
+    assert_says(
+        &refused,
+        &["schema \"instrumentation\" of the target is half loaded", "--drop-all"],
+    );
+    let output = tree.run(&["db", "--drop-all"]);
+    assert_code(&output, 0);
+    assert_says(&output, &["core was copied and verified by an earlier run"]);
+    assert_eq!(psql(&database.url, written), before);
+    assert_eq!(count(&database, "instrumentation.visits"), "3");
+    // What has moved on in the target since then is found, and nothing is skipped unseen.
+    psql(&database.url, &format!("{broken}; DELETE FROM core.users WHERE id = 1"));
+    assert_code(&tree.run(&["db", "--drop-all"]), 3);
+}
+
+#[test]
 fn what_an_earlier_run_did_counts_only_while_its_source_is_the_same() {
     let database = server();
     let mut tree = connect(&database);

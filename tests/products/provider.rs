@@ -84,6 +84,24 @@ fn a_run_switches_the_provider_itself_when_asked() {
 }
 
 #[test]
+fn the_example_for_systemd_runs_unattended() {
+    let database = server();
+    let tree = Tree::package_manager(&format!("URL = {}", url(&database.url, None)));
+    let unit = include_str!("../../examples/systemd/migrate-rstudio-pm.service");
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let backups = tree.path("backups");
+    fs::create_dir(&backups).unwrap();
+    let here = start
+        .replace("/var/backups", backups.to_str().unwrap())
+        .replace("/var/log/", &format!("{}/", tree.root().display()));
+    let words: Vec<&str> = here.split(' ').skip(1).collect();
+    assert_code(&tree.run(&words), 0);
+    assert!(tree.path("migrate-rstudio-pm.json").exists());
+    assert_eq!(fs::read_dir(backups).unwrap().count(), 1);
+    assert!(fs::read_to_string(tree.config()).unwrap().contains("Provider = postgres"));
+}
+
+#[test]
 fn a_variable_that_decides_is_said_and_the_file_stays() {
     let database = server();
     let tree = Tree::package_manager(&format!("URL = {}", url(&database.url, None)));
