@@ -121,10 +121,6 @@ pub(super) struct DataSetArguments {
 /// What `database` and `plan` both need to know.
 #[derive(Debug, Args)]
 pub(super) struct SharedArguments {
-    #[command(flatten)]
-    pub(super) config: ConfigArguments,
-    #[command(flatten)]
-    pub(super) data_sets: DataSetArguments,
     /// The source: a path, sqlite:PATH, a PostgreSQL URL or key=value string; or a provider's
     /// name (sqlite3, pgx, also sqlite, postgres).
     #[arg(long, value_name = "SOURCE", default_value = "sqlite3")]
@@ -188,6 +184,10 @@ pub(super) struct SharedArguments {
     /// else [default: none].
     #[arg(long, value_name = "FILE|-")]
     pub(super) json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) config: ConfigArguments,
+    #[command(flatten)]
+    pub(super) data_sets: DataSetArguments,
 }
 
 /// The flags of `database`.

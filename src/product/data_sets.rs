@@ -3,7 +3,8 @@
 
 use super::passwords::Keys;
 use super::settings::{Setting, Settings};
-use super::{Product, Provider, sqlite_file};
+use super::sqlite_file::{self, Unfound};
+use super::{Product, Provider};
 use crate::config::connection::{Defaults, SslMode};
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
@@ -182,12 +183,9 @@ impl Search<'_> {
             return Ok(true);
         }
         let switched_on = settings.switch("Server", "UsageDataEnabled")?.unwrap_or(false);
-        // Several files that may be it are a database that exists, too.
+        // One that cannot be told apart or looked for exists, too, until somebody says otherwise.
         let found = sqlite_file::find(&self.usage_dir()?, words.file, true);
-        let exists = match &found {
-            Ok(_) => true,
-            Err(why) => why.starts_with("several"),
-        };
+        let exists = !matches!(found, Err(Unfound::Absent(_)));
         if has_url && !switched_on && !exists {
             self.warnings.push(format!(
                 "Postgres.{} is set, and there is no usage database: only {} is moved",
@@ -216,12 +214,12 @@ impl Search<'_> {
             (Some(path), _) => Ok(path.to_owned()),
             (None, Product::Connect) => Ok(folder.join(words.file)),
             (None, Product::PackageManager) => {
-                let found = sqlite_file::find(&folder, words.file, is_second);
-                // A file that is to be made gets the usual name.
-                found.or_else(|why| match is_target && why.starts_with("there is no") {
-                    true => Ok(folder.join(words.file)),
-                    false => Err(why),
-                })
+                match sqlite_file::find(&folder, words.file, is_second) {
+                    Ok(path) => Ok(path),
+                    // A file that is to be made gets the usual name.
+                    Err(Unfound::Absent(_)) if is_target => Ok(folder.join(words.file)),
+                    Err(Unfound::Absent(why) | Unfound::Unclear(why)) => Err(why),
+                }
             }
         };
         let checked = found.and_then(|path| readable(&path, is_target).map(|()| path));

@@ -54,9 +54,10 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
     let new = like(path, &metadata, content)?;
     old.persist_noclobber(&backup)?;
     new.persist(path)?;
-    // The names of both, too, must survive a power failure.
+    // So that the names of both survive a power failure, too. The switch is done by now: where a
+    // folder cannot be synced, it holds all the same while the system lives.
     if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
     }
     Ok(backup)
 }

@@ -2,25 +2,40 @@
 //! it: the usual name, else the one file with SQLite's header whose name fits.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// The first bytes of every SQLite database (<https://sqlite.org/fileformat2.html>, section 1.3).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
+/// Why no file is the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unfound {
+    /// There is none, in words.
+    Absent(String),
+    /// There may be one, in words: several files fit, or the folder cannot be read.
+    Unclear(String),
+}
+
 /// Finds the database that is usually named `usual` in `folder`; one whose name holds "usage" is
 /// the usage database and no other.
 ///
 /// # Errors
-/// In words what was found instead.
-pub(super) fn find(folder: &Path, usual: &str, is_usage: bool) -> Result<PathBuf, String> {
+/// What was found instead.
+pub(super) fn find(folder: &Path, usual: &str, is_usage: bool) -> Result<PathBuf, Unfound> {
     let path = folder.join(usual);
     if path.exists() {
         return Ok(path);
     }
     let shown = folder.display();
-    let entries = fs::read_dir(folder)
-        .map_err(|cause| format!("the folder {shown} cannot be read: {cause}"))?;
+    let entries = fs::read_dir(folder).map_err(|cause| {
+        let why = format!("the folder {shown} cannot be read: {cause}");
+        if cause.kind() == ErrorKind::NotFound {
+            Unfound::Absent(why)
+        } else {
+            Unfound::Unclear(why)
+        }
+    })?;
     let mut found: Vec<PathBuf> = entries
         .flatten()
         .map(|entry| entry.path())
@@ -29,13 +44,14 @@ pub(super) fn find(folder: &Path, usual: &str, is_usage: bool) -> Result<PathBuf
     found.sort();
     match found.as_slice() {
         [only] => Ok(only.clone()),
-        [] => Err(format!("there is no SQLite database {usual} in {shown}")),
+        [] => Err(Unfound::Absent(format!("there is no SQLite database {usual} in {shown}"))),
         several => {
             let names: Vec<String> = several
                 .iter()
                 .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
                 .collect();
-            Err(format!("several files in {shown} may be the database: {}", names.join(", ")))
+            let names = names.join(", ");
+            Err(Unfound::Unclear(format!("several files in {shown} may be the database: {names}")))
         }
     }
 }
@@ -68,13 +84,15 @@ mod tests {
         };
         put("notes.txt", b"not a database");
         put("usage.db", MAGIC);
-        assert!(find(false).unwrap_err().starts_with("there is no SQLite database usual.db in"));
-        assert_eq!(find(true).as_deref(), Ok("usage.db"));
+        let absent = format!("there is no SQLite database usual.db in {}", folder.path().display());
+        assert_eq!(find(false), Err(Unfound::Absent(absent)));
+        assert_eq!(find(true), Ok("usage.db".into()));
         put("one.db", MAGIC);
-        assert_eq!(find(false).as_deref(), Ok("one.db"));
+        assert_eq!(find(false), Ok("one.db".into()));
         put("two.db", MAGIC);
-        assert!(find(false).unwrap_err().ends_with("may be the database: one.db, two.db"));
+        let Err(Unfound::Unclear(why)) = find(false) else { panic!("one was chosen") };
+        assert!(why.ends_with("may be the database: one.db, two.db"), "{why}");
         put("usual.db", b"");
-        assert_eq!(find(false).as_deref(), Ok("usual.db"));
+        assert_eq!(find(false), Ok("usual.db".into()));
     }
 }

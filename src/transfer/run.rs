@@ -84,27 +84,13 @@ pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
     let stop = on_signals()?;
     let sizes = Sizes::choose(options);
     progress.enter(Phase::Open);
-    let mut warnings = options.warnings.clone();
-    for data_set in &options.data_sets {
-        // Before anything is opened: a service that runs shall not meet our locks.
-        let file = match &data_set.source {
-            Location::Sqlite(file) => Some(file.as_path()),
-            Location::Postgres(_) => None,
-        };
-        warnings.extend(options.guard.look(Moment::Before, file, None)?);
-    }
+    let mut warnings = look_first(options)?;
     let done = match options.verify {
         Verify::Only(_) => vec![false; options.data_sets.len()],
         _ => standing::done(options)?,
     };
     let (mut sets, mut comparisons, mut locked) = (Vec::new(), Vec::new(), HashSet::new());
     for (data_set, done) in options.data_sets.iter().zip(done) {
-        let depth = match options.verify {
-            Verify::Only(depth) => Some(depth),
-            Verify::AfterCopy(depth) if done => Some(depth),
-            Verify::No if done => Some(Depth::Rows),
-            Verify::AfterCopy(_) | Verify::No => None,
-        };
         if done {
             warnings.push(format!(
                 "{} was copied and verified by an earlier run: it is only compared again",
@@ -112,7 +98,7 @@ pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
             ));
         }
         let (sizes, locked) = (&sizes, &mut locked);
-        match depth {
+        match only_compared(options.verify, done) {
             Some(depth) => {
                 let one =
                     Comparison::prepare(data_set, depth, options, sizes, progress, &stop, locked)?;
@@ -136,6 +122,30 @@ pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
     };
     let options = options.clone();
     Ok(Run { options, sets, comparisons, warnings, sizes, reject_file, stop, started })
+}
+
+/// What the user should know before anything is opened: a service that runs shall not meet our
+/// locks.
+fn look_first(options: &Options) -> Result<Vec<String>> {
+    let mut warnings = options.warnings.clone();
+    for data_set in &options.data_sets {
+        let file = match &data_set.source {
+            Location::Sqlite(file) => Some(file.as_path()),
+            Location::Postgres(_) => None,
+        };
+        warnings.extend(options.guard.look(Moment::Before, file, None)?);
+    }
+    Ok(warnings)
+}
+
+/// How deep a data set is compared that is not copied, as an earlier run has done it or nothing
+/// is to be copied; `None` for one that is copied.
+fn only_compared(verify: Verify, done: bool) -> Option<Depth> {
+    match verify {
+        Verify::Only(depth) => Some(depth),
+        Verify::AfterCopy(depth) => done.then_some(depth),
+        Verify::No => done.then_some(Depth::Rows),
+    }
 }
 
 fn prepare_one(

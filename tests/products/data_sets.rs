@@ -298,3 +298,30 @@ fn a_backup_is_made_before_anything_is_written() {
     assert_code(&output, 2);
     assert_eq!(count(&database, "users"), "2");
 }
+
+/// A server that has no TLS: it says so, and ends the conversation. Returns its port.
+fn without_tls() -> u16 {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 8];
+            // A client that went away is nobody's failure.
+            let _ = stream.read_exact(&mut request).and_then(|()| stream.write_all(b"N"));
+            let _ = stream.read(&mut [0; 512]);
+        }
+    });
+    port
+}
+
+#[test]
+fn connect_insists_on_tls_unless_its_url_says_otherwise() {
+    let url = format!("postgres://u@127.0.0.1:{}/d", without_tls());
+    let no_tls = "does not support TLS";
+    let says = |tree: Tree| crate::harness::text(&tree.run(&["database"])).contains(no_tls);
+    assert!(says(Tree::connect(&format!("URL = {url}"))));
+    assert!(!says(Tree::connect(&format!("URL = {url}?sslmode=prefer"))));
+    assert!(!says(Tree::package_manager(&format!("URL = {url}"))));
+}

@@ -258,3 +258,30 @@ fn every_value_that_can_be_written_reads_back() {
     }
     assert!(read("[d]\n").unwrap().with_value("d", "k", "a\rb").is_err());
 }
+
+proptest::proptest! {
+    /// Whatever a file holds: reading it does not panic, and what can be read can be edited, after
+    /// which every other entry is as it was.
+    #[test]
+    fn an_edit_of_any_file_changes_one_value_only(
+        text in "(\u{feff})?(\\[[ds]( ?\"[a\\\\\"]{1,2}\")?\\]|[dk]|=|[ \t]|\r?\n|[#;]|\\\\|\"|é|n|\r){0,40}"
+    ) {
+        let Ok(before) = read(&text) else { return Ok(()) };
+        let edited = before.with_value("d", "k", "new").unwrap();
+        let after = read(&edited).unwrap_or_else(|e| panic!("{text:?} -> {:?}: {e}", *edited));
+        let value = after.text("d", "k").ok().flatten().and_then(Entry::value);
+        let blank = before.entries("d", "k").any(|entry| entry.value.is_none());
+        proptest::prop_assert!(value == Some("new") || blank, "{:?} -> {:?}", text, *edited);
+        let others = |file: &Gcfg| -> Vec<String> {
+            let all = file.entries.iter().map(|entry| {
+                let Entry { section, subsection, key, value, .. } = entry;
+                format!("{section} {subsection:?} {key} {value:?}")
+            });
+            all.collect()
+        };
+        let (before, after) = (others(&before), others(&after));
+        let changed = after.iter().filter(|entry| !before.contains(entry)).count();
+        proptest::prop_assert!(changed <= 1, "{:?} -> {:?}", text, *edited);
+        proptest::prop_assert!(after.len() - before.len() <= 1);
+    }
+}
