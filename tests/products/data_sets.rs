@@ -325,3 +325,22 @@ fn connect_insists_on_tls_unless_its_url_says_otherwise() {
     assert!(!says(Tree::connect(&format!("URL = {url}?sslmode=prefer"))));
     assert!(!says(Tree::package_manager(&format!("URL = {url}"))));
 }
+
+#[test]
+fn a_place_beside_a_provider_s_name_stands_for_one_data_set() {
+    let database = server();
+    let tree = connect(&database);
+    let other = tree.path("other.db");
+    crate::harness::sqlite3_script(&other, "CREATE TABLE other (a); INSERT INTO other VALUES (1)");
+    let other = other.to_str().unwrap();
+    assert_code(&tree.run(&["db", "--from", other]), 0);
+    assert_eq!(count(&database, "core.other"), "1");
+    assert_code(&tree.run(&["db", "--from", other, "--data=instrumentation"]), 0);
+    assert_eq!(count(&database, "instrumentation.other"), "1");
+    assert_code(&tree.run(&["db", "--to", &database.url]), 0);
+    assert_eq!(count(&database, "public.users"), "2");
+    let both = ["db", "--from", other, "--to", &database.url, "--data=core"];
+    let output = tree.run(&both);
+    assert_code(&output, 2);
+    assert_says(&output, &["--data has no meaning here"]);
+}

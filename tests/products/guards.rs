@@ -1,11 +1,12 @@
 //! Who may run, and what must not be running.
 
-use super::tree::{Tree, assert_code, assert_says, url};
+use super::tree::{Tree, assert_code, assert_says, is_root, url};
 use crate::harness::{Database, psql, run_psql, server, text};
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 fn package_manager(database: &Database) -> Tree {
@@ -27,6 +28,23 @@ fn refuses(tree: &Tree, database: &Database, sign: &str) {
     let output = tree.run(&["database", "--allow-running"]);
     assert_code(&output, 0);
     assert_says(&output, &[sign, "verification may fail"]);
+}
+
+/// A process that has a file open, until it is dropped.
+struct Holder(std::process::Child);
+
+impl Holder {
+    fn of(path: &Path) -> Self {
+        let file = fs::File::open(path).unwrap();
+        Self(Command::new("sleep").arg("600").stdin(file).spawn().unwrap())
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
@@ -62,27 +80,20 @@ fn a_process_that_has_the_database_open_is_a_running_service() {
     // Under another name: what counts is the file.
     let link = tree.path("link.db");
     fs::hard_link(tree.path("var/lib/rstudio-pm/db/packages.db"), &link).unwrap();
-    let mut holder = Command::new("sleep");
-    let mut holder = holder.arg("600").stdin(fs::File::open(&link).unwrap()).spawn().unwrap();
-    let sign = format!("process {} (sleep) has", holder.id());
+    let holder = Holder::of(&link);
+    let sign = format!("process {} (sleep) has", holder.0.id());
     refuses(&tree, &database, &sign);
-    holder.kill().unwrap();
-    holder.wait().unwrap();
 }
 
 #[test]
 fn without_a_product_a_process_that_has_the_database_open_counts_too() {
     let database = server();
     let source = crate::source::Source::of_sql("CREATE TABLE t (a)");
-    let mut holder = Command::new("sleep");
-    let file = fs::File::open(source.path()).unwrap();
-    let mut holder = holder.arg("600").stdin(file).spawn().unwrap();
+    let _holder = Holder::of(&source.path());
     let output = source.migrate(&database.url, &[]);
     assert_code(&output, 4);
     assert_says(&output, &["the database is in use", "(sleep) has"]);
     assert_code(&source.migrate(&database.url, &["--allow-running"]), 0);
-    holder.kill().unwrap();
-    holder.wait().unwrap();
 }
 
 #[test]
@@ -115,16 +126,24 @@ fn a_service_that_starts_during_the_run_fails_it_before_the_verdict() {
     assert_eq!(psql(&database.url, state), "not_verified");
 }
 
-/// Runs the program as another user, from a place where that user can reach it.
-fn as_user(tree: &Tree, uid: u32, groups: &str, arguments: &[&str]) -> std::process::Output {
+/// Runs the program as a user without rights who is a member of `group`, from a place where that
+/// user can reach it. Who is not root runs it as himself.
+fn as_member(tree: &Tree, group: u32, arguments: &[&str]) -> std::process::Output {
     let program = tree.path("bin/migrate");
     if !program.exists() {
         fs::copy(env!("CARGO_BIN_EXE_migrate"), &program).unwrap();
     }
     fs::set_permissions(tree.root(), Permissions::from_mode(0o755)).unwrap();
-    let mut command = Command::new("setpriv");
-    command.args([format!("--reuid={uid}"), "--regid=65534".into(), format!("--groups={groups}")]);
-    command.arg(&program).args(arguments);
+    let mut command = match is_root() {
+        true => {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=65533", "--regid=65534"]).arg(format!("--groups={group}"));
+            command.arg(&program);
+            command
+        }
+        false => Command::new(&program),
+    };
+    command.args(arguments);
     if arguments[0] != "help" && arguments[0] != "--version" {
         command.arg("--root").arg(tree.root());
     }
@@ -137,12 +156,12 @@ fn as_user(tree: &Tree, uid: u32, groups: &str, arguments: &[&str]) -> std::proc
 fn only_root_migrates_connect() {
     let tree = Tree::connect("URL = postgres://u@127.0.0.1:1/d");
     for arguments in [&["db"][..], &["db", "--verify"], &["plan"], &["provider", "postgres"]] {
-        let output = as_user(&tree, 65533, "65534", arguments);
+        let output = as_member(&tree, 65534, arguments);
         assert_code(&output, 4);
         assert_says(&output, &["only root may migrate Connect's databases", "sudo"]);
     }
     for arguments in [&["help"][..], &["help", "database"], &["--version"]] {
-        assert_code(&as_user(&tree, 65533, "65534", arguments), 0);
+        assert_code(&as_member(&tree, 65534, arguments), 0);
     }
 }
 
@@ -151,7 +170,11 @@ fn members_of_the_service_s_group_migrate_package_manager() {
     let tree = Tree::package_manager("URL = postgres://u@127.0.0.1:1/d?sslmode=disable");
     let unit = tree.path("etc/systemd/system/rstudio-pm.service.d");
     fs::create_dir_all(&unit).unwrap();
-    fs::write(unit.join("override.conf"), "[Service]\nUser=root\nGroup=54321\n").unwrap();
+    let group = if is_root() { 54321 } else { rustix::process::getegid().as_raw() };
+    let serve_under = |group: u32| {
+        let text = format!("[Service]\nUser=root\nGroup={group}\n");
+        fs::write(unit.join("override.conf"), text).unwrap();
+    };
     // What a member may read and write.
     for path in [
         "etc/rstudio-pm/rstudio-pm.gcfg",
@@ -159,14 +182,16 @@ fn members_of_the_service_s_group_migrate_package_manager() {
         "var/lib/rstudio-pm/db",
     ] {
         let path = tree.path(path);
-        chown(&path, None, Some(54321)).unwrap();
+        chown(&path, None, Some(group)).unwrap();
         let mode = if path.is_dir() { 0o770 } else { 0o660 };
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
     }
-    let output = as_user(&tree, 65533, "65534", &["database"]);
+    serve_under(group + 1);
+    let output = as_member(&tree, group, &["database"]);
     assert_code(&output, 4);
-    assert_says(&output, &["the members of the group 54321"]);
-    let output = as_user(&tree, 65533, "65534,54321", &["database"]);
+    assert_says(&output, &[&format!("the members of the group {}", group + 1)]);
+    serve_under(group);
+    let output = as_member(&tree, group, &["database"]);
     // Let through, up to a server that is not there.
     assert_code(&output, 1);
     assert_says(&output, &["cannot connect to"]);

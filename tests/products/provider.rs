@@ -1,6 +1,6 @@
 //! The last step: the provider's switch.
 
-use super::tree::{Tree, assert_code, assert_says, url};
+use super::tree::{Tree, assert_code, assert_says, is_root, url};
 use crate::harness::{psql, server};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -16,7 +16,10 @@ fn the_provider_is_switched_in_place_after_a_good_verdict() {
     let database = server();
     let tree = Tree::connect(&format!("URL = {}", url(&database.url, None)));
     let before = fs::read_to_string(tree.config()).unwrap();
-    chown(tree.config(), Some(12345), Some(54321)).unwrap();
+    // Only root can give a file away.
+    let metadata = fs::metadata(tree.config()).unwrap();
+    let (uid, gid) = if is_root() { (12345, 54321) } else { (metadata.uid(), metadata.gid()) };
+    chown(tree.config(), Some(uid), Some(gid)).unwrap();
     fs::set_permissions(tree.config(), Permissions::from_mode(0o640)).unwrap();
     let refused = tree.run(&["provider", "postgres"]);
     assert_code(&refused, 4);
@@ -34,7 +37,7 @@ fn the_provider_is_switched_in_place_after_a_good_verdict() {
     let expected = ("Provider = \"sqlite\" ; for now\r\n", "Provider = \"postgres\" ; for now\r\n");
     assert_eq!(lines_that_differ(&before, &after), [(expected.0.into(), expected.1.into())]);
     let metadata = fs::metadata(tree.config()).unwrap();
-    assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (12345, 54321, 0o640));
+    assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (uid, gid, 0o640));
     let backups: Vec<_> = fs::read_dir(tree.config().parent().unwrap())
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -43,7 +46,7 @@ fn the_provider_is_switched_in_place_after_a_good_verdict() {
     assert_eq!(backups.len(), 1, "{backups:?}");
     assert_eq!(fs::read_to_string(&backups[0]).unwrap(), before);
     let metadata = fs::metadata(&backups[0]).unwrap();
-    assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (12345, 54321, 0o640));
+    assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (uid, gid, 0o640));
 
     let again = tree.run(&["provider", "pgx"]);
     assert_code(&again, 0);

@@ -5,7 +5,7 @@ use crate::harness::{migrate_command, sha256, sqlite3_script};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A product's tree.
@@ -95,7 +95,7 @@ impl Tree {
 
     /// The command with `arguments` under this root.
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = migrate_command();
+        let mut command = as_root(migrate_command());
         command.args(arguments).arg("--root").arg(self.root.path());
         self.surround(&mut command);
         command
@@ -124,6 +124,27 @@ impl Tree {
     pub(super) fn root(&self) -> &Path {
         self.root.path()
     }
+}
+
+/// Whether the tests run as root. They do in CI; a user without rights plays the root of a user
+/// namespace instead.
+pub(super) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn as_root(command: Command) -> Command {
+    if is_root() {
+        return command;
+    }
+    let mut outer = Command::new("unshare");
+    outer.arg("--map-root-user").arg(command.get_program()).stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
 }
 
 /// A URL as a gcfg file may hold it, with a search path.
