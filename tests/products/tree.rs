@@ -43,6 +43,12 @@ impl Tree {
         let mut tree = Self::new("rstudio-pm");
         tree.configure(&format!("[Server]\nAddress = :4242\n\n[Postgres]\n{postgres}\n"));
         tree.database("var/lib/rstudio-pm/db/packages.db", FIRST);
+        if !is_root() {
+            let unit = tree.path("etc/systemd/system/rstudio-pm.service.d");
+            fs::create_dir_all(&unit).unwrap();
+            let group = rustix::process::getegid().as_raw();
+            fs::write(unit.join("00.conf"), format!("[Service]\nGroup={group}\n")).unwrap();
+        }
         tree
     }
 
@@ -95,7 +101,10 @@ impl Tree {
 
     /// The command with `arguments` under this root.
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = as_root(migrate_command());
+        let mut command = match self.name {
+            "rstudio-connect" => as_root(migrate_command()),
+            _ => migrate_command(),
+        };
         command.args(arguments).arg("--root").arg(self.root.path());
         self.surround(&mut command);
         command
@@ -126,8 +135,8 @@ impl Tree {
     }
 }
 
-/// Whether the tests run as root. They do in CI; a user without rights plays the root of a user
-/// namespace instead.
+/// Whether the tests run as root. Who does not plays the root of a user namespace for Connect, and
+/// is a member of the service's group for Package Manager.
 pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
