@@ -132,6 +132,10 @@ fn end(
             Err(failure) => error = Some(failure),
         }
     }
+    if exit == Exit::Differ && error.is_none() {
+        let steps = after_differences(request, line);
+        let _ = report::write_steps(screen.for_people(request), &steps);
+    }
     let exit = error.as_ref().map_or(exit, |error| Exit::from(error.kind()));
     let written = match &request.json {
         Some(output) => json::write(output, &mut screen.out, report, exit, error.as_ref()),
@@ -147,6 +151,17 @@ fn end(
             if exit == Exit::Done { failed } else { exit }
         }
     }
+}
+
+/// What is left to do where the databases differ.
+fn after_differences(request: &Request, line: &CommandLine) -> Vec<String> {
+    let start = request.product.as_ref().map(|product| next_steps::start_again(&product.settings));
+    let flags: &[&str] = match request.options.verify {
+        Verify::Only(_) => &[],
+        Verify::AfterCopy(_) | Verify::No => &["--drop-all"],
+    };
+    let again = format!("once the cause is gone, run: {}", line.again_with(flags).text);
+    start.into_iter().chain([again]).collect()
 }
 
 /// Sets the provider where that was asked for, and says what is left to do.

@@ -5,8 +5,10 @@ use super::by_product;
 use super::screen::Screen;
 use crate::error::{Error, Result};
 use crate::product::data_sets::{self, Wanted};
+use crate::product::service::ProductService;
 use crate::product::settings::Settings;
 use crate::product::{Provider, provider, user};
+use crate::transfer::guard::Service;
 use crate::transfer::standing::{Standing, standing};
 
 /// Runs the command.
@@ -36,7 +38,7 @@ pub(super) fn run(typed: &ProviderArguments, screen: &mut Screen) -> Result<()> 
     say(screen, &format!("next: start the service: systemctl start {unit}"))
 }
 
-/// Refuses a target that was not verified, or whose source has changed since.
+/// Refuses a target that was not verified, or whose source has changed since or may be changing.
 fn check_verdicts(settings: &Settings, to: Provider, typed: &ProviderArguments) -> Result<()> {
     let wanted = Wanted {
         only: None,
@@ -46,7 +48,9 @@ fn check_verdicts(settings: &Settings, to: Provider, typed: &ProviderArguments) 
         postgres: None,
         key_file: typed.config.key_file.as_deref(),
     };
-    let mut causes = Vec::new();
+    // A service that runs may write what was never moved.
+    let service = ProductService { product: settings.product, root: settings.root.clone() };
+    let mut causes = service.signs();
     for data_set in data_sets::resolve(settings, &wanted)?.data_sets {
         let name = &data_set.name;
         match standing(&data_set, None)?.0 {
@@ -61,10 +65,10 @@ fn check_verdicts(settings: &Settings, to: Provider, typed: &ProviderArguments) 
     if causes.is_empty() {
         return Ok(());
     }
-    let error = Error::refused("there is no good verdict for every data set");
+    let error = Error::refused("the target is not known to hold all that the source holds");
     let error = causes.into_iter().fold(error, Error::caused_by);
     Err(error
-        .hint("move the data first: migrate database")
+        .hint("stop the service, and move the data first: migrate database")
         .hint("--allow-unverified sets the provider all the same"))
 }
 

@@ -63,5 +63,5 @@ pub fn after(settings: &Settings, ended: Ended<'_>) -> Vec<String> {
 /// How the service is started again after a run that did not succeed.
 #[must_use]
 pub fn start_again(settings: &Settings) -> String {
-    format!("to start it: systemctl start {}", settings.product.system_name())
+    format!("to start the service on it: systemctl start {}", settings.product.system_name())
 }

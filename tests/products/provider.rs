@@ -30,6 +30,11 @@ fn the_provider_is_switched_in_place_after_a_good_verdict() {
     assert_eq!(fs::read_to_string(tree.config()).unwrap(), before);
 
     assert_code(&tree.run(&["db"]), 0);
+    tree.service("active");
+    let running = tree.run(&["provider", "postgres"]);
+    assert_code(&running, 4);
+    assert_says(&running, &["systemd says that rstudio-connect is active"]);
+    tree.service("inactive");
     let output = tree.run(&["provider", "postgres"]);
     assert_code(&output, 0);
     assert_says(&output, &["is postgres now", "systemctl start rstudio-connect"]);
@@ -124,6 +129,9 @@ fn a_bad_verdict_switches_nothing() {
     assert_code(&tree.run(&["database"]), 0);
     psql(&database.url, "UPDATE users SET name = 'x' WHERE id = 1");
     let before = fs::read(tree.config()).unwrap();
-    assert_code(&tree.run(&["database", "--verify", "--switch-provider"]), 3);
+    let output = tree.run(&["database", "--verify", "--switch-provider"]);
+    assert_code(&output, 3);
+    let again = " database --verify --switch-provider --root";
+    assert_says(&output, &["systemctl start rstudio-pm", "once the cause is gone, run: ", again]);
     assert_eq!(fs::read(tree.config()).unwrap(), before);
 }
