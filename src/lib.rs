@@ -16,6 +16,7 @@ pub mod config;
 pub mod database;
 pub mod error;
 pub mod postgres;
+pub mod product;
 pub mod progress;
 pub mod schema;
 pub mod sqlite;

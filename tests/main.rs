@@ -19,6 +19,7 @@ mod interruption;
 mod limits;
 mod oracle;
 mod outcome;
+mod products;
 mod refusals;
 mod server;
 mod source;

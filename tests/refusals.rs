@@ -36,8 +36,12 @@ fn small_database(path: &Path) {
 
 /// Rows of `t` that arrive from `source`.
 fn rows_that_arrive(source: &Source) -> String {
+    rows_that_arrive_with(source, &[])
+}
+
+fn rows_that_arrive_with(source: &Source, arguments: &[&str]) -> String {
     let database = server();
-    let output = source.migrate(&database.url, &[]);
+    let output = source.migrate(&database.url, arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Target::open(&database.url).cell("SELECT count(*) || ' ' || sum(id) FROM t")
 }
@@ -132,7 +136,7 @@ fn a_clean_database_in_wal_mode_is_read_and_nothing_stays_beside_it() {
 }
 
 #[test]
-fn a_wal_database_that_another_process_has_open_is_read_as_it_is() {
+fn a_wal_database_that_another_process_has_open_is_read_as_it_is_when_that_is_allowed() {
     let mut keeper = None;
     let source = Source::of_folder(|path| {
         small_database(path);
@@ -141,7 +145,9 @@ fn a_wal_database_that_another_process_has_open_is_read_as_it_is() {
         connection.execute_batch("INSERT INTO t VALUES (9000, 'in the wal')").unwrap();
         keeper = Some(connection);
     });
-    let rows = rows_that_arrive(&source);
+    let refused = source.migrate(&server().url, &[]);
+    assert_eq!(refused.status.code(), Some(4));
+    let rows = rows_that_arrive_with(&source, &["--allow-running"]);
     drop(keeper);
     assert_eq!(rows, "5001 12511500");
 }

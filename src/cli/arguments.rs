@@ -5,6 +5,7 @@
 
 use super::generate::GenerateArgs;
 use super::private_server::PrivateServerArgs;
+use crate::product::{Product, Provider};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -47,6 +48,16 @@ pub(super) enum Command {
     Database(Box<DatabaseArguments>),
     /// Shows what `database` would do, and changes nothing.
     Plan(Box<PlanArguments>),
+    /// Says which database the service of a product uses: sets Database.Provider in its
+    /// configuration file, and changes nothing else.
+    Provider(Box<ProviderArguments>),
+    /// Encrypts a password for a product's configuration file; it is read from standard input or
+    /// asked for.
+    EncryptConfigValue(EncryptArguments),
+    /// Makes a key file for encrypted passwords, and prints its fingerprint.
+    GenerateKey(GenerateKeyArguments),
+    /// Prints the fingerprint of a key file.
+    Fingerprint(ConfigArguments),
     /// Prints every command and flag, or those of one command.
     Help {
         /// The command to tell about.
@@ -61,6 +72,50 @@ pub(super) enum Command {
     /// Runs a command with a PostgreSQL server of its own.
     #[command(hide = true)]
     PrivateServer(PrivateServerArgs),
+}
+
+/// Which product is meant, and where its configuration is.
+#[derive(Debug, Args)]
+pub(super) struct ConfigArguments {
+    /// The product [default: by the configuration file's name or folder, by the folder of this
+    /// program, or the one that is there].
+    #[arg(long, value_name = "PRODUCT")]
+    pub(super) product: Option<ProductWord>,
+    /// The product's configuration file [default: /etc/rstudio-connect/rstudio-connect.gcfg or
+    /// /etc/rstudio-pm/rstudio-pm.gcfg].
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The file with the key of encrypted passwords [default: as the product finds it].
+    #[arg(long, value_name = "FILE")]
+    pub(super) key_file: Option<PathBuf>,
+    /// What stands in for / before the absolute paths of defaults and configurations.
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(super) root: Option<PathBuf>,
+}
+
+/// What of a product is moved, and what may be done although it is guarded against.
+#[derive(Debug, Args)]
+pub(super) struct DataSetArguments {
+    /// Only this data set: core or instrumentation of Connect, main or usage of Package Manager
+    /// [default: all that the product stores].
+    #[arg(long, value_name = "NAME")]
+    pub(super) data: Option<String>,
+    /// The SQLite file of core or main [default: as the product finds it].
+    #[arg(long, value_name = "FILE")]
+    pub(super) sqlite: Option<PathBuf>,
+    /// The SQLite file of instrumentation [default: as Connect finds it].
+    #[arg(long, value_name = "FILE")]
+    pub(super) instrumentation_sqlite: Option<PathBuf>,
+    /// The SQLite file of usage [default: as Package Manager finds it].
+    #[arg(long, value_name = "FILE")]
+    pub(super) usage_sqlite: Option<PathBuf>,
+    /// Go on although the service or another program uses a database; verification may fail
+    /// then [default: refuse].
+    #[arg(long)]
+    pub(super) allow_running: bool,
+    /// Move Connect back to SQLite, which Connect does not support [default: refuse].
+    #[arg(long)]
+    pub(super) allow_back: bool,
 }
 
 /// What `database` and `plan` both need to know.
@@ -129,6 +184,10 @@ pub(super) struct SharedArguments {
     /// else [default: none].
     #[arg(long, value_name = "FILE|-")]
     pub(super) json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) config: ConfigArguments,
+    #[command(flatten)]
+    pub(super) data_sets: DataSetArguments,
 }
 
 /// The flags of `database`.
@@ -146,6 +205,17 @@ pub(super) struct DatabaseArguments {
     /// Only compare source and target; write nothing [default: copy, then compare].
     #[arg(long, conflicts_with_all = ["drop_all", "no_verify", "create_database"])]
     pub(super) verify: bool,
+    /// Go on although the target is the database that the service uses by its configuration
+    /// [default: refuse].
+    #[arg(long)]
+    pub(super) allow_live_target: bool,
+    /// After a good verdict set Database.Provider in the product's configuration file [default:
+    /// leave it].
+    #[arg(long, conflicts_with = "no_verify")]
+    pub(super) switch_provider: bool,
+    /// First make a copy of the SQLite sources in this folder [default: none].
+    #[arg(long, value_name = "DIR", conflicts_with = "verify")]
+    pub(super) backup: Option<PathBuf>,
     /// How deep to compare: row counts, or every value.
     #[arg(long, value_name = "DEPTH", default_value = "full", conflicts_with = "no_verify")]
     pub(super) depth: DepthWord,
@@ -169,6 +239,70 @@ pub(super) struct PlanArguments {
     /// then agree [default: none].
     #[arg(long, value_name = "FILE")]
     pub(super) write_casts: Option<PathBuf>,
+}
+
+/// The flags of `provider`.
+#[derive(Debug, Args)]
+pub(super) struct ProviderArguments {
+    /// What the service is to use.
+    pub(super) provider: ProviderWord,
+    #[command(flatten)]
+    pub(super) config: ConfigArguments,
+    /// Set it although the databases were not compared with a good verdict [default: refuse].
+    #[arg(long)]
+    pub(super) allow_unverified: bool,
+}
+
+/// The flags of `encrypt-config-value`.
+#[derive(Debug, Args)]
+pub(super) struct EncryptArguments {
+    #[command(flatten)]
+    pub(super) config: ConfigArguments,
+    /// Encrypt with AES-256-GCM [default: XSalsa20-Poly1305, which every version reads].
+    #[arg(long)]
+    pub(super) fips: bool,
+}
+
+/// The flags of `generate-key`.
+#[derive(Debug, Args)]
+pub(super) struct GenerateKeyArguments {
+    /// The new key file, which must not exist yet [default: none, it must be given].
+    #[arg(long, value_name = "FILE")]
+    pub(super) key_file: PathBuf,
+}
+
+/// The words of --product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProductWord {
+    Connect,
+    PackageManager,
+}
+
+impl ProductWord {
+    pub(super) fn product(self) -> Product {
+        match self {
+            Self::Connect => Product::Connect,
+            Self::PackageManager => Product::PackageManager,
+        }
+    }
+}
+
+/// The words of `provider`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProviderWord {
+    #[value(alias = "pgx")]
+    Postgres,
+    #[value(alias = "sqlite3")]
+    Sqlite,
+}
+
+impl ProviderWord {
+    pub(super) fn provider(self) -> Provider {
+        match self {
+            Self::Postgres => Provider::Postgres,
+            Self::Sqlite => Provider::Sqlite,
+        }
+    }
 }
 
 /// The words of --on-misfit.

@@ -28,6 +28,11 @@ impl CommandLine {
         Self { program, arguments }
     }
 
+    /// The program as it was called, for commands to type next.
+    pub(super) fn program(&self) -> String {
+        quoted(&self.program)
+    }
+
     /// The same command, with `flags` (such as `--drop-all`) where it does not have them yet.
     pub(super) fn again_with(&self, flags: &[&str]) -> Again {
         let mut text = quoted(&self.program);
@@ -73,7 +78,7 @@ fn os_without_password(text: &OsStr) -> Option<OsString> {
 
 /// `argument` as one word of a POSIX shell; control characters and bytes that are no UTF-8 in
 /// the `$'...'` form, which bash, zsh, ksh and POSIX 2024 know.
-fn quoted(argument: &OsStr) -> String {
+pub(super) fn quoted(argument: &OsStr) -> String {
     let bytes = argument.as_bytes();
     let bare = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:=@,%+".contains(byte);
     let text = match argument.to_str() {

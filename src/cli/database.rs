@@ -1,5 +1,6 @@
 //! `migrate database`: plan, say what will be done, do it, tell how it went.
 
+use super::by_product::ByProduct;
 use super::command_line::CommandLine;
 use super::exit::Exit;
 use super::request::Request;
@@ -7,6 +8,8 @@ use super::screen::Screen;
 use super::wording::{counted, plain};
 use super::{json, plan_text, report};
 use crate::error::{Error, Kind, Result};
+use crate::product::next_steps::{self, Ended};
+use crate::product::provider;
 use crate::progress::Progress;
 use crate::transfer::Planned;
 use crate::transfer::options::{Options, Verify};
@@ -26,7 +29,10 @@ pub(super) fn run<P: Planned>(
     drop(watch);
     let planned = match planned.and_then(|planned| agreed(planned, request, screen)) {
         Ok(planned) => planned,
-        Err(error) => return end(request, screen, None, Some(with_remedy(error, line, &[]))),
+        Err(error) => {
+            let error = with_remedy(error, line, request.product.as_ref(), &[]);
+            return end(request, line, screen, None, Some(error));
+        }
     };
     let watch = screen.watch(&progress, request.bars_anywhere);
     let Outcome { report, result } = planned.run(&progress);
@@ -34,8 +40,9 @@ pub(super) fn run<P: Planned>(
     // What was begun stands in the way of the next run.
     let writes = !matches!(request.options.verify, Verify::Only(_));
     let flags: &[&str] = if writes { &["--drop-all"] } else { &[] };
-    let error = result.err().map(|error| with_remedy(error, line, flags));
-    end(request, screen, Some(&report), error)
+    let product = request.product.as_ref();
+    let error = result.err().map(|error| with_remedy(error, line, product, flags));
+    end(request, line, screen, Some(&report), error)
 }
 
 /// Shows the plan and has the loss of tables agreed to.
@@ -73,7 +80,12 @@ fn agree_to_loss(summary: &PlanSummary, screen: &mut Screen) -> Result<()> {
 
 /// `error` with what every run that did not succeed ends by saying: that the old service can be
 /// started, and how to go on.
-fn with_remedy(error: Error, line: &CommandLine, flags: &[&str]) -> Error {
+pub(super) fn with_remedy(
+    error: Error,
+    line: &CommandLine,
+    product: Option<&ByProduct>,
+    flags: &[&str],
+) -> Error {
     let (when, flags) = match error.kind() {
         Kind::Usage => return error,
         Kind::Paused => ("to go on", &[][..]),
@@ -81,9 +93,12 @@ fn with_remedy(error: Error, line: &CommandLine, flags: &[&str]) -> Error {
         Kind::Refused => ("then", &[][..]),
     };
     let again = line.again_with(flags);
-    let error = error
-        .hint("the source is unchanged, and the service may be started on it again")
-        .hint(format!("{when}, run: {}", again.text));
+    let error = error.hint("the source is unchanged, and the service may be started on it again");
+    let error = match product {
+        Some(product) => error.hint(next_steps::start_again(&product.settings)),
+        None => error,
+    };
+    let error = error.hint(format!("{when}, run: {}", again.text));
     if again.password_left_out {
         error.hint("the password is left out there: add it, or give it in PGPASSWORD or ~/.pgpass")
     } else {
@@ -94,6 +109,7 @@ fn with_remedy(error: Error, line: &CommandLine, flags: &[&str]) -> Error {
 /// Tells how it went: to people, as data, to the shell.
 fn end(
     request: &Request,
+    line: &CommandLine,
     screen: &mut Screen,
     report: Option<&Report>,
     error: Option<Error>,
@@ -107,6 +123,20 @@ fn end(
         // As above: what cannot be shown does not undo what was done.
         let _ = report::write(screen.for_people(request), report, error.is_none());
     }
+    let mut error = error;
+    if let (Some(product), Some(report), Exit::Done) = (&request.product, report, exit) {
+        match steps(product, line, report::worst_verdict(report)) {
+            Ok(steps) => {
+                let _ = report::write_steps(screen.for_people(request), &steps);
+            }
+            Err(failure) => error = Some(failure),
+        }
+    }
+    if exit == Exit::Differ && error.is_none() {
+        let steps = after_differences(request, line);
+        let _ = report::write_steps(screen.for_people(request), &steps);
+    }
+    let exit = error.as_ref().map_or(exit, |error| Exit::from(error.kind()));
     let written = match &request.json {
         Some(output) => json::write(output, &mut screen.out, report, exit, error.as_ref()),
         None => Ok(()),
@@ -121,6 +151,44 @@ fn end(
             if exit == Exit::Done { failed } else { exit }
         }
     }
+}
+
+/// What is left to do where the databases differ.
+fn after_differences(request: &Request, line: &CommandLine) -> Vec<String> {
+    let start = request.product.as_ref().map(|product| next_steps::start_again(&product.settings));
+    let flags: &[&str] = match request.options.verify {
+        Verify::Only(_) => &[],
+        Verify::AfterCopy(_) | Verify::No => &["--drop-all"],
+    };
+    let again = format!("once the cause is gone, run: {}", line.again_with(flags).text);
+    start.into_iter().chain([again]).collect()
+}
+
+/// Sets the provider where that was asked for, and says what is left to do.
+fn steps(product: &ByProduct, line: &CommandLine, verdict: Verdict) -> Result<Vec<String>> {
+    let verified = verdict == Verdict::Match;
+    let (program, flags) = (line.program(), product.flags.as_str());
+    let switched = product.switch && verified;
+    let mut done = Vec::new();
+    if switched {
+        let word = product.to.word();
+        let backup = provider::switch(&product.settings, product.to).map_err(|error| {
+            let failed = Error::failed("the data is moved, and the provider is not switched");
+            let failed = failed.caused_by(&error);
+            let failed = error.hints().iter().fold(failed, Error::hint);
+            failed.hint(format!("then, run: {program} provider{flags} {word}"))
+        })?;
+        done.push(match backup {
+            Some(backup) => format!(
+                "Database.Provider is {word} now; the configuration as it was: {}",
+                backup.display()
+            ),
+            None => format!("Database.Provider was {word} already"),
+        });
+    }
+    let ended = Ended { program: &program, flags, to: product.to, verified, switched };
+    done.extend(next_steps::after(&product.settings, ended));
+    Ok(done)
 }
 
 #[cfg(test)]

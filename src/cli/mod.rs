@@ -11,6 +11,7 @@
 )]
 
 mod arguments;
+mod by_product;
 mod casts;
 mod command_line;
 mod database;
@@ -20,6 +21,7 @@ mod exit;
 mod generate;
 mod help;
 mod json;
+mod keys;
 mod lists;
 mod normalise;
 mod output_file;
@@ -27,6 +29,7 @@ mod plan;
 mod plan_text;
 mod private_server;
 mod progress_text;
+mod provider;
 mod report;
 mod request;
 mod screen;
@@ -88,9 +91,15 @@ fn run(program: OsString, typed: &[OsString]) -> ExitCode {
 fn dispatch(command: Command, line: &CommandLine, screen: &mut Screen) -> Result<ExitCode> {
     let exit = match command {
         Command::Database(typed) => {
-            database::run(&Request::database(*typed)?, line, screen, transfer::prepare)
+            let request = Request::database(*typed)
+                .map_err(|error| database::with_remedy(error, line, None, &[]))?;
+            database::run(&request, line, screen, transfer::prepare)
         }
         Command::Plan(typed) => plan::run(&Request::plan(*typed)?, screen, transfer::prepare),
+        Command::Provider(typed) => done(provider::run(&typed, screen))?,
+        Command::EncryptConfigValue(typed) => done(keys::encrypt(&typed, screen))?,
+        Command::GenerateKey(typed) => done(keys::generate(&typed, screen))?,
+        Command::Fingerprint(typed) => done(keys::fingerprint(&typed, screen))?,
         Command::Help { command } => {
             let text = command.as_deref().map_or_else(|| Ok(help::all()), help::of)?;
             print(screen, |out| write!(out, "{}", text.ansi()))
@@ -100,6 +109,10 @@ fn dispatch(command: Command, line: &CommandLine, screen: &mut Screen) -> Result
         Command::PrivateServer(typed) => return private_server::run(&typed),
     };
     Ok(exit.into())
+}
+
+fn done(result: Result<()>) -> Result<Exit> {
+    result.map(|()| Exit::Done)
 }
 
 /// Prints what was asked for. That the reader went away is no failure.

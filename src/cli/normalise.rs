@@ -78,7 +78,7 @@ pub(super) fn normalise(typed: &[OsString], flags: &Flags) -> Result<Vec<OsStrin
     };
     if command.is_none() && normal.iter().any(of_a_command) {
         return Err(Error::usage("the command is missing")
-            .hint("it is one of database, plan and help, before or after the flags"));
+            .hint("it stands before or after the flags: migrate database, or another that migrate help tells"));
     }
     normal.splice(0..0, colour.into_iter().chain(command));
     Ok(normal)
@@ -155,7 +155,7 @@ mod tests {
             normal("database -from a -to=b -drop-all"),
             Ok("database --from=a --to=b --drop-all".into())
         );
-        assert_eq!(normal("database -data core"), Ok("database --data core".into()));
+        assert_eq!(normal("database -data core"), Ok("database --data=core".into()));
         assert_eq!(normal("-help"), Ok("--help".into()));
     }
 

@@ -43,6 +43,11 @@ pub(super) fn write(out: &mut dyn Write, report: &Report, ended: bool) -> io::Re
     Ok(())
 }
 
+/// Writes what is left to do.
+pub(super) fn write_steps(out: &mut dyn Write, steps: &[String]) -> io::Result<()> {
+    notes(out, "next", steps)
+}
+
 fn write_data_set(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<()> {
     let (name, schema) = (plain(&data_set.name), plain(&data_set.target_schema));
     writeln!(out, "\n{name} -> {schema}")?;

@@ -1,9 +1,16 @@
 //! What the program needs, made from what was typed: the second of two steps. All that can be
 //! checked without looking into a database is checked here.
 
-use super::arguments::{DatabaseArguments, DepthWord, MisfitWord, PlanArguments, SharedArguments};
+use super::arguments::{
+    ConfigArguments, DataSetArguments, DatabaseArguments, DepthWord, MisfitWord, PlanArguments,
+    SharedArguments,
+};
+use super::by_product::{self, ByProduct, Places, Purpose, Resolved};
 use super::{casts, output_file};
+use crate::config::connection::Defaults;
 use crate::error::{Error, Result};
+use crate::product::Provider;
+use crate::transfer::guard::Guard;
 use crate::transfer::options::{DataSet, Depth, Location, OnMisfit, Options, Verify};
 use globset::Glob;
 use std::ffi::OsStr;
@@ -23,6 +30,8 @@ pub(super) struct Request {
     pub(super) json: Option<Output>,
     /// Where the plan's column types go.
     pub(super) write_casts: Option<PathBuf>,
+    /// The product whose databases these are, where its configuration was read.
+    pub(super) product: Option<ByProduct>,
 }
 
 /// Where data is written.
@@ -44,8 +53,16 @@ impl Request {
             DepthWord::Rows => Depth::Rows,
             DepthWord::Full => Depth::Full,
         };
-        let mut request = Self::shared(typed.shared)?;
+        let allow_live_target = typed.allow_live_target;
+        let purpose =
+            if typed.verify { Purpose::Compare } else { Purpose::Copy { allow_live_target } };
+        let mut request = Self::shared(typed.shared, purpose)?;
         request.yes = typed.yes;
+        match &mut request.product {
+            Some(product) => product.switch = typed.switch_provider,
+            None if typed.switch_provider => return Err(only_by_product("--switch-provider")),
+            None => {}
+        }
         let options = &mut request.options;
         options.create_database = typed.create_database;
         options.verify = match (typed.verify, typed.no_verify) {
@@ -55,6 +72,11 @@ impl Request {
         };
         options.max_differences = typed.max_differences;
         options.show_values = typed.show_values;
+        options.backup = typed.backup;
+        if let Some(folder) = options.backup.as_deref().filter(|folder| !folder.is_dir()) {
+            let folder = folder.display();
+            return Err(Error::usage(format!("--backup: there is no folder \"{folder}\"")));
+        }
         Ok(request)
     }
 
@@ -63,7 +85,7 @@ impl Request {
     /// # Errors
     /// As for [`Request::database`].
     pub(super) fn plan(typed: PlanArguments) -> Result<Self> {
-        let mut request = Self::shared(typed.shared)?;
+        let mut request = Self::shared(typed.shared, Purpose::Plan)?;
         if let Some(path) = &typed.write_casts {
             output_file::check("--write-casts", path, &files(&request.options))?;
         }
@@ -72,13 +94,13 @@ impl Request {
         Ok(request)
     }
 
-    fn shared(typed: SharedArguments) -> Result<Self> {
-        let data_set = data_set(&typed.from, &typed.to)?;
+    fn shared(typed: SharedArguments, purpose: Purpose) -> Result<Self> {
+        let DataSets { sets, guard, warnings, product } = data_sets(&typed, purpose)?;
         check_patterns("--tables", &typed.tables)?;
         check_patterns("--exclude", &typed.exclude)?;
         let threads = |own: Option<u16>| own.or(typed.threads).map(usize::from);
         let options = Options {
-            data_sets: vec![data_set],
+            data_sets: sets,
             casts: casts::gather(typed.casts.as_deref(), &typed.cast)?,
             on_misfit: on_misfit(typed.on_misfit, typed.reject_file)?,
             readers: threads(typed.readers),
@@ -94,6 +116,9 @@ impl Request {
             verify: Verify::AfterCopy(Depth::Full),
             max_differences: 0,
             show_values: false,
+            guard,
+            backup: None,
+            warnings,
         };
         if let Some(folder) = &options.temp_dir
             && !folder.is_dir()
@@ -115,7 +140,7 @@ impl Request {
             None => None,
         };
         let bars_anywhere = typed.progress;
-        Ok(Self { options, yes: false, bars_anywhere, json, write_casts: None })
+        Ok(Self { options, yes: false, bars_anywhere, json, write_casts: None, product })
     }
 }
 
@@ -166,8 +191,16 @@ enum Typed {
     Provider(&'static str),
 }
 
-fn data_set(from: &OsStr, to: &OsStr) -> Result<DataSet> {
-    let (source, target) = (location("--from", from)?, location("--to", to)?);
+/// The data sets of a command line, and what goes with them.
+struct DataSets {
+    sets: Vec<DataSet>,
+    guard: Guard,
+    warnings: Vec<String>,
+    product: Option<ByProduct>,
+}
+
+fn data_sets(typed: &SharedArguments, purpose: Purpose) -> Result<DataSets> {
+    let (source, target) = (location("--from", &typed.from)?, location("--to", &typed.to)?);
     let both = match (is_sqlite(&source), is_sqlite(&target)) {
         (true, true) => Some("SQLite"),
         (false, false) => Some("PostgreSQL"),
@@ -180,14 +213,61 @@ fn data_set(from: &OsStr, to: &OsStr) -> Result<DataSet> {
     }
     let (source, target) = match (source, target) {
         (Typed::At(source), Typed::At(target)) => (source, target),
-        (source, target) => return Err(no_place(&source, &target)),
+        (source, target) => return by_configuration(typed, &source, &target, purpose),
     };
+    if let Some(flag) = needless(&typed.config, &typed.data_sets) {
+        return Err(only_by_product(flag));
+    }
     let file = match (&source, &target) {
         (Location::Sqlite(path), _) | (_, Location::Sqlite(path)) => path.as_path(),
         _ => Path::new(""),
     };
     let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
-    Ok(DataSet { name, source, target })
+    let guard = Guard { service: None, allow_running: typed.data_sets.allow_running };
+    let sets = vec![DataSet { name, source, target, defaults: Defaults::default() }];
+    Ok(DataSets { sets, guard, warnings: Vec::new(), product: None })
+}
+
+/// The data sets that a product's configuration names.
+fn by_configuration(
+    typed: &SharedArguments,
+    source: &Typed,
+    target: &Typed,
+    purpose: Purpose,
+) -> Result<DataSets> {
+    let mut places = Places::default();
+    for one in [source, target] {
+        match one {
+            Typed::At(Location::Sqlite(path)) => places.sqlite = Some(path.clone()),
+            Typed::At(Location::Postgres(text)) => places.postgres = Some(text.clone()),
+            Typed::Provider(_) => {}
+        }
+    }
+    let from = if is_sqlite(source) { Provider::Sqlite } else { Provider::Postgres };
+    let resolved = by_product::resolve(&typed.config, &typed.data_sets, from, places, purpose)?;
+    let Resolved { product, found, guard } = resolved.ok_or_else(|| no_place(source, target))?;
+    let (sets, warnings) = (found.data_sets, found.warnings);
+    Ok(DataSets { sets, guard, warnings, product: Some(product) })
+}
+
+/// A flag that only a configuration gives a meaning.
+fn needless(config: &ConfigArguments, data_sets: &DataSetArguments) -> Option<&'static str> {
+    let given = [
+        (config.product.is_some(), "--product"),
+        (config.config.is_some(), "--config"),
+        (config.key_file.is_some(), "--key-file"),
+        (data_sets.data.is_some(), "--data"),
+        (data_sets.sqlite.is_some(), "--sqlite"),
+        (data_sets.instrumentation_sqlite.is_some(), "--instrumentation-sqlite"),
+        (data_sets.usage_sqlite.is_some(), "--usage-sqlite"),
+        (data_sets.allow_back, "--allow-back"),
+    ];
+    given.into_iter().find_map(|(given, flag)| given.then_some(flag))
+}
+
+fn only_by_product(flag: &str) -> Error {
+    Error::usage(format!("{flag} has no meaning here: both places were given"))
+        .hint("a product's configuration is read where --from or --to is a provider's name")
 }
 
 /// The error where a provider's name stands and nothing says where its database is.
@@ -206,7 +286,9 @@ fn no_place(source: &Typed, target: &Typed) -> Error {
     let error = Error::usage("it was not said where the databases are");
     let causes = [missing("--from", source), missing("--to", target)];
     let error = causes.into_iter().flatten().fold(error, Error::caused_by);
-    error.hint(format!("give both places: {example}"))
+    error
+        .hint(format!("give both places: {example}"))
+        .hint("or name a product's configuration file: migrate database --config FILE")
 }
 
 fn is_sqlite(typed: &Typed) -> bool {

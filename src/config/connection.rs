@@ -36,6 +36,8 @@ pub struct Connection {
     pub hosts: Vec<Host>,
     /// The database's name.
     pub dbname: String,
+    /// How the database is usually named, where that is known.
+    pub usual_dbname: Option<&'static str>,
     /// The role's name.
     pub user: String,
     /// Where the passwords of the hosts came from, if there are any.
@@ -111,13 +113,15 @@ pub struct Tcp {
 }
 
 /// What stands in for settings that neither the text nor the environment gives.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Defaults {
     /// The `sslmode`.
     pub sslmode: SslMode,
     /// The password of the configuration file; it goes before the service file, the
     /// environment and the password file, and after one in the text itself.
     pub password: Option<Secret>,
+    /// How the database is usually named, for the error of one that does not exist.
+    pub usual_dbname: Option<&'static str>,
 }
 
 /// Whether `text` looks like a PostgreSQL connection string rather than like the path of a file.
@@ -144,6 +148,7 @@ impl Connection {
         let mut connection = Self {
             hosts: hosts(&settings, environment)?,
             dbname: settings.text("dbname").unwrap_or(user).to_owned(),
+            usual_dbname: defaults.usual_dbname,
             user: user.to_owned(),
             password_origin: None,
             password_places: Vec::new(),

@@ -6,6 +6,7 @@ pub mod errors;
 pub mod ledger;
 pub mod read;
 pub mod server;
+pub mod sessions;
 pub mod target;
 mod tls;
 pub mod translate;

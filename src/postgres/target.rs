@@ -203,6 +203,18 @@ pub fn in_the_way<'a>(existing: &'a [Existing], wanted: &HashSet<String>) -> Vec
     existing.iter().filter(|thing| wanted.contains(&thing.name)).collect()
 }
 
+/// What tells a schema of a database on a server from any other, however it is connected to.
+///
+/// # Errors
+/// The server's.
+pub fn place(client: &mut Client, schema: &str) -> Result<String> {
+    const SQL: &str = "\
+        SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || oid::text \
+        FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
+    let row = client.query_one(SQL, &[]).map_err(failed("cannot identify the target"))?;
+    Ok(format!("{} {}", row.get::<_, String>(0), quote(schema)))
+}
+
 /// The key of the advisory lock that all sessions of a run on this schema hold.
 #[must_use]
 pub fn advisory_key(schema: &str) -> i64 {

@@ -27,6 +27,11 @@ pub(super) fn describe(path: &Path) -> Option<String> {
     (!named.is_empty()).then(|| named.join(", "))
 }
 
+/// The processes that have the file at `path` open, this one excepted.
+pub(crate) fn openers_of(path: &Path) -> Vec<String> {
+    openers(path).into_iter().map(name).collect()
+}
+
 /// Other processes with a granted write lock on the file at `path`.
 fn lockers(path: &Path) -> Vec<u32> {
     let Ok(metadata) = fs::metadata(path) else { return Vec::new() };
@@ -52,17 +57,25 @@ fn write_locker(line: &str, place: &str) -> Option<u32> {
 
 /// Other processes that have the file at `path` open; of other users only root sees them.
 fn openers(path: &Path) -> Vec<u32> {
-    let Ok(all) = fs::read_dir("/proc") else { return Vec::new() };
+    let (Ok(all), Ok(file)) = (fs::read_dir("/proc"), fs::metadata(path)) else {
+        return Vec::new();
+    };
+    let place = (file.dev(), file.ino());
     all.flatten()
         .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())))
-        .filter(|(pid, folder)| is_another(pid) && has_open(folder, path))
+        .filter(|(pid, folder)| is_another(pid) && has_open(folder, place))
         .map(|(pid, _)| pid)
         .collect()
 }
 
-fn has_open(process: &Path, path: &Path) -> bool {
+/// Whether a process has the file of a device and inode open. Looking opens nothing: a descriptor
+/// of the source that is closed would drop our locks on it.
+fn has_open(process: &Path, place: (u64, u64)) -> bool {
     let Ok(descriptors) = fs::read_dir(process.join("fd")) else { return false };
-    descriptors.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|target| target == path))
+    let is_it = |fd: fs::DirEntry| {
+        fs::metadata(fd.path()).is_ok_and(|file| (file.dev(), file.ino()) == place)
+    };
+    descriptors.flatten().any(is_it)
 }
 
 fn is_another(pid: &u32) -> bool {

@@ -1,11 +1,12 @@
 //! The SQLite side: opening and fencing a source, its catalog, the profile, reading rows.
 
+pub mod backup;
 pub mod catalog;
 mod claim;
 pub mod collect;
 mod fence;
 mod fingerprint;
-mod holders;
+pub(crate) mod holders;
 mod leftovers;
 pub mod parse;
 mod private_copy;

@@ -4,13 +4,16 @@
 
 pub mod copy;
 pub mod finish;
+pub mod guard;
 pub mod halt;
 pub mod interrupt;
 pub mod options;
 pub mod plan;
 pub mod report;
 mod run;
+pub mod shared;
 pub mod sizes;
+pub mod standing;
 pub mod stop;
 pub mod verify;
 

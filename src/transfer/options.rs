@@ -1,7 +1,9 @@
 //! What a run is asked to do: decided and checked, and free of how it was typed.
 
 use crate::codec::cast::Epoch;
+use crate::config::connection::Defaults;
 use crate::schema::ColumnType;
+use crate::transfer::guard::Guard;
 use serde::{Serialize, Serializer};
 use std::fmt;
 use std::path::PathBuf;
@@ -41,6 +43,12 @@ pub struct Options {
     pub max_differences: u32,
     /// Differences are told with the values themselves.
     pub show_values: bool,
+    /// What is watched while the run is at work.
+    pub guard: Guard,
+    /// The folder that receives a copy of the SQLite sources before anything is written.
+    pub backup: Option<PathBuf>,
+    /// What the user should know of what was asked for.
+    pub warnings: Vec<String>,
 }
 
 /// One source/target pair.
@@ -52,6 +60,8 @@ pub struct DataSet {
     pub source: Location,
     /// Where they go.
     pub target: Location,
+    /// What completes the PostgreSQL location: the password of a configuration, and the like.
+    pub defaults: Defaults,
 }
 
 /// Where a database is.

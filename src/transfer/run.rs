@@ -1,6 +1,6 @@
 //! A run, from opening both databases to the report.
 
-use crate::config::connection::{Connection, Defaults};
+use crate::config::connection::Connection;
 use crate::config::environment::Environment;
 use crate::database::Writer;
 use crate::error::{Error, Result};
@@ -8,16 +8,17 @@ use crate::postgres::connect::{Driver, Session, connect, create_database};
 use crate::postgres::errors::failed;
 use crate::postgres::ledger::{self, Ledger, State};
 use crate::postgres::read::Snapshot;
-use crate::postgres::target::{advisory_key, drop_all};
+use crate::postgres::target::{advisory_key, drop_all, place};
 use crate::postgres::write::{BlockWriter, CopyTarget};
 use crate::progress::{Phase, Progress};
 use crate::schema::ObjectKind;
 use crate::schema::names::{qualify, quote};
 use crate::sqlite::read::ChunkReader;
-use crate::sqlite::{Source, SourceOptions};
+use crate::sqlite::{Source, SourceOptions, backup};
 use crate::transfer::Planned;
 use crate::transfer::copy::{self, Ends, TableStats};
 use crate::transfer::finish::{self, Finished};
+use crate::transfer::guard::Moment;
 use crate::transfer::interrupt::{self, Interrupt};
 use crate::transfer::options::{DataSet, Depth, Location, OnMisfit, Options, Verify};
 use crate::transfer::plan::columns::pin_of;
@@ -25,9 +26,11 @@ use crate::transfer::plan::make::{Inputs, make};
 use crate::transfer::plan::reject::{self, RejectFile};
 use crate::transfer::plan::{Plan, PlannedTable};
 use crate::transfer::report::{
-    DataSetReport, Outcome, PhaseTime, PlanSummary, Report, TableReport, Verdict,
+    DataSetPlan, DataSetReport, Outcome, PhaseTime, PlanSummary, Report, TableReport, Verdict,
 };
+use crate::transfer::shared::refuse_shared_names;
 use crate::transfer::sizes::Sizes;
+use crate::transfer::standing;
 use crate::transfer::stop::on_signals;
 use crate::transfer::verify::comparison::Comparison;
 use crate::transfer::verify::judge::Judged;
@@ -51,6 +54,8 @@ struct Prepared {
     connection: Connection,
     /// The session that holds the run's lock on the target schema.
     keeper: Client,
+    /// What tells the target schema from any other, whatever the connection string is.
+    place: String,
     plan: Plan,
     /// What the ledger keeps beside the state, as it becomes known.
     known: serde_json::Map<String, Value>,
@@ -61,7 +66,9 @@ pub struct Run {
     options: Options,
     sets: Vec<Prepared>,
     /// What is only compared.
-    comparisons: Vec<Comparison>,
+    comparisons: Vec<(Comparison, Depth)>,
+    /// What the user should know beside what the plans say.
+    warnings: Vec<String>,
     sizes: Sizes,
     /// Where rows go that the target cannot hold.
     reject_file: Option<PathBuf>,
@@ -84,14 +91,39 @@ fn prepare_all(options: &Options, progress: &Arc<Progress>, stop: &Arc<AtomicBoo
     let interrupt = Interrupt::watch(stop);
     let sizes = Sizes::choose(options);
     progress.enter(Phase::Open);
-    let (mut sets, mut comparisons) = (Vec::new(), Vec::new());
-    for data_set in &options.data_sets {
-        match options.verify {
-            Verify::Only(depth) => comparisons
-                .push(Comparison::prepare(data_set, depth, options, &sizes, progress, &interrupt)?),
-            _ => sets.push(prepare_one(data_set, options, &sizes, progress, &interrupt)?),
+    let mut warnings = look_first(options)?;
+    let done = match options.verify {
+        Verify::Only(_) => vec![false; options.data_sets.len()],
+        _ => standing::done(options)?,
+    };
+    let (mut sets, mut comparisons, mut locked) = (Vec::new(), Vec::new(), HashSet::new());
+    for (data_set, done) in options.data_sets.iter().zip(done) {
+        if done {
+            warnings.push(format!(
+                "{} was copied and verified by an earlier run: it is only compared again",
+                data_set.name
+            ));
+        }
+        let (sizes, interrupt, locked) = (&sizes, &interrupt, &mut locked);
+        match only_compared(options.verify, done) {
+            Some(depth) => {
+                let one = Comparison::prepare(
+                    data_set, depth, options, sizes, progress, interrupt, locked,
+                )?;
+                comparisons.push((one, depth));
+            }
+            None => sets.push(prepare_one(data_set, options, sizes, progress, interrupt, locked)?),
         }
     }
+    refuse_shared_names(sets.iter().map(|set| (set.place.as_str(), &set.plan)))?;
+    for set in &mut sets {
+        warnings.extend(set.look(options, Moment::Before)?);
+    }
+    for (one, _) in &mut comparisons {
+        warnings.extend(one.look(options, Moment::Before)?);
+    }
+    let mut told = HashSet::new();
+    warnings.retain(|warning| told.insert(warning.clone()));
     let reject_file = match &options.on_misfit {
         OnMisfit::Reject { file } => Some(file.clone()),
         _ => None,
@@ -101,7 +133,31 @@ fn prepare_all(options: &Options, progress: &Arc<Progress>, stop: &Arc<AtomicBoo
         return Err(Error::failed("interrupted"));
     }
     let options = options.clone();
-    Ok(Run { options, sets, comparisons, sizes, reject_file, interrupt, started })
+    Ok(Run { options, sets, comparisons, warnings, sizes, reject_file, interrupt, started })
+}
+
+/// What the user should know before anything is opened: a service that runs shall not meet our
+/// locks.
+fn look_first(options: &Options) -> Result<Vec<String>> {
+    let mut warnings = options.warnings.clone();
+    for data_set in &options.data_sets {
+        let file = match &data_set.source {
+            Location::Sqlite(file) => Some(file.as_path()),
+            Location::Postgres(_) => None,
+        };
+        warnings.extend(options.guard.look(Moment::Before, file, None)?);
+    }
+    Ok(warnings)
+}
+
+/// How deep a data set is compared that is not copied, as an earlier run has done it or nothing
+/// is to be copied; `None` for one that is copied.
+fn only_compared(verify: Verify, done: bool) -> Option<Depth> {
+    match verify {
+        Verify::Only(depth) => Some(depth),
+        Verify::AfterCopy(depth) => done.then_some(depth),
+        Verify::No => done.then_some(Depth::Rows),
+    }
 }
 
 fn prepare_one(
@@ -110,13 +166,14 @@ fn prepare_one(
     sizes: &Sizes,
     progress: &Progress,
     interrupt: &Interrupt,
+    locked: &mut HashSet<String>,
 ) -> Result<Prepared> {
     let (Location::Sqlite(file), Location::Postgres(target)) = (&data_set.source, &data_set.target)
     else {
         return Err(Error::refused("this version copies from SQLite to PostgreSQL only"));
     };
     let connection =
-        Connection::parse(target, &Environment::of_this_process(), Defaults::default())?;
+        Connection::parse(target, &Environment::of_this_process(), data_set.defaults.clone())?;
     let source = open(file, options)?;
     interrupt.add_source(&source);
     let Session { client: mut keeper, schema, .. } = connect_to(&connection, options)?;
@@ -124,8 +181,9 @@ fn prepare_one(
         Error::refused("the target's search path names no schema that exists")
             .hint("create the schema, or name another one with options=-csearch_path=NAME")
     })?;
-    lock(&mut keeper, &schema)?;
+    lock(&mut keeper, &schema, locked)?;
     interrupt.add_server(&connection, advisory_key(&schema));
+    let place = place(&mut keeper, &schema)?;
     let inputs = Inputs {
         data_set: &data_set.name,
         source: &source,
@@ -137,7 +195,7 @@ fn prepare_one(
     };
     let mut plan = make(&inputs, &mut keeper)?;
     plan.notes.extend(source.notes().iter().cloned());
-    Ok(Prepared { source, connection, keeper, plan, known: serde_json::Map::new() })
+    Ok(Prepared { source, connection, keeper, place, plan, known: serde_json::Map::new() })
 }
 
 pub(super) fn open(file: &Path, options: &Options) -> Result<Source> {
@@ -160,10 +218,17 @@ pub(super) fn connect_to(connection: &Connection, options: &Options) -> Result<S
 }
 
 /// Takes the run's lock on the schema: exclusively first, so that no other run is at work, then
-/// shared, as all sessions of this run hold it.
-pub(super) fn lock(keeper: &mut Client, schema: &str) -> Result<()> {
+/// shared, as all sessions of this run hold it. `locked` are the places that this run has locked:
+/// a second data set of one schema shares the lock of the first.
+pub(super) fn lock(keeper: &mut Client, schema: &str, locked: &mut HashSet<String>) -> Result<()> {
     let what = "cannot lock the target";
     let key = advisory_key(schema);
+    if !locked.insert(place(keeper, schema)?) {
+        keeper
+            .execute("SELECT pg_catalog.pg_advisory_lock_shared($1)", &[&key])
+            .map_err(failed(what))?;
+        return Ok(());
+    }
     let taken: bool = keeper
         .query_one("SELECT pg_catalog.pg_try_advisory_lock($1)", &[&key])
         .map_err(failed(what))?
@@ -188,8 +253,9 @@ impl Planned for Run {
             source: self.source_name(),
             target: self.target_name(),
             data_sets: {
-                let sets = self.sets.iter().map(|set| set.plan.summary());
-                sets.chain(self.comparisons.iter().map(Comparison::summary)).collect()
+                let sets = self.sets.iter().map(|set| self.summary_of(set));
+                let compared = self.comparisons.iter().map(|(one, _)| one.summary());
+                compared.chain(sets).collect()
             },
             warnings: self.warnings(),
         }
@@ -202,7 +268,7 @@ impl Planned for Run {
         let mut warnings = self.warnings();
         let (source, target) = (self.source_name(), self.target_name());
         let sources = self.sets.into_iter().map(|set| set.source);
-        for source in sources.chain(self.comparisons.into_iter().map(|one| one.source)) {
+        for source in sources.chain(self.comparisons.into_iter().map(|(one, _)| one.source)) {
             match source.close() {
                 Ok(None) => {}
                 Ok(Some(changed)) => warnings.push(changed),
@@ -239,7 +305,7 @@ impl Run {
             let rows = Some(table.rows_rejected()).filter(|rows| *rows > 0)?;
             Some(format!("{rows} rows of table {} are left out", quote(&table.name)))
         });
-        left_out
+        let left_out = left_out
             .filter(|left| left.kind != ObjectKind::Table || left.rows.is_some())
             .filter_map(|left| {
                 let rows = left.rows.filter(|rows| *rows > 0)?;
@@ -249,37 +315,55 @@ impl Run {
                     quote(&left.name)
                 ))
             })
-            .chain(rejected)
-            .collect()
+            .chain(rejected);
+        self.warnings.iter().cloned().chain(left_out).collect()
+    }
+
+    /// What a data set's plan says. What another data set makes again in the same schema is not
+    /// lost.
+    fn summary_of(&self, set: &Prepared) -> DataSetPlan {
+        let mut summary = set.plan.summary();
+        let others = self.sets.iter().filter(|other| other.place == set.place);
+        let tables = others.flat_map(|other| &other.plan.tables);
+        let made: HashSet<&str> = tables.map(|table| table.ddl.name.as_str()).collect();
+        for dropped in &mut summary.drops {
+            dropped.comes_back |= made.contains(dropped.name.as_str());
+        }
+        summary
     }
 
     fn source_name(&self) -> String {
         let sources = self.sets.iter().map(|set| &set.source);
-        let sources = sources.chain(self.comparisons.iter().map(|one| &one.source));
+        let sources = sources.chain(self.comparisons.iter().map(|(one, _)| &one.source));
         let names = sources.map(|source| source.path().display().to_string());
         names.collect::<Vec<_>>().join(", ")
     }
 
     fn target_name(&self) -> String {
         let targets = self.sets.iter().map(|set| &set.connection);
-        let targets = targets.chain(self.comparisons.iter().map(|one| &one.connection));
+        let targets = targets.chain(self.comparisons.iter().map(|(one, _)| &one.connection));
         let mut names: Vec<String> = targets.map(Connection::display).collect();
         names.dedup();
         names.join(", ")
     }
 
     fn work(&mut self, progress: &Progress, reports: &mut Vec<DataSetReport>) -> Result<()> {
-        if let Verify::Only(depth) = self.options.verify {
-            for one in &mut self.comparisons {
-                reports.push(one.run(
-                    depth,
-                    &self.options,
-                    &self.sizes,
-                    progress,
-                    self.interrupt.stop(),
-                )?);
-            }
+        for (one, depth) in &mut self.comparisons {
+            let stop = self.interrupt.stop();
+            reports.push(one.run(*depth, &self.options, &self.sizes, progress, stop)?);
+        }
+        if self.sets.is_empty() {
             return Ok(());
+        }
+        // The profile may have taken long.
+        for set in &mut self.sets {
+            set.look(&self.options, Moment::Before)?;
+        }
+        if let Some(folder) = &self.options.backup {
+            let sources: Vec<&Source> = self.sets.iter().map(|set| &set.source).collect();
+            let made = backup::back_up(&sources, folder)?;
+            let told = made.iter().map(|path| format!("a backup was made: {}", path.display()));
+            self.warnings.extend(told);
         }
         progress.enter(Phase::Copy);
         let total: u64 = self.sets.iter().map(|set| set.plan.rows()).sum();
@@ -287,7 +371,7 @@ impl Run {
         self.write_rejected()?;
         let mut dropped = HashSet::new();
         for set in &mut self.sets {
-            if dropped.insert((set.connection.display(), set.plan.schema.clone())) {
+            if dropped.insert(set.place.clone()) {
                 set.drop_old()?;
             }
         }
@@ -329,6 +413,12 @@ impl Run {
 }
 
 impl Prepared {
+    /// Asks the guard.
+    fn look(&mut self, options: &Options, moment: Moment) -> Result<Vec<String>> {
+        let client = (&mut self.keeper, self.connection.user.as_str());
+        options.guard.look(moment, Some(self.source.path()), Some(client))
+    }
+
     fn ledger(&self) -> Ledger {
         Ledger::new(&self.plan.schema, &self.plan.data_set)
     }
@@ -385,6 +475,7 @@ impl Prepared {
         report: &mut DataSetReport,
     ) -> Result<()> {
         progress.enter(Phase::Verify);
+        self.look(options, Moment::During)?;
         let subjects: Vec<Subject> = self.plan.tables.iter().map(Subject::of_plan).collect();
         let names: Vec<String> = subjects.iter().map(|subject| subject.target.clone()).collect();
         let (connection, key) = (&self.connection, advisory_key(&self.plan.schema));
@@ -406,6 +497,7 @@ impl Prepared {
         let compared = verify::compare(&subjects, &mut snapshot, &ends, &settings)?;
         drop(snapshot);
         let judged = Judged::new(&subjects, &compared, differences, depth);
+        self.look(options, Moment::During)?;
         judged.tell(report);
         if judged.differs {
             let whole = "the source is unchanged, and the service may be started on it again";

@@ -189,7 +189,7 @@ fn the_environment_fills_only_what_is_missing() {
 
 #[test]
 fn a_missing_sslmode_is_the_one_that_the_caller_names() {
-    let defaults = Defaults { sslmode: SslMode::Require, password: None };
+    let defaults = Defaults { sslmode: SslMode::Require, ..Defaults::default() };
     let mode = |text, defaults| Connection::parse(text, &environment(), defaults).unwrap().tls.mode;
     assert_eq!(mode("postgres://h", Defaults::default()), SslMode::Prefer);
     assert_eq!(mode("postgres://h", defaults.clone()), SslMode::Require);

@@ -219,6 +219,12 @@ impl Failure {
                 let command = super::session::createdb_command(connection);
                 let error = Error::failed(format!("the database `{dbname}` does not exist"))
                     .hint(format!("create it with --create-database, or with: {command}"));
+                let error = match connection.usual_dbname.filter(|usual| usual != dbname) {
+                    Some(usual) => error.hint(format!(
+                        "the product's documentation calls the database `{usual}`: check the URL"
+                    )),
+                    None => error,
+                };
                 self.error = Some(Box::new(error));
                 self
             }

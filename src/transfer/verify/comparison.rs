@@ -1,6 +1,6 @@
 //! A comparison: a data set of `--verify`, opened and waiting for the word to begin.
 
-use crate::config::connection::{Connection, Defaults};
+use crate::config::connection::Connection;
 use crate::config::environment::Environment;
 use crate::error::{Error, Result};
 use crate::postgres::ledger::{Ledger, TABLE};
@@ -13,6 +13,7 @@ use crate::sqlite::Source;
 use crate::sqlite::catalog::{self, Catalog};
 use crate::sqlite::profile::{self, ProfileOptions, TableProfile, Wanted, WantedColumn};
 use crate::sqlite::query::{self, TableQuery};
+use crate::transfer::guard::Moment;
 use crate::transfer::interrupt::Interrupt;
 use crate::transfer::options::{DataSet, Depth, Location, Options};
 use crate::transfer::plan::choose::choose_tables;
@@ -29,6 +30,7 @@ use crate::transfer::verify::subject::Subject;
 use crate::transfer::verify::{Compared, Ends, Settings, compare};
 use postgres::Client;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 
 /// A data set to compare.
@@ -61,6 +63,7 @@ impl Comparison {
         sizes: &Sizes,
         progress: &Progress,
         interrupt: &Interrupt,
+        locked: &mut HashSet<String>,
     ) -> Result<Self> {
         let (Location::Sqlite(file), Location::Postgres(target)) =
             (&data_set.source, &data_set.target)
@@ -68,7 +71,7 @@ impl Comparison {
             return Err(Error::refused("this version compares SQLite with PostgreSQL only"));
         };
         let connection =
-            Connection::parse(target, &Environment::of_this_process(), Defaults::default())?;
+            Connection::parse(target, &Environment::of_this_process(), data_set.defaults.clone())?;
         let source = open(file, options)?;
         interrupt.add_source(&source);
         let session = connect_to(&connection, options)?;
@@ -77,7 +80,7 @@ impl Comparison {
             Error::refused("the target's search path names no schema that exists")
                 .hint("name the schema with options=-csearch_path=NAME")
         })?;
-        lock(&mut keeper, &schema)?;
+        lock(&mut keeper, &schema, locked)?;
         interrupt.add_server(&connection, advisory_key(&schema));
         let reader = source.connect()?;
         let mut catalog = catalog::read(&reader)?;
@@ -106,6 +109,15 @@ impl Comparison {
             ledger: entry.map(|entry| entry.detail).unwrap_or_default(),
             half_loaded,
         })
+    }
+
+    /// Asks the guard.
+    ///
+    /// # Errors
+    /// The service runs.
+    pub fn look(&mut self, options: &Options, moment: Moment) -> Result<Vec<String>> {
+        let client = (&mut self.keeper, self.connection.user.as_str());
+        options.guard.look(moment, Some(self.source.path()), Some(client))
     }
 
     /// What will be compared.
@@ -145,6 +157,7 @@ impl Comparison {
         stop: &AtomicBool,
     ) -> Result<DataSetReport> {
         progress.enter(Phase::Verify);
+        self.look(options, Moment::During)?;
         let profiles = std::mem::take(&mut self.profiles);
         let unwanted: Vec<String> = self.left_out.iter().map(|left| left.name.clone()).collect();
         let reader = self.source.connect()?;
@@ -189,6 +202,7 @@ impl Comparison {
         let judged = Judged::new(&matched.subjects, &compared, matched.differences, depth);
         let mut report = self.report(&matched.subjects, &compared, matched.notes);
         judged.tell(&mut report);
+        self.look(options, Moment::During)?;
         Ok(report)
     }
 

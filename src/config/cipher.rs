@@ -1,0 +1,242 @@
+//! Encrypted values: passwords as both products keep them in their configuration.
+//!
+//! Three forms, all in base64 (`rstudio/rskey`): plain (`nonce[24]` and a NaCl secretbox, at
+//! least 40 bytes), versioned (the byte 1, then the plain form), and FIPS (the byte 2, then
+//! `nonce[12]` and AES-256-GCM, at least 29 bytes). A nonce may begin with 1 or 2 as well: what
+//! cannot be decrypted by its first byte is tried as the plain form.
+
+use crate::config::key::{BASE64, Key};
+use crate::config::secret::Secret;
+use crate::error::{Error, Result};
+use aes_gcm::Aes256Gcm;
+use aes_gcm::aead::{Aead, KeyInit, Nonce};
+use base64::Engine;
+use crypto_secretbox::XSalsa20Poly1305;
+use zeroize::Zeroizing;
+
+/// The first byte of the versioned form.
+const VERSIONED: u8 = 1;
+/// The first byte of the FIPS form.
+const FIPS: u8 = 2;
+/// The nonce of a secretbox, in bytes.
+const SECRETBOX_NONCE: usize = 24;
+/// The nonce of AES-GCM, in bytes.
+const GCM_NONCE: usize = 12;
+/// The authentication tag of both ciphers, in bytes.
+const TAG: usize = 16;
+
+/// How a value is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// XSalsa20-Poly1305: what both products read in all their versions.
+    Plain,
+    /// AES-256-GCM: for systems that must keep to FIPS 140.
+    Fips,
+}
+
+/// Encrypts `value`, as it stands in a configuration.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub fn encrypt(value: &Secret, key: &Key, form: Form) -> Result<String> {
+    let failed = || Error::failed("the value cannot be encrypted");
+    let (mut bytes, nonce_length) = match form {
+        Form::Plain => (Vec::new(), SECRETBOX_NONCE),
+        Form::Fips => (vec![FIPS], GCM_NONCE),
+    };
+    let mut nonce = vec![0; nonce_length];
+    getrandom::fill(&mut nonce).map_err(|cause| failed().caused_by(cause))?;
+    let plain = value.reveal().as_bytes();
+    let sealed = match form {
+        Form::Plain => XSalsa20Poly1305::new_from_slice(key.cipher_key())
+            .map_err(|_| failed())?
+            .encrypt(Nonce::<XSalsa20Poly1305>::from_slice(&nonce), plain),
+        Form::Fips => Aes256Gcm::new_from_slice(key.cipher_key())
+            .map_err(|_| failed())?
+            .encrypt(Nonce::<Aes256Gcm>::from_slice(&nonce), plain),
+    };
+    bytes.extend(nonce);
+    bytes.extend(sealed.map_err(|_| failed())?);
+    Ok(BASE64.encode(bytes))
+}
+
+/// Why a value cannot be decrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// It is not base64.
+    NotBase64,
+    /// It is shorter than the shortest value.
+    TooShort,
+    /// It was encrypted with another key, or changed since.
+    WrongKey,
+}
+
+impl Trouble {
+    /// The trouble in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NotBase64 => {
+                "it looks like an encrypted value and is no whole base64: part of it may be missing"
+            }
+            Self::TooShort => {
+                "it is shorter than an encrypted value can be: part of it may be missing"
+            }
+            Self::WrongKey => {
+                "it was encrypted with another key, or part of it is missing or was changed"
+            }
+        }
+    }
+}
+
+/// Whether a value of a configuration is meant to be an encrypted one: base64 of a length that
+/// one can have. A shorter one, and one with other characters, is plain text.
+#[must_use]
+pub fn looks_encrypted(value: &str) -> bool {
+    const SHORTEST_PLAIN: usize = (SECRETBOX_NONCE + TAG) * 4 / 3;
+    let digits = value.trim_end_matches('=');
+    let is_base64 = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/');
+    if digits.is_empty() || !digits.bytes().all(is_base64) {
+        return false;
+    }
+    let is_fips = || {
+        BASE64
+            .decode(value)
+            .is_ok_and(|bytes| bytes.first() == Some(&FIPS) && bytes.len() > GCM_NONCE + TAG)
+    };
+    digits.len() >= SHORTEST_PLAIN || is_fips()
+}
+
+/// Decrypts a value in any of the three forms.
+///
+/// # Errors
+/// Why it cannot be.
+pub fn decrypt(value: &str, key: &Key) -> Result<Secret, Trouble> {
+    let bytes = BASE64.decode(value.trim()).map_err(|_| Trouble::NotBase64)?;
+    let by_version = match bytes.split_first() {
+        Some((&VERSIONED, rest)) => open_secretbox(rest, key),
+        Some((&FIPS, rest)) => open_gcm(rest, key),
+        _ => Err(Trouble::TooShort),
+    };
+    let opened = by_version.or_else(|first| {
+        open_secretbox(&bytes, key).map_err(|second| match (first, second) {
+            (Trouble::TooShort, Trouble::TooShort) => Trouble::TooShort,
+            _ => Trouble::WrongKey,
+        })
+    })?;
+    let text = std::str::from_utf8(&opened).map_err(|_| Trouble::WrongKey)?;
+    Ok(Secret::new(text.to_owned()))
+}
+
+fn open_secretbox(bytes: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+    let (nonce, sealed) = split(bytes, SECRETBOX_NONCE)?;
+    XSalsa20Poly1305::new_from_slice(key.cipher_key())
+        .ok()
+        .and_then(|cipher| {
+            cipher.decrypt(Nonce::<XSalsa20Poly1305>::from_slice(nonce), sealed).ok()
+        })
+        .map(Zeroizing::new)
+        .ok_or(Trouble::WrongKey)
+}
+
+fn open_gcm(bytes: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+    let (nonce, sealed) = split(bytes, GCM_NONCE)?;
+    Aes256Gcm::new_from_slice(key.cipher_key())
+        .ok()
+        .and_then(|cipher| cipher.decrypt(Nonce::<Aes256Gcm>::from_slice(nonce), sealed).ok())
+        .map(Zeroizing::new)
+        .ok_or(Trouble::WrongKey)
+}
+
+/// Nonce, and tag with text.
+fn split(bytes: &[u8], nonce: usize) -> Result<(&[u8], &[u8]), Trouble> {
+    if bytes.len() < nonce + TAG {
+        return Err(Trouble::TooShort);
+    }
+    Ok(bytes.split_at(nonce))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    #[test]
+    fn a_value_comes_back_in_every_form() {
+        let key = Key::generate().unwrap();
+        for text in ["", "a", "pa#ss \"word\"", "pässwörd 表", &"long".repeat(300)] {
+            for form in [Form::Plain, Form::Fips] {
+                let encrypted = encrypt(&secret(text), &key, form).unwrap();
+                assert_eq!(decrypt(&encrypted, &key), Ok(secret(text)), "{form:?}");
+                assert_ne!(encrypted, encrypt(&secret(text), &key, form).unwrap(), "a new nonce");
+            }
+            let plain = encrypt(&secret(text), &key, Form::Plain).unwrap();
+            let versioned = [&[VERSIONED][..], &BASE64.decode(plain).unwrap()].concat();
+            assert_eq!(decrypt(&BASE64.encode(versioned), &key), Ok(secret(text)));
+        }
+    }
+
+    #[test]
+    fn a_nonce_that_looks_like_a_version_is_no_trouble() {
+        let key = Key::generate().unwrap();
+        let mut seen = [false; 2];
+        while seen != [true; 2] {
+            let encrypted = encrypt(&secret("x"), &key, Form::Plain).unwrap();
+            if let version @ (VERSIONED | FIPS) = BASE64.decode(&encrypted).unwrap()[0] {
+                seen[usize::from(version) - 1] = true;
+                assert_eq!(decrypt(&encrypted, &key), Ok(secret("x")));
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_and_a_damaged_value_are_told_apart_from_a_short_one() {
+        let (key, other) = (Key::generate().unwrap(), Key::generate().unwrap());
+        for form in [Form::Plain, Form::Fips] {
+            let encrypted = encrypt(&secret("some secret"), &key, form).unwrap();
+            assert_eq!(decrypt(&encrypted, &other), Err(Trouble::WrongKey));
+            let cut = &encrypted[..encrypted.len() - 4];
+            assert_eq!(decrypt(cut, &key), Err(Trouble::WrongKey));
+            assert_eq!(decrypt(&cut[..cut.len() - 1], &key), Err(Trouble::NotBase64));
+            assert_eq!(decrypt(&encrypted[..20], &key), Err(Trouble::TooShort));
+        }
+    }
+
+    #[test]
+    fn only_base64_of_a_fitting_length_looks_encrypted() {
+        let key = Key::generate().unwrap();
+        let plain = encrypt(&secret(""), &key, Form::Plain).unwrap();
+        let fips = encrypt(&secret("x"), &key, Form::Fips).unwrap();
+        for text in [&plain[..], &plain[..plain.len() - 1], &fips, &"ab12".repeat(20)] {
+            assert!(looks_encrypted(text), "{text}");
+        }
+        for text in [
+            "",
+            "hunter2",
+            "cGFzc3dvcmQ=",
+            "a plain sentence that is longer than fifty-six letters are",
+            &"a".repeat(40),
+        ] {
+            assert!(!looks_encrypted(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_that_other_implementations_encrypted_are_read() {
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("../../fixtures/encrypted_values.json")).unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let key = Key::parse(&text(&vectors["key_hex"])).unwrap();
+        assert_eq!(Key::parse(&text(&vectors["key_base64"])), Ok(key.clone()));
+        assert_eq!(key.fingerprint(), text(&vectors["fingerprint"]));
+        let values = vectors["values"].as_array().unwrap();
+        assert_eq!(values.len(), 12);
+        for value in values {
+            let decrypted = decrypt(&text(&value["encrypted"]), &key);
+            assert_eq!(decrypted, Ok(secret(&text(&value["text"]))), "{value}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The scanner: text into headers and entries. One pass over the characters, line by line, with
+//! the Go library's rules of what may stand where.
+
+use super::{Entry, Gcfg, Header, Position, error};
+use crate::error::{Error, Result};
+use std::ops::Range;
+use std::path::Path;
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
+use zeroize::Zeroizing;
+
+/// What some editors put before UTF-8 text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// Reads `bytes` as the content of the file `name`.
+pub(super) fn scan(name: &Path, bytes: &[u8]) -> Result<Gcfg> {
+    let valid = |end: usize| std::str::from_utf8(&bytes[..end]).unwrap_or_default();
+    let text = std::str::from_utf8(bytes).map_err(|cause| {
+        let before = valid(cause.valid_up_to());
+        error(name, position(before, before.len()), "illegal UTF-8 encoding")
+    })?;
+    if let Some(at) = text.find('\0') {
+        return Err(error(name, position(text, at), "illegal character NUL"));
+    }
+    let mut scanner = Scanner { name, text, at: 0, headers: Vec::new(), entries: Vec::new() };
+    scanner.take(BYTE_ORDER_MARK);
+    scanner.lines()?;
+    let Scanner { headers, entries, .. } = scanner;
+    let text = Zeroizing::new(text.to_owned());
+    Ok(Gcfg { name: name.to_owned(), text, headers, entries })
+}
+
+struct Scanner<'a> {
+    name: &'a Path,
+    text: &'a str,
+    at: usize,
+    headers: Vec<Header>,
+    entries: Vec<Entry>,
+}
+
+impl Scanner<'_> {
+    fn lines(&mut self) -> Result<()> {
+        loop {
+            self.skip_white();
+            match self.peek() {
+                None => return Ok(()),
+                Some('\n' | '#' | ';') => {}
+                Some('[') => self.header()?,
+                Some(c) if is_letter(c) => self.entry()?,
+                Some(_) => {
+                    return Err(self.wrong("expected section header or variable declaration"));
+                }
+            }
+            self.end_of_line()?;
+        }
+    }
+
+    /// `[name]` or `[name "subsection"]`.
+    fn header(&mut self) -> Result<()> {
+        self.take('[');
+        self.skip_white();
+        let section = self.name();
+        if section.is_empty() {
+            return Err(self.wrong("expected section name"));
+        }
+        self.skip_white();
+        let subsection = if self.peek() == Some('"') { Some(self.subsection()?) } else { None };
+        self.skip_white();
+        if !self.take(']') {
+            return Err(self.wrong(match subsection {
+                Some(_) => "expected right bracket",
+                None => "expected subsection name or right bracket",
+            }));
+        }
+        let rest = &self.text[self.at..];
+        let end = self.at + rest.find('\n').unwrap_or(rest.len());
+        // The carriage return belongs to the end of the line.
+        let end = end - usize::from(self.text[self.at..end].ends_with('\r'));
+        self.headers.push(Header { section, subsection, end });
+        Ok(())
+    }
+
+    /// The quoted name of a subsection, in which only `\\` and `\"` are escapes.
+    fn subsection(&mut self) -> Result<String> {
+        let start = self.at;
+        self.take('"');
+        let mut subsection = String::new();
+        loop {
+            let at = self.at;
+            match self.next() {
+                None | Some('\n') => return Err(self.wrong_at(start, "string not terminated")),
+                Some('"') => break,
+                Some('\\') => match self.next() {
+                    Some(c @ ('\\' | '"')) => subsection.push(c),
+                    _ => return Err(self.wrong_at(at, "unknown escape sequence")),
+                },
+                Some(c) => subsection.push(c),
+            }
+        }
+        if subsection.is_empty() {
+            return Err(self.wrong_at(start, "empty subsection name"));
+        }
+        Ok(subsection)
+    }
+
+    /// `key` or `key = value`.
+    fn entry(&mut self) -> Result<()> {
+        let start = self.at;
+        let key = self.name();
+        let Some(header) = self.headers.last() else {
+            return Err(self.wrong_at(start, "expected section header"));
+        };
+        let (section, subsection) = (header.section.clone(), header.subsection.clone());
+        let behind_key = self.at;
+        self.skip_white();
+        let (value, place, cut) = match self.peek() {
+            None | Some('\n' | '#' | ';') => (None, behind_key..behind_key, false),
+            Some('=') => {
+                self.take('=');
+                let behind_sign = self.at;
+                self.skip_white();
+                let (value, place) = self.value()?;
+                // An empty value stands right behind the sign, so that one can be put there.
+                let place = if place.is_empty() { behind_sign..behind_sign } else { place };
+                let cut = !place.is_empty()
+                    && place.end == self.at
+                    && matches!(self.peek(), Some('#' | ';'));
+                (Some(value), place, cut)
+            }
+            Some(_) => return Err(self.wrong("expected '='")),
+        };
+        let position = position(self.text, start);
+        self.entries.push(Entry { section, subsection, key, value, position, cut, place });
+        Ok(())
+    }
+
+    /// A value up to the end of its line or a comment, and where it stands without the white
+    /// space around it.
+    fn value(&mut self) -> Result<(Zeroizing<String>, Range<usize>)> {
+        let start = self.at;
+        // As long as the value can get, so that growing leaves no part of a password behind.
+        let rest = self.text.len() - start;
+        let mut value = Zeroizing::new(String::with_capacity(rest.min(64 << 10)));
+        // Where value and text ended at the last character that is not white space to be trimmed.
+        let (mut kept, mut end) = (0, start);
+        let mut quoted = false;
+        while let Some(c) = self.peek() {
+            if !quoted && matches!(c, '\n' | '#' | ';') {
+                break;
+            }
+            let at = self.at;
+            self.next();
+            match c {
+                '\n' => return Err(self.wrong_at(start, "string not terminated")),
+                '"' => quoted = !quoted,
+                '\\' if quoted => match self.next() {
+                    Some(c @ ('\\' | '"')) => value.push(c),
+                    Some('n') => value.push('\n'),
+                    Some('t') => value.push('\t'),
+                    _ => return Err(self.wrong_at(at, "unknown escape sequence")),
+                },
+                '\\' => {
+                    self.take('\r');
+                    match self.next() {
+                        Some('"') if self.text[..self.at].ends_with("\\\"") => value.push('"'),
+                        Some('\n') => {}
+                        _ => {
+                            let why = "unquoted '\\' must be followed by '\"' or a new line";
+                            return Err(self.wrong_at(at, why));
+                        }
+                    }
+                }
+                '\r' => {}
+                c => value.push(c),
+            }
+            if quoted || !is_white(c) {
+                (kept, end) = (value.len(), self.at);
+            }
+        }
+        if quoted {
+            return Err(self.wrong_at(start, "string not terminated"));
+        }
+        value.truncate(kept);
+        Ok((value, start..end))
+    }
+
+    /// White space, a comment, and the end of the line or of the file.
+    fn end_of_line(&mut self) -> Result<()> {
+        self.skip_white();
+        if let Some('#' | ';') = self.peek() {
+            let rest = &self.text[self.at..];
+            self.at += rest.find('\n').unwrap_or(rest.len());
+        }
+        match self.peek() {
+            None => Ok(()),
+            Some('\n') => {
+                self.take('\n');
+                Ok(())
+            }
+            Some(_) => Err(self.wrong("expected end of line or comment")),
+        }
+    }
+
+    /// A letter, and letters, digits and hyphens after it; empty where no letter stands.
+    fn name(&mut self) -> String {
+        let rest = &self.text[self.at..];
+        if !rest.starts_with(is_letter) {
+            return String::new();
+        }
+        let end = rest.find(|c| !is_letter(c) && !is_digit(c) && c != '-').unwrap_or(rest.len());
+        self.at += end;
+        rest[..end].to_owned()
+    }
+
+    fn skip_white(&mut self) {
+        let rest = &self.text[self.at..];
+        self.at += rest.len() - rest.trim_start_matches(is_white).len();
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.text[self.at..].chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += c.len_utf8();
+        Some(c)
+    }
+
+    fn take(&mut self, wanted: char) -> bool {
+        let is_there = self.peek() == Some(wanted);
+        if is_there {
+            self.at += wanted.len_utf8();
+        }
+        is_there
+    }
+
+    fn wrong(&self, message: &str) -> Error {
+        self.wrong_at(self.at, message)
+    }
+
+    fn wrong_at(&self, at: usize, message: &str) -> Error {
+        error(self.name, position(self.text, at), message)
+    }
+}
+
+fn is_white(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r')
+}
+
+/// Go's `unicode.IsLetter`: the categories Lu, Ll, Lt, Lm and Lo.
+fn is_letter(c: char) -> bool {
+    c.general_category_group() == GeneralCategoryGroup::Letter
+}
+
+/// Go's `unicode.IsDigit`: the category Nd.
+fn is_digit(c: char) -> bool {
+    c.general_category() == GeneralCategory::DecimalNumber
+}
+
+/// The position of the byte `at`. A byte order mark does not count, as the Go library cuts it
+/// off before it reads.
+fn position(text: &str, at: usize) -> Position {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let mark = if line_start == 0 && before.starts_with(BYTE_ORDER_MARK) {
+        BYTE_ORDER_MARK.len_utf8()
+    } else {
+        0
+    };
+    let line = before.matches('\n').count() + 1;
+    Position { line, column: before.len() - line_start - mark + 1 }
+}

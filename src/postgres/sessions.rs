@@ -1,0 +1,31 @@
+//! Sessions of others on the target database: whether somebody uses it whom a run would disturb.
+
+use crate::error::Result;
+use crate::postgres::errors::failed;
+use postgres::Client;
+
+/// The client sessions on the connection's database that are not ours and whose application or
+/// role is one of `names`, in words. Of other roles' sessions an ordinary role sees the role
+/// and not the application.
+///
+/// # Errors
+/// The server's.
+pub fn of(client: &mut Client, names: &[&str]) -> Result<Vec<String>> {
+    const SQL: &str = "\
+        SELECT pid, coalesce(usename::text, ''), coalesce(application_name, '') \
+        FROM pg_catalog.pg_stat_activity \
+        WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid() \
+          AND backend_type = 'client backend' AND coalesce(application_name, '') NOT LIKE 'migrate %' \
+        ORDER BY pid";
+    let rows = client.query(SQL, &[]).map_err(failed("cannot list the target's sessions"))?;
+    let sessions = rows.iter().filter_map(|row| {
+        let (pid, role, application): (i32, &str, &str) = (row.get(0), row.get(1), row.get(2));
+        let lower = application.to_lowercase();
+        let is_theirs = names.iter().any(|name| role == *name || lower.contains(name));
+        is_theirs.then(|| {
+            let name = if application.is_empty() { "of no name" } else { application };
+            format!("session {pid} ({name}) of the role {role} is connected to the target")
+        })
+    });
+    Ok(sessions.collect())
+}

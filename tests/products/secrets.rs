@@ -1,0 +1,139 @@
+//! Passwords of a configuration: opened in all forms, and never emitted.
+
+use super::tree::{Tree, assert_code, assert_says, url};
+use crate::harness::{migrate_command, server, text};
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+const PASSWORD: &str = "tr0ub4dor&3";
+
+/// Runs the program with `input` on standard input.
+fn with_input(arguments: &[&str], input: &str) -> Output {
+    let mut command = migrate_command();
+    let command = command.args(arguments).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn line(output: &Output) -> String {
+    assert_code(output, 0);
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+/// A key file, and the password encrypted with it in both forms.
+fn encrypted(path: &Path) -> [String; 2] {
+    let key = path.to_str().unwrap();
+    let made = line(&with_input(&["generate-key", "--key-file", key], ""));
+    assert_eq!(line(&with_input(&["fingerprint", "--key-file", key], "")), made);
+    assert_eq!(made.len(), 64);
+    let encrypt = |more: &[&str]| {
+        let arguments = [&["encrypt-config-value", "--key-file", key], more].concat();
+        line(&with_input(&arguments, &format!("{PASSWORD}\n")))
+    };
+    [encrypt(&[]), encrypt(&["--fips"])]
+}
+
+#[test]
+fn no_secret_is_ever_emitted() {
+    let database = server();
+    let tree = Tree::package_manager("");
+    let key_file = tree.path("var/lib/rstudio-pm/rstudio-pm.key");
+    let values = encrypted(&key_file);
+    let key = fs::read_to_string(&key_file).unwrap();
+    let json = tree.path("report.json");
+    let json = json.to_str().unwrap();
+    let unreachable = "\"postgres://u@127.0.0.1:1/d?sslmode=disable\"";
+    let reachable = url(&database.url, None);
+    for value in [PASSWORD, &values[0], &values[1]] {
+        for (target, code) in [(&reachable[..], 0), (unreachable, 1)] {
+            tree.configure(&format!("[Postgres]\nURL = {target}\nPassword = \"{value}\"\n"));
+            for arguments in [
+                &["database", "--drop-all", "--json", json][..],
+                &["database", "--verify", "--json", json],
+                &["plan", "--drop-all", "--json", json],
+            ] {
+                let output = tree.run(arguments);
+                assert_code(&output, code);
+                let told = text(&output) + &fs::read_to_string(json).unwrap();
+                for secret in [PASSWORD, &values[0], &values[1], key.trim_end()] {
+                    assert!(!told.contains(secret), "{arguments:?}:\n{told}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_key_a_missing_key_and_a_truncated_value_are_told_apart() {
+    let tree = Tree::connect("URL = postgres://u@127.0.0.1:1/d");
+    let other = tree.path("other.key");
+    let [value, _] = encrypted(&other);
+    let configure = |value: &str| {
+        tree.configure(&format!(
+            "[Postgres]\nURL = postgres://u@127.0.0.1:1/d\nPassword = {value}\n"
+        ));
+    };
+    configure(&value);
+    let output = tree.run(&["db"]);
+    assert_code(&output, 4);
+    assert_says(
+        &output,
+        &[
+            "Postgres.Password cannot be decrypted",
+            "there is no key file",
+            "db/secret.key",
+            "--key-file",
+        ],
+    );
+    let key_file = tree.path("var/lib/rstudio-connect/db/secret.key");
+    encrypted(&key_file);
+    let output = tree.run(&["db"]);
+    assert_code(&output, 4);
+    assert_says(&output, &["rstudio-connect.gcfg:3", "another key", "db/secret.key"]);
+    let named = ["db", "--key-file", other.to_str().unwrap()];
+    assert_says(&tree.run(&named), &["cannot connect to"]);
+    configure(&value[..value.len() - 1]);
+    assert_says(&tree.run(&named), &["part of it may be missing"]);
+    fs::set_permissions(&key_file, Permissions::from_mode(0o640)).unwrap();
+    let output = tree.run(&["fingerprint"]);
+    assert_code(&output, 4);
+    assert_says(&output, &["can be read by others", &format!("chmod 600 {}", key_file.display())]);
+    for output in [tree.run(&["db"]), tree.run(&named)] {
+        assert!(!text(&output).contains(&value[..20]), "{}", text(&output));
+    }
+}
+
+#[test]
+fn the_key_of_package_manager_may_come_from_its_setting_or_a_variable() {
+    let tree = Tree::package_manager("");
+    let elsewhere = tree.path("keys/own.key");
+    fs::create_dir_all(elsewhere.parent().unwrap()).unwrap();
+    encrypted(&elsewhere);
+    tree.configure("[Server]\nEncryptionKeyPath = /keys/own.key\n");
+    let expected =
+        line(&with_input(&["fingerprint", "--key-file", elsewhere.to_str().unwrap()], ""));
+    assert_eq!(line(&tree.run(&["fingerprint"])), expected);
+    tree.configure("");
+    assert_code(&tree.run(&["fingerprint"]), 4);
+    let key = fs::read_to_string(&elsewhere).unwrap();
+    let mut command = tree.command(&["fingerprint"]);
+    let output = command.env("PACKAGEMANAGER_ENCRYPTION_KEY", key).output().unwrap();
+    assert_eq!(line(&output), expected);
+}
+
+#[test]
+fn a_key_file_is_never_overwritten_and_an_empty_value_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let key = path.to_str().unwrap();
+    assert_code(&with_input(&["generate-key", "--key-file", key], ""), 0);
+    let before = fs::read(&path).unwrap();
+    assert_code(&with_input(&["generate-key", "--key-file", key], ""), 4);
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert_code(&with_input(&["encrypt-config-value", "--key-file", key], "\n"), 4);
+    assert_code(&with_input(&["encrypt-config-value", "--key-file", key, PASSWORD], ""), 2);
+}

@@ -1,0 +1,181 @@
+//! A tree: the files of a product under a root of their own, with a stand-in for `systemctl` on
+//! PATH.
+
+use crate::harness::{migrate_command, sha256, sqlite3_script};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A product's tree.
+pub(super) struct Tree {
+    root: TempDir,
+    name: &'static str,
+    files: Vec<PathBuf>,
+    hashes: Vec<String>,
+}
+
+/// What the tables of the first data set hold.
+pub(super) const FIRST: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT); \
+    INSERT INTO users VALUES (1, 'ada'), (2, 'grace')";
+/// What the tables of the second data set hold.
+pub(super) const SECOND: &str = "CREATE TABLE visits (id INTEGER PRIMARY KEY, at TEXT); \
+    INSERT INTO visits VALUES (1, 'x'), (2, 'y'), (3, 'z')";
+
+impl Tree {
+    /// Connect's, with both databases and `postgres` as the lines of `[Postgres]`.
+    pub(super) fn connect(postgres: &str) -> Self {
+        let mut tree = Self::new("rstudio-connect");
+        tree.configure(&format!(
+            "\u{feff}; Posit Connect\r\n\r\n[Server]\r\nAddress = \"http://a.example/\" # not https\r\n\r\n\
+             [Database]\r\nProvider = \"sqlite\" ; for now\r\n\r\n[Postgres]\r\n{postgres}\r\n"
+        ));
+        tree.database("var/lib/rstudio-connect/db/connect.db", FIRST);
+        tree.database("var/lib/rstudio-connect/db/connect-instrumentation.db", SECOND);
+        // A backup of the product's own making, which is not the database.
+        fs::write(tree.path("var/lib/rstudio-connect/db/connect.db.01508526538"), "old").unwrap();
+        tree
+    }
+
+    /// Package Manager's, with its main database only.
+    pub(super) fn package_manager(postgres: &str) -> Self {
+        let mut tree = Self::new("rstudio-pm");
+        tree.configure(&format!("[Server]\nAddress = :4242\n\n[Postgres]\n{postgres}\n"));
+        tree.database("var/lib/rstudio-pm/db/packages.db", FIRST);
+        if !is_root() {
+            let unit = tree.path("etc/systemd/system/rstudio-pm.service.d");
+            fs::create_dir_all(&unit).unwrap();
+            let group = rustix::process::getegid().as_raw();
+            fs::write(unit.join("00.conf"), format!("[Service]\nGroup={group}\n")).unwrap();
+        }
+        tree
+    }
+
+    fn new(name: &'static str) -> Self {
+        let tree =
+            Self { root: TempDir::new().unwrap(), name, files: Vec::new(), hashes: Vec::new() };
+        tree.service("inactive");
+        tree
+    }
+
+    /// Writes the configuration file.
+    pub(super) fn configure(&self, text: &str) {
+        let path = self.config();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Adds a SQLite database at a path under the root.
+    pub(super) fn database(&mut self, path: &str, sql: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        sqlite3_script(&path, sql);
+        self.hashes.push(sha256(&path));
+        self.files.push(path);
+    }
+
+    /// Lets `systemctl is-active` of the product's unit answer `state`.
+    pub(super) fn service(&self, state: &str) {
+        let program = self.path("bin/systemctl");
+        fs::create_dir_all(program.parent().unwrap()).unwrap();
+        let name = self.name;
+        let script = format!(
+            "#!/bin/sh\n[ \"$1 $2\" = \"is-active {name}\" ] || exit 64\necho {state}\n\
+             [ {state} = active ]\n"
+        );
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// A path under the root.
+    pub(super) fn path(&self, below: &str) -> PathBuf {
+        self.root.path().join(below)
+    }
+
+    /// The configuration file.
+    pub(super) fn config(&self) -> PathBuf {
+        self.path(&format!("etc/{0}/{0}.gcfg", self.name))
+    }
+
+    /// The command with `arguments` under this root.
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = match self.name {
+            "rstudio-connect" => as_root(migrate_command()),
+            _ => migrate_command(),
+        };
+        command.args(arguments).arg("--root").arg(self.root.path());
+        self.surround(&mut command);
+        command
+    }
+
+    /// Puts the stand-ins on a command's PATH.
+    pub(super) fn surround(&self, command: &mut Command) {
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", self.path("bin").display()));
+    }
+
+    /// Runs the command and sees that no database changed.
+    pub(super) fn run(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).output().unwrap();
+        self.assert_unchanged();
+        output
+    }
+
+    pub(super) fn assert_unchanged(&self) {
+        for (file, hash) in self.files.iter().zip(&self.hashes) {
+            assert_eq!(sha256(file), *hash, "{}", file.display());
+        }
+    }
+
+    /// The root.
+    pub(super) fn root(&self) -> &Path {
+        self.root.path()
+    }
+}
+
+/// Whether the tests run as root. Who does not plays the root of a user namespace for Connect, and
+/// is a member of the service's group for Package Manager.
+pub(super) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn as_root(command: Command) -> Command {
+    if is_root() {
+        return command;
+    }
+    let mut outer = Command::new("unshare");
+    outer.arg("--map-root-user").arg(command.get_program()).stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
+}
+
+/// A URL as a gcfg file may hold it, with a search path.
+pub(super) fn url(url: &str, schema: Option<&str>) -> String {
+    let join = if url.contains('?') { '&' } else { '?' };
+    match schema {
+        // The second equals sign raw, as the products' documentation has it.
+        Some(schema) => format!("\"{url}{join}options=-csearch_path={schema}\""),
+        None => format!("\"{url}\""),
+    }
+}
+
+#[track_caller]
+pub(super) fn assert_code(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{}", crate::harness::text(output));
+}
+
+/// Asserts that an output says all of `words`.
+#[track_caller]
+pub(super) fn assert_says(output: &Output, words: &[&str]) {
+    let text = crate::harness::text(output);
+    for word in words {
+        assert!(text.contains(word), "\"{word}\" is not in:\n{text}");
+    }
+}
