@@ -11,6 +11,7 @@ mod private_copy;
 pub mod profile;
 pub mod read;
 mod source;
+pub mod translate;
 pub mod types;
 
 pub use fingerprint::{FileState, Fingerprint, Moment, WalState};
