@@ -47,6 +47,11 @@ impl Request {
         let mut request = Self::shared(typed.shared)?;
         request.yes = typed.yes;
         let options = &mut request.options;
+        let into_sqlite = |set: &DataSet| matches!(set.target, Location::Sqlite(_));
+        if typed.create_database && options.data_sets.iter().any(into_sqlite) {
+            return Err(Error::usage("--create-database is for a PostgreSQL target")
+                .hint("a SQLite file is made where there is none"));
+        }
         options.create_database = typed.create_database;
         options.verify = match (typed.verify, typed.no_verify) {
             (true, _) => Verify::Only(depth),
@@ -74,6 +79,11 @@ impl Request {
 
     fn shared(typed: SharedArguments) -> Result<Self> {
         let data_set = data_set(&typed.from, &typed.to)?;
+        if typed.schema.is_some() && matches!(data_set.target, Location::Postgres(_)) {
+            return Err(Error::usage("--schema names the schema of a PostgreSQL source").hint(
+                "that of a target is the first of its search path: options=-csearch_path=NAME",
+            ));
+        }
         check_patterns("--tables", &typed.tables)?;
         check_patterns("--exclude", &typed.exclude)?;
         let threads = |own: Option<u16>| own.or(typed.threads).map(usize::from);
@@ -83,6 +93,7 @@ impl Request {
             on_misfit: on_misfit(typed.on_misfit, typed.reject_file)?,
             readers: threads(typed.readers),
             writers: threads(typed.writers),
+            schema: typed.schema,
             tables: typed.tables,
             exclude: typed.exclude,
             strict: typed.strict,

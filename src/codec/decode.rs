@@ -177,18 +177,36 @@ mod tests {
     fn fields_become_what_sqlite_stores() {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(decode(Wire::Integer, &[0xff, 0xfe]), some("Integer(-2)"));
-        assert_eq!(decode(Wire::Integer, &i64::MIN.to_be_bytes()), some(&format!("Integer({})", i64::MIN)));
+        assert_eq!(
+            decode(Wire::Integer, &i64::MIN.to_be_bytes()),
+            some(&format!("Integer({})", i64::MIN))
+        );
         assert_eq!(decode(Wire::Real, &0.1_f32.to_be_bytes()), some("Real(0.10000000149011612)"));
         assert_eq!(decode(Wire::Real, &f64::NAN.to_be_bytes()), None);
         assert_eq!(decode(Wire::Boolean, &[1]), some("Integer(1)"));
         assert_eq!(decode(Wire::Jsonb, b"\x01{}"), some("{}"));
         assert_eq!(decode(Wire::Date, &0_i32.to_be_bytes()), some("2000-01-01"));
         assert_eq!(decode(Wire::Date, &i32::MAX.to_be_bytes()), None, "infinity");
-        assert_eq!(decode(Wire::Timestamp, &1_i64.to_be_bytes()), some("2000-01-01 00:00:00.000001"));
-        assert_eq!(decode(Wire::TimestampTz, &0_i64.to_be_bytes()), some("2000-01-01 00:00:00+00:00"));
-        assert_eq!(decode(Wire::Moment(Epoch::Seconds), &0_i64.to_be_bytes()), some("Integer(946684800)"));
-        assert_eq!(decode(Wire::Moment(Epoch::Seconds), &500_000_i64.to_be_bytes()), some("Real(946684800.5)"));
-        assert_eq!(decode(Wire::Day(Epoch::Seconds), &1_i32.to_be_bytes()), some("Integer(946771200)"));
+        assert_eq!(
+            decode(Wire::Timestamp, &1_i64.to_be_bytes()),
+            some("2000-01-01 00:00:00.000001")
+        );
+        assert_eq!(
+            decode(Wire::TimestampTz, &0_i64.to_be_bytes()),
+            some("2000-01-01 00:00:00+00:00")
+        );
+        assert_eq!(
+            decode(Wire::Moment(Epoch::Seconds), &0_i64.to_be_bytes()),
+            some("Integer(946684800)")
+        );
+        assert_eq!(
+            decode(Wire::Moment(Epoch::Seconds), &500_000_i64.to_be_bytes()),
+            some("Real(946684800.5)")
+        );
+        assert_eq!(
+            decode(Wire::Day(Epoch::Seconds), &1_i32.to_be_bytes()),
+            some("Integer(946771200)")
+        );
     }
 
     #[test]
@@ -199,7 +217,10 @@ mod tests {
         assert_eq!(decode(Wire::NumericNumber, &field).as_deref(), Some("Real(1.5)"));
         field.clear();
         numeric::encode_decimal(b"9223372036854775807", None, &mut field).unwrap();
-        assert_eq!(decode(Wire::NumericNumber, &field).as_deref(), Some("Integer(9223372036854775807)"));
+        assert_eq!(
+            decode(Wire::NumericNumber, &field).as_deref(),
+            Some("Integer(9223372036854775807)")
+        );
     }
 
     #[test]

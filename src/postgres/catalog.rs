@@ -79,7 +79,9 @@ pub fn read(client: &mut Client, schema: &str) -> Result<Catalog> {
 type Places = HashMap<i64, usize>;
 
 fn query(client: &mut Client, sql: &str, schema: &str) -> Result<Vec<Row>> {
-    client.query(sql, &[&schema]).map_err(failed("cannot read the catalog of the PostgreSQL database"))
+    client
+        .query(sql, &[&schema])
+        .map_err(failed("cannot read the catalog of the PostgreSQL database"))
 }
 
 /// What our own comment keeps.

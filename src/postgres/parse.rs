@@ -287,11 +287,9 @@ impl Parser<'_> {
         while self.take(".") {
             name = format!("{name}.{}", self.name()?);
         }
-        for (first, rest) in [
-            ("character", &["varying"][..]),
-            ("double", &["precision"]),
-            ("bit", &["varying"]),
-        ] {
+        for (first, rest) in
+            [("character", &["varying"][..]), ("double", &["precision"]), ("bit", &["varying"])]
+        {
             if name == first {
                 for word in rest {
                     if self.take(&word.to_ascii_uppercase()) {

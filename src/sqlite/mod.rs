@@ -2,17 +2,20 @@
 
 pub mod catalog;
 mod claim;
+pub mod ddl;
 mod fence;
 mod fingerprint;
 mod holders;
 mod leftovers;
 pub mod parse;
+pub mod partial;
 mod private_copy;
 pub mod profile;
 pub mod read;
 mod source;
 pub mod translate;
 pub mod types;
+pub mod write;
 
 pub use fingerprint::{FileState, Fingerprint, Moment, WalState};
 pub use source::{Reader, Source, SourceOptions};

@@ -339,9 +339,7 @@ fn cast(operand: &Expression, to: &str, columns: &[ScopeColumn]) -> Result<Node,
     let has_length = to.contains('(');
     let kind = match (node.kind, word) {
         (kind @ Kind::Text { .. }, "text" | "character varying") if !has_length => kind,
-        (Kind::Word, "text" | "character varying") if !has_length => {
-            Kind::Text { bytewise: false }
-        }
+        (Kind::Word, "text" | "character varying") if !has_length => Kind::Text { bytewise: false },
         (Kind::Integer, "smallint" | "integer" | "bigint") => Kind::Integer,
         (Kind::Integer, "double precision") => Kind::Real,
         (Kind::Integer | Kind::Decimal, "numeric") if !has_length => Kind::Decimal,

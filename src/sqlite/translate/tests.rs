@@ -27,14 +27,25 @@ fn sql(text: &str) -> Sql {
 #[test]
 fn conditions_that_mean_the_same_arrive() {
     for (text, expected) in [
-        ("((i > 0) AND (b OR (r < (1)::double precision)))", r#"(("I" > 0) AND ("B" OR ("R" < 1)))"#),
+        (
+            "((i > 0) AND (b OR (r < (1)::double precision)))",
+            r#"(("I" > 0) AND ("B" OR ("R" < 1)))"#,
+        ),
         ("(d >= (0)::numeric)", r#"("D" >= 0)"#),
-        ("((l)::text = ANY ((ARRAY['x'::character varying, 'y''z'::character varying])::text[]))",
-         r#"("L" IN ('x', 'y''z'))"#),
+        (
+            "((l)::text = ANY ((ARRAY['x'::character varying, 'y''z'::character varying])::text[]))",
+            r#"("L" IN ('x', 'y''z'))"#,
+        ),
         ("(t < 'm'::text)", r#"("T" < 'm')"#),
         ("(l ~~ 'a*_%'::text)", r#"("L" GLOB 'a[*]?*')"#),
-        ("(at > '2020-01-01 00:00:00'::timestamp without time zone)", r#"("AT" > '2020-01-01 00:00:00')"#),
-        ("(z > '2020-01-01 00:00:00+00'::timestamp with time zone)", r#"("Z" > '2020-01-01 00:00:00+00:00')"#),
+        (
+            "(at > '2020-01-01 00:00:00'::timestamp without time zone)",
+            r#"("AT" > '2020-01-01 00:00:00')"#,
+        ),
+        (
+            "(z > '2020-01-01 00:00:00+00'::timestamp with time zone)",
+            r#"("Z" > '2020-01-01 00:00:00+00:00')"#,
+        ),
         ("(mood = 'sad'::public.mood)", r#"("MOOD" = 'sad')"#),
         ("(o IS NULL)", r#"("O" IS NULL)"#),
         ("(i IS DISTINCT FROM 3)", r#"("I" IS NOT 3)"#),
@@ -77,10 +88,22 @@ fn defaults_are_constants_or_the_clock_in_utc() {
         ("'{}'::jsonb", Kind::Opaque, "'{}'"),
         ("now()", Kind::TimestampTz, "(strftime('%Y-%m-%d %H:%M:%f+00:00', 'now'))"),
         ("CURRENT_TIMESTAMP", Kind::TimestampTz, "(strftime('%Y-%m-%d %H:%M:%f+00:00', 'now'))"),
-        ("date_trunc('second'::text, (now() AT TIME ZONE 'UTC'::text))", Kind::Timestamp, "CURRENT_TIMESTAMP"),
+        (
+            "date_trunc('second'::text, (now() AT TIME ZONE 'UTC'::text))",
+            Kind::Timestamp,
+            "CURRENT_TIMESTAMP",
+        ),
         ("((now() AT TIME ZONE 'UTC'::text))::date", Kind::Date, "CURRENT_DATE"),
-        ("to_char((now() AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI:SS'::text)", Kind::Text { bytewise: true }, "CURRENT_TIMESTAMP"),
-        ("(floor(EXTRACT(epoch FROM now())))::bigint", Kind::Integer, "(CAST(strftime('%s', 'now') AS INTEGER))"),
+        (
+            "to_char((now() AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD HH24:MI:SS'::text)",
+            Kind::Text { bytewise: true },
+            "CURRENT_TIMESTAMP",
+        ),
+        (
+            "(floor(EXTRACT(epoch FROM now())))::bigint",
+            Kind::Integer,
+            "(CAST(strftime('%s', 'now') AS INTEGER))",
+        ),
     ] {
         assert_eq!(default(&sql(text), kind).as_deref(), Ok(expected), "{text}");
     }

@@ -78,7 +78,7 @@ impl Comparison {
         lock(&mut keeper, &schema)?;
         let reader = source.connect()?;
         let mut catalog = catalog::read(&reader)?;
-        let mut left_out = choose_tables(&mut catalog, options)?;
+        let mut left_out = choose_tables(&mut catalog.schema, options)?;
         let content = |left: &LeftOut| left.rows.is_some_and(|rows| rows > 0);
         left_out.extend(catalog.schema.left_out.drain(..).filter(content));
         let queries = queries(read::encoding(&reader)?, &catalog.schema);

@@ -1,0 +1,91 @@
+//! Whether the source may be moved as it is, before anything costly is done.
+
+use super::columns::Proposal;
+use crate::error::{Error, Result};
+use crate::postgres::catalog::Catalog;
+use crate::postgres::errors::failed;
+use crate::schema::names::quote;
+use crate::schema::{LeftOut, ObjectKind};
+use crate::transfer::options::Options;
+use postgres::Client;
+
+/// Refuses a table of which row-level security hides rows.
+///
+/// # Errors
+/// Refused.
+pub(super) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
+    let hidden = catalog.schema.tables.iter().find(|table| catalog.facts[&table.name].hidden);
+    let Some(table) = hidden else { return Ok(()) };
+    Err(Error::refused(format!(
+        "row-level security hides rows of table {} from this role",
+        quote(&table.name)
+    ))
+    .hint(
+        "connect as the table's owner, or as a role with BYPASSRLS; or leave it out with --exclude",
+    ))
+}
+
+/// Refuses casts of columns that are not there.
+///
+/// # Errors
+/// A usage error.
+pub(super) fn check_casts(catalog: &Catalog, options: &Options) -> Result<()> {
+    for cast in &options.casts {
+        let table = catalog.schema.tables.iter().find(|table| table.name == cast.table);
+        if !table.is_some_and(|table| table.columns.iter().any(|c| c.name == cast.column)) {
+            return Err(Error::usage(format!(
+                "--cast names column {} of table {}, which is not there",
+                quote(&cast.column),
+                quote(&cast.table)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Takes out tables without columns, which SQLite does not have.
+pub(super) fn leave_out_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>) {
+    for table in catalog.schema.tables.extract_if(.., |table| table.columns.is_empty()) {
+        left_out.push(LeftOut {
+            kind: ObjectKind::Table,
+            table: None,
+            name: table.name,
+            reason: "it has no columns, and SQLite has no such tables".to_owned(),
+            definition: None,
+            rows: None,
+        });
+    }
+}
+
+/// Describes values that a column cannot take, with their first places.
+///
+/// # Errors
+/// The server's.
+pub(super) fn misfit(
+    client: &mut Client,
+    (table, column): (&str, &str),
+    (from, key): (&str, Option<&str>),
+    proposal: &Proposal,
+    count: u64,
+) -> Result<String> {
+    let (condition, what) = match &proposal.unless {
+        Some((condition, what)) => (condition.as_str(), *what),
+        None => ("false", "other values"),
+    };
+    let (place, order) = match key {
+        Some(key) => (quote(key), format!(" ORDER BY {}", quote(key))),
+        None => ("ctid".to_owned(), String::new()),
+    };
+    let sql =
+        format!("SELECT {place}::pg_catalog.text FROM {from} WHERE {condition}{order} LIMIT 3");
+    let what_failed = format!("cannot look at table {}", quote(table));
+    let rows = client.query(&sql, &[]).map_err(failed(&what_failed))?;
+    let places: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let named = key.unwrap_or("ctid");
+    Ok(format!(
+        "table {} column {}: {count} with {what} (first at {named} {})",
+        quote(table),
+        quote(column),
+        places.join(", ")
+    ))
+}
