@@ -142,20 +142,22 @@ fn count(epoch: Epoch, micros: i64) -> Raw<'static> {
 
 /// What SQLite makes of a text in a column of numeric affinity, if that is a number: whether the
 /// number's own text is the same again, so that nothing is lost. `None` where the text stays.
+/// With REAL affinity (`as_real`) every number becomes a real, else a whole one an integer.
 #[must_use]
-pub fn number_returns(text: &[u8]) -> Option<bool> {
+pub fn number_returns(text: &[u8], as_real: bool) -> Option<bool> {
     let trimmed = std::str::from_utf8(text).ok()?.trim_matches(|c| " \t\n\x0b\x0c\r".contains(c));
     let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
     // What Rust reads beyond SQLite's numbers are words: inf, infinity, nan.
     if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return None;
     }
-    if let Ok(integer) = trimmed.parse::<i64>() {
+    if !as_real && let Ok(integer) = trimmed.parse::<i64>() {
         return Some(integer.to_string().as_bytes() == text);
     }
     let real: f64 = trimmed.parse().ok()?;
     // A whole number of 64 bits becomes an integer, whose text has neither point nor exponent.
-    let becomes_integer = real.fract() == 0.0 && real.abs() < 9_223_372_036_854_775_808.0;
+    let becomes_integer =
+        !as_real && real.fract() == 0.0 && real.abs() < 9_223_372_036_854_775_808.0;
     let mut own = Vec::new();
     super::cast::real_text(real, &mut own);
     Some(!becomes_integer && own == text)
@@ -226,13 +228,15 @@ mod tests {
     #[test]
     fn only_a_numbers_own_text_survives_a_column_of_numbers() {
         for text in ["0", "-12", "1.5", "1e300", "9223372036854775807", "1e-7"] {
-            assert_eq!(number_returns(text.as_bytes()), Some(true), "{text}");
+            assert_eq!(number_returns(text.as_bytes(), false), Some(true), "{text}");
         }
         for text in ["007", "+1", " 1", "1.50", "1e3", "3.0", "9223372036854775808", ".5", "1."] {
-            assert_eq!(number_returns(text.as_bytes()), Some(false), "{text}");
+            assert_eq!(number_returns(text.as_bytes(), false), Some(false), "{text}");
         }
         for text in ["", "abc", "1x", "nan", "infinity", "0x10", "1 2", "-"] {
-            assert_eq!(number_returns(text.as_bytes()), None, "{text}");
+            assert_eq!(number_returns(text.as_bytes(), false), None, "{text}");
         }
+        assert_eq!(number_returns(b"3.0", true), Some(true));
+        assert_eq!(number_returns(b"3", true), Some(false));
     }
 }

@@ -328,7 +328,8 @@ mod tests {
         again.publish().unwrap();
         let left: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
-        assert_eq!(left, [place.path.clone()]);
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0], place.path);
         assert_eq!(fs::metadata(&place.path).unwrap().mode() & 0o777, MODE);
     }
 

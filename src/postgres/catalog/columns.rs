@@ -92,7 +92,7 @@ pub(super) fn read(
 fn column(row: &Row, identity: bool) -> Column {
     let sql = |text: String| Sql { tree: parse::tree(&text, None), text };
     let expression = row.get::<_, Option<String>>("expression").map(sql);
-    let is_generated = row.get::<_, &str>("generated") != "";
+    let is_generated = !row.get::<_, &str>("generated").is_empty();
     let citext = row.get::<_, &str>("base") == "citext";
     let (generated, default) = match expression {
         Some(expression) if is_generated => {

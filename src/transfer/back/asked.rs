@@ -7,6 +7,7 @@ use crate::codec::tuple::{Field, fields};
 use crate::error::{Error, Result};
 use crate::postgres::errors::failed;
 use crate::postgres::read::tuples;
+use crate::schema::Affinity;
 use crate::schema::names::quote;
 use crate::transfer::halt::Halt;
 use postgres::Client;
@@ -113,8 +114,12 @@ impl Question<'_> {
                     number = count(&row, place);
                     place += 1;
                 }
-                if proposal.looks && number == 0 && proposals.len() > 1 {
-                    number = self.changed_numbers(client, name, proposal, halt)?;
+                if let Some(affinity) = proposal.looks
+                    && number == 0
+                    && proposals.len() > 1
+                {
+                    let as_real = affinity == Affinity::Real;
+                    number = self.changed_numbers(client, name, (proposal, as_real), halt)?;
                 }
                 refused.push(number);
             }
@@ -142,7 +147,7 @@ impl Question<'_> {
         &self,
         client: &mut Client,
         name: &str,
-        proposal: &Proposal,
+        (proposal, as_real): (&Proposal, bool),
         halt: &Halt<'_>,
     ) -> Result<u64> {
         let column = proposal.compared.clone().or(proposal.read.clone());
@@ -159,7 +164,7 @@ impl Question<'_> {
                 return Err(Error::failed("interrupted"));
             }
             if let Some(Field::Bytes(text)) = fields(tuple).next() {
-                changed += u64::from(number_returns(text) == Some(false));
+                changed += u64::from(number_returns(text, as_real) == Some(false));
             }
             Ok(())
         })?;

@@ -28,8 +28,9 @@ pub(super) struct Proposal {
     pub(super) kind: Kind,
     /// The condition of values that it cannot take, and what they are.
     pub(super) unless: Option<(String, &'static str)>,
-    /// Texts that look like numbers have to be looked at: SQLite makes numbers of them.
-    pub(super) looks: bool,
+    /// Texts that look like numbers have to be looked at, as SQLite makes numbers of them: in
+    /// columns of this affinity.
+    pub(super) looks: Option<Affinity>,
     /// Where it cannot be, the user has to say so before another is taken.
     pub(super) strict: bool,
     /// Why it is this one, where it is not the first.
@@ -81,7 +82,7 @@ impl Given<'_> {
             compared: None,
             kind,
             unless: None,
-            looks: false,
+            looks: None,
             strict: false,
             reason: None,
             zeros: false,
@@ -100,7 +101,7 @@ impl Given<'_> {
 
     /// Text as the server prints it.
     fn as_printed(&self, declared: String, kind: Kind) -> Proposal {
-        let looks = self.affinity(&declared).is_numeric();
+        let looks = Some(self.affinity(&declared)).filter(|affinity| affinity.is_numeric());
         let proposal = self.proposal(declared, Wire::Text, Form::Text, kind);
         Proposal { read: Some(self.printed()), looks, ..proposal }
     }
@@ -149,7 +150,7 @@ pub(super) fn proposals(given: &Given<'_>) -> Result<Vec<Proposal>> {
                 reason: Some("SQLite would make other numbers of its texts"),
                 ..given.as_text("TEXT".to_owned(), text)
             };
-            if first.looks { vec![first, wide] } else { vec![first] }
+            if first.looks.is_some() { vec![first, wide] } else { vec![first] }
         }
         "bpchar" | "name" => vec![given.as_text("TEXT".to_owned(), Kind::Opaque)],
         "json" | "jsonb" => documents(given),
@@ -213,7 +214,7 @@ fn doubles(given: &Given<'_>) -> Vec<Proposal> {
         let zeros = given.affinity(&declared).is_numeric();
         let whole = matches!(given.affinity(&declared), Affinity::Integer | Affinity::Numeric);
         let wide = match whole {
-            true => format!("{nan} OR abs({column}) BETWEEN 9007199254740993 AND 9.3e18"),
+            true => format!("{nan} OR abs({column}) > 9007199254740992 AND abs({column}) < 9.3e18"),
             false => nan,
         };
         let unless = Some((wide, "doubles that the declared type would turn into integers"));
@@ -255,7 +256,8 @@ fn decimals(given: &Given<'_>) -> Vec<Proposal> {
             "CASE WHEN {column} = 'NaN' THEN true \
              WHEN {column} IN ('Infinity', '-Infinity') THEN false \
              WHEN {whole} THEN false \
-             WHEN abs({column}) > 1e300 OR {column} <> 0 AND abs({column}) < 1e-300 THEN true \
+             WHEN abs({column}) > 1.7976931348623157e308 \
+             OR {column} <> 0 AND abs({column}) < 5e-324 THEN true \
              ELSE {column}::pg_catalog.float8::pg_catalog.text::pg_catalog.numeric <> {column} END"
         )
     };
@@ -280,7 +282,7 @@ fn documents(given: &Given<'_>) -> Vec<Proposal> {
         reason: Some("SQLite would make other numbers of its texts"),
         ..own("TEXT".to_owned())
     };
-    if first.looks { vec![first, wide] } else { vec![first] }
+    if first.looks.is_some() { vec![first, wide] } else { vec![first] }
 }
 
 fn dates(given: &Given<'_>) -> Vec<Proposal> {

@@ -10,7 +10,7 @@ use crate::database::{Chunk, KeyRange};
 use crate::error::Result;
 use crate::postgres::read::Snapshot;
 use crate::schema::names::quote;
-use crate::schema::{RowAddress, Table};
+use crate::schema::{Affinity, RowAddress, Table};
 use crate::sqlite::catalog::{self, Catalog};
 use crate::sqlite::ddl::ColumnKey;
 use crate::sqlite::read::{self, TableQuery, read_error};
@@ -128,7 +128,7 @@ fn subject(
         };
         let affinity = column_affinity(&there.declared, strict);
         let is_rowid = matches!(ddl.key, Some(ColumnKey::Rowid | ColumnKey::Autoincrement));
-        let (form, read) = form(column, affinity.is_numeric(), is_rowid);
+        let (form, read) = form(column, affinity, is_rowid);
         casts.push(Cast { form, numbers_return: affinity.is_numeric() });
         columns.push(SubjectColumn {
             name: there.name.clone(),
@@ -173,7 +173,7 @@ fn subject(
 }
 
 /// How a column's stored values are compared, and with what.
-fn form(column: &PlannedColumn, numeric: bool, is_rowid: bool) -> (Form, Option<String>) {
+fn form(column: &PlannedColumn, affinity: Affinity, is_rowid: bool) -> (Form, Option<String>) {
     let proposal = &column.proposal;
     let name = quote(&column.name);
     let read = proposal.compared.clone().or_else(|| proposal.read.clone());
@@ -183,8 +183,10 @@ fn form(column: &PlannedColumn, numeric: bool, is_rowid: bool) -> (Form, Option<
     }
     // Somebody else's file may keep decimals in the other of their two forms.
     match (proposal.form, column.source_type.starts_with("numeric")) {
-        (Form::Numeric, true) if !numeric => (Form::Text, Some(format!("{name}::pg_catalog.text"))),
-        (Form::Text, true) if numeric => (Form::Numeric, None),
+        (Form::Numeric, true) if affinity == Affinity::Text => {
+            (Form::Text, Some(format!("{name}::pg_catalog.text")))
+        }
+        (Form::Text, true) if affinity.is_numeric() => (Form::Numeric, None),
         (form, _) => (form, read),
     }
 }
