@@ -7,8 +7,10 @@ mod server;
 use certificates::Certificates;
 use migrate::config::connection::{Connection, Defaults};
 use migrate::config::environment::Environment;
-use migrate::postgres::connect::{Session, connect, create_database};
+use migrate::postgres::connect::{Driver, Session, connect, create_database};
+use migrate::postgres::read::TupleReader;
 use migrate::{Kind, Result};
+use postgres::Client;
 use server::Server;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -30,14 +32,21 @@ fn parse(text: &str, environment: &Environment) -> Connection {
         .unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-fn connect_in(text: &str, environment: &Environment) -> Result<Session> {
+fn connect_in<D: Driver>(text: &str, environment: &Environment) -> Result<Session<D>> {
     Connection::parse(text, environment, Defaults::default())
         .and_then(|connection| connect(&connection, "test"))
 }
 
 /// What came of connecting, as a word or the error's text with its hints.
 fn outcome(text: &str) -> String {
-    let result = connect_in(text, &Environment::default());
+    let result = connect_in::<Client>(text, &Environment::default());
+    // What reads tuples comes by the same way to the same end.
+    let reader = connect_in::<TupleReader>(text, &Environment::default());
+    let ends = |error: &migrate::Error| error.to_string();
+    assert_eq!(
+        result.as_ref().map(|session| session.encrypted).map_err(ends),
+        reader.as_ref().map(|session| session.encrypted).map_err(ends)
+    );
     match result {
         Ok(session) if session.encrypted => "encrypted".to_owned(),
         Ok(_) => "plain".to_owned(),
@@ -214,7 +223,8 @@ fn a_password_is_found_in_its_usual_places_and_named_when_it_is_wrong() {
     let environment =
         || Environment { home: Some(home.path().to_owned()), ..Environment::default() };
     let text = format!("postgres://either@127.0.0.1:{port}/postgres");
-    let try_it = |environment: &Environment, text: &str| connect_in(text, environment).map(|_| ());
+    let try_it =
+        |environment: &Environment, text: &str| connect_in::<Client>(text, environment).map(|_| ());
 
     let error = try_it(&environment(), &text).unwrap_err();
     let shown = error.to_string();
@@ -329,7 +339,7 @@ fn a_session_is_pinned_and_knows_the_schema_it_came_for() {
         client.batch_execute(statement).unwrap();
     }
     let socket = server.socket_text();
-    let mut session = connect_in(&socket, &Environment::default()).unwrap();
+    let mut session = connect_in::<Client>(&socket, &Environment::default()).unwrap();
     assert_eq!(session.schema.as_deref(), Some("second"));
     assert!((140_000..1_000_000).contains(&session.server_version));
     assert!(!session.encrypted);
@@ -352,13 +362,15 @@ fn a_session_is_pinned_and_knows_the_schema_it_came_for() {
         assert_eq!(row.get::<_, String>(0), value, "{name}");
     }
     let schema = |more: &str| {
-        connect_in(&format!("{socket} {more}"), &Environment::default()).unwrap().schema
+        connect_in::<Client>(&format!("{socket} {more}"), &Environment::default()).unwrap().schema
     };
     assert_eq!(schema("search_path=public").as_deref(), Some("public"));
     assert_eq!(schema("options=-csearch_path=public").as_deref(), Some("public"));
     assert_eq!(schema("search_path=missing"), None);
-    let error =
-        connect_in(&format!("{socket} options=-cno_such_setting=1"), &Environment::default());
+    let error = connect_in::<Client>(
+        &format!("{socket} options=-cno_such_setting=1"),
+        &Environment::default(),
+    );
     assert!(error.err().unwrap().to_string().contains("no_such_setting"));
 }
 
@@ -368,7 +380,7 @@ fn a_missing_database_is_named_and_can_be_created() {
     let environment = Environment::default();
     let connection =
         parse(&server.socket_text().replace("dbname=postgres", "dbname='new \"db'"), &environment);
-    let error = connect(&connection, "test").err().unwrap();
+    let error = connect::<Client>(&connection, "test").err().unwrap();
     assert_eq!(error.message(), "the database `new \"db` does not exist");
     assert_eq!(error.kind(), Kind::Failed);
     assert!(
@@ -376,7 +388,7 @@ fn a_missing_database_is_named_and_can_be_created() {
     );
     assert!(create_database(&connection).unwrap());
     assert!(!create_database(&connection).unwrap());
-    let mut session = connect(&connection, "test").unwrap();
+    let mut session = connect::<Client>(&connection, "test").unwrap();
     let encoding = session.client.query_one("SHOW server_encoding", &[]).unwrap();
     assert_eq!(encoding.get::<_, String>(0), "UTF8");
 
@@ -387,7 +399,7 @@ fn a_missing_database_is_named_and_can_be_created() {
         .unwrap();
     let latin =
         parse(&server.socket_text().replace("dbname=postgres", "dbname=latin"), &environment);
-    let error = connect(&latin, "test").err().unwrap();
+    let error = connect::<Client>(&latin, "test").err().unwrap();
     assert_eq!(error.kind(), Kind::Refused);
     assert!(error.message().contains("LATIN1"), "{error}");
 }

@@ -3,7 +3,10 @@
 use crate::expect::Expectation;
 use crate::harness::{self, Database, psql, server};
 use crate::source::{Source, fixture_path};
-use migrate::postgres::read::Snapshot;
+use migrate::config::connection::{Connection, Defaults};
+use migrate::config::environment::Environment;
+use migrate::postgres::connect::connect as connect_as;
+use migrate::postgres::read::{Snapshot, TupleReader};
 use serde_json::Value;
 use std::fs;
 use std::process::Output;
@@ -370,14 +373,17 @@ fn a_vacuum_full_waits_until_the_snapshot_is_let_go() {
     let mut vacuuming = connect();
     vacuuming.batch_execute("SET lock_timeout = '200ms'").unwrap();
     assert!(vacuuming.batch_execute("VACUUM FULL t").is_err(), "it did not wait");
-    let mut reader = connect();
-    reader.batch_execute(&snapshot.join()).unwrap();
+    let connection =
+        Connection::parse(&target.url, &Environment::default(), Defaults::default()).unwrap();
+    let mut reader: TupleReader = connect_as(&connection, "test").unwrap().client;
+    reader.simple_query(&snapshot.join()).unwrap();
     let mut rows = 0;
-    migrate::postgres::read::tuples(&mut reader, "SELECT id FROM public.t", "cannot read", |_| {
-        rows += 1;
-        Ok(())
-    })
-    .unwrap();
+    reader
+        .tuples("SELECT id FROM public.t", "cannot read", |_| {
+            rows += 1;
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(rows, 1000);
     drop((reader, snapshot));
     vacuuming.batch_execute("VACUUM FULL t").unwrap();

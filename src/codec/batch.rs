@@ -20,10 +20,29 @@ pub struct RowBatch {
 }
 
 impl RowBatch {
-    /// An empty batch with room for `bytes` bytes of values.
+    /// An empty batch with room for `bytes` bytes of values, in the memory of `spare`, whose
+    /// content is thrown away.
     #[must_use]
-    pub fn with_capacity(bytes: usize) -> Self {
-        Self { rows: 0, data: BytesMut::with_capacity(bytes) }
+    pub fn new(mut spare: BytesMut, bytes: usize) -> Self {
+        spare.clear();
+        spare.reserve(bytes);
+        Self { rows: 0, data: spare }
+    }
+
+    /// The batch's memory, for another use.
+    #[must_use]
+    pub fn into_spare(self) -> BytesMut {
+        self.data
+    }
+
+    /// Empties the batch. Its memory is kept for what comes next, unless that is more than `most`
+    /// bytes.
+    pub fn clear(&mut self, most: usize) {
+        self.rows = 0;
+        self.data.clear();
+        if self.data.capacity() > most.saturating_mul(2) {
+            self.data = BytesMut::new();
+        }
     }
 
     /// Appends one value to the row at hand.

@@ -32,12 +32,14 @@ pub struct StreamBuilder {
 }
 
 impl StreamBuilder {
-    /// A stream with room for `bytes` bytes of tuples.
+    /// A stream with room for `bytes` bytes of tuples, in the memory of `spare`, whose content is
+    /// thrown away.
     #[must_use]
-    pub fn with_capacity(bytes: usize) -> Self {
-        let mut data = BytesMut::with_capacity(bytes + HEADER.len() + TRAILER.len());
-        data.extend_from_slice(&HEADER);
-        Self { data }
+    pub fn new(mut spare: BytesMut, bytes: usize) -> Self {
+        spare.clear();
+        spare.reserve(bytes + HEADER.len() + TRAILER.len());
+        spare.extend_from_slice(&HEADER);
+        Self { data: spare }
     }
 
     /// Where tuples are appended.

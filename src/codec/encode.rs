@@ -64,7 +64,7 @@ impl TupleLayout {
         &self.casts
     }
 
-    /// Encodes a chunk's batch. With `leave_out`, rows that cannot be sent are counted and left
+    /// Encodes a chunk's batch, into the memory of `spare`. With `leave_out`, rows that cannot be sent are counted and left
     /// out (they stand in the reject file by then); without, the first of them is the error.
     ///
     /// # Errors
@@ -75,10 +75,10 @@ impl TupleLayout {
         chunk: u32,
         batch: &RowBatch,
         leave_out: bool,
+        spare: BytesMut,
     ) -> Result<Block, Unsendable> {
         let per_row = 2 + 4 * self.casts.len();
-        let mut stream =
-            StreamBuilder::with_capacity(batch.len() + per_row * batch.rows() as usize);
+        let mut stream = StreamBuilder::new(spare, batch.len() + per_row * batch.rows() as usize);
         let mut digest = Digest::default();
         let mut rows_left_out = 0;
         let mut canonical = BytesMut::new();

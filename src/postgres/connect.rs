@@ -6,9 +6,11 @@
 //! way to the next one, while a server that answers and refuses has the last word. The driver
 //! itself knows neither the modes `allow` and `verify-*` nor a limit on a server's silence.
 
+mod driver;
 mod failure;
 mod session;
 
+pub use driver::Driver;
 pub use session::{OLDEST_VERSION, Session};
 
 use super::tls;
@@ -16,12 +18,15 @@ use crate::config::connection::{ChannelBinding, Connection, Host, Place, SslMode
 use crate::error::{Error, Result};
 use crate::schema::names;
 use failure::Failure;
-use postgres::config::{ChannelBinding as DriverBinding, SslMode as DriverMode, SslNegotiation};
-use postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use postgres::{Client, NoTls, SimpleQueryMessage};
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
+use tokio_postgres::Config;
+use tokio_postgres::config::{
+    ChannelBinding as DriverBinding, SslMode as DriverMode, SslNegotiation,
+};
 
 /// Opens a session and pins its settings. `purpose` is a word for the server's list of sessions;
 /// it must not be a secret.
@@ -29,7 +34,7 @@ use std::time::Duration;
 /// # Errors
 /// A database that cannot be connected to fails, with every attempt as a cause; certificate
 /// files, servers and databases that cannot be used are refused.
-pub fn connect(connection: &Connection, purpose: &str) -> Result<Session> {
+pub fn connect<D: Driver>(connection: &Connection, purpose: &str) -> Result<Session<D>> {
     let mut failures = Vec::new();
     // The one wish that may be given up: a second round takes any server.
     let rounds: &[Target] = match connection.target {
@@ -60,8 +65,8 @@ pub fn connect(connection: &Connection, purpose: &str) -> Result<Session> {
 /// The server cannot be connected to, or the role may not create databases.
 pub fn create_database(connection: &Connection) -> Result<bool> {
     // The two databases that every cluster has by default; some clusters lack the first.
-    let session =
-        connect(&connection.with_dbname("postgres"), "create database").or_else(|error| {
+    let session = connect::<Client>(&connection.with_dbname("postgres"), "create database")
+        .or_else(|error| {
             let other = connect(&connection.with_dbname("template1"), "create database");
             other.map_err(|_| error)
         });
@@ -69,7 +74,9 @@ pub fn create_database(connection: &Connection) -> Result<bool> {
         Ok(session) => session.client,
         // A role may be let into its own database only; then there is nothing to create.
         Err(error) => {
-            return connect(connection, "create database").map(|_| false).map_err(|_| error);
+            return connect::<Client>(connection, "create database")
+                .map(|_| false)
+                .map_err(|_| error);
         }
     };
     let dbname = &connection.dbname;
@@ -104,12 +111,12 @@ fn in_order(connection: &Connection) -> Vec<&Host> {
 }
 
 /// Tries the addresses of one host in turn.
-fn connect_to_host(
+fn connect_to_host<D: Driver>(
     connection: &Connection,
     host: &Host,
     target: Target,
     purpose: &str,
-) -> Result<Session, Failure> {
+) -> Result<Session<D>, Failure> {
     let addresses = match &host.place {
         Place::Socket(_) => vec![None],
         Place::Tcp { address: Some(address), .. } => vec![Some(*address)],
@@ -150,7 +157,7 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     /// Connects with and without TLS in the order of the `sslmode`; also says whether the
     /// connection is encrypted.
-    fn connect(&self) -> Result<(Client, bool), Failure> {
+    fn connect<D: Driver>(&self) -> Result<(D, bool), Failure> {
         let mode = match self.host.place {
             // Nobody can listen in on a socket, and the server offers no TLS there.
             Place::Socket(_) => SslMode::Disable,
@@ -177,16 +184,16 @@ impl Attempt<'_> {
         }
     }
 
-    fn connect_plainly(&self) -> Result<(Client, bool), Failure> {
+    fn connect_plainly<D: Driver>(&self) -> Result<(D, bool), Failure> {
         let config = self.config(DriverMode::Disable);
-        let connect = move || config.connect(NoTls);
+        let connect = move || D::open(&config, NoTls);
         let client = within(self.connection.connect_timeout, connect).map_err(|outcome| {
             Failure::of(outcome, self.connection, self.host, self.address, false)
         })?;
         Ok((client, false))
     }
 
-    fn connect_encrypted(&self, mode: DriverMode) -> Result<(Client, bool), Failure> {
+    fn connect_encrypted<D: Driver>(&self, mode: DriverMode) -> Result<(D, bool), Failure> {
         let name = match &self.host.place {
             Place::Tcp { name, .. } => name.as_deref(),
             Place::Socket(_) => None,
@@ -194,7 +201,7 @@ impl Attempt<'_> {
         let begun = Arc::new(AtomicBool::new(false));
         let connector = tls::connector(&self.connection.tls, name, Arc::clone(&begun))?;
         let config = self.config(mode);
-        let connect = move || config.connect(connector);
+        let connect = move || D::open(&config, connector);
         let result = within(self.connection.connect_timeout, connect);
         let encrypted = begun.load(Ordering::Relaxed);
         let client = result.map_err(|outcome| {
@@ -217,9 +224,7 @@ impl Attempt<'_> {
                 ChannelBinding::Disable => DriverBinding::Disable,
                 ChannelBinding::Prefer => DriverBinding::Prefer,
                 ChannelBinding::Require => DriverBinding::Require,
-            })
-            // Notices are for people at a prompt; nobody reads them here.
-            .notice_callback(|_| {});
+            });
         match &host.place {
             Place::Socket(folder) => {
                 config.host_path(folder);
@@ -251,26 +256,27 @@ impl Attempt<'_> {
 }
 
 /// How connecting can end badly.
-enum Outcome {
+pub enum Outcome {
+    /// The driver's error.
     Driver(postgres::Error),
+    /// The system lacks what a driver needs.
+    System(std::io::Error),
+    /// No answer in so long a time.
     TimedOut(Duration),
 }
 
 /// Runs `connect`, giving up after `limit`. The driver limits only the socket's part of it, and a
 /// server (or whatever listens there) may accept and then say nothing; so the wait is ours, and
 /// a thread that waits too long is left to end when its socket does.
-fn within(
+fn within<D: Driver>(
     limit: Option<Duration>,
-    connect: impl FnOnce() -> Result<Client, postgres::Error> + Send + 'static,
-) -> Result<Client, Outcome> {
-    let Some(limit) = limit else { return connect().map_err(Outcome::Driver) };
+    connect: impl FnOnce() -> Result<D, Outcome> + Send + 'static,
+) -> Result<D, Outcome> {
+    let Some(limit) = limit else { return connect() };
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         // Nobody listens any more when the wait is over.
         let _ = sender.send(connect());
     });
-    match receiver.recv_timeout(limit) {
-        Ok(result) => result.map_err(Outcome::Driver),
-        Err(_) => Err(Outcome::TimedOut(limit)),
-    }
+    receiver.recv_timeout(limit).unwrap_or(Err(Outcome::TimedOut(limit)))
 }

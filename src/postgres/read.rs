@@ -7,10 +7,17 @@
 use crate::codec::block::HEADER;
 use crate::codec::tuple::{self, Next};
 use crate::error::{Error, Result};
-use crate::postgres::errors::{describe, failed};
+use crate::postgres::errors::{failed, is_connection_lost};
 use crate::schema::names::{literal, qualify};
-use postgres::Client;
-use std::io::BufRead as _;
+use futures_util::TryStreamExt as _;
+use postgres::{Client, SimpleQueryMessage};
+use std::pin::pin;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+/// How long a connection that is not needed any more may take to end.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// A snapshot, held by a session of its own.
 pub struct Snapshot {
@@ -35,7 +42,7 @@ impl Snapshot {
     /// # Errors
     /// The server's: a table that is gone or may not be read.
     pub fn take(mut client: Client, tables: &[String]) -> Result<Self> {
-        let what = "cannot hold the target's tables still";
+        let what = "cannot hold the tables still";
         let mut begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned();
         if !tables.is_empty() {
             begin.push_str(&format!("; LOCK TABLE {} IN ACCESS SHARE MODE", tables.join(", ")));
@@ -68,7 +75,7 @@ impl Snapshot {
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY c.oid"
         );
         let rows =
-            self.client.query(&sql, &[]).map_err(failed("cannot read the target's catalog"))?;
+            self.client.query(&sql, &[]).map_err(failed("cannot read PostgreSQL's catalog"))?;
         let relation = |row: &postgres::Row| Relation {
             name: qualify(row.get(0), row.get(1)),
             blocks: u64::try_from(row.get::<_, i64>(2)).unwrap_or(0),
@@ -92,54 +99,88 @@ impl Snapshot {
     }
 }
 
-/// Runs a query and hands each row to `each` as a tuple, until that says stop. The driver gives
-/// one message a row, which is read where it lies.
-///
-/// # Errors
-/// The server's, as `what` failed; and those of `each`.
-pub fn tuples(
-    client: &mut Client,
-    select: &str,
-    what: &str,
-    mut each: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    let copy = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
-    let mut stream = client.copy_out(&copy).map_err(failed(what))?;
-    let mut head = true;
-    // What a message left over; empty as long as messages hold whole rows.
-    let mut carried: Vec<u8> = Vec::new();
-    loop {
-        let message = stream.fill_buf().map_err(|error| {
-            let report = error.get_ref().and_then(|inner| inner.downcast_ref::<postgres::Error>());
-            let cause = report.map_or_else(|| error.to_string(), describe);
-            Error::failed(what).caused_by(cause)
-        })?;
-        if message.is_empty() {
-            // The stream's own end comes before that of the messages.
-            return Err(Error::failed(what).caused_by("the server's answer is cut off"));
+/// A connection that reads tuples. The synchronous client enters its runtime anew for each row,
+/// which costs more than the row itself; here a whole COPY is read inside one.
+pub struct TupleReader {
+    runtime: Runtime,
+    /// `None` only while it is being dropped.
+    client: Option<tokio_postgres::Client>,
+    connection: Option<JoinHandle<()>>,
+}
+
+impl TupleReader {
+    pub(super) fn new(
+        runtime: Runtime,
+        client: tokio_postgres::Client,
+        connection: JoinHandle<()>,
+    ) -> Self {
+        Self { runtime, client: Some(client), connection: Some(connection) }
+    }
+
+    /// Asks a query whose answers come as text.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn simple_query(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, postgres::Error> {
+        match &self.client {
+            Some(client) => self.runtime.block_on(client.simple_query(sql)),
+            None => Ok(Vec::new()),
         }
-        let length = message.len();
-        let (used, ended) = if carried.is_empty() {
-            whole_tuples(message, &mut head, &mut each)?
-        } else {
-            carried.extend_from_slice(message);
-            let (used, ended) = whole_tuples(&carried, &mut head, &mut each)?;
-            carried.drain(..used);
-            (length, ended)
-        };
-        if ended {
-            stream.consume(length);
+    }
+
+    /// Whether the connection is gone, so that the same work may succeed on a new one.
+    pub fn is_lost(&mut self) -> bool {
+        self.simple_query("SELECT 1").is_err_and(|error| is_connection_lost(&error))
+    }
+
+    /// Runs a query and hands each row to `each` as a tuple, read where it lies, until that fails.
+    ///
+    /// # Errors
+    /// The server's, as `what` failed; and those of `each`.
+    pub fn tuples(
+        &mut self,
+        select: &str,
+        what: &str,
+        mut each: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let copy = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
+        let Some(client) = &self.client else { return Ok(()) };
+        self.runtime.block_on(async {
+            let mut stream = pin!(client.copy_out(&copy).await.map_err(failed(what))?);
+            let (mut head, mut ended) = (true, false);
+            // What a message left over; empty as long as messages hold whole rows.
+            let mut carried: Vec<u8> = Vec::new();
             // To be read to its end, or the connection could not be used again.
-            while !stream.fill_buf().map_or(true, <[u8]>::is_empty) {
-                let rest = stream.fill_buf().map_or(0, <[u8]>::len);
-                stream.consume(rest);
+            while let Some(message) = stream.try_next().await.map_err(failed(what))? {
+                if carried.is_empty() {
+                    let (used, at_end) = whole_tuples(&message, &mut head, &mut each)?;
+                    ended |= at_end;
+                    if !ended {
+                        carried.extend_from_slice(&message[used..]);
+                    }
+                } else {
+                    carried.extend_from_slice(&message);
+                    let (used, at_end) = whole_tuples(&carried, &mut head, &mut each)?;
+                    ended |= at_end;
+                    carried.drain(..if ended { carried.len() } else { used });
+                }
             }
-            return Ok(());
+            if ended {
+                return Ok(());
+            }
+            Err(Error::failed(what).caused_by("the server's answer is cut off"))
+        })
+    }
+}
+
+impl Drop for TupleReader {
+    /// Says farewell, unless the server does not listen.
+    fn drop(&mut self) {
+        drop(self.client.take());
+        if let Some(connection) = self.connection.take() {
+            let farewell = async { tokio::time::timeout(FAREWELL, connection).await };
+            drop(self.runtime.block_on(farewell));
         }
-        if used < length {
-            carried.extend_from_slice(&stream.fill_buf().unwrap_or_default()[used..]);
-        }
-        stream.consume(length);
     }
 }
 

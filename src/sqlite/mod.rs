@@ -2,6 +2,7 @@
 
 pub mod catalog;
 mod claim;
+pub mod collect;
 pub mod ddl;
 mod fence;
 mod fingerprint;
@@ -11,6 +12,7 @@ pub mod parse;
 pub mod partial;
 mod private_copy;
 pub mod profile;
+pub mod query;
 pub mod read;
 mod source;
 pub mod translate;

@@ -14,7 +14,8 @@ use crate::progress::PhaseProgress;
 use crate::schema::RowAddress;
 use crate::schema::names::quote;
 use crate::sqlite::Reader;
-use crate::sqlite::read::{Next, TableQuery, read_error, scan};
+use crate::sqlite::query::TableQuery;
+use crate::sqlite::read::{Next, read_error, scan};
 use bytes::BytesMut;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -508,7 +509,7 @@ impl<'a> Scan<'a> {
         })
     }
 
-    fn run(mut self, connection: &Connection) -> Result<TableProfile> {
+    fn run(mut self, connection: &Reader) -> Result<TableProfile> {
         let query = &self.wanted.query;
         let failed = |error: rusqlite::Error| read_error(&query.table, error);
         let range = match (&query.address, self.piece.keys) {
@@ -525,11 +526,10 @@ impl<'a> Scan<'a> {
             (RowAddress::Ordinal, _) => KeyRange::Ordinal { skip: 0, rows: 0 },
         };
         let mut scratch = BytesMut::new();
-        let mut text = Vec::new();
         scan(connection, query, &range, |row| {
             let place = match self.piece.keys {
                 Some((_, last)) => {
-                    let key = query.integer_key(row).map_err(failed)?;
+                    let key = row.integer_key();
                     // The rest of the range may have been given away since the scan began.
                     if key > last {
                         return Ok(Next::Stop);
@@ -540,22 +540,16 @@ impl<'a> Scan<'a> {
             };
             let mut bytes = 2 + 4 * query.columns.len() as u64;
             let columns = &mut self.found.columns;
-            query
-                .values(row, &mut text, |column, raw| {
-                    bytes += raw.width() as u64;
-                    let wanted = &self.wanted.columns[column];
-                    columns[column].add(raw, place, wanted, &mut scratch);
-                })
-                .map_err(failed)?;
+            for ((raw, column), wanted) in row.zip(columns).zip(&self.wanted.columns) {
+                bytes += raw.width() as u64;
+                column.add(raw, place, wanted, &mut scratch);
+            }
             if scratch.capacity() as u64 > self.options.chunk_bytes {
                 scratch = BytesMut::new();
             }
-            if text.capacity() as u64 > self.options.chunk_bytes {
-                text = Vec::new();
-            }
             self.add_row(place, bytes);
             if self.stretch.bytes >= self.stretch_bytes {
-                let mut key = query.key_values(row).map_err(failed)?;
+                let mut key = row.key_values();
                 // One value is enough to see later that the key is too long, and none is kept.
                 key.iter_mut().for_each(|value| value.truncate(LONGEST_BOUND + 1));
                 self.stretch.through = Some(key);

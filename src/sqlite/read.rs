@@ -1,256 +1,219 @@
-//! Reading rows: the queries, and the way of a stored value out of SQLite.
+//! Reading rows: the way of a stored value out of SQLite.
 
+use crate::codec::batch::Values;
 use crate::codec::{Raw, RowBatch};
 use crate::database::{Chunk, KeyRange, KeyValue, Reader};
 use crate::error::{Error, Result};
-use crate::schema::RowAddress;
 use crate::schema::names::quote;
 use crate::sqlite::Reader as Source;
+use crate::sqlite::collect::{Filling, raw, raw_utf16};
+use crate::sqlite::query::{Bounds, TableQuery};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Row, Rows, ToSql};
+use rusqlite::{Row, Rows, ToSql};
 use std::sync::Arc;
 
-/// What is read of one table.
+/// Bytes that a scan collects before it hands their rows over: few enough to stay in the
+/// processor's cache, enough that going on behind the last row does not show.
+const COLLECTED: usize = 256 * 1024;
+
+/// A row of a scan: an iterator over the values of its columns.
 #[derive(Debug, Clone)]
-pub struct TableQuery {
-    /// The table's name.
-    pub table: String,
-    /// The columns, in the order in which their values are wanted.
-    pub columns: Vec<String>,
-    /// How ranges are addressed.
-    pub address: RowAddress,
-    /// How the database keeps text.
-    pub encoding: TextEncoding,
+pub struct StoredRow<'a> {
+    start: Values<'a>,
+    rest: Values<'a>,
+    keys: usize,
+    columns: usize,
+    left: usize,
 }
 
-/// How a SQLite database keeps text.
+impl<'a> StoredRow<'a> {
+    /// The row at the start of `values`: `keys` values of its key, then its columns.
+    #[inline]
+    fn new(values: Values<'a>, keys: usize, columns: usize) -> Self {
+        let mut rest = values.clone();
+        (0..keys).for_each(|_| _ = rest.next());
+        Self { start: values, rest, keys, columns, left: columns }
+    }
+
+    /// The row from its first column on.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::new(self.start.clone(), self.keys, self.columns)
+    }
+
+    /// The row's integer key; 0 in a table without.
+    #[inline]
+    #[must_use]
+    pub fn integer_key(&self) -> i64 {
+        match self.start.clone().next() {
+            Some(Raw::Integer(key)) if self.keys == 1 => key,
+            _ => 0,
+        }
+    }
+
+    /// The row's whole key.
+    #[must_use]
+    pub fn key_values(&self) -> Vec<KeyValue> {
+        let value = |raw| match raw {
+            // A key of this kind never holds NULL; an empty blob sorts after all else.
+            Raw::Null => KeyValue::Blob(Vec::new()),
+            Raw::Integer(integer) => KeyValue::Integer(integer),
+            Raw::Real(real) => KeyValue::Real(real.to_bits()),
+            Raw::Text(text) => KeyValue::Text(text.to_vec()),
+            Raw::Blob(blob) => KeyValue::Blob(blob.to_vec()),
+        };
+        self.start.clone().take(self.keys).map(value).collect()
+    }
+
+    /// What comes after the row.
+    fn end(mut self) -> Values<'a> {
+        self.by_ref().for_each(drop);
+        self.rest
+    }
+}
+
+impl<'a> Iterator for StoredRow<'a> {
+    type Item = Raw<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Raw<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        self.rest.next()
+    }
+}
+
+/// Whether a scan goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum TextEncoding {
-    Utf8,
-    Utf16Le,
-    Utf16Be,
+pub enum Next {
+    Row,
+    Stop,
 }
 
-/// How the database of `connection` keeps text.
+/// Reads the rows of `range` in storage order and hands each to `each` until that says stop.
 ///
 /// # Errors
-/// SQLite cannot tell.
-pub fn encoding(connection: &Connection) -> Result<TextEncoding> {
-    let name: String = connection
-        .query_row("PRAGMA encoding", [], |row| row.get(0))
-        .map_err(|error| Error::refused("cannot read the source").caused_by(error))?;
-    Ok(match name.as_str() {
-        "UTF-16le" => TextEncoding::Utf16Le,
-        "UTF-16be" => TextEncoding::Utf16Be,
-        _ => TextEncoding::Utf8,
-    })
-}
-
-/// Which bounds a range of composite keys has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-struct Bounds {
-    after: bool,
-    through: bool,
-}
-
-/// SQLite's limit on the columns of a result, as the bundled library is built.
-const MOST_RESULT_COLUMNS: usize = 2000;
-
-impl TableQuery {
-    /// Checks what the queries could not do.
-    ///
-    /// # Errors
-    /// A UTF-16 table with so many columns that their encodings cannot be asked for.
-    pub fn check(&self) -> Result<()> {
-        if self.utf16() && self.columns.len() * 2 >= MOST_RESULT_COLUMNS {
-            return Err(Error::refused(format!(
-                "table {} has too many columns to be read from a UTF-16 database",
-                quote(&self.table)
-            ))
-            .hint("leave it out with --exclude"));
+/// SQLite's, or those of `each`, with the table named.
+pub fn scan(
+    source: &Source,
+    query: &TableQuery,
+    range: &KeyRange,
+    mut each: impl FnMut(&mut StoredRow<'_>) -> Result<Next>,
+) -> Result<()> {
+    match (range, query.collect()) {
+        (&KeyRange::Integer { first, last }, Some(collect)) => {
+            scan_collected(source, query, &collect, (first, last), each)
         }
-        Ok(())
-    }
-
-    /// The expressions of the columns. In a UTF-16 database text is fetched as its stored bytes:
-    /// asked for UTF-8, SQLite turns an unpaired surrogate into another, valid character.
-    fn expressions(&self) -> String {
-        let mut list = Vec::with_capacity(self.columns.len() * 2);
-        for column in &self.columns {
-            let column = quote(column);
-            if self.utf16() {
-                list.push(format!(
-                    "CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) ELSE {column} END"
-                ));
-            } else {
-                list.push(column);
-            }
-        }
-        if self.utf16() {
-            list.extend(
-                self.columns.iter().map(|column| format!("typeof({})='text'", quote(column))),
-            );
-        }
-        list.join(",")
-    }
-
-    /// Places in the result that belong to one row's values.
-    fn width(&self) -> usize {
-        if self.utf16() { self.columns.len() * 2 } else { self.columns.len() }
-    }
-
-    /// The scan of a range in storage order, with the key's values behind the columns.
-    ///
-    /// `NOT INDEXED` keeps SQLite from reading a covering index instead of the table, whose
-    /// order would be another one.
-    fn scan(&self, bounds: Bounds) -> String {
-        let mut list = self.expressions();
-        let key = self.key();
-        for column in &key {
-            if !list.is_empty() {
-                list.push(',');
-            }
-            list.push_str(column);
-        }
-        if list.is_empty() {
-            list.push('0');
-        }
-        let table = quote(&self.table);
-        let columns = key.join(",");
-        match (&self.address, bounds) {
-            (RowAddress::Ordinal, _) => {
-                format!("SELECT {list} FROM {table} NOT INDEXED")
-            }
-            (RowAddress::Integer { .. }, _) => format!(
-                "SELECT {list} FROM {table} NOT INDEXED WHERE {columns} BETWEEN ?1 AND ?2 ORDER BY {columns}"
-            ),
-            (RowAddress::Key { .. }, Bounds { after, through }) => {
-                let places = |first: usize| {
-                    (first..first + key.len())
-                        .map(|i| format!("?{i}"))
-                        .collect::<Vec<_>>()
-                        .join(",")
-                };
-                let mut conditions = Vec::new();
-                if after {
-                    conditions.push(format!("({columns}) > ({})", places(1)));
-                }
-                if through {
-                    let first = if after { 1 + key.len() } else { 1 };
-                    conditions.push(format!("({columns}) <= ({})", places(first)));
-                }
-                let filter = if conditions.is_empty() {
-                    String::new()
-                } else {
-                    format!(" WHERE {}", conditions.join(" AND "))
-                };
-                format!("SELECT {list} FROM {table}{filter} ORDER BY {columns}")
-            }
-        }
-    }
-
-    /// The key's columns, quoted. A bare `rowid` may be quoted too: SQLite finds it all the same.
-    fn key(&self) -> Vec<String> {
-        match &self.address {
-            RowAddress::Integer { column } => vec![quote(column)],
-            RowAddress::Key { columns } => columns.iter().map(|column| quote(column)).collect(),
-            RowAddress::Ordinal => Vec::new(),
-        }
-    }
-
-    /// Copies one result row's values to `sink`.
-    ///
-    /// # Errors
-    /// SQLite could not give a value.
-    #[inline]
-    pub fn values(
-        &self,
-        row: &Row<'_>,
-        scratch: &mut Vec<u8>,
-        mut sink: impl FnMut(usize, Raw<'_>),
-    ) -> rusqlite::Result<()> {
-        for place in 0..self.columns.len() {
-            match row.get_ref(place)? {
-                ValueRef::Null => sink(place, Raw::Null),
-                ValueRef::Integer(integer) => sink(place, Raw::Integer(integer)),
-                ValueRef::Real(real) => sink(place, Raw::Real(real)),
-                ValueRef::Text(text) => sink(place, Raw::Text(text)),
-                ValueRef::Blob(blob) => {
-                    if self.utf16()
-                        && row.get_ref(self.columns.len() + place)? == ValueRef::Integer(1)
-                    {
-                        utf16_to_utf8(blob, self.encoding, scratch);
-                        sink(place, Raw::Text(scratch));
-                    } else {
-                        sink(place, Raw::Blob(blob));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn utf16(&self) -> bool {
-        self.encoding != TextEncoding::Utf8
-    }
-
-    /// The integer key of a row of this scan.
-    ///
-    /// # Errors
-    /// SQLite could not give it.
-    #[inline]
-    pub fn integer_key(&self, row: &Row<'_>) -> rusqlite::Result<i64> {
-        row.get(self.width())
-    }
-
-    /// The whole key of a row of this scan.
-    ///
-    /// # Errors
-    /// SQLite could not give it.
-    pub fn key_values(&self, row: &Row<'_>) -> rusqlite::Result<Vec<KeyValue>> {
-        let RowAddress::Key { columns } = &self.address else { return Ok(Vec::new()) };
-        (self.width()..self.width() + columns.len())
-            .map(|place| {
-                Ok(match row.get_ref(place)? {
-                    // A key of this kind never holds NULL; an empty blob sorts after all else.
-                    ValueRef::Null => KeyValue::Blob(Vec::new()),
-                    ValueRef::Integer(integer) => KeyValue::Integer(integer),
-                    ValueRef::Real(real) => KeyValue::Real(real.to_bits()),
-                    ValueRef::Text(text) => KeyValue::Text(text.to_vec()),
-                    ValueRef::Blob(blob) => KeyValue::Blob(blob.to_vec()),
-                })
+        _ => {
+            let mut batch = RowBatch::default();
+            let mut scratch = Vec::new();
+            let keys = query.key().len();
+            scan_stepwise(source, query, range, |row| {
+                batch.clear(COLLECTED);
+                push_keys(row, query, &mut batch)?;
+                push_values(row, query, &mut batch, &mut scratch)?;
+                each(&mut StoredRow::new(batch.values(), keys, query.columns.len()))
             })
-            .collect()
+        }
     }
 }
 
-/// UTF-16 bytes as UTF-8. An unpaired surrogate becomes the three bytes that it would have in
-/// UTF-8, were it allowed there: no valid UTF-8, so that the checks of text find it.
-fn utf16_to_utf8(bytes: &[u8], encoding: TextEncoding, out: &mut Vec<u8>) {
-    out.clear();
-    let units = bytes.chunks_exact(2).map(|pair| match encoding {
-        TextEncoding::Utf16Be => u16::from_be_bytes([pair[0], pair[1]]),
-        _ => u16::from_le_bytes([pair[0], pair[1]]),
-    });
-    for decoded in char::decode_utf16(units) {
-        match decoded {
-            Ok(character) => {
-                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+/// A scan in batches.
+fn scan_collected(
+    source: &Source,
+    query: &TableQuery,
+    collect: &str,
+    (mut first, last): (i64, i64),
+    mut each: impl FnMut(&mut StoredRow<'_>) -> Result<Next>,
+) -> Result<()> {
+    let mut batch = RowBatch::default();
+    loop {
+        let filling = Filling::with_keys(query, batch, COLLECTED);
+        let filled = source
+            .collect(collect, (first, last), filling)
+            .map_err(|error| read_error(&query.table, error))?;
+        let mut values = filled.batch.values();
+        for _ in 0..filled.batch.rows() {
+            let mut row = StoredRow::new(values, 1, query.columns.len());
+            if each(&mut row)? == Next::Stop {
+                return Ok(());
             }
-            Err(unpaired) => {
-                let unit = unpaired.unpaired_surrogate();
-                out.extend_from_slice(&[
-                    0xe0 | (unit >> 12) as u8,
-                    0x80 | (unit >> 6 & 0x3f) as u8,
-                    0x80 | (unit & 0x3f) as u8,
-                ]);
+            values = row.end();
+        }
+        match filled.last.and_then(|key| key.checked_add(1)) {
+            Some(next) if filled.full && next <= last => first = next,
+            _ => return Ok(()),
+        }
+        batch = filled.batch;
+        batch.clear(COLLECTED);
+    }
+}
+
+/// A scan row by row: for what the collector cannot take.
+fn scan_stepwise(
+    source: &Source,
+    query: &TableQuery,
+    range: &KeyRange,
+    mut each: impl FnMut(&Row<'_>) -> Result<Next>,
+) -> Result<()> {
+    let failed = |error: rusqlite::Error| read_error(&query.table, error);
+    let mut walk = |mut rows: Rows<'_>| -> Result<()> {
+        while let Some(row) = rows.next().map_err(failed)? {
+            if each(row)? == Next::Stop {
+                break;
             }
         }
+        Ok(())
+    };
+    match range {
+        KeyRange::Integer { first, last } => {
+            let mut statement =
+                source.prepare_cached(&query.scan(Bounds::default())).map_err(failed)?;
+            walk(statement.query([first, last]).map_err(failed)?)
+        }
+        KeyRange::Key { after, through } => {
+            let bounds = Bounds { after: after.is_some(), through: through.is_some() };
+            let mut statement = source.prepare_cached(&query.scan(bounds)).map_err(failed)?;
+            let values = after.iter().flatten().chain(through.iter().flatten());
+            walk(statement.query(rusqlite::params_from_iter(values)).map_err(failed)?)
+        }
+        KeyRange::Ordinal { .. } => {
+            let mut statement =
+                source.prepare_cached(&query.scan(Bounds::default())).map_err(failed)?;
+            walk(statement.query([]).map_err(failed)?)
+        }
     }
-    if bytes.len() % 2 == 1 {
-        out.push(0xff);
+}
+
+/// Appends the values of a row's columns.
+fn push_values(
+    row: &Row<'_>,
+    query: &TableQuery,
+    batch: &mut RowBatch,
+    scratch: &mut Vec<u8>,
+) -> Result<()> {
+    let failed = |error: rusqlite::Error| read_error(&query.table, error);
+    for place in 0..query.columns.len() {
+        let value = row.get_ref(place).map_err(failed)?;
+        if query.utf16() {
+            let of_text = row.get_ref(query.columns.len() + place).map_err(failed)?;
+            let is_text = of_text == ValueRef::Integer(1);
+            batch.push(raw_utf16(value, is_text, query.encoding, scratch));
+        } else {
+            batch.push(raw(value));
+        }
     }
+    batch.end_row();
+    Ok(())
+}
+
+/// Appends the values of a row's key.
+fn push_keys(row: &Row<'_>, query: &TableQuery, batch: &mut RowBatch) -> Result<()> {
+    for place in query.width()..query.width() + query.key().len() {
+        let value = row.get_ref(place).map_err(|error| read_error(&query.table, error))?;
+        batch.push(raw(value));
+    }
+    Ok(())
 }
 
 impl ToSql for KeyValue {
@@ -262,54 +225,6 @@ impl ToSql for KeyValue {
             Self::Blob(blob) => ValueRef::Blob(blob),
         }))
     }
-}
-
-/// Runs the scan of `range` on `connection` and hands each row to `each` until that says stop.
-///
-/// # Errors
-/// SQLite's, or those of `each`, with the table named.
-pub fn scan(
-    connection: &Connection,
-    query: &TableQuery,
-    range: &KeyRange,
-    each: impl FnMut(&Row<'_>) -> Result<Next>,
-) -> Result<()> {
-    let failed = |error: rusqlite::Error| read_error(&query.table, error);
-    let walk = |mut rows: Rows<'_>| -> Result<()> {
-        let mut each = each;
-        while let Some(row) = rows.next().map_err(failed)? {
-            if each(row)? == Next::Stop {
-                break;
-            }
-        }
-        Ok(())
-    };
-    match range {
-        KeyRange::Integer { first, last } => {
-            let mut statement =
-                connection.prepare_cached(&query.scan(Bounds::default())).map_err(failed)?;
-            walk(statement.query([first, last]).map_err(failed)?)
-        }
-        KeyRange::Key { after, through } => {
-            let bounds = Bounds { after: after.is_some(), through: through.is_some() };
-            let mut statement = connection.prepare_cached(&query.scan(bounds)).map_err(failed)?;
-            let values = after.iter().flatten().chain(through.iter().flatten());
-            walk(statement.query(rusqlite::params_from_iter(values)).map_err(failed)?)
-        }
-        KeyRange::Ordinal { .. } => {
-            let mut statement =
-                connection.prepare_cached(&query.scan(Bounds::default())).map_err(failed)?;
-            walk(statement.query([]).map_err(failed)?)
-        }
-    }
-}
-
-/// Whether a scan goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Next {
-    Row,
-    Stop,
 }
 
 /// SQLite's error while reading a table, in our words.
@@ -352,16 +267,13 @@ impl ChunkReader {
         let mut ahead = chunks.iter();
         let mut current: Option<(&Chunk, RowBatch)> = None;
         let whole = KeyRange::Ordinal { skip: 0, rows: 0 };
-        scan(&self.connection, query, &whole, |row| {
+        scan_stepwise(&self.connection, query, &whole, |row| {
             if current.is_none() {
                 let Some(chunk) = ahead.next() else { return Err(changed(&query.table)) };
                 current = Some((chunk, batch(chunk)?));
             }
             if let Some((chunk, filling)) = &mut current {
-                query
-                    .values(row, scratch, |_, raw| filling.push(raw))
-                    .map_err(|error| read_error(&query.table, error))?;
-                filling.end_row();
+                push_values(row, query, filling, scratch)?;
                 if filling.rows() < chunk.rows {
                     return Ok(Next::Row);
                 }
@@ -387,14 +299,17 @@ fn changed(table: &str) -> Error {
 impl Reader for ChunkReader {
     fn read(&mut self, table: usize, chunk: &Chunk, batch: &mut RowBatch) -> Result<()> {
         let query = &self.queries[table];
-        let scratch = &mut self.scratch;
-        scan(&self.connection, query, &chunk.range, |row| {
-            query
-                .values(row, scratch, |_, raw| batch.push(raw))
-                .map_err(|error| read_error(&query.table, error))?;
-            batch.end_row();
-            Ok(Next::Row)
-        })?;
+        match (&chunk.range, query.collect()) {
+            (&KeyRange::Integer { first, last }, Some(collect)) => {
+                let filling = Filling::new(query, std::mem::take(batch));
+                let filled = self.connection.collect(&collect, (first, last), filling);
+                *batch = filled.map_err(|error| read_error(&query.table, error))?.batch;
+            }
+            _ => scan_stepwise(&self.connection, query, &chunk.range, |row| {
+                push_values(row, query, batch, &mut self.scratch)?;
+                Ok(Next::Row)
+            })?,
+        }
         if batch.rows() != chunk.rows {
             return Err(changed(&query.table));
         }

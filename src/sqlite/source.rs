@@ -5,6 +5,7 @@
 //! holds: closing any descriptor of a file drops every lock that the process has on it.
 
 use super::claim::Claim;
+use super::collect::{Collector, Filling};
 use super::fence::{self, Mode, Raised};
 use super::fingerprint::{Change, Fingerprint, Header, Stats, beside, stat, unreadable};
 use super::holders;
@@ -46,6 +47,7 @@ pub struct Source(Arc<Opened>);
 pub struct Reader {
     // Closed before the source can be: fields are dropped in this order.
     connection: Connection,
+    collector: Collector,
     _source: Arc<Opened>,
 }
 
@@ -153,14 +155,16 @@ impl Source {
     /// Fails where SQLite does, and where the source is no longer what was opened.
     pub fn connect(&self) -> Result<Reader> {
         let opened = &self.0;
-        let connection = opened.way.open(&opened.path).map_err(|e| {
+        let failed = |e| {
             Error::failed(format!("cannot open one more reader of {}", opened.path.display()))
                 .caused_by(e)
                 .hint("make sure that nothing else uses the source, and run again")
-        })?;
+        };
+        let connection = opened.way.open(&opened.path).map_err(failed)?;
+        let collector = Collector::install(&connection).map_err(failed)?;
         // A path can name another file by now.
         opened.changed()?;
-        Ok(Reader { connection, _source: Arc::clone(opened) })
+        Ok(Reader { connection, collector, _source: Arc::clone(opened) })
     }
 
     /// The source's fingerprint, taken before the fence and true under it.
@@ -219,6 +223,21 @@ impl Source {
         // Before the claim: the next source of this file must not meet a descriptor of ours.
         drop(leftovers);
         removed.and(changed)
+    }
+}
+
+impl Reader {
+    /// Collects rows of one query, as [`Collector::fill`] does.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn collect(
+        &self,
+        query: &str,
+        keys: (i64, i64),
+        filling: Filling,
+    ) -> rusqlite::Result<Filling> {
+        self.collector.fill(&self.connection, query, keys, filling)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::config::connection::{Connection, Defaults};
 use crate::config::environment::Environment;
 use crate::database::Writer;
 use crate::error::{Error, Result};
-use crate::postgres::connect::{Session, connect, create_database};
+use crate::postgres::connect::{Driver, Session, connect, create_database};
 use crate::postgres::errors::failed;
 use crate::postgres::ledger::{self, Ledger, State};
 use crate::postgres::read::Snapshot;
@@ -297,7 +297,7 @@ impl Run {
         let Some(path) = &self.reject_file else { return Ok(()) };
         let file = RejectFile::create(path)?;
         for set in &self.sets {
-            reject::add_rows(&file, &set.plan, &*set.source.connect()?)?;
+            reject::add_rows(&file, &set.plan, &set.source.connect()?)?;
         }
         file.finish()
     }
@@ -527,10 +527,14 @@ fn is_complete(table: &PlannedTable, done: Option<&std::collections::HashMap<u32
 }
 
 /// One more session of the run, holding the run's lock as all of them do.
-pub(super) fn one_more_client(connection: &Connection, purpose: &str, key: i64) -> Result<Client> {
-    let mut client = connect(connection, purpose)?.client;
+pub(super) fn one_more_client<D: Driver>(
+    connection: &Connection,
+    purpose: &str,
+    key: i64,
+) -> Result<D> {
+    let mut client: D = connect(connection, purpose)?.client;
     client
-        .execute("SELECT pg_catalog.pg_advisory_lock_shared($1)", &[&key])
+        .batch_execute(&format!("SELECT pg_catalog.pg_advisory_lock_shared({key})"))
         .map_err(failed("cannot lock the target"))?;
     Ok(client)
 }

@@ -231,7 +231,10 @@ fn names_that_sqlite_takes_for_the_same_stay_apart() {
     assert_eq!(report["data_sets"][0]["verdict"], "match");
     assert_eq!(sqlite3(&target.path, "SELECT \"Id\" FROM \"Users\""), "1");
     assert_eq!(
-        sqlite3(&target.path, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"),
+        sqlite3(
+            &target.path,
+            "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+        ),
         "3"
     );
 }

@@ -116,7 +116,7 @@ impl Server {
     fn wait(&self) {
         let connection = parse(&self.socket_text(), &Environment::default());
         let start = Instant::now();
-        while let Err(error) = connect(&connection, "wait") {
+        while let Err(error) = connect::<postgres::Client>(&connection, "wait") {
             let log =
                 || std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
             assert!(start.elapsed() < Duration::from_secs(60), "{error}\n{}", log());

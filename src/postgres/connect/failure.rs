@@ -79,6 +79,7 @@ impl Failure {
             Outcome::TimedOut(limit) => Self::default()
                 .cause(format!("{place}: no answer within {} s", limit.as_secs()))
                 .hint("check host, port and firewalls; connect_timeout sets the time to wait"),
+            Outcome::System(error) => Self::default().cause(format!("{place}: {error}")),
             Outcome::Driver(error) => {
                 let failure =
                     Self::default().cause(format!("{place}{with}: {}", errors::describe(&error)));

@@ -1,6 +1,7 @@
 //! A session: a connection whose server has been looked at and whose settings are pinned, so that
 //! values read and written do not depend on how a server, database or role is set up.
 
+use super::driver::Driver;
 use super::failure::Failure;
 use crate::config::connection::{Connection, Host, Place, Target};
 use crate::error::{Error, Result};
@@ -11,9 +12,9 @@ use postgres::{Client, SimpleQueryMessage};
 pub const OLDEST_VERSION: u32 = 14;
 
 /// A connection with pinned settings.
-pub struct Session {
+pub struct Session<D = Client> {
     /// The driver's connection.
-    pub client: Client,
+    pub client: D,
     /// The first schema of the connection's search path that exists: where unqualified names
     /// would be created. The session's own search path is empty.
     pub schema: Option<String>,
@@ -33,13 +34,13 @@ struct Server {
 }
 
 /// Looks at the server and pins the session's settings.
-pub(super) fn prepare(
-    mut client: Client,
+pub(super) fn prepare<D: Driver>(
+    mut client: D,
     connection: &Connection,
     encrypted: bool,
     target: Target,
     purpose: &str,
-) -> Result<Session, Failure> {
+) -> Result<Session<D>, Failure> {
     let server = Server::look(&mut client)?;
     if let Some(cause) = server.mismatch(target) {
         return Err(Failure::passing(cause));
@@ -57,7 +58,7 @@ pub(super) fn application_name(purpose: &str) -> String {
 }
 
 impl Server {
-    fn look(client: &mut Client) -> Result<Self> {
+    fn look(client: &mut impl Driver) -> Result<Self> {
         const LOOK: &str = "SELECT pg_catalog.current_setting('server_version_num'), \
              pg_catalog.current_setting('server_encoding'), \
              pg_catalog.current_schema(), \

@@ -6,11 +6,11 @@ use crate::codec::decode::number_returns;
 use crate::codec::tuple::{Field, fields};
 use crate::error::{Error, Result};
 use crate::postgres::errors::failed;
-use crate::postgres::read::tuples;
+use crate::postgres::read::TupleReader;
 use crate::schema::Affinity;
 use crate::schema::names::quote;
 use crate::transfer::halt::Halt;
-use postgres::Client;
+use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
@@ -46,7 +46,7 @@ pub(super) struct Answer {
 /// The server's, or that the run was stopped.
 pub(super) fn ask(
     questions: &[Question<'_>],
-    connect: &(dyn Fn() -> Result<Client> + Sync),
+    connect: &(dyn Fn() -> Result<TupleReader> + Sync),
     connections: usize,
     stop: &AtomicBool,
 ) -> Result<Vec<Answer>> {
@@ -78,7 +78,7 @@ pub(super) fn ask(
 }
 
 impl Question<'_> {
-    fn ask(&self, client: &mut Client, halt: &Halt<'_>) -> Result<Answer> {
+    fn ask(&self, client: &mut TupleReader, halt: &Halt<'_>) -> Result<Answer> {
         let mut list = vec!["count(*)".to_owned()];
         if let Some(key) = &self.key {
             let key = quote(key);
@@ -95,15 +95,19 @@ impl Question<'_> {
         }));
         let sql = format!("SELECT {} FROM {}", list.join(", "), self.from);
         let what = format!("cannot look at table {}", quote(self.name));
-        let row = client.query_one(&sql, &[]).map_err(failed(&what))?;
-        let mut answer = Answer {
-            rows: count(&row, 0),
-            zeros: vec![0; self.columns.len()],
-            ..Answer::default()
-        };
+        let messages = client.simple_query(&sql).map_err(failed(&what))?;
+        let row = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let cell = |place: usize| row.and_then(|row| row.get(place));
+        let count = |place| cell(place).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let mut answer =
+            Answer { rows: count(0), zeros: vec![0; self.columns.len()], ..Answer::default() };
         let mut place = 1;
         if self.key.is_some() {
-            answer.range = row.get::<_, Option<i64>>(1).zip(row.get(2));
+            let key = |place| cell(place).and_then(|text| text.parse().ok());
+            answer.range = key(1).zip(key(2));
             place = 3;
         }
         for (name, proposals) in self.columns {
@@ -111,7 +115,7 @@ impl Question<'_> {
             for proposal in proposals {
                 let mut number = 0;
                 if proposal.unless.is_some() {
-                    number = count(&row, place);
+                    number = count(place);
                     place += 1;
                 }
                 if let Some(affinity) = proposal.looks
@@ -126,7 +130,7 @@ impl Question<'_> {
             answer.refused.push(refused);
         }
         for (column, _) in self.zeros() {
-            answer.zeros[column] = count(&row, place);
+            answer.zeros[column] = count(place);
             place += 1;
         }
         Ok(answer)
@@ -145,7 +149,7 @@ impl Question<'_> {
     /// look like numbers; what SQLite makes of them is decided here.
     fn changed_numbers(
         &self,
-        client: &mut Client,
+        client: &mut TupleReader,
         name: &str,
         (proposal, as_real): (&Proposal, bool),
         halt: &Halt<'_>,
@@ -159,7 +163,7 @@ impl Question<'_> {
         );
         let mut changed = 0;
         let what = format!("cannot look at table {}", quote(self.name));
-        tuples(client, &select, &what, |tuple| {
+        client.tuples(&select, &what, |tuple| {
             if halt.is_set() {
                 return Err(Error::failed("interrupted"));
             }
@@ -170,8 +174,4 @@ impl Question<'_> {
         })?;
         Ok(changed)
     }
-}
-
-fn count(row: &postgres::Row, place: usize) -> u64 {
-    u64::try_from(row.get::<_, i64>(place)).unwrap_or(0)
 }

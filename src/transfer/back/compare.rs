@@ -8,19 +8,19 @@ use crate::codec::cast::{Cast, Form};
 use crate::codec::encode::TupleLayout;
 use crate::database::{Chunk, KeyRange};
 use crate::error::Result;
-use crate::postgres::read::Snapshot;
+use crate::postgres::read::{Snapshot, TupleReader};
 use crate::schema::names::quote;
 use crate::schema::{Affinity, RowAddress, Table};
 use crate::sqlite::catalog::{self, Catalog};
 use crate::sqlite::ddl::ColumnKey;
-use crate::sqlite::read::{self, TableQuery, read_error};
+use crate::sqlite::query::{TableQuery, encoding};
+use crate::sqlite::read::read_error;
 use crate::sqlite::types::column_affinity;
 use crate::sqlite::{Reader, Source};
 use crate::transfer::report::{DataSetReport, DifferenceKind, TableVerification};
 use crate::transfer::verify::judge::{Judged, conversions};
 use crate::transfer::verify::subject::{Subject, SubjectColumn};
 use crate::transfer::verify::{Compared, Ends, Settings, compare};
-use postgres::Client;
 
 /// Bytes of a table that are read from the file at a time.
 const CHUNK_BYTES: u64 = 8 << 20;
@@ -34,7 +34,7 @@ pub(super) fn run(
     plan: &Plan,
     source: &Source,
     snapshot: &mut Snapshot,
-    connect: &(dyn Fn() -> Result<Client> + Sync),
+    connect: &(dyn Fn() -> Result<TupleReader> + Sync),
     settings: &Settings<'_>,
     copied: bool,
     report: &mut DataSetReport,
@@ -145,7 +145,7 @@ fn subject(
             RowAddress::Key { .. } => RowAddress::Ordinal,
             address => address.clone(),
         },
-        encoding: read::encoding(reader)?,
+        encoding: encoding(reader)?,
     };
     let key: Vec<String> = columns
         .iter()

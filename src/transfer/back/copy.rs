@@ -9,15 +9,15 @@ use crate::codec::RowBatch;
 use crate::codec::decode::Wire;
 use crate::codec::tuple::{Field, fields};
 use crate::error::{Error, Result};
-use crate::postgres::read::tuples;
+use crate::postgres::read::TupleReader;
 use crate::progress::PhaseProgress;
 use crate::schema::names::quote;
 use crate::sqlite::write::{FileWriter, Insert};
 use crate::transfer::copy::budget::{Budget, Permit};
+use crate::transfer::copy::spares::Spares;
 use crate::transfer::halt::Halt;
 use crate::transfer::sizes::Sizes;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use postgres::Client;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -57,11 +57,13 @@ struct Copy<'a> {
     plan: &'a Plan,
     pieces: Vec<Piece<'a>>,
     next: AtomicUsize,
-    connect: &'a (dyn Fn() -> Result<Client> + Sync),
+    connect: &'a (dyn Fn() -> Result<TupleReader> + Sync),
     /// Bytes of one reader's batches.
     budget: u64,
     halt: Halt<'a>,
     progress: &'a PhaseProgress,
+    /// The memory of batches that were written.
+    spares: Spares,
 }
 
 /// Copies all tables.
@@ -71,7 +73,7 @@ struct Copy<'a> {
 pub(super) fn run(
     plan: &Plan,
     writer: &FileWriter,
-    connect: &(dyn Fn() -> Result<Client> + Sync),
+    connect: &(dyn Fn() -> Result<TupleReader> + Sync),
     sizes: &Sizes,
     progress: &PhaseProgress,
     stop: &AtomicBool,
@@ -94,6 +96,7 @@ pub(super) fn run(
         budget: sizes.budget / readers.max(1) as u64,
         halt: Halt::new(stop),
         progress,
+        spares: Spares::new(sizes.budget / 8),
     };
     let mut copied = vec![Copied::default(); plan.tables.len()];
     std::thread::scope(|scope| {
@@ -110,7 +113,7 @@ impl Copy<'_> {
     /// One reader: takes pieces until there are no more.
     fn read(&self) -> Result<()> {
         let budget = Budget::new(self.budget);
-        let mut client: Option<Client> = None;
+        let mut client: Option<TupleReader> = None;
         loop {
             let place = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(piece) = self.pieces.get(place).filter(|_| !self.halt.is_set()) else {
@@ -129,9 +132,7 @@ impl Copy<'_> {
                     Ok(()) => break,
                     // The snapshot lives on with the keeper: whoever joins it sees the same rows
                     // in the same order.
-                    Err(_)
-                        if session.is_closed() && losses < MOST_LOSSES && !self.halt.is_set() =>
-                    {
+                    Err(_) if losses < MOST_LOSSES && !self.halt.is_set() && session.is_lost() => {
                         losses += 1;
                         client = None;
                     }
@@ -144,7 +145,7 @@ impl Copy<'_> {
     /// Reads a piece, but for the first rows of it that were `sent` already.
     fn read_piece(
         &self,
-        client: &mut Client,
+        client: &mut TupleReader,
         piece: &Piece<'_>,
         budget: &Arc<Budget>,
         to_writer: &Sender<Batch>,
@@ -154,7 +155,7 @@ impl Copy<'_> {
         let wires = wires(table);
         let limit = BATCH_BYTES.min(self.budget / 4) as usize;
         let mut skip = *sent;
-        let mut batch = RowBatch::with_capacity(limit + limit / 8);
+        let mut batch = RowBatch::new(self.spares.take(), limit + limit / 8);
         let mut scratch = Vec::new();
         let mut send = |batch: RowBatch| -> Result<()> {
             let permit = budget.take(batch.len() as u64, &self.halt);
@@ -165,14 +166,14 @@ impl Copy<'_> {
             Ok(())
         };
         let what = format!("cannot read table {}", quote(&table.name));
-        tuples(client, piece.select, &what, |tuple| {
+        client.tuples(piece.select, &what, |tuple| {
             if skip > 0 {
                 skip -= 1;
                 return Ok(());
             }
             decode(table, &wires, tuple, &mut scratch, &mut batch)?;
             if batch.len() >= limit || batch.rows() >= BATCH_BYTES {
-                let next = RowBatch::with_capacity(limit + limit / 8);
+                let next = RowBatch::new(self.spares.take(), limit + limit / 8);
                 send(std::mem::replace(&mut batch, next))?;
             }
             Ok(())
@@ -237,6 +238,8 @@ impl Copy<'_> {
             if let Some(table) = self.progress.tables().get(place) {
                 table.done.fetch_add(rows, Ordering::Relaxed);
             }
+            let Batch { rows, _permit } = batch;
+            self.spares.put(rows.into_spare());
         }
     }
 }

@@ -7,7 +7,7 @@ use super::definitions::{self, Definitions};
 use crate::codec::decode::Wire;
 use crate::error::{Error, Result};
 use crate::postgres::catalog::{Catalog, TableFacts};
-use crate::postgres::read::{Relation, Snapshot};
+use crate::postgres::read::{Relation, Snapshot, TupleReader};
 use crate::progress::{Phase, Progress};
 use crate::schema::names::{qualify, quote};
 use crate::schema::{LeftOut, ObjectKind, Table};
@@ -17,7 +17,6 @@ use crate::transfer::plan::Optional;
 use crate::transfer::plan::choose::{BY_REQUEST, choose_tables};
 use crate::transfer::report::{ColumnPlan, ConversionReport, DataSetPlan, Dropped, TablePlan};
 use crate::transfer::sizes::Sizes;
-use postgres::Client;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
@@ -102,7 +101,7 @@ pub(super) struct Inputs<'a> {
     pub(super) progress: &'a Progress,
     pub(super) stop: &'a AtomicBool,
     /// One more session in the snapshot.
-    pub(super) connect: &'a (dyn Fn() -> Result<Client> + Sync),
+    pub(super) connect: &'a (dyn Fn() -> Result<TupleReader> + Sync),
     /// The tables that are in the target already.
     pub(super) existing: &'a [String],
     /// What a run from SQLite kept of the types that it gave, by table and column.

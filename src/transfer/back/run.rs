@@ -9,7 +9,7 @@ use crate::postgres::catalog;
 use crate::postgres::connect::{Session, connect};
 use crate::postgres::errors::failed;
 use crate::postgres::ledger::Ledger;
-use crate::postgres::read::Snapshot;
+use crate::postgres::read::{Snapshot, TupleReader};
 use crate::postgres::target::advisory_key;
 use crate::progress::{Phase, Progress, TableProgress};
 use crate::schema::names::{qualify, quote};
@@ -191,20 +191,27 @@ fn refuse_occupied(place: &Place, options: &Options) -> Result<()> {
         .hint("--drop-all replaces it; until the new one is whole it stays as it is"))
 }
 
-/// One more session of the run, in the snapshot.
-fn one_more(connection: &Connection, purpose: &str, schema: &str, join: &str) -> Result<Client> {
-    let mut client = connect(connection, purpose)?.client;
+/// One more reader of the run, in the snapshot.
+fn one_more(
+    connection: &Connection,
+    purpose: &str,
+    schema: &str,
+    join: &str,
+) -> Result<TupleReader> {
+    let mut reader = locked(connection, purpose, schema)?;
     let what = "cannot share one view of the source";
-    client
-        .execute("SELECT pg_catalog.pg_advisory_lock_shared($1)", &[&advisory_key(schema)])
-        .map_err(failed(what))?;
     // A lost reader starts again in the middle: the same query gives the same order.
-    client
-        .batch_execute(&format!(
-            "SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off; {join}"
-        ))
-        .map_err(failed(what))?;
-    Ok(client)
+    let same = "SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off";
+    reader.simple_query(same).and_then(|_| reader.simple_query(join)).map_err(failed(what))?;
+    Ok(reader)
+}
+
+/// One more session of the run, holding the run's lock as all of them do.
+fn locked(connection: &Connection, purpose: &str, schema: &str) -> Result<TupleReader> {
+    let mut reader: TupleReader = connect(connection, purpose)?.client;
+    let lock = format!("SELECT pg_catalog.pg_advisory_lock_shared({})", advisory_key(schema));
+    reader.simple_query(&lock).map_err(failed("cannot lock the source"))?;
+    Ok(reader)
 }
 
 impl Planned for Run {
@@ -343,13 +350,7 @@ impl Run {
             ledger: None,
         };
         let (connection, schema) = (&set.connection, set.plan.schema.clone());
-        let one_more = || {
-            let mut client = connect(connection, "verify")?.client;
-            client
-                .execute("SELECT pg_catalog.pg_advisory_lock_shared($1)", &[&advisory_key(&schema)])
-                .map_err(failed("cannot lock the source"))?;
-            Ok(client)
-        };
+        let one_more = || locked(connection, "verify", &schema);
         let copied = !matches!(self.options.verify, Verify::Only(_));
         compare::run(&set.plan, &source, &mut set.snapshot, &one_more, &settings, copied, report)?;
         source.close()?;

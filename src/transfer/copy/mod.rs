@@ -9,6 +9,7 @@
 
 pub mod budget;
 pub mod schedule;
+pub mod spares;
 
 use crate::codec::encode::Unsendable;
 use crate::codec::{Block, RowBatch};
@@ -17,13 +18,15 @@ use crate::error::{Error, Result};
 use crate::progress::{PhaseProgress, TableProgress};
 use crate::schema::RowAddress;
 use crate::schema::names::quote;
-use crate::sqlite::read::{ChunkReader, TableQuery};
+use crate::sqlite::query::TableQuery;
+use crate::sqlite::read::ChunkReader;
 use crate::transfer::halt::Halt;
 use crate::transfer::plan::{Plan, PlannedTable};
 use crate::transfer::sizes::Sizes;
 use budget::{Budget, Permit};
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use schedule::{Schedule, TableWork, Work};
+use spares::Spares;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -94,6 +97,7 @@ pub struct Copy<'a> {
     halt: &'a Halt<'a>,
     schedule: Schedule,
     budget: Arc<Budget>,
+    spares: Spares,
 }
 
 /// Copies the chunks that the ledger does not hold yet.
@@ -115,7 +119,9 @@ pub fn run(
     let room = sizes.budget / (COPIES_IN_FLIGHT * sizes.chunk_bytes);
     let schedule = Schedule::new(work.collect(), sizes.writers, room as usize / sizes.writers);
     let budget = Budget::new(sizes.budget);
-    Copy { plan, sizes, progress, stats, halt: &halt, schedule, budget }.run(ends)?;
+    // What waits for its next use is at most what was in flight, and that as batch or as block.
+    let spares = Spares::new(sizes.budget / COPIES_IN_FLIGHT);
+    Copy { plan, sizes, progress, stats, halt: &halt, schedule, budget, spares }.run(ends)?;
     halt.end()
 }
 
@@ -236,7 +242,8 @@ impl Copy<'_> {
         self.stats[table].touch();
         // A value in a batch takes a byte more than in a tuple at most.
         let values = chunk.rows * self.plan.tables[table].query.columns.len() as u64;
-        Some((RowBatch::with_capacity((chunk.bytes + values) as usize), permit))
+        let room = (chunk.bytes + values) as usize;
+        Some((RowBatch::new(self.spares.take(), room), permit))
     }
 }
 
@@ -253,9 +260,9 @@ impl Copy<'_> {
             let leave_out = !planned.rejected.is_empty();
             let block = planned
                 .layout
-                .encode(table, number, &rows, leave_out)
+                .encode(table, number, &rows, leave_out, self.spares.take())
                 .map_err(|unsendable| unsendable_row(planned, number, unsendable))?;
-            drop(rows);
+            self.spares.put(rows.into_spare());
             send(&lanes[lane], Parcel { block, permit }, self.halt);
         }
         Ok(())
@@ -280,7 +287,8 @@ impl Copy<'_> {
             if let Some(table) = self.progress.tables().get(block.table) {
                 table.done.fetch_add(rows, Ordering::Relaxed);
             }
-            drop((block, permit));
+            self.spares.put_frozen(block.data);
+            drop(permit);
             self.schedule.committed(lane);
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::schema::{LeftOut, ObjectKind, RowAddress, Schema};
 use crate::sqlite::Source;
 use crate::sqlite::catalog;
 use crate::sqlite::profile::{self, ProfileOptions, TableProfile, Wanted};
-use crate::sqlite::read::{self, TableQuery, TextEncoding};
+use crate::sqlite::query::{self, TableQuery, TextEncoding};
 use crate::transfer::options::{OnMisfit, Options};
 use crate::transfer::plan::cast_rules::Decision;
 use crate::transfer::plan::choose::{
@@ -64,7 +64,7 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     inputs.progress.enter(Phase::Profile);
-    let encoding = read::encoding(&connection)?;
+    let encoding = query::encoding(&connection)?;
     let queries = queries(encoding, &catalog.schema);
     let profiles = take_profile(inputs, &queries, &columns)?;
     inputs.progress.enter(Phase::Plan);

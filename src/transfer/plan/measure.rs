@@ -9,11 +9,14 @@ use crate::database::KeyRange;
 use crate::error::Result;
 use crate::schema::names::quote;
 use crate::schema::{IndexOver, RowAddress, Schema, Table};
+use crate::sqlite::Reader;
 use crate::sqlite::profile::{TableProfile, Tally};
-use crate::sqlite::read::{Next, TableQuery, read_error, scan};
+use crate::sqlite::query::TableQuery;
+use crate::sqlite::read::{Next, read_error, scan};
 use crate::transfer::plan::cast_rules::Decision;
 use crate::transfer::plan::definitions::{WIDEST_ENTRY, key_label};
 use crate::transfer::plan::{PlannedForeignKey, PlannedTable};
+use bytes::BytesMut;
 use rusqlite::Connection;
 use std::collections::HashMap;
 
@@ -212,7 +215,7 @@ pub const MOST_COLUMNS: usize = 1_600;
 /// # Errors
 /// The source cannot be read; and those of `each`.
 pub fn unsendable(
-    connection: &Connection,
+    connection: &Reader,
     query: &TableQuery,
     layout: &TupleLayout,
     mut each: impl FnMut(i64, Option<usize>, Misfit, &RowBatch) -> Result<()>,
@@ -222,17 +225,15 @@ pub fn unsendable(
         RowAddress::Key { .. } => KeyRange::Key { after: None, through: None },
         RowAddress::Ordinal => KeyRange::Ordinal { skip: 0, rows: 0 },
     };
-    let mut scratch = Vec::new();
     let mut number = 0;
     scan(connection, query, &range, |row| {
         number += 1;
-        let failed = |error| read_error(&query.table, error);
         let mut batch = RowBatch::default();
-        query.values(row, &mut scratch, |_, raw| batch.push(raw)).map_err(failed)?;
+        row.for_each(|raw| batch.push(raw));
         batch.end_row();
-        if let Err(unsendable) = layout.encode(0, 0, &batch, false) {
+        if let Err(unsendable) = layout.encode(0, 0, &batch, false, BytesMut::new()) {
             let place = match query.address {
-                RowAddress::Integer { .. } => query.integer_key(row).map_err(failed)?,
+                RowAddress::Integer { .. } => row.integer_key(),
                 _ => number,
             };
             each(place, unsendable.field, unsendable.misfit, &batch)?;

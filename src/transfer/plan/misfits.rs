@@ -5,8 +5,9 @@ use crate::codec::{Form, Misfit};
 use crate::error::{Error, Result};
 use crate::schema::names::quote;
 use crate::schema::{Column, IndexOver, LeftOut, ObjectKind, RowAddress, Schema, Table};
+use crate::sqlite::Reader;
 use crate::sqlite::profile::{TableProfile, Tally};
-use crate::sqlite::read::TableQuery;
+use crate::sqlite::query::TableQuery;
 use crate::transfer::options::OnMisfit;
 use crate::transfer::plan::cast_rules::{Decision, told};
 use crate::transfer::plan::columns::ColumnMisfit;
@@ -27,7 +28,7 @@ pub type Rejected = Vec<(String, Tally)>;
 /// Refused, with table, column, count and first places; or the source cannot be read.
 pub fn settle(
     inputs: &Inputs<'_>,
-    connection: &Connection,
+    connection: &Reader,
     schema: &mut Schema,
     queries: &[TableQuery],
     profiles: &[TableProfile],
@@ -98,7 +99,7 @@ fn of_columns(table: &Table, query: &TableQuery, decisions: &[Decision]) -> Vec<
 
 /// The rows of a table that cannot be sent, by reason.
 fn tally(
-    connection: &Connection,
+    connection: &Reader,
     table: &Table,
     query: &TableQuery,
     layout: &TupleLayout,

@@ -18,7 +18,7 @@ use crate::postgres::target::{Existing, Kind};
 use crate::schema::names::quote;
 use crate::schema::{ColumnType, LeftOut, RowAddress};
 use crate::sqlite::profile::Tally;
-use crate::sqlite::read::TableQuery;
+use crate::sqlite::query::TableQuery;
 use crate::transfer::options;
 use crate::transfer::plan::cast_rules::Decision;
 use crate::transfer::plan::columns::pin_of;

@@ -6,6 +6,7 @@
 use crate::codec::{Misfit, Raw, RowBatch};
 use crate::error::{Error, Result};
 use crate::schema::names::quote;
+use crate::sqlite::Reader;
 use crate::transfer::options::{OnMisfit, Options};
 use crate::transfer::plan::{Plan, PlannedTable, measure};
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -122,7 +123,7 @@ pub fn refuse_existing(options: &Options) -> Result<()> {
 ///
 /// # Errors
 /// The source cannot be read, or the file not be written.
-pub fn add_rows(file: &RejectFile, plan: &Plan, connection: &Connection) -> Result<()> {
+pub fn add_rows(file: &RejectFile, plan: &Plan, connection: &Reader) -> Result<()> {
     for table in plan.tables.iter().filter(|table| !table.rejected.is_empty()) {
         file.add_table(table)?;
         measure::unsendable(connection, &table.query, &table.layout, |at, column, misfit, row| {

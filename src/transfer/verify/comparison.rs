@@ -12,7 +12,7 @@ use crate::schema::names::qualify;
 use crate::sqlite::Source;
 use crate::sqlite::catalog::{self, Catalog};
 use crate::sqlite::profile::{self, ProfileOptions, TableProfile, Wanted, WantedColumn};
-use crate::sqlite::read::{self, TableQuery};
+use crate::sqlite::query::{self, TableQuery};
 use crate::transfer::options::{DataSet, Depth, Location, Options};
 use crate::transfer::plan::choose::choose_tables;
 use crate::transfer::plan::make::queries;
@@ -81,7 +81,7 @@ impl Comparison {
         let mut left_out = choose_tables(&mut catalog.schema, options)?;
         let content = |left: &LeftOut| left.rows.is_some_and(|rows| rows > 0);
         left_out.extend(catalog.schema.left_out.drain(..).filter(content));
-        let queries = queries(read::encoding(&reader)?, &catalog.schema);
+        let queries = queries(query::encoding(&reader)?, &catalog.schema);
         drop(reader);
         let entries = Ledger::entries(&mut keeper, &schema)?.unwrap_or_default();
         let entry = entries.into_iter().find(|entry| entry.data_set == data_set.name);

@@ -7,17 +7,16 @@ use crate::codec::tuple::{self, Field};
 use crate::database::KeyRange;
 use crate::error::Result;
 use crate::postgres::errors::failed;
-use crate::postgres::read::Relation;
+use crate::postgres::read::{Relation, TupleReader};
 use crate::schema::names::quote;
 use crate::schema::{ColumnType, RowAddress};
 use crate::sqlite::Reader;
-use crate::sqlite::read::{Next, read_error};
+use crate::sqlite::read::{Next, StoredRow};
 use crate::transfer::report::{ColumnDifference, DifferenceKind, KeyColumn, RowDifference};
 use crate::transfer::verify::look::Suspicion;
 use crate::transfer::verify::rows::{SourceRows, TargetRows, Tid};
 use crate::transfer::verify::subject::Subject;
-use postgres::{Client, SimpleQueryMessage};
-use rusqlite::Row;
+use postgres::SimpleQueryMessage;
 use std::collections::BTreeMap;
 
 /// Characters of a value that are shown at most.
@@ -42,7 +41,7 @@ impl Explain<'_> {
         &self,
         suspicions: &[Suspicion],
         connection: &Reader,
-        client: &mut Client,
+        client: &mut TupleReader,
     ) -> Result<Vec<RowDifference>> {
         let mut told: Vec<Option<RowDifference>> = vec![None; suspicions.len()];
         let mut wanted: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
@@ -75,8 +74,8 @@ impl Explain<'_> {
     fn one(
         &self,
         suspicion: &Suspicion,
-        source: Option<(&Row<'_>, &[u8])>,
-        client: &mut Client,
+        source: Option<(&StoredRow<'_>, &[u8])>,
+        client: &mut TupleReader,
     ) -> Result<RowDifference> {
         let mut target = Vec::new();
         if let Some(tid) = suspicion.target {
@@ -94,7 +93,7 @@ impl Explain<'_> {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         if self.show_values {
             if let Some((row, _)) = source {
-                ours = self.source_values(row)?;
+                ours = row.again().map(|raw| Some(shown(raw))).collect();
             }
             if let Some(tid) = suspicion.target {
                 theirs = self.target_values(tid, client)?;
@@ -157,16 +156,7 @@ impl Explain<'_> {
         self.subject.columns[place].name.clone()
     }
 
-    fn source_values(&self, row: &Row<'_>) -> Result<Vec<Option<String>>> {
-        let query = &self.subject.query;
-        let mut values = Vec::with_capacity(query.columns.len());
-        query
-            .values(row, &mut Vec::new(), |_, raw| values.push(Some(shown(raw))))
-            .map_err(|error| read_error(&query.table, error))?;
-        Ok(values)
-    }
-
-    fn target_values(&self, tid: Tid, client: &mut Client) -> Result<Vec<Option<String>>> {
+    fn target_values(&self, tid: Tid, client: &mut TupleReader) -> Result<Vec<Option<String>>> {
         let list: Vec<String> = self
             .subject
             .columns
@@ -178,7 +168,7 @@ impl Explain<'_> {
             .collect();
         let relation = &self.relations[tid.relation as usize].name;
         let sql = format!("SELECT {} FROM ONLY {relation} WHERE {}", list.join(", "), at(tid));
-        let what = format!("cannot read table {} of the target", quote(&self.subject.name));
+        let what = format!("cannot read table {} of PostgreSQL", quote(&self.subject.name));
         let messages = client.simple_query(&sql).map_err(failed(&what))?;
         let row = messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),

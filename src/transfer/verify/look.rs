@@ -8,7 +8,7 @@
 use crate::codec::tuple::{self, Field};
 use crate::database::KeyRange;
 use crate::error::{Error, Result};
-use crate::postgres::read::Relation;
+use crate::postgres::read::{Relation, TupleReader};
 use crate::schema::names::quote;
 use crate::sqlite::Reader;
 use crate::sqlite::read::Next;
@@ -16,7 +16,6 @@ use crate::transfer::report::DifferenceKind;
 use crate::transfer::verify::buckets::Buckets;
 use crate::transfer::verify::rows::{SourceRows, TargetRows, Tid};
 use crate::transfer::verify::subject::Subject;
-use postgres::Client;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -158,7 +157,7 @@ impl Look<'_> {
         &self,
         bad: &[(usize, u64)],
         connection: &Reader,
-        client: &mut Client,
+        client: &mut TupleReader,
     ) -> Result<Found> {
         let mut found = Found::default();
         let mut rest = bad;
@@ -193,7 +192,7 @@ impl Look<'_> {
         &self,
         buckets: &[usize],
         connection: &Reader,
-        client: &mut Client,
+        client: &mut TupleReader,
     ) -> Result<Suspects> {
         let subject = self.subject;
         let mut suspects = Suspects::new(self.limit);
@@ -202,8 +201,9 @@ impl Look<'_> {
             Buckets::Hashes { .. } => vec![whole],
             Buckets::Keys { .. } => buckets.iter().filter_map(|&b| self.key_range(b)).collect(),
         };
-        let is_bad =
-            |tuple: &[u8], hash| buckets.binary_search(&self.buckets.of_row(tuple, hash)).is_ok();
+        let is_bad = |tuple: &[u8], hash| {
+            buckets.binary_search(&self.buckets.of_row(tuple, hash, 0)).is_ok()
+        };
         let mut source = SourceRows::new(subject);
         for (range, _) in &parts {
             source.read(connection, range, |place, _, tuple| {

@@ -18,7 +18,7 @@ pub mod subject;
 use crate::codec::Digest;
 use crate::error::Result;
 use crate::postgres::errors::failed;
-use crate::postgres::read::{Relation, Snapshot};
+use crate::postgres::read::{Relation, Snapshot, TupleReader};
 use crate::progress::{PhaseProgress, TableProgress};
 use crate::schema::names::{literal, quote};
 use crate::sqlite::Reader;
@@ -30,7 +30,6 @@ use crate::transfer::verify::look::{Found, Look};
 use crate::transfer::verify::pass::Sides;
 use crate::transfer::verify::rows::Seen;
 use crate::transfer::verify::subject::Subject;
-use postgres::Client;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The two ends: one more reader of each side, on the state that all readers of the side see.
@@ -38,7 +37,7 @@ pub struct Ends<'a> {
     /// The source.
     pub source: &'a (dyn Fn() -> Result<Reader> + Sync),
     /// The target.
-    pub target: &'a (dyn Fn() -> Result<Client> + Sync),
+    pub target: &'a (dyn Fn() -> Result<TupleReader> + Sync),
 }
 
 /// How many threads read each side.
@@ -97,9 +96,11 @@ pub fn compare(
         relations.push(if hidden.last() == Some(&true) { Vec::new() } else { found });
     }
     let join = snapshot.join();
-    let target = || -> Result<Client> {
+    let target = || -> Result<TupleReader> {
         let mut client = (ends.target)()?;
-        client.batch_execute(&join).map_err(failed("cannot share one view of the target"))?;
+        client
+            .simple_query(&join)
+            .map_err(failed("cannot share one view of PostgreSQL's tables"))?;
         Ok(client)
     };
     let ends = Ends { source: ends.source, target: &target };
@@ -154,7 +155,7 @@ fn second_look(
     ends: &Ends<'_>,
     settings: &Settings<'_>,
 ) -> Result<Vec<Told>> {
-    let mut readers: Option<(Reader, Client)> = None;
+    let mut readers: Option<(Reader, TupleReader)> = None;
     let mut all = Vec::with_capacity(subjects.len());
     for ((subject, relations), sides) in subjects.iter().zip(relations).zip(sides) {
         let bad = sides.source.differing(&sides.target);

@@ -13,6 +13,7 @@ use crate::transfer::verify::buckets::{Buckets, Sums};
 use crate::transfer::verify::rows::{Seen, SourceRows, TargetRows};
 use crate::transfer::verify::subject::Subject;
 use crate::transfer::verify::{Ends, Threads};
+use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -249,8 +250,12 @@ pub fn count(
             for relation in relations {
                 let sql = format!("SELECT count(*) FROM ONLY {}", relation.name);
                 let what = format!("cannot count the rows of table {}", quote(&subject.name));
-                let rows: i64 = client.query_one(&sql, &[]).map_err(failed(&what))?.get(0);
-                lock(count).1.rows += rows as u64;
+                let answer = client.simple_query(&sql).map_err(failed(&what))?;
+                let rows = answer.iter().find_map(|message| match message {
+                    SimpleQueryMessage::Row(row) => row.get(0)?.parse::<u64>().ok(),
+                    _ => None,
+                });
+                lock(count).1.rows += rows.ok_or_else(|| Error::failed(&what))?;
             }
         }
         Ok(())

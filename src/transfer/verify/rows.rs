@@ -5,14 +5,13 @@ use crate::codec::tuple::UNFIT;
 use crate::codec::{Misfit, page};
 use crate::database::KeyRange;
 use crate::error::{Error, Result};
-use crate::postgres::read::{Relation, tuples};
+use crate::postgres::read::{Relation, TupleReader};
 use crate::schema::RowAddress;
 use crate::schema::names::quote;
-use crate::sqlite::read::{Next, read_error, scan};
+use crate::sqlite::Reader;
+use crate::sqlite::read::{Next, StoredRow, scan};
 use crate::transfer::verify::subject::Subject;
 use bytes::{BufMut, BytesMut};
-use postgres::Client;
-use rusqlite::{Connection, Row};
 
 /// Buffers larger than this are given back after the row that needed them.
 const LARGEST_KEPT: usize = 8 << 20;
@@ -51,7 +50,6 @@ impl Seen {
 /// Reads rows of the source.
 pub struct SourceRows<'a> {
     subject: &'a Subject,
-    scratch: Vec<u8>,
     tuple: BytesMut,
     canonical: BytesMut,
     /// What was seen so far.
@@ -64,7 +62,6 @@ impl<'a> SourceRows<'a> {
     pub fn new(subject: &'a Subject) -> Self {
         Self {
             subject,
-            scratch: Vec::new(),
             tuple: BytesMut::new(),
             canonical: BytesMut::new(),
             seen: Seen::new(subject.columns.len()),
@@ -78,15 +75,14 @@ impl<'a> SourceRows<'a> {
     /// The source cannot be read; and those of `each`.
     pub fn read(
         &mut self,
-        connection: &Connection,
+        connection: &Reader,
         range: &KeyRange,
-        mut each: impl FnMut(i64, &Row<'_>, &[u8]) -> Result<Next>,
+        mut each: impl FnMut(i64, &StoredRow<'_>, &[u8]) -> Result<Next>,
     ) -> Result<()> {
-        let Self { subject, scratch, tuple, canonical, seen } = self;
+        let Self { subject, tuple, canonical, seen } = self;
         let subject: &Subject = subject;
         let query = &subject.query;
         let casts = subject.layout.casts();
-        let failed = |error| read_error(&query.table, error);
         let has_rowid = matches!(query.address, RowAddress::Integer { .. });
         let mut number = 0;
         scan(connection, query, range, |row| {
@@ -94,28 +90,26 @@ impl<'a> SourceRows<'a> {
             tuple.clear();
             tuple.put_i16(casts.len() as i16);
             let mut fits = true;
-            query
-                .values(row, scratch, |field, raw| {
-                    let start = tuple.len();
-                    match casts[field].encode(raw, tuple) {
-                        Ok(Fit::Exact) => {}
-                        Ok(Fit::Converted) => seen.converted[field] += 1,
-                        Err(misfit) => {
-                            tuple.truncate(start);
-                            tuple.put_i32(UNFIT);
-                            fits = false;
-                            let (count, reason) = &mut seen.unfit[field];
-                            *count += 1;
-                            reason.get_or_insert(misfit);
-                        }
+            for (field, raw) in row.enumerate() {
+                let start = tuple.len();
+                match casts[field].encode(raw, tuple) {
+                    Ok(Fit::Exact) => {}
+                    Ok(Fit::Converted) => seen.converted[field] += 1,
+                    Err(misfit) => {
+                        tuple.truncate(start);
+                        tuple.put_i32(UNFIT);
+                        fits = false;
+                        let (count, reason) = &mut seen.unfit[field];
+                        *count += 1;
+                        reason.get_or_insert(misfit);
                     }
-                })
-                .map_err(failed)?;
+                }
+            }
             if subject.leave_out && !(fits && page::fits(casts, tuple)) {
                 seen.left_out += 1;
                 return Ok(Next::Row);
             }
-            let place = if has_rowid { query.integer_key(row).map_err(failed)? } else { number };
+            let place = if has_rowid { row.integer_key() } else { number };
             let next = each(place, row, subject.layout.canonical(tuple, canonical));
             for buffer in [&mut *tuple, &mut *canonical] {
                 if buffer.capacity() > LARGEST_KEPT {
@@ -158,14 +152,14 @@ impl<'a> TargetRows<'a> {
     /// The server's; and those of `each`.
     pub fn read(
         &mut self,
-        client: &mut Client,
+        client: &mut TupleReader,
         relation: &Relation,
         condition: &str,
         mut each: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         let Self { subject, canonical, .. } = self;
         let select = subject.select(relation, false, condition);
-        tuples(client, &select, &cannot_read(subject), |tuple| {
+        client.tuples(&select, &cannot_read(subject), |tuple| {
             let result = each(subject.layout.canonical(tuple, canonical));
             if canonical.capacity() > LARGEST_KEPT {
                 *canonical = BytesMut::new();
@@ -180,7 +174,7 @@ impl<'a> TargetRows<'a> {
     /// As there.
     pub fn read_with_places(
         &mut self,
-        client: &mut Client,
+        client: &mut TupleReader,
         (number, relation): (usize, &Relation),
         condition: &str,
         mut each: impl FnMut(Tid, &[u8]) -> Result<()>,
@@ -189,7 +183,7 @@ impl<'a> TargetRows<'a> {
         let select = subject.select(relation, true, condition);
         let what = cannot_read(subject);
         let width = subject.columns.len() as i16;
-        tuples(client, &select, &what, |tuple| {
+        client.tuples(&select, &what, |tuple| {
             // The last field is the place: a length word, a block and an offset.
             let parts = tuple.split_last_chunk::<10>();
             let Some((row, [0, 0, 0, 6, b1, b2, b3, b4, o1, o2])) = parts else {
@@ -217,5 +211,5 @@ impl<'a> TargetRows<'a> {
 }
 
 fn cannot_read(subject: &Subject) -> String {
-    format!("cannot read table {} of the target", quote(&subject.name))
+    format!("cannot read table {} of PostgreSQL", quote(&subject.name))
 }

@@ -6,7 +6,7 @@ use crate::database::{Chunk, KeyRange};
 use crate::postgres::read::Relation;
 use crate::schema::RowAddress;
 use crate::schema::names::quote;
-use crate::sqlite::read::TableQuery;
+use crate::sqlite::query::TableQuery;
 use crate::transfer::plan::PlannedTable;
 
 /// One table to compare.
