@@ -69,6 +69,10 @@ impl Request {
     /// As for [`Request::database`].
     pub(super) fn plan(typed: PlanArguments) -> Result<Self> {
         let mut request = Self::shared(typed.shared)?;
+        let into_sqlite = |set: &DataSet| matches!(set.target, Location::Sqlite(_));
+        if typed.write_casts.is_some() && request.options.data_sets.iter().any(into_sqlite) {
+            return Err(Error::usage("--write-casts is for the way into PostgreSQL"));
+        }
         if let Some(path) = &typed.write_casts {
             output_file::check("--write-casts", path, &files(&request.options))?;
         }

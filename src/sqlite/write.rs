@@ -10,6 +10,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement, ToSql};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Thread;
 use std::time::Duration;
 
 /// How often a long statement looks whether the run is being stopped.
@@ -133,7 +134,7 @@ impl FileWriter {
         let handle = self.connection.get_interrupt_handle();
         let done = AtomicBool::new(false);
         let result = std::thread::scope(|scope| {
-            scope.spawn(|| {
+            let watcher = scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     if stop.load(Ordering::Relaxed) {
                         handle.interrupt();
@@ -141,7 +142,7 @@ impl FileWriter {
                     std::thread::park_timeout(LOOK);
                 }
             });
-            let _over = Over(&done);
+            let _over = Over(&done, watcher.thread().clone());
             work()
         });
         if stop.load(Ordering::Relaxed) { Err(Error::failed("interrupted")) } else { result }
@@ -156,12 +157,13 @@ impl FileWriter {
     }
 }
 
-/// Says that work is over, also when it panics.
-struct Over<'a>(&'a AtomicBool);
+/// Says to the one who watches that work is over, also when it panics.
+struct Over<'a>(&'a AtomicBool, Thread);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+        self.1.unpark();
     }
 }
 

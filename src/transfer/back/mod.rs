@@ -17,8 +17,11 @@ mod copy;
 mod definitions;
 mod finish;
 mod names;
+mod open;
+mod pieces;
 mod plan;
 mod promises;
 mod run;
+mod trial;
 
 pub use run::{Run, prepare};

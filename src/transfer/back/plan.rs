@@ -4,29 +4,24 @@ use super::asked::{self, Answer, Question};
 use super::choose;
 use super::columns::{Given, Proposal, proposals};
 use super::definitions::{self, Definitions};
+use super::pieces::{block_pieces, key_pieces};
+use super::trial;
 use crate::codec::decode::Wire;
 use crate::error::{Error, Result};
 use crate::postgres::catalog::{Catalog, TableFacts};
 use crate::postgres::read::{Relation, Snapshot, TupleReader};
 use crate::progress::{Phase, Progress};
 use crate::schema::names::{qualify, quote};
-use crate::schema::{LeftOut, ObjectKind, Table};
+use crate::schema::{LeftOut, Table};
 use crate::sqlite::ddl::TableDdl;
 use crate::transfer::options::{CastType, OnMisfit, Options};
 use crate::transfer::plan::Optional;
-use crate::transfer::plan::choose::{BY_REQUEST, choose_tables};
+use crate::transfer::plan::choose::choose_tables;
 use crate::transfer::report::{ColumnPlan, ConversionReport, DataSetPlan, Dropped, TablePlan};
 use crate::transfer::sizes::Sizes;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
-
-/// Bytes of a table that are read in one query: few enough that several connections read one
-/// table, many enough that the round trips do not show.
-const PIECE_BYTES: u64 = 64 << 20;
-/// Bytes of a block of the server, as it is nearly always built; the size of pieces depends on it,
-/// and nothing else.
-const BLOCK_BYTES: u64 = 8192;
 
 /// The plan of one data set.
 pub(super) struct Plan {
@@ -132,7 +127,7 @@ pub(super) fn make(
     }
     left_out.append(&mut definitions.left_out);
     let mut notes = std::mem::take(&mut definitions.notes);
-    definitions::try_out(&mut tables, &mut left_out)?;
+    trial::try_out(&mut tables, &mut left_out)?;
     let mut planned = Vec::with_capacity(tables.len());
     for ((definition, decided), table) in
         tables.into_iter().zip(decided).zip(&catalog.schema.tables)
@@ -159,7 +154,7 @@ pub(super) fn make(
         notes,
         drops: drops.collect(),
     };
-    hold_to_the_letter(inputs.options, &plan)?;
+    choose::hold_to_the_letter(inputs.options, &plan)?;
     Ok(plan)
 }
 
@@ -357,54 +352,6 @@ fn assemble(
     }
 }
 
-/// Ranges of an integer key, each in its order. The first and the last one are open.
-fn key_pieces(
-    select: &str,
-    from: &str,
-    column: &str,
-    (least, greatest): (i64, i64),
-    bytes: u64,
-) -> Vec<String> {
-    let key = quote(column);
-    let pieces = i128::from(bytes.div_ceil(PIECE_BYTES).clamp(1, 1 << 20));
-    let width = (i128::from(greatest) - i128::from(least)) / pieces + 1;
-    let bound = |piece: i128| i128::from(least) + piece * width;
-    (0..pieces)
-        .filter(|&piece| piece == 0 || bound(piece) <= i128::from(greatest))
-        .map(|piece| {
-            let mut conditions = Vec::new();
-            if piece > 0 {
-                conditions.push(format!("{key} >= '{}'::bigint", bound(piece)));
-            }
-            if bound(piece + 1) <= i128::from(greatest) {
-                conditions.push(format!("{key} < '{}'::bigint", bound(piece + 1)));
-            }
-            let filter = match conditions.is_empty() {
-                true => String::new(),
-                false => format!(" WHERE {}", conditions.join(" AND ")),
-            };
-            format!("{select}{from}{filter} ORDER BY {key}")
-        })
-        .collect()
-}
-
-/// Ranges of a relation's blocks; the last one is open.
-fn block_pieces(select: &str, relation: &Relation) -> Vec<String> {
-    let step = PIECE_BYTES / BLOCK_BYTES;
-    let pieces = relation.blocks.div_ceil(step).max(1);
-    (0..pieces)
-        .map(|piece| {
-            let first = piece * step;
-            let end = match piece + 1 == pieces {
-                true => String::new(),
-                false => format!(" AND ctid < '({},0)'::pg_catalog.tid", first + step),
-            };
-            let from = &relation.name;
-            format!("{select}ONLY {from} WHERE ctid >= '({first},0)'::pg_catalog.tid{end}")
-        })
-        .collect()
-}
-
 impl Plan {
     /// Rows of all tables.
     pub(super) fn rows(&self) -> u64 {
@@ -463,67 +410,5 @@ impl PlannedTable {
                 count: column.zeros,
             })
             .collect()
-    }
-}
-
-/// `--exact` and `--strict`.
-fn hold_to_the_letter(options: &Options, plan: &Plan) -> Result<()> {
-    if options.exact {
-        let of_table = |table: &PlannedTable| -> Vec<String> {
-            let told = |c: ConversionReport| {
-                format!(
-                    "table {} column {}: {} ({})",
-                    quote(&table.name),
-                    quote(&c.column),
-                    c.what,
-                    c.count
-                )
-            };
-            table.conversions().into_iter().map(told).collect()
-        };
-        let causes: Vec<String> = plan.tables.iter().flat_map(of_table).collect();
-        if !causes.is_empty() {
-            let error = Error::refused("--exact: values would arrive converted");
-            return Err(causes.into_iter().fold(error, Error::caused_by));
-        }
-    }
-    if options.strict {
-        let widened = plan.tables.iter().flat_map(|table| {
-            table.columns.iter().filter(|column| column.needs_decision).map(|column| {
-                let reason = column.proposal.reason.unwrap_or("another type");
-                format!("table {} column {}: {reason}", quote(&table.name), quote(&column.name))
-            })
-        });
-        let listed = plan
-            .left_out
-            .iter()
-            .filter(|left| !left.reason.contains(BY_REQUEST) && left.kind != ObjectKind::Role)
-            .map(|left| format!("{} {}: {}", left.kind.word(), quote(&left.name), left.reason));
-        let causes: Vec<String> = widened.chain(listed).collect();
-        if !causes.is_empty() {
-            let error = Error::refused("--strict: not everything arrives as it is declared");
-            return Err(causes.into_iter().take(50).fold(error, Error::caused_by));
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_of_keys_leave_no_gap_and_no_end() {
-        assert_eq!(key_pieces("", "t", "k", (1, 9), 1), ["t ORDER BY \"k\""]);
-        let three = key_pieces("", "t", "k", (i64::MIN, i64::MAX), 3 * PIECE_BYTES);
-        assert_eq!(three.len(), 3);
-        assert!(three[0].starts_with("t WHERE \"k\" < '"), "{}", three[0]);
-        let first_end = three[0].split('\'').nth(1).unwrap();
-        let second_start = three[1].split('\'').nth(1).unwrap();
-        assert_eq!(first_end, second_start);
-        assert!(!three[2].contains(" < "), "{}", three[2]);
-        // Fewer keys than pieces.
-        let few = key_pieces("", "t", "k", (1, 2), 10 * PIECE_BYTES);
-        assert_eq!(few.len(), 2);
     }
 }

@@ -64,7 +64,7 @@ impl Comparison {
         let (Location::Sqlite(file), Location::Postgres(target)) =
             (&data_set.source, &data_set.target)
         else {
-            return Err(Error::refused("this version compares SQLite with PostgreSQL only"));
+            return Err(Error::refused("all data sets of a run go the same way"));
         };
         let connection =
             Connection::parse(target, &Environment::of_this_process(), Defaults::default())?;
