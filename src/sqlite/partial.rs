@@ -128,7 +128,7 @@ impl Place {
 
     /// Sees to it that the database under the name is complete without a log or journal beside it,
     /// and that nobody uses it: what lies beside a file would be taken for its successor's.
-    fn settle(&self) -> Result<()> {
+    fn settle(&self, kind: fn(String) -> Error) -> Result<()> {
         if !self.occupied || !self.path.exists() {
             return Ok(());
         }
@@ -143,7 +143,7 @@ impl Place {
             connection.execute_batch("BEGIN EXCLUSIVE; ROLLBACK")
         };
         settle().map_err(|error| {
-            Error::failed(format!("{} cannot be replaced", self.path.display()))
+            kind(format!("{} cannot be replaced", self.path.display()))
                 .caused_by(error)
                 .hint("stop whatever uses it; it is as it was")
         })
@@ -175,7 +175,8 @@ impl Partial {
     /// # Errors
     /// Refused where another run is at work, or files of those names are not ours.
     pub fn begin(place: &Place) -> Result<Self> {
-        place.settle()?;
+        // Asked before the first write, and again before the last.
+        place.settle(Error::refused)?;
         let cannot = |error: io::Error| {
             Error::failed(format!("cannot write beside {}", place.path.display())).caused_by(error)
         };
@@ -279,7 +280,7 @@ impl Partial {
         file.set_permissions(Permissions::from_mode(place.mode)).map_err(cannot)?;
         file.sync_all().map_err(cannot)?;
         drop(file);
-        place.settle()?;
+        place.settle(Error::failed)?;
         fs::rename(&partial, path).map_err(cannot)?;
         File::open(place.folder()).and_then(|folder| folder.sync_all()).map_err(cannot)?;
         Ok(notes)

@@ -152,3 +152,20 @@ fn a_half_loaded_source_is_refused() {
     assert_eq!(output.status.code(), Some(4), "{}", text(&output));
     assert!(text(&output).contains("half loaded"), "{}", text(&output));
 }
+
+#[test]
+fn a_target_that_somebody_uses_is_not_replaced() {
+    let (database, target) = (server(), Target::new());
+    psql(&database.url, "CREATE TABLE t (a int)");
+    sqlite3_script(&target.path, "CREATE TABLE t (old)");
+    let user = rusqlite::Connection::open(&target.path).unwrap();
+    user.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();
+    let output = back(&database, &target.path, &["--drop-all"]);
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert!(text(&output).contains("cannot be replaced"), "{}", text(&output));
+    user.execute_batch("COMMIT").unwrap();
+    assert_eq!(sqlite3(&target.path, "SELECT old FROM t"), "1");
+    assert_eq!(target.files(), ["back.db"]);
+    drop(user);
+    back_report(&database, &target.path, &["--drop-all"], 0);
+}

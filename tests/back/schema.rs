@@ -274,3 +274,32 @@ fn rows_hidden_by_row_level_security_are_refused() {
     assert_eq!(output.status.code(), Some(4), "{}", text(&output));
     assert!(text(&output).contains("row-level security"), "{}", text(&output));
 }
+
+#[test]
+fn flags_of_the_other_direction_are_usage_errors() {
+    let database = server();
+    let target = Target::new();
+    let reject = target.folder.path().join("rejects.db");
+    let reject = ["--on-misfit", "reject", "--reject-file", reject.to_str().unwrap()];
+    for flags in [&["--create-database"][..], &reject] {
+        let output = back(&database, &target.path, flags);
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {}", text(&output));
+    }
+    let there = ["database", "--from", "app.db", "--to", &database.url, "--schema", "public"];
+    let output = crate::harness::migrate(there);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("--schema"), "{}", text(&output));
+    assert!(target.files().is_empty());
+}
+
+#[test]
+fn a_plan_writes_nothing() {
+    let database = server();
+    psql(&database.url, "CREATE TABLE t (a numeric, b int); INSERT INTO t VALUES (1.5, 2)");
+    let target = Target::new();
+    let to = target.path.to_str().unwrap();
+    let output = crate::harness::migrate(["plan", "--from", &database.url, "--to", to]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("total of 1 table"), "{}", text(&output));
+    assert!(target.files().is_empty());
+}
