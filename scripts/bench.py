@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Measures `migrate database` against the COPY limit; scripts/bench runs this.
+"""Measures `migrate database` against what it cannot be faster than; scripts/bench runs this.
 
-The limit: the same rows as ready-made binary COPY files, loaded into the same tables without
+The limit of the copy: the same rows as ready-made binary COPY files, loaded into the same tables without
 indexes over the unix socket in messages of 1 MB, by 1, 2 and 4 connections, the best of which
-counts. A pair is one run of the program and one round of the limit on the same server, one after
+counts. That of the verification: COPY TO STDOUT of all tables by psql to nowhere, over as many
+connections as the program reads with, while one bare scan of the SQLite file runs beside it. A
+pair is one run of the program and one round of the limits on the same server, one after
 the other, each after a checkpoint; the machine's noise is about 15 %, so that only ratios within
 pairs say something, and the medians over pairs are shown.
 """
@@ -22,6 +24,9 @@ import time
 # Pieces about as large as keep every connection busy to the end, even with the smallest tables.
 PIECE_BYTES = 64 << 20
 CONNECTIONS = (1, 2, 4)
+# As many as the program reads the target with while it verifies.
+READERS = max(2, min(os.cpu_count(), 16))
+BLOCKS_OF_A_PIECE = 8192
 
 
 def say(text):
@@ -110,7 +115,7 @@ def limit(arguments, pieces):
         for name in names:
             psql("ready", f"CREATE TABLE bare.{name} (LIKE public.{name})")
         psql("ready", "CHECKPOINT")
-        command = [arguments.loader, url("ready"), str(connections)]
+        command = [arguments.limits, "copy", url("ready"), str(connections)]
         command += [f"bare.{name}={file}" for _, name, file in pieces]
         output = subprocess.run(
             command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
@@ -120,10 +125,47 @@ def limit(arguments, pieces):
     return seconds
 
 
+def verify_limit(arguments):
+    """The seconds until all rows of the database `ready` have been copied out to nowhere."""
+    tables = psql(
+        "ready",
+        "SELECT oid::regclass, greatest(relpages, 1) FROM pg_class "
+        "WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY relpages DESC",
+    )
+    shares = [[0, []] for _ in range(READERS)]
+    for name, pages in (line.split("|") for line in tables.splitlines()):
+        for first in range(0, int(pages), BLOCKS_OF_A_PIECE):
+            last = first + BLOCKS_OF_A_PIECE
+            end = "" if last >= int(pages) else f" AND ctid < '({last},0)'"
+            query = f"SELECT * FROM {name} WHERE ctid >= '({first},0)'{end}"
+            least = min(shares)
+            least[0] += min(BLOCKS_OF_A_PIECE, int(pages) - first)
+            least[1].append(f"COPY ({query}) TO STDOUT (FORMAT binary);\n")
+    quiet = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+    started = time.monotonic()
+    scan = subprocess.Popen(
+        [arguments.limits, "scan", arguments.source],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url("ready"), "-f", "-"]
+    readers = [subprocess.Popen(command, **quiet) for _ in shares]
+    for reader, (_, statements) in zip(readers, shares):
+        reader.stdin.write("".join(statements).encode())
+        reader.stdin.close()
+    for child in readers:
+        if child.wait() != 0:
+            sys.exit("error: psql failed")
+    seconds = time.monotonic() - started
+    if scan.wait() != 0:
+        sys.exit("error: the scan failed")
+    return seconds
+
+
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--loader", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--limits", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--rows", default="12572000", help="rows of the source (12572000)")
     parser.add_argument("--pairs", type=int, default=3, help="how many pairs are measured (3)")
     parser.add_argument("--smoke", action="store_true", help="one small pair, to see that it runs")
@@ -154,25 +196,31 @@ def measure(arguments, folder):
     for pair in range(arguments.pairs):
         # In turn, so that neither is always the one that finds the server as the other left it.
         if pair % 2:
-            limits = limit(arguments, pieces)
+            limits, least = limit(arguments, pieces), verify_limit(arguments)
         report, seconds, rss = migrate(arguments, "arrived", report_file, log)
         psql("postgres", "DROP DATABASE arrived")
         if not pair % 2:
-            limits = limit(arguments, pieces)
+            limits, least = limit(arguments, pieces), verify_limit(arguments)
         times, best = phases(report), min(limits.values())
         rows.append(
             {
                 "profile s": times["profile"],
                 "copy s": times["copy"],
                 "finish s": times.get("finish", 0.0),
+                "verify s": times["verify"],
                 "all s": seconds,
                 **{f"limit x{n} s": limits[n] for n in CONNECTIONS},
+                "verify limit s": least,
                 "of the limit": best / times["copy"],
+                "verify/limit": times["verify"] / least,
                 "profile/copy": times["profile"] / times["copy"],
                 "max RSS MiB": rss / (1 << 20),
             }
         )
-        say(f"pair {pair + 1} of {arguments.pairs}: {best / times['copy']:.2f} of the limit")
+        say(
+            f"pair {pair + 1} of {arguments.pairs}: copy {best / times['copy']:.2f} of the limit, "
+            f"verification {times['verify'] / least:.2f} times its own"
+        )
     unchanged = sha256(arguments.source) == before
     show(arguments, rows, sum(size for size, _, _ in pieces), unchanged)
     if not unchanged:

@@ -72,15 +72,65 @@ fn an_interrupted_run_ends_cleanly_and_its_target_is_refused_until_it_is_dropped
     let database = server();
     let child = start(&source, &database);
     wait_for_a_chunk(&database);
-    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(interrupt.success());
-    let output = child.wait_with_output().unwrap();
+    let output = interrupt(child);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(text(&output).contains("interrupted"), "{}", text(&output));
     assert!(text(&output).contains("the source is unchanged"), "{}", text(&output));
     assert_eq!(files(folder.path()), before);
     assert_half_loaded(&source, &database);
     assert_eq!(files(folder.path()), before);
+}
+
+/// Sends SIGINT and waits for the end, which must come soon.
+fn interrupt(child: Child) -> std::process::Output {
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let since = Instant::now();
+    let output = child.wait_with_output().unwrap();
+    assert!(since.elapsed() < Duration::from_secs(20), "it took {:?}", since.elapsed());
+    output
+}
+
+#[test]
+fn a_run_that_waits_for_a_lock_of_somebody_else_can_be_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path());
+    let database = server();
+    let child = start(&source, &database);
+    wait_for_a_chunk(&database);
+    // Rows may come in under this lock, and no index may be built.
+    let mut somebody = postgres::Client::connect(&database.url, postgres::NoTls).unwrap();
+    somebody.batch_execute("BEGIN; LOCK TABLE event IN SHARE UPDATE EXCLUSIVE MODE").unwrap();
+    let waiting = "SELECT count(*) > 0 FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while psql(&database.url, waiting) != "t" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = interrupt(child);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("interrupted"), "{}", text(&output));
+    drop(somebody);
+    assert_half_loaded(&source, &database);
+}
+
+#[test]
+fn a_run_that_waits_for_sqlite_can_be_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.db");
+    // A check that takes minutes over all rows.
+    sqlite3_script(
+        &path,
+        "PRAGMA ignore_check_constraints = ON;
+         CREATE TABLE slow (a INTEGER CHECK (length(hex(zeroblob(20000000 + a))) > 0));
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+         INSERT INTO slow SELECT i FROM n;",
+    );
+    let database = server();
+    let child = start(&path, &database);
+    std::thread::sleep(Duration::from_millis(1500));
+    let output = interrupt(child);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("interrupted"), "{}", text(&output));
 }
 
 #[test]

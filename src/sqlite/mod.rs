@@ -20,4 +20,4 @@ pub mod types;
 pub mod write;
 
 pub use fingerprint::{FileState, Fingerprint, Moment, WalState};
-pub use source::{Reader, Source, SourceOptions};
+pub use source::{Interrupter, Reader, Source, SourceOptions};

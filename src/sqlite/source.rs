@@ -12,12 +12,12 @@ use super::holders;
 use super::leftovers::Leftovers;
 use super::private_copy::PrivateCopy;
 use crate::error::{Error, Result};
-use rusqlite::Connection;
+use rusqlite::{Connection, InterruptHandle};
 use std::fs;
 use std::ops::Deref;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -62,7 +62,24 @@ struct Opened {
     fingerprint: Fingerprint,
     notes: Vec<String>,
     utf16: bool,
+    /// Of all readers there ever were; of those that are closed they do nothing.
+    interrupter: Interrupter,
     _claim: Claim,
+}
+
+/// Ends what the readers of a source are doing, from another thread; does not keep it open.
+#[derive(Clone, Default)]
+pub struct Interrupter(Arc<Mutex<Vec<InterruptHandle>>>);
+
+impl Interrupter {
+    fn lock(&self) -> MutexGuard<'_, Vec<InterruptHandle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the statements that run now, with an error.
+    pub fn interrupt(&self) {
+        self.lock().iter().for_each(InterruptHandle::interrupt);
+    }
 }
 
 /// The transaction that keeps writers out, of a connection that is otherwise unused.
@@ -135,6 +152,7 @@ impl Source {
                         fingerprint,
                         notes,
                         utf16,
+                        interrupter: Interrupter::default(),
                         _claim: claim,
                     })));
                 }
@@ -162,9 +180,16 @@ impl Source {
         };
         let connection = opened.way.open(&opened.path).map_err(failed)?;
         let collector = Collector::install(&connection).map_err(failed)?;
+        opened.interrupter.lock().push(connection.get_interrupt_handle());
         // A path can name another file by now.
         opened.changed()?;
         Ok(Reader { connection, collector, _source: Arc::clone(opened) })
+    }
+
+    /// What ends the statements of the source's readers from another thread.
+    #[must_use]
+    pub fn interrupter(&self) -> Interrupter {
+        self.0.interrupter.clone()
     }
 
     /// The source's fingerprint, taken before the fence and true under it.

@@ -6,6 +6,7 @@ pub mod back;
 pub mod copy;
 pub mod finish;
 pub mod halt;
+pub mod interrupt;
 pub mod options;
 pub mod plan;
 pub mod report;

@@ -18,6 +18,7 @@ use crate::sqlite::{Source, SourceOptions};
 use crate::transfer::Planned;
 use crate::transfer::copy::{self, Ends, TableStats};
 use crate::transfer::finish::{self, Finished};
+use crate::transfer::interrupt::{self, Interrupt};
 use crate::transfer::options::{DataSet, Depth, Location, OnMisfit, Options, Verify};
 use crate::transfer::plan::columns::pin_of;
 use crate::transfer::plan::make::{Inputs, make};
@@ -64,7 +65,8 @@ pub struct Run {
     sizes: Sizes,
     /// Where rows go that the target cannot hold.
     reject_file: Option<PathBuf>,
-    stop: Arc<AtomicBool>,
+    /// The user's wish to stop; at work until the run is over.
+    interrupt: Interrupt,
     started: Instant,
 }
 
@@ -73,24 +75,33 @@ pub struct Run {
 /// # Errors
 /// Whatever keeps the run from being planned; nothing has been written then.
 pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
-    let started = Instant::now();
     let stop = on_signals()?;
+    prepare_all(options, progress, &stop).map_err(|error| interrupt::told(&stop, error))
+}
+
+fn prepare_all(options: &Options, progress: &Arc<Progress>, stop: &Arc<AtomicBool>) -> Result<Run> {
+    let started = Instant::now();
+    let interrupt = Interrupt::watch(stop);
     let sizes = Sizes::choose(options);
     progress.enter(Phase::Open);
     let (mut sets, mut comparisons) = (Vec::new(), Vec::new());
     for data_set in &options.data_sets {
         match options.verify {
             Verify::Only(depth) => comparisons
-                .push(Comparison::prepare(data_set, depth, options, &sizes, progress, &stop)?),
-            _ => sets.push(prepare_one(data_set, options, &sizes, progress, &stop)?),
+                .push(Comparison::prepare(data_set, depth, options, &sizes, progress, &interrupt)?),
+            _ => sets.push(prepare_one(data_set, options, &sizes, progress, &interrupt)?),
         }
     }
     let reject_file = match &options.on_misfit {
         OnMisfit::Reject { file } => Some(file.clone()),
         _ => None,
     };
+    // What could not be found out because it was interrupted is no finding.
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::failed("interrupted"));
+    }
     let options = options.clone();
-    Ok(Run { options, sets, comparisons, sizes, reject_file, stop, started })
+    Ok(Run { options, sets, comparisons, sizes, reject_file, interrupt, started })
 }
 
 fn prepare_one(
@@ -98,7 +109,7 @@ fn prepare_one(
     options: &Options,
     sizes: &Sizes,
     progress: &Progress,
-    stop: &AtomicBool,
+    interrupt: &Interrupt,
 ) -> Result<Prepared> {
     let (Location::Sqlite(file), Location::Postgres(target)) = (&data_set.source, &data_set.target)
     else {
@@ -107,12 +118,14 @@ fn prepare_one(
     let connection =
         Connection::parse(target, &Environment::of_this_process(), Defaults::default())?;
     let source = open(file, options)?;
+    interrupt.add_source(&source);
     let Session { client: mut keeper, schema, .. } = connect_to(&connection, options)?;
     let schema = schema.ok_or_else(|| {
         Error::refused("the target's search path names no schema that exists")
             .hint("create the schema, or name another one with options=-csearch_path=NAME")
     })?;
     lock(&mut keeper, &schema)?;
+    interrupt.add_server(&connection, advisory_key(&schema));
     let inputs = Inputs {
         data_set: &data_set.name,
         source: &source,
@@ -120,7 +133,7 @@ fn prepare_one(
         options,
         sizes,
         progress,
-        stop,
+        stop: interrupt.stop(),
     };
     let mut plan = make(&inputs, &mut keeper)?;
     plan.notes.extend(source.notes().iter().cloned());
@@ -185,6 +198,7 @@ impl Planned for Run {
     fn run(mut self, progress: &Arc<Progress>) -> Outcome {
         let mut reports = Vec::new();
         let result = self.work(progress, &mut reports);
+        let result = result.map_err(|error| interrupt::told(self.interrupt.stop(), error));
         let mut warnings = self.warnings();
         let (source, target) = (self.source_name(), self.target_name());
         let sources = self.sets.into_iter().map(|set| set.source);
@@ -257,7 +271,13 @@ impl Run {
     fn work(&mut self, progress: &Progress, reports: &mut Vec<DataSetReport>) -> Result<()> {
         if let Verify::Only(depth) = self.options.verify {
             for one in &mut self.comparisons {
-                reports.push(one.run(depth, &self.options, &self.sizes, progress, &self.stop)?);
+                reports.push(one.run(
+                    depth,
+                    &self.options,
+                    &self.sizes,
+                    progress,
+                    self.interrupt.stop(),
+                )?);
             }
             return Ok(());
         }
@@ -275,13 +295,18 @@ impl Run {
             set.create()?;
             let stats: Vec<TableStats> =
                 set.plan.tables.iter().map(|_| TableStats::default()).collect();
-            let done = set.fill(&self.sizes, progress, &stats, &self.stop);
+            let done = set.fill(&self.sizes, progress, &stats, self.interrupt.stop());
             let finished = done.as_ref().ok().cloned().unwrap_or_default();
             let mut report = set.report(&stats, finished);
             let done = done.and_then(|_| match self.options.verify {
-                Verify::AfterCopy(depth) => {
-                    set.verify(depth, &self.options, &self.sizes, progress, &self.stop, &mut report)
-                }
+                Verify::AfterCopy(depth) => set.verify(
+                    depth,
+                    &self.options,
+                    &self.sizes,
+                    progress,
+                    self.interrupt.stop(),
+                    &mut report,
+                ),
                 _ => Ok(()),
             });
             reports.push(report);

@@ -13,6 +13,7 @@ use crate::sqlite::Source;
 use crate::sqlite::catalog::{self, Catalog};
 use crate::sqlite::profile::{self, ProfileOptions, TableProfile, Wanted, WantedColumn};
 use crate::sqlite::query::{self, TableQuery};
+use crate::transfer::interrupt::Interrupt;
 use crate::transfer::options::{DataSet, Depth, Location, Options};
 use crate::transfer::plan::choose::choose_tables;
 use crate::transfer::plan::make::queries;
@@ -59,7 +60,7 @@ impl Comparison {
         options: &Options,
         sizes: &Sizes,
         progress: &Progress,
-        stop: &AtomicBool,
+        interrupt: &Interrupt,
     ) -> Result<Self> {
         let (Location::Sqlite(file), Location::Postgres(target)) =
             (&data_set.source, &data_set.target)
@@ -69,6 +70,7 @@ impl Comparison {
         let connection =
             Connection::parse(target, &Environment::of_this_process(), Defaults::default())?;
         let source = open(file, options)?;
+        interrupt.add_source(&source);
         let session = connect_to(&connection, options)?;
         let mut keeper = session.client;
         let schema = session.schema.ok_or_else(|| {
@@ -76,6 +78,7 @@ impl Comparison {
                 .hint("name the schema with options=-csearch_path=NAME")
         })?;
         lock(&mut keeper, &schema)?;
+        interrupt.add_server(&connection, advisory_key(&schema));
         let reader = source.connect()?;
         let mut catalog = catalog::read(&reader)?;
         let mut left_out = choose_tables(&mut catalog.schema, options)?;
@@ -88,7 +91,7 @@ impl Comparison {
         let half_loaded = entry.as_ref().is_some_and(|e| !e.state.is_some_and(|s| s.is_complete()));
         let profiles = match depth {
             Depth::Rows => catalog.schema.tables.iter().map(|_| TableProfile::default()).collect(),
-            Depth::Full => chunks(&source, &queries, sizes, progress, stop)?,
+            Depth::Full => chunks(&source, &queries, sizes, progress, interrupt.stop())?,
         };
         Ok(Self {
             source,

@@ -1,9 +1,13 @@
-//! The COPY limit: how fast a server takes rows that are ready-made binary COPY files.
+//! The limits that `scripts/bench` measures the program against.
 //!
-//! `copy_limit URL CONNECTIONS TABLE=FILE...` loads the files in the order given, each in a
-//! transaction of its own, by so many connections, in messages of 1 MiB, and prints the seconds
-//! from the first message to the last commit. Tables' names go to the server as they are.
+//! `limits copy URL CONNECTIONS TABLE=FILE...` loads ready-made binary COPY files in the order
+//! given, each in a transaction of its own, by so many connections, in messages of 1 MiB, and
+//! prints the seconds from the first message to the last commit. Tables' names go to the server as
+//! they are.
+//!
+//! `limits scan FILE` steps once through all rows of a SQLite database and prints the seconds.
 
+use rusqlite::OpenFlags;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,10 +22,37 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [url, connections, files @ ..] = arguments.as_slice() else {
-        return Err("usage: copy_limit URL CONNECTIONS TABLE=FILE...".into());
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let seconds = match words.as_slice() {
+        ["copy", url, connections, files @ ..] => copy(url, connections.parse()?, files)?,
+        ["scan", file] => scan(file)?,
+        _ => {
+            return Err(
+                "usage: limits copy URL CONNECTIONS TABLE=FILE... | limits scan FILE".into()
+            );
+        }
     };
-    let connections: usize = connections.parse()?;
+    writeln!(io::stdout(), "{seconds:.3}")?;
+    Ok(())
+}
+
+/// The seconds that a plain scan takes, value by value in SQLite and none of them looked at here.
+fn scan(file: &str) -> Outcome<f64> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = rusqlite::Connection::open_with_flags(file, flags)?;
+    let started = Instant::now();
+    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0";
+    let mut names = connection.prepare(tables)?;
+    let names = names.query_map([], |row| row.get::<_, String>(0))?;
+    for name in names.collect::<Result<Vec<_>, _>>()? {
+        let mut statement = connection.prepare(&format!("SELECT * FROM \"{name}\""))?;
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+    }
+    Ok(started.elapsed().as_secs_f64())
+}
+
+fn copy(url: &str, connections: usize, files: &[&str]) -> Outcome<f64> {
     let mut clients = (0..connections).map(|_| connect(url)).collect::<Outcome<Vec<_>>>()?;
     let next = AtomicUsize::new(0);
     let started = Instant::now();
@@ -34,8 +65,7 @@ fn main() -> Outcome<()> {
             loader.join().unwrap_or_else(|_| Err("a connection's thread panicked".into()))
         })
     })?;
-    writeln!(io::stdout(), "{:.3}", started.elapsed().as_secs_f64())?;
-    Ok(())
+    Ok(started.elapsed().as_secs_f64())
 }
 
 fn connect(url: &str) -> Outcome<postgres::Client> {
@@ -45,7 +75,7 @@ fn connect(url: &str) -> Outcome<postgres::Client> {
     Ok(client)
 }
 
-fn load_all(client: &mut postgres::Client, files: &[String], next: &AtomicUsize) -> Outcome<()> {
+fn load_all(client: &mut postgres::Client, files: &[&str], next: &AtomicUsize) -> Outcome<()> {
     let mut message = vec![0; MESSAGE];
     while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
         let (table, path) = file.split_once('=').ok_or("a file is given as TABLE=FILE")?;

@@ -1,0 +1,137 @@
+//! Interrupting: what the databases are busy with ends when the user wants to stop.
+//!
+//! Threads look at the stop flag between rows and between chunks, but a single statement can take
+//! long: an index over a large table, a check over all rows, a wait for somebody's lock. SQLite's
+//! statements are interrupted at once; the server's are cancelled after a while in which what is in
+//! flight may still be committed.
+
+use crate::config::connection::Connection;
+use crate::error::Error;
+use crate::postgres::connect::connect;
+use crate::sqlite::{Interrupter, Source};
+use postgres::Client;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How often the flag is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What is in flight may be committed for so long.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Between two attempts to cancel what still goes on.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Watches the stop flag until it is dropped.
+pub struct Interrupt {
+    watched: Arc<Watched>,
+    watcher: Option<JoinHandle<()>>,
+}
+
+struct Watched {
+    stop: Arc<AtomicBool>,
+    over: AtomicBool,
+    sources: Mutex<Vec<Interrupter>>,
+    /// Each with the key of the advisory lock that all sessions of the run hold there.
+    servers: Mutex<Vec<(Connection, i64)>>,
+}
+
+impl Interrupt {
+    /// Watches `stop`.
+    #[must_use]
+    pub fn watch(stop: &Arc<AtomicBool>) -> Self {
+        let watched = Arc::new(Watched {
+            stop: Arc::clone(stop),
+            over: AtomicBool::new(false),
+            sources: Mutex::default(),
+            servers: Mutex::default(),
+        });
+        let watcher = {
+            let watched = Arc::clone(&watched);
+            thread::Builder::new().name("interrupt".to_owned()).spawn(move || watched.run())
+        };
+        // Without the thread a statement is not interrupted; all else ends as it does.
+        Self { watched, watcher: watcher.ok() }
+    }
+
+    /// The flag that is watched.
+    #[must_use]
+    pub fn stop(&self) -> &AtomicBool {
+        &self.watched.stop
+    }
+
+    /// From now on the readers of `source` are interrupted.
+    pub fn add_source(&self, source: &Source) {
+        let mut sources = self.watched.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.push(source.interrupter());
+    }
+
+    /// From now on the sessions are cancelled that hold the advisory lock `key`.
+    pub fn add_server(&self, connection: &Connection, key: i64) {
+        let mut servers = self.watched.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.push((connection.clone(), key));
+    }
+}
+
+impl Drop for Interrupt {
+    fn drop(&mut self) {
+        self.watched.over.store(true, Ordering::Relaxed);
+        if let Some(watcher) = self.watcher.take() {
+            watcher.thread().unpark();
+            // It may wait for a server that does not answer; the program does not wait with it.
+            if !self.watched.stop.load(Ordering::Relaxed) {
+                drop(watcher.join());
+            }
+        }
+    }
+}
+
+impl Watched {
+    fn run(&self) {
+        let mut stopped: Option<Instant> = None;
+        let mut cancelled: Option<Instant> = None;
+        while !self.over.load(Ordering::Relaxed) {
+            if self.stop.load(Ordering::Relaxed) {
+                self.interrupt_sources();
+                let since = stopped.get_or_insert_with(Instant::now);
+                let is_due = cancelled.is_none_or(|last| last.elapsed() >= AGAIN);
+                if since.elapsed() >= GRACE && is_due {
+                    self.cancel_statements();
+                    cancelled = Some(Instant::now());
+                }
+            }
+            thread::park_timeout(LOOK);
+        }
+    }
+
+    fn interrupt_sources(&self) {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.iter().for_each(Interrupter::interrupt);
+    }
+
+    /// Cancels by a session of its own: so the same way leads to the server as for all others,
+    /// and nobody has to keep their tokens.
+    fn cancel_statements(&self) {
+        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (connection, key) in servers {
+            // A server that lets nobody in now may do so at the next attempt.
+            let Ok(mut session) = connect::<Client>(&connection, "cancel") else { continue };
+            // A lock on one bigint is shown in halves.
+            let cancel = "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_locks \
+                 WHERE locktype = 'advisory' AND objsubid = 1 AND granted \
+                 AND ((classid::bigint << 32) | objid::bigint) = $1 \
+                 AND database = (SELECT oid FROM pg_catalog.pg_database \
+                                 WHERE datname = pg_catalog.current_database())";
+            let _ = session.client.execute(cancel, &[&key]);
+        }
+    }
+}
+
+/// The error that is told of a run that ended with `error`: after the user's wish to stop, what
+/// that brought about is no news.
+#[must_use]
+pub fn told(stop: &AtomicBool, error: Error) -> Error {
+    if stop.load(Ordering::Relaxed) { Error::failed("interrupted") } else { error }
+}
