@@ -169,3 +169,24 @@ fn a_target_that_somebody_uses_is_not_replaced() {
     drop(user);
     back_report(&database, &target.path, &["--drop-all"], 0);
 }
+
+#[test]
+fn an_interrupt_is_heard_while_the_server_lets_nobody_read() {
+    let (database, target) = (server(), Target::new());
+    psql(&database.url, "CREATE TABLE event (id int)");
+    let mut holder = postgres::Client::connect(&database.url, postgres::NoTls).unwrap();
+    holder.batch_execute("BEGIN; LOCK TABLE event IN ACCESS EXCLUSIVE MODE").unwrap();
+    let child = start(&database, &target.path);
+    let waiting =
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'event'::regclass";
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while psql(&database.url, waiting) != "1" {
+        assert!(Instant::now() < deadline, "nobody waits for the table");
+    }
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("interrupted"), "{}", text(&output));
+    assert!(target.files().is_empty());
+}

@@ -13,12 +13,12 @@ use crate::postgres::target::advisory_key;
 use crate::progress::Progress;
 use crate::schema::names::{qualify, quote};
 use crate::sqlite::partial::Place;
+use crate::transfer::interrupt::Interrupt;
 use crate::transfer::options::{DataSet, Location, Options, Verify};
 use crate::transfer::report::{DataSetReport, TableReport, Verdict};
 use crate::transfer::sizes::Sizes;
 use postgres::Client;
 use serde_json::Value;
-use std::sync::atomic::AtomicBool;
 
 /// One data set, opened, held still and planned.
 pub(super) struct Set {
@@ -26,6 +26,23 @@ pub(super) struct Set {
     pub(super) snapshot: Snapshot,
     pub(super) plan: Plan,
     pub(super) place: Place,
+    pub(super) locks: Locks,
+}
+
+/// The keys of the advisory locks that all sessions of a data set hold, as readers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Locks {
+    /// That of the schema, which a run that fills it holds for itself.
+    schema: i64,
+    /// One that no other run has: when this run is interrupted, the statements of the sessions
+    /// that hold it are cancelled, and nobody else's.
+    own: i64,
+}
+
+impl Locks {
+    fn new(schema: &str) -> Self {
+        Self { schema: advisory_key(schema), own: fastrand::i64(..) }
+    }
 }
 
 /// Opens one data set: connects, holds the source still, looks at the target, and plans.
@@ -37,7 +54,7 @@ pub(super) fn prepare_one(
     options: &Options,
     sizes: &Sizes,
     progress: &Progress,
-    stop: &AtomicBool,
+    interrupt: &Interrupt,
 ) -> Result<Set> {
     let (Location::Postgres(source), Location::Sqlite(file)) = (&data_set.source, &data_set.target)
     else {
@@ -52,7 +69,9 @@ pub(super) fn prepare_one(
     }
     let Session { client: mut keeper, schema, .. } = connect(&connection, "keeper")?;
     let schema = choose_schema(&mut keeper, options.schema.clone(), schema)?;
-    share_lock(&mut keeper, &schema)?;
+    let locks = Locks::new(&schema);
+    share_locks(&mut keeper, &schema, locks)?;
+    interrupt.add_server(&connection, locks.own);
     let types = types_of_earlier_run(&mut keeper, &schema)?;
     // Asked once for the names to lock, and again under the locks.
     let first = catalog::read(&mut keeper, &schema)?;
@@ -67,13 +86,13 @@ pub(super) fn prepare_one(
         options,
         sizes,
         progress,
-        stop,
-        connect: &|| one_more(&connection, "profile", &schema, &join),
+        stop: interrupt.stop(),
+        connect: &|| one_more(&connection, "profile", locks, &join),
         existing: if only_compare { &[] } else { &place.tables },
         types: &types,
     };
     let plan = plan::make(&inputs, catalog, &mut snapshot)?;
-    Ok(Set { connection, snapshot, plan, place })
+    Ok(Set { connection, snapshot, plan, place, locks })
 }
 
 /// The schema that the user named, or the first of the search path.
@@ -96,14 +115,16 @@ fn choose_schema(
     Ok(name)
 }
 
-/// Holds the schema's lock as a reader: a run that fills the schema holds it for itself.
-fn share_lock(client: &mut Client, schema: &str) -> Result<()> {
+/// Takes the locks, unless a run fills the schema.
+fn share_locks(client: &mut Client, schema: &str, locks: Locks) -> Result<()> {
+    let what = "cannot lock the source";
     let taken: bool = client
-        .query_one("SELECT pg_catalog.pg_try_advisory_lock_shared($1)", &[&advisory_key(schema)])
-        .map_err(failed("cannot lock the source"))?
+        .query_one("SELECT pg_catalog.pg_try_advisory_lock_shared($1)", &[&locks.schema])
+        .map_err(failed(what))?
         .get(0);
     if taken {
-        return Ok(());
+        let own = "SELECT pg_catalog.pg_advisory_lock_shared($1)";
+        return client.execute(own, &[&locks.own]).map(drop).map_err(failed(what));
     }
     Err(Error::refused(format!(
         "another run of migrate is filling schema {} of the source",
@@ -156,10 +177,10 @@ fn refuse_occupied(place: &Place, options: &Options) -> Result<()> {
 pub(super) fn one_more(
     connection: &Connection,
     purpose: &str,
-    schema: &str,
+    locks: Locks,
     join: &str,
 ) -> Result<TupleReader> {
-    let mut reader = locked(connection, purpose, schema)?;
+    let mut reader = locked(connection, purpose, locks)?;
     let what = "cannot share one view of the source";
     // A lost reader starts again in the middle: the same query gives the same order.
     let same = "SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off";
@@ -167,10 +188,14 @@ pub(super) fn one_more(
     Ok(reader)
 }
 
-/// One more session of the run, holding the run's lock as all of them do.
-pub(super) fn locked(connection: &Connection, purpose: &str, schema: &str) -> Result<TupleReader> {
+/// One more session of the run, holding the run's locks as all of them do.
+pub(super) fn locked(connection: &Connection, purpose: &str, locks: Locks) -> Result<TupleReader> {
     let mut reader: TupleReader = connect(connection, purpose)?.client;
-    let lock = format!("SELECT pg_catalog.pg_advisory_lock_shared({})", advisory_key(schema));
+    let lock = format!(
+        "SELECT pg_catalog.pg_advisory_lock_shared('{}'::bigint), \
+         pg_catalog.pg_advisory_lock_shared('{}'::bigint)",
+        locks.schema, locks.own
+    );
     reader.simple_query(&lock).map_err(failed("cannot lock the source"))?;
     Ok(reader)
 }

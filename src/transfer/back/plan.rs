@@ -26,8 +26,6 @@ use std::sync::atomic::AtomicBool;
 /// The plan of one data set.
 pub(super) struct Plan {
     pub(super) data_set: String,
-    /// The schema of the source.
-    pub(super) schema: String,
     /// The tables, in the source's order.
     pub(super) tables: Vec<PlannedTable>,
     /// What is not carried over.
@@ -148,7 +146,6 @@ pub(super) fn make(
     });
     let plan = Plan {
         data_set: inputs.data_set.to_owned(),
-        schema: inputs.schema.to_owned(),
         tables: planned,
         left_out,
         notes,

@@ -10,6 +10,7 @@ use crate::sqlite::partial::Partial;
 use crate::sqlite::write::FileWriter;
 use crate::sqlite::{Source, SourceOptions};
 use crate::transfer::Planned;
+use crate::transfer::interrupt::{self, Interrupt};
 use crate::transfer::options::{Depth, OnMisfit, Options, Verify};
 use crate::transfer::report::{DataSetReport, Outcome, PhaseTime, PlanSummary, Report, Verdict};
 use crate::transfer::sizes::Sizes;
@@ -29,7 +30,7 @@ pub struct Run {
     options: Options,
     sets: Vec<Set>,
     sizes: Sizes,
-    stop: Arc<std::sync::atomic::AtomicBool>,
+    interrupt: Interrupt,
     started: Instant,
 }
 
@@ -46,10 +47,12 @@ pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
             .hint("--on-misfit widen keeps such values as text"));
     }
     progress.enter(Phase::Open);
+    let interrupt = Interrupt::watch(&stop);
     let sets = options.data_sets.iter();
-    let sets = sets.map(|set| prepare_one(set, options, &sizes, progress, &stop));
-    let sets = sets.collect::<Result<Vec<Set>>>()?;
-    Ok(Run { options: options.clone(), sets, sizes, stop, started })
+    let sets = sets.map(|set| prepare_one(set, options, &sizes, progress, &interrupt));
+    let sets = sets.collect::<Result<Vec<Set>>>();
+    let sets = sets.map_err(|error| interrupt::told(&stop, error))?;
+    Ok(Run { options: options.clone(), sets, sizes, interrupt, started })
 }
 
 impl Planned for Run {
@@ -75,6 +78,7 @@ impl Planned for Run {
         let (source, target) = (self.source_name(), self.target_name());
         let mut sets = std::mem::take(&mut self.sets);
         let result = sets.iter_mut().try_for_each(|set| self.one(set, progress, &mut reports));
+        let result = result.map_err(|error| interrupt::told(self.interrupt.stop(), error));
         progress.end();
         let phases = Phase::ALL
             .into_iter()
@@ -139,15 +143,16 @@ impl Run {
             writer.run(&what, &table.ddl.create())?;
         }
         let join = set.snapshot.join();
-        let (connection, schema) = (&set.connection, &set.plan.schema);
-        let reader = || one_more(connection, "copy", schema, &join);
-        let copied = copy::run(&set.plan, &writer, &reader, &sizes, counters, &self.stop)?;
+        let (connection, locks) = (&set.connection, set.locks);
+        let reader = || one_more(connection, "copy", locks, &join);
+        let copied =
+            copy::run(&set.plan, &writer, &reader, &sizes, counters, self.interrupt.stop())?;
         for (table, copied) in report.tables.iter_mut().zip(copied) {
             (table.rows, table.bytes, table.seconds) = (copied.rows, copied.bytes, copied.seconds);
         }
         progress.enter(Phase::Finish);
         let counters = progress.phase(Phase::Finish);
-        let finished = finish::run(&set.plan, &writer, counters, &self.stop)?;
+        let finished = finish::run(&set.plan, &writer, counters, self.interrupt.stop())?;
         report.steps = finished.steps;
         report.left_out.extend(finished.left_out);
         writer.close()?;
@@ -160,7 +165,7 @@ impl Run {
             );
             return Ok(());
         }
-        if self.stop.load(Ordering::Relaxed) {
+        if self.interrupt.stop().load(Ordering::Relaxed) {
             return Err(Error::failed("interrupted"));
         }
         report.notes.extend(partial.publish()?);
@@ -179,16 +184,17 @@ impl Run {
         progress.enter(Phase::Verify);
         let temp_dir = self.options.temp_dir.clone();
         let source = Source::open(file, &SourceOptions { temp_dir, ..SourceOptions::default() })?;
+        self.interrupt.add_source(&source);
         let settings = Settings {
             depth,
             options: &self.options,
             sizes: &self.sizes,
             progress: progress.phase(Phase::Verify),
-            stop: &self.stop,
+            stop: self.interrupt.stop(),
             ledger: None,
         };
-        let (connection, schema) = (&set.connection, set.plan.schema.clone());
-        let one_more = || locked(connection, "verify", &schema);
+        let (connection, locks) = (&set.connection, set.locks);
+        let one_more = || locked(connection, "verify", locks);
         let copied = !matches!(self.options.verify, Verify::Only(_));
         compare::run(&set.plan, &source, &mut set.snapshot, &one_more, &settings, copied, report)?;
         source.close()?;
