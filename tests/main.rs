@@ -9,6 +9,7 @@
 )]
 
 mod aftermath;
+mod back;
 mod cli;
 mod edges;
 mod expect;

@@ -128,6 +128,9 @@ pub(super) struct SharedArguments {
     /// The target, in the same forms.
     #[arg(long, value_name = "TARGET", default_value = "pgx")]
     pub(super) to: OsString,
+    /// The schema of a PostgreSQL source [default: the first of the search path].
+    #[arg(long, value_name = "NAME")]
+    pub(super) schema: Option<String>,
     /// Only tables whose name matches, such as 'log_*'; may be repeated [default: all].
     #[arg(long, value_name = "PATTERN")]
     pub(super) tables: Vec<String>,

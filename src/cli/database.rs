@@ -12,7 +12,7 @@ use crate::product::next_steps::{self, Ended};
 use crate::product::provider;
 use crate::progress::Progress;
 use crate::transfer::Planned;
-use crate::transfer::options::{Options, Verify};
+use crate::transfer::options::{Location, Options, Verify};
 use crate::transfer::report::{Outcome, PlanSummary, Report, Verdict};
 use std::sync::Arc;
 
@@ -37,8 +37,10 @@ pub(super) fn run<P: Planned>(
     let watch = screen.watch(&progress, request.bars_anywhere);
     let Outcome { report, result } = planned.run(&progress);
     drop(watch);
-    // What was begun stands in the way of the next run.
-    let writes = !matches!(request.options.verify, Verify::Only(_));
+    // What was begun in PostgreSQL stands in the way of the next run; a file is removed.
+    let mut sets = request.options.data_sets.iter();
+    let writes = !matches!(request.options.verify, Verify::Only(_))
+        && sets.any(|set| matches!(set.target, Location::Postgres(_)));
     let flags: &[&str] = if writes { &["--drop-all"] } else { &[] };
     let product = request.product.as_ref();
     let error = result.err().map(|error| with_remedy(error, line, product, flags));

@@ -64,6 +64,11 @@ impl Request {
             None => {}
         }
         let options = &mut request.options;
+        let into_sqlite = |set: &DataSet| matches!(set.target, Location::Sqlite(_));
+        if typed.create_database && options.data_sets.iter().any(into_sqlite) {
+            return Err(Error::usage("--create-database is for a PostgreSQL target")
+                .hint("a SQLite file is made where there is none"));
+        }
         options.create_database = typed.create_database;
         options.verify = match (typed.verify, typed.no_verify) {
             (true, _) => Verify::Only(depth),
@@ -86,6 +91,10 @@ impl Request {
     /// As for [`Request::database`].
     pub(super) fn plan(typed: PlanArguments) -> Result<Self> {
         let mut request = Self::shared(typed.shared, Purpose::Plan)?;
+        let into_sqlite = |set: &DataSet| matches!(set.target, Location::Sqlite(_));
+        if typed.write_casts.is_some() && request.options.data_sets.iter().any(into_sqlite) {
+            return Err(Error::usage("--write-casts is for the way into PostgreSQL"));
+        }
         if let Some(path) = &typed.write_casts {
             output_file::check("--write-casts", path, &files(&request.options))?;
         }
@@ -96,6 +105,12 @@ impl Request {
 
     fn shared(typed: SharedArguments, purpose: Purpose) -> Result<Self> {
         let DataSets { sets, guard, warnings, product } = data_sets(&typed, purpose)?;
+        let into_postgres = |set: &DataSet| matches!(set.target, Location::Postgres(_));
+        if typed.schema.is_some() && sets.iter().any(into_postgres) {
+            return Err(Error::usage("--schema names the schema of a PostgreSQL source").hint(
+                "that of a target is the first of its search path: options=-csearch_path=NAME",
+            ));
+        }
         check_patterns("--tables", &typed.tables)?;
         check_patterns("--exclude", &typed.exclude)?;
         let threads = |own: Option<u16>| own.or(typed.threads).map(usize::from);
@@ -105,6 +120,7 @@ impl Request {
             on_misfit: on_misfit(typed.on_misfit, typed.reject_file)?,
             readers: threads(typed.readers),
             writers: threads(typed.writers),
+            schema: typed.schema,
             tables: typed.tables,
             exclude: typed.exclude,
             strict: typed.strict,

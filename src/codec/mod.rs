@@ -12,6 +12,7 @@ pub mod batch;
 pub mod block;
 pub mod cast;
 pub mod decimal;
+pub mod decode;
 pub mod digest;
 pub mod encode;
 pub mod epoch;

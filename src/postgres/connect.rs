@@ -217,7 +217,7 @@ impl Attempt<'_> {
         config
             .user(&connection.user)
             .dbname(&connection.dbname)
-            .application_name(&session::application_name(purpose))
+            .application_name(session::application_name(purpose))
             .port(host.port)
             .ssl_mode(mode)
             .channel_binding(match connection.tls.channel_binding {

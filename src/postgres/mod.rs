@@ -1,9 +1,11 @@
 //! The PostgreSQL side: connecting, definitions, the ledger, writing blocks.
 
+pub mod catalog;
 pub mod connect;
 pub mod ddl;
 pub mod errors;
 pub mod ledger;
+pub mod parse;
 pub mod read;
 pub mod server;
 pub mod sessions;

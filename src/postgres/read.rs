@@ -7,7 +7,7 @@
 use crate::codec::block::HEADER;
 use crate::codec::tuple::{self, Next};
 use crate::error::{Error, Result};
-use crate::postgres::errors::failed;
+use crate::postgres::errors::{failed, is_connection_lost};
 use crate::schema::names::{literal, qualify};
 use futures_util::TryStreamExt as _;
 use postgres::{Client, SimpleQueryMessage};
@@ -42,7 +42,7 @@ impl Snapshot {
     /// # Errors
     /// The server's: a table that is gone or may not be read.
     pub fn take(mut client: Client, tables: &[String]) -> Result<Self> {
-        let what = "cannot hold the target's tables still";
+        let what = "cannot hold the tables still";
         let mut begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned();
         if !tables.is_empty() {
             begin.push_str(&format!("; LOCK TABLE {} IN ACCESS SHARE MODE", tables.join(", ")));
@@ -75,7 +75,7 @@ impl Snapshot {
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY c.oid"
         );
         let rows =
-            self.client.query(&sql, &[]).map_err(failed("cannot read the target's catalog"))?;
+            self.client.query(&sql, &[]).map_err(failed("cannot read PostgreSQL's catalog"))?;
         let relation = |row: &postgres::Row| Relation {
             name: qualify(row.get(0), row.get(1)),
             blocks: u64::try_from(row.get::<_, i64>(2)).unwrap_or(0),
@@ -126,6 +126,11 @@ impl TupleReader {
             Some(client) => self.runtime.block_on(client.simple_query(sql)),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// Whether the connection is gone, so that the same work may succeed on a new one.
+    pub fn is_lost(&mut self) -> bool {
+        self.simple_query("SELECT 1").is_err_and(|error| is_connection_lost(&error))
     }
 
     /// Runs a query and hands each row to `each` as a tuple, read where it lies, until that fails.

@@ -245,6 +245,12 @@ pub enum ObjectKind {
     GeneratedColumn,
     Column,
     Rows,
+    MaterializedView,
+    ForeignTable,
+    Sequence,
+    Inheritance,
+    Policy,
+    Role,
 }
 
 /// Something that is not carried over, and why.
@@ -284,6 +290,12 @@ impl ObjectKind {
             Self::GeneratedColumn => "generated column",
             Self::Column => "column",
             Self::Rows => "set of rows",
+            Self::MaterializedView => "materialized view",
+            Self::ForeignTable => "foreign table",
+            Self::Sequence => "sequence",
+            Self::Inheritance => "inheritance",
+            Self::Policy => "policy",
+            Self::Role => "role",
         }
     }
 }

@@ -13,6 +13,8 @@ use std::path::PathBuf;
 pub struct Options {
     /// The source/target pairs, at least one.
     pub data_sets: Vec<DataSet>,
+    /// The schema of a PostgreSQL source; `None` means the first of the search path.
+    pub schema: Option<String>,
     /// Only tables that one of these glob patterns matches; empty means all.
     pub tables: Vec<String>,
     /// Without the tables that one of these glob patterns matches.

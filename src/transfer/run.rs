@@ -170,7 +170,7 @@ fn prepare_one(
 ) -> Result<Prepared> {
     let (Location::Sqlite(file), Location::Postgres(target)) = (&data_set.source, &data_set.target)
     else {
-        return Err(Error::refused("this version copies from SQLite to PostgreSQL only"));
+        return Err(Error::refused("all data sets of a run go the same way"));
     };
     let connection =
         Connection::parse(target, &Environment::of_this_process(), data_set.defaults.clone())?;

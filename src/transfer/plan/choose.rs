@@ -6,7 +6,6 @@ use crate::postgres::ledger::Ledger;
 use crate::postgres::target::{self, Existing};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind, Schema};
-use crate::sqlite::catalog::Catalog;
 use crate::transfer::options::{OnMisfit, Options};
 use crate::transfer::plan::make::Inputs;
 use crate::transfer::plan::measure;
@@ -23,12 +22,12 @@ pub const BY_REQUEST: &str = "left out by --tables or --exclude";
 ///
 /// # Errors
 /// A pattern that is none, or a pattern of `--tables` that matches nothing.
-pub fn choose_tables(catalog: &mut Catalog, options: &Options) -> Result<Vec<LeftOut>> {
+pub fn choose_tables(schema: &mut Schema, options: &Options) -> Result<Vec<LeftOut>> {
     let tables = patterns(&options.tables, "--tables")?;
     let exclude = patterns(&options.exclude, "--exclude")?;
     for pattern in &options.tables {
         let one = patterns(std::slice::from_ref(pattern), "--tables")?;
-        if !catalog.schema.tables.iter().any(|table| one.is_match(&table.name)) {
+        if !schema.tables.iter().any(|table| one.is_match(&table.name)) {
             return Err(Error::usage(format!("--tables {pattern} matches no table of the source")));
         }
     }
@@ -36,7 +35,7 @@ pub fn choose_tables(catalog: &mut Catalog, options: &Options) -> Result<Vec<Lef
     let wanted =
         |name: &str| (tables.is_empty() || tables.is_match(name)) && !exclude.is_match(name);
     let mut kept = Vec::new();
-    for table in std::mem::take(&mut catalog.schema.tables) {
+    for table in std::mem::take(&mut schema.tables) {
         if wanted(&table.name) {
             kept.push(table);
         } else {
@@ -50,8 +49,8 @@ pub fn choose_tables(catalog: &mut Catalog, options: &Options) -> Result<Vec<Lef
             });
         }
     }
-    catalog.schema.tables = kept;
-    for view in catalog.schema.views.extract_if(.., |view| exclude.is_match(&view.name)) {
+    schema.tables = kept;
+    for view in schema.views.extract_if(.., |view| exclude.is_match(&view.name)) {
         left_out.push(LeftOut {
             kind: ObjectKind::View,
             table: None,

@@ -7,7 +7,7 @@ use crate::schema::names::{Allocator, LONGEST, qualify, quote};
 use crate::schema::{
     Collation, ColumnType, ForeignKey, Index, IndexOver, Key, LeftOut, ObjectKind, Schema, Table,
 };
-use crate::sqlite::catalog::Catalog;
+use crate::sqlite::catalog::{Catalog, TableFacts};
 use crate::sqlite::profile::TableProfile;
 use crate::sqlite::types::column_affinity;
 use crate::transfer::plan::cast_rules::Decision;
@@ -57,6 +57,10 @@ pub struct Definitions<'a> {
     decisions: &'a [Vec<Decision>],
     /// Which tables are STRICT.
     strict: Vec<bool>,
+    /// Which tables are WITHOUT ROWID.
+    without_rowid: Vec<bool>,
+    /// Which tables' keys are AUTOINCREMENT.
+    autoincrement: Vec<bool>,
     /// Widths of index and key entries over [`WIDEST_ENTRY`], by table and name of the index (for
     /// keys: their place, as `measure` numbers them).
     too_wide: HashMap<(usize, String), u64>,
@@ -91,6 +95,10 @@ impl<'a> Definitions<'a> {
     ) -> Self {
         let schema = &catalog.schema;
         let is_strict = |table: &Table| catalog.facts.get(&table.name).is_some_and(|f| f.strict);
+        let facts_of = |fact: fn(&TableFacts) -> bool| -> Vec<bool> {
+            let of_table = |table: &Table| catalog.facts.get(&table.name).is_some_and(fact);
+            schema.tables.iter().map(of_table).collect()
+        };
         let reserved = [ledger::TABLE.to_owned(), format!("{}_pkey", ledger::TABLE)];
         let Circumstances { too_wide, keep_plain, excluded, taken } = given;
         let mut relations = Allocator::new(reserved.into_iter().chain(taken));
@@ -135,6 +143,8 @@ impl<'a> Definitions<'a> {
             profiles,
             decisions,
             strict: schema.tables.iter().map(is_strict).collect(),
+            without_rowid: facts_of(|facts| facts.without_rowid),
+            autoincrement: facts_of(|facts| facts.autoincrement),
             too_wide,
             keep_plain,
             excluded,
@@ -163,6 +173,8 @@ impl<'a> Definitions<'a> {
         let scope_columns = self.scope_columns(place, &columns);
         let scope = Scope::new(&scope_columns);
         let key_not_null = self.key_columns_without_null(place);
+        let in_key = |column: &crate::schema::Column| key_not_null.contains(&column.name);
+        let autoincrement = self.autoincrement[place];
         let mut ddl_columns = Vec::with_capacity(columns.len());
         let mut sequence = None;
         let both = columns.iter().zip(&table.columns).zip(decisions);
@@ -228,20 +240,35 @@ impl<'a> Definitions<'a> {
                 default,
                 generated,
                 identity,
-                comment: Some(comment(column, planned)),
+                comment: Some(comment(column, planned, in_key(column), autoincrement)),
             });
         }
         let ddl = TableDdl {
             schema: self.schema_name.to_owned(),
             name: self.table_names[place].clone(),
             columns: ddl_columns,
-            comment: (self.table_names[place] != table.name)
-                .then(|| json!({"sqlite": {"name": table.name}}).to_string()),
+            comment: self.table_comment(place),
         };
         let keys = self.keys(place, &scope_columns);
         let indexes = self.indexes(place, &scope_columns);
         let checks = self.checks(place, &scope);
         TableDefinition { ddl, columns, keys, indexes, checks, sequence }
+    }
+
+    /// What the way back needs to make the table as it was, as a comment in JSON.
+    fn table_comment(&self, place: usize) -> Option<String> {
+        let table = &self.schema.tables[place];
+        let mut facts = serde_json::Map::new();
+        if self.table_names[place] != table.name {
+            facts.insert("name".to_owned(), table.name.clone().into());
+        }
+        if self.strict[place] {
+            facts.insert("strict".to_owned(), true.into());
+        }
+        if self.without_rowid[place] {
+            facts.insert("without_rowid".to_owned(), true.into());
+        }
+        (!facts.is_empty()).then(|| json!({ "sqlite": facts }).to_string())
     }
 
     fn name_columns(&mut self, place: usize) -> Vec<PlannedColumn> {
@@ -673,11 +700,25 @@ fn described(key: &ForeignKey) -> String {
 }
 
 /// What the way back needs to make the column as it was, as a comment in JSON.
-fn comment(column: &crate::schema::Column, planned: &PlannedColumn) -> String {
+fn comment(
+    column: &crate::schema::Column,
+    planned: &PlannedColumn,
+    in_key: bool,
+    autoincrement: bool,
+) -> String {
     let mut facts = serde_json::Map::new();
     facts.insert("type".to_owned(), column.declared.clone().into());
     if planned.target_name != column.name {
         facts.insert("name".to_owned(), column.name.clone().into());
+    }
+    if in_key && !column.not_null {
+        facts.insert("nullable".to_owned(), true.into());
+    }
+    if column.identity && autoincrement {
+        facts.insert("autoincrement".to_owned(), true.into());
+    }
+    if column.generated.as_ref().is_some_and(|rule| !rule.stored) {
+        facts.insert("virtual".to_owned(), true.into());
     }
     let collation = match &column.collation {
         Collation::Binary => None,

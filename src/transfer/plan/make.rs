@@ -51,7 +51,7 @@ pub struct Inputs<'a> {
 pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     let connection = inputs.source.connect()?;
     let mut catalog = catalog::read(&connection)?;
-    let mut left_out = choose_tables(&mut catalog, inputs.options)?;
+    let mut left_out = choose_tables(&mut catalog.schema, inputs.options)?;
     let excluded: HashSet<String> = left_out.iter().map(|left| left.name.clone()).collect();
     refuse_existing(inputs.options)?;
     // SQLite's own tables are no content: what matters in them arrives as sequences and statistics.

@@ -147,6 +147,7 @@ pub fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Matched<'
                 name: name.clone(),
                 target_name: there.name.clone(),
                 as_text,
+                read: None,
             });
             casts.push(Cast { form, numbers_return: numbers_return(affinity, form) });
         }

@@ -68,7 +68,7 @@ impl Comparison {
         let (Location::Sqlite(file), Location::Postgres(target)) =
             (&data_set.source, &data_set.target)
         else {
-            return Err(Error::refused("this version compares SQLite with PostgreSQL only"));
+            return Err(Error::refused("all data sets of a run go the same way"));
         };
         let connection =
             Connection::parse(target, &Environment::of_this_process(), data_set.defaults.clone())?;
@@ -84,7 +84,7 @@ impl Comparison {
         interrupt.add_server(&connection, advisory_key(&schema));
         let reader = source.connect()?;
         let mut catalog = catalog::read(&reader)?;
-        let mut left_out = choose_tables(&mut catalog, options)?;
+        let mut left_out = choose_tables(&mut catalog.schema, options)?;
         let content = |left: &LeftOut| left.rows.is_some_and(|rows| rows > 0);
         left_out.extend(catalog.schema.left_out.drain(..).filter(content));
         let queries = queries(query::encoding(&reader)?, &catalog.schema);

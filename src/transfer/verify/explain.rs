@@ -168,7 +168,7 @@ impl Explain<'_> {
             .collect();
         let relation = &self.relations[tid.relation as usize].name;
         let sql = format!("SELECT {} FROM ONLY {relation} WHERE {}", list.join(", "), at(tid));
-        let what = format!("cannot read table {} of the target", quote(&self.subject.name));
+        let what = format!("cannot read table {} of PostgreSQL", quote(&self.subject.name));
         let messages = client.simple_query(&sql).map_err(failed(&what))?;
         let row = messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),

@@ -98,7 +98,9 @@ pub fn compare(
     let join = snapshot.join();
     let target = || -> Result<TupleReader> {
         let mut client = (ends.target)()?;
-        client.simple_query(&join).map_err(failed("cannot share one view of the target"))?;
+        client
+            .simple_query(&join)
+            .map_err(failed("cannot share one view of PostgreSQL's tables"))?;
         Ok(client)
     };
     let ends = Ends { source: ends.source, target: &target };

@@ -211,5 +211,5 @@ impl<'a> TargetRows<'a> {
 }
 
 fn cannot_read(subject: &Subject) -> String {
-    format!("cannot read table {} of the target", quote(&subject.name))
+    format!("cannot read table {} of PostgreSQL", quote(&subject.name))
 }

@@ -44,6 +44,8 @@ pub struct SubjectColumn {
     pub target_name: String,
     /// It is compared as the text that the server makes of it.
     pub as_text: bool,
+    /// What is read in its place in the target, where that is not the column itself.
+    pub read: Option<String>,
 }
 
 impl Subject {
@@ -57,6 +59,7 @@ impl Subject {
                 name: column.name.clone(),
                 target_name: column.target_name.clone(),
                 as_text: false,
+                read: None,
             })
             .collect();
         let casts = table.columns.iter().map(|column| column.decision.cast).collect();
@@ -144,7 +147,8 @@ impl Subject {
             .iter()
             .map(|column| {
                 let cast = if column.as_text { "::pg_catalog.text" } else { "" };
-                format!("{}{cast}", quote(&column.target_name))
+                let whole = || format!("{}{cast}", quote(&column.target_name));
+                column.read.clone().unwrap_or_else(whole)
             })
             .collect();
         if places {

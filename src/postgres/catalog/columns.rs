@@ -1,0 +1,134 @@
+//! Columns: types down through domains, defaults, identity and generated columns.
+
+use super::{Catalog, ColumnFacts, Places, left_out, origin, query};
+use crate::error::Result;
+use crate::postgres::parse;
+use crate::schema::names::qualify;
+use crate::schema::{Check, Collation, Column, Generated, LeftOut, ObjectKind, Sql};
+use postgres::{Client, Row};
+
+const SQL: &str = "\
+    SELECT c.oid::bigint, a.attname::text, \
+      pg_catalog.format_type(a.atttypid, a.atttypmod) AS declared, \
+      b.typname::text AS base, bn.nspname::text AS base_schema, \
+      pg_catalog.format_type(b.oid, u.typmod) AS base_type, \
+      fn.nspname::text AS output_schema, f.proname::text AS output, u.domain, \
+      a.attnotnull OR u.not_null AS not_null, a.attidentity::text AS identity, \
+      a.attgenerated::text AS generated, \
+      coalesce(pg_catalog.pg_get_expr(ad.adbin, ad.adrelid), u.expression) AS expression, \
+      l.collname::text AS collation, l.collname IN ('C', 'POSIX') \
+        OR l.collname = 'default' AND db.datcollate IN ('C', 'POSIX') AS bytewise, \
+      pg_catalog.col_description(c.oid, a.attnum) AS comment, u.checks, \
+      (SELECT s.seqrelid::bigint FROM pg_catalog.pg_depend d \
+        JOIN pg_catalog.pg_sequence s ON s.seqrelid = d.objid \
+        WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+        AND d.refobjid = c.oid AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i') \
+        LIMIT 1) AS sequence \
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    JOIN pg_catalog.pg_database db ON db.datname = pg_catalog.current_database() \
+    JOIN pg_catalog.pg_attribute a \
+      ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+    LEFT JOIN pg_catalog.pg_attrdef ad ON ad.adrelid = c.oid AND ad.adnum = a.attnum \
+    LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation \
+    CROSS JOIN LATERAL ( \
+      WITH RECURSIVE up (oid, typmod, depth) AS ( \
+        SELECT a.atttypid, a.atttypmod, 0 \
+        UNION ALL \
+        SELECT t.typbasetype, CASE WHEN t.typtypmod >= 0 THEN t.typtypmod ELSE up.typmod END, \
+          up.depth + 1 \
+        FROM up JOIN pg_catalog.pg_type t ON t.oid = up.oid WHERE t.typtype = 'd') \
+      SELECT (pg_catalog.array_agg(up.oid ORDER BY up.depth DESC))[1] AS oid, \
+        (pg_catalog.array_agg(up.typmod ORDER BY up.depth DESC))[1] AS typmod, \
+        max(up.depth) > 0 AS domain, pg_catalog.bool_or(t.typnotnull) AS not_null, \
+        (pg_catalog.array_agg(pg_catalog.pg_get_expr(t.typdefaultbin, 0) ORDER BY up.depth) \
+          FILTER (WHERE t.typdefaultbin IS NOT NULL))[1] AS expression, \
+        ARRAY(SELECT pg_catalog.pg_get_expr(k.conbin, 0) FROM pg_catalog.pg_constraint k \
+          JOIN up ON up.oid = k.contypid WHERE k.contype = 'c' ORDER BY k.oid) AS checks \
+      FROM up JOIN pg_catalog.pg_type t ON t.oid = up.oid) u \
+    JOIN pg_catalog.pg_type b ON b.oid = u.oid \
+    JOIN pg_catalog.pg_namespace bn ON bn.oid = b.typnamespace \
+    JOIN pg_catalog.pg_proc f ON f.oid = b.typoutput \
+    JOIN pg_catalog.pg_namespace fn ON fn.oid = f.pronamespace \
+    WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition \
+    ORDER BY c.oid, a.attnum";
+
+/// Reads the columns of all tables.
+pub(super) fn read(
+    client: &mut Client,
+    schema: &str,
+    places: &Places,
+    catalog: &mut Catalog,
+) -> Result<()> {
+    for row in query(client, SQL, schema)? {
+        let Some(&place) = places.get(&row.get::<_, i64>(0)) else { continue };
+        let table = &mut catalog.schema.tables[place];
+        let name: String = row.get("attname");
+        let sequence: Option<i64> = row.get("sequence");
+        let checks: Vec<Option<String>> = row.get("checks");
+        let checks = checks.into_iter().flatten().map(|text| Check {
+            name: None,
+            condition: Sql { tree: parse::tree(&text, Some(&name)), text },
+        });
+        table.checks.extend(checks);
+        let column = column(&row, sequence.is_some());
+        // A default of the next value is what a sequence is for; one that is not the column's own
+        // cannot be carried over and is listed with all defaults that have no equal.
+        if let Some(oid) = sequence {
+            let last: Option<i64> = client
+                .query_one("SELECT pg_catalog.pg_sequence_last_value($1::bigint::oid)", &[&oid])
+                .map_err(crate::postgres::errors::failed("cannot read a sequence"))?
+                .get(0);
+            table.sequence = table.sequence.max(last);
+        }
+        table.columns.push(column);
+        let facts = catalog.facts.entry(table.name.clone()).or_default();
+        facts.columns.push(column_facts(&row));
+        list_collation(&row, &table.name, &mut catalog.schema.left_out);
+    }
+    Ok(())
+}
+
+fn column(row: &Row, identity: bool) -> Column {
+    let sql = |text: String| Sql { tree: parse::tree(&text, None), text };
+    let expression = row.get::<_, Option<String>>("expression").map(sql);
+    let is_generated = !row.get::<_, &str>("generated").is_empty();
+    let citext = row.get::<_, &str>("base") == "citext";
+    let (generated, default) = match expression {
+        Some(expression) if is_generated => {
+            let stored = row.get::<_, &str>("generated") == "s";
+            (Some(Generated { expression, stored }), None)
+        }
+        other => (None, other.filter(|_| !identity)),
+    };
+    Column {
+        name: row.get("attname"),
+        declared: row.get("declared"),
+        not_null: row.get("not_null"),
+        default,
+        collation: if citext { Collation::NoCase } else { Collation::Binary },
+        generated,
+        identity,
+    }
+}
+
+fn column_facts(row: &Row) -> ColumnFacts {
+    let builtin = row.get::<_, &str>("base_schema") == "pg_catalog";
+    ColumnFacts {
+        base: if builtin { row.get("base") } else { String::new() },
+        base_type: row.get("base_type"),
+        output: qualify(row.get("output_schema"), row.get("output")),
+        domain: row.get("domain"),
+        bytewise: row.get::<_, Option<bool>>("bytewise").unwrap_or(false),
+        origin: origin(row.get("comment")),
+    }
+}
+
+/// A collation that says what is equal, and not only what comes first, has no equal in SQLite.
+fn list_collation(row: &Row, table: &str, list: &mut Vec<LeftOut>) {
+    let collation: Option<&str> = row.get("collation");
+    if let Some(collation) = collation.filter(|name| !matches!(*name, "default" | "C" | "POSIX")) {
+        let reason = format!("collation {collation} becomes SQLite's, by bytes");
+        list.push(left_out(ObjectKind::Column, Some(table), row.get("attname"), &reason));
+    }
+}

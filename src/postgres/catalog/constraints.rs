@@ -1,0 +1,111 @@
+//! Constraints: keys, foreign keys, checks.
+
+use super::{Catalog, Places, left_out, query};
+use crate::error::Result;
+use crate::postgres::parse;
+use crate::schema::{
+    Action, Check, Collation, Deferrable, ForeignKey, Key, KeyColumn, LeftOut, ObjectKind, Sql,
+};
+use postgres::{Client, Row};
+
+const SQL: &str = "\
+    SELECT c.oid::bigint, k.conname::text AS name, k.contype::text AS kind, \
+      ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (num, place) \
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.num \
+        ORDER BY u.place) AS columns, \
+      ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (num, place) \
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num \
+        ORDER BY u.place) AS parent_columns, \
+      p.relname::text AS parent, pn.nspname = $1 AS same_schema, \
+      k.confupdtype::text AS on_update, k.confdeltype::text AS on_delete, \
+      k.condeferrable, k.condeferred, k.convalidated, k.confmatchtype = 'f' AS match_full, \
+      pg_catalog.pg_get_expr(k.conbin, k.conrelid) AS condition, \
+      pg_catalog.pg_get_constraintdef(k.oid) AS definition \
+    FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    LEFT JOIN pg_catalog.pg_class p ON p.oid = k.confrelid \
+    LEFT JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace \
+    WHERE n.nspname = $1 AND k.contype IN ('p', 'u', 'f', 'c', 'x') AND k.conparentid = 0 \
+    ORDER BY c.oid, k.oid";
+
+/// Reads the constraints of all tables.
+pub(super) fn read(
+    client: &mut Client,
+    schema: &str,
+    places: &Places,
+    catalog: &mut Catalog,
+) -> Result<()> {
+    for row in query(client, SQL, schema)? {
+        let Some(&place) = places.get(&row.get::<_, i64>(0)) else { continue };
+        let Catalog { schema, facts } = &mut *catalog;
+        let table = &mut schema.tables[place];
+        let name: String = row.get("name");
+        let definition: String = row.get("definition");
+        let mut list = |kind, reason: &str| {
+            let listed = left_out(kind, Some(&table.name), &name, reason);
+            schema.left_out.push(LeftOut { definition: Some(definition.clone()), ..listed });
+        };
+        match row.get::<_, &str>("kind") {
+            "p" => table.primary_key = Some(key(&row)),
+            "u" if definition.contains("NULLS NOT DISTINCT") => {
+                list(ObjectKind::Unique, "SQLite's unique keys take any number of NULLs");
+            }
+            "u" => table.uniques.push(key(&row)),
+            "c" if row.get("convalidated") => {
+                let text: String = row.get("condition");
+                let condition = Sql { tree: parse::tree(&text, None), text };
+                table.checks.push(Check { name: Some(name.clone()), condition });
+            }
+            "c" => list(ObjectKind::Check, "it holds for new rows only (NOT VALID)"),
+            "x" => list(ObjectKind::Unique, "SQLite has no exclusion constraints"),
+            _ if row.get("match_full") => {
+                list(ObjectKind::ForeignKey, "SQLite ignores MATCH FULL");
+            }
+            _ if !row.get::<_, Option<bool>>("same_schema").unwrap_or(false) => {
+                list(ObjectKind::ForeignKey, "it refers to a table of another schema");
+            }
+            _ => {
+                if !row.get::<_, bool>("convalidated") {
+                    let facts = facts.entry(table.name.clone()).or_default();
+                    facts.not_valid.insert(name.clone());
+                }
+                table.foreign_keys.push(foreign_key(&row));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn key(row: &Row) -> Key {
+    let columns: Vec<String> = row.get("columns");
+    let column = |name| KeyColumn { name, collation: Collation::Binary, descending: false };
+    Key { name: Some(row.get("name")), columns: columns.into_iter().map(column).collect() }
+}
+
+fn foreign_key(row: &Row) -> ForeignKey {
+    let deferrable = match (row.get("condeferrable"), row.get("condeferred")) {
+        (false, _) => Deferrable::No,
+        (true, false) => Deferrable::InitiallyImmediate,
+        (true, true) => Deferrable::InitiallyDeferred,
+    };
+    ForeignKey {
+        name: Some(row.get("name")),
+        columns: row.get("columns"),
+        parent: row.get("parent"),
+        parent_columns: row.get("parent_columns"),
+        on_delete: action(row.get("on_delete")),
+        on_update: action(row.get("on_update")),
+        deferrable,
+    }
+}
+
+/// From the letters of `pg_constraint.confdeltype`.
+fn action(letter: &str) -> Action {
+    match letter {
+        "r" => Action::Restrict,
+        "c" => Action::Cascade,
+        "n" => Action::SetNull,
+        "d" => Action::SetDefault,
+        _ => Action::NoAction,
+    }
+}

@@ -1,0 +1,77 @@
+//! Indexes that belong to no constraint.
+
+use super::{Catalog, Places, left_out, query};
+use crate::error::Result;
+use crate::postgres::parse;
+use crate::schema::{Collation, Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Sql};
+use postgres::Client;
+
+const SQL: &str = "\
+    SELECT c.oid::bigint, ic.relname::text AS name, i.indisunique, i.indisvalid, \
+      m.amname::text AS method, pg_catalog.pg_get_indexdef(i.indexrelid) AS definition, \
+      pg_catalog.pg_get_expr(i.indpred, i.indrelid) AS filter, \
+      ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, t.n, false) \
+        FROM pg_catalog.generate_series(1, i.indnkeyatts::int) t (n) ORDER BY t.n) AS terms, \
+      ARRAY(SELECT coalesce(a.attname::text, '') \
+        FROM pg_catalog.generate_series(1, i.indnkeyatts::int) t (n) \
+        LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid \
+          AND a.attnum = i.indkey[t.n - 1] AND a.attnum > 0 ORDER BY t.n) AS columns, \
+      ARRAY(SELECT (i.indoption[t.n - 1] & 1) = 1 \
+        FROM pg_catalog.generate_series(1, i.indnkeyatts::int) t (n) ORDER BY t.n) AS descending \
+    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid \
+    JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid \
+    JOIN pg_catalog.pg_am m ON m.oid = ic.relam \
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE n.nspname = $1 AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k \
+      WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')) \
+    ORDER BY c.oid, ic.oid";
+
+/// Reads the indexes of all tables.
+pub(super) fn read(
+    client: &mut Client,
+    schema: &str,
+    places: &Places,
+    catalog: &mut Catalog,
+) -> Result<()> {
+    for row in query(client, SQL, schema)? {
+        let Some(&place) = places.get(&row.get::<_, i64>(0)) else { continue };
+        let table = &mut catalog.schema.tables[place];
+        let name: String = row.get("name");
+        let definition: String = row.get("definition");
+        let method: &str = row.get("method");
+        let reason = if !row.get::<_, bool>("indisvalid") {
+            Some("it is not valid in PostgreSQL".to_owned())
+        } else if !matches!(method, "btree" | "hash") {
+            Some(format!("SQLite has no indexes of the kind {method}"))
+        } else if definition.contains("NULLS NOT DISTINCT") {
+            Some("SQLite's unique indexes take any number of NULLs".to_owned())
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            let listed = left_out(ObjectKind::Index, Some(&table.name), &name, &reason);
+            catalog.schema.left_out.push(LeftOut { definition: Some(definition), ..listed });
+            continue;
+        }
+        let sql = |text: String| Sql { tree: parse::tree(&text, None), text };
+        let (terms, columns): (Vec<String>, Vec<String>) = (row.get("terms"), row.get("columns"));
+        let descending: Vec<bool> = row.get("descending");
+        let terms = terms.into_iter().zip(columns).zip(descending);
+        let terms = terms.map(|((text, column), descending)| IndexTerm {
+            over: match column.as_str() {
+                "" => IndexOver::Expression(sql(text)),
+                _ => IndexOver::Column(column),
+            },
+            collation: Collation::Binary,
+            descending,
+        });
+        table.indexes.push(Index {
+            name,
+            unique: row.get("indisunique"),
+            terms: terms.collect(),
+            filter: row.get::<_, Option<String>>("filter").map(sql),
+            definition,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Names that SQLite can hold: it does not tell upper from lower case, keeps tables and indexes
+//! in one room, and those that begin with `sqlite_` for itself.
+
+use std::collections::HashSet;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Hands out names, each once.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    taken: HashSet<String>,
+}
+
+impl Names {
+    /// `wanted`, or `wanted` with a suffix that is the same in every run.
+    pub(super) fn give(&mut self, wanted: &str) -> String {
+        let folded = wanted.to_ascii_lowercase();
+        if !folded.starts_with("sqlite_") && self.taken.insert(folded) {
+            return wanted.to_owned();
+        }
+        let own = if wanted.to_ascii_lowercase().starts_with("sqlite_") { "_" } else { "" };
+        let mut round = 0_u32;
+        loop {
+            let hash = xxh3_64(format!("{round}{wanted}").as_bytes());
+            let name = format!("{own}{wanted}_{:08x}", hash as u32);
+            if self.taken.insert(name.to_ascii_lowercase()) {
+                return name;
+            }
+            round += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_in_case_only_stay_apart() {
+        let mut names = Names::default();
+        assert_eq!(names.give("Users"), "Users");
+        let other = names.give("users");
+        assert!(other.starts_with("users_"), "{other}");
+        assert!(names.give("sqlite_x").starts_with("_sqlite_x_"));
+        assert_eq!(Names::default().give("É"), "É");
+    }
+}

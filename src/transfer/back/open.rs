@@ -1,0 +1,240 @@
+//! Opening: both databases of a data set, and the source held still.
+
+use super::plan::{self, Inputs, Plan};
+use crate::config::connection::{Connection, Defaults};
+use crate::config::environment::Environment;
+use crate::error::{Error, Result};
+use crate::postgres::catalog;
+use crate::postgres::connect::{Session, connect};
+use crate::postgres::errors::failed;
+use crate::postgres::ledger::Ledger;
+use crate::postgres::read::{Snapshot, TupleReader};
+use crate::postgres::target::advisory_key;
+use crate::progress::Progress;
+use crate::schema::names::{qualify, quote};
+use crate::sqlite::partial::Place;
+use crate::transfer::interrupt::Interrupt;
+use crate::transfer::options::{DataSet, Location, Options, Verify};
+use crate::transfer::report::{DataSetReport, TableReport, Verdict};
+use crate::transfer::sizes::Sizes;
+use postgres::Client;
+use serde_json::Value;
+
+/// One data set, opened, held still and planned.
+pub(super) struct Set {
+    pub(super) connection: Connection,
+    pub(super) snapshot: Snapshot,
+    pub(super) plan: Plan,
+    pub(super) place: Place,
+    pub(super) locks: Locks,
+}
+
+/// The keys of the advisory locks that all sessions of a data set hold, as readers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Locks {
+    /// That of the schema, which a run that fills it holds for itself.
+    schema: i64,
+    /// One that no other run has: when this run is interrupted, the statements of the sessions
+    /// that hold it are cancelled, and nobody else's.
+    own: i64,
+}
+
+impl Locks {
+    fn new(schema: &str) -> Self {
+        Self { schema: advisory_key(schema), own: fastrand::i64(..) }
+    }
+}
+
+/// Opens one data set: connects, holds the source still, looks at the target, and plans.
+///
+/// # Errors
+/// Whatever keeps it from being planned; nothing has been written then.
+pub(super) fn prepare_one(
+    data_set: &DataSet,
+    options: &Options,
+    sizes: &Sizes,
+    progress: &Progress,
+    interrupt: &Interrupt,
+) -> Result<Set> {
+    let (Location::Postgres(source), Location::Sqlite(file)) = (&data_set.source, &data_set.target)
+    else {
+        return Err(Error::refused("all data sets of a run go the same way"));
+    };
+    let connection =
+        Connection::parse(source, &Environment::of_this_process(), Defaults::default())?;
+    let place = Place::look(file)?;
+    let only_compare = matches!(options.verify, Verify::Only(_));
+    if !only_compare {
+        refuse_occupied(&place, options)?;
+    }
+    let Session { client: mut keeper, schema, .. } = connect(&connection, "keeper")?;
+    let schema = choose_schema(&mut keeper, options.schema.clone(), schema)?;
+    let locks = Locks::new(&schema);
+    share_locks(&mut keeper, &schema, locks)?;
+    interrupt.add_server(&connection, locks.own);
+    let types = types_of_earlier_run(&mut keeper, &schema)?;
+    // Asked once for the names to lock, and again under the locks.
+    let first = catalog::read(&mut keeper, &schema)?;
+    let names: Vec<String> =
+        first.schema.tables.iter().map(|table| qualify(&schema, &table.name)).collect();
+    let mut snapshot = Snapshot::take(keeper, &names)?;
+    let catalog = catalog::read(snapshot.client(), &schema)?;
+    let join = snapshot.join();
+    let inputs = Inputs {
+        data_set: &data_set.name,
+        schema: &schema,
+        options,
+        sizes,
+        progress,
+        stop: interrupt.stop(),
+        connect: &|| one_more(&connection, "profile", locks, &join),
+        existing: if only_compare { &[] } else { &place.tables },
+        types: &types,
+    };
+    let plan = plan::make(&inputs, catalog, &mut snapshot)?;
+    Ok(Set { connection, snapshot, plan, place, locks })
+}
+
+/// The schema that the user named, or the first of the search path.
+fn choose_schema(
+    client: &mut Client,
+    wanted: Option<String>,
+    first: Option<String>,
+) -> Result<String> {
+    let Some(name) = wanted else {
+        return first.ok_or_else(|| {
+            Error::refused("the source's search path names no schema that exists")
+                .hint("name the schema with --schema")
+        });
+    };
+    let sql = "SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1";
+    let what = "cannot look for the schema";
+    if client.query_opt(sql, &[&name]).map_err(failed(what))?.is_none() {
+        return Err(Error::refused(format!("the source has no schema {}", quote(&name))));
+    }
+    Ok(name)
+}
+
+/// Takes the locks, unless a run fills the schema.
+fn share_locks(client: &mut Client, schema: &str, locks: Locks) -> Result<()> {
+    let what = "cannot lock the source";
+    let taken: bool = client
+        .query_one("SELECT pg_catalog.pg_try_advisory_lock_shared($1)", &[&locks.schema])
+        .map_err(failed(what))?
+        .get(0);
+    if taken {
+        let own = "SELECT pg_catalog.pg_advisory_lock_shared($1)";
+        return client.execute(own, &[&locks.own]).map(drop).map_err(failed(what));
+    }
+    Err(Error::refused(format!(
+        "another run of migrate is filling schema {} of the source",
+        quote(schema)
+    ))
+    .hint("wait for its end, or end it"))
+}
+
+/// What a run from SQLite kept of the types that it gave.
+///
+/// # Errors
+/// Refused, where such a run did not come to its end.
+fn types_of_earlier_run(client: &mut Client, schema: &str) -> Result<Value> {
+    let mut types = serde_json::Map::new();
+    for mut entry in Ledger::entries(client, schema)?.unwrap_or_default() {
+        if !entry.state.is_some_and(|state| state.is_complete()) {
+            return Err(Error::refused(format!(
+                "schema {} of the source is half loaded",
+                quote(schema)
+            ))
+            .caused_by(format!(
+                "an earlier run of {} did not come to its end",
+                quote(&entry.data_set)
+            ))
+            .hint("finish that run first"));
+        }
+        if let Value::Object(tables) = entry.detail["types"].take() {
+            types.extend(tables);
+        }
+    }
+    Ok(types.into())
+}
+
+/// Refuses a target with tables, unless it may be replaced.
+fn refuse_occupied(place: &Place, options: &Options) -> Result<()> {
+    if place.tables.is_empty() || options.drop_all {
+        return Ok(());
+    }
+    const NAMED: usize = 10;
+    let mut list: Vec<String> = place.tables.iter().take(NAMED).map(|name| quote(name)).collect();
+    if place.tables.len() > NAMED {
+        list.push(format!("and {} more", place.tables.len() - NAMED));
+    }
+    Err(Error::refused(format!("{} is not empty", place.path.display()))
+        .caused_by(format!("it holds the tables {}", list.join(", ")))
+        .hint("--drop-all replaces it; until the new one is whole it stays as it is"))
+}
+
+/// One more reader of the run, in the snapshot.
+pub(super) fn one_more(
+    connection: &Connection,
+    purpose: &str,
+    locks: Locks,
+    join: &str,
+) -> Result<TupleReader> {
+    let mut reader = locked(connection, purpose, locks)?;
+    let what = "cannot share one view of the source";
+    // A lost reader starts again in the middle: the same query gives the same order.
+    let same = "SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off";
+    reader.simple_query(same).and_then(|_| reader.simple_query(join)).map_err(failed(what))?;
+    Ok(reader)
+}
+
+/// One more session of the run, holding the run's locks as all of them do.
+pub(super) fn locked(connection: &Connection, purpose: &str, locks: Locks) -> Result<TupleReader> {
+    let mut reader: TupleReader = connect(connection, purpose)?.client;
+    let lock = format!(
+        "SELECT pg_catalog.pg_advisory_lock_shared('{}'::bigint), \
+         pg_catalog.pg_advisory_lock_shared('{}'::bigint)",
+        locks.schema, locks.own
+    );
+    reader.simple_query(&lock).map_err(failed("cannot lock the source"))?;
+    Ok(reader)
+}
+
+impl Set {
+    /// The report before anything was done.
+    pub(super) fn report(&self) -> DataSetReport {
+        let tables = self.plan.tables.iter().map(|table| TableReport {
+            name: table.name.clone(),
+            target_name: table.renamed(),
+            rows: 0,
+            bytes: 0,
+            seconds: 0.0,
+            conversions: table.conversions(),
+            rows_left_out: Vec::new(),
+            verification: None,
+        });
+        let other_types = self.plan.tables.iter().flat_map(|table| {
+            table.columns.iter().filter_map(move |column| {
+                let reason = column.proposal.reason?;
+                Some(format!(
+                    "{}.{}, {} in PostgreSQL, becomes {}: {reason}",
+                    quote(&table.name),
+                    quote(&column.name),
+                    column.source_type,
+                    column.proposal.declared
+                ))
+            })
+        });
+        DataSetReport {
+            name: self.plan.data_set.clone(),
+            target_schema: self.place.path.display().to_string(),
+            verdict: Verdict::NotVerified,
+            tables: tables.collect(),
+            left_out: self.plan.left_out.clone(),
+            steps: Vec::new(),
+            notes: self.plan.notes.iter().cloned().chain(other_types).collect(),
+            differences: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+}
