@@ -4,8 +4,8 @@
 //! slow terminal can never hold up a row.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The phases of a run, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -55,11 +55,19 @@ pub struct TableProgress {
     pub done: AtomicU64,
 }
 
+/// How long a phase has taken.
+#[derive(Debug, Default)]
+struct Clock {
+    /// Before it was entered last.
+    before: Duration,
+    /// Since when it is at work; `None` while another phase is.
+    since: Option<Instant>,
+}
+
 /// The counters of one phase.
 #[derive(Debug, Default)]
 pub struct PhaseProgress {
-    started: OnceLock<Instant>,
-    ended: OnceLock<Instant>,
+    clock: Mutex<Clock>,
     /// Units of work to do: bytes of the source file (profile), rows (copy, verify), steps
     /// (finish). 0 where it is not known.
     pub total: AtomicU64,
@@ -67,7 +75,7 @@ pub struct PhaseProgress {
     pub done: AtomicU64,
     /// Bytes of the row form moved so far (copy, verify).
     pub bytes: AtomicU64,
-    tables: OnceLock<Vec<TableProgress>>,
+    tables: Mutex<Arc<[TableProgress]>>,
     step: Mutex<String>,
 }
 
@@ -80,18 +88,16 @@ pub struct Progress {
 
 impl Progress {
     /// Begins a phase: it becomes the current one, the one before it ends. Phases may be entered
-    /// again (several data sets, or one table after another); their clock keeps its start.
+    /// again (by one data set after another); their clock goes on then.
     pub fn enter(&self, phase: Phase) {
         let before = self.current.swap(phase as usize, Ordering::Relaxed);
-        if before != phase as usize {
-            self.phases[before].ended.get_or_init(Instant::now);
-        }
-        self.phases[phase as usize].started.get_or_init(Instant::now);
+        self.phases[before].stop();
+        self.phases[phase as usize].lock_clock().since = Some(Instant::now());
     }
 
     /// Ends the current phase; called once, when the run is over.
     pub fn end(&self) {
-        self.phases[self.current.load(Ordering::Relaxed)].ended.get_or_init(Instant::now);
+        self.phases[self.current.load(Ordering::Relaxed)].stop();
     }
 
     /// The phase at hand.
@@ -106,14 +112,15 @@ impl Progress {
 }
 
 impl PhaseProgress {
-    /// Names the tables of this phase, once.
+    /// Names the tables that the phase is at: those of one data set after those of another.
     pub fn set_tables(&self, tables: Vec<TableProgress>) {
-        let _ = self.tables.set(tables);
+        *self.tables.lock().unwrap_or_else(PoisonError::into_inner) = tables.into();
     }
 
-    /// The tables of this phase, empty before they are known.
-    pub fn tables(&self) -> &[TableProgress] {
-        self.tables.get().map_or(&[], Vec::as_slice)
+    /// The tables that the phase is at, empty before they are known. To be asked once a block or
+    /// some thousand rows.
+    pub fn tables(&self) -> Arc<[TableProgress]> {
+        Arc::clone(&self.tables.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Says in a few words what is being done just now.
@@ -126,10 +133,40 @@ impl PhaseProgress {
         self.step.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Seconds from the start of the phase to its end, or to now. 0 before it started.
+    /// Seconds that the phase has taken so far. 0 before it was entered.
     pub fn seconds(&self) -> f64 {
-        let Some(started) = self.started.get() else { return 0.0 };
-        let ended = self.ended.get().copied().unwrap_or_else(Instant::now);
-        ended.saturating_duration_since(*started).as_secs_f64()
+        let clock = self.lock_clock();
+        (clock.before + clock.since.map_or(Duration::ZERO, |since| since.elapsed())).as_secs_f64()
+    }
+
+    fn lock_clock(&self) -> MutexGuard<'_, Clock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stop(&self) {
+        let mut clock = self.lock_clock();
+        clock.before += clock.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread::sleep;
+
+    #[test]
+    fn a_phase_that_is_entered_again_goes_on_counting() {
+        let progress = Progress::default();
+        let pause = Duration::from_millis(20);
+        for phase in [Phase::Copy, Phase::Finish, Phase::Copy] {
+            progress.enter(phase);
+            sleep(pause);
+        }
+        progress.end();
+        let copy = progress.phase(Phase::Copy).seconds();
+        assert!(copy >= 2.0 * pause.as_secs_f64(), "{copy}");
+        sleep(pause);
+        assert!((progress.phase(Phase::Copy).seconds() - copy).abs() < 1e-9, "it goes on");
+        assert!(progress.phase(Phase::Verify).seconds() < 1e-9);
     }
 }
