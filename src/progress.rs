@@ -145,7 +145,8 @@ impl PhaseProgress {
 
     fn stop(&self) {
         let mut clock = self.lock_clock();
-        clock.before += clock.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        let lately = clock.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        clock.before += lately;
     }
 }
 
