@@ -107,28 +107,7 @@ pub(super) fn resolve(
     user::check(product, &root)?;
     let settings = Settings::read(product, &file, root.clone(), Environment::of_this_process())?;
     let to = from.other();
-    let mut warnings = Vec::new();
-    if product == Product::Connect
-        && to == Provider::Sqlite
-        && purpose != Purpose::Compare
-        && !typed.allow_back
-    {
-        return Err(Error::refused("Connect does not support moving back to SQLite")
-            .hint("--allow-back does it all the same, at your own risk"));
-    }
-    if settings.provider()? == to {
-        let live = format!("Database.Provider is {}: the target is the live database", to.word());
-        match purpose {
-            Purpose::Copy { allow_live_target: false } => {
-                return Err(Error::refused(live).hint(
-                    "to move the data again, first set Database.Provider back; \
-                     --allow-live-target goes on all the same, and what the service wrote there \
-                     may be lost",
-                ));
-            }
-            _ => warnings.push(live),
-        }
-    }
+    let live = check_direction(&settings, to, typed, purpose)?;
     // A place that was named is one database, and so is its counterpart.
     let single = places.sqlite.is_some() || places.postgres.is_some();
     let only = typed.data.as_deref().or(single.then(|| product.data_sets()[0]));
@@ -144,14 +123,42 @@ pub(super) fn resolve(
         key_file: config.key_file.as_deref(),
     };
     let mut found = data_sets::resolve(&settings, &wanted)?;
-    warnings.append(&mut found.warnings);
-    found.warnings = warnings;
+    found.warnings.splice(0..0, live);
     let guard = Guard {
         service: Some(Arc::new(ProductService { product, root })),
         allow_running: typed.allow_running,
     };
     let product = ByProduct { settings, to, switch: false, flags: flags(config) };
     Ok(Some(Resolved { product, found, guard }))
+}
+
+/// Refuses Connect's way back and a target that is the live database; returns a warning where
+/// such a target is all right.
+fn check_direction(
+    settings: &Settings,
+    to: Provider,
+    typed: &DataSetArguments,
+    purpose: Purpose,
+) -> Result<Option<String>> {
+    if settings.product == Product::Connect
+        && to == Provider::Sqlite
+        && purpose != Purpose::Compare
+        && !typed.allow_back
+    {
+        return Err(Error::refused("Connect does not support moving back to SQLite")
+            .hint("--allow-back does it all the same, at your own risk"));
+    }
+    if settings.provider()? != to {
+        return Ok(None);
+    }
+    let live = format!("Database.Provider is {}: the target is the live database", to.word());
+    match purpose {
+        Purpose::Copy { allow_live_target: false } => Err(Error::refused(live).hint(
+            "to move the data again, first set Database.Provider back; --allow-live-target goes \
+             on all the same, and what the service wrote there may be lost",
+        )),
+        _ => Ok(Some(live)),
+    }
 }
 
 fn second_sqlite(product: Product, typed: &DataSetArguments) -> Result<Option<&std::path::Path>> {
