@@ -11,7 +11,7 @@ use crate::config::connection::Defaults;
 use crate::error::{Error, Result};
 use crate::product::Provider;
 use crate::transfer::guard::Guard;
-use crate::transfer::options::{DataSet, Depth, Location, OnMisfit, Options, Verify};
+use crate::transfer::options::{DataSet, Depth, FILE_MODE, Location, OnMisfit, Options, Verify};
 use globset::Glob;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -240,7 +240,8 @@ fn data_sets(typed: &SharedArguments, purpose: Purpose) -> Result<DataSets> {
     };
     let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
     let guard = Guard { service: None, allow_running: typed.data_sets.allow_running };
-    let sets = vec![DataSet { name, source, target, defaults: Defaults::default() }];
+    let sets =
+        vec![DataSet { name, source, target, defaults: Defaults::default(), file_mode: FILE_MODE }];
     Ok(DataSets { sets, guard, warnings: Vec::new(), product: None })
 }
 

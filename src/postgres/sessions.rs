@@ -1,4 +1,4 @@
-//! Sessions of others on the target database: whether somebody uses it whom a run would disturb.
+//! Sessions of others on the PostgreSQL database: whether somebody uses it whom a run would disturb.
 
 use crate::error::Result;
 use crate::postgres::errors::failed;
@@ -17,14 +17,17 @@ pub fn of(client: &mut Client, names: &[&str]) -> Result<Vec<String>> {
         WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid() \
           AND backend_type = 'client backend' AND coalesce(application_name, '') NOT LIKE 'migrate %' \
         ORDER BY pid";
-    let rows = client.query(SQL, &[]).map_err(failed("cannot list the target's sessions"))?;
+    // Within a transaction the server would show again what it showed before.
+    let what = "cannot list the database's sessions";
+    client.batch_execute("SELECT pg_catalog.pg_stat_clear_snapshot()").map_err(failed(what))?;
+    let rows = client.query(SQL, &[]).map_err(failed(what))?;
     let sessions = rows.iter().filter_map(|row| {
         let (pid, role, application): (i32, &str, &str) = (row.get(0), row.get(1), row.get(2));
         let lower = application.to_lowercase();
         let is_theirs = names.iter().any(|name| role == *name || lower.contains(name));
         is_theirs.then(|| {
             let name = if application.is_empty() { "of no name" } else { application };
-            format!("session {pid} ({name}) of the role {role} is connected to the target")
+            format!("session {pid} ({name}) of the role {role} is connected to the database")
         })
     });
     Ok(sessions.collect())

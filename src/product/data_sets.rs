@@ -8,7 +8,7 @@ use super::{Product, Provider};
 use crate::config::connection::{Defaults, SslMode};
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
-use crate::transfer::options::{DataSet, Location};
+use crate::transfer::options::{DataSet, FILE_MODE, Location};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -132,7 +132,11 @@ pub fn resolve(settings: &Settings, wanted: &Wanted<'_>) -> Result<Found> {
             Provider::Sqlite => (sqlite, postgres),
             Provider::Postgres => (postgres, sqlite),
         };
-        data_sets.push(DataSet { name: name.to_owned(), source, target, defaults });
+        let file_mode = match product {
+            Product::Connect => 0o600,
+            Product::PackageManager => FILE_MODE,
+        };
+        data_sets.push(DataSet { name: name.to_owned(), source, target, defaults, file_mode });
     }
     Ok(Found { data_sets, warnings })
 }

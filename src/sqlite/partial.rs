@@ -18,8 +18,6 @@ use std::time::Duration;
 
 /// The page size of a new database, in bytes: SQLite's own default.
 const PAGE_SIZE: u32 = 4096;
-/// Who may read a new database: its owner, and the owner's group.
-const MODE: u32 = 0o640;
 /// How the marker begins.
 const MARK: &str = "migrate run ";
 /// How long to wait for others to let go of a database that is to be replaced.
@@ -43,18 +41,19 @@ pub struct Place {
 }
 
 impl Place {
-    /// Looks at what is under the name `path`. An absent file and one of zero bytes are empty.
+    /// Looks at what is under the name `path`. An absent file and one of zero bytes are empty; one
+    /// that is made where there is none is given `mode`.
     ///
     /// # Errors
     /// Refused where there is something else than a SQLite database, or no folder.
-    pub fn look(path: &Path) -> Result<Self> {
+    pub fn look(path: &Path, mode: u32) -> Result<Self> {
         let refused = |cause: &dyn std::fmt::Display| {
             Error::refused(format!("cannot use {} as target", path.display())).caused_by(cause)
         };
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
-                return Self::absent(path)
+                return Self::absent(path, mode)
                     .map_err(|error| refused(&error).hint("name a file in a folder that exists"));
             }
             Err(error) => return Err(refused(&error)),
@@ -93,7 +92,7 @@ impl Place {
         Ok(place)
     }
 
-    fn absent(path: &Path) -> io::Result<Self> {
+    fn absent(path: &Path, mode: u32) -> io::Result<Self> {
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -108,8 +107,14 @@ impl Place {
             wal: false,
             occupied: false,
             owner: (metadata.uid(), metadata.gid()),
-            mode: MODE,
+            mode,
         })
+    }
+
+    /// There is a database under the name already.
+    #[must_use]
+    pub fn is_occupied(&self) -> bool {
+        self.occupied
     }
 
     /// The name of the partial file.
@@ -314,7 +319,7 @@ mod tests {
     #[test]
     fn a_partial_file_is_gone_with_its_run_and_one_of_a_dead_run_is_taken_away() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::look(&folder.path().join("app.db")).unwrap();
+        let place = Place::look(&folder.path().join("app.db"), 0o640).unwrap();
         let partial = Partial::begin(&place).unwrap();
         assert!(place.partial().exists() && place.marker().exists());
         let refusal = Partial::begin(&place).map(|_| ()).unwrap_err();
@@ -331,21 +336,21 @@ mod tests {
             fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
         assert_eq!(left.len(), 1);
         assert_eq!(left[0], place.path);
-        assert_eq!(fs::metadata(&place.path).unwrap().mode() & 0o777, MODE);
+        assert_eq!(fs::metadata(&place.path).unwrap().mode() & 0o777, 0o640);
     }
 
     #[test]
     fn files_that_are_not_ours_stay() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::look(&folder.path().join("app.db")).unwrap();
+        let place = Place::look(&folder.path().join("app.db"), 0o640).unwrap();
         fs::write(place.partial(), "precious").unwrap();
         assert!(Partial::begin(&place).is_err());
         assert_eq!(fs::read_to_string(place.partial()).unwrap(), "precious");
         assert!(!place.marker().exists());
         let text = folder.path().join("notes.txt");
         fs::write(&text, "these are twenty and more letters").unwrap();
-        assert!(Place::look(&text).unwrap_err().message().contains("notes.txt"));
-        assert!(Place::look(folder.path()).is_err());
-        assert!(Place::look(&folder.path().join("none/app.db")).is_err());
+        assert!(Place::look(&text, 0o640).unwrap_err().message().contains("notes.txt"));
+        assert!(Place::look(folder.path(), 0o640).is_err());
+        assert!(Place::look(&folder.path().join("none/app.db"), 0o640).is_err());
     }
 }

@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use crate::postgres::sessions;
 use crate::sqlite::holders;
+use crate::transfer::options::{DataSet, Location, Options};
 use postgres::Client;
 use std::fmt;
 use std::path::Path;
@@ -19,6 +20,20 @@ pub trait Service: fmt::Debug + Send + Sync {
 
     /// The command that stops it.
     fn stop_command(&self) -> String;
+}
+
+/// What the user should know before anything is opened: a service that runs shall not meet our
+/// locks.
+///
+/// # Errors
+/// Refused where something uses a SQLite file of the run.
+pub fn look_first(options: &Options) -> Result<Vec<String>> {
+    let mut warnings = options.warnings.clone();
+    for DataSet { source, target, .. } in &options.data_sets {
+        let file = [source, target].into_iter().find_map(Location::file);
+        warnings.extend(options.guard.look(Moment::Before, file, None)?);
+    }
+    Ok(warnings)
 }
 
 /// When the guard is asked.

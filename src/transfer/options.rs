@@ -6,7 +6,7 @@ use crate::schema::ColumnType;
 use crate::transfer::guard::Guard;
 use serde::{Serialize, Serializer};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything a run is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +64,12 @@ pub struct DataSet {
     pub target: Location,
     /// What completes the PostgreSQL location: the password of a configuration, and the like.
     pub defaults: Defaults,
+    /// Who may read a SQLite file that is made where there is none, as `chmod` counts.
+    pub file_mode: u32,
 }
+
+/// Who may read a new SQLite file when nothing else is said: its owner, and the owner's group.
+pub const FILE_MODE: u32 = 0o640;
 
 /// Where a database is.
 #[derive(Clone, PartialEq, Eq)]
@@ -74,6 +79,17 @@ pub enum Location {
     /// A PostgreSQL database: a URL or a `key=value` string, not yet parsed. May hold a password,
     /// so it has no `Display` and its `Debug` does not tell it.
     Postgres(String),
+}
+
+impl Location {
+    /// The file, of a SQLite database.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) => Some(path),
+            Self::Postgres(_) => None,
+        }
+    }
 }
 
 impl fmt::Debug for Location {

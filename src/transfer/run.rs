@@ -18,7 +18,7 @@ use crate::sqlite::{Source, SourceOptions, backup};
 use crate::transfer::Planned;
 use crate::transfer::copy::{self, Ends, TableStats};
 use crate::transfer::finish::{self, Finished};
-use crate::transfer::guard::Moment;
+use crate::transfer::guard::{Moment, look_first};
 use crate::transfer::interrupt::{self, Interrupt};
 use crate::transfer::options::{DataSet, Depth, Location, OnMisfit, Options, Verify};
 use crate::transfer::plan::columns::pin_of;
@@ -134,20 +134,6 @@ fn prepare_all(options: &Options, progress: &Arc<Progress>, stop: &Arc<AtomicBoo
     }
     let options = options.clone();
     Ok(Run { options, sets, comparisons, warnings, sizes, reject_file, interrupt, started })
-}
-
-/// What the user should know before anything is opened: a service that runs shall not meet our
-/// locks.
-fn look_first(options: &Options) -> Result<Vec<String>> {
-    let mut warnings = options.warnings.clone();
-    for data_set in &options.data_sets {
-        let file = match &data_set.source {
-            Location::Sqlite(file) => Some(file.as_path()),
-            Location::Postgres(_) => None,
-        };
-        warnings.extend(options.guard.look(Moment::Before, file, None)?);
-    }
-    Ok(warnings)
 }
 
 /// How deep a data set is compared that is not copied, as an earlier run has done it or nothing

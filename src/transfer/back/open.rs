@@ -1,7 +1,7 @@
 //! Opening: both databases of a data set, and the source held still.
 
 use super::plan::{self, Inputs, Plan};
-use crate::config::connection::{Connection, Defaults};
+use crate::config::connection::Connection;
 use crate::config::environment::Environment;
 use crate::error::{Error, Result};
 use crate::postgres::catalog;
@@ -13,6 +13,7 @@ use crate::postgres::target::advisory_key;
 use crate::progress::Progress;
 use crate::schema::names::{qualify, quote};
 use crate::sqlite::partial::Place;
+use crate::transfer::guard::Moment;
 use crate::transfer::interrupt::Interrupt;
 use crate::transfer::options::{DataSet, Location, Options, Verify};
 use crate::transfer::report::{DataSetReport, TableReport, Verdict};
@@ -27,6 +28,15 @@ pub(super) struct Set {
     pub(super) plan: Plan,
     pub(super) place: Place,
     pub(super) locks: Locks,
+}
+
+impl Set {
+    /// Asks the guard.
+    pub(super) fn look(&mut self, options: &Options, moment: Moment) -> Result<Vec<String>> {
+        let file = self.place.is_occupied().then_some(self.place.path.as_path());
+        let client = (self.snapshot.client(), self.connection.user.as_str());
+        options.guard.look(moment, file, Some(client))
+    }
 }
 
 /// The keys of the advisory locks that all sessions of a data set hold, as readers.
@@ -61,8 +71,8 @@ pub(super) fn prepare_one(
         return Err(Error::refused("all data sets of a run go the same way"));
     };
     let connection =
-        Connection::parse(source, &Environment::of_this_process(), Defaults::default())?;
-    let place = Place::look(file)?;
+        Connection::parse(source, &Environment::of_this_process(), data_set.defaults.clone())?;
+    let place = Place::look(file, data_set.file_mode)?;
     let only_compare = matches!(options.verify, Verify::Only(_));
     if !only_compare {
         refuse_occupied(&place, options)?;

@@ -8,14 +8,16 @@ use crate::progress::{Phase, Progress, TableProgress};
 use crate::schema::names::quote;
 use crate::sqlite::partial::Partial;
 use crate::sqlite::write::FileWriter;
-use crate::sqlite::{Source, SourceOptions};
+use crate::sqlite::{Source, SourceOptions, backup};
 use crate::transfer::Planned;
+use crate::transfer::guard::{Moment, look_first};
 use crate::transfer::interrupt::{self, Interrupt};
 use crate::transfer::options::{Depth, OnMisfit, Options, Verify};
 use crate::transfer::report::{DataSetReport, Outcome, PhaseTime, PlanSummary, Report, Verdict};
 use crate::transfer::sizes::Sizes;
 use crate::transfer::stop::on_signals;
 use crate::transfer::verify::Settings;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,6 +31,8 @@ const CACHE_SHARE: u64 = 2;
 pub struct Run {
     options: Options,
     sets: Vec<Set>,
+    /// What the user should know beside what the plans say.
+    warnings: Vec<String>,
     sizes: Sizes,
     interrupt: Interrupt,
     started: Instant,
@@ -47,12 +51,18 @@ pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
             .hint("--on-misfit widen keeps such values as text"));
     }
     progress.enter(Phase::Open);
+    let mut warnings = look_first(options)?;
     let interrupt = Interrupt::watch(&stop);
     let sets = options.data_sets.iter();
     let sets = sets.map(|set| prepare_one(set, options, &sizes, progress, &interrupt));
     let sets = sets.collect::<Result<Vec<Set>>>();
-    let sets = sets.map_err(|error| interrupt::told(&stop, error))?;
-    Ok(Run { options: options.clone(), sets, sizes, interrupt, started })
+    let mut sets = sets.map_err(|error| interrupt::told(&stop, error))?;
+    for set in &mut sets {
+        warnings.extend(set.look(options, Moment::Before)?);
+    }
+    let mut told = HashSet::new();
+    warnings.retain(|warning| told.insert(warning.clone()));
+    Ok(Run { options: options.clone(), sets, warnings, sizes, interrupt, started })
 }
 
 impl Planned for Run {
@@ -69,7 +79,7 @@ impl Planned for Run {
             source: self.source_name(),
             target: self.target_name(),
             data_sets: sets.collect(),
-            warnings: Vec::new(),
+            warnings: self.warnings.clone(),
         }
     }
 
@@ -77,7 +87,7 @@ impl Planned for Run {
         let mut reports = Vec::new();
         let (source, target) = (self.source_name(), self.target_name());
         let mut sets = std::mem::take(&mut self.sets);
-        let result = sets.iter_mut().try_for_each(|set| self.one(set, progress, &mut reports));
+        let result = self.work(&mut sets, progress, &mut reports);
         let result = result.map_err(|error| interrupt::told(self.interrupt.stop(), error));
         progress.end();
         let phases = Phase::ALL
@@ -91,7 +101,7 @@ impl Planned for Run {
             data_sets: reports,
             phases: phases.collect(),
             seconds: self.started.elapsed().as_secs_f64(),
-            warnings: Vec::new(),
+            warnings: self.warnings,
         };
         Outcome { report, result }
     }
@@ -109,27 +119,63 @@ impl Run {
         names.collect::<Vec<_>>().join(", ")
     }
 
-    /// Moves or compares one data set.
-    fn one(
-        &self,
-        set: &mut Set,
+    fn work(
+        &mut self,
+        sets: &mut [Set],
         progress: &Progress,
         reports: &mut Vec<DataSetReport>,
     ) -> Result<()> {
-        let mut report = set.report();
-        let result = match self.options.verify {
-            Verify::Only(depth) => {
-                let file = set.place.path.clone();
-                self.compare(set, &file, depth, progress, &mut report)
-            }
-            _ => self.copy(set, progress, &mut report),
-        };
-        reports.push(report);
-        result
+        if let Verify::Only(depth) = self.options.verify {
+            return sets.iter_mut().try_for_each(|set| {
+                let (file, mut report) = (set.place.path.clone(), set.report());
+                let compared = self.compare(set, &file, depth, progress, &mut report);
+                reports.push(report);
+                compared
+            });
+        }
+        // The plan may have taken long.
+        for set in sets.iter_mut() {
+            set.look(&self.options, Moment::Before)?;
+        }
+        self.back_up(sets)?;
+        let mut made = Vec::with_capacity(sets.len());
+        for set in sets.iter_mut() {
+            let mut report = set.report();
+            let copied = self.copy(set, progress, &mut report);
+            reports.push(report);
+            made.push(copied?);
+        }
+        // Nothing takes the place of anything before all of it is good.
+        if reports.iter().any(|report| report.verdict == Verdict::Differ) {
+            return Ok(());
+        }
+        for (partial, report) in made.into_iter().zip(reports) {
+            report.notes.extend(partial.publish()?);
+        }
+        Ok(())
     }
 
-    /// Copies into a partial file, finishes, verifies, and gives it its name.
-    fn copy(&self, set: &mut Set, progress: &Progress, report: &mut DataSetReport) -> Result<()> {
+    /// Backs up the files that are to be replaced.
+    fn back_up(&mut self, sets: &[Set]) -> Result<()> {
+        let Some(folder) = &self.options.backup else { return Ok(()) };
+        let options =
+            SourceOptions { temp_dir: self.options.temp_dir.clone(), ..Default::default() };
+        let files = sets.iter().filter(|set| set.place.is_occupied());
+        let old = files.map(|set| Source::open(&set.place.path, &options));
+        let old = old.collect::<Result<Vec<Source>>>()?;
+        let made = backup::back_up(&old.iter().collect::<Vec<_>>(), folder)?;
+        let told = made.iter().map(|path| format!("a backup was made: {}", path.display()));
+        self.warnings.extend(told);
+        old.into_iter().try_for_each(|source| source.close().map(drop))
+    }
+
+    /// Copies into a partial file, finishes and verifies.
+    fn copy(
+        &self,
+        set: &mut Set,
+        progress: &Progress,
+        report: &mut DataSetReport,
+    ) -> Result<Partial> {
         progress.enter(Phase::Copy);
         let counters = progress.phase(Phase::Copy);
         counters.total.fetch_add(set.plan.rows(), Ordering::Relaxed);
@@ -163,13 +209,11 @@ impl Run {
             report.hints.push(
                 "the new file is removed, and nothing was put in the target's place".to_owned(),
             );
-            return Ok(());
         }
         if self.interrupt.stop().load(Ordering::Relaxed) {
             return Err(Error::failed("interrupted"));
         }
-        report.notes.extend(partial.publish()?);
-        Ok(())
+        Ok(partial)
     }
 
     /// Compares a file with the snapshot, and records the verdict.
@@ -182,6 +226,7 @@ impl Run {
         report: &mut DataSetReport,
     ) -> Result<()> {
         progress.enter(Phase::Verify);
+        set.look(&self.options, Moment::During)?;
         let temp_dir = self.options.temp_dir.clone();
         let source = Source::open(file, &SourceOptions { temp_dir, ..SourceOptions::default() })?;
         self.interrupt.add_source(&source);
@@ -198,6 +243,7 @@ impl Run {
         let copied = !matches!(self.options.verify, Verify::Only(_));
         compare::run(&set.plan, &source, &mut set.snapshot, &one_more, &settings, copied, report)?;
         source.close()?;
+        set.look(&self.options, Moment::During)?;
         Ok(())
     }
 }
