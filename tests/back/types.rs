@@ -181,7 +181,7 @@ fn a_negative_zero_becomes_zero_which_is_declared() {
 }
 
 #[test]
-fn a_blob_of_200_megabytes_arrives_in_bounded_memory() {
+fn blobs_of_200_megabytes_and_of_nothing_arrive() {
     let database = server();
     psql(
         &database.url,
