@@ -6,3 +6,4 @@ mod guards;
 mod provider;
 mod secrets;
 mod tree;
+mod way_back;

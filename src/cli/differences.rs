@@ -11,7 +11,11 @@ use std::io::{self, Write};
 pub(super) fn write(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<()> {
     let mut lines: Vec<String> =
         data_set.differences.iter().map(|text| plain(text).into_owned()).collect();
-    lines.extend(data_set.tables.iter().filter_map(of_table).flatten());
+    // Tables that lack rows, or have too many, before those where only values differ.
+    let mut tables: Vec<&TableReport> = data_set.tables.iter().collect();
+    let same_count = |found: &TableVerification| found.source_rows == found.target_rows;
+    tables.sort_by_key(|table| table.verification.as_ref().is_none_or(same_count));
+    lines.extend(tables.into_iter().filter_map(of_table).flatten());
     if lines.is_empty() {
         return Ok(());
     }

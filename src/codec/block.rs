@@ -32,12 +32,15 @@ pub struct StreamBuilder {
 }
 
 impl StreamBuilder {
-    /// A stream with room for `bytes` bytes of tuples, in the memory of `spare`, whose content is
+    /// Bytes of a stream that are no tuples.
+    pub const FRAME: usize = HEADER.len() + TRAILER.len();
+
+    /// A stream with room for `bytes` bytes in all, in the memory of `spare`, whose content is
     /// thrown away.
     #[must_use]
     pub fn new(mut spare: BytesMut, bytes: usize) -> Self {
         spare.clear();
-        spare.reserve(bytes + HEADER.len() + TRAILER.len());
+        spare.reserve(bytes);
         spare.extend_from_slice(&HEADER);
         Self { data: spare }
     }

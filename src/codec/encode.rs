@@ -64,6 +64,13 @@ impl TupleLayout {
         &self.casts
     }
 
+    /// Bytes that the batch takes as a block, unless casts make its values longer: a value has up
+    /// to three bytes more in a tuple than in a batch.
+    #[must_use]
+    pub fn room(&self, batch: &RowBatch) -> usize {
+        batch.len() + (2 + 3 * self.casts.len()) * batch.rows() as usize + StreamBuilder::FRAME
+    }
+
     /// Encodes a chunk's batch, into the memory of `spare`. With `leave_out`, rows that cannot be sent are counted and left
     /// out (they stand in the reject file by then); without, the first of them is the error.
     ///

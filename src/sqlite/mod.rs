@@ -14,6 +14,7 @@ pub mod partial;
 mod private_copy;
 pub mod profile;
 pub mod query;
+pub mod ranges;
 pub mod read;
 mod source;
 pub mod translate;

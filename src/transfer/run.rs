@@ -107,9 +107,7 @@ fn prepare_all(options: &Options, progress: &Arc<Progress>, stop: &Arc<AtomicBoo
         let (sizes, interrupt, locked) = (&sizes, &interrupt, &mut locked);
         match only_compared(options.verify, done) {
             Some(depth) => {
-                let one = Comparison::prepare(
-                    data_set, depth, options, sizes, progress, interrupt, locked,
-                )?;
+                let one = Comparison::prepare(data_set, depth, options, interrupt, locked)?;
                 comparisons.push((one, depth));
             }
             None => sets.push(prepare_one(data_set, options, sizes, progress, interrupt, locked)?),

@@ -179,9 +179,14 @@ fn a_target_that_somebody_uses_is_not_replaced() {
     sqlite3_script(&target.path, "CREATE TABLE t (old)");
     let user = rusqlite::Connection::open(&target.path).unwrap();
     user.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();
-    let output = back(&database, &target.path, &["--drop-all"]);
-    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
-    assert!(text(&output).contains("cannot be replaced"), "{}", text(&output));
+    for (flags, why) in [
+        (&["--drop-all"][..], "the database is in use"),
+        (&["--drop-all", "--allow-running"], "cannot be replaced"),
+    ] {
+        let output = back(&database, &target.path, flags);
+        assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+        assert!(text(&output).contains(why), "{}", text(&output));
+    }
     user.execute_batch("COMMIT").unwrap();
     assert_eq!(sqlite3(&target.path, "SELECT old FROM t"), "1");
     assert_eq!(target.files(), ["back.db"]);

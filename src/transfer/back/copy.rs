@@ -96,7 +96,7 @@ pub(super) fn run(
         budget: sizes.budget / readers.max(1) as u64,
         halt: Halt::new(stop),
         progress,
-        spares: Spares::new(sizes.budget / 8),
+        spares: Spares::new(BATCH_BYTES * 9 / 8, sizes.budget / 8),
     };
     let mut copied = vec![Copied::default(); plan.tables.len()];
     std::thread::scope(|scope| {
@@ -155,7 +155,7 @@ impl Copy<'_> {
         let wires = wires(table);
         let limit = BATCH_BYTES.min(self.budget / 4) as usize;
         let mut skip = *sent;
-        let mut batch = RowBatch::new(self.spares.take(), limit + limit / 8);
+        let mut batch = RowBatch::new(self.spares.take(limit + limit / 8), limit + limit / 8);
         let mut scratch = Vec::new();
         let mut send = |batch: RowBatch| -> Result<()> {
             let permit = budget.take(batch.len() as u64, &self.halt);
@@ -173,7 +173,7 @@ impl Copy<'_> {
             }
             decode(table, &wires, tuple, &mut scratch, &mut batch)?;
             if batch.len() >= limit || batch.rows() >= BATCH_BYTES {
-                let next = RowBatch::new(self.spares.take(), limit + limit / 8);
+                let next = RowBatch::new(self.spares.take(limit + limit / 8), limit + limit / 8);
                 send(std::mem::replace(&mut batch, next))?;
             }
             Ok(())

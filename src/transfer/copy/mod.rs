@@ -120,7 +120,7 @@ pub fn run(
     let schedule = Schedule::new(work.collect(), sizes.writers, room as usize / sizes.writers);
     let budget = Budget::new(sizes.budget);
     // What waits for its next use is at most what was in flight, and that as batch or as block.
-    let spares = Spares::new(sizes.budget / COPIES_IN_FLIGHT);
+    let spares = Spares::new(sizes.chunk_bytes * 3 / 2, sizes.budget / COPIES_IN_FLIGHT);
     Copy { plan, sizes, progress, stats, halt: &halt, schedule, budget, spares }.run(ends)?;
     halt.end()
 }
@@ -243,7 +243,7 @@ impl Copy<'_> {
         // A value in a batch takes a byte more than in a tuple at most.
         let values = chunk.rows * self.plan.tables[table].query.columns.len() as u64;
         let room = (chunk.bytes + values) as usize;
-        Some((RowBatch::new(self.spares.take(), room), permit))
+        Some((RowBatch::new(self.spares.take(room), room), permit))
     }
 }
 
@@ -258,9 +258,10 @@ impl Copy<'_> {
             let planned = &self.plan.tables[table];
             let number = planned.chunks[chunk].number;
             let leave_out = !planned.rejected.is_empty();
+            let spare = self.spares.take(planned.layout.room(&rows));
             let block = planned
                 .layout
-                .encode(table, number, &rows, leave_out, self.spares.take())
+                .encode(table, number, &rows, leave_out, spare)
                 .map_err(|unsendable| unsendable_row(planned, number, unsendable))?;
             self.spares.put(rows.into_spare());
             send(&lanes[lane], Parcel { block, permit }, self.halt);

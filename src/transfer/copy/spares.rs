@@ -10,25 +10,33 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub struct Spares {
     kept: Mutex<Vec<BytesMut>>,
+    /// The capacity of a buffer in bytes, unless more is needed: one that fits all chunks is never
+    /// outgrown. What is not used of it takes no memory.
+    usual: usize,
     /// Bytes that may wait.
     most: usize,
 }
 
 impl Spares {
-    /// None yet; at most `most` bytes are ever kept.
+    /// None yet; buffers will usually hold `usual` bytes, and at most `most` bytes are ever kept.
     #[must_use]
-    pub fn new(most: u64) -> Self {
-        Self { kept: Mutex::default(), most: usize::try_from(most).unwrap_or(usize::MAX) }
+    pub fn new(usual: u64, most: u64) -> Self {
+        let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+        Self { kept: Mutex::default(), usual: size(usual), most: size(most) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<BytesMut>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A buffer, of whatever capacity.
+    /// A buffer with room for `bytes` bytes.
     #[must_use]
-    pub fn take(&self) -> BytesMut {
-        self.lock().pop().unwrap_or_default()
+    pub fn take(&self, bytes: usize) -> BytesMut {
+        let mut kept = self.lock();
+        match kept.iter().rposition(|buffer| buffer.capacity() >= bytes) {
+            Some(place) => kept.swap_remove(place),
+            None => BytesMut::with_capacity(bytes.max(self.usual)),
+        }
     }
 
     /// Keeps a buffer for later if there is room for it.
@@ -54,15 +62,16 @@ mod tests {
 
     #[test]
     fn memory_is_used_again_and_never_more_kept_than_allowed() {
-        let spares = Spares::new(1000);
-        let mut buffer = BytesMut::with_capacity(600);
+        let spares = Spares::new(600, 1000);
+        let mut buffer = spares.take(10);
         buffer.extend_from_slice(b"row");
         let place = buffer.as_ptr();
         spares.put_frozen(buffer.freeze());
         spares.put(BytesMut::with_capacity(600));
         assert_eq!(spares.lock().len(), 1);
-        let again = spares.take();
+        assert_eq!(spares.take(700).capacity(), 700);
+        let again = spares.take(500);
         assert_eq!((again.as_ptr(), again.capacity()), (place, 600));
-        assert_eq!(spares.take().capacity(), 0);
+        assert_eq!(spares.lock().len(), 0);
     }
 }

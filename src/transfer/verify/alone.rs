@@ -6,13 +6,13 @@
 
 use crate::codec::cast::{Cast, Form};
 use crate::codec::encode::TupleLayout;
+use crate::database::Chunk;
 use crate::error::{Error, Result};
 use crate::postgres::errors::failed;
 use crate::postgres::ledger::TABLE;
 use crate::schema::names::{qualify, quote};
 use crate::schema::{Affinity, ColumnType, Table};
 use crate::sqlite::catalog::Catalog;
-use crate::sqlite::profile::TableProfile;
 use crate::sqlite::query::TableQuery;
 use crate::sqlite::read::read_error;
 use crate::sqlite::types::column_affinity;
@@ -77,16 +77,14 @@ pub struct Inputs<'a> {
     pub connection: &'a rusqlite::Connection,
     /// How its tables are read.
     pub queries: &'a [TableQuery],
-    /// What they hold.
-    pub profiles: Vec<TableProfile>,
+    /// The ranges in which they are read.
+    pub ranges: Vec<Vec<Chunk>>,
     /// The target's schema.
     pub schema: &'a str,
     /// Types that the user has fixed: for numbers that count from an epoch.
     pub casts: &'a [Pinned],
     /// What the ledger says of the run that filled the target; null where it says nothing.
     pub ledger: &'a Value,
-    /// The size of a chunk, in bytes.
-    pub chunk_bytes: u64,
     /// Names of tables of the source that are not wanted, and whose likes in the target are none
     /// of our business.
     pub unwanted: &'a [String],
@@ -100,8 +98,8 @@ pub fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Matched<'
     let mut targets = targets(client, inputs.schema)?;
     let mut matched = Matched::default();
     check_casts(inputs.casts, inputs.catalog)?;
-    let tables = inputs.catalog.schema.tables.iter().zip(inputs.queries).zip(inputs.profiles);
-    for ((table, query), mut profile) in tables {
+    let tables = inputs.catalog.schema.tables.iter().zip(inputs.queries).zip(inputs.ranges);
+    for ((table, query), chunks) in tables {
         let Some(place) =
             find(&targets, &table.name, |target| (&target.name, target.origin.as_deref()))
         else {
@@ -161,7 +159,6 @@ pub fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Matched<'
             }
         }
         let highest = highest(inputs.connection, table)?;
-        let chunks = profile.chunks(&query.address, inputs.chunk_bytes);
         let left_out = inputs.ledger["rows_left_out"][&table.name].as_u64().unwrap_or(0);
         let mut subject = Subject {
             name: table.name.clone(),
@@ -171,8 +168,8 @@ pub fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Matched<'
                 ..query.clone()
             },
             layout: TupleLayout::new(casts),
+            bytes: chunks.iter().map(|chunk| chunk.bytes).sum(),
             chunks,
-            bytes: profile.bytes,
             columns,
             key: Vec::new(),
             integer_key: None,

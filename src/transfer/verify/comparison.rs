@@ -2,6 +2,7 @@
 
 use crate::config::connection::Connection;
 use crate::config::environment::Environment;
+use crate::database::Chunk;
 use crate::error::{Error, Result};
 use crate::postgres::ledger::{Ledger, TABLE};
 use crate::postgres::read::Snapshot;
@@ -11,8 +12,8 @@ use crate::schema::LeftOut;
 use crate::schema::names::qualify;
 use crate::sqlite::Source;
 use crate::sqlite::catalog::{self, Catalog};
-use crate::sqlite::profile::{self, ProfileOptions, TableProfile, Wanted, WantedColumn};
 use crate::sqlite::query::{self, TableQuery};
+use crate::sqlite::ranges;
 use crate::transfer::guard::Moment;
 use crate::transfer::interrupt::Interrupt;
 use crate::transfer::options::{DataSet, Depth, Location, Options};
@@ -44,7 +45,7 @@ pub struct Comparison {
     keeper: Client,
     catalog: Catalog,
     queries: Vec<TableQuery>,
-    profiles: Vec<TableProfile>,
+    ranges: Vec<Vec<Chunk>>,
     left_out: Vec<LeftOut>,
     /// What the ledger says of the run that filled the target; null where it says nothing.
     ledger: Value,
@@ -60,8 +61,6 @@ impl Comparison {
         data_set: &DataSet,
         depth: Depth,
         options: &Options,
-        sizes: &Sizes,
-        progress: &Progress,
         interrupt: &Interrupt,
         locked: &mut HashSet<String>,
     ) -> Result<Self> {
@@ -88,14 +87,17 @@ impl Comparison {
         let content = |left: &LeftOut| left.rows.is_some_and(|rows| rows > 0);
         left_out.extend(catalog.schema.left_out.drain(..).filter(content));
         let queries = queries(query::encoding(&reader)?, &catalog.schema);
-        drop(reader);
         let entries = Ledger::entries(&mut keeper, &schema)?.unwrap_or_default();
         let entry = entries.into_iter().find(|entry| entry.data_set == data_set.name);
         let half_loaded = entry.as_ref().is_some_and(|e| !e.state.is_some_and(|s| s.is_complete()));
-        let profiles = match depth {
-            Depth::Rows => catalog.schema.tables.iter().map(|_| TableProfile::default()).collect(),
-            Depth::Full => chunks(&source, &queries, sizes, progress, interrupt.stop())?,
+        let ranges = match depth {
+            Depth::Rows => vec![Vec::new(); queries.len()],
+            Depth::Full => {
+                let cut = queries.iter().map(|query| ranges::cut(&reader, query));
+                cut.collect::<Result<_>>()?
+            }
         };
+        drop(reader);
         Ok(Self {
             source,
             connection,
@@ -104,7 +106,7 @@ impl Comparison {
             keeper,
             catalog,
             queries,
-            profiles,
+            ranges,
             left_out,
             ledger: entry.map(|entry| entry.detail).unwrap_or_default(),
             half_loaded,
@@ -123,12 +125,12 @@ impl Comparison {
     /// What will be compared.
     #[must_use]
     pub fn summary(&self) -> DataSetPlan {
-        let tables = self.catalog.schema.tables.iter().zip(&self.profiles);
-        let tables = tables.map(|(table, profile)| TablePlan {
+        let tables = self.catalog.schema.tables.iter().zip(&self.ranges);
+        let tables = tables.map(|(table, ranges)| TablePlan {
             name: table.name.clone(),
             target_name: None,
-            rows: profile.rows,
-            bytes: profile.bytes,
+            rows: ranges.iter().map(|range| range.rows).sum(),
+            bytes: 0,
             columns: Vec::new(),
             conversions: Vec::new(),
             rows_left_out: Vec::new(),
@@ -158,18 +160,17 @@ impl Comparison {
     ) -> Result<DataSetReport> {
         progress.enter(Phase::Verify);
         self.look(options, Moment::During)?;
-        let profiles = std::mem::take(&mut self.profiles);
+        let ranges = std::mem::take(&mut self.ranges);
         let unwanted: Vec<String> = self.left_out.iter().map(|left| left.name.clone()).collect();
         let reader = self.source.connect()?;
         let inputs = alone::Inputs {
             catalog: &self.catalog,
             connection: &reader,
             queries: &self.queries,
-            profiles,
+            ranges,
             schema: &self.schema,
             casts: &options.casts,
             ledger: &self.ledger,
-            chunk_bytes: sizes.chunk_bytes,
             unwanted: &unwanted,
         };
         let mut matched = match_up(inputs, &mut self.keeper)?;
@@ -240,29 +241,4 @@ impl Comparison {
             hints: Vec::new(),
         }
     }
-}
-
-/// Finds where the tables can be cut: the profile, without anything to try on the values.
-fn chunks(
-    source: &Source,
-    queries: &[TableQuery],
-    sizes: &Sizes,
-    progress: &Progress,
-    stop: &AtomicBool,
-) -> Result<Vec<TableProfile>> {
-    progress.enter(Phase::Profile);
-    let wanted: Vec<Wanted> = queries
-        .iter()
-        .map(|query| Wanted {
-            query: query.clone(),
-            columns: query.columns.iter().map(|_| WantedColumn::default()).collect(),
-        })
-        .collect();
-    let options = ProfileOptions {
-        threads: sizes.readers,
-        chunk_bytes: sizes.chunk_bytes,
-        progress: progress.phase(Phase::Profile),
-        stop,
-    };
-    profile::profile(&|| source.connect(), &wanted, &options)
 }

@@ -104,11 +104,8 @@ pub fn compare(
         Ok(client)
     };
     let ends = Ends { source: ends.source, target: &target };
-    // Row counts of all tables first: a table that is short by far is known at once.
-    settings.progress.set_step("counting rows");
-    let counts = pass::count(subjects, &relations, &ends, settings.stop)?;
-    settings.progress.set_step(counted(subjects, &counts));
     if settings.depth == Depth::Rows {
+        let counts = pass::count(subjects, &relations, &ends, settings.stop)?;
         let compared =
             subjects.iter().zip(counts).zip(hidden).map(|((subject, counts), hidden)| Compared {
                 report: summary(counts, None, hidden),
@@ -134,18 +131,6 @@ pub fn compare(
         compared.push(Compared { report, seen: sides.seen, hidden, moved_on });
     }
     Ok(compared)
-}
-
-/// What the row counts say already.
-fn counted(subjects: &[Subject], counts: &[(Digest, Digest)]) -> String {
-    let unequal =
-        subjects.iter().zip(counts).filter(|(_, (ours, theirs))| ours.rows != theirs.rows);
-    let names: Vec<String> = unequal.map(|(subject, _)| quote(&subject.name)).collect();
-    match names.as_slice() {
-        [] => "row counts are equal".to_owned(),
-        [one] => format!("row counts of {one} differ"),
-        [first, rest @ ..] => format!("row counts of {first} and {} more differ", rest.len()),
-    }
 }
 
 /// Names the tables and the rows of both sides for whoever watches.
