@@ -3,6 +3,7 @@
 use super::by_product::ByProduct;
 use super::command_line::CommandLine;
 use super::exit::Exit;
+use super::provider::forget_verdicts;
 use super::request::Request;
 use super::screen::Screen;
 use super::wording::{counted, plain};
@@ -12,7 +13,7 @@ use crate::product::next_steps::{self, Ended};
 use crate::product::provider;
 use crate::progress::Progress;
 use crate::transfer::Planned;
-use crate::transfer::options::{Location, Options, Verify};
+use crate::transfer::options::{DataSet, Location, Options, Verify};
 use crate::transfer::report::{Outcome, PlanSummary, Report, Verdict};
 use std::sync::Arc;
 
@@ -127,7 +128,7 @@ fn end(
     }
     let mut error = error;
     if let (Some(product), Some(report), Exit::Done) = (&request.product, report, exit) {
-        match steps(product, line, report::worst_verdict(report)) {
+        match steps(product, &request.options.data_sets, line, report::worst_verdict(report)) {
             Ok(steps) => {
                 let _ = report::write_steps(screen.for_people(request), &steps);
             }
@@ -167,7 +168,12 @@ fn after_differences(request: &Request, line: &CommandLine) -> Vec<String> {
 }
 
 /// Sets the provider where that was asked for, and says what is left to do.
-fn steps(product: &ByProduct, line: &CommandLine, verdict: Verdict) -> Result<Vec<String>> {
+fn steps(
+    product: &ByProduct,
+    data_sets: &[DataSet],
+    line: &CommandLine,
+    verdict: Verdict,
+) -> Result<Vec<String>> {
     let verified = verdict == Verdict::Match;
     let (program, flags) = (line.program(), product.flags.as_str());
     let switched = product.switch && verified;
@@ -187,6 +193,7 @@ fn steps(product: &ByProduct, line: &CommandLine, verdict: Verdict) -> Result<Ve
             ),
             None => format!("Database.Provider was {word} already"),
         });
+        forget_verdicts(data_sets)?;
     }
     let ended = Ended { program: &program, flags, to: product.to, verified, switched };
     done.extend(next_steps::after(&product.settings, ended));

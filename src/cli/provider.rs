@@ -8,7 +8,9 @@ use crate::product::data_sets::{self, Wanted};
 use crate::product::service::ProductService;
 use crate::product::settings::Settings;
 use crate::product::{Provider, provider, user};
+use crate::sqlite::record;
 use crate::transfer::guard::Service;
+use crate::transfer::options::DataSet;
 use crate::transfer::standing::{Standing, standing};
 
 /// Runs the command.
@@ -31,6 +33,9 @@ pub(super) fn run(typed: &ProviderArguments, screen: &mut Screen) -> Result<()> 
     }
     let backup = provider::switch(&settings, to)?;
     say(screen, &format!("Database.Provider in {config} is {} now", to.word()))?;
+    if to == Provider::Sqlite && !typed.allow_unverified {
+        forget_verdicts(&data_sets::resolve(&settings, &wanted(to, typed))?.data_sets)?;
+    }
     if let Some(backup) = backup {
         say(screen, &format!("the file as it was: {}", backup.display()))?;
     }
@@ -40,23 +45,16 @@ pub(super) fn run(typed: &ProviderArguments, screen: &mut Screen) -> Result<()> 
 
 /// Refuses a target that was not verified, or whose source has changed since or may be changing.
 fn check_verdicts(settings: &Settings, to: Provider, typed: &ProviderArguments) -> Result<()> {
-    let wanted = Wanted {
-        only: None,
-        from: to.other(),
-        sqlite: None,
-        second_sqlite: None,
-        postgres: None,
-        key_file: typed.config.key_file.as_deref(),
-    };
     // A service that runs may write what was never moved.
     let service = ProductService { product: settings.product, root: settings.root.clone() };
     let mut causes = service.signs();
-    for data_set in data_sets::resolve(settings, &wanted)?.data_sets {
+    for data_set in data_sets::resolve(settings, &wanted(to, typed))?.data_sets {
         let name = &data_set.name;
         match standing(&data_set, None)?.0 {
             Standing::Verified => {}
             Standing::Outdated => {
-                causes.push(format!("{name}: the source has changed since it was verified"));
+                let which = if to == Provider::Sqlite { "target" } else { "source" };
+                causes.push(format!("{name}: the {which} has changed since it was verified"));
             }
             Standing::Unverified => causes.push(format!("{name}: it was never verified as equal")),
             Standing::Nothing => causes.push(format!("{name}: the target holds no verdict of it")),
@@ -70,6 +68,25 @@ fn check_verdicts(settings: &Settings, to: Provider, typed: &ProviderArguments) 
     Err(error
         .hint("stop the service, and move the data first: migrate database")
         .hint("--allow-unverified sets the provider all the same"))
+}
+
+fn wanted(to: Provider, typed: &ProviderArguments) -> Wanted<'_> {
+    Wanted {
+        only: None,
+        from: to.other(),
+        sqlite: None,
+        second_sqlite: None,
+        postgres: None,
+        key_file: typed.config.key_file.as_deref(),
+    }
+}
+
+/// Removes the records that stood beside SQLite files until they were needed.
+///
+/// # Errors
+/// A folder cannot be written to.
+pub(super) fn forget_verdicts(data_sets: &[DataSet]) -> Result<()> {
+    data_sets.iter().filter_map(|set| set.target.file()).try_for_each(record::remove)
 }
 
 fn say(screen: &mut Screen, line: &str) -> Result<()> {

@@ -215,6 +215,19 @@ pub fn place(client: &mut Client, schema: &str) -> Result<String> {
     Ok(format!("{} {}", row.get::<_, String>(0), quote(schema)))
 }
 
+/// What tells a schema of a database from others on its server, also after a restart.
+///
+/// # Errors
+/// The server's.
+pub fn lasting_place(client: &mut Client, schema: &str) -> Result<String> {
+    const SQL: &str = "\
+        SELECT d.oid::text, d.datname::text, n.oid::text FROM pg_catalog.pg_database d, \
+        pg_catalog.pg_namespace n WHERE datname = pg_catalog.current_database() AND nspname = $1";
+    let row = client.query_one(SQL, &[&schema]).map_err(failed("cannot identify the schema"))?;
+    let [database, name, number] = [0, 1, 2].map(|place| row.get::<_, String>(place));
+    Ok(format!("{} ({database}), {} ({number})", quote(&name), quote(schema)))
+}
+
 /// The key of the advisory lock that all sessions of a run on this schema hold.
 #[must_use]
 pub fn advisory_key(schema: &str) -> i64 {

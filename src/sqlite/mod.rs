@@ -16,6 +16,7 @@ pub mod profile;
 pub mod query;
 pub mod ranges;
 pub mod read;
+pub mod record;
 mod source;
 pub mod translate;
 pub mod types;

@@ -1,23 +1,23 @@
-//! The standing of a data set: what the ledger of its target says of an earlier run, and whether
-//! that still holds for the source.
+//! The standing of a data set: what the ledger of its target (or the record beside a SQLite file)
+//! says of an earlier run, and whether that still holds for the SQLite file.
 
 use crate::config::connection::Connection;
 use crate::config::environment::Environment;
 use crate::error::Result;
 use crate::postgres::connect::connect;
 use crate::postgres::ledger::{Ledger, State};
-use crate::postgres::target::place;
-use crate::sqlite::{Source, SourceOptions};
+use crate::postgres::target::{lasting_place, place};
+use crate::sqlite::{Source, SourceOptions, record};
 use crate::transfer::options::{DataSet, Location, Options};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is known of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// A run copied and verified it, and the source is as it was.
+    /// A run copied and verified it, and its SQLite file is as it was.
     Verified,
-    /// A run copied and verified it, and the source has changed since.
+    /// A run copied and verified it, and its SQLite file has changed since.
     Outdated,
     /// A run copied it, and nobody has verified it with a good verdict.
     Unverified,
@@ -31,14 +31,21 @@ pub enum Standing {
 /// # Errors
 /// Either side cannot be read.
 pub fn standing(data_set: &DataSet, temp_dir: Option<PathBuf>) -> Result<(Standing, String)> {
-    let (Location::Sqlite(file), Location::Postgres(url)) = (&data_set.source, &data_set.target)
-    else {
-        return Ok((Standing::Nothing, String::new()));
+    let nothing = (Standing::Nothing, String::new());
+    let (file, url, back) = match (&data_set.source, &data_set.target) {
+        (Location::Sqlite(file), Location::Postgres(url)) => (file, url, false),
+        (Location::Postgres(url), Location::Sqlite(file)) => (file, url, true),
+        _ => return Ok(nothing),
     };
     let environment = Environment::of_this_process();
     let connection = Connection::parse(url, &environment, data_set.defaults.clone())?;
     let mut session = connect(&connection, "standing")?;
-    let Some(schema) = session.schema else { return Ok((Standing::Nothing, String::new())) };
+    let Some(schema) = session.schema else { return Ok(nothing) };
+    if back {
+        let source = lasting_place(&mut session.client, &schema)?;
+        let place = file.display().to_string();
+        return Ok((of_file(file, &data_set.name, &source)?, place));
+    }
     let place = place(&mut session.client, &schema)?;
     let entries = Ledger::entries(&mut session.client, &schema)?.unwrap_or_default();
     let entry = entries.into_iter().find(|entry| entry.data_set == data_set.name);
@@ -55,6 +62,17 @@ pub fn standing(data_set: &DataSet, temp_dir: Option<PathBuf>) -> Result<(Standi
     let unchanged = entry.detail["source"] == json!(source.fingerprint());
     source.close()?;
     Ok((if unchanged { Standing::Verified } else { Standing::Outdated }, place))
+}
+
+/// The standing of a SQLite file that is a target. That nobody has written to PostgreSQL since is
+/// for the guard to see to.
+fn of_file(file: &Path, data_set: &str, source: &str) -> Result<Standing> {
+    let record = record::read(file)?;
+    let Some(record) = record.filter(|it| it.data_set == data_set && it.source == source) else {
+        return Ok(Standing::Nothing);
+    };
+    let unchanged = record::fingerprint(file)? == record.file;
+    Ok(if unchanged { Standing::Verified } else { Standing::Outdated })
 }
 
 /// Which data sets an earlier run has done already, so that this one need not copy them. Only

@@ -1,9 +1,10 @@
 //! The way back: from PostgreSQL to the products' SQLite files.
 
 use super::tree::{Tree, assert_code, assert_says, url};
-use crate::harness::{psql, server, sqlite3};
+use crate::harness::{psql, server, sqlite3, sqlite3_script};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Output;
 
 /// Runs the command, which may change SQLite files.
@@ -43,6 +44,36 @@ fn package_manager_goes_back_when_postgresql_is_its_provider() {
     let backup = fs::read_dir(backups).unwrap().next().unwrap().unwrap().path();
     assert_eq!(sqlite3(&backup, count), before.to_string());
     assert_code(&run(&tree, &[&BACK[..], &["--verify"]].concat()), 0);
+    assert_eq!(names(&file), ["packages.db"]);
+}
+
+/// What lies in the folder of a file.
+fn names(file: &Path) -> Vec<String> {
+    let entries = fs::read_dir(file.parent().unwrap()).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn the_provider_goes_back_to_sqlite_only_after_a_good_verdict_on_an_unchanged_file() {
+    let database = server();
+    let tree = Tree::package_manager(&format!("URL = {}", url(&database.url, None)));
+    assert_code(&tree.run(&["database", "--switch-provider"]), 0);
+    let back = [&BACK[..], &["--drop-all"]].concat();
+    let provider = ["provider", "sqlite"];
+    assert_code(&run(&tree, &provider), 4);
+    assert_code(&run(&tree, &[&back[..], &["--no-verify"]].concat()), 0);
+    assert_code(&run(&tree, &provider), 4);
+    assert_code(&run(&tree, &back), 0);
+    let file = tree.path("var/lib/rstudio-pm/db/packages.db");
+    sqlite3_script(&file, "INSERT INTO users (name) VALUES ('late')");
+    let changed = run(&tree, &provider);
+    assert_code(&changed, 4);
+    assert_says(&changed, &["the target has changed since it was verified"]);
+    assert_code(&run(&tree, &back), 0);
+    let switched = run(&tree, &provider);
+    assert_code(&switched, 0);
+    assert_says(&switched, &["Database.Provider", "is sqlite now"]);
+    assert_eq!(names(&file), ["packages.db"]);
 }
 
 #[test]

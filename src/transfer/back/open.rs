@@ -9,10 +9,11 @@ use crate::postgres::connect::{Session, connect};
 use crate::postgres::errors::failed;
 use crate::postgres::ledger::Ledger;
 use crate::postgres::read::{Snapshot, TupleReader};
-use crate::postgres::target::advisory_key;
+use crate::postgres::target::{advisory_key, lasting_place};
 use crate::progress::Progress;
 use crate::schema::names::{qualify, quote};
 use crate::sqlite::partial::Place;
+use crate::sqlite::record::{self, Record};
 use crate::transfer::guard::Moment;
 use crate::transfer::interrupt::Interrupt;
 use crate::transfer::options::{DataSet, Location, Options, Verify};
@@ -25,6 +26,8 @@ use serde_json::Value;
 pub(super) struct Set {
     pub(super) connection: Connection,
     pub(super) snapshot: Snapshot,
+    /// The source's schema.
+    schema: String,
     pub(super) plan: Plan,
     pub(super) place: Place,
     pub(super) locks: Locks,
@@ -36,6 +39,19 @@ impl Set {
         let file = self.place.is_occupied().then_some(self.place.path.as_path());
         let client = (self.snapshot.client(), self.connection.user.as_str());
         options.guard.look(moment, file, Some(client))
+    }
+}
+
+impl Set {
+    /// Keeps a good verdict beside the target, for the switch of the provider.
+    pub(super) fn keep_verdict(&mut self, verdict: Verdict) -> Result<()> {
+        let file = &self.place.path;
+        if verdict != Verdict::Match {
+            return record::remove(file);
+        }
+        let source = lasting_place(self.snapshot.client(), &self.schema)?;
+        let (data_set, now) = (self.plan.data_set.clone(), record::fingerprint(file)?);
+        record::write(file, &Record { data_set, source, file: now })
     }
 }
 
@@ -102,7 +118,7 @@ pub(super) fn prepare_one(
         types: &types,
     };
     let plan = plan::make(&inputs, catalog, &mut snapshot)?;
-    Ok(Set { connection, snapshot, plan, place, locks })
+    Ok(Set { connection, snapshot, schema, plan, place, locks })
 }
 
 /// The schema that the user named, or the first of the search path.

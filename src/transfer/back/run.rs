@@ -149,8 +149,12 @@ impl Run {
         if reports.iter().any(|report| report.verdict == Verdict::Differ) {
             return Ok(());
         }
-        for (partial, report) in made.into_iter().zip(reports) {
+        for ((partial, report), set) in made.into_iter().zip(reports).zip(sets) {
             report.notes.extend(partial.publish()?);
+            // Only the products' own command has a use for it.
+            if self.options.guard.service.is_some() {
+                set.keep_verdict(report.verdict)?;
+            }
         }
         Ok(())
     }
