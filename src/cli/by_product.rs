@@ -4,6 +4,7 @@
 use super::arguments::{ConfigArguments, DataSetArguments};
 use super::command_line::quoted;
 use crate::config::environment::Environment;
+use crate::config::secret::Secret;
 use crate::error::{Error, Result};
 use crate::product::data_sets::{self, Found, Wanted};
 use crate::product::find::{Known, find};
@@ -88,7 +89,7 @@ pub(super) struct Resolved {
 #[derive(Default)]
 pub(super) struct Places {
     pub(super) sqlite: Option<PathBuf>,
-    pub(super) postgres: Option<String>,
+    pub(super) postgres: Option<Secret>,
 }
 
 /// Resolves a request by the configuration of the product at hand; `None` where there is none.
@@ -119,7 +120,7 @@ pub(super) fn resolve(
         from,
         sqlite: if is_second { typed.sqlite.as_deref() } else { named.or(typed.sqlite.as_deref()) },
         second_sqlite: if is_second { named.or(second_sqlite) } else { second_sqlite },
-        postgres: places.postgres.as_deref(),
+        postgres: places.postgres.as_ref().map(Secret::reveal),
         key_file: config.key_file.as_deref(),
     };
     let mut found = data_sets::resolve(&settings, &wanted)?;

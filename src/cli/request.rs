@@ -8,6 +8,7 @@ use super::arguments::{
 use super::by_product::{self, ByProduct, Places, Purpose, Resolved};
 use super::{casts, output_file};
 use crate::config::connection::Defaults;
+use crate::config::secret::Secret;
 use crate::error::{Error, Result};
 use crate::product::Provider;
 use crate::transfer::guard::Guard;
@@ -319,7 +320,7 @@ fn location(flag: &str, typed: &OsStr) -> Result<Typed> {
         Some("sqlite3" | "sqlite") => return Ok(Typed::Provider("sqlite3")),
         Some("pgx" | "postgres") => return Ok(Typed::Provider("pgx")),
         Some(text) if is_postgres(text) => {
-            return Ok(Typed::At(Location::Postgres(text.to_owned())));
+            return Ok(Typed::At(Location::Postgres(Secret::new(text.to_owned()))));
         }
         _ => {}
     }
@@ -417,7 +418,7 @@ mod tests {
 
     #[test]
     fn a_sqlite_place_is_a_path_with_or_without_its_prefix() {
-        let target = Location::Postgres("postgres://h/d".to_owned());
+        let target = Location::Postgres(Secret::new("postgres://h/d".to_owned()));
         for from in ["a.db", "sqlite:a.db"] {
             let expected = (Location::Sqlite("a.db".into()), target.clone());
             assert_eq!(places(&["database", "--from", from, "--to", "postgres://h/d"]), expected);

@@ -143,12 +143,12 @@ pub fn resolve(settings: &Settings, wanted: &Wanted<'_>) -> Result<Found> {
 
 /// A PostgreSQL database as the configuration names it.
 struct Postgres {
-    url: String,
+    url: Secret,
     password: Option<(String, Setting)>,
 }
 
 impl Postgres {
-    fn open(self, settings: &Settings, keys: &Keys<'_>) -> Result<(String, Defaults)> {
+    fn open(self, settings: &Settings, keys: &Keys<'_>) -> Result<(Secret, Defaults)> {
         let password = match &self.password {
             Some((name, setting)) => Some(keys.open(name, setting)?),
             None => None::<Secret>,
@@ -240,7 +240,7 @@ impl Search<'_> {
     fn postgres(&mut self, words: &Keywords, is_second: bool) -> Result<Option<Postgres>> {
         let (settings, section) = (self.settings, "Postgres");
         if let Some(url) = self.wanted.postgres {
-            return Ok(Some(Postgres { url: url.to_owned(), password: None }));
+            return Ok(Some(Postgres { url: Secret::new(url.to_owned()), password: None }));
         }
         self.warnings.extend(settings.cut_warning(section, words.url));
         let own = settings.text(section, words.url)?;
@@ -264,7 +264,7 @@ impl Search<'_> {
                 self.missing.push(line);
             }
         }
-        Ok(url.map(|url| Postgres { url: url.value.to_string(), password }))
+        Ok(url.map(|url| Postgres { url: Secret::new(url.value.to_string()), password }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::codec::cast::Epoch;
 use crate::config::connection::Defaults;
+use crate::config::secret::Secret;
 use crate::schema::ColumnType;
 use crate::transfer::guard::Guard;
 use serde::{Serialize, Serializer};
@@ -77,8 +78,8 @@ pub enum Location {
     /// A SQLite file.
     Sqlite(PathBuf),
     /// A PostgreSQL database: a URL or a `key=value` string, not yet parsed. May hold a password,
-    /// so it has no `Display` and its `Debug` does not tell it.
-    Postgres(String),
+    /// so it is kept as a secret.
+    Postgres(Secret),
 }
 
 impl Location {
@@ -247,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_location_does_not_tell_its_password_when_debugged() {
-        let location = Location::Postgres("postgres://u:hunter2@h/db".to_owned());
+        let location = Location::Postgres(Secret::new("postgres://u:hunter2@h/db".to_owned()));
         assert_eq!(format!("{location:?}"), "Postgres(..)");
     }
 }

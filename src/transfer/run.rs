@@ -156,8 +156,11 @@ fn prepare_one(
     else {
         return Err(Error::refused("all data sets of a run go the same way"));
     };
-    let connection =
-        Connection::parse(target, &Environment::of_this_process(), data_set.defaults.clone())?;
+    let connection = Connection::parse(
+        target.reveal(),
+        &Environment::of_this_process(),
+        data_set.defaults.clone(),
+    )?;
     let source = open(file, options)?;
     interrupt.add_source(&source);
     let Session { client: mut keeper, schema, .. } = connect_to(&connection, options)?;

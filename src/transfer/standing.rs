@@ -38,7 +38,7 @@ pub fn standing(data_set: &DataSet, temp_dir: Option<PathBuf>) -> Result<(Standi
         _ => return Ok(nothing),
     };
     let environment = Environment::of_this_process();
-    let connection = Connection::parse(url, &environment, data_set.defaults.clone())?;
+    let connection = Connection::parse(url.reveal(), &environment, data_set.defaults.clone())?;
     let mut session = connect(&connection, "standing")?;
     let Some(schema) = session.schema else { return Ok(nothing) };
     if back {

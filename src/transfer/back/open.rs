@@ -86,8 +86,11 @@ pub(super) fn prepare_one(
     else {
         return Err(Error::refused("all data sets of a run go the same way"));
     };
-    let connection =
-        Connection::parse(source, &Environment::of_this_process(), data_set.defaults.clone())?;
+    let connection = Connection::parse(
+        source.reveal(),
+        &Environment::of_this_process(),
+        data_set.defaults.clone(),
+    )?;
     let place = Place::look(file, data_set.file_mode)?;
     let only_compare = matches!(options.verify, Verify::Only(_));
     if !only_compare {

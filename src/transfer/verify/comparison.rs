@@ -69,8 +69,11 @@ impl Comparison {
         else {
             return Err(Error::refused("all data sets of a run go the same way"));
         };
-        let connection =
-            Connection::parse(target, &Environment::of_this_process(), data_set.defaults.clone())?;
+        let connection = Connection::parse(
+            target.reveal(),
+            &Environment::of_this_process(),
+            data_set.defaults.clone(),
+        )?;
         let source = open(file, options)?;
         interrupt.add_source(&source);
         let session = connect_to(&connection, options)?;
