@@ -20,7 +20,8 @@ const ROWS: u64 = 50_000;
 const MOST: u64 = 65_536;
 
 /// Cuts a table into ranges, in the order of their keys: one range where there is no integer key,
-/// none where there are no rows. The rows of each are a guess, those of all together are counted.
+/// none where there are no rows. The rows of each are a guess, those of all together are counted;
+/// their bytes only tell larger tables from smaller ones.
 ///
 /// # Errors
 /// The table cannot be read.

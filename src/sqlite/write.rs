@@ -197,7 +197,7 @@ impl Insert<'_> {
 }
 
 /// A value on its way into a statement.
-struct Bound<'a>(Raw<'a>);
+pub struct Bound<'a>(pub Raw<'a>);
 
 impl ToSql for Bound<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -8,6 +8,7 @@ pub mod finish;
 pub mod guard;
 pub mod halt;
 pub mod interrupt;
+mod open;
 pub mod options;
 pub mod plan;
 pub mod report;

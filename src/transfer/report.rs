@@ -1,6 +1,6 @@
 //! What a run did, as data; `cli` prints it as a table or as JSON.
 
-use crate::progress::Phase;
+use crate::progress::{Phase, Progress};
 use crate::schema::LeftOut;
 use serde::Serialize;
 
@@ -208,6 +208,15 @@ pub struct PhaseTime {
     pub phase: Phase,
     /// How long.
     pub seconds: f64,
+}
+
+impl PhaseTime {
+    /// The times of the phases that took any.
+    #[must_use]
+    pub fn all(progress: &Progress) -> Vec<Self> {
+        let time = |phase| Self { phase, seconds: progress.phase(phase).seconds() };
+        Phase::ALL.into_iter().map(time).filter(|time| time.seconds > 0.0).collect()
+    }
 }
 
 /// What a run will do, before it does it.

@@ -1,10 +1,8 @@
 //! A run, from opening both databases to the report.
 
 use crate::config::connection::Connection;
-use crate::config::environment::Environment;
 use crate::database::Writer;
 use crate::error::{Error, Result};
-use crate::postgres::connect::{Driver, Session, connect, create_database};
 use crate::postgres::errors::failed;
 use crate::postgres::ledger::{self, Ledger, State};
 use crate::postgres::read::Snapshot;
@@ -14,13 +12,14 @@ use crate::progress::{Phase, Progress};
 use crate::schema::ObjectKind;
 use crate::schema::names::{qualify, quote};
 use crate::sqlite::read::ChunkReader;
-use crate::sqlite::{Source, SourceOptions, backup};
+use crate::sqlite::{Source, backup};
 use crate::transfer::Planned;
 use crate::transfer::copy::{self, Ends, TableStats};
 use crate::transfer::finish::{self, Finished};
 use crate::transfer::guard::{Moment, look_first};
 use crate::transfer::interrupt::{self, Interrupt};
-use crate::transfer::options::{DataSet, Depth, Location, OnMisfit, Options, Verify};
+use crate::transfer::open::{Opened, one_more_client, open};
+use crate::transfer::options::{DataSet, Depth, OnMisfit, Options, Verify};
 use crate::transfer::plan::columns::pin_of;
 use crate::transfer::plan::make::{Inputs, make};
 use crate::transfer::plan::reject::{self, RejectFile};
@@ -40,7 +39,7 @@ use crate::transfer::verify::{self, Settings};
 use postgres::Client;
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -152,24 +151,9 @@ fn prepare_one(
     interrupt: &Interrupt,
     locked: &mut HashSet<String>,
 ) -> Result<Prepared> {
-    let (Location::Sqlite(file), Location::Postgres(target)) = (&data_set.source, &data_set.target)
-    else {
-        return Err(Error::refused("all data sets of a run go the same way"));
-    };
-    let connection = Connection::parse(
-        target.reveal(),
-        &Environment::of_this_process(),
-        data_set.defaults.clone(),
-    )?;
-    let source = open(file, options)?;
-    interrupt.add_source(&source);
-    let Session { client: mut keeper, schema, .. } = connect_to(&connection, options)?;
-    let schema = schema.ok_or_else(|| {
-        Error::refused("the target's search path names no schema that exists")
-            .hint("create the schema, or name another one with options=-csearch_path=NAME")
-    })?;
-    lock(&mut keeper, &schema, locked)?;
-    interrupt.add_server(&connection, advisory_key(&schema));
+    let hint = "create the schema, or name another one with options=-csearch_path=NAME";
+    let Opened { source, connection, mut keeper, schema } =
+        open(data_set, options, interrupt, locked, hint)?;
     let place = place(&mut keeper, &schema)?;
     let inputs = Inputs {
         data_set: &data_set.name,
@@ -183,55 +167,6 @@ fn prepare_one(
     let mut plan = make(&inputs, &mut keeper)?;
     plan.notes.extend(source.notes().iter().cloned());
     Ok(Prepared { source, connection, keeper, place, plan, known: serde_json::Map::new() })
-}
-
-pub(super) fn open(file: &Path, options: &Options) -> Result<Source> {
-    let defaults = SourceOptions::default();
-    Source::open(file, &SourceOptions { temp_dir: options.temp_dir.clone(), ..defaults })
-}
-
-pub(super) fn connect_to(connection: &Connection, options: &Options) -> Result<Session> {
-    let first = connect(connection, "keeper");
-    match first {
-        Err(error) if options.create_database => {
-            if create_database(connection)? {
-                connect(connection, "keeper")
-            } else {
-                Err(error)
-            }
-        }
-        session => session,
-    }
-}
-
-/// Takes the run's lock on the schema: exclusively first, so that no other run is at work, then
-/// shared, as all sessions of this run hold it. `locked` are the places that this run has locked:
-/// a second data set of one schema shares the lock of the first.
-pub(super) fn lock(keeper: &mut Client, schema: &str, locked: &mut HashSet<String>) -> Result<()> {
-    let what = "cannot lock the target";
-    let key = advisory_key(schema);
-    if !locked.insert(place(keeper, schema)?) {
-        keeper
-            .execute("SELECT pg_catalog.pg_advisory_lock_shared($1)", &[&key])
-            .map_err(failed(what))?;
-        return Ok(());
-    }
-    let taken: bool = keeper
-        .query_one("SELECT pg_catalog.pg_try_advisory_lock($1)", &[&key])
-        .map_err(failed(what))?
-        .get(0);
-    if !taken {
-        return Err(Error::refused(format!(
-            "another run of migrate is at work on schema {} of the target",
-            quote(schema)
-        ))
-        .hint("wait for its end, or end it"));
-    }
-    keeper
-        .execute("SELECT pg_catalog.pg_advisory_lock_shared($1)", &[&key])
-        .and_then(|_| keeper.execute("SELECT pg_catalog.pg_advisory_unlock($1)", &[&key]))
-        .map_err(failed(what))?;
-    Ok(())
 }
 
 impl Planned for Run {
@@ -268,20 +203,12 @@ impl Planned for Run {
             source,
             target,
             data_sets: reports,
-            phases: phases(progress),
+            phases: PhaseTime::all(progress),
             seconds: self.started.elapsed().as_secs_f64(),
             warnings,
         };
         Outcome { report, result }
     }
-}
-
-fn phases(progress: &Progress) -> Vec<PhaseTime> {
-    Phase::ALL
-        .into_iter()
-        .map(|phase| PhaseTime { phase, seconds: progress.phase(phase).seconds() })
-        .filter(|time| time.seconds > 0.0)
-        .collect()
 }
 
 impl Run {
@@ -628,17 +555,4 @@ fn is_complete(table: &PlannedTable, done: Option<&std::collections::HashMap<u32
     let rows: u64 = done.map_or(0, |done| done.values().sum());
     let chunks = done.map_or(0, std::collections::HashMap::len);
     chunks == table.chunks.len() && rows + table.rows_rejected() == table.rows
-}
-
-/// One more session of the run, holding the run's lock as all of them do.
-pub(super) fn one_more_client<D: Driver>(
-    connection: &Connection,
-    purpose: &str,
-    key: i64,
-) -> Result<D> {
-    let mut client: D = connect(connection, purpose)?.client;
-    client
-        .batch_execute(&format!("SELECT pg_catalog.pg_advisory_lock_shared({key})"))
-        .map_err(failed("cannot lock the target"))?;
-    Ok(client)
 }

@@ -28,24 +28,6 @@ pub(super) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
     ))
 }
 
-/// Refuses casts of columns that are not there.
-///
-/// # Errors
-/// A usage error.
-pub(super) fn check_casts(catalog: &Catalog, options: &Options) -> Result<()> {
-    for cast in &options.casts {
-        let table = catalog.schema.tables.iter().find(|table| table.name == cast.table);
-        if !table.is_some_and(|table| table.columns.iter().any(|c| c.name == cast.column)) {
-            return Err(Error::usage(format!(
-                "--cast names column {} of table {}, which is not there",
-                quote(&cast.column),
-                quote(&cast.table)
-            )));
-        }
-    }
-    Ok(())
-}
-
 /// Takes out tables without columns, which SQLite does not have.
 pub(super) fn leave_out_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>) {
     for table in catalog.schema.tables.extract_if(.., |table| table.columns.is_empty()) {

@@ -17,6 +17,7 @@ use crate::sqlite::ddl::TableDdl;
 use crate::transfer::options::{CastType, OnMisfit, Options};
 use crate::transfer::plan::Optional;
 use crate::transfer::plan::choose::choose_tables;
+use crate::transfer::plan::columns::check_casts;
 use crate::transfer::report::{ColumnPlan, ConversionReport, DataSetPlan, Dropped, TablePlan};
 use crate::transfer::sizes::Sizes;
 use serde_json::Value;
@@ -113,7 +114,7 @@ pub(super) fn make(
     let mut left_out = choose_tables(&mut catalog.schema, inputs.options)?;
     left_out.append(&mut catalog.schema.left_out);
     choose::refuse_hidden(&catalog)?;
-    choose::check_casts(&catalog, inputs.options)?;
+    check_casts(&inputs.options.casts, &catalog.schema)?;
     choose::leave_out_bare(&mut catalog, &mut left_out);
     let asked = ask(inputs, &catalog)?;
     inputs.progress.enter(Phase::Plan);

@@ -8,10 +8,11 @@ use crate::progress::{Phase, Progress, TableProgress};
 use crate::schema::names::quote;
 use crate::sqlite::partial::Partial;
 use crate::sqlite::write::FileWriter;
-use crate::sqlite::{Source, SourceOptions, backup};
+use crate::sqlite::{Source, backup};
 use crate::transfer::Planned;
 use crate::transfer::guard::{Moment, look_first};
 use crate::transfer::interrupt::{self, Interrupt};
+use crate::transfer::open::open_source;
 use crate::transfer::options::{Depth, OnMisfit, Options, Verify};
 use crate::transfer::report::{DataSetReport, Outcome, PhaseTime, PlanSummary, Report, Verdict};
 use crate::transfer::sizes::Sizes;
@@ -90,16 +91,12 @@ impl Planned for Run {
         let result = self.work(&mut sets, progress, &mut reports);
         let result = result.map_err(|error| interrupt::told(self.interrupt.stop(), error));
         progress.end();
-        let phases = Phase::ALL
-            .into_iter()
-            .map(|phase| PhaseTime { phase, seconds: progress.phase(phase).seconds() })
-            .filter(|time| time.seconds > 0.0);
         let report = Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             source,
             target,
             data_sets: reports,
-            phases: phases.collect(),
+            phases: PhaseTime::all(progress),
             seconds: self.started.elapsed().as_secs_f64(),
             warnings: self.warnings,
         };
@@ -162,10 +159,8 @@ impl Run {
     /// Backs up the files that are to be replaced.
     fn back_up(&mut self, sets: &[Set]) -> Result<()> {
         let Some(folder) = &self.options.backup else { return Ok(()) };
-        let options =
-            SourceOptions { temp_dir: self.options.temp_dir.clone(), ..Default::default() };
         let files = sets.iter().filter(|set| set.place.is_occupied());
-        let old = files.map(|set| Source::open(&set.place.path, &options));
+        let old = files.map(|set| open_source(&set.place.path, &self.options));
         let old = old.collect::<Result<Vec<Source>>>()?;
         let made = backup::back_up(&old.iter().collect::<Vec<_>>(), folder)?;
         let told = made.iter().map(|path| format!("a backup was made: {}", path.display()));
@@ -231,8 +226,7 @@ impl Run {
     ) -> Result<()> {
         progress.enter(Phase::Verify);
         set.look(&self.options, Moment::During)?;
-        let temp_dir = self.options.temp_dir.clone();
-        let source = Source::open(file, &SourceOptions { temp_dir, ..SourceOptions::default() })?;
+        let source = open_source(file, &self.options)?;
         self.interrupt.add_source(&source);
         let settings = Settings {
             depth,

@@ -211,6 +211,14 @@ fn of_table(table: &Table, strict: bool) -> Vec<Column> {
         .collect()
 }
 
+/// Refuses casts of columns that are not there.
+///
+/// # Errors
+/// A usage error that names the first of them.
+pub fn check_casts(casts: &[PinnedCast], schema: &Schema) -> Result<()> {
+    casts.iter().try_for_each(|cast| find(schema, &cast.table, &cast.column).map(drop))
+}
+
 fn find(schema: &Schema, table: &str, column: &str) -> Result<Place> {
     let place = schema.tables.iter().position(|t| t.name == table);
     let Some(table_place) = place else {

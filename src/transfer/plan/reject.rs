@@ -3,14 +3,14 @@
 //! Each of its tables has the columns of the source's table, with the same declared types, and
 //! two more: where the row was, and why it was left out.
 
-use crate::codec::{Misfit, Raw, RowBatch};
+use crate::codec::{Misfit, RowBatch};
 use crate::error::{Error, Result};
 use crate::schema::names::quote;
 use crate::sqlite::Reader;
+use crate::sqlite::write::Bound;
 use crate::transfer::options::{OnMisfit, Options};
 use crate::transfer::plan::{Plan, PlannedTable, measure};
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OpenFlags, ToSql};
+use rusqlite::{Connection, OpenFlags};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -132,18 +132,4 @@ pub fn add_rows(file: &RejectFile, plan: &Plan, connection: &Reader) -> Result<(
         })?;
     }
     Ok(())
-}
-
-struct Bound<'a>(Raw<'a>);
-
-impl ToSql for Bound<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self.0 {
-            Raw::Null => ValueRef::Null,
-            Raw::Integer(integer) => ValueRef::Integer(integer),
-            Raw::Real(real) => ValueRef::Real(real),
-            Raw::Text(text) => ValueRef::Text(text),
-            Raw::Blob(blob) => ValueRef::Blob(blob),
-        }))
-    }
 }

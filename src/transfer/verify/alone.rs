@@ -17,7 +17,7 @@ use crate::sqlite::query::TableQuery;
 use crate::sqlite::read::read_error;
 use crate::sqlite::types::column_affinity;
 use crate::transfer::options::{Cast as Pinned, CastType};
-use crate::transfer::plan::columns::form_of;
+use crate::transfer::plan::columns::{check_casts, form_of};
 use crate::transfer::verify::subject::{Subject, SubjectColumn};
 use postgres::Client;
 use serde_json::Value;
@@ -97,7 +97,7 @@ pub struct Inputs<'a> {
 pub fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Matched<'a>> {
     let mut targets = targets(client, inputs.schema)?;
     let mut matched = Matched::default();
-    check_casts(inputs.casts, inputs.catalog)?;
+    check_casts(inputs.casts, &inputs.catalog.schema)?;
     let tables = inputs.catalog.schema.tables.iter().zip(inputs.queries).zip(inputs.ranges);
     for ((table, query), chunks) in tables {
         let Some(place) =
@@ -246,21 +246,6 @@ fn form(
             (Form::Text, true)
         }
     })
-}
-
-fn check_casts(casts: &[Pinned], catalog: &Catalog) -> Result<()> {
-    let tables = &catalog.schema.tables;
-    for cast in casts {
-        let table = tables.iter().find(|table| table.name == cast.table);
-        if !table.is_some_and(|table| table.columns.iter().any(|c| c.name == cast.column)) {
-            return Err(Error::usage(format!(
-                "--cast names column {} of table {}, which is not there",
-                quote(&cast.column),
-                quote(&cast.table)
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// The place of what has a name: the one that kept it in a comment, the one that has it, or the

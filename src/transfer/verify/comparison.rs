@@ -1,9 +1,8 @@
 //! A comparison: a data set of `--verify`, opened and waiting for the word to begin.
 
 use crate::config::connection::Connection;
-use crate::config::environment::Environment;
 use crate::database::Chunk;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::postgres::ledger::{Ledger, TABLE};
 use crate::postgres::read::Snapshot;
 use crate::postgres::target::advisory_key;
@@ -16,13 +15,13 @@ use crate::sqlite::query::{self, TableQuery};
 use crate::sqlite::ranges;
 use crate::transfer::guard::Moment;
 use crate::transfer::interrupt::Interrupt;
-use crate::transfer::options::{DataSet, Depth, Location, Options};
+use crate::transfer::open::{Opened, one_more_client, open};
+use crate::transfer::options::{DataSet, Depth, Options};
 use crate::transfer::plan::choose::choose_tables;
 use crate::transfer::plan::make::queries;
 use crate::transfer::report::{
     DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport, Verdict,
 };
-use crate::transfer::run::{connect_to, lock, one_more_client, open};
 use crate::transfer::sizes::Sizes;
 use crate::transfer::verify::alone::{self, match_up};
 use crate::transfer::verify::judge::{Judged, conversions};
@@ -64,26 +63,9 @@ impl Comparison {
         interrupt: &Interrupt,
         locked: &mut HashSet<String>,
     ) -> Result<Self> {
-        let (Location::Sqlite(file), Location::Postgres(target)) =
-            (&data_set.source, &data_set.target)
-        else {
-            return Err(Error::refused("all data sets of a run go the same way"));
-        };
-        let connection = Connection::parse(
-            target.reveal(),
-            &Environment::of_this_process(),
-            data_set.defaults.clone(),
-        )?;
-        let source = open(file, options)?;
-        interrupt.add_source(&source);
-        let session = connect_to(&connection, options)?;
-        let mut keeper = session.client;
-        let schema = session.schema.ok_or_else(|| {
-            Error::refused("the target's search path names no schema that exists")
-                .hint("name the schema with options=-csearch_path=NAME")
-        })?;
-        lock(&mut keeper, &schema, locked)?;
-        interrupt.add_server(&connection, advisory_key(&schema));
+        let hint = "name the schema with options=-csearch_path=NAME";
+        let Opened { source, connection, mut keeper, schema } =
+            open(data_set, options, interrupt, locked, hint)?;
         let reader = source.connect()?;
         let mut catalog = catalog::read(&reader)?;
         let mut left_out = choose_tables(&mut catalog.schema, options)?;
