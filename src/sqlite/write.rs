@@ -3,9 +3,12 @@
 //! The file is nobody's before it is whole: so there is no journal, nothing waits for the disk,
 //! and no lock is given back between two statements. Whatever goes wrong, the file is thrown away.
 
+use crate::codec::batch::Values;
 use crate::codec::{Raw, RowBatch};
 use crate::error::{Error, Result};
 use crate::schema::names::quote;
+use crate::sqlite::ddl::TableDdl;
+use bytes::BytesMut;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement, ToSql};
 use std::path::Path;
@@ -13,6 +16,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Thread;
 use std::time::Duration;
 
+/// Rows that one statement inserts. The sequence of an AUTOINCREMENT key is read and written once
+/// a statement, which costs as much as the rows themselves where each has a statement of its own;
+/// more rows gain no more, and the widest table of 2,000 columns keeps below the 32,766 values that
+/// a statement can have.
+const AT_ONCE: usize = 16;
 /// How often a long statement looks whether the run is being stopped.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -58,15 +66,17 @@ impl FileWriter {
     /// SQLite's, and those of `feed`.
     pub fn fill(
         &self,
-        table: &str,
-        insert: &str,
+        table: &TableDdl,
         feed: impl FnOnce(&mut Insert<'_>) -> Result<()>,
     ) -> Result<()> {
-        let what = format!("cannot write table {}", quote(table));
+        let what = format!("cannot write table {}", quote(&table.name));
+        let prepare = |rows: usize| -> Result<Rows<'_>> {
+            let statement = self.connection.prepare(&table.insert(rows));
+            let statement = statement.map_err(|error| failed(&what, error))?;
+            Ok(Rows { statement, values: rows * table.width() })
+        };
         self.run(&what, "BEGIN")?;
-        let statement = self.connection.prepare(insert).map_err(|error| failed(&what, error))?;
-        let width = statement.parameter_count();
-        feed(&mut Insert { statement, width, what: &what })?;
+        feed(&mut Insert { one: prepare(1)?, several: prepare(AT_ONCE)?, what: &what })?;
         self.run(&what, "COMMIT")
     }
 
@@ -169,30 +179,64 @@ impl Drop for Over<'_> {
 
 /// The insertion of rows into one table.
 pub struct Insert<'c> {
-    statement: Statement<'c>,
-    width: usize,
+    one: Rows<'c>,
+    several: Rows<'c>,
     what: &'c str,
 }
 
+/// A statement that inserts so many values.
+struct Rows<'c> {
+    statement: Statement<'c>,
+    values: usize,
+}
+
 impl Insert<'_> {
-    /// Inserts all rows of a batch.
+    /// Inserts all rows of a batch, and gives its memory back for others.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn batch(&mut self, batch: &RowBatch) -> Result<()> {
-        let Self { statement, width, what } = self;
+    pub fn batch(&mut self, batch: RowBatch) -> Result<Option<BytesMut>> {
+        let Self { one, several, what } = self;
+        let large = batch.rows() == 1;
+        let inserted = if large { one.insert_large(batch) } else { several.insert_all(one, batch) };
+        inserted.map_err(|error| failed(what, error))
+    }
+}
+
+impl Rows<'_> {
+    fn bind(&mut self, values: &mut Values<'_>) -> rusqlite::Result<()> {
+        for (place, value) in values.take(self.values).enumerate() {
+            self.statement.raw_bind_parameter(place + 1, Bound(value))?;
+        }
+        Ok(())
+    }
+
+    /// Inserts a batch, and what is left at its end with `one`.
+    fn insert_all(
+        &mut self,
+        one: &mut Rows<'_>,
+        batch: RowBatch,
+    ) -> rusqlite::Result<Option<BytesMut>> {
         let mut values = batch.values();
-        let mut insert = || -> rusqlite::Result<()> {
-            for _ in 0..batch.rows() {
-                for place in 1..=*width {
-                    let Some(value) = values.next() else { break };
-                    statement.raw_bind_parameter(place, Bound(value))?;
-                }
-                statement.raw_execute()?;
-            }
-            Ok(())
-        };
-        insert().map_err(|error| failed(what, error))
+        for _ in 0..batch.rows() / AT_ONCE as u64 {
+            self.bind(&mut values)?;
+            self.statement.raw_execute()?;
+        }
+        for _ in 0..batch.rows() % AT_ONCE as u64 {
+            one.bind(&mut values)?;
+            one.statement.raw_execute()?;
+        }
+        Ok(Some(batch.into_spare()))
+    }
+
+    /// Inserts a batch of one row, which may be a very large one: SQLite has a copy of its own as
+    /// soon as it is bound, makes another of it for the table, and would keep the first.
+    fn insert_large(&mut self, batch: RowBatch) -> rusqlite::Result<Option<BytesMut>> {
+        self.bind(&mut batch.values())?;
+        drop(batch);
+        self.statement.raw_execute()?;
+        self.statement.clear_bindings();
+        Ok(None)
     }
 }
 

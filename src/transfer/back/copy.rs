@@ -2,7 +2,8 @@
 //!
 //! The writer takes piece after piece in the plan's order, so that tables grow at their ends.
 //! Readers run ahead of it, each with a budget of its own: what one of them holds can never keep
-//! another from giving the writer what it waits for.
+//! another from giving the writer what it waits for. Rows larger than such a budget are read only
+//! when the writer waits for them, so that there is never more than one of them in memory.
 
 use super::plan::{Plan, PlannedTable};
 use crate::codec::RowBatch;
@@ -39,16 +40,18 @@ pub(super) struct Copied {
     pub(super) seconds: f64,
 }
 
-/// Rows on their way to the writer.
+/// Rows on their way to the writer, and the memory they may take.
 struct Batch {
     rows: RowBatch,
-    _permit: Permit,
+    permit: Permit,
 }
 
 /// A part of one table, and the way to the writer.
 struct Piece<'a> {
     table: usize,
     select: &'a str,
+    /// It has rows larger than a reader's budget.
+    alone: bool,
     /// Taken by the reader that takes the piece.
     to_writer: Mutex<Option<Sender<Batch>>>,
 }
@@ -57,6 +60,8 @@ struct Copy<'a> {
     plan: &'a Plan,
     pieces: Vec<Piece<'a>>,
     next: AtomicUsize,
+    /// The place of the piece that the writer takes or waits for.
+    at: AtomicUsize,
     connect: &'a (dyn Fn() -> Result<TupleReader> + Sync),
     /// Bytes of one reader's batches.
     budget: u64,
@@ -78,22 +83,26 @@ pub(super) fn run(
     progress: &PhaseProgress,
     stop: &AtomicBool,
 ) -> Result<Vec<Copied>> {
-    let mut pieces = Vec::new();
-    let mut receivers = Vec::new();
+    let pieces = plan.tables.iter().map(|table| table.pieces.len()).sum();
+    let readers = sizes.readers.min(pieces);
+    let budget = sizes.budget / readers.max(1) as u64;
+    let mut pieces = Vec::with_capacity(pieces);
+    let mut receivers = Vec::with_capacity(pieces.capacity());
     for (table, planned) in plan.tables.iter().enumerate() {
+        let alone = planned.widest > budget;
         for select in &planned.pieces {
             let (to_writer, received) = unbounded();
-            pieces.push(Piece { table, select, to_writer: Mutex::new(Some(to_writer)) });
+            pieces.push(Piece { table, select, alone, to_writer: Mutex::new(Some(to_writer)) });
             receivers.push((table, received));
         }
     }
-    let readers = sizes.readers.min(pieces.len());
     let copy = Copy {
         plan,
         pieces,
         next: AtomicUsize::new(0),
+        at: AtomicUsize::new(0),
         connect,
-        budget: sizes.budget / readers.max(1) as u64,
+        budget,
         halt: Halt::new(stop),
         progress,
         spares: Spares::new(BATCH_BYTES * 9 / 8, sizes.budget / 8),
@@ -121,6 +130,9 @@ impl Copy<'_> {
             };
             let to_writer = piece.to_writer.lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(to_writer) = to_writer else { continue };
+            while piece.alone && self.at.load(Ordering::Relaxed) < place && !self.halt.is_set() {
+                std::thread::park_timeout(LOOK);
+            }
             let mut sent = 0;
             let mut losses = 0;
             loop {
@@ -139,6 +151,8 @@ impl Copy<'_> {
                     Err(error) => return Err(error),
                 }
             }
+            // The driver keeps the room that the largest row took.
+            client.take_if(|_| piece.alone);
         }
     }
 
@@ -155,15 +169,12 @@ impl Copy<'_> {
         let wires = wires(table);
         let limit = BATCH_BYTES.min(self.budget / 4) as usize;
         let mut skip = *sent;
-        let mut batch = RowBatch::new(self.spares.take(limit + limit / 8), limit + limit / 8);
+        let mut filled: Option<Batch> = None;
         let mut scratch = Vec::new();
-        let mut send = |batch: RowBatch| -> Result<()> {
-            let permit = budget.take(batch.len() as u64, &self.halt);
-            let permit = permit.ok_or_else(|| Error::failed("interrupted"))?;
-            *sent += batch.rows();
+        let mut send = |batch: Batch| {
+            *sent += batch.rows.rows();
             // A writer that is gone has said why.
-            let _ = to_writer.send(Batch { rows: batch, _permit: permit });
-            Ok(())
+            let _ = to_writer.send(batch);
         };
         let what = format!("cannot read table {}", quote(&table.name));
         client.tuples(piece.select, &what, |tuple| {
@@ -171,14 +182,26 @@ impl Copy<'_> {
                 skip -= 1;
                 return Ok(());
             }
-            decode(table, &wires, tuple, &mut scratch, &mut batch)?;
-            if batch.len() >= limit || batch.rows() >= BATCH_BYTES {
-                let next = RowBatch::new(self.spares.take(limit + limit / 8), limit + limit / 8);
-                send(std::mem::replace(&mut batch, next))?;
-            }
-            Ok(())
+            // A row that is larger than a batch should be is one of its own.
+            let full = |batch: &mut Batch| batch.rows.len() + tuple.len() > limit;
+            filled.take_if(full).into_iter().for_each(&mut send);
+            let batch = match &mut filled {
+                Some(batch) => batch,
+                none => none.insert(self.room(budget, limit.max(tuple.len()))?),
+            };
+            decode(table, &wires, tuple, &mut scratch, &mut batch.rows)
         })?;
-        if batch.rows() > 0 { send(batch) } else { Ok(()) }
+        filled.into_iter().for_each(send);
+        Ok(())
+    }
+
+    /// Takes the permit for a batch, and makes it.
+    fn room(&self, budget: &Arc<Budget>, bytes: usize) -> Result<Batch> {
+        let permit = budget.take(bytes as u64, &self.halt);
+        let permit = permit.ok_or_else(|| Error::failed("interrupted"))?;
+        // Values in a batch can take more bytes than in a tuple: their tags, and numbers as text.
+        let room = bytes + bytes / 8;
+        Ok(Batch { rows: RowBatch::new(self.spares.take(room), room), permit })
     }
 
     /// The writer: takes the pieces in their order.
@@ -188,12 +211,14 @@ impl Copy<'_> {
         receivers: Vec<(usize, Receiver<Batch>)>,
         copied: &mut [Copied],
     ) -> Result<()> {
-        let mut receivers = receivers.into_iter().peekable();
+        let mut receivers = receivers.into_iter().enumerate().peekable();
         for (place, table) in self.plan.tables.iter().enumerate() {
             let started = Instant::now();
             let done = &mut copied[place];
-            writer.fill(&table.ddl.name, &table.ddl.insert(), |insert| {
-                while let Some((_, received)) = receivers.next_if(|(table, _)| *table == place) {
+            writer.fill(&table.ddl, |insert| {
+                let of_table = |(_, (table, _)): &(usize, (usize, _))| *table == place;
+                while let Some((piece, (_, received))) = receivers.next_if(of_table) {
+                    self.at.store(piece, Ordering::Relaxed);
                     self.drain(place, &received, insert, done)?;
                 }
                 Ok(())
@@ -221,7 +246,7 @@ impl Copy<'_> {
         done: &mut Copied,
     ) -> Result<()> {
         loop {
-            let batch = match received.recv_timeout(LOOK) {
+            let Batch { rows: batch, permit } = match received.recv_timeout(LOOK) {
                 Ok(batch) => batch,
                 Err(RecvTimeoutError::Timeout) if !self.halt.is_set() => continue,
                 Err(_) => return Ok(()),
@@ -229,8 +254,9 @@ impl Copy<'_> {
             if self.halt.is_set() {
                 return Err(Error::failed("interrupted"));
             }
-            insert.batch(&batch.rows)?;
-            let (rows, bytes) = (batch.rows.rows(), batch.rows.len() as u64);
+            let (rows, bytes) = (batch.rows(), batch.len() as u64);
+            insert.batch(batch)?.into_iter().for_each(|spare| self.spares.put(spare));
+            drop(permit);
             done.rows += rows;
             done.bytes += bytes;
             self.progress.done.fetch_add(rows, Ordering::Relaxed);
@@ -238,8 +264,6 @@ impl Copy<'_> {
             if let Some(table) = self.progress.tables().get(place) {
                 table.done.fetch_add(rows, Ordering::Relaxed);
             }
-            let Batch { rows, _permit } = batch;
-            self.spares.put(rows.into_spare());
         }
     }
 }

@@ -8,11 +8,11 @@ use super::pieces::{block_pieces, key_pieces};
 use super::trial;
 use crate::codec::decode::Wire;
 use crate::error::{Error, Result};
-use crate::postgres::catalog::{Catalog, TableFacts};
+use crate::postgres::catalog::{Catalog, ColumnFacts, TableFacts};
 use crate::postgres::read::{Relation, Snapshot, TupleReader};
 use crate::progress::{Phase, Progress};
 use crate::schema::names::{qualify, quote};
-use crate::schema::{LeftOut, Table};
+use crate::schema::{Column, LeftOut, Table};
 use crate::sqlite::ddl::TableDdl;
 use crate::transfer::options::{CastType, OnMisfit, Options};
 use crate::transfer::plan::Optional;
@@ -53,6 +53,8 @@ pub(super) struct PlannedTable {
     pub(super) rows: u64,
     /// Their size on the server's disk, in bytes.
     pub(super) bytes: u64,
+    /// Bytes of its widest row, where it has wide ones.
+    pub(super) widest: u64,
     /// The columns of its primary key, by their names in the source.
     pub(super) key: Vec<String>,
     /// Indexes, to be built after the rows.
@@ -204,6 +206,7 @@ fn ask(inputs: &Inputs<'_>, catalog: &Catalog) -> Result<Asked> {
                 name: &table.name,
                 from: from(inputs.schema, table, facts),
                 key: integer_key(table, facts).map(str::to_owned),
+                width: width(table, facts),
                 columns,
             }
         })
@@ -211,6 +214,23 @@ fn ask(inputs: &Inputs<'_>, catalog: &Catalog) -> Result<Asked> {
     let answers = asked::ask(&questions, inputs.connect, inputs.sizes.readers, inputs.stop)?;
     drop(questions);
     Ok((all, answers))
+}
+
+/// The bytes of a row, where values are stored apart: of text and bytea as they arrive, which the
+/// server knows without unpacking them, of others as they are stored.
+fn width(table: &Table, facts: &TableFacts) -> Option<String> {
+    if facts.bytes_apart == 0 {
+        return None;
+    }
+    let of_column = |(column, facts): (&Column, &ColumnFacts)| {
+        let function = match facts.base.as_str() {
+            "text" | "varchar" | "bytea" => "octet_length",
+            _ => "pg_column_size",
+        };
+        format!("coalesce(pg_catalog.{function}({}), 0)::bigint", quote(&column.name))
+    };
+    let widths: Vec<String> = table.columns.iter().zip(&facts.columns).map(of_column).collect();
+    Some(widths.join(" + "))
 }
 
 /// What the rows of a table are selected from: its own only, unless they lie in partitions.
@@ -341,6 +361,7 @@ fn assemble(
         pieces,
         rows: answer.rows,
         bytes: facts.bytes,
+        widest: answer.widest,
         key,
         sequence: definition.sequence,
         not_valid: definition.not_valid,
