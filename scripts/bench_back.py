@@ -25,6 +25,7 @@ DUCKDB = """
 import duckdb, sys, time
 postgres, file, *extensions = sys.argv[1:]
 db = duckdb.connect()
+db.execute("SET enable_progress_bar = false")
 for extension in extensions:
     db.execute(f"LOAD '{extension}'")
 db.execute(f"ATTACH '{postgres}' AS there (TYPE postgres, READ_ONLY)")
@@ -141,4 +142,5 @@ def main():
         shutil.rmtree(folder)
 
 
-main()
+if __name__ == "__main__":
+    main()

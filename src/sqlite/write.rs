@@ -8,7 +8,6 @@ use crate::codec::{Raw, RowBatch};
 use crate::error::{Error, Result};
 use crate::schema::names::quote;
 use crate::sqlite::ddl::TableDdl;
-use bytes::BytesMut;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement, ToSql};
 use std::path::Path;
@@ -191,52 +190,51 @@ struct Rows<'c> {
 }
 
 impl Insert<'_> {
-    /// Inserts all rows of a batch, and gives its memory back for others.
+    /// Inserts all rows of a batch.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn batch(&mut self, batch: RowBatch) -> Result<Option<BytesMut>> {
+    pub fn batch(&mut self, batch: &RowBatch) -> Result<()> {
         let Self { one, several, what } = self;
-        let large = batch.rows() == 1;
-        let inserted = if large { one.insert_large(batch) } else { several.insert_all(one, batch) };
-        inserted.map_err(|error| failed(what, error))
+        let mut values = batch.values();
+        let mut insert = || -> rusqlite::Result<()> {
+            for _ in 0..batch.rows() / AT_ONCE as u64 {
+                several.insert(&mut values)?;
+            }
+            for _ in 0..batch.rows() % AT_ONCE as u64 {
+                one.insert(&mut values)?;
+            }
+            Ok(())
+        };
+        insert().map_err(|error| failed(what, error))
+    }
+
+    /// Inserts one row, which may be very large: `values` binds its values by their places. SQLite
+    /// keeps copies of what is bound, which are given back at once.
+    ///
+    /// # Errors
+    /// SQLite's, and those of `values`.
+    pub fn row(
+        &mut self,
+        values: impl FnOnce(&mut dyn FnMut(usize, Raw<'_>) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        let statement = &mut self.one.statement;
+        values(&mut |place, value| {
+            let bound = statement.raw_bind_parameter(place + 1, Bound(value));
+            bound.map_err(|error| failed(self.what, error))
+        })?;
+        statement.raw_execute().map_err(|error| failed(self.what, error))?;
+        statement.clear_bindings();
+        Ok(())
     }
 }
 
 impl Rows<'_> {
-    fn bind(&mut self, values: &mut Values<'_>) -> rusqlite::Result<()> {
+    fn insert(&mut self, values: &mut Values<'_>) -> rusqlite::Result<()> {
         for (place, value) in values.take(self.values).enumerate() {
             self.statement.raw_bind_parameter(place + 1, Bound(value))?;
         }
-        Ok(())
-    }
-
-    /// Inserts a batch, and what is left at its end with `one`.
-    fn insert_all(
-        &mut self,
-        one: &mut Rows<'_>,
-        batch: RowBatch,
-    ) -> rusqlite::Result<Option<BytesMut>> {
-        let mut values = batch.values();
-        for _ in 0..batch.rows() / AT_ONCE as u64 {
-            self.bind(&mut values)?;
-            self.statement.raw_execute()?;
-        }
-        for _ in 0..batch.rows() % AT_ONCE as u64 {
-            one.bind(&mut values)?;
-            one.statement.raw_execute()?;
-        }
-        Ok(Some(batch.into_spare()))
-    }
-
-    /// Inserts a batch of one row, which may be a very large one: SQLite has a copy of its own as
-    /// soon as it is bound, makes another of it for the table, and would keep the first.
-    fn insert_large(&mut self, batch: RowBatch) -> rusqlite::Result<Option<BytesMut>> {
-        self.bind(&mut batch.values())?;
-        drop(batch);
-        self.statement.raw_execute()?;
-        self.statement.clear_bindings();
-        Ok(None)
+        self.statement.raw_execute().map(drop)
     }
 }
 

@@ -6,9 +6,9 @@
 //! when the writer waits for them, so that there is never more than one of them in memory.
 
 use super::plan::{Plan, PlannedTable};
-use crate::codec::RowBatch;
 use crate::codec::decode::Wire;
 use crate::codec::tuple::{Field, fields};
+use crate::codec::{Raw, RowBatch};
 use crate::error::{Error, Result};
 use crate::postgres::read::TupleReader;
 use crate::progress::PhaseProgress;
@@ -18,6 +18,7 @@ use crate::transfer::copy::budget::{Budget, Permit};
 use crate::transfer::copy::spares::Spares;
 use crate::transfer::halt::Halt;
 use crate::transfer::sizes::Sizes;
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,8 +43,15 @@ pub(super) struct Copied {
 
 /// Rows on their way to the writer, and the memory they may take.
 struct Batch {
-    rows: RowBatch,
+    rows: Rows,
     permit: Permit,
+}
+
+enum Rows {
+    /// Decoded already.
+    Few(RowBatch),
+    /// One that is larger than a batch should be, as the driver has it in memory anyway.
+    One(Bytes),
 }
 
 /// A part of one table, and the way to the writer.
@@ -168,40 +176,52 @@ impl Copy<'_> {
         let table = &self.plan.tables[piece.table];
         let wires = wires(table);
         let limit = BATCH_BYTES.min(self.budget / 4) as usize;
+        // The last row of a batch can take more bytes in it than in a tuple.
+        let room = limit + limit / 8;
         let mut skip = *sent;
-        let mut filled: Option<Batch> = None;
+        let mut filled: Option<(RowBatch, Permit)> = None;
         let mut scratch = Vec::new();
-        let mut send = |batch: Batch| {
-            *sent += batch.rows.rows();
+        let permit = |bytes: usize| {
+            let permit = budget.take(bytes as u64, &self.halt);
+            permit.ok_or_else(|| Error::failed("interrupted"))
+        };
+        let mut send = |rows: Rows, permit: Permit| {
+            *sent += rows.count();
             // A writer that is gone has said why.
-            let _ = to_writer.send(batch);
+            let _ = to_writer.send(Batch { rows, permit });
         };
         let what = format!("cannot read table {}", quote(&table.name));
-        client.tuples(piece.select, &what, |tuple| {
+        client.kept_tuples(piece.select, &what, |tuple, kept| {
             if skip > 0 {
                 skip -= 1;
                 return Ok(());
             }
-            // A row that is larger than a batch should be is one of its own.
-            let full = |batch: &mut Batch| batch.rows.len() + tuple.len() > limit;
-            filled.take_if(full).into_iter().for_each(&mut send);
-            let batch = match &mut filled {
-                Some(batch) => batch,
-                none => none.insert(self.room(budget, limit.max(tuple.len()))?),
+            let full = |(batch, _): &mut (RowBatch, _)| batch.len() + tuple.len() > limit;
+            if let Some((batch, permit)) = filled.take_if(full) {
+                send(Rows::Few(batch), permit);
+            }
+            if tuple.len() > limit {
+                send(Rows::One(kept.slice_ref(tuple)), permit(tuple.len())?);
+                return Ok(());
+            }
+            let (batch, _) = match &mut filled {
+                Some(filled) => filled,
+                none => {
+                    let permit = permit(limit)?;
+                    none.insert((RowBatch::new(self.spares.take(room), room), permit))
+                }
             };
-            decode(table, &wires, tuple, &mut scratch, &mut batch.rows)
+            decode(table, &wires, tuple, &mut scratch, |_, value| {
+                batch.push(value);
+                Ok(())
+            })?;
+            batch.end_row();
+            Ok(())
         })?;
-        filled.into_iter().for_each(send);
+        if let Some((batch, permit)) = filled {
+            send(Rows::Few(batch), permit);
+        }
         Ok(())
-    }
-
-    /// Takes the permit for a batch, and makes it.
-    fn room(&self, budget: &Arc<Budget>, bytes: usize) -> Result<Batch> {
-        let permit = budget.take(bytes as u64, &self.halt);
-        let permit = permit.ok_or_else(|| Error::failed("interrupted"))?;
-        // Values in a batch can take more bytes than in a tuple: their tags, and numbers as text.
-        let room = bytes + bytes / 8;
-        Ok(Batch { rows: RowBatch::new(self.spares.take(room), room), permit })
     }
 
     /// The writer: takes the pieces in their order.
@@ -246,7 +266,7 @@ impl Copy<'_> {
         done: &mut Copied,
     ) -> Result<()> {
         loop {
-            let Batch { rows: batch, permit } = match received.recv_timeout(LOOK) {
+            let Batch { rows, permit } = match received.recv_timeout(LOOK) {
                 Ok(batch) => batch,
                 Err(RecvTimeoutError::Timeout) if !self.halt.is_set() => continue,
                 Err(_) => return Ok(()),
@@ -254,16 +274,42 @@ impl Copy<'_> {
             if self.halt.is_set() {
                 return Err(Error::failed("interrupted"));
             }
-            let (rows, bytes) = (batch.rows(), batch.len() as u64);
-            insert.batch(batch)?.into_iter().for_each(|spare| self.spares.put(spare));
+            let (count, bytes) = (rows.count(), rows.len() as u64);
+            match rows {
+                Rows::Few(batch) => {
+                    insert.batch(&batch)?;
+                    self.spares.put(batch.into_spare());
+                }
+                Rows::One(tuple) => {
+                    let table = &self.plan.tables[place];
+                    insert
+                        .row(|bind| decode(table, &wires(table), &tuple, &mut Vec::new(), bind))?;
+                }
+            }
             drop(permit);
-            done.rows += rows;
+            done.rows += count;
             done.bytes += bytes;
-            self.progress.done.fetch_add(rows, Ordering::Relaxed);
+            self.progress.done.fetch_add(count, Ordering::Relaxed);
             self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
             if let Some(table) = self.progress.tables().get(place) {
-                table.done.fetch_add(rows, Ordering::Relaxed);
+                table.done.fetch_add(count, Ordering::Relaxed);
             }
+        }
+    }
+}
+
+impl Rows {
+    fn count(&self) -> u64 {
+        match self {
+            Self::Few(batch) => batch.rows(),
+            Self::One(_) => 1,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Few(batch) => batch.len(),
+            Self::One(tuple) => tuple.len(),
         }
     }
 }
@@ -275,27 +321,26 @@ fn wires(table: &PlannedTable) -> Vec<Wire> {
     sent.map(|(column, _)| column.proposal.wire).collect()
 }
 
-/// Adds a tuple to a batch as a row.
+/// Hands the values of a tuple to `each`, with their places.
 #[inline]
 fn decode(
     table: &PlannedTable,
     wires: &[Wire],
     tuple: &[u8],
     scratch: &mut Vec<u8>,
-    batch: &mut RowBatch,
+    mut each: impl FnMut(usize, Raw<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut fields = fields(tuple);
     for (place, wire) in wires.iter().enumerate() {
         match fields.next() {
-            Some(Field::Null) => batch.push(crate::codec::Raw::Null),
+            Some(Field::Null) => each(place, Raw::Null)?,
             Some(Field::Bytes(field)) => match wire.decode(field, scratch) {
-                Ok(raw) => batch.push(raw),
+                Ok(raw) => each(place, raw)?,
                 Err(_) => return Err(undecodable(table, place)),
             },
             _ => return Err(undecodable(table, place)),
         }
     }
-    batch.end_row();
     Ok(())
 }
 
