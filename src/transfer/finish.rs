@@ -5,6 +5,8 @@
 //! connection without looking at the rows, and looked at in parallel afterwards, one child table at
 //! a time: added from two sessions, circular ones deadlock.
 
+pub(crate) mod into_sqlite;
+
 use crate::error::Result;
 use crate::postgres::ddl;
 use crate::postgres::errors::{describe, failed, is_refusal};

@@ -9,19 +9,6 @@
 //! Readers decode, so that the one writer has nothing to do but to bind and to insert. Nothing
 //! stands under the target's name before all of it was finished, verified and is on the disk.
 
-mod asked;
-mod choose;
-mod columns;
-mod compare;
-mod copy;
-mod definitions;
-mod finish;
-mod names;
-mod open;
-mod pieces;
-mod plan;
-mod promises;
 mod run;
-mod trial;
 
 pub use run::{Run, prepare};

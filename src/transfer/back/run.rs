@@ -1,8 +1,5 @@
 //! A run of the way back, from opening both databases to the report.
 
-use super::open::{Set, locked, one_more, prepare_one};
-use super::plan::PlannedTable;
-use super::{compare, copy, finish};
 use crate::error::{Error, Result};
 use crate::progress::{Phase, Progress, TableProgress};
 use crate::schema::names::quote;
@@ -10,14 +7,19 @@ use crate::sqlite::partial::Partial;
 use crate::sqlite::write::FileWriter;
 use crate::sqlite::{Source, backup};
 use crate::transfer::Planned;
+use crate::transfer::copy::into_sqlite as copy;
+use crate::transfer::finish::into_sqlite as finish;
 use crate::transfer::guard::{Moment, look_first};
 use crate::transfer::interrupt::{self, Interrupt};
+use crate::transfer::open::into_sqlite::{Set, locked, one_more, prepare_one};
 use crate::transfer::open::open_source;
 use crate::transfer::options::{Depth, OnMisfit, Options, Verify};
+use crate::transfer::plan::into_sqlite::PlannedTable;
 use crate::transfer::report::{DataSetReport, Outcome, PhaseTime, PlanSummary, Report, Verdict};
 use crate::transfer::sizes::Sizes;
 use crate::transfer::stop::on_signals;
 use crate::transfer::verify::Settings;
+use crate::transfer::verify::into_sqlite as compare;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;

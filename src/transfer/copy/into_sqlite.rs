@@ -5,7 +5,6 @@
 //! another from giving the writer what it waits for. Rows larger than such a budget are read only
 //! when the writer waits for them, so that there is never more than one of them in memory.
 
-use super::plan::{Plan, PlannedTable};
 use crate::codec::decode::Wire;
 use crate::codec::tuple::{Field, fields};
 use crate::codec::{Raw, RowBatch};
@@ -17,6 +16,7 @@ use crate::sqlite::write::{FileWriter, Insert};
 use crate::transfer::copy::budget::{Budget, Permit};
 use crate::transfer::copy::spares::Spares;
 use crate::transfer::halt::Halt;
+use crate::transfer::plan::into_sqlite::{Plan, PlannedTable};
 use crate::transfer::sizes::Sizes;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
@@ -34,11 +34,11 @@ const MOST_LOSSES: u32 = 5;
 
 /// What was copied of one table.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Copied {
-    pub(super) rows: u64,
+pub(crate) struct Copied {
+    pub(crate) rows: u64,
     /// As row batches.
-    pub(super) bytes: u64,
-    pub(super) seconds: f64,
+    pub(crate) bytes: u64,
+    pub(crate) seconds: f64,
 }
 
 /// Rows on their way to the writer, and the memory they may take.
@@ -83,7 +83,7 @@ struct Copy<'a> {
 ///
 /// # Errors
 /// The first error of any thread.
-pub(super) fn run(
+pub(crate) fn run(
     plan: &Plan,
     writer: &FileWriter,
     connect: &(dyn Fn() -> Result<TupleReader> + Sync),

@@ -1,6 +1,5 @@
 //! Opening: both databases of a data set, and the source held still.
 
-use super::plan::{self, Inputs, Plan};
 use crate::config::connection::Connection;
 use crate::config::environment::Environment;
 use crate::error::{Error, Result};
@@ -17,25 +16,26 @@ use crate::sqlite::record::{self, Record};
 use crate::transfer::guard::Moment;
 use crate::transfer::interrupt::Interrupt;
 use crate::transfer::options::{DataSet, Location, Options, Verify};
+use crate::transfer::plan::into_sqlite::{self, Inputs, Plan};
 use crate::transfer::report::{DataSetReport, TableReport, Verdict};
 use crate::transfer::sizes::Sizes;
 use postgres::Client;
 use serde_json::Value;
 
 /// One data set, opened, held still and planned.
-pub(super) struct Set {
-    pub(super) connection: Connection,
-    pub(super) snapshot: Snapshot,
+pub(crate) struct Set {
+    pub(crate) connection: Connection,
+    pub(crate) snapshot: Snapshot,
     /// The source's schema.
     schema: String,
-    pub(super) plan: Plan,
-    pub(super) place: Place,
-    pub(super) locks: Locks,
+    pub(crate) plan: Plan,
+    pub(crate) place: Place,
+    pub(crate) locks: Locks,
 }
 
 impl Set {
     /// Asks the guard.
-    pub(super) fn look(&mut self, options: &Options, moment: Moment) -> Result<Vec<String>> {
+    pub(crate) fn look(&mut self, options: &Options, moment: Moment) -> Result<Vec<String>> {
         let file = self.place.is_occupied().then_some(self.place.path.as_path());
         let client = (self.snapshot.client(), self.connection.user.as_str());
         options.guard.look(moment, file, Some(client))
@@ -44,7 +44,7 @@ impl Set {
 
 impl Set {
     /// Keeps a good verdict beside the target, for the switch of the provider.
-    pub(super) fn keep_verdict(&mut self, verdict: Verdict) -> Result<()> {
+    pub(crate) fn keep_verdict(&mut self, verdict: Verdict) -> Result<()> {
         let file = &self.place.path;
         if verdict != Verdict::Match {
             return record::remove(file);
@@ -57,7 +57,7 @@ impl Set {
 
 /// The keys of the advisory locks that all sessions of a data set hold, as readers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Locks {
+pub(crate) struct Locks {
     /// That of the schema, which a run that fills it holds for itself.
     schema: i64,
     /// One that no other run has: when this run is interrupted, the statements of the sessions
@@ -75,7 +75,7 @@ impl Locks {
 ///
 /// # Errors
 /// Whatever keeps it from being planned; nothing has been written then.
-pub(super) fn prepare_one(
+pub(crate) fn prepare_one(
     data_set: &DataSet,
     options: &Options,
     sizes: &Sizes,
@@ -120,7 +120,7 @@ pub(super) fn prepare_one(
         existing: if only_compare { &[] } else { &place.tables },
         types: &types,
     };
-    let plan = plan::make(&inputs, catalog, &mut snapshot)?;
+    let plan = into_sqlite::make(&inputs, catalog, &mut snapshot)?;
     Ok(Set { connection, snapshot, schema, plan, place, locks })
 }
 
@@ -203,7 +203,7 @@ fn refuse_occupied(place: &Place, options: &Options) -> Result<()> {
 }
 
 /// One more reader of the run, in the snapshot.
-pub(super) fn one_more(
+pub(crate) fn one_more(
     connection: &Connection,
     purpose: &str,
     locks: Locks,
@@ -218,7 +218,7 @@ pub(super) fn one_more(
 }
 
 /// One more session of the run, holding the run's locks as all of them do.
-pub(super) fn locked(connection: &Connection, purpose: &str, locks: Locks) -> Result<TupleReader> {
+pub(crate) fn locked(connection: &Connection, purpose: &str, locks: Locks) -> Result<TupleReader> {
     let mut reader: TupleReader = connect(connection, purpose)?.client;
     let lock = format!(
         "SELECT pg_catalog.pg_advisory_lock_shared('{}'::bigint), \
@@ -231,7 +231,7 @@ pub(super) fn locked(connection: &Connection, purpose: &str, locks: Locks) -> Re
 
 impl Set {
     /// The report before anything was done.
-    pub(super) fn report(&self) -> DataSetReport {
+    pub(crate) fn report(&self) -> DataSetReport {
         let tables = self.plan.tables.iter().map(|table| TableReport {
             name: table.name.clone(),
             target_name: table.renamed(),
