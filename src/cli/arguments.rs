@@ -6,8 +6,10 @@
 use super::generate::GenerateArgs;
 use super::private_server::PrivateServerArgs;
 use crate::product::{Product, Provider};
+use crate::transfer::deadline::Deadline;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Zoned;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -216,6 +218,24 @@ pub(super) struct DatabaseArguments {
     /// leave it].
     #[arg(long, conflicts_with = "no_verify")]
     pub(super) switch_provider: bool,
+    /// When the run must be over: a local time of day such as 04:30, of which the next one is
+    /// meant, or a date and time with its offset (RFC 3339) [default: none].
+    ///
+    /// A run that would take longer by what a sample took is refused. One that turns out too slow
+    /// is paused before, with the time for indexes and verification kept free; what came into
+    /// PostgreSQL stays there. On the way into SQLite the run ends without a file.
+    #[arg(long, value_name = "TIME", conflicts_with = "window", value_parser = deadline)]
+    pub(super) deadline: Option<Deadline>,
+    /// The same as a length of time from now, such as 2h, 90m or 1h30m [default: none].
+    #[arg(long, value_name = "LENGTH", value_parser = window)]
+    pub(super) window: Option<Deadline>,
+    /// Begin although the run would not be over by --deadline or --window; it pauses then
+    /// [default: refuse].
+    #[arg(long)]
+    pub(super) allow_late: bool,
+    /// Write at most so much in a second, such as 50MB/s or 8MiB/s [default: no limit].
+    #[arg(long, value_name = "RATE", value_parser = rate, conflicts_with = "verify")]
+    pub(super) max_rate: Option<u64>,
     /// First make a copy of the SQLite sources in this folder [default: none].
     #[arg(long, value_name = "DIR", conflicts_with = "verify")]
     pub(super) backup: Option<PathBuf>,
@@ -349,6 +369,38 @@ fn memory(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Reads a number of bytes a second: a number and KB, MB or GB, KiB, MiB or GiB, with or without
+/// `/s` behind them. A number alone could be meant in any of them and is none.
+fn rate(text: &str) -> Result<u64, String> {
+    let lower = text.trim().to_ascii_lowercase();
+    let lower = lower.strip_suffix("/s").unwrap_or(&lower);
+    let end = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
+    let (digits, unit) = lower.split_at(end);
+    let unit = match unit.trim() {
+        "kb" => Some(1e3),
+        "mb" => Some(1e6),
+        "gb" => Some(1e9),
+        "kib" => Some(1024.0),
+        "mib" => Some(1024.0 * 1024.0),
+        "gib" => Some(1024.0 * 1024.0 * 1024.0),
+        _ => None,
+    };
+    let rate = digits.parse::<f64>().ok().zip(unit).map(|(number, unit)| (number * unit) as u64);
+    match rate {
+        Some(rate) if rate > 0 => Ok(rate),
+        _ => Err("a rate is a number and KB, MB, GB, KiB, MiB or GiB a second, such as 50MB/s"
+            .to_owned()),
+    }
+}
+
+fn deadline(text: &str) -> Result<Deadline, String> {
+    Deadline::parse(text, &Zoned::now())
+}
+
+fn window(text: &str) -> Result<Deadline, String> {
+    Deadline::after(text, &Zoned::now())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,6 +409,17 @@ mod tests {
     #[test]
     fn the_definitions_are_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_rate_has_a_unit() {
+        assert_eq!(rate("50MB/s"), Ok(50_000_000));
+        assert_eq!(rate("1.5 gb"), Ok(1_500_000_000));
+        assert_eq!(rate("8MiB/s"), Ok(8 << 20));
+        assert_eq!(rate("1KiB/s"), Ok(1024));
+        for text in ["50", "50/s", "MB/s", "0MB/s", "-1MB/s", "1TB/s", "1MB/h", "1.2.3MB"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
     }
 
     #[test]

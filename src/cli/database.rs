@@ -234,6 +234,7 @@ mod tests {
                     notes: Vec::new(),
                     casts: Vec::new(),
                 }],
+                limit: None,
                 warnings: Vec::new(),
             }
         }
@@ -257,6 +258,8 @@ mod tests {
                 data_sets: vec![data_set],
                 phases: Vec::new(),
                 seconds: 1.0,
+                limit: None,
+                max_rate: None,
                 warnings: Vec::new(),
             };
             Outcome { report, result: self.result }

@@ -4,19 +4,33 @@
 use super::lists::{
     Entry, aligned, aligned_section, conversions, left_out, notes, rows_left_out, section,
 };
-use super::wording::{bytes, count, counted, plain};
-use crate::transfer::report::{ColumnPlan, DataSetPlan, PlanSummary, TablePlan};
+use super::wording::{bytes, count, counted, plain, time_left};
+use crate::transfer::report::{ColumnPlan, DataSetPlan, PlanSummary, TablePlan, TimeLimit};
 use std::io::{self, Write};
 
 /// Writes `plan`.
 pub(super) fn write(out: &mut dyn Write, plan: &PlanSummary) -> io::Result<()> {
     writeln!(out, "from {}", plain(&plan.source))?;
     writeln!(out, "to   {}", plain(&plan.target))?;
+    if let Some(limit) = &plan.limit {
+        write_limit(out, limit)?;
+    }
     notes(out, "warnings", &plan.warnings)?;
     for data_set in &plan.data_sets {
         write_data_set(out, data_set)?;
     }
     Ok(())
+}
+
+fn write_limit(out: &mut dyn Write, limit: &TimeLimit) -> io::Result<()> {
+    write!(out, "\nto be over by {}", limit.deadline)?;
+    let Some(estimate) = &limit.estimate else { return writeln!(out) };
+    let [copy, finish, verify] = [estimate.copy, estimate.finish, estimate.verify].map(time_left);
+    writeln!(
+        out,
+        "; it will about take {}: copy {copy}, finish {finish}, verification {verify}",
+        time_left(estimate.total())
+    )
 }
 
 fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()> {
@@ -118,6 +132,7 @@ mod tests {
                 notes: Vec::new(),
                 casts: Vec::new(),
             }],
+            limit: None,
             warnings: Vec::new(),
         }
     }

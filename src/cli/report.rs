@@ -5,7 +5,7 @@ use super::lists::{
     aligned, aligned_section, conversions, left_out, notes, rows_left_out, section,
 };
 use super::wording::{bytes, count, counted, plain, rate, time};
-use crate::transfer::report::{DataSetReport, Report, TableReport, Verdict};
+use crate::transfer::report::{DataSetReport, RateReport, Report, TableReport, Verdict};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 
@@ -36,6 +36,9 @@ pub(super) fn write(out: &mut dyn Write, report: &Report, ended: bool) -> io::Re
         .collect();
     let phases = if phases.is_empty() { String::new() } else { format!(": {}", phases.join(", ")) };
     writeln!(out, "\n{} in all{phases}", time(report.seconds))?;
+    if let Some(RateReport { asked, reached }) = report.max_rate {
+        writeln!(out, "written at {}/s; at most {}/s were allowed", bytes(reached), bytes(asked))?;
+    }
     if ended {
         let (style, verdict) = verdict(report);
         writeln!(out, "\n{style}{verdict}{style:#}")?;
@@ -222,6 +225,8 @@ mod tests {
                 PhaseTime { phase: Phase::Copy, seconds: 9.75 },
             ],
             seconds: 71.0,
+            limit: None,
+            max_rate: None,
             warnings: vec!["no fence could be had".to_owned()],
         }
     }

@@ -79,6 +79,14 @@ impl Request {
         options.max_differences = typed.max_differences;
         options.show_values = typed.show_values;
         options.backup = typed.backup;
+        options.max_rate = typed.max_rate;
+        options.deadline = typed.deadline.or(typed.window);
+        options.allow_late = typed.allow_late;
+        let warning = options.deadline.as_ref().and_then(|deadline| deadline.warning());
+        options.warnings.extend(warning.map(str::to_owned));
+        if options.allow_late && options.deadline.is_none() {
+            return Err(Error::usage("--allow-late goes with --deadline or --window only"));
+        }
         if let Some(folder) = options.backup.as_deref().filter(|folder| !folder.is_dir()) {
             let folder = folder.display();
             return Err(Error::usage(format!("--backup: there is no folder \"{folder}\"")));
@@ -129,12 +137,15 @@ impl Request {
             drop_all: typed.drop_all,
             create_database: false,
             memory: typed.memory,
+            max_rate: None,
             temp_dir: typed.temp_dir,
             verify: Verify::AfterCopy(Depth::Full),
             max_differences: 0,
             show_values: false,
             guard,
             backup: None,
+            deadline: None,
+            allow_late: false,
             warnings,
         };
         if let Some(folder) = &options.temp_dir

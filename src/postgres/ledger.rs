@@ -10,7 +10,7 @@ use crate::codec::Digest;
 use crate::error::{Error, Result};
 use crate::postgres::errors::failed;
 use crate::schema::names::{literal, qualify, quote};
-use postgres::Client;
+use postgres::{Client, Transaction};
 use std::collections::HashMap;
 
 /// The ledger's table name.
@@ -206,6 +206,29 @@ impl Ledger {
             literal(&detail.to_string()),
             literal(&self.data_set)
         )
+    }
+
+    /// Writes the data set's row as it is, and says which state that is; `None` where there is no
+    /// such row, or no ledger.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn touch(&self, transaction: &mut Transaction<'_>) -> Result<Option<State>> {
+        let failed = failed("cannot write the target's ledger");
+        let there = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
+        if !transaction.query_one(there, &[&self.table]).map_err(&failed)?.get::<_, bool>(0) {
+            return Ok(None);
+        }
+        let sql = format!(
+            "UPDATE {} SET detail = detail WHERE data_set = $1 AND table_name = '' AND chunk = -1 \
+             RETURNING detail",
+            self.table
+        );
+        let row = transaction.query_opt(&sql, &[&self.data_set]).map_err(&failed)?;
+        let detail = row.and_then(|row| row.get::<_, Option<String>>(0));
+        let detail: Option<serde_json::Value> =
+            detail.and_then(|text| serde_json::from_str(&text).ok());
+        Ok(detail.and_then(|detail| serde_json::from_value(detail["state"].clone()).ok()))
     }
 
     /// Removes all rows of the data set but its own.

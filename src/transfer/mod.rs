@@ -4,12 +4,15 @@
 
 pub mod back;
 pub mod copy;
+pub mod deadline;
+pub mod estimate;
 pub mod finish;
 pub mod guard;
 pub mod halt;
 pub mod interrupt;
 mod open;
 pub mod options;
+pub mod pause;
 pub mod plan;
 pub mod report;
 pub mod run;

@@ -4,6 +4,7 @@ use crate::codec::cast::Epoch;
 use crate::config::connection::Defaults;
 use crate::config::secret::Secret;
 use crate::schema::ColumnType;
+use crate::transfer::deadline::Deadline;
 use crate::transfer::guard::Guard;
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -38,6 +39,8 @@ pub struct Options {
     pub writers: Option<usize>,
     /// The memory budget for rows in flight, in bytes; `None` means the default.
     pub memory: Option<u64>,
+    /// Bytes that may be written in a second, by all writers together; `None` means no limit.
+    pub max_rate: Option<u64>,
     /// Where private copies and spilled data go; `None` means the system's temporary folder.
     pub temp_dir: Option<PathBuf>,
     /// What is verified, and when.
@@ -50,6 +53,10 @@ pub struct Options {
     pub guard: Guard,
     /// The folder that receives a copy of the SQLite sources before anything is written.
     pub backup: Option<PathBuf>,
+    /// When the run must be over.
+    pub deadline: Option<Deadline>,
+    /// It is begun although it would not be over by then.
+    pub allow_late: bool,
     /// What the user should know of what was asked for.
     pub warnings: Vec<String>,
 }

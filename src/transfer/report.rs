@@ -2,7 +2,9 @@
 
 use crate::progress::{Phase, Progress};
 use crate::schema::LeftOut;
+use crate::transfer::estimate::Estimate;
 use serde::Serialize;
+use std::sync::atomic::Ordering;
 
 /// Everything there is to tell at the end of a run, whether it went well or not.
 #[derive(Debug, Clone, Serialize)]
@@ -19,8 +21,44 @@ pub struct Report {
     pub phases: Vec<PhaseTime>,
     /// Wall-clock seconds of the whole run.
     pub seconds: f64,
+    /// When it had to be over, where that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<TimeLimit>,
+    /// How fast it might write and did, where that was limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_rate: Option<RateReport>,
     /// Warnings that belong to no data set.
     pub warnings: Vec<String>,
+}
+
+/// When a run has to be over.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TimeLimit {
+    /// The moment, in RFC 3339.
+    pub deadline: String,
+    /// The seconds that it would about take, where that could be measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
+}
+
+/// A limit to what is written in a second.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RateReport {
+    /// Bytes a second that were asked for.
+    pub asked: u64,
+    /// Bytes a second that were written while copying.
+    pub reached: u64,
+}
+
+impl RateReport {
+    /// What was reached of `asked`.
+    #[must_use]
+    pub fn of(asked: Option<u64>, progress: &Progress) -> Option<Self> {
+        let copy = progress.phase(Phase::Copy);
+        let (bytes, seconds) = (copy.bytes.load(Ordering::Relaxed), copy.seconds());
+        let reached = if seconds > 0.0 { (bytes as f64 / seconds) as u64 } else { 0 };
+        Some(Self { asked: asked?, reached })
+    }
 }
 
 /// How a run ended: what it did, and the error that ended it if one did.
@@ -228,6 +266,9 @@ pub struct PlanSummary {
     pub target: String,
     /// One entry per data set.
     pub data_sets: Vec<DataSetPlan>,
+    /// When it has to be over, where that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<TimeLimit>,
     /// Warnings that belong to no data set.
     pub warnings: Vec<String>,
 }

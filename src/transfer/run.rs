@@ -15,17 +15,20 @@ use crate::sqlite::read::ChunkReader;
 use crate::sqlite::{Source, backup};
 use crate::transfer::Planned;
 use crate::transfer::copy::{self, Ends, TableStats};
+use crate::transfer::estimate::{self, Estimate};
 use crate::transfer::finish::{self, Finished};
 use crate::transfer::guard::{Moment, look_first};
-use crate::transfer::interrupt::{self, Interrupt};
+use crate::transfer::interrupt::Interrupt;
 use crate::transfer::open::{Opened, one_more_client, open};
 use crate::transfer::options::{DataSet, Depth, OnMisfit, Options, Verify};
+use crate::transfer::pause::{self, There};
 use crate::transfer::plan::columns::pin_of;
 use crate::transfer::plan::make::{Inputs, make};
 use crate::transfer::plan::reject::{self, RejectFile};
 use crate::transfer::plan::{Plan, PlannedTable};
 use crate::transfer::report::{
-    DataSetPlan, DataSetReport, Outcome, PhaseTime, PlanSummary, Report, TableReport, Verdict,
+    DataSetPlan, DataSetReport, Outcome, PhaseTime, PlanSummary, RateReport, Report, TableReport,
+    TimeLimit, Verdict,
 };
 use crate::transfer::shared::refuse_shared_names;
 use crate::transfer::sizes::Sizes;
@@ -38,7 +41,7 @@ use crate::transfer::verify::subject::Subject;
 use crate::transfer::verify::{self, Settings};
 use postgres::Client;
 use serde_json::{Value, json};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +61,8 @@ struct Prepared {
     plan: Plan,
     /// What the ledger keeps beside the state, as it becomes known.
     known: serde_json::Map<String, Value>,
+    /// What it will take, where there is a deadline.
+    estimate: Option<Estimate>,
 }
 
 /// A planned run.
@@ -73,6 +78,7 @@ pub struct Run {
     reject_file: Option<PathBuf>,
     /// The user's wish to stop; at work until the run is over.
     interrupt: Interrupt,
+    progress: Arc<Progress>,
     started: Instant,
 }
 
@@ -82,12 +88,19 @@ pub struct Run {
 /// Whatever keeps the run from being planned; nothing has been written then.
 pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
     let stop = on_signals()?;
-    prepare_all(options, progress, &stop).map_err(|error| interrupt::told(&stop, error))
+    prepare_all(options, progress, &stop).map_err(|error| {
+        let late = options.deadline.as_ref().is_some_and(|at| at.seconds_left() <= 0.0);
+        let is_pause = pause::is_of_the_stop(&stop, &error);
+        if is_pause { pause::before_writing(late) } else { error }
+    })
 }
 
 fn prepare_all(options: &Options, progress: &Arc<Progress>, stop: &Arc<AtomicBool>) -> Result<Run> {
     let started = Instant::now();
     let interrupt = Interrupt::watch(stop);
+    if let Some(deadline) = options.deadline.clone() {
+        interrupt.stop_when(move || deadline.seconds_left() <= 0.0);
+    }
     let sizes = Sizes::choose(options);
     progress.enter(Phase::Open);
     let mut warnings = look_first(options)?;
@@ -130,7 +143,20 @@ fn prepare_all(options: &Options, progress: &Arc<Progress>, stop: &Arc<AtomicBoo
         return Err(Error::failed("interrupted"));
     }
     let options = options.clone();
-    Ok(Run { options, sets, comparisons, warnings, sizes, reject_file, interrupt, started })
+    let progress = Arc::clone(progress);
+    let mut run = Run {
+        options,
+        sets,
+        comparisons,
+        warnings,
+        sizes,
+        reject_file,
+        interrupt,
+        progress,
+        started,
+    };
+    run.estimate()?;
+    Ok(run)
 }
 
 /// How deep a data set is compared that is not copied, as an earlier run has done it or nothing
@@ -166,7 +192,8 @@ fn prepare_one(
     };
     let mut plan = make(&inputs, &mut keeper)?;
     plan.notes.extend(source.notes().iter().cloned());
-    Ok(Prepared { source, connection, keeper, place, plan, known: serde_json::Map::new() })
+    let known = serde_json::Map::new();
+    Ok(Prepared { source, connection, keeper, place, plan, known, estimate: None })
 }
 
 impl Planned for Run {
@@ -179,6 +206,7 @@ impl Planned for Run {
                 let compared = self.comparisons.iter().map(|(one, _)| one.summary());
                 compared.chain(sets).collect()
             },
+            limit: self.limit(),
             warnings: self.warnings(),
         }
     }
@@ -186,7 +214,8 @@ impl Planned for Run {
     fn run(mut self, progress: &Arc<Progress>) -> Outcome {
         let mut reports = Vec::new();
         let result = self.work(progress, &mut reports);
-        let result = result.map_err(|error| interrupt::told(self.interrupt.stop(), error));
+        let result = result.map_err(|error| self.paused(error));
+        let limit = self.limit();
         let mut warnings = self.warnings();
         let (source, target) = (self.source_name(), self.target_name());
         let sources = self.sets.into_iter().map(|set| set.source);
@@ -205,6 +234,8 @@ impl Planned for Run {
             data_sets: reports,
             phases: PhaseTime::all(progress),
             seconds: self.started.elapsed().as_secs_f64(),
+            limit,
+            max_rate: RateReport::of(self.options.max_rate, progress),
             warnings,
         };
         Outcome { report, result }
@@ -279,6 +310,10 @@ impl Run {
             let told = made.iter().map(|path| format!("a backup was made: {}", path.display()));
             self.warnings.extend(told);
         }
+        if self.interrupt.stop().load(Ordering::Relaxed) {
+            return Err(Error::failed("interrupted"));
+        }
+        self.interrupt.begin_writing();
         progress.enter(Phase::Copy);
         let total: u64 = self.sets.iter().map(|set| set.plan.rows()).sum();
         progress.phase(Phase::Copy).total.store(total, Ordering::Relaxed);
@@ -290,6 +325,14 @@ impl Run {
             }
         }
         for set in &mut self.sets {
+            if let Some(deadline) = self.options.deadline.clone() {
+                let copied = progress.phase(Phase::Copy);
+                let before = (copied.bytes.load(Ordering::Relaxed), copied.seconds());
+                let estimate = set.estimate.filter(|_| !self.options.allow_late);
+                let watch = estimate::Watch { deadline, estimate, before };
+                let progress = Arc::clone(&self.progress);
+                self.interrupt.stop_when(move || watch.is_over(&progress));
+            }
             set.create()?;
             let stats: Vec<TableStats> =
                 set.plan.tables.iter().map(|_| TableStats::default()).collect();
@@ -315,6 +358,64 @@ impl Run {
 }
 
 impl Run {
+    /// Measures what the run will take where it must be over by some moment.
+    fn estimate(&mut self) -> Result<()> {
+        let Some(deadline) = &self.options.deadline else { return Ok(()) };
+        self.progress.phase(Phase::Plan).set_step("measuring how long it will take");
+        let depth = match self.options.verify {
+            Verify::AfterCopy(depth) | Verify::Only(depth) => Some(depth),
+            Verify::No => None,
+        };
+        let (sizes, stop) = (&self.sizes, self.interrupt.stop());
+        let mut all = Estimate::default();
+        for set in &mut self.sets {
+            let Prepared { source, keeper, plan, .. } = set;
+            let done = HashMap::new();
+            let one = estimate::measure(plan, &done, source, keeper, (sizes, depth), stop)?;
+            set.estimate = Some(one);
+            all = all.and(one);
+        }
+        let left = deadline.seconds_left();
+        if all.total() > left && !self.options.allow_late {
+            return Err(estimate::too_late(&all, deadline, left));
+        }
+        Ok(())
+    }
+
+    fn limit(&self) -> Option<TimeLimit> {
+        let estimates = self.sets.iter().filter_map(|set| set.estimate);
+        Some(TimeLimit {
+            deadline: self.options.deadline.as_ref()?.to_string(),
+            estimate: estimates.reduce(Estimate::and),
+        })
+    }
+
+    /// What is told of a run that ended with `error`.
+    fn paused(&mut self, error: Error) -> Error {
+        if !pause::is_of_the_stop(self.interrupt.stop(), &error) {
+            return error;
+        }
+        let late = self.interrupt.is_late();
+        if !self.interrupt.writes() {
+            return pause::before_writing(late);
+        }
+        self.interrupt.cease();
+        let sets = self.sets.iter_mut();
+        let there = sets.map(|set| {
+            pause::there(
+                &mut set.keeper,
+                &Ledger::new(&set.plan.schema, &set.plan.data_set),
+                &set.plan,
+            )
+        });
+        match there.collect::<Result<Vec<There>>>() {
+            Ok(there) => pause::while_writing(late, &there),
+            Err(error) => {
+                error.within("the run was stopped, and cannot tell what is in the target")
+            }
+        }
+    }
+
     /// Writes the rows that are left out to the reject file, before anything else is written.
     fn write_rejected(&self) -> Result<()> {
         let Some(path) = &self.reject_file else { return Ok(()) };
@@ -551,8 +652,8 @@ impl Prepared {
 }
 
 /// Every chunk of the table is in the ledger, with all its rows.
-fn is_complete(table: &PlannedTable, done: Option<&std::collections::HashMap<u32, u64>>) -> bool {
+fn is_complete(table: &PlannedTable, done: Option<&HashMap<u32, u64>>) -> bool {
     let rows: u64 = done.map_or(0, |done| done.values().sum());
-    let chunks = done.map_or(0, std::collections::HashMap::len);
+    let chunks = done.map_or(0, HashMap::len);
     chunks == table.chunks.len() && rows + table.rows_rejected() == table.rows
 }

@@ -14,6 +14,7 @@ use crate::progress::PhaseProgress;
 use crate::schema::names::quote;
 use crate::sqlite::write::{FileWriter, Insert};
 use crate::transfer::copy::budget::{Budget, Permit};
+use crate::transfer::copy::rate::Rate;
 use crate::transfer::copy::spares::Spares;
 use crate::transfer::halt::Halt;
 use crate::transfer::sizes::Sizes;
@@ -61,6 +62,7 @@ struct Copy<'a> {
     /// Bytes of one reader's batches.
     budget: u64,
     halt: Halt<'a>,
+    rate: Rate,
     progress: &'a PhaseProgress,
     /// The memory of batches that were written.
     spares: Spares,
@@ -95,6 +97,7 @@ pub(super) fn run(
         connect,
         budget: sizes.budget / readers.max(1) as u64,
         halt: Halt::new(stop),
+        rate: Rate::new(sizes.max_rate),
         progress,
         spares: Spares::new(BATCH_BYTES * 9 / 8, sizes.budget / 8),
     };
@@ -226,7 +229,8 @@ impl Copy<'_> {
                 Err(RecvTimeoutError::Timeout) if !self.halt.is_set() => continue,
                 Err(_) => return Ok(()),
             };
-            if self.halt.is_set() {
+            let wait = self.rate.wait(batch.rows.len() as u64, || self.halt.is_set());
+            if !wait || self.halt.is_set() {
                 return Err(Error::failed("interrupted"));
             }
             insert.batch(&batch.rows)?;

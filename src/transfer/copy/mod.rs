@@ -8,6 +8,7 @@
 //! whole ledger in which no chunk is missing: commits before were acknowledged, not yet durable.
 
 pub mod budget;
+pub mod rate;
 pub mod schedule;
 pub mod spares;
 
@@ -25,6 +26,7 @@ use crate::transfer::plan::{Plan, PlannedTable};
 use crate::transfer::sizes::Sizes;
 use budget::{Budget, Permit};
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
+use rate::Rate;
 use schedule::{Schedule, TableWork, Work};
 use spares::Spares;
 use std::cell::Cell;
@@ -97,10 +99,12 @@ pub struct Copy<'a> {
     halt: &'a Halt<'a>,
     schedule: Schedule,
     budget: Arc<Budget>,
+    rate: Rate,
     spares: Spares,
 }
 
-/// Copies the chunks that the ledger does not hold yet.
+/// Copies the chunks that the ledger does not hold yet. Once `stop` is set no further chunk is
+/// begun, and what is in flight is written.
 ///
 /// # Errors
 /// The first error of any thread.
@@ -114,14 +118,15 @@ pub fn run(
     stop: &AtomicBool,
 ) -> Result<()> {
     let work = plan.tables.iter().enumerate().map(|(place, table)| missing(place, table, done));
-    let halt = Halt::new(stop);
+    let halt = Halt::draining(stop);
     // Each lane may hold its share of the chunks that the budget has room for.
     let room = sizes.budget / (COPIES_IN_FLIGHT * sizes.chunk_bytes);
     let schedule = Schedule::new(work.collect(), sizes.writers, room as usize / sizes.writers);
     let budget = Budget::new(sizes.budget);
+    let rate = Rate::new(sizes.max_rate);
     // What waits for its next use is at most what was in flight, and that as batch or as block.
     let spares = Spares::new(sizes.chunk_bytes * 3 / 2, sizes.budget / COPIES_IN_FLIGHT);
-    Copy { plan, sizes, progress, stats, halt: &halt, schedule, budget, spares }.run(ends)?;
+    Copy { plan, sizes, progress, stats, halt: &halt, schedule, budget, rate, spares }.run(ends)?;
     halt.end()
 }
 
@@ -197,7 +202,12 @@ impl Copy<'_> {
                 }
                 Work::InOrder { table, chunks, lane } => {
                     let wanted: HashSet<usize> = chunks.into_iter().collect();
-                    self.read_in_order(&mut reader, table, &wanted, lane, batches)?;
+                    let read = self.read_in_order(&mut reader, table, &wanted, lane, batches);
+                    // A scan that is left because nothing new is begun is no failure.
+                    if self.halt.is_closing() && !self.halt.is_set() {
+                        break;
+                    }
+                    read?;
                 }
             }
         }
@@ -277,6 +287,10 @@ impl Copy<'_> {
         mut writer: Box<dyn Writer>,
     ) -> Result<()> {
         while let Some(Parcel { block, permit }) = receive(parcels, self.halt) {
+            // A block that waits for its turn when the run is being stopped is left to the next run.
+            if !self.rate.wait(block.data.len() as u64, || self.halt.is_closing()) {
+                continue;
+            }
             writer.write(&block)?;
             let (rows, bytes) = (block.digest.rows, block.data.len() as u64);
             let stats = &self.stats[block.table];
