@@ -89,13 +89,12 @@ pub(super) fn with_remedy(
     product: Option<&ByProduct>,
     flags: &[&str],
 ) -> Error {
-    let (when, flags) = match error.kind() {
+    let (when, again) = match error.kind() {
         Kind::Usage => return error,
-        Kind::Paused => ("to go on", &[][..]),
-        Kind::Failed | Kind::Differs => ("once the cause is gone", flags),
-        Kind::Refused => ("then", &[][..]),
+        Kind::Paused => ("to go on", line.to_go_on()),
+        Kind::Failed | Kind::Differs => ("once the cause is gone", line.again_with(flags)),
+        Kind::Refused => ("then", line.again_with(&[])),
     };
-    let again = line.again_with(flags);
     let error = error.hint("the source is unchanged, and the service may be started on it again");
     let error = match product {
         Some(product) => error.hint(next_steps::start_again(&product.settings)),
@@ -117,10 +116,10 @@ fn end(
     report: Option<&Report>,
     error: Option<Error>,
 ) -> Exit {
-    let exit = match (&error, report.map(report::worst_verdict)) {
-        (Some(error), _) => Exit::from(error.kind()),
-        (None, Some(Verdict::Differ)) => Exit::Differ,
-        (None, _) => Exit::Done,
+    let exit = error.as_ref().map_or(Exit::Done, |error| Exit::from(error.kind()));
+    let exit = match report.map(report::worst_verdict) {
+        Some(Verdict::Differ) => exit.worse(Exit::Differ),
+        _ => exit,
     };
     if let Some(report) = report {
         // As above: what cannot be shown does not undo what was done.
@@ -139,7 +138,7 @@ fn end(
         let steps = after_differences(request, line);
         let _ = report::write_steps(screen.for_people(request), &steps);
     }
-    let exit = error.as_ref().map_or(exit, |error| Exit::from(error.kind()));
+    let exit = error.as_ref().map_or(exit, |error| exit.worse(Exit::from(error.kind())));
     let written = match &request.json {
         Some(output) => json::write(output, &mut screen.out, report, exit, error.as_ref()),
         None => Ok(()),
@@ -347,6 +346,9 @@ mod tests {
         assert_eq!(run_with(&[], None, Ok(fake)).0, Exit::Differ);
         let fake = Fake { verdict: Verdict::NotVerified, ..FINE };
         assert_eq!(run_with(&["--no-verify"], None, Ok(fake)).0, Exit::Done);
+        let paused = Err(Error::paused("in another data set"));
+        let fake = Fake { verdict: Verdict::Differ, result: paused };
+        assert_eq!(run_with(&[], None, Ok(fake)).0, Exit::Differ, "the worst is told");
     }
 
     #[test]
