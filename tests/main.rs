@@ -20,6 +20,7 @@ mod interruption;
 mod limits;
 mod oracle;
 mod outcome;
+mod pause;
 mod products;
 mod refusals;
 mod server;
