@@ -22,6 +22,7 @@ mod oracle;
 mod outcome;
 mod products;
 mod refusals;
+mod resume;
 mod server;
 mod source;
 mod targets;

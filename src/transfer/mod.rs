@@ -4,11 +4,14 @@
 
 pub mod back;
 pub mod copy;
+pub mod earlier;
 pub mod finish;
 pub mod guard;
 pub mod halt;
 pub mod interrupt;
-mod open;
+pub mod line;
+pub mod loading;
+pub mod open;
 pub mod options;
 pub mod plan;
 pub mod report;
