@@ -23,6 +23,7 @@ mod outcome;
 mod pause;
 mod products;
 mod refusals;
+mod resume;
 mod server;
 mod source;
 mod targets;

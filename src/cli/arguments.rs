@@ -9,9 +9,10 @@ use crate::product::{Product, Provider};
 use crate::transfer::deadline::Deadline;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use jiff::Zoned;
+use jiff::{SignedDuration, Zoned};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Moves an application's data between SQLite and PostgreSQL, and proves that every value
 /// arrived.
@@ -166,6 +167,10 @@ pub(super) struct SharedArguments {
     /// First drop what stands in the way in the target [default: refuse].
     #[arg(long)]
     pub(super) drop_all: bool,
+    /// Throw away what an earlier run made in the target, and do everything anew [default: go on
+    /// with a run that was cut off].
+    #[arg(long)]
+    pub(super) restart: bool,
     /// Reader threads and writer connections, both [default: from the number of cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) threads: Option<u16>,
@@ -208,7 +213,7 @@ pub(super) struct DatabaseArguments {
     #[arg(long)]
     pub(super) create_database: bool,
     /// Only compare source and target; write nothing [default: copy, then compare].
-    #[arg(long, conflicts_with_all = ["drop_all", "no_verify", "create_database"])]
+    #[arg(long, conflicts_with_all = ["drop_all", "restart", "no_verify", "create_database"])]
     pub(super) verify: bool,
     /// Go on although the target is the database that the service uses by its configuration
     /// [default: refuse].
@@ -245,6 +250,14 @@ pub(super) struct DatabaseArguments {
     /// Do not compare after copying; the verdict stays "not verified" [default: compare].
     #[arg(long)]
     pub(super) no_verify: bool,
+    /// After a good verdict remove the ledger from the target; a later run then knows nothing of
+    /// this one [default: a row for each data set stays until the provider is switched].
+    #[arg(long, conflicts_with_all = ["verify", "no_verify"])]
+    pub(super) drop_ledger: bool,
+    /// How long to try again where a connection is lost, such as 30s, 5m or 1h; 0 means not at
+    /// all.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    pub(super) retry_for: Duration,
     /// Tell at most this many differences for each table.
     #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "no_verify")]
     pub(super) max_differences: u32,
@@ -401,6 +414,17 @@ fn window(text: &str) -> Result<Deadline, String> {
     Deadline::after(text, &Zoned::now())
 }
 
+/// Reads a time with its unit: `90s`, `5m`, `1h30m`; `0` needs none.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let read = text.parse::<SignedDuration>().ok();
+    let read = read.and_then(|duration| Duration::try_from(duration).ok());
+    read.ok_or_else(|| "a time is a number and its unit, such as 30s, 5m or 1h30m".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -428,6 +452,17 @@ mod tests {
         assert_eq!(memory("1g"), Ok(1 << 30));
         assert_eq!(memory("64 MiB"), Ok(64 << 20));
         assert_eq!(memory("16777216"), Ok(16 << 20));
+    }
+
+    #[test]
+    fn a_time_has_a_unit_and_is_never_negative() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("0"), Ok(Duration::ZERO));
+        for text in ["", "5", "-5m", "soon"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@ use super::lists::{
     Entry, aligned, aligned_section, conversions, left_out, notes, rows_left_out, section,
 };
 use super::wording::{bytes, count, counted, plain, time_left};
-use crate::transfer::report::{ColumnPlan, DataSetPlan, PlanSummary, TablePlan, TimeLimit};
+use crate::transfer::report::{
+    ColumnPlan, Continued, DataSetPlan, PlanSummary, TablePlan, TimeLimit,
+};
 use std::io::{self, Write};
 
 /// Writes `plan`.
@@ -36,6 +38,14 @@ fn write_limit(out: &mut dyn Write, limit: &TimeLimit) -> io::Result<()> {
 fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()> {
     let tables = &data_set.tables;
     writeln!(out, "\n{} -> {}", plain(&data_set.name), plain(&data_set.target_schema))?;
+    if let Some(Continued { begun, chunks_there, chunks }) = &data_set.continues {
+        writeln!(
+            out,
+            "\n  continues the run of {begun}: {} of {} are there",
+            count(*chunks_there),
+            counted(*chunks, "chunk")
+        )?;
+    }
     aligned_section(out, "needs decision", columns(tables, true), 4)?;
     let dropped = data_set.drops.iter().map(|dropped| {
         let lost = if dropped.comes_back { "" } else { ", which the source does not have" };
@@ -126,6 +136,7 @@ mod tests {
             data_sets: vec![DataSetPlan {
                 name: "app.db".to_owned(),
                 target_schema: "public".to_owned(),
+                continues: None,
                 tables,
                 left_out: Vec::new(),
                 drops: Vec::new(),

@@ -205,6 +205,7 @@ mod tests {
             data_sets: vec![DataSetReport {
                 name: "app.db".to_owned(),
                 target_schema: "public".to_owned(),
+                continues: None,
                 verdict: Verdict::NotVerified,
                 tables: vec![events, renamed],
                 left_out: vec![LeftOut {

@@ -7,8 +7,11 @@ use crate::schema::ColumnType;
 use crate::transfer::deadline::Deadline;
 use crate::transfer::guard::Guard;
 use serde::{Serialize, Serializer};
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
+use std::time::Duration;
 
 /// Everything a run is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,12 @@ pub struct Options {
     pub exact: bool,
     /// Drop what stands in the way in the target schema.
     pub drop_all: bool,
+    /// Throw away what an earlier run made, and do everything anew.
+    pub restart: bool,
+    /// Remove the ledger after a good verdict.
+    pub drop_ledger: bool,
+    /// How long a lost connection is tried for again; zero means not at all.
+    pub retry_for: Duration,
     /// Create the target database where it does not exist.
     pub create_database: bool,
     /// Reader threads; `None` means as many as suit the machine.
@@ -59,6 +68,32 @@ pub struct Options {
     pub allow_late: bool,
     /// What the user should know of what was asked for.
     pub warnings: Vec<String>,
+}
+
+impl Options {
+    /// What shapes a plan, by the flags' names: a run that goes on with a plan needs the same.
+    #[must_use]
+    pub fn that_shape_a_plan(&self) -> BTreeMap<String, serde_json::Value> {
+        let (on_misfit, reject_file) = match &self.on_misfit {
+            OnMisfit::Refuse => ("refuse", None),
+            OnMisfit::Widen => ("widen", None),
+            // The same file, wherever one stands.
+            OnMisfit::Reject { file } => {
+                let file = absolute(file).unwrap_or_else(|_| file.clone());
+                ("reject", Some(file.to_string_lossy().into_owned()))
+            }
+        };
+        let flags = [
+            ("--tables", json!(self.tables)),
+            ("--exclude", json!(self.exclude)),
+            ("--cast", json!(self.casts)),
+            ("--on-misfit", json!(on_misfit)),
+            ("--reject-file", json!(reject_file)),
+            ("--strict", json!(self.strict)),
+            ("--exact", json!(self.exact)),
+        ];
+        flags.into_iter().map(|(flag, value)| (flag.to_owned(), value)).collect()
+    }
 }
 
 /// One source/target pair.

@@ -23,13 +23,14 @@ pub struct There {
 }
 
 /// Whether a run was stopped and `error` is what that brought about, rather than a failure of its
-/// own: a thread that left, or a statement that was cancelled.
+/// own: a thread that left, a statement that was cancelled, or a connection that is not tried
+/// for any longer.
 #[must_use]
 pub fn is_of_the_stop(stop: &AtomicBool, error: &Error) -> bool {
     // SQLite's text is fixed; the server's may be in any language and ends with the code.
     let is_cancelled = |cause: &String| cause == "interrupted" || cause.contains("SQLSTATE 57014");
     let is_ours = error.message() == "interrupted" || error.causes().iter().any(is_cancelled);
-    stop.load(Ordering::Relaxed) && is_ours
+    stop.load(Ordering::Relaxed) && (is_ours || error.is_lost())
 }
 
 /// Why a run pauses.

@@ -89,6 +89,9 @@ pub struct DataSetReport {
     pub name: String,
     /// The target schema (or file) the tables are in.
     pub target_schema: String,
+    /// The run that was continued, where one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Continued>,
     /// What is known of the result.
     pub verdict: Verdict,
     /// One entry per copied table, in the source's order.
@@ -280,6 +283,9 @@ pub struct DataSetPlan {
     pub name: String,
     /// The target schema (or file) the tables will be in.
     pub target_schema: String,
+    /// The run that will be continued, where one will: with its plan, and without a profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Continued>,
     /// One entry per table to copy, in the source's order.
     pub tables: Vec<TablePlan>,
     /// What will be left out, with the reason.
@@ -325,6 +331,17 @@ pub struct ColumnPlan {
     pub reason: String,
     /// A declared type was widened and the user should look at it.
     pub needs_decision: bool,
+}
+
+/// A run that was cut off and is continued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Continued {
+    /// When it began, in UTC.
+    pub begun: String,
+    /// Chunks that were in the target.
+    pub chunks_there: u64,
+    /// All chunks.
+    pub chunks: u64,
 }
 
 /// Something in the target that is dropped first.

@@ -22,6 +22,7 @@ use crate::schema::names::quote;
 use crate::sqlite::query::TableQuery;
 use crate::sqlite::read::ChunkReader;
 use crate::transfer::halt::Halt;
+use crate::transfer::line::{Line, Patience};
 use crate::transfer::plan::{Plan, PlannedTable};
 use crate::transfer::sizes::Sizes;
 use budget::{Budget, Permit};
@@ -31,7 +32,7 @@ use schedule::{Schedule, TableWork, Work};
 use spares::Spares;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -87,7 +88,21 @@ pub struct Ends<'a> {
     /// One more reader on the source's state.
     pub reader: &'a (dyn Fn(Arc<[TableQuery]>) -> Result<ChunkReader> + Sync),
     /// One more writer to the target.
-    pub writer: &'a (dyn Fn() -> Result<Box<dyn Writer>> + Sync),
+    pub writer: &'a (dyn Fn() -> Result<Box<dyn Writer + 'a>> + Sync),
+}
+
+/// A writer that goes on over a new connection where one was lost, with the block in hand.
+pub struct LastingWriter<'a, W> {
+    /// Where a lost writer is replaced.
+    pub line: Line<'a, W>,
+    /// For how long.
+    pub patience: Patience<'a>,
+}
+
+impl<W: Writer> Writer for LastingWriter<'_, W> {
+    fn write(&mut self, block: &Block) -> Result<()> {
+        self.line.run(&self.patience, |writer| writer.write(block))
+    }
 }
 
 /// One pass of the pipeline over the chunks that are missing, by table.
@@ -106,8 +121,10 @@ pub struct Copy<'a> {
 /// Copies the chunks that the ledger does not hold yet. Once `stop` is set no further chunk is
 /// begun, and what is in flight is written.
 ///
+/// Errors are told by `halt`, which the first one of any thread sets.
+///
 /// # Errors
-/// The first error of any thread.
+/// No thread can be started.
 pub fn run(
     plan: &Plan,
     done: &HashMap<String, HashMap<u32, u64>>,
@@ -115,10 +132,9 @@ pub fn run(
     sizes: &Sizes,
     progress: &PhaseProgress,
     stats: &[TableStats],
-    stop: &AtomicBool,
+    halt: &Halt<'_>,
 ) -> Result<()> {
     let work = plan.tables.iter().enumerate().map(|(place, table)| missing(place, table, done));
-    let halt = Halt::draining(stop);
     // Each lane may hold its share of the chunks that the budget has room for.
     let room = sizes.budget / (COPIES_IN_FLIGHT * sizes.chunk_bytes);
     let schedule = Schedule::new(work.collect(), sizes.writers, room as usize / sizes.writers);
@@ -126,8 +142,26 @@ pub fn run(
     let rate = Rate::new(sizes.max_rate);
     // What waits for its next use is at most what was in flight, and that as batch or as block.
     let spares = Spares::new(sizes.chunk_bytes * 3 / 2, sizes.budget / COPIES_IN_FLIGHT);
-    Copy { plan, sizes, progress, stats, halt: &halt, schedule, budget, rate, spares }.run(ends)?;
-    halt.end()
+    Copy { plan, sizes, progress, stats, halt, schedule, budget, rate, spares }.run(ends)
+}
+
+/// Tells of the chunks that are there: what is to be seen of them is that they are done.
+pub fn count(
+    plan: &Plan,
+    done: &HashMap<String, HashMap<u32, u64>>,
+    stats: &[TableStats],
+    progress: &PhaseProgress,
+    at_first: bool,
+) {
+    let watched = progress.tables();
+    for ((table, stats), watched) in plan.tables.iter().zip(stats).zip(watched.iter()) {
+        let rows = done.get(&table.name).map_or(0, |chunks| chunks.values().sum());
+        stats.rows.store(rows, Ordering::Relaxed);
+        if at_first {
+            watched.done.store(rows, Ordering::Relaxed);
+            progress.done.fetch_add(rows, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The tables of the copy phase, for whoever watches.
@@ -284,7 +318,7 @@ impl Copy<'_> {
         &self,
         lane: usize,
         parcels: &Receiver<Parcel>,
-        mut writer: Box<dyn Writer>,
+        mut writer: Box<dyn Writer + '_>,
     ) -> Result<()> {
         while let Some(Parcel { block, permit }) = receive(parcels, self.halt) {
             // A block that waits for its turn when the run is being stopped is left to the next run.

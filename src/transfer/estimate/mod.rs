@@ -1,13 +1,14 @@
 //! The estimate: how long copy, finish and verification will take, from a sample that went the
 //! whole way, and what of that must be kept free so that a deadline can be kept.
 
-mod sample;
+pub mod sample;
 
-pub use sample::measure;
-
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::progress::{Phase, Progress};
 use crate::transfer::deadline::Deadline;
+use crate::transfer::loading::{Loading, Terms};
+use crate::transfer::options::Options;
+use crate::transfer::report::TimeLimit;
 use serde::Serialize;
 use std::sync::atomic::Ordering;
 
@@ -62,9 +63,28 @@ impl Estimate {
 /// Before so many seconds of copying its speed is an accident.
 const SETTLED: f64 = 5.0;
 
+/// Measures what all data sets will take, one after the other.
+///
+/// # Errors
+/// Refused where they would not be over by the deadline; and those of either side.
+pub fn of_all(sets: &mut [Loading], deadline: &Deadline, terms: &Terms<'_>) -> Result<TimeLimit> {
+    terms.progress.phase(Phase::Plan).set_step("measuring how long it will take");
+    let mut all: Option<Estimate> = None;
+    for set in sets {
+        let one = set.measure(terms)?;
+        all = Some(all.map_or(one, |all| all.and(one)));
+    }
+    let left = deadline.seconds_left();
+    match all {
+        Some(estimate) if estimate.total() > left && !terms.options.allow_late => {
+            Err(too_late(&estimate, deadline, left))
+        }
+        estimate => Ok(TimeLimit { deadline: deadline.to_string(), estimate }),
+    }
+}
+
 /// The error of a run that would not be over in time.
-#[must_use]
-pub fn too_late(estimate: &Estimate, deadline: &Deadline, left: f64) -> Error {
+fn too_late(estimate: &Estimate, deadline: &Deadline, left: f64) -> Error {
     let time = |seconds: f64| format!("{}s", seconds.round());
     Error::refused(format!("the run would not be over by the deadline, {deadline}"))
         .caused_by(format!(
@@ -91,6 +111,15 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Watches over the data set whose turn it is; `None` without a deadline.
+    #[must_use]
+    pub fn over(set: &Loading, options: &Options, progress: &Progress) -> Option<Self> {
+        let deadline = options.deadline.clone()?;
+        let copy = progress.phase(Phase::Copy);
+        let before = (copy.bytes.load(Ordering::Relaxed), copy.seconds());
+        Some(Self { deadline, estimate: set.estimate.filter(|_| !options.allow_late), before })
+    }
+
     /// Whether the run must stop now. While it copies, the time that finish and verification need
     /// is kept free: a copy that is not over by then cannot be finished in time.
     #[must_use]

@@ -10,13 +10,14 @@ use crate::database::{Chunk, Reader as _};
 use crate::error::{Error, Result};
 use crate::postgres::ddl;
 use crate::postgres::errors::failed;
-use crate::postgres::target::{self, Existing, drop_all, in_savepoint};
+use crate::postgres::target::{self, Existing, drop_things, in_savepoint};
 use crate::schema::RowAddress;
 use crate::schema::names::quote;
 use crate::sqlite::Source;
 use crate::sqlite::query::TableQuery;
 use crate::sqlite::read::ChunkReader;
-use crate::transfer::options::Depth;
+use crate::transfer::loading::Terms;
+use crate::transfer::options::{Depth, Verify};
 use crate::transfer::plan::{Plan, PlannedTable};
 use crate::transfer::sizes::Sizes;
 use bytes::BytesMut;
@@ -61,20 +62,19 @@ pub fn measure(
     done: &HashMap<String, HashMap<u32, u64>>,
     source: &Source,
     client: &mut Client,
-    (sizes, depth): (&Sizes, Option<Depth>),
-    stop: &AtomicBool,
+    terms: &Terms<'_>,
 ) -> Result<Estimate> {
     let what = "cannot measure the target's speed";
     let in_the_way = in_the_way(plan, &target::existing(client, &plan.schema)?);
     let mut transaction = client.transaction().map_err(failed(what))?;
-    drop_all(&mut transaction, &plan.schema, &in_the_way)?;
+    drop_things(&mut transaction, &plan.schema, &in_the_way, plan.drop_all)?;
     let queries: Arc<[TableQuery]> = plan.tables.iter().map(|table| table.query.clone()).collect();
     let mut sample = Sample {
         plan,
         reader: ChunkReader::new(source.connect()?, queries),
         transaction,
         sampled: Sampled::default(),
-        stop,
+        stop: terms.stop,
     };
     sample.copy()?;
     sample.finish()?;
@@ -88,18 +88,22 @@ pub fn measure(
         table.chunks.iter().filter(|chunk| !there(table, chunk)).map(|chunk| chunk.bytes)
     });
     let all: u64 = plan.tables.iter().flat_map(|table| &table.chunks).map(|c| c.bytes).sum();
-    Ok(sampled.estimate(left.sum(), all, sizes, depth))
+    let depth = match terms.options.verify {
+        Verify::AfterCopy(depth) | Verify::Only(depth) => Some(depth),
+        Verify::No => None,
+    };
+    Ok(sampled.estimate(left.sum(), all, terms.sizes, depth))
 }
 
-/// What the plan's own tables and views share their names with: what an earlier run made, or what
-/// is going to be dropped.
+/// What is going to be dropped, and what an earlier run made of the plan.
 fn in_the_way(plan: &Plan, existing: &[Existing]) -> Vec<Existing> {
-    if plan.drop_all {
-        return plan.drops.clone();
-    }
     let views = plan.views.iter().map(|view| view.name.clone());
     let names: HashSet<String> = plan.table_names().into_iter().chain(views).collect();
-    target::in_the_way(existing, &names).into_iter().cloned().collect()
+    let made = target::in_the_way(existing, &names).into_iter().cloned();
+    let mut things: Vec<Existing> = plan.drops.iter().cloned().chain(made).collect();
+    things.sort_unstable();
+    things.dedup();
+    things
 }
 
 impl Sampled {
