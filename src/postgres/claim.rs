@@ -83,6 +83,7 @@ pub struct Claim {
 
 impl Claim {
     /// Claims `schema` for the run and has `keeper` hold the lock. Ends the sessions of a dead run.
+    /// `wait` is called before anything is waited for; the wait ends when `stop` is set.
     ///
     /// # Errors
     /// Refused: another run is at work there.
@@ -91,10 +92,14 @@ impl Claim {
         connection: &Connection,
         schema: &str,
         run: &RunId,
-        stop: &AtomicBool,
+        (stop, wait): (&AtomicBool, &mut dyn FnMut() -> Result<()>),
     ) -> Result<Self> {
         let key = advisory_key(schema);
-        Contest { keeper, key, schema, stop }.win()?;
+        let mut contest = Contest { keeper, key, schema, stop };
+        if !contest.try_lock()? {
+            wait()?;
+            contest.win()?;
+        }
         let what = "cannot lock the target";
         keeper
             .execute("SELECT pg_catalog.pg_advisory_lock_shared($1)", &[&key])
@@ -251,12 +256,9 @@ struct Seen {
 
 impl Contest<'_> {
     /// Waits until the lock is had exclusively, and ends the sessions of dead runs for that.
-    fn win(mut self) -> Result<()> {
+    fn win(&mut self) -> Result<()> {
         let mut seen: HashMap<RunId, Seen> = HashMap::new();
-        loop {
-            if self.try_lock()? {
-                return Ok(());
-            }
+        while !self.try_lock()? {
             let holders = self.holders()?;
             let now = Instant::now();
             for holder in &holders {
@@ -282,6 +284,7 @@ impl Contest<'_> {
             }
             thread::sleep(LOOK);
         }
+        Ok(())
     }
 
     fn try_lock(&mut self) -> Result<bool> {

@@ -65,16 +65,21 @@ impl<'a> Opener<'a> {
             &Environment::of_this_process(),
             data_set.defaults.clone(),
         )?;
-        let source = open_source(file, self.options)?;
-        self.interrupt.add_source(&source);
+        let mut source = Some(open_source(file, self.options)?);
         let Session { client: mut keeper, schema, backend, .. } = self.connect(&connection)?;
         let schema = schema.ok_or_else(|| self.no_schema())?;
         let run = &self.run;
         let claim = if self.claimed.insert(place(&mut keeper, &schema)?) {
-            Claim::take(&mut keeper, &connection, &schema, run, self.interrupt.stop())?
+            // Of two runs that were started at once the one that waits must not have the source
+            // open, which would be a sign to the other one that somebody uses it.
+            let mut step_back = || source.take().map_or(Ok(None), Source::close).map(drop);
+            let contest = (self.interrupt.stop(), &mut step_back as _);
+            Claim::take(&mut keeper, &connection, &schema, run, contest)?
         } else {
             Claim::share(&mut keeper, &connection, &schema, run)?
         };
+        let source = source.map_or_else(|| open_source(file, self.options), Ok)?;
+        self.interrupt.add_source(&source);
         self.interrupt.add_server(&connection, claim.key());
         let data_set = data_set.name.clone();
         Ok(Opened { data_set, source, claim, keeper, backend, schema })

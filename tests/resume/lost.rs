@@ -20,7 +20,7 @@ fn a_killed_process_of_the_server_takes_nothing_away_for_good() {
     let (source, server) = (Source::new(), server());
     let url = server.url("postgres");
     let child = source.start(&url, &[]);
-    wait_for_chunks(&url, 3);
+    let _somebody = hold_the_copy(&url);
     // The server restarts all its processes, and what was not on the disk is lost.
     let victim = backend(&url, "copy");
     assert!(Command::new("kill").args(["-9", &victim]).status().unwrap().success());

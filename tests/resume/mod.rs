@@ -72,15 +72,13 @@ fn holds(url: &str, sql: &str) -> bool {
     output.status.success() && text(&output).trim() == "t"
 }
 
-fn wait_for_chunks(url: &str, at_least: u32) {
-    let sql = format!("SELECT count(*) >= {at_least} FROM migrate_ledger WHERE chunk > 0");
-    wait_until("a chunk is committed", || holds(url, &sql));
-}
-
-/// Somebody's session that holds a lock on the target until it is dropped.
-fn lock(url: &str, lock: &str) -> Client {
+/// Somebody's session on the target that does `sql` as soon as the ledger is there, long before the
+/// first row, and keeps its transaction open until it is dropped.
+fn hold(url: &str, sql: &str) -> Client {
     let mut client = Client::connect(url, NoTls).unwrap();
-    client.batch_execute(&format!("BEGIN; {lock}")).unwrap();
+    let ledger = "SELECT to_regclass('migrate_ledger') IS NOT NULL";
+    wait_until("the tables are there", || client.query_one(ledger, &[]).unwrap().get(0));
+    client.batch_execute(&format!("BEGIN; {sql}")).unwrap();
     client
 }
 
@@ -91,27 +89,28 @@ fn wait_until_it_waits(url: &str) {
     wait_until("the run waits for a lock", || holds(url, waiting));
 }
 
-/// No row may come into the table `event`: the copy stands still, with a part of it there.
-fn hold_the_copy(url: &str) -> Client {
-    wait_for_chunks(url, 2);
-    let client = lock(url, "LOCK TABLE event IN SHARE MODE");
+/// The copy stands still at a chunk of the larger table, as somebody has a row of its key.
+fn hold_the_copy_at(url: &str, chunk: u32) -> Client {
+    let row = format!("INSERT INTO migrate_ledger VALUES ('app.db', 'event', {chunk})");
+    let client = hold(url, &row);
     wait_until_it_waits(url);
     client
 }
 
+fn hold_the_copy(url: &str) -> Client {
+    hold_the_copy_at(url, 5)
+}
+
 /// Rows come in, but no index of `event` may be built.
 fn hold_the_finish(url: &str) -> Client {
-    wait_for_chunks(url, 1);
-    let client = lock(url, "LOCK TABLE event IN SHARE UPDATE EXCLUSIVE MODE");
+    let client = hold(url, "LOCK TABLE event IN SHARE UPDATE EXCLUSIVE MODE");
     wait_until_it_waits(url);
     client
 }
 
 /// The verdict may not be written.
 fn hold_the_verdict(url: &str) -> Client {
-    wait_for_chunks(url, 1);
-    let mut client = Client::connect(url, NoTls).unwrap();
-    client.batch_execute("BEGIN").unwrap();
+    let mut client = hold(url, "");
     let row = "SELECT 1 FROM migrate_ledger WHERE chunk = -1 \
                AND detail::json ->> 'state' = 'not_verified' FOR UPDATE";
     wait_until("the rows are all there", || client.query(row, &[]).unwrap().len() == 1);

@@ -106,7 +106,7 @@ fn sessions_whose_client_cannot_be_reached_are_ended() {
     // nobody says anything any more.
     signal(&child, "-STOP");
     drop(somebody);
-    let output = source.run(&database.url, &[]);
+    let output = source.run(&database.url, &["--allow-running"]);
     assert_says(&output, &["continues the run"]);
     assert_whole(&source, &database.url, &output);
     // It wakes, and must find that its place is taken.
@@ -122,13 +122,14 @@ fn sessions_whose_client_cannot_be_reached_are_ended() {
 #[test]
 fn of_two_runs_at_once_one_works_and_the_other_is_refused() {
     let (source, database) = (Source::new(), server());
-    let runs = [source.start(&database.url, &[]), source.start(&database.url, &[])];
-    let outputs = runs.map(|run| run.wait_with_output().unwrap());
-    let [one, other] = &outputs;
-    let (worked, refused) = if one.status.success() { (one, other) } else { (other, one) };
-    assert_code(refused, 4);
-    assert_says(refused, &["another run of migrate is at work on schema \"public\""]);
-    assert_whole(&source, &database.url, worked);
+    for more in [&[][..], &["--drop-all", "--allow-running"]] {
+        let runs = [source.start(&database.url, more), source.start(&database.url, more)];
+        let outputs = runs.map(|run| run.wait_with_output().unwrap());
+        let [one, other] = &outputs;
+        let (worked, refused) = if one.status.success() { (one, other) } else { (other, one) };
+        assert_code(refused, 4);
+        assert_whole(&source, &database.url, worked);
+    }
 }
 
 #[test]
@@ -139,7 +140,10 @@ fn a_run_that_stands_still_for_a_while_is_not_taken_for_dead() {
     for more in [&[][..], &["--restart"], &["--drop-all"]] {
         let refused = source.run(&database.url, more);
         assert_code(&refused, 4);
-        assert_says(&refused, &["another run of migrate is at work"]);
+        assert_says(&refused, &["app.db open"]);
+        let refused = source.run(&database.url, &[more, &["--allow-running"]].concat());
+        assert_code(&refused, 4);
+        assert_says(&refused, &["another run of migrate is at work on schema \"public\""]);
     }
     drop(somebody);
     assert_whole(&source, &database.url, &child.wait_with_output().unwrap());
