@@ -30,6 +30,16 @@ pub fn files(folder: &Path) -> Outcome<Vec<String>> {
     Ok(names)
 }
 
+/// Whether a file beside a database in WAL mode holds nothing: its log without a frame, or the log's
+/// index.
+pub fn is_empty_log(folder: &Path, name: &str) -> bool {
+    let is_empty = |name: &str| fs::metadata(folder.join(name)).is_ok_and(|file| file.len() == 0);
+    match name.strip_suffix("-shm") {
+        Some(database) => is_empty(&format!("{database}-wal")),
+        None => name.ends_with("-wal") && is_empty(name),
+    }
+}
+
 /// Compares every row of both sides, as each database prints it, and looks at what goes with them.
 pub fn everything(control: &Control, database: &str, source: &Path) -> Outcome<()> {
     let mut client = control.connect(database)?;

@@ -95,6 +95,11 @@ impl Fault {
         matches!(self, Self::Cut | Self::Stall | Self::HoldCommit | Self::SecondRun)
     }
 
+    /// The program is killed.
+    pub fn kills(self) -> bool {
+        self.allows("signal 9")
+    }
+
     /// How the run may end that the fault strikes. Any may be over before.
     pub fn allows(self, code: &str) -> bool {
         let allowed: &[&str] = match self {

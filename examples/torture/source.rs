@@ -15,7 +15,7 @@ pub struct TableText {
 pub const TABLES: [TableText; 5] = [
     TableText {
         name: "event",
-        sqlite: "id || '|' || what || '|' || coalesce(lower(hex(body)), '-') || '|' || coalesce(n, '-')",
+        sqlite: "id || '|' || what || '|' || iif(body IS NULL, '-', lower(hex(body))) || '|' || coalesce(n, '-')",
         postgres: "id || '|' || what || '|' || coalesce(encode(body, 'hex'), '-') || '|' || coalesce(n::text, '-')",
     },
     TableText { name: "tag", sqlite: "name || '|' || weight", postgres: "name || '|' || weight" },

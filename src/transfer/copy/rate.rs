@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// How often a wait looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Longer than any run.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// A limit that writers share.
 #[derive(Debug)]
 pub struct Rate {
@@ -42,20 +45,17 @@ impl Rate {
     /// When `bytes` more are paid.
     fn due(&self, bytes: u64) -> Option<Instant> {
         let rate = self.bytes_per_second?.max(1);
-        let price = Duration::from_secs_f64(bytes as f64 / rate as f64);
+        let price = Duration::try_from_secs_f64(bytes as f64 / rate as f64).unwrap_or(FOREVER);
         let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         // Time in which nobody asked is not saved up.
         let begun = paid.map_or(now, |paid| paid.max(now));
-        // A price beyond what a clock can hold is never paid.
+        // What lies beyond all clocks is never paid.
         let due = begun.checked_add(price).unwrap_or(begun + FOREVER);
         *paid = Some(due);
         Some(due)
     }
 }
-
-/// Longer than any run.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {
