@@ -97,11 +97,23 @@ impl Fault {
 
     /// The program is killed.
     pub fn kills(self) -> bool {
-        self.allows("signal 9")
+        self.allows(Moment::Copy, "signal 9")
     }
 
-    /// How the run may end that the fault strikes. Any may be over before.
-    pub fn allows(self, code: &str) -> bool {
+    /// The way to the server is lost for a while.
+    fn breaks_connections(self) -> bool {
+        matches!(
+            self,
+            Self::KillServer | Self::KillBackend | Self::Terminate | Self::Cut | Self::HoldCommit
+        )
+    }
+
+    /// How the run may end that the fault strikes at `moment`. Any may be over before, and one that
+    /// has written nothing yet may fail where a connection is lost.
+    pub fn allows(self, moment: Moment, code: &str) -> bool {
+        if moment == Moment::Profile && self.breaks_connections() && code == "1" {
+            return true;
+        }
         let allowed: &[&str] = match self {
             Self::KillTool
             | Self::SecondRun

@@ -166,7 +166,7 @@ impl Round<'_> {
 
     /// Whether the run that was struck ended as it may.
     fn judge(&self, ended: &Ended) -> Outcome<()> {
-        if self.fault.allows(&ended.code) {
+        if self.fault.allows(self.moment, &ended.code) {
             return Ok(());
         }
         Err(format!("the run ended with {}: {}", ended.code, ended.said).into())
