@@ -26,6 +26,8 @@ pub struct Error {
     message: String,
     causes: Vec<String>,
     hints: Vec<String>,
+    lost: bool,
+    flags: Vec<&'static str>,
 }
 
 /// The result of everything here that can fail.
@@ -33,7 +35,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new() }
+        Self {
+            kind,
+            message: message.into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+            lost: false,
+            flags: Vec::new(),
+        }
     }
 
     /// Something failed while working.
@@ -75,6 +84,20 @@ impl Error {
         self
     }
 
+    /// Marks it: a connection was lost or cannot be had just now, so that the same work may succeed
+    /// on a new one.
+    #[must_use]
+    pub fn lost(self) -> Self {
+        Self { lost: true, ..self }
+    }
+
+    /// Names a flag that the next command should have more than this one.
+    #[must_use]
+    pub fn with_flag(mut self, flag: &'static str) -> Self {
+        self.flags.push(flag);
+        self
+    }
+
     /// The same error seen from further up: `message` first, what was the message becomes the
     /// first cause. Kind and hints stay.
     #[must_use]
@@ -86,6 +109,16 @@ impl Error {
     /// The kind, which decides the exit code.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The same work may succeed on a new connection.
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// The flags that the next command should have more than this one.
+    pub fn flags(&self) -> &[&'static str] {
+        &self.flags
     }
 
     /// What failed, in one line.

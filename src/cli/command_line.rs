@@ -33,6 +33,20 @@ impl CommandLine {
         quoted(&self.program)
     }
 
+    /// The same command without what would not go on from a pause: `--restart`, and a deadline that
+    /// was a single moment.
+    pub(super) fn to_go_on(&self) -> Again {
+        let goes_on = |argument: &OsString| match split_value(argument) {
+            Some((flag, value)) => flag != "--deadline" || !value.as_bytes().contains(&b'T'),
+            None => argument != "--restart",
+        };
+        let end = self.arguments.iter().position(|argument| argument == "--");
+        let (ours, others) = self.arguments.split_at(end.unwrap_or(self.arguments.len()));
+        let arguments = ours.iter().filter(|argument| goes_on(argument)).chain(others);
+        let arguments = arguments.cloned().collect();
+        Self { program: self.program.clone(), arguments }.again_with(&[])
+    }
+
     /// The same command, with `flags` (such as `--drop-all`) where it does not have them yet.
     pub(super) fn again_with(&self, flags: &[&str]) -> Again {
         let mut text = quoted(&self.program);
@@ -156,6 +170,18 @@ mod tests {
             again(&["database", "--drop-all"], &["--drop-all"]).text,
             "migrate database --drop-all"
         );
+    }
+
+    #[test]
+    fn what_goes_on_from_a_pause_neither_begins_anew_nor_keeps_a_deadline_that_is_over() {
+        let line = |words: &[&str]| {
+            let words = words.iter().map(OsString::from).collect();
+            CommandLine::new("m".into(), words).to_go_on().text
+        };
+        assert_eq!(line(&["database", "--restart", "--window=2h"]), "m database --window 2h");
+        assert_eq!(line(&["database", "--deadline=04:30"]), "m database --deadline 04:30");
+        assert_eq!(line(&["database", "--deadline=2026-01-01T04:30:00Z"]), "m database");
+        assert_eq!(line(&["database", "--", "--restart"]), "m database -- --restart");
     }
 
     #[test]

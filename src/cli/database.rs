@@ -31,20 +31,19 @@ pub(super) fn run<P: Planned>(
     let planned = match planned.and_then(|planned| agreed(planned, request, screen)) {
         Ok(planned) => planned,
         Err(error) => {
-            let error = with_remedy(error, line, request.product.as_ref(), &[]);
+            let error = with_remedy(error, line, request.product.as_ref());
             return end(request, line, screen, None, Some(error));
         }
     };
     let watch = screen.watch(&progress, request.bars_anywhere);
     let Outcome { report, result } = planned.run(&progress);
     drop(watch);
-    // What was begun in PostgreSQL stands in the way of the next run; a file is removed.
-    let mut sets = request.options.data_sets.iter();
-    let writes = !matches!(request.options.verify, Verify::Only(_))
-        && sets.any(|set| matches!(set.target, Location::Postgres(_)));
-    let flags: &[&str] = if writes { &["--drop-all"] } else { &[] };
     let product = request.product.as_ref();
-    let error = result.err().map(|error| with_remedy(error, line, product, flags));
+    let error = result.err().map(|error| {
+        let error = with_remedy(error, line, product);
+        let is_failure = error.kind() != Kind::Paused;
+        if is_failure && loads(request) { or_anew(error, line) } else { error }
+    });
     end(request, line, screen, Some(&report), error)
 }
 
@@ -54,7 +53,7 @@ fn agreed<P: Planned>(planned: P, request: &Request, screen: &mut Screen) -> Res
     // A run does not stop because nobody reads what it says.
     let _ = plan_text::write(screen.for_people(request), &summary);
     let _ = writeln!(screen.for_people(request));
-    if !request.yes {
+    if !request.yes && !request.options.restart {
         agree_to_loss(&summary, screen)?;
     }
     Ok(planned)
@@ -83,19 +82,13 @@ fn agree_to_loss(summary: &PlanSummary, screen: &mut Screen) -> Result<()> {
 
 /// `error` with what every run that did not succeed ends by saying: that the old service can be
 /// started, and how to go on.
-pub(super) fn with_remedy(
-    error: Error,
-    line: &CommandLine,
-    product: Option<&ByProduct>,
-    flags: &[&str],
-) -> Error {
-    let (when, flags) = match error.kind() {
+pub(super) fn with_remedy(error: Error, line: &CommandLine, product: Option<&ByProduct>) -> Error {
+    let (when, again) = match error.kind() {
         Kind::Usage => return error,
-        Kind::Paused => ("to go on", &[][..]),
-        Kind::Failed | Kind::Differs => ("once the cause is gone", flags),
-        Kind::Refused => ("then", &[][..]),
+        Kind::Paused => ("to go on", line.to_go_on()),
+        Kind::Failed | Kind::Differs => ("once the cause is gone", line.again_with(error.flags())),
+        Kind::Refused => ("then", line.again_with(error.flags())),
     };
-    let again = line.again_with(flags);
     let error = error.hint("the source is unchanged, and the service may be started on it again");
     let error = match product {
         Some(product) => error.hint(next_steps::start_again(&product.settings)),
@@ -109,6 +102,22 @@ pub(super) fn with_remedy(
     }
 }
 
+/// A run that leaves in PostgreSQL what a later one goes on with; of a file nothing is left.
+fn loads(request: &Request) -> bool {
+    let mut sets = request.options.data_sets.iter();
+    !matches!(request.options.verify, Verify::Only(_))
+        && sets.any(|set| matches!(set.target, Location::Postgres(_)))
+}
+
+/// `error` with how to begin anew, and when that is the only way.
+fn or_anew(error: Error, line: &CommandLine) -> Error {
+    error.hint(format!(
+        "it goes on where it was cut off, as long as the service stays stopped; once that was \
+         started, or to begin anew, run: {}",
+        line.again_with(&["--restart"]).text
+    ))
+}
+
 /// Tells how it went: to people, as data, to the shell.
 fn end(
     request: &Request,
@@ -117,10 +126,10 @@ fn end(
     report: Option<&Report>,
     error: Option<Error>,
 ) -> Exit {
-    let exit = match (&error, report.map(report::worst_verdict)) {
-        (Some(error), _) => Exit::from(error.kind()),
-        (None, Some(Verdict::Differ)) => Exit::Differ,
-        (None, _) => Exit::Done,
+    let exit = error.as_ref().map_or(Exit::Done, |error| Exit::from(error.kind()));
+    let exit = match report.map(report::worst_verdict) {
+        Some(Verdict::Differ) => exit.worse(Exit::Differ),
+        _ => exit,
     };
     if let Some(report) = report {
         // As above: what cannot be shown does not undo what was done.
@@ -139,7 +148,7 @@ fn end(
         let steps = after_differences(request, line);
         let _ = report::write_steps(screen.for_people(request), &steps);
     }
-    let exit = error.as_ref().map_or(exit, |error| Exit::from(error.kind()));
+    let exit = error.as_ref().map_or(exit, |error| exit.worse(Exit::from(error.kind())));
     let written = match &request.json {
         Some(output) => json::write(output, &mut screen.out, report, exit, error.as_ref()),
         None => Ok(()),
@@ -159,9 +168,10 @@ fn end(
 /// What is left to do where the databases differ.
 fn after_differences(request: &Request, line: &CommandLine) -> Vec<String> {
     let start = request.product.as_ref().map(|product| next_steps::start_again(&product.settings));
-    let flags: &[&str] = match request.options.verify {
-        Verify::Only(_) => &[],
-        Verify::AfterCopy(_) | Verify::No => &["--drop-all"],
+    let flags: &[&str] = match (request.options.verify, loads(request)) {
+        (Verify::Only(_), _) => &[],
+        (_, true) => &["--restart"],
+        (_, false) => &["--drop-all"],
     };
     let again = format!("once the cause is gone, run: {}", line.again_with(flags).text);
     start.into_iter().chain([again]).collect()
@@ -228,12 +238,14 @@ mod tests {
                 data_sets: vec![DataSetPlan {
                     name: "app.db".to_owned(),
                     target_schema: "public".to_owned(),
+                    continues: None,
                     tables: Vec::new(),
                     left_out: Vec::new(),
                     drops: if self.loses { vec![dropped] } else { Vec::new() },
                     notes: Vec::new(),
                     casts: Vec::new(),
                 }],
+                limit: None,
                 warnings: Vec::new(),
             }
         }
@@ -242,6 +254,7 @@ mod tests {
             let data_set = DataSetReport {
                 name: "app.db".to_owned(),
                 target_schema: "public".to_owned(),
+                continues: None,
                 verdict: self.verdict,
                 tables: Vec::new(),
                 left_out: Vec::new(),
@@ -257,6 +270,8 @@ mod tests {
                 data_sets: vec![data_set],
                 phases: Vec::new(),
                 seconds: 1.0,
+                limit: None,
+                max_rate: None,
                 warnings: Vec::new(),
             };
             Outcome { report, result: self.result }
@@ -324,8 +339,11 @@ mod tests {
             "error: the connection broke\n\n\
              hint: the source is unchanged, and the service may be started on it again\n\
              hint: once the cause is gone, run: migrate database --from app.db \
-             --to postgres://u@h/d --drop-all\n\
-             hint: the password is left out there: add it, or give it in PGPASSWORD or ~/.pgpass\n"
+             --to postgres://u@h/d\n\
+             hint: the password is left out there: add it, or give it in PGPASSWORD or ~/.pgpass\n\
+             hint: it goes on where it was cut off, as long as the service stays stopped; once \
+             that was started, or to begin anew, run: migrate database --from app.db \
+             --to postgres://u@h/d --restart\n"
         );
     }
 
@@ -344,6 +362,9 @@ mod tests {
         assert_eq!(run_with(&[], None, Ok(fake)).0, Exit::Differ);
         let fake = Fake { verdict: Verdict::NotVerified, ..FINE };
         assert_eq!(run_with(&["--no-verify"], None, Ok(fake)).0, Exit::Done);
+        let paused = Err(Error::paused("in another data set"));
+        let fake = Fake { verdict: Verdict::Differ, result: paused, ..FINE };
+        assert_eq!(run_with(&[], None, Ok(fake)).0, Exit::Differ, "the worst is told");
     }
 
     #[test]

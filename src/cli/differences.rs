@@ -136,6 +136,7 @@ mod tests {
         let data_set = DataSetReport {
             name: "app".to_owned(),
             target_schema: "public".to_owned(),
+            continues: None,
             verdict: Verdict::Differ,
             tables: vec![table],
             left_out: Vec::new(),

@@ -21,6 +21,20 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The worse of two ends, as those of several data sets.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        let badness = |exit| match exit {
+            Self::Done => 0,
+            Self::Refused => 1,
+            Self::Paused => 2,
+            Self::Failed => 3,
+            Self::Differ => 4,
+            Self::Usage => 5,
+        };
+        if badness(other) > badness(self) { other } else { self }
+    }
+
     /// The number the shell sees.
     #[must_use]
     pub fn code(self) -> u8 {
@@ -49,6 +63,16 @@ impl From<Exit> for ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_several_ends_the_worst_is_told() {
+        let order = [Exit::Done, Exit::Refused, Exit::Paused, Exit::Failed, Exit::Differ];
+        for (place, worse) in order.into_iter().enumerate() {
+            for better in &order[..place] {
+                assert_eq!((better.worse(worse), worse.worse(*better)), (worse, worse));
+            }
+        }
+    }
 
     #[test]
     fn every_kind_of_error_has_its_number() {

@@ -92,7 +92,7 @@ fn dispatch(command: Command, line: &CommandLine, screen: &mut Screen) -> Result
     let exit = match command {
         Command::Database(typed) => {
             let request = Request::database(*typed)
-                .map_err(|error| database::with_remedy(error, line, None, &[]))?;
+                .map_err(|error| database::with_remedy(error, line, None))?;
             database::run(&request, line, screen, transfer::prepare)
         }
         Command::Plan(typed) => plan::run(&Request::plan(*typed)?, screen, transfer::prepare),

@@ -4,14 +4,19 @@
 use super::lists::{
     Entry, aligned, aligned_section, conversions, left_out, notes, rows_left_out, section,
 };
-use super::wording::{bytes, count, counted, plain};
-use crate::transfer::report::{ColumnPlan, DataSetPlan, PlanSummary, TablePlan};
+use super::wording::{bytes, count, counted, plain, time_left};
+use crate::transfer::report::{
+    ColumnPlan, Continued, DataSetPlan, PlanSummary, TablePlan, TimeLimit,
+};
 use std::io::{self, Write};
 
 /// Writes `plan`.
 pub(super) fn write(out: &mut dyn Write, plan: &PlanSummary) -> io::Result<()> {
     writeln!(out, "from {}", plain(&plan.source))?;
     writeln!(out, "to   {}", plain(&plan.target))?;
+    if let Some(limit) = &plan.limit {
+        write_limit(out, limit)?;
+    }
     notes(out, "warnings", &plan.warnings)?;
     for data_set in &plan.data_sets {
         write_data_set(out, data_set)?;
@@ -19,9 +24,28 @@ pub(super) fn write(out: &mut dyn Write, plan: &PlanSummary) -> io::Result<()> {
     Ok(())
 }
 
+fn write_limit(out: &mut dyn Write, limit: &TimeLimit) -> io::Result<()> {
+    write!(out, "\nto be over by {}", limit.deadline)?;
+    let Some(estimate) = &limit.estimate else { return writeln!(out) };
+    let [copy, finish, verify] = [estimate.copy, estimate.finish, estimate.verify].map(time_left);
+    writeln!(
+        out,
+        "; it will about take {}: copy {copy}, finish {finish}, verification {verify}",
+        time_left(estimate.total())
+    )
+}
+
 fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()> {
     let tables = &data_set.tables;
     writeln!(out, "\n{} -> {}", plain(&data_set.name), plain(&data_set.target_schema))?;
+    if let Some(Continued { begun, chunks_there, chunks }) = &data_set.continues {
+        writeln!(
+            out,
+            "\n  continues the run of {begun}: {} of {} are there",
+            count(*chunks_there),
+            counted(*chunks, "chunk")
+        )?;
+    }
     aligned_section(out, "needs decision", columns(tables, true), 4)?;
     let dropped = data_set.drops.iter().map(|dropped| {
         let lost = if dropped.comes_back { "" } else { ", which the source does not have" };
@@ -112,12 +136,14 @@ mod tests {
             data_sets: vec![DataSetPlan {
                 name: "app.db".to_owned(),
                 target_schema: "public".to_owned(),
+                continues: None,
                 tables,
                 left_out: Vec::new(),
                 drops: Vec::new(),
                 notes: Vec::new(),
                 casts: Vec::new(),
             }],
+            limit: None,
             warnings: Vec::new(),
         }
     }

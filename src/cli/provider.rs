@@ -8,10 +8,9 @@ use crate::product::data_sets::{self, Wanted};
 use crate::product::service::ProductService;
 use crate::product::settings::Settings;
 use crate::product::{Provider, provider, user};
-use crate::sqlite::record;
 use crate::transfer::guard::Service;
 use crate::transfer::options::DataSet;
-use crate::transfer::standing::{Standing, standing};
+use crate::transfer::standing::{self, Standing, standing};
 
 /// Runs the command.
 ///
@@ -33,7 +32,7 @@ pub(super) fn run(typed: &ProviderArguments, screen: &mut Screen) -> Result<()> 
     }
     let backup = provider::switch(&settings, to)?;
     say(screen, &format!("Database.Provider in {config} is {} now", to.word()))?;
-    if to == Provider::Sqlite && !typed.allow_unverified {
+    if !typed.allow_unverified {
         forget_verdicts(&data_sets::resolve(&settings, &wanted(to, typed))?.data_sets)?;
     }
     if let Some(backup) = backup {
@@ -81,12 +80,13 @@ fn wanted(to: Provider, typed: &ProviderArguments) -> Wanted<'_> {
     }
 }
 
-/// Removes the records that stood beside SQLite files until they were needed.
+/// Removes the records of verdicts, beside SQLite files or in the ledger, that stood there until
+/// they were needed.
 ///
 /// # Errors
-/// A folder cannot be written to.
+/// A folder or a ledger cannot be written to.
 pub(super) fn forget_verdicts(data_sets: &[DataSet]) -> Result<()> {
-    data_sets.iter().filter_map(|set| set.target.file()).try_for_each(record::remove)
+    data_sets.iter().try_for_each(standing::forget)
 }
 
 fn say(screen: &mut Screen, line: &str) -> Result<()> {

@@ -5,7 +5,7 @@ use super::lists::{
     aligned, aligned_section, conversions, left_out, notes, rows_left_out, section,
 };
 use super::wording::{bytes, count, counted, plain, rate, time};
-use crate::transfer::report::{DataSetReport, Report, TableReport, Verdict};
+use crate::transfer::report::{DataSetReport, RateReport, Report, TableReport, Verdict};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 
@@ -36,6 +36,9 @@ pub(super) fn write(out: &mut dyn Write, report: &Report, ended: bool) -> io::Re
         .collect();
     let phases = if phases.is_empty() { String::new() } else { format!(": {}", phases.join(", ")) };
     writeln!(out, "\n{} in all{phases}", time(report.seconds))?;
+    if let Some(RateReport { asked, reached }) = report.max_rate {
+        writeln!(out, "written at {}/s; at most {}/s were allowed", bytes(reached), bytes(asked))?;
+    }
     if ended {
         let (style, verdict) = verdict(report);
         writeln!(out, "\n{style}{verdict}{style:#}")?;
@@ -202,6 +205,7 @@ mod tests {
             data_sets: vec![DataSetReport {
                 name: "app.db".to_owned(),
                 target_schema: "public".to_owned(),
+                continues: None,
                 verdict: Verdict::NotVerified,
                 tables: vec![events, renamed],
                 left_out: vec![LeftOut {
@@ -222,6 +226,8 @@ mod tests {
                 PhaseTime { phase: Phase::Copy, seconds: 9.75 },
             ],
             seconds: 71.0,
+            limit: None,
+            max_rate: None,
             warnings: vec!["no fence could be had".to_owned()],
         }
     }

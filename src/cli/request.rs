@@ -17,6 +17,7 @@ use globset::Glob;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A command, understood.
 #[derive(Debug)]
@@ -76,9 +77,22 @@ impl Request {
             (false, true) => Verify::No,
             (false, false) => Verify::AfterCopy(depth),
         };
+        options.drop_ledger = typed.drop_ledger;
+        options.retry_for = typed.retry_for;
+        if typed.drop_ledger && options.data_sets.iter().any(into_sqlite) {
+            return Err(Error::usage("--drop-ledger is for a PostgreSQL target"));
+        }
         options.max_differences = typed.max_differences;
         options.show_values = typed.show_values;
         options.backup = typed.backup;
+        options.max_rate = typed.max_rate;
+        options.deadline = typed.deadline.or(typed.window);
+        options.allow_late = typed.allow_late;
+        let warning = options.deadline.as_ref().and_then(|deadline| deadline.warning());
+        options.warnings.extend(warning.map(str::to_owned));
+        if options.allow_late && options.deadline.is_none() {
+            return Err(Error::usage("--allow-late goes with --deadline or --window only"));
+        }
         if let Some(folder) = options.backup.as_deref().filter(|folder| !folder.is_dir()) {
             let folder = folder.display();
             return Err(Error::usage(format!("--backup: there is no folder \"{folder}\"")));
@@ -112,6 +126,10 @@ impl Request {
                 "that of a target is the first of its search path: options=-csearch_path=NAME",
             ));
         }
+        if typed.restart && !sets.iter().any(into_postgres) {
+            return Err(Error::usage("--restart is for a PostgreSQL target")
+                .hint("a run into a SQLite file always begins anew"));
+        }
         check_patterns("--tables", &typed.tables)?;
         check_patterns("--exclude", &typed.exclude)?;
         let threads = |own: Option<u16>| own.or(typed.threads).map(usize::from);
@@ -127,14 +145,20 @@ impl Request {
             strict: typed.strict,
             exact: typed.exact,
             drop_all: typed.drop_all,
+            restart: typed.restart,
+            drop_ledger: false,
+            retry_for: Duration::ZERO,
             create_database: false,
             memory: typed.memory,
+            max_rate: None,
             temp_dir: typed.temp_dir,
             verify: Verify::AfterCopy(Depth::Full),
             max_differences: 0,
             show_values: false,
             guard,
             backup: None,
+            deadline: None,
+            allow_late: false,
             warnings,
         };
         if let Some(folder) = &options.temp_dir

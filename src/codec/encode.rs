@@ -5,9 +5,11 @@ use super::cast::{Cast, Misfit};
 use super::{Block, Digest, RowBatch, jsonb, numeric, page};
 use crate::schema::ColumnType;
 use bytes::{BufMut, BytesMut};
+use serde::{Deserialize, Serialize};
 
 /// What a table's tuples are made of.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "Vec<Cast>", into = "Vec<Cast>")]
 pub struct TupleLayout {
     casts: Vec<Cast>,
     /// How each field is brought to the form that is hashed.
@@ -25,6 +27,18 @@ enum Canonical {
     Numeric,
     /// The server writes a text of its own.
     Jsonb,
+}
+
+impl From<Vec<Cast>> for TupleLayout {
+    fn from(casts: Vec<Cast>) -> Self {
+        Self::new(casts)
+    }
+}
+
+impl From<TupleLayout> for Vec<Cast> {
+    fn from(layout: TupleLayout) -> Self {
+        layout.casts
+    }
 }
 
 /// A row that cannot be sent.

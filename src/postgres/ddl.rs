@@ -4,9 +4,10 @@
 
 use crate::schema::names::{literal, qualify, quote};
 use crate::schema::{Action, ColumnType, Deferrable};
+use serde::{Deserialize, Serialize};
 
 /// A table to create.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TableDdl {
     /// Its schema.
     pub schema: String,
@@ -19,7 +20,7 @@ pub struct TableDdl {
 }
 
 /// A column of a table to create.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ColumnDdl {
     /// Its name.
     pub name: String,
@@ -128,7 +129,7 @@ pub fn add_key(table: &str, name: &str, primary: bool) -> String {
 }
 
 /// A foreign key to add.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ForeignKeyDdl {
     /// The child, qualified.
     pub table: String,

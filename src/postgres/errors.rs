@@ -31,7 +31,13 @@ pub fn describe(error: &postgres::Error) -> String {
 
 /// Makes our error of the driver's: `what` failed, for the reason that the server reported.
 pub fn failed(what: &str) -> impl Fn(postgres::Error) -> Error {
-    move |error| Error::failed(what).caused_by(describe(&error))
+    move |error| marked(Error::failed(what).caused_by(describe(&error)), &error)
+}
+
+/// `ours`, marked where the driver's error says that the connection is gone.
+#[must_use]
+pub fn marked(ours: Error, error: &postgres::Error) -> Error {
+    if is_connection_lost(error) { ours.lost() } else { ours }
 }
 
 /// Whether the server looked at a statement and would not have it, as opposed to failing to do it:

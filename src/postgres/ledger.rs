@@ -1,16 +1,23 @@
 //! The ledger: the target's own record of what was committed, in the same transactions.
 //!
-//! One table, `migrate_ledger`, in the target schema. Its rows are of three kinds, told apart by
-//! their key: a data set's row (no table, chunk -1) with the state of the run; a table's row
-//! (chunk 0) with the identity of the table and its chunks; and a row for each committed chunk.
-//! A chunk's row is inserted before its COPY, so that a second sender of the same chunk waits for
-//! the first and then fails on the primary key: no chunk is ever there twice.
+//! One table, `migrate_ledger`, in the target schema. Its rows are of four kinds, told apart by
+//! their key: a data set's row (no table, chunk -1) with the state of the run; its plan (no table,
+//! chunk -2); a table's row (chunk 0) with the identity of the table and its chunks; and a row for
+//! each committed chunk. A chunk's row is inserted before its COPY, so that a second sender of the
+//! same chunk waits for the first and then fails on the primary key: no chunk is ever there twice.
+//!
+//! The data set's row names the run that writes. Another run puts its own name there before it
+//! writes anything, and from then on the one before, if it was only asleep, can write nothing.
 
 use crate::codec::Digest;
+use crate::database::Chunk;
 use crate::error::{Error, Result};
+use crate::postgres::claim::RunId;
 use crate::postgres::errors::failed;
 use crate::schema::names::{literal, qualify, quote};
-use postgres::Client;
+use postgres::{Client, Transaction};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::HashMap;
 
 /// The ledger's table name.
@@ -20,7 +27,7 @@ pub const TABLE: &str = "migrate_ledger";
 const COLUMNS: i64 = 7;
 
 /// The state of a data set, as its row tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Rows are being copied, or the run that did so ended without finishing.
@@ -58,7 +65,18 @@ pub struct Entry {
     /// Its state; `None` where it cannot be read.
     pub state: Option<State>,
     /// All that it says; null where it cannot be read.
-    pub detail: serde_json::Value,
+    pub detail: Value,
+}
+
+/// What a table's row says: which table of the server it is, and its chunks.
+#[derive(Debug, Clone, Deserialize)]
+pub struct TableRow {
+    /// The table's number on the server. One that was dropped and made anew has another.
+    pub oid: i64,
+    /// The number of its file. One that was truncated or rewritten has another.
+    pub filenode: i64,
+    /// The chunks as they were planned.
+    pub chunks: Vec<Chunk>,
 }
 
 impl Ledger {
@@ -90,7 +108,7 @@ impl Ledger {
     /// # Errors
     /// The server's.
     pub fn entries(client: &mut Client, schema: &str) -> Result<Option<Vec<Entry>>> {
-        let what = "cannot read the target's ledger";
+        let what = CANNOT_READ;
         let there: Option<i64> = client
             .query_opt(
                 "SELECT (SELECT count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid \
@@ -123,7 +141,7 @@ impl Ledger {
             .iter()
             .map(|row| {
                 let detail: Option<String> = row.get(1);
-                let detail: serde_json::Value =
+                let detail: Value =
                     detail.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
                 let state = serde_json::from_value(detail["state"].clone()).ok();
                 Entry { data_set: row.get(0), state, detail }
@@ -132,23 +150,55 @@ impl Ledger {
         Ok(Some(entries))
     }
 
-    /// Records the data set and forgets what an earlier run of it left.
+    /// Records the data set and its plan, and forgets what an earlier run of it left.
     #[must_use]
-    pub fn begin(&self, detail: &serde_json::Value) -> String {
+    pub fn begin(&self, detail: &Value, plan: &str) -> String {
         let data_set = literal(&self.data_set);
         format!(
             "DELETE FROM {table} WHERE data_set = {data_set}; \
              INSERT INTO {table} (data_set, table_name, chunk, detail) \
-             VALUES ({data_set}, '', -1, {detail})",
+             VALUES ({data_set}, '', -1, {detail}), ({data_set}, '', -2, {plan})",
             table = self.table,
             detail = literal(&detail.to_string()),
+            plan = literal(plan),
         )
+    }
+
+    /// The plan of a run that did not come to its end; `None` where there is none.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn plan(&self, client: &mut Client) -> Result<Option<String>> {
+        let sql = format!(
+            "SELECT detail FROM {} WHERE data_set = $1 AND table_name = '' AND chunk = -2",
+            self.table
+        );
+        let row = client.query_opt(&sql, &[&self.data_set]).map_err(failed(CANNOT_READ))?;
+        Ok(row.and_then(|row| row.get(0)))
+    }
+
+    /// What the tables' rows say, by the tables' names in the source. A row that cannot be read is
+    /// left out.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn tables(&self, client: &mut Client) -> Result<HashMap<String, TableRow>> {
+        let sql = format!(
+            "SELECT table_name, detail FROM {} WHERE data_set = $1 AND chunk = 0",
+            self.table
+        );
+        let rows = client.query(&sql, &[&self.data_set]).map_err(failed(CANNOT_READ))?;
+        let read = |row: &postgres::Row| {
+            let detail: Option<&str> = row.get(1);
+            Some((row.get(0), serde_json::from_str(detail?).ok()?))
+        };
+        Ok(rows.iter().filter_map(read).collect())
     }
 
     /// Records a table that was just created, with its identity on the server: a table that was
     /// dropped or truncated since has another one.
     #[must_use]
-    pub fn add_table(&self, qualified: &str, name: &str, chunks: &serde_json::Value) -> String {
+    pub fn add_table(&self, qualified: &str, name: &str, chunks: &Value) -> String {
         format!(
             "INSERT INTO {} (data_set, table_name, chunk, detail) \
              SELECT {}, {}, 0, pg_catalog.json_build_object('oid', c.oid::bigint, \
@@ -163,14 +213,42 @@ impl Ledger {
         )
     }
 
-    /// The insertion of a chunk's row, to be prepared: table name, chunk, rows, digest.
+    /// The insertion of a chunk's row, to be prepared: table name, chunk, rows, digest. It inserts
+    /// nothing where the ledger names another run than `run`.
     #[must_use]
-    pub fn insert_chunk(&self) -> String {
+    pub fn insert_chunk(&self, run: &RunId) -> String {
         format!(
-            "INSERT INTO {} (data_set, table_name, chunk, row_count, digest) \
-             VALUES ({}, $1, $2, $3, $4)",
+            "INSERT INTO {table} (data_set, table_name, chunk, row_count, digest) \
+             SELECT data_set, $1::text, $2::bigint, $3::bigint, $4::bytea FROM {table} \
+             WHERE {}",
+            self.is_of(run),
+            table = self.table,
+        )
+    }
+
+    /// The question, to be prepared, whether a chunk is there with its rows: table name, chunk,
+    /// rows, digest.
+    #[must_use]
+    pub fn has_chunk(&self) -> String {
+        format!(
+            "SELECT 1 FROM {} WHERE data_set = {} AND table_name = $1 AND chunk = $2 \
+             AND row_count = $3 AND digest = $4",
             self.table,
             literal(&self.data_set)
+        )
+    }
+
+    /// The condition on the data set's row.
+    fn is_the_data_set(&self) -> String {
+        format!("data_set = {} AND table_name = '' AND chunk = -1", literal(&self.data_set))
+    }
+
+    /// The condition on it where it is that of `run`.
+    fn is_of(&self, run: &RunId) -> String {
+        format!(
+            "{} AND detail::pg_catalog.json ->> 'run' = {}",
+            self.is_the_data_set(),
+            literal(&run.to_string())
         )
     }
 
@@ -183,9 +261,7 @@ impl Ledger {
             "SELECT table_name, chunk, row_count FROM {} WHERE data_set = $1 AND chunk > 0",
             self.table
         );
-        let rows = client
-            .query(&sql, &[&self.data_set])
-            .map_err(failed("cannot read the target's ledger"))?;
+        let rows = client.query(&sql, &[&self.data_set]).map_err(failed(CANNOT_READ))?;
         let mut tables: HashMap<String, HashMap<u32, u64>> = HashMap::new();
         for row in rows {
             let (chunk, count): (i64, Option<i64>) = (row.get(1), row.get(2));
@@ -196,27 +272,86 @@ impl Ledger {
         Ok(tables)
     }
 
-    /// Changes the data set's row.
-    #[must_use]
-    pub fn set_detail(&self, detail: &serde_json::Value) -> String {
-        format!(
-            "UPDATE {} SET detail = {}, written_at = pg_catalog.clock_timestamp() \
-             WHERE data_set = {} AND table_name = '' AND chunk = -1",
+    /// Changes the data set's row, which must be that of `run` if one is named, by a commit that is waited for
+    /// until it is on the disk, and with it all before it. With `forget` all its other rows go.
+    ///
+    /// # Errors
+    /// The server's, or that the row is another run's.
+    pub fn set_detail(
+        &self,
+        client: &mut Client,
+        run: Option<&RunId>,
+        detail: &Value,
+        forget: bool,
+    ) -> Result<()> {
+        let what = "cannot write the target's ledger";
+        let mut transaction = client.transaction().map_err(failed(what))?;
+        transaction.batch_execute("SET LOCAL synchronous_commit = on").map_err(failed(what))?;
+        let sql = format!(
+            "UPDATE {} SET detail = {}, written_at = pg_catalog.clock_timestamp() WHERE {}",
             self.table,
             literal(&detail.to_string()),
-            literal(&self.data_set)
-        )
+            run.map_or_else(|| self.is_the_data_set(), |run| self.is_of(run))
+        );
+        if transaction.execute(&sql, &[]).map_err(failed(what))? != 1 {
+            return Err(taken_over(what));
+        }
+        if forget {
+            let sql = format!("DELETE FROM {} WHERE data_set = $1 AND chunk <> -1", self.table);
+            transaction.execute(&sql, &[&self.data_set]).map_err(failed(what))?;
+        }
+        transaction.commit().map_err(failed(what))
     }
 
-    /// Removes all rows of the data set but its own.
-    #[must_use]
-    pub fn forget_chunks(&self) -> String {
-        format!(
-            "DELETE FROM {} WHERE data_set = {} AND chunk >= 0",
-            self.table,
-            literal(&self.data_set)
-        )
+    /// Writes the data set's row as it is, and says which state that is; `None` where there is no
+    /// such row, or no ledger.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn touch(&self, transaction: &mut Transaction<'_>) -> Result<Option<State>> {
+        let failed = failed("cannot write the target's ledger");
+        let there = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
+        if !transaction.query_one(there, &[&self.table]).map_err(&failed)?.get::<_, bool>(0) {
+            return Ok(None);
+        }
+        let sql = format!(
+            "UPDATE {} SET detail = detail WHERE data_set = $1 AND table_name = '' AND chunk = -1 \
+             RETURNING detail",
+            self.table
+        );
+        let row = transaction.query_opt(&sql, &[&self.data_set]).map_err(&failed)?;
+        let detail = row.and_then(|row| row.get::<_, Option<String>>(0));
+        let detail: Option<Value> = detail.and_then(|text| serde_json::from_str(&text).ok());
+        Ok(detail.and_then(|detail| serde_json::from_value(detail["state"].clone()).ok()))
     }
+
+    /// Removes all rows of the data set, and with the last data set the table.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn remove(&self, client: &mut Client) -> Result<()> {
+        let what = "cannot remove the target's ledger";
+        let mut transaction = client.transaction().map_err(failed(what))?;
+        let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", self.table);
+        let delete = format!("DELETE FROM {} WHERE data_set = $1", self.table);
+        let left = format!("SELECT EXISTS (SELECT FROM {})", self.table);
+        transaction.batch_execute(&lock).map_err(failed(what))?;
+        transaction.execute(&delete, &[&self.data_set]).map_err(failed(what))?;
+        if !transaction.query_one(&left, &[]).map_err(failed(what))?.get::<_, bool>(0) {
+            let drop = format!("DROP TABLE {} RESTRICT", self.table);
+            transaction.batch_execute(&drop).map_err(failed(what))?;
+        }
+        transaction.commit().map_err(failed(what))
+    }
+}
+
+const CANNOT_READ: &str = "cannot read the target's ledger";
+
+/// The error of a run that slept while another one went on with its work.
+pub(super) fn taken_over(what: &str) -> Error {
+    Error::failed(what)
+        .caused_by("another run has taken this one's place while it did not answer")
+        .hint("let that one come to its end")
 }
 
 /// The sum of row hashes as the ledger keeps it.

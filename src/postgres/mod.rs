@@ -1,6 +1,9 @@
 //! The PostgreSQL side: connecting, definitions, the ledger, writing blocks.
 
+pub mod backend;
+pub mod built;
 pub mod catalog;
+pub mod claim;
 pub mod connect;
 pub mod ddl;
 pub mod errors;

@@ -90,6 +90,11 @@ impl Snapshot {
         &mut self.client
     }
 
+    /// Whether its session is gone, so that nobody can see what it saw any more.
+    pub fn is_lost(&mut self) -> bool {
+        self.client.batch_execute("SELECT 1").is_err_and(|error| is_connection_lost(&error))
+    }
+
     /// What makes another session see what this one sees.
     #[must_use]
     pub fn join(&self) -> String {

@@ -2,11 +2,11 @@
 //! that will be defined.
 
 use crate::error::{Error, Result};
-use crate::postgres::errors::{describe, failed};
+use crate::postgres::errors::{describe, failed, marked};
 use crate::postgres::ledger;
 use crate::schema::names::{qualify, quote};
-use postgres::Client;
 use postgres::error::SqlState;
+use postgres::{Client, GenericClient};
 use std::collections::HashSet;
 
 /// Seconds to wait for a lock while dropping: in a maintenance window nobody should hold one.
@@ -50,6 +50,10 @@ pub struct Existing {
     pub name: String,
     /// It goes when something else goes: an index, a sequence of a column, a partition.
     pub belongs: bool,
+    /// Its number on the server.
+    pub oid: i64,
+    /// The number of the table with which it goes, of an index or sequence.
+    pub of: Option<i64>,
 }
 
 /// Lists what the schema holds: relations and types, without members of extensions, the ledger,
@@ -57,19 +61,24 @@ pub struct Existing {
 ///
 /// # Errors
 /// The server's.
-pub fn existing(client: &mut Client, schema: &str) -> Result<Vec<Existing>> {
+pub fn existing(client: &mut impl GenericClient, schema: &str) -> Result<Vec<Existing>> {
     const SQL: &str = "\
         SELECT c.relname::text, c.relkind::text, \
           c.relkind IN ('i', 'I') OR c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_depend d \
             WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid \
             AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i') \
-            AND c.relkind = 'S') \
+            AND c.relkind = 'S'), c.oid::bigint, \
+          (SELECT i.indrelid::bigint FROM pg_catalog.pg_index i WHERE i.indexrelid = c.oid UNION ALL \
+            SELECT d.refobjid::bigint FROM pg_catalog.pg_depend d \
+            WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid \
+            AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i') \
+            AND c.relkind = 'S' LIMIT 1) \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'i', 'I', 'c') \
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
             WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') \
         UNION ALL \
-        SELECT t.typname::text, 'T', false \
+        SELECT t.typname::text, 'T', false, t.oid::bigint, NULL \
         FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
         WHERE n.nspname = $1 AND t.typtype IN ('e', 'd', 'r') \
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
@@ -89,6 +98,8 @@ pub fn existing(client: &mut Client, schema: &str) -> Result<Vec<Existing>> {
                 _ => Kind::Type,
             },
             belongs: row.get(2),
+            oid: row.get(3),
+            of: row.get(4),
         })
         .filter(|thing| {
             thing.name != ledger::TABLE && thing.name != format!("{}_pkey", ledger::TABLE)
@@ -98,15 +109,17 @@ pub fn existing(client: &mut Client, schema: &str) -> Result<Vec<Existing>> {
     Ok(all)
 }
 
-/// Drops everything of `things` (and the ledger) inside the transaction at hand. Nothing outside
-/// the schema goes with it: where something there depends on what is dropped, that is the error.
+/// Drops everything of `things`, and the ledger where nothing is left for it to tell of, inside the
+/// transaction at hand. Nothing else goes with it: where something depends on what is dropped, that
+/// is the error. What is gone already is no error: the answer to an earlier commit may be lost.
 ///
 /// # Errors
 /// Refused, naming the dependant; or the server's error.
-pub fn drop_all(
+pub fn drop_things(
     transaction: &mut postgres::Transaction<'_>,
     schema: &str,
     things: &[Existing],
+    with_ledger: bool,
 ) -> Result<()> {
     let what = format!("cannot drop what is in schema {}", quote(schema));
     transaction
@@ -120,26 +133,28 @@ pub fn drop_all(
             .collect()
     };
     // Views may stand on views in any order, and types on types: each goes once nothing needs it.
-    let views = names(Kind::View).into_iter().map(|name| format!("DROP VIEW {name} RESTRICT"));
+    let views =
+        names(Kind::View).into_iter().map(|name| format!("DROP VIEW IF EXISTS {name} RESTRICT"));
     let materialized = names(Kind::MaterializedView)
         .into_iter()
-        .map(|name| format!("DROP MATERIALIZED VIEW {name} RESTRICT"));
+        .map(|name| format!("DROP MATERIALIZED VIEW IF EXISTS {name} RESTRICT"));
     drop_in_turn(transaction, views.chain(materialized).collect(), &what)?;
     let mut tables = names(Kind::Table);
-    tables.push(qualify(schema, ledger::TABLE));
+    tables.extend(with_ledger.then(|| qualify(schema, ledger::TABLE)));
     let lists = [
         ("FOREIGN TABLE", names(Kind::ForeignTable)),
-        ("TABLE IF EXISTS", tables),
+        ("TABLE", tables),
         ("SEQUENCE", names(Kind::Sequence)),
     ];
     for (kind, list) in lists {
         if !list.is_empty() {
             transaction
-                .batch_execute(&format!("DROP {kind} {} RESTRICT", list.join(", ")))
+                .batch_execute(&format!("DROP {kind} IF EXISTS {} RESTRICT", list.join(", ")))
                 .map_err(|error| refusal(&what, &error))?;
         }
     }
-    let types = names(Kind::Type).into_iter().map(|name| format!("DROP TYPE {name} RESTRICT"));
+    let types =
+        names(Kind::Type).into_iter().map(|name| format!("DROP TYPE IF EXISTS {name} RESTRICT"));
     drop_in_turn(transaction, types.collect(), &what)
 }
 
@@ -181,7 +196,7 @@ fn refusal(what: &str, error: &postgres::Error) -> Error {
             .caused_by("somebody else holds a lock on it")
             .hint("stop the service and end other sessions on the target, then run again");
     }
-    Error::refused(what).caused_by(describe(error))
+    marked(Error::refused(what).caused_by(describe(error)), error)
 }
 
 /// Runs a statement in a savepoint, so that its failure leaves the transaction as it was.

@@ -3,9 +3,11 @@
 use crate::codec::Block;
 use crate::database::Writer;
 use crate::error::{Error, Result};
-use crate::postgres::errors::failed;
-use crate::postgres::ledger::{Ledger, digest_bytes};
+use crate::postgres::claim::RunId;
+use crate::postgres::errors::{failed, sqlstate};
+use crate::postgres::ledger::{Ledger, digest_bytes, taken_over};
 use crate::schema::names::quote;
+use postgres::types::ToSql;
 use postgres::{Client, Statement};
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -14,6 +16,9 @@ use std::sync::Arc;
 /// Bytes of COPY data in one message: large enough that the server's work on a message does not
 /// show (8 KB costs 15 % more than 64 KB, 64 KB 10 % more than 1 MB), small beside the budget.
 const MESSAGE_BYTES: usize = 512 * 1024;
+
+/// The SQLSTATE of a row whose key is there.
+const UNIQUE_VIOLATION: &str = "23505";
 
 /// Where the blocks of one table go.
 #[derive(Debug, Clone)]
@@ -28,6 +33,7 @@ pub struct CopyTarget {
 pub struct BlockWriter {
     client: Client,
     insert: Statement,
+    find: Statement,
     targets: Arc<[CopyTarget]>,
     copies: HashMap<usize, Statement>,
 }
@@ -40,11 +46,17 @@ impl BlockWriter {
     ///
     /// # Errors
     /// The server's.
-    pub fn new(mut client: Client, ledger: &Ledger, targets: Arc<[CopyTarget]>) -> Result<Self> {
+    pub fn new(
+        mut client: Client,
+        ledger: &Ledger,
+        run: &RunId,
+        targets: Arc<[CopyTarget]>,
+    ) -> Result<Self> {
         let what = "cannot prepare a connection for writing";
         client.batch_execute("SET synchronous_commit = off").map_err(failed(what))?;
-        let insert = client.prepare(&ledger.insert_chunk()).map_err(failed(what))?;
-        Ok(Self { client, insert, targets, copies: HashMap::new() })
+        let insert = client.prepare(&ledger.insert_chunk(run)).map_err(failed(what))?;
+        let find = client.prepare(&ledger.has_chunk()).map_err(failed(what))?;
+        Ok(Self { client, insert, find, targets, copies: HashMap::new() })
     }
 }
 
@@ -62,17 +74,25 @@ impl Writer for BlockWriter {
             }
         };
         let mut transaction = self.client.transaction().map_err(&failed)?;
-        transaction
-            .execute(
-                &self.insert,
-                &[
-                    &target.table,
-                    &i64::from(block.chunk),
-                    &(block.digest.rows as i64),
-                    &digest_bytes(&block.digest),
-                ],
-            )
-            .map_err(&failed)?;
+        let (chunk, rows) = (i64::from(block.chunk), block.digest.rows as i64);
+        let digest = digest_bytes(&block.digest);
+        let row: [&(dyn ToSql + Sync); 4] = [&target.table, &chunk, &rows, &digest];
+        match transaction.execute(&self.insert, &row) {
+            Ok(1) => {}
+            Ok(_) => return Err(taken_over(&what)),
+            Err(error) if sqlstate(&error) == Some(UNIQUE_VIOLATION) => {
+                // It was sent before, and the answer to that commit did not arrive.
+                transaction.rollback().map_err(&failed)?;
+                return match self.client.query_opt(&self.find, &row).map_err(&failed)? {
+                    Some(_) => Ok(()),
+                    None => {
+                        Err(Error::failed(what.clone())
+                            .caused_by("the ledger has it with other rows"))
+                    }
+                };
+            }
+            Err(error) => return Err(failed(error)),
+        }
         let mut stream = transaction.copy_in(&copy).map_err(&failed)?;
         let sent =
             block.data.chunks(MESSAGE_BYTES).try_for_each(|message| stream.write_all(message));

@@ -149,7 +149,7 @@ pub struct ForeignKey {
 }
 
 /// What a foreign key does when the parent's row goes or changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are the SQL keywords")]
 pub enum Action {
     #[default]
@@ -161,7 +161,7 @@ pub enum Action {
 }
 
 /// When a foreign key is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Deferrable {
     /// At once, always.
     #[default]

@@ -18,6 +18,7 @@ use crate::sqlite::query::TableQuery;
 use crate::sqlite::read::{Next, read_error, scan};
 use bytes::BytesMut;
 use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -35,7 +36,7 @@ const STRETCHES_PER_CHUNK: u64 = 8;
 
 /// A count, and the first places where it was found: rowids, or row numbers in storage order from
 /// 1 where there is no rowid.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// How often.
     pub count: u64,

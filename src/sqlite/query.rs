@@ -5,9 +5,10 @@ use crate::schema::RowAddress;
 use crate::schema::names::quote;
 use crate::sqlite::collect;
 use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
 
 /// What is read of one table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TableQuery {
     /// The table's name.
     pub table: String,
@@ -20,7 +21,7 @@ pub struct TableQuery {
 }
 
 /// How a SQLite database keeps text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum TextEncoding {
     Utf8,

@@ -4,25 +4,31 @@
 //! table's keys become constraints when its last index is there. Foreign keys are all added by one
 //! connection without looking at the rows, and looked at in parallel afterwards, one child table at
 //! a time: added from two sessions, circular ones deadlock.
+//!
+//! Every step looks first whether it is done: a run that was cut off here does the rest, and after a
+//! lost connection a step is done again.
 
 pub(crate) mod into_sqlite;
 
 use crate::error::Result;
+use crate::postgres::built::{self, Index};
+use crate::postgres::claim::Claim;
 use crate::postgres::ddl;
-use crate::postgres::errors::{describe, failed, is_refusal};
+use crate::postgres::errors::{describe, failed, is_connection_lost, is_refusal};
 use crate::progress::{Phase, PhaseProgress, Progress};
 use crate::schema::LeftOut;
-use crate::schema::names::quote;
+use crate::schema::names::{qualify, quote};
 use crate::sqlite::profile::Tally;
 use crate::transfer::halt::Halt;
-use crate::transfer::plan::{Optional, Plan, PlannedForeignKey, PlannedTable};
+use crate::transfer::line::{Line, Patience};
+use crate::transfer::plan::{Optional, Plan, PlannedForeignKey, PlannedKey, PlannedTable};
 use crate::transfer::report::StepReport;
 use postgres::Client;
 use postgres::error::SqlState;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Memory for one index build. Twice the default cost more time than it saved; the default of
 /// 64 MB was the best that was measured.
@@ -37,33 +43,47 @@ pub struct Finished {
     pub left_out: Vec<LeftOut>,
 }
 
-/// Runs the finish with `workers` connections made by `connect`.
+/// Runs the finish with `workers` sessions of the claim, each of which is made anew for so long as
+/// `retry_for` where it is lost.
 ///
 /// # Errors
 /// A key that cannot be built, a lost connection, or that the run was stopped.
 pub fn run(
     plan: &Plan,
-    connect: &(dyn Fn() -> Result<Client> + Sync),
+    claim: &Claim,
     workers: usize,
     progress: &Progress,
+    retry_for: Duration,
     stop: &AtomicBool,
 ) -> Result<Finished> {
-    let finish =
-        Finish { plan, progress: progress.phase(Phase::Finish), finished: Mutex::default(), stop };
+    let progress = progress.phase(Phase::Finish);
+    let finish = Finish { plan, progress, finished: Mutex::default(), retry_for, stop };
     finish.progress.total.store(finish.steps(), Ordering::Relaxed);
-    let mut clients = Vec::new();
-    for _ in 0..workers.max(1) {
-        let mut client = connect()?;
-        client
-            .batch_execute(&format!("SET maintenance_work_mem = '{INDEX_MEMORY}'"))
-            .map_err(failed("cannot prepare a connection for the indexes"))?;
-        clients.push(client);
-    }
+    let line = |_| {
+        Line::new(Box::new(|lost| {
+            let mut session = claim.session::<Client>("finish", lost)?;
+            session
+                .client
+                .batch_execute(&format!("SET maintenance_work_mem = '{INDEX_MEMORY}'"))
+                .map_err(failed("cannot prepare a connection for the indexes"))?;
+            Ok((session.client, session.backend))
+        }))
+    };
+    let mut clients: Vec<Line<'_, Client>> = (0..workers.max(1)).map(line).collect();
     finish.indexes(&mut clients)?;
-    finish.foreign_keys(&mut clients[0])?;
+    let keys = plan.foreign_keys.iter().collect();
+    finish.share(&mut clients[..1], keys, |client, key| {
+        finish.foreign_key(client, key).map(|()| None)
+    })?;
     finish.analyze(&mut clients)?;
     finish.validate(&mut clients)?;
-    finish.rest(&mut clients[0])?;
+    let sequences = plan.tables.iter().collect();
+    finish.share(&mut clients[..1], sequences, |client, table| {
+        finish.sequence(client, table).map(|()| None)
+    })?;
+    let views = plan.views.iter().collect();
+    finish
+        .share(&mut clients[..1], views, |client, view| finish.view(client, view).map(|()| None))?;
     Ok(finish.finished.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -71,19 +91,32 @@ struct Finish<'a> {
     plan: &'a Plan,
     progress: &'a PhaseProgress,
     finished: Mutex<Finished>,
+    retry_for: Duration,
     stop: &'a AtomicBool,
 }
 
 /// An index to build.
 enum Build<'a> {
-    Key { table: usize, what: &'a str, sql: &'a str },
-    Index { table: usize, optional: &'a Optional },
+    Key {
+        table: usize,
+        key: &'a PlannedKey,
+    },
+    Index {
+        table: usize,
+        optional: &'a Optional,
+    },
+    /// The table's constraints, when its last index is there.
+    Constraints {
+        table: usize,
+    },
 }
 
 impl Build<'_> {
     fn table(&self) -> usize {
         match self {
-            Self::Key { table, .. } | Self::Index { table, .. } => *table,
+            Self::Key { table, .. } | Self::Index { table, .. } | Self::Constraints { table } => {
+                *table
+            }
         }
     }
 }
@@ -102,11 +135,18 @@ impl<'a> Finish<'a> {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs one step, and reports it.
-    fn step<T>(&self, what: &str, work: impl FnOnce() -> T) -> T {
+    /// Runs one step, and reports it, unless it has to be done again.
+    fn step(
+        &self,
+        what: &str,
+        work: impl FnOnce() -> Result<(), postgres::Error>,
+    ) -> Result<(), postgres::Error> {
         self.progress.set_step(what);
         let started = Instant::now();
         let result = work();
+        if result.as_ref().is_err_and(is_connection_lost) {
+            return result;
+        }
         let seconds = started.elapsed().as_secs_f64();
         self.lock().steps.push(StepReport { what: what.to_owned(), seconds });
         self.progress.done.fetch_add(1, Ordering::Relaxed);
@@ -120,24 +160,28 @@ impl<'a> Finish<'a> {
         what: &str,
         sql: &str,
         left_out: &LeftOut,
-    ) -> Result<bool> {
+    ) -> Result<()> {
+        if self.is_listed(left_out) {
+            return Ok(());
+        }
         match self.step(what, || client.batch_execute(sql)) {
-            Ok(()) => Ok(true),
+            Ok(()) => Ok(()),
             Err(error) if is_refusal(&error) => {
                 let reason = format!("the server refuses it: {}", describe(&error));
                 self.lock().left_out.push(LeftOut { reason, ..left_out.clone() });
-                Ok(false)
+                Ok(())
             }
             Err(error) => Err(failed(&format!("cannot build {what}"))(error)),
         }
     }
 
-    /// Gives each task to the next free connection.
+    /// Gives each task to the next free connection, and again to a new one where that was lost.
+    /// What comes of a task is the next one.
     fn share<T: Send>(
         &self,
-        clients: &mut [Client],
+        clients: &mut [Line<'_, Client>],
         tasks: VecDeque<T>,
-        work: impl Fn(&mut Client, T) -> Result<()> + Sync,
+        work: impl Fn(&mut Client, &T) -> Result<Option<T>> + Sync,
     ) -> Result<()> {
         let halt = Halt::new(self.stop);
         let tasks = Mutex::new(tasks);
@@ -147,9 +191,17 @@ impl<'a> Finish<'a> {
                 let (halt, next, work) = (&halt, &next, &work);
                 scope.spawn(move || {
                     halt.guard("a connection of the finish", || {
+                        let patience = Patience {
+                            limit: self.retry_for,
+                            is_halted: &|| halt.is_set(),
+                            progress: self.progress,
+                        };
                         while !halt.is_set() {
                             let Some(task) = next() else { break };
-                            work(client, task)?;
+                            let mut task = Some(task);
+                            while let Some(one) = task {
+                                task = client.run(&patience, |client| work(client, &one))?;
+                            }
                         }
                         Ok(())
                     });
@@ -166,52 +218,83 @@ impl<'a> Finish<'a> {
         places
     }
 
-    fn indexes(&self, clients: &mut [Client]) -> Result<()> {
+    fn indexes(&self, clients: &mut [Line<'_, Client>]) -> Result<()> {
         let mut builds = VecDeque::new();
         let mut left = Vec::new();
         left.resize_with(self.plan.tables.len(), || AtomicUsize::new(0));
         for table in self.by_size() {
             let planned = &self.plan.tables[table];
             for key in &planned.keys {
-                builds.push_back(Build::Key { table, what: &key.what, sql: &key.index });
+                builds.push_back(Build::Key { table, key });
             }
             for optional in &planned.indexes {
                 builds.push_back(Build::Index { table, optional });
             }
             left[table].store(planned.keys.len() + planned.indexes.len(), Ordering::Relaxed);
         }
-        let bare: VecDeque<usize> =
-            self.by_size().into_iter().filter(|&t| left[t].load(Ordering::Relaxed) == 0).collect();
+        let bare = self.by_size().into_iter().filter(|&t| left[t].load(Ordering::Relaxed) == 0);
+        builds.extend(bare.map(|table| Build::Constraints { table }));
         self.share(clients, builds, |client, build| {
-            let table = build.table();
+            let place = build.table();
+            let table = &self.plan.tables[place];
             match build {
-                Build::Key { what, sql, .. } => self
-                    .step(what, || client.batch_execute(sql))
-                    .map_err(failed(&format!("cannot build the {what}")))?,
-                Build::Index { optional, .. } => {
-                    self.optional(client, &optional.what, &optional.sql, &optional.left_out)?;
-                }
+                Build::Key { key, .. } => self.key(client, table, key)?,
+                Build::Index { optional, .. } => self.index(client, table, optional)?,
+                Build::Constraints { .. } => return self.constraints(client, table).map(|()| None),
             }
-            if left[table].fetch_sub(1, Ordering::AcqRel) == 1 {
-                self.constraints(client, &self.plan.tables[table])?;
-            }
-            Ok(())
-        })?;
-        self.share(clients, bare, |client, table| {
-            self.constraints(client, &self.plan.tables[table])
+            let is_last = left[place].fetch_sub(1, Ordering::AcqRel) == 1;
+            Ok(is_last.then_some(Build::Constraints { table: place }))
         })
+    }
+
+    fn key(&self, client: &mut Client, table: &PlannedTable, key: &PlannedKey) -> Result<()> {
+        if self.is_built(client, table, &key.name)? {
+            return Ok(());
+        }
+        self.step(&key.what, || client.batch_execute(&key.index))
+            .map_err(failed(&format!("cannot build the {}", key.what)))
+    }
+
+    fn index(&self, client: &mut Client, table: &PlannedTable, index: &Optional) -> Result<()> {
+        if self.is_built(client, table, &index.name)? {
+            return Ok(());
+        }
+        self.optional(client, &index.what, &index.sql, &index.left_out)
+    }
+
+    /// Whether an index is there; one that is there in part is dropped.
+    fn is_built(&self, client: &mut Client, table: &PlannedTable, name: &str) -> Result<bool> {
+        match built::index(client, &table.qualified(), name)? {
+            Index::Absent => return Ok(false),
+            Index::Whole => {}
+            Index::Invalid => {
+                let name = qualify(&self.plan.schema, name);
+                client
+                    .batch_execute(&format!("DROP INDEX IF EXISTS {name}"))
+                    .map_err(failed("cannot drop an index that is built in part only"))?;
+                return Ok(false);
+            }
+        }
+        self.progress.done.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
     }
 
     /// A table's constraints, once all its indexes are there; then autovacuum may have it.
     fn constraints(&self, client: &mut Client, table: &PlannedTable) -> Result<()> {
         for key in &table.keys {
-            if let Some(constraint) = &key.constraint {
+            if let Some(constraint) = &key.constraint
+                && built::constraint(client, &table.qualified(), &key.name)?.is_none()
+            {
                 client
                     .batch_execute(constraint)
                     .map_err(failed(&format!("cannot make the {}", key.what)))?;
             }
         }
         for check in &table.checks {
+            if built::constraint(client, &table.qualified(), &check.name)?.is_some() {
+                self.progress.done.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
             self.optional(client, &check.what, &check.sql, &check.left_out)?;
         }
         client
@@ -219,39 +302,36 @@ impl<'a> Finish<'a> {
             .map_err(failed(&format!("cannot finish table {}", quote(&table.name))))
     }
 
-    fn foreign_keys(&self, client: &mut Client) -> Result<()> {
-        for key in &self.plan.foreign_keys {
-            let what = format!("foreign key {}", quote(&key.ddl.name));
-            self.optional(client, &what, &key.ddl.add(), &key.left_out)?;
+    fn foreign_key(&self, client: &mut Client, key: &PlannedForeignKey) -> Result<()> {
+        if built::constraint(client, &key.ddl.table, &key.ddl.name)?.is_some() {
+            self.progress.done.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
         }
-        Ok(())
+        let what = format!("foreign key {}", quote(&key.ddl.name));
+        self.optional(client, &what, &key.ddl.add(), &key.left_out)
     }
 
-    fn analyze(&self, clients: &mut [Client]) -> Result<()> {
+    fn analyze(&self, clients: &mut [Line<'_, Client>]) -> Result<()> {
         self.share(clients, self.by_size().into(), |client, place| {
-            let table = &self.plan.tables[place];
+            let table = &self.plan.tables[*place];
             let what = format!("statistics of {}", quote(&table.name));
             self.step(&what, || client.batch_execute(&format!("ANALYZE {}", table.qualified())))
                 .map_err(failed(&format!("cannot gather the {what}")))
+                .map(|()| None)
         })
     }
 
     /// Looks at the rows of each foreign key. One that finds rows without a parent stays as it
     /// is, NOT VALID, and is listed with their number.
-    fn validate(&self, clients: &mut [Client]) -> Result<()> {
-        let listed: Vec<LeftOut> = self.lock().left_out.clone();
-        let missing = |key: &PlannedForeignKey| {
-            let same = |left: &LeftOut| {
-                left.kind == key.left_out.kind
-                    && left.name == key.left_out.name
-                    && left.table == key.left_out.table
-            };
-            listed.iter().any(same)
-        };
+    fn validate(&self, clients: &mut [Line<'_, Client>]) -> Result<()> {
         let children = self.by_size().into();
         self.share(clients, children, |client, child| {
-            let keys = self.plan.foreign_keys.iter().filter(|key| key.child == child);
-            for key in keys.filter(|key| !missing(key)) {
+            let keys = self.plan.foreign_keys.iter().filter(|key| key.child == *child);
+            for key in keys.filter(|key| !self.is_listed(&key.left_out)) {
+                if built::constraint(client, &key.ddl.table, &key.ddl.name)? == Some(true) {
+                    self.progress.done.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
                 let what = format!("validation of foreign key {}", quote(&key.ddl.name));
                 let validated = self.step(&what, || client.batch_execute(&key.ddl.validate()));
                 let Err(error) = validated else { continue };
@@ -261,8 +341,16 @@ impl<'a> Finish<'a> {
                 let listed = key.listed(&self.orphans(client, key)?);
                 self.lock().left_out.push(listed);
             }
-            Ok(())
+            Ok(None)
         })
+    }
+
+    /// Something is left out, by the server's word.
+    fn is_listed(&self, left_out: &LeftOut) -> bool {
+        let same = |left: &LeftOut| {
+            (left.kind, &left.name, &left.table) == (left_out.kind, &left_out.name, &left_out.table)
+        };
+        self.lock().left_out.iter().any(same)
     }
 
     /// The rows of a foreign key that have no parent: those of the target, where the rows of a
@@ -280,18 +368,18 @@ impl<'a> Finish<'a> {
         Ok(tally)
     }
 
-    /// Sequences and views.
-    fn rest(&self, client: &mut Client) -> Result<()> {
-        for table in &self.plan.tables {
-            if let Some((sequence, highest)) = &table.sequence {
-                let what = format!("sequence of {}", quote(&table.name));
-                self.step(&what, || client.batch_execute(&ddl::set_sequence(sequence, *highest)))
-                    .map_err(failed(&format!("cannot set the {what}")))?;
-            }
+    fn sequence(&self, client: &mut Client, table: &PlannedTable) -> Result<()> {
+        let Some((sequence, highest)) = &table.sequence else { return Ok(()) };
+        let what = format!("sequence of {}", quote(&table.name));
+        self.step(&what, || client.batch_execute(&ddl::set_sequence(sequence, *highest)))
+            .map_err(failed(&format!("cannot set the {what}")))
+    }
+
+    fn view(&self, client: &mut Client, view: &Optional) -> Result<()> {
+        if built::view(client, &self.plan.schema, &view.name)? {
+            self.progress.done.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
         }
-        for view in &self.plan.views {
-            self.optional(client, &view.what, &view.sql, &view.left_out)?;
-        }
-        Ok(())
+        self.optional(client, &view.what, &view.sql, &view.left_out)
     }
 }

@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 pub struct Halt<'a> {
     /// Set by the user's wish to stop.
     outside: &'a AtomicBool,
+    /// What is under way when that comes is done first.
+    drains: bool,
     inside: AtomicBool,
     error: Mutex<Option<Error>>,
 }
@@ -18,12 +20,25 @@ impl<'a> Halt<'a> {
     /// Goes on until `outside` is set or an error comes.
     #[must_use]
     pub fn new(outside: &'a AtomicBool) -> Self {
-        Self { outside, inside: AtomicBool::new(false), error: Mutex::new(None) }
+        Self { outside, drains: false, inside: AtomicBool::new(false), error: Mutex::new(None) }
+    }
+
+    /// Goes on until an error comes; once `outside` is set, only with what is under way.
+    #[must_use]
+    pub fn draining(outside: &'a AtomicBool) -> Self {
+        Self { drains: true, ..Self::new(outside) }
     }
 
     /// Threads should end.
     #[inline]
     pub fn is_set(&self) -> bool {
+        let outside = !self.drains && self.outside.load(Ordering::Relaxed);
+        outside || self.inside.load(Ordering::Relaxed)
+    }
+
+    /// Nothing new should be begun.
+    #[inline]
+    pub fn is_closing(&self) -> bool {
         self.inside.load(Ordering::Relaxed) || self.outside.load(Ordering::Relaxed)
     }
 

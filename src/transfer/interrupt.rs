@@ -1,9 +1,10 @@
-//! Interrupting: what the databases are busy with ends when the user wants to stop.
+//! Interrupting: what the databases are busy with ends when the user wants to stop, or when the
+//! time is up.
 //!
 //! Threads look at the stop flag between rows and between chunks, but a single statement can take
-//! long: an index over a large table, a check over all rows, a wait for somebody's lock. SQLite's
-//! statements are interrupted at once; the server's are cancelled after a while in which what is in
-//! flight may still be committed.
+//! long: an index over a large table, a check over all rows, a wait for somebody's lock. Such
+//! statements are cancelled after a while in which what is in flight may still be committed; those
+//! of SQLite at once while nothing is written yet.
 
 use crate::config::connection::Connection;
 use crate::error::Error;
@@ -30,9 +31,17 @@ pub struct Interrupt {
     watcher: Option<JoinHandle<()>>,
 }
 
+/// Says whether the time is up.
+type IsLate = Box<dyn Fn() -> bool + Send>;
+
 struct Watched {
     stop: Arc<AtomicBool>,
+    /// Rows are in flight, or were.
+    writes: AtomicBool,
+    /// Time was up before anybody wished to stop.
+    late: AtomicBool,
     over: AtomicBool,
+    is_late: Mutex<Option<IsLate>>,
     sources: Mutex<Vec<Interrupter>>,
     /// Each with the key of the advisory lock that all sessions of the run hold there.
     servers: Mutex<Vec<(Connection, i64)>>,
@@ -44,7 +53,10 @@ impl Interrupt {
     pub fn watch(stop: &Arc<AtomicBool>) -> Self {
         let watched = Arc::new(Watched {
             stop: Arc::clone(stop),
+            writes: AtomicBool::new(false),
+            late: AtomicBool::new(false),
             over: AtomicBool::new(false),
+            is_late: Mutex::default(),
             sources: Mutex::default(),
             servers: Mutex::default(),
         });
@@ -60,6 +72,35 @@ impl Interrupt {
     #[must_use]
     pub fn stop(&self) -> &AtomicBool {
         &self.watched.stop
+    }
+
+    /// The run begins to write: from now on what is in flight gets a while to arrive.
+    pub fn begin_writing(&self) {
+        self.watched.writes.store(true, Ordering::Relaxed);
+    }
+
+    /// The run has begun to write.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.watched.writes.load(Ordering::Relaxed)
+    }
+
+    /// From now on the run is stopped as soon as `is_late` says so; it is asked some times a
+    /// second.
+    pub fn stop_when(&self, is_late: impl Fn() -> bool + Send + 'static) {
+        let mut asked = self.watched.is_late.lock().unwrap_or_else(PoisonError::into_inner);
+        *asked = Some(Box::new(is_late));
+    }
+
+    /// The run was stopped because the time was up.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.watched.late.load(Ordering::Relaxed)
+    }
+
+    /// Nothing is interrupted any more: what is done now is the end of the run.
+    pub fn cease(&self) {
+        self.watched.over.store(true, Ordering::Relaxed);
     }
 
     /// From now on the readers of `source` are interrupted.
@@ -93,16 +134,27 @@ impl Watched {
         let mut stopped: Option<Instant> = None;
         let mut cancelled: Option<Instant> = None;
         while !self.over.load(Ordering::Relaxed) {
+            self.look_at_the_clock();
             if self.stop.load(Ordering::Relaxed) {
-                self.interrupt_sources();
-                let since = stopped.get_or_insert_with(Instant::now);
+                let is_over = stopped.get_or_insert_with(Instant::now).elapsed() >= GRACE;
+                if is_over || !self.writes.load(Ordering::Relaxed) {
+                    self.interrupt_sources();
+                }
                 let is_due = cancelled.is_none_or(|last| last.elapsed() >= AGAIN);
-                if since.elapsed() >= GRACE && is_due {
+                if is_over && is_due {
                     self.cancel_statements();
                     cancelled = Some(Instant::now());
                 }
             }
             thread::park_timeout(LOOK);
+        }
+    }
+
+    fn look_at_the_clock(&self) {
+        let is_late = self.is_late.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_late = is_late.as_ref().is_some_and(|is_late| is_late());
+        if is_late && !self.stop.swap(true, Ordering::Relaxed) {
+            self.late.store(true, Ordering::Relaxed);
         }
     }
 

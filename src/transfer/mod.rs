@@ -4,12 +4,18 @@
 
 pub mod back;
 pub mod copy;
+pub mod deadline;
+pub mod earlier;
+pub mod estimate;
 pub mod finish;
 pub mod guard;
 pub mod halt;
 pub mod interrupt;
-mod open;
+pub mod line;
+pub mod loading;
+pub mod open;
 pub mod options;
+pub mod pause;
 pub mod plan;
 pub mod report;
 pub mod run;

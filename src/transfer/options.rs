@@ -4,10 +4,14 @@ use crate::codec::cast::Epoch;
 use crate::config::connection::Defaults;
 use crate::config::secret::Secret;
 use crate::schema::ColumnType;
+use crate::transfer::deadline::Deadline;
 use crate::transfer::guard::Guard;
 use serde::{Serialize, Serializer};
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
+use std::time::Duration;
 
 /// Everything a run is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +34,12 @@ pub struct Options {
     pub exact: bool,
     /// Drop what stands in the way in the target schema.
     pub drop_all: bool,
+    /// Throw away what an earlier run made, and do everything anew.
+    pub restart: bool,
+    /// Remove the ledger after a good verdict.
+    pub drop_ledger: bool,
+    /// How long a lost connection is tried for again; zero means not at all.
+    pub retry_for: Duration,
     /// Create the target database where it does not exist.
     pub create_database: bool,
     /// Reader threads; `None` means as many as suit the machine.
@@ -38,6 +48,8 @@ pub struct Options {
     pub writers: Option<usize>,
     /// The memory budget for rows in flight, in bytes; `None` means the default.
     pub memory: Option<u64>,
+    /// Bytes that may be written in a second, by all writers together; `None` means no limit.
+    pub max_rate: Option<u64>,
     /// Where private copies and spilled data go; `None` means the system's temporary folder.
     pub temp_dir: Option<PathBuf>,
     /// What is verified, and when.
@@ -50,8 +62,38 @@ pub struct Options {
     pub guard: Guard,
     /// The folder that receives a copy of the SQLite sources before anything is written.
     pub backup: Option<PathBuf>,
+    /// When the run must be over.
+    pub deadline: Option<Deadline>,
+    /// It is begun although it would not be over by then.
+    pub allow_late: bool,
     /// What the user should know of what was asked for.
     pub warnings: Vec<String>,
+}
+
+impl Options {
+    /// What shapes a plan, by the flags' names: a run that goes on with a plan needs the same.
+    #[must_use]
+    pub fn that_shape_a_plan(&self) -> BTreeMap<String, serde_json::Value> {
+        let (on_misfit, reject_file) = match &self.on_misfit {
+            OnMisfit::Refuse => ("refuse", None),
+            OnMisfit::Widen => ("widen", None),
+            // The same file, wherever one stands.
+            OnMisfit::Reject { file } => {
+                let file = absolute(file).unwrap_or_else(|_| file.clone());
+                ("reject", Some(file.to_string_lossy().into_owned()))
+            }
+        };
+        let flags = [
+            ("--tables", json!(self.tables)),
+            ("--exclude", json!(self.exclude)),
+            ("--cast", json!(self.casts)),
+            ("--on-misfit", json!(on_misfit)),
+            ("--reject-file", json!(reject_file)),
+            ("--strict", json!(self.strict)),
+            ("--exact", json!(self.exact)),
+        ];
+        flags.into_iter().map(|(flag, value)| (flag.to_owned(), value)).collect()
+    }
 }
 
 /// One source/target pair.

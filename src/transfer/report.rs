@@ -2,7 +2,9 @@
 
 use crate::progress::{Phase, Progress};
 use crate::schema::LeftOut;
+use crate::transfer::estimate::Estimate;
 use serde::Serialize;
+use std::sync::atomic::Ordering;
 
 /// Everything there is to tell at the end of a run, whether it went well or not.
 #[derive(Debug, Clone, Serialize)]
@@ -19,8 +21,44 @@ pub struct Report {
     pub phases: Vec<PhaseTime>,
     /// Wall-clock seconds of the whole run.
     pub seconds: f64,
+    /// When it had to be over, where that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<TimeLimit>,
+    /// How fast it might write and did, where that was limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_rate: Option<RateReport>,
     /// Warnings that belong to no data set.
     pub warnings: Vec<String>,
+}
+
+/// When a run has to be over.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TimeLimit {
+    /// The moment, in RFC 3339.
+    pub deadline: String,
+    /// The seconds that it would about take, where that could be measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
+}
+
+/// A limit to what is written in a second.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RateReport {
+    /// Bytes a second that were asked for.
+    pub asked: u64,
+    /// Bytes a second that were written while copying.
+    pub reached: u64,
+}
+
+impl RateReport {
+    /// What was reached of `asked`.
+    #[must_use]
+    pub fn of(asked: Option<u64>, progress: &Progress) -> Option<Self> {
+        let copy = progress.phase(Phase::Copy);
+        let (bytes, seconds) = (copy.bytes.load(Ordering::Relaxed), copy.seconds());
+        let reached = if seconds > 0.0 { (bytes as f64 / seconds) as u64 } else { 0 };
+        Some(Self { asked: asked?, reached })
+    }
 }
 
 /// How a run ended: what it did, and the error that ended it if one did.
@@ -51,6 +89,9 @@ pub struct DataSetReport {
     pub name: String,
     /// The target schema (or file) the tables are in.
     pub target_schema: String,
+    /// The run that was continued, where one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Continued>,
     /// What is known of the result.
     pub verdict: Verdict,
     /// One entry per copied table, in the source's order.
@@ -228,6 +269,9 @@ pub struct PlanSummary {
     pub target: String,
     /// One entry per data set.
     pub data_sets: Vec<DataSetPlan>,
+    /// When it has to be over, where that was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<TimeLimit>,
     /// Warnings that belong to no data set.
     pub warnings: Vec<String>,
 }
@@ -239,6 +283,9 @@ pub struct DataSetPlan {
     pub name: String,
     /// The target schema (or file) the tables will be in.
     pub target_schema: String,
+    /// The run that will be continued, where one will: with its plan, and without a profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Continued>,
     /// One entry per table to copy, in the source's order.
     pub tables: Vec<TablePlan>,
     /// What will be left out, with the reason.
@@ -284,6 +331,17 @@ pub struct ColumnPlan {
     pub reason: String,
     /// A declared type was widened and the user should look at it.
     pub needs_decision: bool,
+}
+
+/// A run that was cut off and is continued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Continued {
+    /// When it began, in UTC.
+    pub begun: String,
+    /// Chunks that were in the target.
+    pub chunks_there: u64,
+    /// All chunks.
+    pub chunks: u64,
 }
 
 /// Something in the target that is dropped first.

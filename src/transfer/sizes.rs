@@ -10,6 +10,8 @@ const MIB: u64 = 1 << 20;
 const LARGEST_CHUNK: u64 = 8 * MIB;
 /// The least: below, the round trips of a chunk's transaction show.
 const SMALLEST_CHUNK: u64 = 64 * 1024;
+/// Into how many chunks the bytes of a second are cut at least, where there is a limit to them.
+const CHUNKS_A_SECOND: u64 = 4;
 /// Memory of a run on a machine of up to four cores, when nothing else is said.
 const DEFAULT_MEMORY: u64 = 256 * MIB;
 /// Memory for each core beyond four.
@@ -33,6 +35,8 @@ pub struct Sizes {
     pub budget: u64,
     /// Bytes of a chunk.
     pub chunk_bytes: u64,
+    /// Bytes that may be written in a second; `None` means as many as can be.
+    pub max_rate: Option<u64>,
 }
 
 impl Sizes {
@@ -40,7 +44,16 @@ impl Sizes {
     #[must_use]
     pub fn choose(options: &Options) -> Self {
         let cores = available_parallelism().map_or(2, usize::from);
-        Self::for_cores(cores, options.readers, options.writers, options.memory)
+        let sizes = Self::for_cores(cores, options.readers, options.writers, options.memory);
+        sizes.slowed(options.max_rate)
+    }
+
+    /// With a limit to the bytes written in a second. Chunks are then small beside what a second
+    /// allows, so that the target gets little at a time, and often.
+    fn slowed(self, max_rate: Option<u64>) -> Self {
+        let most = max_rate.map_or(LARGEST_CHUNK, |rate| rate / CHUNKS_A_SECOND);
+        let chunk_bytes = self.chunk_bytes.min(most.max(SMALLEST_CHUNK));
+        Self { chunk_bytes, max_rate, ..self }
     }
 
     fn for_cores(
@@ -62,6 +75,7 @@ impl Sizes {
             writers,
             budget,
             chunk_bytes: chunk_bytes.clamp(SMALLEST_CHUNK, LARGEST_CHUNK),
+            max_rate: None,
         }
     }
 }
@@ -79,5 +93,14 @@ mod tests {
         }
         let two = Sizes::for_cores(2, None, None, None);
         assert_eq!((two.readers, two.writers, two.chunk_bytes), (2, 2, 8 * MIB));
+    }
+
+    #[test]
+    fn a_slowed_run_takes_small_chunks() {
+        let chunk_bytes = |rate| Sizes::for_cores(2, None, None, None).slowed(rate).chunk_bytes;
+        assert_eq!(chunk_bytes(Some(4_000_000)), 1_000_000);
+        assert_eq!(chunk_bytes(Some(1)), SMALLEST_CHUNK);
+        assert_eq!(chunk_bytes(Some(u64::MAX)), 8 * MIB);
+        assert_eq!(chunk_bytes(None), 8 * MIB);
     }
 }

@@ -8,7 +8,7 @@ use crate::postgres::connect::connect;
 use crate::postgres::ledger::{Ledger, State};
 use crate::postgres::target::{lasting_place, place};
 use crate::sqlite::{Source, SourceOptions, record};
-use crate::transfer::options::{DataSet, Location, Options};
+use crate::transfer::options::{DataSet, Location};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -75,28 +75,24 @@ fn of_file(file: &Path, data_set: &str, source: &str) -> Result<Standing> {
     Ok(if unchanged { Standing::Verified } else { Standing::Outdated })
 }
 
-/// Which data sets an earlier run has done already, so that this one need not copy them. Only
-/// where some are done and others are not: a run of which all is done was asked for anew. With
-/// `--drop-all` a data set counts only if nothing of it would be dropped with another one.
+/// Removes the record of a verdict on `data_set`, if there is one. What says that a target is half
+/// loaded stays.
 ///
 /// # Errors
-/// Either side of one cannot be read.
-pub fn done(options: &Options) -> Result<Vec<bool>> {
-    let sets = &options.data_sets;
-    if sets.len() < 2 {
-        return Ok(vec![false; sets.len()]);
+/// It cannot be removed.
+pub fn forget(data_set: &DataSet) -> Result<()> {
+    let url = match &data_set.target {
+        Location::Sqlite(file) => return record::remove(file),
+        Location::Postgres(url) => url,
+    };
+    let environment = Environment::of_this_process();
+    let connection = Connection::parse(url.reveal(), &environment, data_set.defaults.clone())?;
+    let mut session = connect(&connection, "standing")?;
+    let Some(schema) = session.schema else { return Ok(()) };
+    let entries = Ledger::entries(&mut session.client, &schema)?.unwrap_or_default();
+    let mut ours = entries.iter().filter(|entry| entry.data_set == data_set.name);
+    if ours.any(|entry| entry.state.is_some_and(State::is_complete)) {
+        Ledger::new(&schema, &data_set.name).remove(&mut session.client)?;
     }
-    let mut found = Vec::with_capacity(sets.len());
-    for set in sets {
-        found.push(match standing(set, options.temp_dir.clone()) {
-            Ok((standing, place)) => (standing == Standing::Verified, place),
-            // A database that is yet to be created holds nothing.
-            Err(_) if options.create_database => (false, String::new()),
-            Err(error) => return Err(error),
-        });
-    }
-    let all = found.iter().all(|(done, _)| *done);
-    let goes_with = |place: &str| found.iter().any(|(done, other)| !done && other == place);
-    let stays = |place: &str| !(options.drop_all && goes_with(place));
-    Ok(found.iter().map(|(done, place)| *done && !all && stays(place)).collect())
+    Ok(())
 }

@@ -19,10 +19,14 @@ pub(super) struct Failure {
     is_final: bool,
     /// The server answered, and refused before it let anybody in.
     is_refusal: bool,
+    /// The server has no connection left.
+    is_full: bool,
     /// The TLS handshake itself failed.
     is_tls: bool,
     /// It happened on an encrypted connection.
     encrypted: bool,
+    /// The same attempt may succeed later.
+    may_pass: bool,
 }
 
 /// The error of all attempts together.
@@ -35,6 +39,7 @@ pub(super) fn error(connection: &Connection, failures: Vec<Failure>) -> Error {
         Some(error) => *error,
         None => Error::failed(format!("cannot connect to {}", connection.display())),
     };
+    let base = if all.may_pass { base.lost() } else { base };
     let error = all.causes.into_iter().fold(base, Error::caused_by);
     all.hints.into_iter().fold(error, Error::hint)
 }
@@ -86,7 +91,8 @@ impl Failure {
                 failure.explain(&error, connection, host)
             }
         };
-        Self { encrypted, ..failure }
+        // All connections taken: those of a run that was cut off may be among them.
+        Self { encrypted, may_pass: !failure.is_final || failure.is_full, ..failure }
     }
 
     /// No other host is to be tried.
@@ -125,6 +131,7 @@ impl Failure {
         self.is_refusal = later.is_refusal;
         self.is_tls = later.is_tls;
         self.encrypted = later.encrypted;
+        self.may_pass = later.may_pass;
     }
 
     fn cause(mut self, cause: impl Into<String>) -> Self {
@@ -145,6 +152,7 @@ impl Failure {
             // A server that is starting up or shutting down; the next host may be its stand-in.
             self.is_final = code != "57P03";
             self.is_refusal = code.starts_with("28");
+            self.is_full = code == "53300";
             return self.explain_refusal(code, connection, host);
         }
         if let Some(io) = errors::io_error(error) {
@@ -158,7 +166,8 @@ impl Failure {
             }
             return self.explain_io(io.kind(), host);
         }
-        self.is_final = true;
+        // The server went away before it had let anybody in.
+        self.is_final = !error.is_closed();
         let text = errors::describe(error);
         if text.ends_with("password missing") {
             self.causes = vec!["the server asks for a password, and none was found".to_owned()];
@@ -241,6 +250,7 @@ impl Failure {
 /// An error of our own side ends the search: every other host would meet it too.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error: Some(Box::new(error)), is_final: true, ..Self::default() }
+        let may_pass = error.is_lost();
+        Self { error: Some(Box::new(error)), is_final: true, may_pass, ..Self::default() }
     }
 }

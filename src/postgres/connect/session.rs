@@ -5,6 +5,7 @@ use super::driver::Driver;
 use super::failure::Failure;
 use crate::config::connection::{Connection, Host, Place, Target};
 use crate::error::{Error, Result};
+use crate::postgres::backend::Backend;
 use crate::postgres::errors;
 use postgres::{Client, SimpleQueryMessage};
 
@@ -22,7 +23,13 @@ pub struct Session<D = Client> {
     pub server_version: u32,
     /// The connection is encrypted.
     pub encrypted: bool,
+    /// The server's process behind it.
+    pub backend: Backend,
 }
+
+/// Within seconds the server notices, in the middle of a statement too, that nobody is there any
+/// more to hear its answer; a dead client's locks go then.
+const LOOK_FOR_THE_CLIENT: &str = "SET client_connection_check_interval = '2s'";
 
 /// What a server is asked first.
 struct Server {
@@ -31,6 +38,7 @@ struct Server {
     schema: Option<String>,
     in_recovery: bool,
     read_only: bool,
+    backend: Backend,
 }
 
 /// Looks at the server and pins the session's settings.
@@ -46,10 +54,13 @@ pub(super) fn prepare<D: Driver>(
         return Err(Failure::passing(cause));
     }
     server.check(connection)?;
-    client.batch_execute(&pins(server.version, purpose)).map_err(|error| {
-        Error::failed("cannot set up the session").caused_by(errors::describe(&error))
-    })?;
-    Ok(Session { client, schema: server.schema, server_version: server.version, encrypted })
+    client
+        .batch_execute(&pins(server.version, purpose))
+        .map_err(|error| errors::failed("cannot set up the session")(error))?;
+    // Where the server's platform cannot do it, a dead client's session ends with its statement.
+    let _ = client.batch_execute(LOOK_FOR_THE_CLIENT);
+    let Server { version: server_version, schema, backend, .. } = server;
+    Ok(Session { client, schema, server_version, encrypted, backend })
 }
 
 /// How our sessions name themselves in `pg_stat_activity`.
@@ -63,11 +74,12 @@ impl Server {
              pg_catalog.current_setting('server_encoding'), \
              pg_catalog.current_schema(), \
              pg_catalog.pg_is_in_recovery(), \
-             pg_catalog.current_setting('transaction_read_only')";
-        let failed = || Error::failed("cannot learn what kind of server this is");
-        let answer = client
-            .simple_query(LOOK)
-            .map_err(|error| failed().caused_by(errors::describe(&error)))?;
+             pg_catalog.current_setting('transaction_read_only'), \
+             pid, (extract(epoch FROM backend_start) * 1000000)::bigint \
+             FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()";
+        let what = "cannot learn what kind of server this is";
+        let failed = || Error::failed(what);
+        let answer = client.simple_query(LOOK).map_err(errors::failed(what))?;
         let row = answer.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
@@ -79,6 +91,10 @@ impl Server {
             schema: text(2).map(str::to_owned),
             in_recovery: text(3) == Some("t"),
             read_only: text(4) == Some("on"),
+            backend: Backend {
+                pid: text(5).and_then(|pid| pid.parse().ok()).ok_or_else(failed)?,
+                started: text(6).and_then(|time| time.parse().ok()).ok_or_else(failed)?,
+            },
         })
     }
 
@@ -186,7 +202,8 @@ mod tests {
 
     fn server(version: u32, encoding: &str) -> Server {
         let encoding = encoding.to_owned();
-        Server { version, encoding, schema: None, in_recovery: false, read_only: false }
+        let backend = Backend { pid: 1, started: 0 };
+        Server { version, encoding, schema: None, in_recovery: false, read_only: false, backend }
     }
 
     fn connection(text: &str) -> Connection {

@@ -15,7 +15,9 @@ use crate::transfer::open::into_sqlite::{Set, locked, one_more, prepare_one};
 use crate::transfer::open::open_source;
 use crate::transfer::options::{Depth, OnMisfit, Options, Verify};
 use crate::transfer::plan::into_sqlite::PlannedTable;
-use crate::transfer::report::{DataSetReport, Outcome, PhaseTime, PlanSummary, Report, Verdict};
+use crate::transfer::report::{
+    DataSetReport, Outcome, PhaseTime, PlanSummary, RateReport, Report, TimeLimit, Verdict,
+};
 use crate::transfer::sizes::Sizes;
 use crate::transfer::stop::on_signals;
 use crate::transfer::verify::Settings;
@@ -56,6 +58,9 @@ pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
     progress.enter(Phase::Open);
     let mut warnings = look_first(options)?;
     let interrupt = Interrupt::watch(&stop);
+    if let Some(deadline) = options.deadline.clone() {
+        interrupt.stop_when(move || deadline.seconds_left() <= 0.0);
+    }
     let sets = options.data_sets.iter();
     let sets = sets.map(|set| prepare_one(set, options, &sizes, progress, &interrupt));
     let sets = sets.collect::<Result<Vec<Set>>>();
@@ -82,6 +87,7 @@ impl Planned for Run {
             source: self.source_name(),
             target: self.target_name(),
             data_sets: sets.collect(),
+            limit: self.limit(),
             warnings: self.warnings.clone(),
         }
     }
@@ -93,6 +99,7 @@ impl Planned for Run {
         let result = self.work(&mut sets, progress, &mut reports);
         let result = result.map_err(|error| interrupt::told(self.interrupt.stop(), error));
         progress.end();
+        let limit = self.limit();
         let report = Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             source,
@@ -100,6 +107,8 @@ impl Planned for Run {
             data_sets: reports,
             phases: PhaseTime::all(progress),
             seconds: self.started.elapsed().as_secs_f64(),
+            limit,
+            max_rate: RateReport::of(self.options.max_rate, progress),
             warnings: self.warnings,
         };
         Outcome { report, result }
@@ -107,6 +116,11 @@ impl Planned for Run {
 }
 
 impl Run {
+    fn limit(&self) -> Option<TimeLimit> {
+        let deadline = self.options.deadline.as_ref()?.to_string();
+        Some(TimeLimit { deadline, estimate: None })
+    }
+
     fn source_name(&self) -> String {
         let mut names: Vec<String> = self.sets.iter().map(|set| set.connection.display()).collect();
         names.dedup();

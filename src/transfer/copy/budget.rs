@@ -39,13 +39,13 @@ impl Budget {
         Arc::new(Self { total, state: Mutex::default(), changed: Condvar::new() })
     }
 
-    /// Takes `bytes`, waiting until they are there; `None` when the run is being stopped.
+    /// Takes `bytes`, waiting until they are there; `None` when nothing new should be begun.
     pub fn take(self: &Arc<Self>, bytes: u64, halt: &Halt) -> Option<Permit> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let ticket = state.next_ticket;
         state.next_ticket += 1;
         loop {
-            if halt.is_set() {
+            if halt.is_closing() {
                 return None;
             }
             let fits = state.used + bytes <= self.total || state.used == 0;

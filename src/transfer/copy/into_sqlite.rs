@@ -14,6 +14,7 @@ use crate::progress::PhaseProgress;
 use crate::schema::names::quote;
 use crate::sqlite::write::{FileWriter, Insert};
 use crate::transfer::copy::budget::{Budget, Permit};
+use crate::transfer::copy::rate::Rate;
 use crate::transfer::copy::spares::Spares;
 use crate::transfer::halt::Halt;
 use crate::transfer::plan::into_sqlite::{Plan, PlannedTable};
@@ -74,6 +75,7 @@ struct Copy<'a> {
     /// Bytes of one reader's batches.
     budget: u64,
     halt: Halt<'a>,
+    rate: Rate,
     progress: &'a PhaseProgress,
     /// The memory of batches that were written.
     spares: Spares,
@@ -112,6 +114,7 @@ pub(crate) fn run(
         connect,
         budget,
         halt: Halt::new(stop),
+        rate: Rate::new(sizes.max_rate),
         progress,
         spares: Spares::new(BATCH_BYTES * 9 / 8, sizes.budget / 8),
     };
@@ -202,6 +205,10 @@ impl Copy<'_> {
             }
             if tuple.len() > limit {
                 send(Rows::One(kept.slice_ref(tuple)), permit(tuple.len())?);
+                // The next one may be as large: it is not read before this one is written.
+                if tuple.len() as u64 > self.budget {
+                    drop(permit(tuple.len())?);
+                }
                 return Ok(());
             }
             let (batch, _) = match &mut filled {
@@ -271,7 +278,8 @@ impl Copy<'_> {
                 Err(RecvTimeoutError::Timeout) if !self.halt.is_set() => continue,
                 Err(_) => return Ok(()),
             };
-            if self.halt.is_set() {
+            let wait = self.rate.wait(rows.len() as u64, || self.halt.is_set());
+            if !wait || self.halt.is_set() {
                 return Err(Error::failed("interrupted"));
             }
             let (count, bytes) = (rows.count(), rows.len() as u64);

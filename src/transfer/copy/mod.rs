@@ -9,6 +9,7 @@
 
 pub mod budget;
 pub(crate) mod into_sqlite;
+pub mod rate;
 pub mod schedule;
 pub mod spares;
 
@@ -22,15 +23,17 @@ use crate::schema::names::quote;
 use crate::sqlite::query::TableQuery;
 use crate::sqlite::read::ChunkReader;
 use crate::transfer::halt::Halt;
+use crate::transfer::line::{Line, Patience};
 use crate::transfer::plan::{Plan, PlannedTable};
 use crate::transfer::sizes::Sizes;
 use budget::{Budget, Permit};
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
+use rate::Rate;
 use schedule::{Schedule, TableWork, Work};
 use spares::Spares;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -86,7 +89,21 @@ pub struct Ends<'a> {
     /// One more reader on the source's state.
     pub reader: &'a (dyn Fn(Arc<[TableQuery]>) -> Result<ChunkReader> + Sync),
     /// One more writer to the target.
-    pub writer: &'a (dyn Fn() -> Result<Box<dyn Writer>> + Sync),
+    pub writer: &'a (dyn Fn() -> Result<Box<dyn Writer + 'a>> + Sync),
+}
+
+/// A writer that goes on over a new connection where one was lost, with the block in hand.
+pub struct LastingWriter<'a, W> {
+    /// Where a lost writer is replaced.
+    pub line: Line<'a, W>,
+    /// For how long.
+    pub patience: Patience<'a>,
+}
+
+impl<W: Writer> Writer for LastingWriter<'_, W> {
+    fn write(&mut self, block: &Block) -> Result<()> {
+        self.line.run(&self.patience, |writer| writer.write(block))
+    }
 }
 
 /// One pass of the pipeline over the chunks that are missing, by table.
@@ -98,13 +115,17 @@ pub struct Copy<'a> {
     halt: &'a Halt<'a>,
     schedule: Schedule,
     budget: Arc<Budget>,
+    rate: Rate,
     spares: Spares,
 }
 
-/// Copies the chunks that the ledger does not hold yet.
+/// Copies the chunks that the ledger does not hold yet. Once `stop` is set no further chunk is
+/// begun, and what is in flight is written.
+///
+/// Errors are told by `halt`, which the first one of any thread sets.
 ///
 /// # Errors
-/// The first error of any thread.
+/// No thread can be started.
 pub fn run(
     plan: &Plan,
     done: &HashMap<String, HashMap<u32, u64>>,
@@ -112,18 +133,36 @@ pub fn run(
     sizes: &Sizes,
     progress: &PhaseProgress,
     stats: &[TableStats],
-    stop: &AtomicBool,
+    halt: &Halt<'_>,
 ) -> Result<()> {
     let work = plan.tables.iter().enumerate().map(|(place, table)| missing(place, table, done));
-    let halt = Halt::new(stop);
     // Each lane may hold its share of the chunks that the budget has room for.
     let room = sizes.budget / (COPIES_IN_FLIGHT * sizes.chunk_bytes);
     let schedule = Schedule::new(work.collect(), sizes.writers, room as usize / sizes.writers);
     let budget = Budget::new(sizes.budget);
+    let rate = Rate::new(sizes.max_rate);
     // What waits for its next use is at most what was in flight, and that as batch or as block.
     let spares = Spares::new(sizes.chunk_bytes * 3 / 2, sizes.budget / COPIES_IN_FLIGHT);
-    Copy { plan, sizes, progress, stats, halt: &halt, schedule, budget, spares }.run(ends)?;
-    halt.end()
+    Copy { plan, sizes, progress, stats, halt, schedule, budget, rate, spares }.run(ends)
+}
+
+/// Tells of the chunks that are there: what is to be seen of them is that they are done.
+pub fn count(
+    plan: &Plan,
+    done: &HashMap<String, HashMap<u32, u64>>,
+    stats: &[TableStats],
+    progress: &PhaseProgress,
+    at_first: bool,
+) {
+    let watched = progress.tables();
+    for ((table, stats), watched) in plan.tables.iter().zip(stats).zip(watched.iter()) {
+        let rows = done.get(&table.name).map_or(0, |chunks| chunks.values().sum());
+        stats.rows.store(rows, Ordering::Relaxed);
+        if at_first {
+            watched.done.store(rows, Ordering::Relaxed);
+            progress.done.fetch_add(rows, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The tables of the copy phase, for whoever watches.
@@ -198,7 +237,12 @@ impl Copy<'_> {
                 }
                 Work::InOrder { table, chunks, lane } => {
                     let wanted: HashSet<usize> = chunks.into_iter().collect();
-                    self.read_in_order(&mut reader, table, &wanted, lane, batches)?;
+                    let read = self.read_in_order(&mut reader, table, &wanted, lane, batches);
+                    // A scan that is left because nothing new is begun is no failure.
+                    if self.halt.is_closing() && !self.halt.is_set() {
+                        break;
+                    }
+                    read?;
                 }
             }
         }
@@ -275,9 +319,13 @@ impl Copy<'_> {
         &self,
         lane: usize,
         parcels: &Receiver<Parcel>,
-        mut writer: Box<dyn Writer>,
+        mut writer: Box<dyn Writer + '_>,
     ) -> Result<()> {
         while let Some(Parcel { block, permit }) = receive(parcels, self.halt) {
+            // A block that waits for its turn when the run is being stopped is left to the next run.
+            if !self.rate.wait(block.data.len() as u64, || self.halt.is_closing()) {
+                continue;
+            }
             writer.write(&block)?;
             let (rows, bytes) = (block.digest.rows, block.data.len() as u64);
             let stats = &self.stats[block.table];

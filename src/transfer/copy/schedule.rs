@@ -86,11 +86,11 @@ impl Schedule {
     }
 
     /// The next work; waits while every lane has enough in flight. `None` when there is no more,
-    /// or the run is being stopped.
+    /// or nothing new should be begun.
     pub fn next(&self, halt: &Halt<'_>) -> Option<Work> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if halt.is_set() || state.is_empty() {
+            if halt.is_closing() || state.is_empty() {
                 return None;
             }
             let lane = (0..state.lanes.len())

@@ -257,6 +257,7 @@ impl Set {
         DataSetReport {
             name: self.plan.data_set.clone(),
             target_schema: self.place.path.display().to_string(),
+            continues: None,
             verdict: Verdict::NotVerified,
             tables: tables.collect(),
             left_out: self.plan.left_out.clone(),

@@ -9,6 +9,8 @@ use crate::codec::cast::{Cast, Form, Misfit};
 use crate::schema::Affinity;
 use crate::sqlite::profile::{Candidate, ColumnProfile, Tally, WantedColumn};
 use crate::sqlite::types::Declared;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// What is known of a column before its values are.
 #[derive(Debug, Clone)]
@@ -30,12 +32,12 @@ pub struct Column {
 }
 
 /// What a column becomes, and what there is to say about it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// The cast of every value.
     pub cast: Cast,
     /// Values that change form: what changes, and how many.
-    pub conversions: Vec<(&'static str, u64)>,
+    pub conversions: Vec<(Cow<'static, str>, u64)>,
     /// Why it is not the type its declaration promises.
     pub reason: Option<String>,
     /// The declaration was a number, a boolean or a date, and the column became something wider.
@@ -238,7 +240,11 @@ impl Column {
         };
         Decision {
             cast,
-            conversions: conversions.into_iter().filter(|(_, count)| *count > 0).collect(),
+            conversions: conversions
+                .into_iter()
+                .filter(|(_, count)| *count > 0)
+                .map(|(what, count)| (what.into(), count))
+                .collect(),
             needs_decision: false,
             reason,
             misfits,
@@ -337,7 +343,7 @@ pub fn told(tally: &Tally) -> String {
     format!("{} (first at {places})", tally.count)
 }
 
-fn conversions_of(candidate: &Candidate) -> Vec<(&'static str, u64)> {
+fn conversions_of(candidate: &Candidate) -> Vec<(Cow<'static, str>, u64)> {
     let what = match candidate.cast.form {
         Form::Boolean => "words as true and false",
         Form::Time | Form::Timestamp | Form::TimestampTz => "other spellings of a time",
@@ -347,5 +353,5 @@ fn conversions_of(candidate: &Candidate) -> Vec<(&'static str, u64)> {
         Form::Bytea => "text and numbers as bytes",
         _ => "numbers in another form",
     };
-    if candidate.converted > 0 { vec![(what, candidate.converted)] } else { Vec::new() }
+    if candidate.converted > 0 { vec![(what.into(), candidate.converted)] } else { Vec::new() }
 }

@@ -2,12 +2,12 @@
 //! before anything costly is done.
 
 use crate::error::{Error, Result};
-use crate::postgres::ledger::Ledger;
+use crate::postgres::ledger::{Entry, Ledger, State};
 use crate::postgres::target::{self, Existing};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind, Schema};
 use crate::transfer::options::{OnMisfit, Options};
-use crate::transfer::plan::make::Inputs;
+use crate::transfer::plan::make::{Drop, Inputs};
 use crate::transfer::plan::measure;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use postgres::Client;
@@ -100,25 +100,33 @@ pub fn look_at_target(
     existing: &[Existing],
     schema: &Schema,
 ) -> Result<()> {
-    if inputs.options.drop_all {
+    if *inputs.drop == Drop::Everything {
         return Ok(());
     }
-    if let Some(entries) = Ledger::entries(client, inputs.schema)?
-        && let Some(entry) = entries.iter().find(|e| !e.state.is_some_and(|s| s.is_complete()))
-    {
+    // What an earlier run of one of our own data sets left was looked at already.
+    let entries = Ledger::entries(client, inputs.schema)?.unwrap_or_default();
+    let of_others = |entry: &&Entry| !inputs.data_sets.contains(&entry.data_set.as_str());
+    let half = |entry: &&Entry| !entry.state.is_some_and(State::is_complete);
+    if let Some(entry) = entries.iter().filter(of_others).find(half) {
         return Err(Error::refused(format!(
             "schema {} of the target is half loaded",
             quote(inputs.schema)
         ))
         .caused_by(format!("an earlier run of {} did not come to its end", quote(&entry.data_set)))
-        .hint("the same command with --drop-all throws it away and starts again"));
+        .hint("let that one come to its end, or throw away all in the schema with --drop-all"));
     }
     let tables = schema.tables.iter().map(|table| &table.name);
     let names = tables.chain(schema.views.iter().map(|view| &view.name)).cloned().collect();
-    refuse_in_the_way(existing, &names, inputs.schema)
+    let earlier = entries.iter().find(|entry| entry.data_set == inputs.data_set);
+    refuse_in_the_way(existing, &names, inputs.schema, earlier)
 }
 
-fn refuse_in_the_way(existing: &[Existing], names: &HashSet<String>, schema: &str) -> Result<()> {
+fn refuse_in_the_way(
+    existing: &[Existing],
+    names: &HashSet<String>,
+    schema: &str,
+    earlier: Option<&Entry>,
+) -> Result<()> {
     let found = target::in_the_way(existing, names);
     if found.is_empty() {
         return Ok(());
@@ -128,9 +136,21 @@ fn refuse_in_the_way(existing: &[Existing], names: &HashSet<String>, schema: &st
     if found.len() > 10 {
         list.push(format!("and {} more", found.len() - 10));
     }
-    Err(Error::refused(format!("schema {} of the target is not empty", quote(schema)))
-        .caused_by(format!("it holds {}", list.join(", ")))
-        .hint("--drop-all drops what is in the schema first"))
+    let error = Error::refused(format!("schema {} of the target is not empty", quote(schema)))
+        .caused_by(format!("it holds {}", list.join(", ")));
+    let error = match earlier.and_then(|entry| entry.state) {
+        None => error,
+        Some(state) => error
+            .caused_by(match state {
+                State::Verified => {
+                    "an earlier run copied and verified it, and the source has changed since"
+                }
+                State::Differs => "an earlier run copied it, and it differs from the source",
+                _ => "an earlier run copied it, and nobody has verified it",
+            })
+            .hint("--verify compares the two; --restart drops what that run made and starts over"),
+    };
+    Err(error.hint("--drop-all drops what is in the schema first"))
 }
 
 /// Takes out tables with more columns than PostgreSQL can hold, if the user lets us.

@@ -17,8 +17,8 @@ use crate::transfer::plan::choose::{
 };
 use crate::transfer::plan::columns::Columns;
 use crate::transfer::plan::definitions::{Circumstances, Definitions, TableDefinition};
+use crate::transfer::plan::made::Made;
 use crate::transfer::plan::misfits::{self, Rejected};
-use crate::transfer::plan::reject::refuse_existing;
 use crate::transfer::plan::{Plan, PlannedColumn, PlannedTable, measure, trial, views};
 use crate::transfer::sizes::Sizes;
 use postgres::Client;
@@ -40,8 +40,34 @@ pub struct Inputs<'a> {
     pub sizes: &'a Sizes,
     /// Where progress is told.
     pub progress: &'a Progress,
+    /// What of the target is dropped first.
+    pub drop: &'a Drop,
+    /// The names of all data sets of the run.
+    pub data_sets: &'a [&'a str],
     /// Set from outside to end early.
     pub stop: &'a AtomicBool,
+}
+
+/// What is dropped before the tables are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Drop {
+    /// Nothing.
+    Nothing,
+    /// What an earlier run made, as far as it is still that.
+    Made(Made),
+    /// Everything in the schema.
+    Everything,
+}
+
+impl Drop {
+    /// What of `existing` is dropped.
+    fn of(&self, existing: &[Existing]) -> Vec<Existing> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Made(made) => existing.iter().filter(|thing| made.has(thing)).cloned().collect(),
+            Self::Everything => existing.to_vec(),
+        }
+    }
 }
 
 /// Makes the plan of one data set.
@@ -53,12 +79,14 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     let mut catalog = catalog::read(&connection)?;
     let mut left_out = choose_tables(&mut catalog.schema, inputs.options)?;
     let excluded: HashSet<String> = left_out.iter().map(|left| left.name.clone()).collect();
-    refuse_existing(inputs.options)?;
     // SQLite's own tables are no content: what matters in them arrives as sequences and statistics.
     let content = |left: &LeftOut| left.kind != ObjectKind::InternalTable;
     left_out.extend(catalog.schema.left_out.drain(..).filter(content));
     refuse_own_name(&catalog.schema)?;
     let existing = target::existing(client, inputs.schema)?;
+    let drops = inputs.drop.of(&existing);
+    let goes = |thing: &Existing| drops.contains(thing);
+    let (_, existing): (Vec<_>, Vec<_>) = existing.into_iter().partition(goes);
     look_at_target(inputs, client, &existing, &catalog.schema)?;
     leave_out_wide_tables(&connection, &mut catalog.schema, inputs.options, &mut left_out)?;
 
@@ -87,9 +115,9 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     let utf16 = encoding != TextEncoding::Utf8;
     let too_wide = measure::too_wide(&connection, schema, &kept.profiles, utf16)?;
     misfits::refuse_wide_keys(schema, &too_wide, widen)?;
-    let stays = |thing: &&Existing| !inputs.options.drop_all && thing.kind != Kind::Type;
+    let takes_a_name = |thing: &&Existing| thing.kind != Kind::Type;
     let taken: Vec<String> =
-        existing.iter().filter(stays).map(|thing| thing.name.clone()).collect();
+        existing.iter().filter(takes_a_name).map(|thing| thing.name.clone()).collect();
     let mut definitions = Definitions::new(
         inputs.schema,
         &catalog,
@@ -107,7 +135,6 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     let notes = notes(&definitions.notes, &tables, schema);
     let chunk_bytes = inputs.sizes.chunk_bytes;
     let tables = assemble(kept, tables, chunk_bytes);
-    let drops = if inputs.options.drop_all { existing.clone() } else { Vec::new() };
     let mut plan = Plan {
         data_set: inputs.data_set.to_owned(),
         schema: inputs.schema.to_owned(),
@@ -116,8 +143,8 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
         views,
         left_out,
         notes,
-        drop_all: inputs.options.drop_all,
         drops,
+        drop_all: *inputs.drop == Drop::Everything,
     };
     broken_checks(&connection, schema, &mut plan)?;
     trial::run(client, &mut plan)?;
@@ -298,9 +325,6 @@ fn orphans(connection: &Connection, plan: &mut Plan) -> Result<()> {
 
 /// Things in the target schema that have nothing to do with the run.
 fn say_what_stays(existing: &[Existing], plan: &mut Plan) {
-    if plan.drop_all {
-        return;
-    }
     let others: Vec<String> = existing
         .iter()
         .filter(|thing| !thing.belongs)

@@ -5,6 +5,7 @@ pub mod choose;
 pub mod columns;
 pub mod definitions;
 pub(crate) mod into_sqlite;
+pub mod made;
 pub mod make;
 pub mod measure;
 pub mod misfits;
@@ -26,9 +27,12 @@ use crate::transfer::plan::columns::pin_of;
 use crate::transfer::report::{
     ColumnPlan, ConversionReport, DataSetPlan, Dropped, RowsLeftOut, TablePlan,
 };
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// The plan of one data set.
+/// The plan of one data set. The ledger keeps it, so that a run that was cut off can be continued.
+#[derive(Serialize, Deserialize)]
 pub struct Plan {
     /// The data set's name.
     pub data_set: String,
@@ -44,13 +48,16 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
     /// What the user should know.
     pub notes: Vec<String>,
-    /// Everything in the target schema is dropped first.
-    pub drop_all: bool,
-    /// What that is.
+    /// What is in the target schema and is dropped first.
+    #[serde(skip)]
     pub drops: Vec<Existing>,
+    /// That is everything, so that the ledger goes, too.
+    #[serde(skip)]
+    pub drop_all: bool,
 }
 
 /// One table of a plan.
+#[derive(Serialize, Deserialize)]
 pub struct PlannedTable {
     /// Its name in the source.
     pub name: String,
@@ -62,7 +69,8 @@ pub struct PlannedTable {
     pub layout: TupleLayout,
     /// The places in `ddl` of the columns that are sent.
     pub sent: Vec<usize>,
-    /// Its chunks.
+    /// Its chunks. They stand in the row of the table in the ledger, not with the plan.
+    #[serde(skip)]
     pub chunks: Vec<Chunk>,
     /// Its rows in the source.
     pub rows: u64,
@@ -106,7 +114,7 @@ impl PlannedTable {
 }
 
 /// What one column becomes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlannedColumn {
     /// Its name in the source.
     pub name: String,
@@ -119,7 +127,7 @@ pub struct PlannedColumn {
 }
 
 /// A primary key or unique constraint, built as an index first.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlannedKey {
     /// What it is, for people: `primary key of "t"`.
     pub what: String,
@@ -134,7 +142,7 @@ pub struct PlannedKey {
 }
 
 /// A definition that is listed rather than fatal where the server refuses it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Optional {
     /// Its name in the target.
     pub name: String,
@@ -147,7 +155,7 @@ pub struct Optional {
 }
 
 /// A foreign key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlannedForeignKey {
     /// The child's place in the plan.
     pub child: usize,
@@ -196,6 +204,12 @@ impl Plan {
         self.tables.iter().map(|table| table.ddl.name.clone()).collect()
     }
 
+    /// The names of the tables with rows that are left out.
+    pub fn rejecting(&self) -> impl Iterator<Item = &str> {
+        let rejecting = self.tables.iter().filter(|table| !table.rejected.is_empty());
+        rejecting.map(|table| table.name.as_str())
+    }
+
     /// Rows of all tables.
     #[must_use]
     pub fn rows(&self) -> u64 {
@@ -231,6 +245,7 @@ impl Plan {
         DataSetPlan {
             name: self.data_set.clone(),
             target_schema: self.schema.clone(),
+            continues: None,
             tables: self.tables.iter().map(PlannedTable::summary).collect(),
             left_out: self.left_out.clone(),
             drops: self
@@ -269,11 +284,11 @@ impl PlannedTable {
         let of_column = |column: &PlannedColumn| {
             let to = column.decision.cast.form.column_type().to_string();
             let name = column.name.clone();
-            let report = move |&(what, count): &(&str, u64)| ConversionReport {
+            let report = move |(what, count): &(Cow<'static, str>, u64)| ConversionReport {
                 column: name.clone(),
                 to: to.clone(),
-                what: what.to_owned(),
-                count,
+                what: what.clone().into_owned(),
+                count: *count,
             };
             column.decision.conversions.iter().map(report).collect::<Vec<_>>()
         };

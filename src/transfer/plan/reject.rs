@@ -37,13 +37,44 @@ impl RejectFile {
                 }
             },
         )?;
+        Self::begin(path)
+    }
+
+    /// Opens the file of a run that is continued; where it was moved away, it is made again.
+    ///
+    /// # Errors
+    /// It cannot be made or opened.
+    pub fn open(path: &Path) -> Result<Self> {
+        if path.symlink_metadata().is_err() {
+            return Self::create(path);
+        }
+        Self::begin(path)
+    }
+
+    fn begin(path: &Path) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open_with_flags(path, flags)?;
             connection.execute_batch("BEGIN")?;
             Ok(connection)
         };
+        let what = || format!("cannot open the reject file {}", path.display());
         Ok(Self { connection: open().map_err(|error| Error::failed(what()).caused_by(error))? })
+    }
+
+    /// Takes a table out: a run that began its data set anew had written it.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn forget(&self, table: &str) -> Result<()> {
+        let sql = format!("DROP TABLE IF EXISTS {}", quote(table));
+        self.connection.execute_batch(&sql).map_err(failed)
+    }
+
+    /// Whether the rows of a table are in the file.
+    fn has(&self, table: &PlannedTable) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)";
+        self.connection.query_row(sql, [&table.name], |row| row.get(0)).map_err(failed)
     }
 
     /// Makes room for the rows of a table.
@@ -119,12 +150,21 @@ pub fn refuse_existing(options: &Options) -> Result<()> {
 }
 
 /// Adds the rows that a plan leaves out. A table with such rows sends all its columns, so its
-/// layout is the judge here as it is in the copy.
+/// layout is the judge here as it is in the copy. The rows of one data set stand in the file as a
+/// whole or not at all; those of one that `is_continued` may be there.
 ///
 /// # Errors
 /// The source cannot be read, or the file not be written.
-pub fn add_rows(file: &RejectFile, plan: &Plan, connection: &Reader) -> Result<()> {
+pub fn add_rows(
+    file: &RejectFile,
+    plan: &Plan,
+    connection: &Reader,
+    is_continued: bool,
+) -> Result<()> {
     for table in plan.tables.iter().filter(|table| !table.rejected.is_empty()) {
+        if is_continued && file.has(table)? {
+            continue;
+        }
         file.add_table(table)?;
         measure::unsendable(connection, &table.query, &table.layout, |at, column, misfit, row| {
             let column = column.map(|place| table.columns[place].name.as_str());

@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::postgres::errors::{describe, failed, is_refusal};
 use crate::postgres::ledger::Ledger;
-use crate::postgres::target::{drop_all, in_savepoint};
+use crate::postgres::target::{drop_things, in_savepoint};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
 use crate::transfer::plan::{Optional, Plan};
@@ -21,9 +21,7 @@ use std::collections::HashSet;
 pub fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
     let what = "cannot try the definitions on the target";
     let mut transaction = client.transaction().map_err(failed(what))?;
-    if plan.drop_all {
-        drop_all(&mut transaction, &plan.schema, &plan.drops)?;
-    }
+    drop_things(&mut transaction, &plan.schema, &plan.drops, plan.drop_all)?;
     let ledger = Ledger::new(&plan.schema, &plan.data_set);
     required(&mut transaction, "the ledger", &ledger.create())?;
     tables(&mut transaction, plan)?;

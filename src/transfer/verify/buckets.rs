@@ -102,6 +102,11 @@ impl Sums {
         Self { digests: vec![Digest::default(); count], last: 0 }
     }
 
+    /// Empties them.
+    pub fn clear(&mut self) {
+        self.digests.fill(Digest::default());
+    }
+
     /// Adds a row.
     #[inline]
     pub fn add(&mut self, buckets: &Buckets, tuple: &[u8]) {

@@ -1,12 +1,10 @@
 //! A comparison: a data set of `--verify`, opened and waiting for the word to begin.
 
-use crate::config::connection::Connection;
 use crate::database::Chunk;
 use crate::error::Result;
+use crate::postgres::claim::Claim;
 use crate::postgres::ledger::{Ledger, TABLE};
-use crate::postgres::read::Snapshot;
-use crate::postgres::target::advisory_key;
-use crate::progress::{Phase, Progress};
+use crate::progress::Phase;
 use crate::schema::LeftOut;
 use crate::schema::names::qualify;
 use crate::sqlite::Source;
@@ -14,31 +12,28 @@ use crate::sqlite::catalog::{self, Catalog};
 use crate::sqlite::query::{self, TableQuery};
 use crate::sqlite::ranges;
 use crate::transfer::guard::Moment;
-use crate::transfer::interrupt::Interrupt;
-use crate::transfer::open::{Opened, one_more_client, open};
-use crate::transfer::options::{DataSet, Depth, Options};
+use crate::transfer::loading::Terms;
+use crate::transfer::open::Opened;
+use crate::transfer::options::{Depth, Options};
 use crate::transfer::plan::choose::choose_tables;
 use crate::transfer::plan::make::queries;
 use crate::transfer::report::{
     DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport, Verdict,
 };
-use crate::transfer::sizes::Sizes;
 use crate::transfer::verify::alone::{self, match_up};
 use crate::transfer::verify::judge::{Judged, conversions};
 use crate::transfer::verify::promises::{self, Omission};
 use crate::transfer::verify::subject::Subject;
-use crate::transfer::verify::{Compared, Ends, Settings, compare};
+use crate::transfer::verify::{Compared, Ends, Settings, compare, under_snapshot};
 use postgres::Client;
 use serde_json::Value;
-use std::collections::HashSet;
-use std::sync::atomic::AtomicBool;
 
 /// A data set to compare.
 pub struct Comparison {
     /// The fenced source.
     pub source: Source,
     /// The target.
-    pub connection: Connection,
+    pub claim: Claim,
     data_set: String,
     schema: String,
     keeper: Client,
@@ -56,16 +51,8 @@ impl Comparison {
     ///
     /// # Errors
     /// Whatever keeps the two from being read.
-    pub fn prepare(
-        data_set: &DataSet,
-        depth: Depth,
-        options: &Options,
-        interrupt: &Interrupt,
-        locked: &mut HashSet<String>,
-    ) -> Result<Self> {
-        let hint = "name the schema with options=-csearch_path=NAME";
-        let Opened { source, connection, mut keeper, schema } =
-            open(data_set, options, interrupt, locked, hint)?;
+    pub fn prepare(opened: Opened, depth: Depth, options: &Options) -> Result<Self> {
+        let Opened { data_set, source, claim, mut keeper, schema, .. } = opened;
         let reader = source.connect()?;
         let mut catalog = catalog::read(&reader)?;
         let mut left_out = choose_tables(&mut catalog.schema, options)?;
@@ -73,7 +60,7 @@ impl Comparison {
         left_out.extend(catalog.schema.left_out.drain(..).filter(content));
         let queries = queries(query::encoding(&reader)?, &catalog.schema);
         let entries = Ledger::entries(&mut keeper, &schema)?.unwrap_or_default();
-        let entry = entries.into_iter().find(|entry| entry.data_set == data_set.name);
+        let entry = entries.into_iter().find(|entry| entry.data_set == data_set);
         let half_loaded = entry.as_ref().is_some_and(|e| !e.state.is_some_and(|s| s.is_complete()));
         let ranges = match depth {
             Depth::Rows => vec![Vec::new(); queries.len()],
@@ -85,8 +72,8 @@ impl Comparison {
         drop(reader);
         Ok(Self {
             source,
-            connection,
-            data_set: data_set.name.clone(),
+            claim,
+            data_set,
             schema,
             keeper,
             catalog,
@@ -103,7 +90,7 @@ impl Comparison {
     /// # Errors
     /// The service runs.
     pub fn look(&mut self, options: &Options, moment: Moment) -> Result<Vec<String>> {
-        let client = (&mut self.keeper, self.connection.user.as_str());
+        let client = (&mut self.keeper, self.claim.connection().user.as_str());
         options.guard.look(moment, Some(self.source.path()), Some(client))
     }
 
@@ -123,6 +110,7 @@ impl Comparison {
         DataSetPlan {
             name: self.data_set.clone(),
             target_schema: self.schema.clone(),
+            continues: None,
             tables: tables.collect(),
             left_out: self.left_out.clone(),
             drops: Vec::new(),
@@ -135,14 +123,8 @@ impl Comparison {
     ///
     /// # Errors
     /// Either side cannot be read. That they differ is no error.
-    pub fn run(
-        &mut self,
-        depth: Depth,
-        options: &Options,
-        sizes: &Sizes,
-        progress: &Progress,
-        stop: &AtomicBool,
-    ) -> Result<DataSetReport> {
+    pub fn run(&mut self, depth: Depth, terms: &Terms<'_>) -> Result<DataSetReport> {
+        let Terms { options, sizes, progress, stop, .. } = *terms;
         progress.enter(Phase::Verify);
         self.look(options, Moment::During)?;
         let ranges = std::mem::take(&mut self.ranges);
@@ -159,14 +141,9 @@ impl Comparison {
             unwanted: &unwanted,
         };
         let mut matched = match_up(inputs, &mut self.keeper)?;
-        let (connection, key) = (&self.connection, advisory_key(&self.schema));
         let names: Vec<String> = matched.subjects.iter().map(|s| s.target.clone()).collect();
-        let mut snapshot = Snapshot::take(one_more_client(connection, "snapshot", key)?, &names)?;
         let omitted: Vec<Omission> =
             serde_json::from_value(self.ledger["left_out"].clone()).unwrap_or_default();
-        let held = promises::of_source(snapshot.client(), &self.schema, &matched.pairs, &omitted)?;
-        matched.differences.extend(held.differences);
-        matched.notes.extend(held.notes);
         if self.half_loaded {
             let what = "the target is half loaded: a copy into it did not come to its end";
             matched.differences.push(what.to_owned());
@@ -182,13 +159,26 @@ impl Comparison {
         };
         let ends = Ends {
             source: &|| self.source.connect(),
-            target: &|| one_more_client(connection, "verify", key),
+            target: &|lost| Ends::session(&self.claim, lost),
         };
-        let compared = compare(&matched.subjects, &mut snapshot, &ends, &settings)?;
+        let (schema, pairs, subjects) = (&self.schema, &matched.pairs, &matched.subjects);
+        let patience = terms.patience(Phase::Verify);
+        let (held, compared) = under_snapshot(&self.claim, &names, &patience, |snapshot| {
+            let held = promises::of_source(snapshot.client(), schema, pairs, &omitted)?;
+            Ok((held, compare(subjects, snapshot, &ends, &settings)?))
+        })?;
+        matched.differences.extend(held.differences);
+        matched.notes.extend(held.notes);
         let judged = Judged::new(&matched.subjects, &compared, matched.differences, depth);
         let mut report = self.report(&matched.subjects, &compared, matched.notes);
         judged.tell(&mut report);
         self.look(options, Moment::During)?;
+        if options.drop_ledger && known && !judged.differs {
+            patience.again(|_| {
+                let mut client: Client = self.claim.session("keeper", None)?.client;
+                Ledger::new(&self.schema, &self.data_set).remove(&mut client)
+            })?;
+        }
         Ok(report)
     }
 
@@ -217,6 +207,7 @@ impl Comparison {
         DataSetReport {
             name: self.data_set.clone(),
             target_schema: self.schema.clone(),
+            continues: None,
             verdict: Verdict::NotVerified,
             tables: tables.collect(),
             left_out: self.left_out.clone(),

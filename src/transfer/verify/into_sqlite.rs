@@ -8,6 +8,7 @@ use crate::codec::cast::{Cast, Form};
 use crate::codec::encode::TupleLayout;
 use crate::database::{Chunk, KeyRange};
 use crate::error::Result;
+use crate::postgres::backend::Backend;
 use crate::postgres::read::{Snapshot, TupleReader};
 use crate::schema::names::quote;
 use crate::schema::{Affinity, RowAddress, Table};
@@ -62,7 +63,8 @@ pub(crate) fn run(
         }
     }
     drop(reader);
-    let ends = Ends { source: &|| source.connect(), target: connect };
+    let target = |_| Ok((connect()?, Backend::NONE));
+    let ends = Ends { source: &|| source.connect(), target: &target };
     let mut compared = compare(&subjects, snapshot, &ends, settings)?;
     for one in &mut compared {
         turn(&mut one.report);

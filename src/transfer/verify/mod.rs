@@ -17,12 +17,15 @@ pub mod rows;
 pub mod subject;
 
 use crate::codec::Digest;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::postgres::backend::Backend;
+use crate::postgres::claim::Claim;
 use crate::postgres::errors::failed;
 use crate::postgres::read::{Relation, Snapshot, TupleReader};
 use crate::progress::{PhaseProgress, TableProgress};
 use crate::schema::names::{literal, quote};
 use crate::sqlite::Reader;
+use crate::transfer::line::Patience;
 use crate::transfer::options::{Depth, Options};
 use crate::transfer::report::TableVerification;
 use crate::transfer::sizes::Sizes;
@@ -37,8 +40,52 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub struct Ends<'a> {
     /// The source.
     pub source: &'a (dyn Fn() -> Result<Reader> + Sync),
-    /// The target.
-    pub target: &'a (dyn Fn() -> Result<TupleReader> + Sync),
+    /// The target; a session that was lost is ended first.
+    pub target: &'a (dyn Fn(Option<Backend>) -> Result<(TupleReader, Backend)> + Sync),
+}
+
+impl Ends<'_> {
+    /// Sessions of `claim` for [`Ends::target`].
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn session(claim: &Claim, lost: Option<Backend>) -> Result<(TupleReader, Backend)> {
+        let session = claim.session("verify", lost)?;
+        Ok((session.client, session.backend))
+    }
+}
+
+/// How often a comparison is begun anew because its snapshot was lost.
+const MOST_ROUNDS: usize = 5;
+
+/// Does `work` under a snapshot of `tables`; all of it again under another one where the session
+/// that holds it is lost.
+///
+/// # Errors
+/// Those of `work`, and the server's.
+pub fn under_snapshot<T>(
+    claim: &Claim,
+    tables: &[String],
+    patience: &Patience<'_>,
+    mut work: impl FnMut(&mut Snapshot) -> Result<T>,
+) -> Result<T> {
+    let counters = [&patience.progress.total, &patience.progress.done];
+    let before = counters.map(|counter| counter.load(Ordering::Relaxed));
+    let mut rounds = 0;
+    patience.again(|trouble| {
+        let session = claim.session("snapshot", None)?;
+        let mut snapshot = Snapshot::take(session.client, tables)?;
+        trouble.is_over();
+        rounds += 1;
+        for (counter, before) in counters.iter().zip(before) {
+            counter.store(before, Ordering::Relaxed);
+        }
+        let done = work(&mut snapshot);
+        if rounds < MOST_ROUNDS && done.is_err() && snapshot.is_lost() {
+            return done.map(Ok).map_err(Error::lost);
+        }
+        Ok(done)
+    })?
 }
 
 /// How many threads read each side.
@@ -97,12 +144,12 @@ pub fn compare(
         relations.push(if hidden.last() == Some(&true) { Vec::new() } else { found });
     }
     let join = snapshot.join();
-    let target = || -> Result<TupleReader> {
-        let mut client = (ends.target)()?;
+    let target = |lost| -> Result<(TupleReader, Backend)> {
+        let (mut client, backend) = (ends.target)(lost)?;
         client
             .simple_query(&join)
             .map_err(failed("cannot share one view of PostgreSQL's tables"))?;
-        Ok(client)
+        Ok((client, backend))
     };
     let ends = Ends { source: ends.source, target: &target };
     if settings.depth == Depth::Rows {
@@ -118,7 +165,7 @@ pub fn compare(
     }
     watch(subjects, settings.progress);
     let threads = Threads { source: settings.sizes.readers, target: settings.sizes.writers };
-    let sides = pass::run(subjects, &relations, &ends, &threads, settings.progress, settings.stop)?;
+    let sides = pass::run(subjects, &relations, &ends, &threads, settings)?;
     let found = second_look(subjects, &relations, &sides, &ends, settings)?;
     let mut compared = Vec::with_capacity(subjects.len());
     let all = sides.into_iter().zip(found).zip(hidden).zip(&relations);
@@ -167,7 +214,7 @@ fn second_look(
         settings.progress.set_step(format!("differences of {}", quote(&subject.name)));
         let (connection, client) = match &mut readers {
             Some(readers) => readers,
-            none => none.insert(((ends.source)()?, (ends.target)()?)),
+            none => none.insert(((ends.source)()?, (ends.target)(None)?.0)),
         };
         let look = Look {
             subject,

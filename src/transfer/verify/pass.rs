@@ -9,14 +9,16 @@ use crate::progress::PhaseProgress;
 use crate::schema::names::quote;
 use crate::sqlite::read::{Next, read_error};
 use crate::transfer::halt::Halt;
+use crate::transfer::line::{Line, Patience};
 use crate::transfer::verify::buckets::{Buckets, Sums};
 use crate::transfer::verify::rows::{Seen, SourceRows, TargetRows};
 use crate::transfer::verify::subject::Subject;
-use crate::transfer::verify::{Ends, Threads};
+use crate::transfer::verify::{Ends, Settings, Threads};
 use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Blocks of the target that are read in one query: enough that its round trips do not show, few
 /// enough that no connection is left alone with a large table's end.
@@ -56,6 +58,7 @@ struct Pass<'a> {
     relations: &'a [Vec<Relation>],
     ends: &'a Ends<'a>,
     progress: &'a PhaseProgress,
+    retry_for: Duration,
     halt: Halt<'a>,
     source: Mutex<VecDeque<SourcePiece>>,
     target: Mutex<VecDeque<TargetPiece>>,
@@ -71,8 +74,7 @@ pub fn run(
     relations: &[Vec<Relation>],
     ends: &Ends<'_>,
     threads: &Threads,
-    progress: &PhaseProgress,
-    stop: &AtomicBool,
+    settings: &Settings<'_>,
 ) -> Result<Vec<Sides>> {
     let sides = |subject: &Subject| {
         let buckets = Buckets::of(subject);
@@ -83,8 +85,9 @@ pub fn run(
         subjects,
         relations,
         ends,
-        progress,
-        halt: Halt::new(stop),
+        progress: settings.progress,
+        retry_for: settings.options.retry_for,
+        halt: Halt::new(settings.stop),
         source: Mutex::default(),
         target: Mutex::default(),
         sides: subjects.iter().map(sides).collect(),
@@ -180,20 +183,31 @@ impl Pass<'_> {
     }
 
     fn read_target(&self) -> Result<()> {
-        let mut client = (self.ends.target)()?;
+        let mut line = Line::new(Box::new(self.ends.target));
+        let patience = Patience {
+            limit: self.retry_for,
+            is_halted: &|| self.halt.is_set(),
+            progress: self.progress,
+        };
         let next = || lock(&self.target).pop_front().filter(|_| !self.halt.is_set());
         let mut piece = next();
         while let Some(TargetPiece { table, .. }) = piece {
             let buckets = lock(&self.sides[table]).buckets.clone();
             let mut sums = Sums::new(buckets.count());
+            let mut piece_sums = sums.clone();
             let mut rows = TargetRows::new(&self.subjects[table]);
             let mut since = 0;
             while let Some(part) = piece.take_if(|piece| piece.table == table) {
                 let relation = &self.relations[table][part.relation];
-                rows.read(&mut client, relation, &part.condition, |tuple| {
-                    sums.add(&buckets, tuple);
-                    self.look(table, &mut since)
+                line.run(&patience, |client| {
+                    // What a connection has given before it was lost does not count.
+                    piece_sums.clear();
+                    rows.read(client, relation, &part.condition, |tuple| {
+                        piece_sums.add(&buckets, tuple);
+                        self.look(table, &mut since)
+                    })
                 })?;
+                sums.merge(&piece_sums);
                 piece = next();
             }
             self.count(table, since);
@@ -245,7 +259,7 @@ pub fn count(
         Ok(())
     };
     let of_target = || -> Result<()> {
-        let mut client = (ends.target)()?;
+        let (mut client, _) = (ends.target)(None)?;
         for ((subject, relations), count) in subjects.iter().zip(relations).zip(&counts) {
             for relation in relations {
                 let sql = format!("SELECT count(*) FROM ONLY {}", relation.name);

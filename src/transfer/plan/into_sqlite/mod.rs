@@ -95,6 +95,7 @@ impl Plan {
         DataSetPlan {
             name: self.data_set.clone(),
             target_schema: target.to_owned(),
+            continues: None,
             tables: self.tables.iter().map(PlannedTable::summary).collect(),
             left_out: self.left_out.clone(),
             drops: self.drops.clone(),

@@ -1,0 +1,316 @@
+//! A round: a source, a run, a fault, and runs until it is done; then the check.
+
+use crate::control::Control;
+use crate::disk::{self, Disk};
+use crate::fault::{Fault, Moment};
+use crate::proxy::Proxy;
+use crate::tool::{Ended, LIMIT, Tool};
+use crate::{Outcome, check, source};
+use fastrand::Rng;
+use postgres::Client;
+use rustix::process::Signal;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Runs after which it must be done.
+const MOST_RUNS: usize = 4;
+
+/// What is done in one round.
+pub struct Round<'a> {
+    pub binary: &'a Path,
+    pub seed: u64,
+    pub fault: Fault,
+    pub moment: Moment,
+    /// Little data.
+    pub small: bool,
+}
+
+/// How a round ended well.
+pub struct Done {
+    /// The codes of all runs.
+    codes: Vec<String>,
+    /// The run was over before the fault could strike.
+    missed: bool,
+}
+
+impl Done {
+    pub fn outcome(&self) -> String {
+        let codes = self.codes.join(", then ");
+        if self.missed { format!("exit {codes} (over before)") } else { format!("exit {codes}") }
+    }
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, every row once", self.outcome())
+    }
+}
+
+/// The places of a round.
+struct Place {
+    /// The source and nothing else.
+    folder: TempDir,
+    logs: TempDir,
+    source: PathBuf,
+    database: String,
+    url: String,
+    disk: Option<Disk>,
+    proxy: Option<Proxy>,
+}
+
+impl Round<'_> {
+    /// Runs it.
+    pub fn run(&self, control: &mut Control) -> Outcome<Done> {
+        if self.fault == Fault::DiskFull && !disk::can_be_filled() {
+            return Ok(Done { codes: vec!["NOT TESTED".to_owned()], missed: false });
+        }
+        let mut random = Rng::with_seed(self.seed);
+        let mut place = self.place(control, &mut random)?;
+        let mut hash = check::sha256(&place.source)?;
+        let files = check::files(place.folder.path())?;
+
+        let (first, missed) = self.strike(control, &mut place, &mut random)?;
+        self.judge(&first)?;
+        let mut codes = vec![first.code];
+        if !missed {
+            self.afterwards(control, &place)?;
+        }
+        if self.fault == Fault::SourceChanged {
+            hash = check::sha256(&place.source)?;
+        }
+        let mut restart = false;
+        // The first run may have been over already; another one says so.
+        while codes.len() == 1 || codes.last().is_some_and(|code| code != "0") {
+            if codes.len() > MOST_RUNS {
+                return Err(format!("not done after {}", codes.join(", ")).into());
+            }
+            let more: &[&str] = if restart { &["--restart"] } else { &[] };
+            let ended = self.again(&place, control, more)?;
+            match ended.code.as_str() {
+                "0" => {}
+                "4" if self.fault.may_want_restart() && !restart => restart = true,
+                code => {
+                    return Err(format!("the next run ended with {code}: {}", ended.said).into());
+                }
+            }
+            codes.push(ended.code);
+        }
+        let verified = self.again(&place, control, &["--verify"])?;
+        if verified.code != "0" {
+            return Err(format!("--verify: {} {}", verified.code, verified.said).into());
+        }
+        drop(place.proxy.take());
+        check::everything(control, &place.database, &place.source)?;
+        if check::sha256(&place.source)? != hash {
+            return Err("the source has changed".into());
+        }
+        let mut left = check::files(place.folder.path())?;
+        if self.fault.kills() {
+            // Nobody was left to take away what SQLite makes beside a database that is read.
+            left.retain(|name| !check::is_empty_log(place.folder.path(), name));
+        }
+        if left != files {
+            return Err(format!("beside the source: {left:?}").into());
+        }
+        control.run(&format!("DROP DATABASE {} WITH (FORCE)", place.database))?;
+        if let Some(disk) = place.disk.take() {
+            disk.remove(control)?;
+        }
+        Ok(Done { codes, missed })
+    }
+
+    fn place(&self, control: &Control, random: &mut Rng) -> Outcome<Place> {
+        let folder = tempfile::tempdir()?;
+        let source = source::make(folder.path(), random, self.small)?;
+        let database = format!("round_{}", self.seed);
+        control.run(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"))?;
+        let disk = match self.fault {
+            Fault::DiskFull => {
+                // An empty database takes eight megabytes; what is left is no room for all rows.
+                let rows = std::fs::metadata(&source)?.len();
+                let room = rows * random.u64(20..80) / 100;
+                Some(Disk::mount(control, &self.seed.to_string(), (9 << 20) + room)?)
+            }
+            _ => None,
+        };
+        let on =
+            disk.as_ref().map_or_else(String::new, |d| format!(" TABLESPACE {}", d.tablespace()));
+        control.run(&format!("CREATE DATABASE {database} TEMPLATE template0{on}"))?;
+        let proxy = self.fault.wants_proxy().then(|| Proxy::start(control.port())).transpose()?;
+        let url = match &proxy {
+            Some(proxy) => control.url_by(proxy.port(), &database)?,
+            None => control.url(&database),
+        };
+        Ok(Place { folder, logs: tempfile::tempdir()?, source, database, url, disk, proxy })
+    }
+
+    fn start(&self, place: &Place, url: &str, more: &[&str]) -> Outcome<Tool> {
+        let mut more: Vec<String> = more.iter().map(|flag| (*flag).to_owned()).collect();
+        if !more.iter().any(|flag| flag == "--verify")
+            && Rng::with_seed(self.seed).bool() | self.small
+        {
+            more.extend(
+                ["--max-rate", if self.small { "2MB/s" } else { "16MB/s" }].map(str::to_owned),
+            );
+        }
+        Tool::start(self.binary, place.logs.path(), &place.source, url, &more)
+    }
+
+    /// One more run, the straight way.
+    fn again(&self, place: &Place, control: &Control, more: &[&str]) -> Outcome<Ended> {
+        self.start(place, &control.url(&place.database), more)?.end()
+    }
+
+    /// Whether the run that was struck ended as it may.
+    fn judge(&self, ended: &Ended) -> Outcome<()> {
+        if self.fault.allows(self.moment, &ended.code) {
+            return Ok(());
+        }
+        Err(format!("the run ended with {}: {}", ended.code, ended.said).into())
+    }
+
+    /// Starts a run and lets the fault strike; says how it ended, and whether that was before.
+    fn strike(
+        &self,
+        control: &mut Control,
+        place: &mut Place,
+        random: &mut Rng,
+    ) -> Outcome<(Ended, bool)> {
+        let mut tool = self.start(place, &place.url, &[])?;
+        if self.fault == Fault::DiskFull {
+            return Ok((tool.end()?, false));
+        }
+        let mut witness = control.connect(&place.database)?;
+        self.wait(&mut tool, &mut witness, random)?;
+        drop(witness);
+        if tool.is_over()? {
+            return Ok((tool.end()?, true));
+        }
+        let rest = Duration::from_millis(random.u64(..2500));
+        match self.fault {
+            Fault::KillTool | Fault::SourceChanged | Fault::Truncated | Fault::Dropped => {
+                tool.signal(Signal::KILL)?;
+            }
+            Fault::SigTerm => tool.signal(Signal::TERM)?,
+            Fault::CtrlC => tool.signal(Signal::INT)?,
+            Fault::Sleep => {
+                tool.signal(Signal::STOP)?;
+                sleep(rest);
+                tool.signal(Signal::CONT)?;
+            }
+            Fault::KillServer => control.kill_and_start(rest)?,
+            Fault::KillBackend | Fault::Terminate => self.end_a_session(control, place, random)?,
+            Fault::Cut | Fault::Stall | Fault::HoldCommit | Fault::SecondRun => {
+                let proxy = place.proxy.as_ref().ok_or("no proxy")?;
+                match self.fault {
+                    Fault::Cut => proxy.cut(),
+                    Fault::HoldCommit => proxy.hold_commit(random.usize(..3)),
+                    Fault::Stall => {
+                        proxy.stall(true);
+                        sleep(rest);
+                        proxy.stall(false);
+                    }
+                    _ => {
+                        proxy.linger();
+                        tool.signal(Signal::KILL)?;
+                    }
+                }
+            }
+            Fault::TwoRuns => {
+                let second = self.start(place, &place.url, &[])?.end()?;
+                self.judge(&second)?;
+            }
+            Fault::SourceGone => {
+                let away = place.folder.path().join("away");
+                std::fs::rename(&place.source, &away)?;
+                let ended = tool.end();
+                std::fs::rename(&away, &place.source)?;
+                return Ok((ended?, false));
+            }
+            Fault::DiskFull => {}
+        }
+        let ended = tool.end()?;
+        let held = place.proxy.as_ref().is_none_or(Proxy::has_released);
+        let missed = self.fault == Fault::HoldCommit && !held;
+        Ok((ended, missed))
+    }
+
+    /// Waits for the moment, or for the run's end.
+    fn wait(&self, tool: &mut Tool, witness: &mut Client, random: &mut Rng) -> Outcome<()> {
+        let started = Instant::now();
+        let chunks = random.i64(1..6);
+        if self.moment == Moment::Profile {
+            sleep(Duration::from_millis(random.u64(..250)));
+            return Ok(());
+        }
+        let sql = "SELECT detail::json ->> 'state', \
+             (SELECT count(*) FROM public.migrate_ledger WHERE chunk > 0) \
+             FROM public.migrate_ledger WHERE table_name = '' AND chunk = -1";
+        while !tool.is_over()? && started.elapsed() < LIMIT {
+            // Before the ledger is there this is an error.
+            let row = witness.query_opt(sql, &[]).ok().flatten();
+            let there = row.is_some_and(|row| {
+                let (state, done): (Option<String>, i64) = (row.get(0), row.get(1));
+                let state = state.unwrap_or_default();
+                match self.moment {
+                    Moment::Profile => true,
+                    Moment::Copy => state != "copying" || done >= chunks,
+                    Moment::Finish => state != "copying",
+                    Moment::Verify => state != "copying" && state != "finishing",
+                }
+            });
+            if there {
+                sleep(Duration::from_millis(random.u64(..40)));
+                return Ok(());
+            }
+            sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Ends one of the run's sessions, from within the server or by the system.
+    fn end_a_session(&self, control: &Control, place: &Place, random: &mut Rng) -> Outcome<()> {
+        let mut client = control.connect("postgres")?;
+        let sql = "SELECT pid FROM pg_stat_activity WHERE datname = $1 \
+                   AND application_name LIKE 'migrate %' ORDER BY pid";
+        let sessions = client.query(sql, &[&place.database])?;
+        let pids: Vec<i32> = sessions.iter().map(|row| row.get(0)).collect();
+        let Some(pid) = random.choice(pids) else { return Ok(()) };
+        if self.fault == Fault::Terminate {
+            client.execute("SELECT pg_terminate_backend($1)", &[&pid])?;
+        } else if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+            // It may have gone by itself.
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+        Ok(())
+    }
+
+    /// What happens between the run and the next.
+    fn afterwards(&self, control: &Control, place: &Place) -> Outcome<()> {
+        match self.fault {
+            Fault::DiskFull => place.disk.as_ref().ok_or("no disk")?.enlarge(),
+            Fault::SourceChanged => {
+                let connection = rusqlite::Connection::open(&place.source)?;
+                connection.execute_batch("UPDATE event SET n = 12345 WHERE id = 3")?;
+                connection.close().map_err(|(_, error)| error.into())
+            }
+            Fault::Truncated | Fault::Dropped => {
+                let mut client = control.connect(&place.database)?;
+                let verb = if self.fault == Fault::Dropped { "DROP" } else { "TRUNCATE" };
+                // A run that was killed early has made no table.
+                match client.batch_execute(&format!("{verb} TABLE public.loose")) {
+                    Err(error)
+                        if error.code() != Some(&postgres::error::SqlState::UNDEFINED_TABLE) =>
+                    {
+                        Err(error.into())
+                    }
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The deadline: the moment at which a run must have let go of the application, as a time of day, a
+//! point in time or a length of time.
+
+use jiff::civil::Time;
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::{SignedDuration, Timestamp, Zoned};
+use std::fmt;
+
+/// When a run must be over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deadline {
+    /// The moment, in the zone in which it is told.
+    at: Zoned,
+    /// What is odd about it.
+    warning: Option<String>,
+}
+
+/// How a deadline may be written.
+const FORMS: &str = "a deadline is a time of day such as 04:30, or a date and time with its \
+                     offset such as 2026-03-01T04:30:00+01:00";
+
+impl Deadline {
+    /// Reads a local time of day, of which the next one after `now` is meant, or a point in time
+    /// with its offset (RFC 3339).
+    ///
+    /// A time that clocks skip on that day, or show twice, is the earlier of its two readings that
+    /// is still to come: nobody minds a run that is over too soon.
+    ///
+    /// # Errors
+    /// In one line, what is wrong with the text.
+    pub fn parse(text: &str, now: &Zoned) -> Result<Self, String> {
+        let text = text.trim();
+        let zone = now.time_zone();
+        if let Ok(at) = text.parse::<Timestamp>() {
+            if at <= now.timestamp() {
+                return Err(format!("{text} is over"));
+            }
+            return Ok(Self { at: at.to_zoned(zone.clone()), warning: None });
+        }
+        let time = time_of_day(text).ok_or(FORMS)?;
+        let mut day = now.date();
+        loop {
+            if let Some(deadline) = Self::on(day.to_datetime(time), zone, now) {
+                return Ok(deadline);
+            }
+            day = day.tomorrow().map_err(|error| error.to_string())?;
+        }
+    }
+
+    /// The first reading of a local date and time after `now`.
+    fn on(local: jiff::civil::DateTime, zone: &TimeZone, now: &Zoned) -> Option<Self> {
+        let ambiguous = zone.to_ambiguous_zoned(local);
+        let what = match ambiguous.offset() {
+            AmbiguousOffset::Unambiguous { .. } => None,
+            AmbiguousOffset::Gap { .. } => Some("does not exist"),
+            AmbiguousOffset::Fold { .. } => Some("comes twice"),
+        };
+        let readings = [ambiguous.clone().earlier(), ambiguous.later()];
+        let at = readings.into_iter().flatten().find(|at| at > now)?;
+        let warning = what.map(|what| {
+            let (date, time) = (local.date(), local.time().strftime("%H:%M:%S"));
+            format!("{time} {what} on {date}: the deadline is {}", shown(&at))
+        });
+        Some(Self { at, warning })
+    }
+
+    /// The deadline that is a length of time such as `2h`, `90m` or `1h30m` after `now`.
+    ///
+    /// # Errors
+    /// In one line, what is wrong with the text.
+    pub fn after(text: &str, now: &Zoned) -> Result<Self, String> {
+        let length = text.trim().parse::<SignedDuration>().ok();
+        let length = length.filter(|length| *length > SignedDuration::ZERO);
+        let length = length.ok_or("a window is a length of time such as 2h, 90m or 1h30m")?;
+        let at = now.checked_add(length).map_err(|_| "that is too long".to_owned())?;
+        Ok(Self { at, warning: None })
+    }
+
+    /// What the user should know of how it was understood.
+    #[must_use]
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+
+    /// Seconds that are left; negative once it is over. By the system's clock, whatever that does.
+    #[must_use]
+    pub fn seconds_left(&self) -> f64 {
+        self.at.timestamp().duration_since(Timestamp::now()).as_secs_f64()
+    }
+}
+
+impl fmt::Display for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(&self.at))
+    }
+}
+
+fn shown(at: &Zoned) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
+/// `4:30`, `04:30` or `04:30:15`.
+fn time_of_day(text: &str) -> Option<Time> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let number = |part: &str| {
+        let digits = matches!(part.len(), 1 | 2) && part.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| part.parse::<i8>().ok()).flatten()
+    };
+    let (hour, minute, second) = match parts.as_slice() {
+        [hour, minute] => (number(hour)?, number(minute)?, 0),
+        [hour, minute, second] => (number(hour)?, number(minute)?, number(second)?),
+        _ => return None,
+    };
+    Time::new(hour, minute, second, 0).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now(text: &str) -> Zoned {
+        text.parse().unwrap()
+    }
+
+    fn parsed(text: &str, at: &str) -> Result<String, String> {
+        Deadline::parse(text, &now(at)).map(|deadline| deadline.to_string())
+    }
+
+    const WINTER: &str = "2026-01-10T22:00:00[Europe/Berlin]";
+
+    #[test]
+    fn a_time_of_day_is_the_next_one() {
+        assert_eq!(parsed("04:30", WINTER).unwrap(), "2026-01-11T04:30:00+01:00");
+        assert_eq!(parsed("4:30", WINTER).unwrap(), "2026-01-11T04:30:00+01:00");
+        assert_eq!(parsed("22:00:01", WINTER).unwrap(), "2026-01-10T22:00:01+01:00");
+        assert_eq!(parsed("22:00", WINTER).unwrap(), "2026-01-11T22:00:00+01:00", "not now");
+        assert_eq!(Deadline::parse("04:30", &now(WINTER)).unwrap().warning(), None);
+    }
+
+    #[test]
+    fn a_point_in_time_brings_its_offset() {
+        assert_eq!(
+            parsed("2026-01-11T04:30:00Z", WINTER).unwrap(),
+            "2026-01-11T05:30:00+01:00",
+            "told in the zone at hand"
+        );
+        assert_eq!(
+            parsed("2026-01-11T04:30:00-05:00", WINTER).unwrap(),
+            "2026-01-11T10:30:00+01:00"
+        );
+        assert_eq!(
+            parsed("2026-01-10T21:00:00Z", WINTER),
+            Err("2026-01-10T21:00:00Z is over".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_time_that_clocks_skip_is_said_and_taken_early() {
+        let deadline =
+            Deadline::parse("02:30", &now("2026-03-28T23:00:00[Europe/Berlin]")).unwrap();
+        assert_eq!(deadline.to_string(), "2026-03-29T01:30:00+01:00");
+        assert_eq!(
+            deadline.warning(),
+            Some(
+                "02:30:00 does not exist on 2026-03-29: the deadline is 2026-03-29T01:30:00+01:00"
+            )
+        );
+    }
+
+    #[test]
+    fn a_time_that_comes_twice_is_said_and_the_first_that_is_to_come_is_taken() {
+        let before = now("2026-10-25T00:30:00[Europe/Berlin]");
+        let deadline = Deadline::parse("02:30", &before).unwrap();
+        assert_eq!(deadline.to_string(), "2026-10-25T02:30:00+02:00");
+        assert!(deadline.warning().unwrap().contains("02:30:00 comes twice on 2026-10-25"));
+        let between: Timestamp = "2026-10-25T00:45:00Z".parse().unwrap();
+        let between = between.to_zoned(before.time_zone().clone());
+        assert_eq!(between.to_string(), "2026-10-25T02:45:00+02:00[Europe/Berlin]");
+        let deadline = Deadline::parse("02:30", &between).unwrap();
+        assert_eq!(deadline.to_string(), "2026-10-25T02:30:00+01:00");
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in ["", "soon", "25:00", "04:60", "4", "04:30pm", "+4:30", "2026-01-11T04:30:00"] {
+            assert_eq!(parsed(text, WINTER), Err(FORMS.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_window_is_a_length_of_time() {
+        let after = |text| Deadline::after(text, &now(WINTER)).map(|at| at.to_string());
+        assert_eq!(after("2h").unwrap(), "2026-01-11T00:00:00+01:00");
+        assert_eq!(after("90m").unwrap(), "2026-01-10T23:30:00+01:00");
+        assert_eq!(after("1h30m").unwrap(), "2026-01-10T23:30:00+01:00");
+        assert_eq!(after("45s").unwrap(), "2026-01-10T22:00:45+01:00");
+        for text in ["", "2", "-2h", "0s", "2h ago", "04:30", "99999999999999999h"] {
+            assert!(after(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Signals.
+
+use super::{
+    assert_paused_and_goes_on, end, signal, source, start, wait_for_a_chunk, wait_for_a_lock,
+    wait_until,
+};
+use crate::harness::{psql, server, sha256, text};
+use postgres::{Client, NoTls};
+
+/// Slow enough to be met in the middle, with many small chunks.
+const SLOWLY: [&str; 2] = ["--max-rate", "1MB/s"];
+const ROWS: u32 = 8_000;
+
+#[test]
+fn ctrl_c_and_sigterm_commit_what_is_in_flight_and_the_same_command_goes_on() {
+    for name in ["-INT", "-TERM"] {
+        let folder = tempfile::tempdir().unwrap();
+        let source = source(folder.path(), ROWS);
+        let before = sha256(&source);
+        let database = server();
+        let run = start(&source, &database, &SLOWLY);
+        wait_for_a_chunk(&database);
+        signal(&run, name);
+        let output = end(run);
+        let there = psql(&database.url, "SELECT count(*) FROM event");
+        let told = format!("error: paused, as you said: {there} of {ROWS} rows are in the target");
+        assert!(text(&output).contains(&told), "{told}\n{}", text(&output));
+        assert_eq!(psql(&database.url, "SELECT count(*) > 0 FROM event"), "t");
+        assert_paused_and_goes_on(&output, &source, &database, ROWS);
+        assert_eq!(sha256(&source), before);
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_program_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path(), ROWS);
+    let database = server();
+    let run = start(&source, &database, &SLOWLY);
+    wait_for_a_chunk(&database);
+    // What is in flight cannot be committed under this lock, so that the first one has to wait.
+    let mut somebody = Client::connect(&database.url, NoTls).unwrap();
+    somebody.batch_execute("BEGIN; LOCK TABLE event IN SHARE MODE").unwrap();
+    wait_for_a_lock(&database);
+    signal(&run, "-INT");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    signal(&run, "-INT");
+    assert_eq!(end(run).status.code(), Some(130));
+}
+
+#[test]
+fn a_step_of_the_finish_that_takes_too_long_is_cancelled_and_taken_up_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path(), ROWS);
+    let database = server();
+    let run = start(&source, &database, &SLOWLY);
+    wait_for_a_chunk(&database);
+    // Rows may come in under this lock, and no index may be built.
+    let mut somebody = Client::connect(&database.url, NoTls).unwrap();
+    somebody.batch_execute("BEGIN; LOCK TABLE event IN SHARE UPDATE EXCLUSIVE MODE").unwrap();
+    wait_until(
+        &database,
+        "SELECT detail::json ->> 'state' = 'finishing' FROM migrate_ledger WHERE chunk = -1",
+    );
+    wait_for_a_lock(&database);
+    signal(&run, "-TERM");
+    let output = end(run);
+    let told = format!("all {ROWS} rows are in the target; indexes or constraints are missing");
+    assert!(text(&output).contains(&told), "{}", text(&output));
+    drop(somebody);
+    assert_paused_and_goes_on(&output, &source, &database, ROWS);
+}
+
+#[test]
+fn a_stop_in_the_verification_leaves_everything_there_and_the_next_run_compares() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path(), ROWS);
+    let database = server();
+    let run = start(&source, &database, &SLOWLY);
+    wait_for_a_chunk(&database);
+    // Nobody writes down a verdict while this is held.
+    let mut somebody = Client::connect(&database.url, NoTls).unwrap();
+    somebody
+        .batch_execute(
+            "SELECT pg_advisory_lock(4711);
+             CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+               IF new.detail::json ->> 'state' = 'verified' THEN
+                 PERFORM pg_advisory_xact_lock(4711); END IF;
+               RETURN new; END $$;
+             CREATE TRIGGER wait BEFORE UPDATE ON migrate_ledger FOR EACH ROW EXECUTE FUNCTION wait()",
+        )
+        .unwrap();
+    wait_for_a_lock(&database);
+    signal(&run, "-INT");
+    let output = end(run);
+    let told = "everything is in the target, and was not compared to the end";
+    assert!(text(&output).contains(told), "{}", text(&output));
+    let state = "SELECT detail::json ->> 'state' FROM migrate_ledger WHERE chunk = -1";
+    assert_eq!(psql(&database.url, state), "not_verified", "it does not look verified");
+    drop(somebody);
+    psql(&database.url, "DROP FUNCTION wait CASCADE");
+    assert_paused_and_goes_on(&output, &source, &database, ROWS);
+}
+
+#[test]
+fn before_the_first_write_a_stop_says_that_nothing_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path(), ROWS);
+    let database = server();
+    // The trial of the definitions waits for this.
+    let mut somebody = Client::connect(&database.url, NoTls).unwrap();
+    somebody.batch_execute("BEGIN; CREATE TABLE event (a int)").unwrap();
+    let run = start(&source, &database, &[]);
+    wait_for_a_lock(&database);
+    signal(&run, "-INT");
+    let output = end(run);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(text(&output).contains("nothing was written"), "{}", text(&output));
+    assert!(!text(&output).contains("--restart"), "{}", text(&output));
+    drop(somebody);
+    let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+    assert_eq!(psql(&database.url, tables), "0");
+}

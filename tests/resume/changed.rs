@@ -1,0 +1,174 @@
+//! What has changed since a run was cut off refuses its continuation, and is named; `--restart`
+//! does everything anew.
+
+use super::*;
+use crate::harness::server;
+
+/// A run that was killed in the copy.
+fn cut_off(more: &[&str]) -> (Source, Database) {
+    let (source, database) = (Source::new(), server());
+    let child = source.start(&database.url, more);
+    let somebody = hold_the_copy(&database.url);
+    kill(child);
+    drop(somebody);
+    assert_nobody_is_left(&database);
+    (source, database)
+}
+
+/// The run is refused with `cause` and nothing is touched; then `--restart` does it all anew.
+fn assert_refused_until_restart(source: &Source, database: &Database, more: &[&str], cause: &str) {
+    let state = "SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM migrate_ledger t";
+    let before = psql(&database.url, state);
+    for command in [&["--drop-ledger"][..], &[]] {
+        let refused = source.run(&database.url, &[more, command].concat());
+        assert_code(&refused, 4);
+        assert_says(&refused, &["cannot be continued", cause, "--restart", "hint: then, run: "]);
+        let next = text(&refused);
+        let next = next.lines().find(|line| line.starts_with("hint: then, run:")).unwrap();
+        assert!(next.ends_with("--restart"), "{next}");
+    }
+    assert_eq!(psql(&database.url, state), before, "the ledger was not touched");
+    let output = source.run(&database.url, &[more, &["--restart"]].concat());
+    assert!(!text(&output).contains("continues"), "{}", text(&output));
+    assert_code(&output, 0);
+}
+
+#[test]
+fn a_source_that_was_written_to_is_copied_anew() {
+    let (source, database) = cut_off(&[]);
+    sqlite3_script(&source.path, "UPDATE event SET what = 'changed' WHERE id = 7");
+    assert_refused_until_restart(&source, &database, &[], "app.db has changed since");
+    assert_eq!(psql(&database.url, "SELECT what FROM event WHERE id = 7"), "changed");
+    assert_eq!(psql(&database.url, "SELECT count(*) FROM event"), "12000");
+}
+
+#[test]
+fn a_source_that_is_gone_is_missed_and_one_that_is_back_goes_on() {
+    let (source, database) = cut_off(&[]);
+    let aside = source.path.with_extension("aside");
+    std::fs::rename(&source.path, &aside).unwrap();
+    let refused = source.run(&database.url, &[]);
+    assert_code(&refused, 4);
+    assert_says(&refused, &["there is no file"]);
+    // Another file in its place, with the same content, is another source.
+    std::fs::copy(&aside, &source.path).unwrap();
+    assert_refused_until_restart(&source, &database, &[], "app.db has changed since");
+}
+
+#[test]
+fn a_table_that_was_emptied_is_not_taken_for_half_full() {
+    let (source, database) = cut_off(&[]);
+    psql(&database.url, "TRUNCATE event");
+    let cause = "table \"event\" of the target was emptied or rewritten";
+    assert_refused_until_restart(&source, &database, &[], cause);
+    assert_eq!(psql(&database.url, "SELECT count(*) FROM event"), "12000");
+}
+
+#[test]
+fn a_table_that_was_dropped_is_missed() {
+    let (source, database) = cut_off(&[]);
+    psql(&database.url, "DROP TABLE event");
+    let cause = "table \"event\" of the target is gone";
+    assert_refused_until_restart(&source, &database, &[], cause);
+    assert_eq!(psql(&database.url, "SELECT count(*) FROM event"), "12000");
+}
+
+#[test]
+fn a_table_of_somebody_else_is_no_table_of_ours_and_is_never_dropped() {
+    let (source, database) = cut_off(&[]);
+    psql(
+        &database.url,
+        "DROP TABLE event; CREATE TABLE event (a int); INSERT INTO event VALUES (1)",
+    );
+    let refused = source.run(&database.url, &[]);
+    assert_code(&refused, 4);
+    assert_says(&refused, &["table \"event\" of the target is another one", "--restart"]);
+    let refused = source.run(&database.url, &["--restart"]);
+    assert_code(&refused, 4);
+    assert_says(&refused, &["not empty", "table \"event\"", "--drop-all"]);
+    assert_eq!(psql(&database.url, "SELECT a FROM event"), "1");
+    psql(&database.url, "DROP TABLE event; CREATE TABLE other (a int)");
+    assert_whole(&source, &database.url, &source.run(&database.url, &["--restart"]));
+    assert_eq!(psql(&database.url, "SELECT count(*) FROM other"), "0", "it was left alone");
+}
+
+#[test]
+fn other_options_are_another_plan() {
+    let (source, database) = cut_off(&[]);
+    let cast = &["--cast", "event.what=varchar(99)"][..];
+    for (more, flag) in
+        [(&["--exclude", "person"][..], "--exclude"), (&["--strict"], "--strict"), (cast, "--cast")]
+    {
+        let refused = source.run(&database.url, more);
+        assert_code(&refused, 4);
+        assert_says(&refused, &["cannot be continued", &format!("{flag} was another one")]);
+    }
+    assert_refused_until_restart(&source, &database, cast, "--cast was another one");
+    let sql = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute \
+               WHERE attrelid = 'event'::regclass AND attname = 'what'";
+    assert_eq!(psql(&database.url, sql), "character varying(99)");
+}
+
+#[test]
+fn a_plan_of_another_version_is_not_read() {
+    let (source, database) = cut_off(&[]);
+    psql(
+        &database.url,
+        "UPDATE migrate_ledger SET detail = replace(detail, '\"version\":\"', '\"version\":\"9') \
+         WHERE chunk = -1",
+    );
+    let cause = "another version of this program planned it";
+    assert_refused_until_restart(&source, &database, &[], cause);
+}
+
+#[test]
+fn drop_all_begins_anew_where_the_plan_is_another_one() {
+    let (source, database) = cut_off(&[]);
+    psql(&database.url, "TRUNCATE event");
+    let output = source.run(&database.url, &["--drop-all"]);
+    assert!(!text(&output).contains("continues"), "{}", text(&output));
+    assert_whole(&source, &database.url, &output);
+}
+
+#[test]
+fn the_plan_command_tells_what_would_be_continued_and_touches_nothing() {
+    let (source, database) = cut_off(&[]);
+    let state = "SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM migrate_ledger t";
+    let before = psql(&database.url, state);
+    let arguments = ["plan", "--from", path(&source.path), "--to", &database.url];
+    let output = crate::harness::migrate(arguments);
+    assert_code(&output, 0);
+    assert_says(&output, &["continues the run of 2", "chunks are there"]);
+    let json = crate::harness::migrate([&arguments[..], &["--json", "-"]].concat());
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert!(json["data_sets"][0]["continues"]["chunks"].as_u64().unwrap() > 2, "{json}");
+    psql(&database.url, "TRUNCATE event");
+    let refused = crate::harness::migrate(arguments);
+    assert_code(&refused, 4);
+    assert_says(&refused, &["cannot be continued"]);
+    let anew = crate::harness::migrate([&arguments[..], &["--restart"]].concat());
+    assert_code(&anew, 0);
+    assert_says(&anew, &["will be dropped first", "table \"event\""]);
+    assert_eq!(psql(&database.url, state), before);
+}
+
+#[test]
+fn rows_that_were_left_out_stay_in_their_file() {
+    let (source, database) = (Source::new(), server());
+    let bad = "PRAGMA ignore_check_constraints = on; \
+               UPDATE event SET what = 'a' || char(0) || 'bcd' WHERE id = 9";
+    sqlite3_script(&source.path, bad);
+    let rejects = source.path.with_extension("rejects");
+    let more = ["--on-misfit=reject", "--reject-file", path(&rejects)];
+    let child = source.start(&database.url, &more);
+    let somebody = hold_the_copy(&database.url);
+    kill(child);
+    drop(somebody);
+    let ids = "SELECT id FROM event";
+    assert_eq!(sqlite3(&rejects, ids), "9");
+    let output = source.run(&database.url, &more);
+    assert_code(&output, 0);
+    assert_says(&output, &["continues the run", "verdict: match"]);
+    assert_eq!(sqlite3(&rejects, ids), "9");
+    assert_eq!(psql(&database.url, "SELECT count(*) FROM event"), "11999");
+}

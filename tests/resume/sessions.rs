@@ -1,0 +1,150 @@
+//! Sessions that outlive their client, sessions that are ended, and two runs at once.
+
+use super::*;
+use crate::harness::server;
+
+/// Ends the sessions of a run whose name begins so, and says how many there were.
+fn terminate(url: &str, purpose: &str) -> u64 {
+    let sql = format!(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+         WHERE datname = current_database() AND application_name LIKE 'migrate {purpose} %'"
+    );
+    psql(url, &sql).parse().unwrap()
+}
+
+#[test]
+fn sessions_that_are_ended_in_the_copy_are_made_anew() {
+    for purpose in ["copy", "keeper", "pulse", "%"] {
+        let (source, database) = (Source::new(), server());
+        let child = source.start(&database.url, &[]);
+        let somebody = hold_the_copy(&database.url);
+        assert!(terminate(&database.url, purpose) > 0, "{purpose}");
+        drop(somebody);
+        let output = child.wait_with_output().unwrap();
+        assert_whole(&source, &database.url, &output);
+    }
+}
+
+#[test]
+fn sessions_that_are_ended_in_the_finish_are_made_anew() {
+    for purpose in ["finish", "keeper"] {
+        let (source, database) = (Source::new(), server());
+        let child = source.start(&database.url, &[]);
+        let somebody = hold_the_finish(&database.url);
+        assert!(terminate(&database.url, purpose) > 0, "{purpose}");
+        drop(somebody);
+        assert_whole(&source, &database.url, &child.wait_with_output().unwrap());
+    }
+}
+
+#[test]
+fn a_verification_whose_sessions_are_ended_begins_again() {
+    for purpose in ["snapshot", "verify", "%"] {
+        let (source, database) = (Source::new(), server());
+        let mut somebody = Client::connect(&database.url, NoTls).unwrap();
+        let child = source.start(&database.url, &[]);
+        let end = format!(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE datname = current_database() AND application_name LIKE 'migrate {purpose} %' \
+             AND EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
+               AND application_name LIKE 'migrate verify %' AND query LIKE 'COPY%')"
+        );
+        wait_until("the tables are read again", || {
+            somebody.query_one(&end, &[]).unwrap().get::<_, i64>(0) > 0
+        });
+        assert_whole(&source, &database.url, &child.wait_with_output().unwrap());
+    }
+}
+
+#[test]
+fn nothing_is_tried_again_where_the_user_wants_that_and_the_next_run_goes_on() {
+    let (source, database) = (Source::new(), server());
+    let child = source.start(&database.url, &["--retry-for", "0"]);
+    let somebody = hold_the_copy(&database.url);
+    assert_eq!(terminate(&database.url, "copy"), 1);
+    let output = child.wait_with_output().unwrap();
+    drop(somebody);
+    assert_code(&output, 1);
+    assert_says(
+        &output,
+        &[
+            "cannot write chunk",
+            "the source is unchanged",
+            "once the cause is gone, run: ",
+            "it goes on where it was cut off",
+            "--restart",
+        ],
+    );
+    assert_whole(&source, &database.url, &source.run(&database.url, &[]));
+}
+
+#[test]
+fn a_run_right_after_one_that_was_killed_in_its_sleep_goes_on() {
+    let (source, database) = (Source::new(), server());
+    let child = source.start(&database.url, &[]);
+    let somebody = hold_the_copy(&database.url);
+    signal(&child, "-STOP");
+    kill(child);
+    // Somebody's lock still holds the dead run's session in the middle of its statement.
+    let next = source.start(&database.url, &[]);
+    let copies = "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                  AND datname = current_database() AND application_name LIKE 'migrate copy%' \
+                  AND backend_start > (SELECT min(backend_start) FROM pg_stat_activity \
+                    WHERE application_name LIKE 'migrate pulse%' \
+                    AND datname = current_database())";
+    wait_until("the next run is where the first one was", || holds(&database.url, copies));
+    drop(somebody);
+    assert_whole(&source, &database.url, &next.wait_with_output().unwrap());
+}
+
+#[test]
+fn sessions_whose_client_cannot_be_reached_are_ended() {
+    let (source, database) = (Source::new(), server());
+    let child = source.start(&database.url, &[]);
+    let somebody = hold_the_copy(&database.url);
+    // For the server this is what a machine without power looks like: connections stay, and
+    // nobody says anything any more.
+    signal(&child, "-STOP");
+    drop(somebody);
+    let output = source.run(&database.url, &["--allow-running"]);
+    assert_says(&output, &["continues the run"]);
+    assert_whole(&source, &database.url, &output);
+    // It wakes, and must find that its place is taken.
+    let before = psql(&database.url, "SELECT count(*), max(xmin::text::bigint) FROM event");
+    signal(&child, "-CONT");
+    let late = child.wait_with_output().unwrap();
+    assert_code(&late, 1);
+    assert_says(&late, &["another run has taken this one's place"]);
+    let after = psql(&database.url, "SELECT count(*), max(xmin::text::bigint) FROM event");
+    assert_eq!(before, after);
+}
+
+#[test]
+fn of_two_runs_at_once_one_works_and_the_other_is_refused() {
+    let (source, database) = (Source::new(), server());
+    for more in [&[][..], &["--drop-all", "--allow-running"]] {
+        let runs = [source.start(&database.url, more), source.start(&database.url, more)];
+        let outputs = runs.map(|run| run.wait_with_output().unwrap());
+        let [one, other] = &outputs;
+        let (worked, refused) = if one.status.success() { (one, other) } else { (other, one) };
+        assert_code(refused, 4);
+        assert_whole(&source, &database.url, worked);
+    }
+}
+
+#[test]
+fn a_run_that_stands_still_for_a_while_is_not_taken_for_dead() {
+    let (source, database) = (Source::new(), server());
+    let child = source.start(&database.url, &[]);
+    let somebody = hold_the_copy(&database.url);
+    for more in [&[][..], &["--restart"], &["--drop-all"]] {
+        let refused = source.run(&database.url, more);
+        assert_code(&refused, 4);
+        assert_says(&refused, &["app.db open"]);
+        let refused = source.run(&database.url, &[more, &["--allow-running"]].concat());
+        assert_code(&refused, 4);
+        assert_says(&refused, &["another run of migrate is at work on schema \"public\""]);
+    }
+    drop(somebody);
+    assert_whole(&source, &database.url, &child.wait_with_output().unwrap());
+}
