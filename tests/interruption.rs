@@ -77,8 +77,8 @@ fn an_interrupted_run_ends_cleanly_and_its_target_is_refused_until_it_is_dropped
     let child = start(&source, &database);
     wait_for_a_chunk(&database);
     let output = interrupt(child);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("interrupted"), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(text(&output).contains("paused, as you said"), "{}", text(&output));
     assert!(text(&output).contains("the source is unchanged"), "{}", text(&output));
     assert_eq!(files(folder.path()), before);
     assert_half_loaded(&source, &database);
@@ -111,8 +111,8 @@ fn a_run_that_waits_for_a_lock_of_somebody_else_can_be_interrupted() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let output = interrupt(child);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("interrupted"), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(text(&output).contains("paused, as you said"), "{}", text(&output));
     drop(somebody);
     assert_half_loaded(&source, &database);
 }

@@ -161,6 +161,8 @@ impl Round<'_> {
 
     /// One more run, the straight way.
     fn again(&self, place: &Place, control: &Control, more: &[&str]) -> Outcome<Ended> {
+        // A server that is on its way is waited for: a first connection is not tried again.
+        drop(control.connect(&place.database)?);
         self.start(place, &control.url(&place.database), more)?.end()
     }
 
