@@ -40,8 +40,9 @@ pub(super) fn run<P: Planned>(
     drop(watch);
     let product = request.product.as_ref();
     let error = result.err().map(|error| {
+        let goes_on = loads(request) && error.flags().is_empty();
         let error = with_remedy(error, line, product);
-        if loads(request) { or_anew(error, line) } else { error }
+        if goes_on { or_anew(error, line) } else { error }
     });
     end(request, line, screen, Some(&report), error)
 }
