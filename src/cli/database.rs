@@ -40,9 +40,10 @@ pub(super) fn run<P: Planned>(
     drop(watch);
     let product = request.product.as_ref();
     let error = result.err().map(|error| {
-        let error = with_remedy(error, line, product);
         let is_failure = error.kind() != Kind::Paused;
-        if is_failure && loads(request) { or_anew(error, line) } else { error }
+        let goes_on = is_failure && loads(request) && error.flags().is_empty();
+        let error = with_remedy(error, line, product);
+        if goes_on { or_anew(error, line) } else { error }
     });
     end(request, line, screen, Some(&report), error)
 }

@@ -378,5 +378,6 @@ fn unsendable_row(table: &PlannedTable, chunk: u32, unsendable: Unsendable) -> E
         unsendable.misfit,
         unsendable.row + 1
     ))
-    .hint("the source changed since it was profiled; stop what writes to it and run again with --drop-all")
+    .hint("the source changed since it was profiled; stop what writes to it")
+    .with_flag("--restart")
 }
