@@ -114,6 +114,10 @@ impl Fault {
         if moment == Moment::Profile && self.breaks_connections() && code == "1" {
             return true;
         }
+        // The first milliseconds of a program are before it listens to signals.
+        if moment == Moment::Profile && ["signal 2", "signal 15"].contains(&code) {
+            return matches!(self, Self::SigTerm | Self::CtrlC);
+        }
         let allowed: &[&str] = match self {
             Self::KillTool
             | Self::SecondRun

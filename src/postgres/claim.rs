@@ -280,7 +280,7 @@ impl Contest<'_> {
                 }
             }
             if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::failed("interrupted"));
+                return Err(Error::interrupted());
             }
             thread::sleep(LOOK);
         }

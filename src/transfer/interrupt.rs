@@ -185,5 +185,5 @@ impl Watched {
 /// that brought about is no news.
 #[must_use]
 pub fn told(stop: &AtomicBool, error: Error) -> Error {
-    if stop.load(Ordering::Relaxed) { Error::failed("interrupted") } else { error }
+    if stop.load(Ordering::Relaxed) { Error::interrupted() } else { error }
 }

@@ -112,7 +112,7 @@ fn prepare_all(options: &Options, progress: &Arc<Progress>, stop: &Arc<AtomicBoo
     };
     // What could not be found out because it was interrupted is no finding.
     if stop.load(Ordering::Relaxed) {
-        return Err(Error::failed("interrupted"));
+        return Err(Error::interrupted());
     }
     let (options, progress) = (options.clone(), Arc::clone(progress));
     Ok(Run {
@@ -264,7 +264,7 @@ impl Run {
             self.warnings.extend(told);
         }
         if is_halted() {
-            return Err(Error::failed("interrupted"));
+            return Err(Error::interrupted());
         }
         interrupt.begin_writing();
         progress.enter(Phase::Copy);

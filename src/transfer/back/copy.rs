@@ -162,7 +162,7 @@ impl Copy<'_> {
         let mut scratch = Vec::new();
         let mut send = |batch: RowBatch| -> Result<()> {
             let permit = budget.take(batch.len() as u64, &self.halt);
-            let permit = permit.ok_or_else(|| Error::failed("interrupted"))?;
+            let permit = permit.ok_or_else(Error::interrupted)?;
             *sent += batch.rows();
             // A writer that is gone has said why.
             let _ = to_writer.send(Batch { rows: batch, _permit: permit });
@@ -231,7 +231,7 @@ impl Copy<'_> {
             };
             let wait = self.rate.wait(batch.rows.len() as u64, || self.halt.is_set());
             if !wait || self.halt.is_set() {
-                return Err(Error::failed("interrupted"));
+                return Err(Error::interrupted());
             }
             insert.batch(&batch.rows)?;
             let (rows, bytes) = (batch.rows.rows(), batch.rows.len() as u64);

@@ -224,7 +224,7 @@ impl Run {
             );
         }
         if self.interrupt.stop().load(Ordering::Relaxed) {
-            return Err(Error::failed("interrupted"));
+            return Err(Error::interrupted());
         }
         Ok(partial)
     }

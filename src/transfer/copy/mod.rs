@@ -263,7 +263,7 @@ impl Copy<'_> {
             &self.plan.tables[table].chunks,
             |chunk| {
                 let room = self.room(table, chunk);
-                let (rows, permit) = room.ok_or_else(|| Error::failed("interrupted"))?;
+                let (rows, permit) = room.ok_or_else(Error::interrupted)?;
                 held.set(Some(permit));
                 Ok(rows)
             },

@@ -187,7 +187,7 @@ impl Sample<'_> {
                 break;
             }
             if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::failed("interrupted"));
+                return Err(Error::interrupted());
             }
             self.copy_chunk(table, &self.plan.tables[table].chunks[place])?;
         }
@@ -270,7 +270,7 @@ impl Sample<'_> {
 
     fn step(&mut self, sql: &str, times: f64) -> Result<()> {
         if self.stop.load(Ordering::Relaxed) {
-            return Err(Error::failed("interrupted"));
+            return Err(Error::interrupted());
         }
         let started = Instant::now();
         if in_savepoint(&mut self.transaction, sql).is_ok() {
