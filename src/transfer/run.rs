@@ -498,7 +498,7 @@ impl Prepared {
             }
             let (source, connection) = (&self.source, &self.connection);
             let ends = Ends {
-                reader: &|queries| Ok(ChunkReader::new(source.connect()?, queries)),
+                reader: &|queries| Ok(ChunkReader::new(source.connect_to_pages()?, queries)),
                 writer: &|| {
                     let client = one_more_client(connection, "copy", key)?;
                     let writer = BlockWriter::new(client, &ledger, Arc::clone(&targets))?;
