@@ -71,7 +71,7 @@ pub fn measure(
     let queries: Arc<[TableQuery]> = plan.tables.iter().map(|table| table.query.clone()).collect();
     let mut sample = Sample {
         plan,
-        reader: ChunkReader::new(source.connect()?, queries),
+        reader: ChunkReader::new(source.connect_to_pages()?, queries),
         transaction,
         sampled: Sampled::default(),
         stop: terms.stop,
