@@ -11,7 +11,7 @@ use crate::sqlite::write::FileWriter;
 use crate::sqlite::{Source, backup};
 use crate::transfer::Planned;
 use crate::transfer::guard::{Moment, look_first};
-use crate::transfer::interrupt::{self, Interrupt};
+use crate::transfer::interrupt::Interrupt;
 use crate::transfer::open::open_source;
 use crate::transfer::options::{Depth, OnMisfit, Options, Verify};
 use crate::transfer::report::{
@@ -62,7 +62,7 @@ pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
     let sets = options.data_sets.iter();
     let sets = sets.map(|set| prepare_one(set, options, &sizes, progress, &interrupt));
     let sets = sets.collect::<Result<Vec<Set>>>();
-    let mut sets = sets.map_err(|error| interrupt::told(&stop, error))?;
+    let mut sets = sets.map_err(|error| interrupt.told(error))?;
     for set in &mut sets {
         warnings.extend(set.look(options, Moment::Before)?);
     }
@@ -95,7 +95,7 @@ impl Planned for Run {
         let (source, target) = (self.source_name(), self.target_name());
         let mut sets = std::mem::take(&mut self.sets);
         let result = self.work(&mut sets, progress, &mut reports);
-        let result = result.map_err(|error| interrupt::told(self.interrupt.stop(), error));
+        let result = result.map_err(|error| self.interrupt.told(error));
         progress.end();
         let limit = self.limit();
         let report = Report {
