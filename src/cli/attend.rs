@@ -34,7 +34,7 @@ pub(super) fn attended<T: Send + 'static>(
             Ok(done) => return Ok(done),
             Err(RecvTimeoutError::Timeout) if progress.is_silent() => {
                 return Err(Error::failed("the server does not answer any more")
-                    .caused_by("nothing has come from it for a long time, on no connection")
+                    .caused_by("a connection to it stands still, and was waited for long enough")
                     .hint(
                         "look at the server, and at what lies between; --retry-for sets the time",
                     ));

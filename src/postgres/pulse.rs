@@ -3,8 +3,9 @@
 //!
 //! It also feels whether the server still answers. A connection that is cut is an error wherever it
 //! is used; one that only stands still, as behind a proxy that forwards nothing any more, is none,
-//! and whoever waits for an answer waits for ever. Where no connection at all, however new, is
-//! answered for as long as a run may try again, that is told to whoever watches the run.
+//! and whoever waits for an answer waits for ever. Where that lasts for as long as a run may try
+//! again, it is told to whoever watches the run: no connection, however new, is answered; or a
+//! backend waits for us all the time, and we for it.
 
 use crate::error::{Error, Result};
 use crate::postgres::backend::Backend;
@@ -13,6 +14,7 @@ use crate::postgres::connect::Session;
 use crate::progress::Progress;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use postgres::Client;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
@@ -42,6 +44,10 @@ pub struct Alarm {
     pub after: Duration,
 }
 
+/// How far a backend has come: when it last began or ended something, in microseconds since 1970,
+/// and the bytes of the COPY at hand.
+type Progressed = (Option<i64>, Option<i64>);
+
 /// The pulse; it ends when it is dropped.
 pub(super) struct Pulse {
     heart: Arc<Heart>,
@@ -55,6 +61,8 @@ struct Heart {
     over: AtomicBool,
     /// The server has answered since this was looked at, if only with an error.
     answered: AtomicBool,
+    /// For how many beats a backend and this program have waited for each other.
+    deaf: AtomicU32,
     /// Which of the threads that were started one after another asks.
     asking: AtomicU32,
     /// It, and the session that it asks over.
@@ -69,6 +77,7 @@ impl Pulse {
             claim,
             over: AtomicBool::new(false),
             answered: AtomicBool::new(true),
+            deaf: AtomicU32::new(0),
             asking: AtomicU32::new(0),
             asker: Mutex::new((None, Some(first.backend))),
         });
@@ -113,9 +122,10 @@ impl Heart {
     }
 
     fn ask(&self, mut session: Option<Session>, number: u32) {
+        let mut waits = HashMap::new();
         let is_asked = || self.asking.load(Ordering::Relaxed) == number;
         while is_asked() && !self.over.load(Ordering::Relaxed) {
-            let is_alive = |s: &mut Session| s.client.batch_execute("SELECT 1").is_ok();
+            let is_alive = |s: &mut Session| self.listen(&mut s.client, &mut waits).is_ok();
             if !session.as_mut().is_some_and(is_alive) {
                 let old = self.lock().1;
                 session = self.claim.session(PULSE, old).ok();
@@ -128,6 +138,35 @@ impl Heart {
         }
     }
 
+    /// Asks the server what it is doing for us, and counts the beats in which a backend whose
+    /// answer we wait for has done nothing but to wait for us.
+    fn listen(
+        &self,
+        client: &mut Client,
+        waits: &mut HashMap<Backend, (Progressed, u32)>,
+    ) -> Result<(), postgres::Error> {
+        const SQL: &str = "\
+            SELECT a.pid, (extract(epoch FROM a.backend_start) * 1000000)::bigint, \
+              (extract(epoch FROM a.state_change) * 1000000)::bigint, c.bytes_processed \
+            FROM pg_catalog.pg_stat_activity a \
+            LEFT JOIN pg_catalog.pg_stat_progress_copy c ON c.pid = a.pid \
+            WHERE a.pid = ANY ($1) AND a.wait_event_type = 'Client'";
+        let awaited = Backend::all_awaited();
+        let pids: Vec<i32> = awaited.iter().map(|backend| backend.pid).collect();
+        let rows = client.query(SQL, &[&pids])?;
+        let now: HashMap<Backend, Progressed> = rows
+            .iter()
+            .map(|row| (Backend { pid: row.get(0), started: row.get(1) }, (row.get(2), row.get(3))))
+            .collect();
+        waits.retain(|backend, (then, _)| now.get(backend) == Some(then));
+        for (backend, progressed) in now {
+            waits.entry(backend).or_insert((progressed, 0)).1 += 1;
+        }
+        let longest = waits.values().map(|(_, beats)| *beats).max().unwrap_or(0);
+        self.deaf.store(longest, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Counts beats rather than time: a program that was stopped for a while has heard nothing in
     /// it, and no server is to blame.
     fn watch(self: &Arc<Self>, alarm: &Alarm, end: Sender<()>) {
@@ -135,6 +174,9 @@ impl Heart {
         let mut silent: u32 = 0;
         while !self.over.load(Ordering::Relaxed) {
             thread::park_timeout(BEAT);
+            if self.deaf.load(Ordering::Relaxed) >= limit {
+                alarm.progress.set_silent();
+            }
             if self.answered.swap(false, Ordering::Relaxed) {
                 silent = 0;
                 continue;
