@@ -11,6 +11,7 @@
 )]
 
 mod arguments;
+mod attend;
 mod by_product;
 mod casts;
 mod command_line;

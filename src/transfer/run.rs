@@ -74,7 +74,7 @@ fn prepare_all(options: &Options, progress: &Arc<Progress>, stop: &Arc<AtomicBoo
     let mut warnings = look_first(options)?;
     let is_halted = || stop.load(Ordering::Relaxed);
     let terms = Terms { options, sizes: &sizes, progress, stop, is_halted: &is_halted };
-    let mut opener = Opener::new(options, &interrupt);
+    let mut opener = Opener::new(options, &interrupt, progress);
     let opened = options.data_sets.iter().map(|data_set| opener.open(data_set));
     let mut opened: Vec<Opened> = opened.collect::<Result<_>>()?;
     let (ways, told) = ways(options, &mut opened)?;
