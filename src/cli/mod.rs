@@ -37,6 +37,7 @@ mod screen;
 mod secrets;
 mod terminal;
 mod usage_error;
+mod values;
 mod watch;
 mod wording;
 
