@@ -30,6 +30,9 @@ pub struct Error {
     flags: Vec<&'static str>,
 }
 
+/// What an interruption says of itself.
+const INTERRUPTED: &str = "interrupted";
+
 /// The result of everything here that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -48,6 +51,11 @@ impl Error {
     /// Something failed while working.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(Kind::Failed, message)
+    }
+
+    /// Work ended early because somebody wished so.
+    pub fn interrupted() -> Self {
+        Self::failed(INTERRUPTED)
     }
 
     /// The command line does not make sense.
@@ -109,6 +117,13 @@ impl Error {
     /// The kind, which decides the exit code.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Work ended early because somebody wished so: here, or in one of the databases, of which
+    /// SQLite says it in a fixed text and PostgreSQL, in any language, with the code that ends its.
+    pub fn is_interruption(&self) -> bool {
+        let is_told = |cause: &String| cause == INTERRUPTED || cause.contains("SQLSTATE 57014");
+        self.message == INTERRUPTED || self.causes.iter().any(is_told)
     }
 
     /// The same work may succeed on a new connection.

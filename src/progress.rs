@@ -3,7 +3,7 @@
 //! The pipeline only adds to atomics; drawing (bars, lines) is for whoever watches, so that a
 //! slow terminal can never hold up a row.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -84,6 +84,7 @@ pub struct PhaseProgress {
 pub struct Progress {
     current: AtomicUsize,
     phases: [PhaseProgress; 6],
+    silent: AtomicBool,
 }
 
 impl Progress {
@@ -103,6 +104,16 @@ impl Progress {
     /// The phase at hand.
     pub fn current(&self) -> Phase {
         Phase::ALL[self.current.load(Ordering::Relaxed)]
+    }
+
+    /// Says that the server does not answer any more, on no connection: the run may wait for ever.
+    pub fn set_silent(&self) {
+        self.silent.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was said.
+    pub fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
     }
 
     /// The counters of `phase`.

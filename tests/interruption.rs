@@ -55,21 +55,21 @@ fn files(folder: &Path) -> Vec<(PathBuf, String)> {
     files
 }
 
-/// The next run refuses the target, and `--drop-all` starts again.
+/// A verification finds the target half loaded, and the next run goes on with it.
 fn assert_half_loaded(source: &Path, database: &Database) {
     let to: [&str; 4] = ["--from", source.to_str().unwrap(), "--to", &database.url];
-    let refused = migrate(["database"].iter().chain(&to));
-    assert_eq!(refused.status.code(), Some(4), "{}", text(&refused));
-    assert!(text(&refused).contains("half loaded"), "{}", text(&refused));
-    assert!(text(&refused).contains("--drop-all"), "{}", text(&refused));
-    let again = migrate(["database", "--drop-all"].iter().chain(&to));
+    let compared = migrate(["database", "--verify"].iter().chain(&to));
+    assert_eq!(compared.status.code(), Some(3), "{}", text(&compared));
+    assert!(text(&compared).contains("half loaded"), "{}", text(&compared));
+    let again = migrate(["database"].iter().chain(&to));
     assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+    assert!(text(&again).contains("continues the run"), "{}", text(&again));
     let sums = "SELECT count(*), min(id), max(id), sum(length(body)) FROM event";
     assert_eq!(psql(&database.url, sums), "40000|1|40000|40000000");
 }
 
 #[test]
-fn an_interrupted_run_ends_cleanly_and_its_target_is_refused_until_it_is_dropped() {
+fn an_interrupted_run_ends_cleanly_and_the_next_one_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let source = source(folder.path());
     let before = files(folder.path());
@@ -77,8 +77,8 @@ fn an_interrupted_run_ends_cleanly_and_its_target_is_refused_until_it_is_dropped
     let child = start(&source, &database);
     wait_for_a_chunk(&database);
     let output = interrupt(child);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("interrupted"), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(text(&output).contains("paused, as you said"), "{}", text(&output));
     assert!(text(&output).contains("the source is unchanged"), "{}", text(&output));
     assert_eq!(files(folder.path()), before);
     assert_half_loaded(&source, &database);
@@ -111,8 +111,8 @@ fn a_run_that_waits_for_a_lock_of_somebody_else_can_be_interrupted() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let output = interrupt(child);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("interrupted"), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(text(&output).contains("paused, as you said"), "{}", text(&output));
     drop(somebody);
     assert_half_loaded(&source, &database);
 }

@@ -8,6 +8,9 @@ use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
+/// Enough for any source of a round.
+const ROOM: &str = "size=1g";
+
 /// A mounted tmpfs; gone when dropped.
 pub struct Disk {
     folder: TempDir,
@@ -39,10 +42,10 @@ fn unmount(folder: &Path) {
 }
 
 impl Disk {
-    /// A tablespace on a disk of `bytes`.
-    pub fn mount(control: &Control, name: &str, bytes: u64) -> Outcome<Self> {
+    /// A tablespace on a disk with much room.
+    pub fn mount(control: &Control, name: &str) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
-        if !mount(folder.path(), &format!("size={bytes}")) {
+        if !mount(folder.path(), ROOM) {
             return Err("cannot mount a tmpfs".into());
         }
         let disk = Self { folder, tablespace: format!("small_{name}") };
@@ -61,11 +64,23 @@ impl Disk {
         &self.tablespace
     }
 
-    /// Gives the disk room.
+    /// Leaves room for so many bytes.
+    pub fn leave(&self, bytes: u64) -> Outcome<()> {
+        let disk = rustix::fs::statvfs(self.folder.path())?;
+        let used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize;
+        self.remount(&format!("size={}", used + bytes))
+    }
+
+    /// Gives it much room again.
     pub fn enlarge(&self) -> Outcome<()> {
+        self.remount(ROOM)
+    }
+
+    fn remount(&self, options: &str) -> Outcome<()> {
         let mut mount = Command::new("mount");
-        let output = mount.args(["-o", "remount,size=1g"]).arg(self.folder.path()).output()?;
-        if output.status.success() { Ok(()) } else { Err("cannot enlarge the tmpfs".into()) }
+        let options = format!("remount,{options}");
+        let output = mount.args(["-o", &options]).arg(self.folder.path()).output()?;
+        if output.status.success() { Ok(()) } else { Err("cannot resize the tmpfs".into()) }
     }
 
     /// Takes the tablespace away; its databases are gone by then.

@@ -95,9 +95,10 @@ impl Fault {
         matches!(self, Self::Cut | Self::Stall | Self::HoldCommit | Self::SecondRun)
     }
 
-    /// The program is killed.
-    pub fn kills(self) -> bool {
-        self.allows(Moment::Copy, "signal 9")
+    /// What SQLite makes beside a database that is read may stay: the program was killed, or could
+    /// not find the database by its name to make sure that nobody else uses it.
+    pub fn leaves_empty_logs(self) -> bool {
+        self == Self::SourceGone || self.allows(Moment::Copy, "signal 9")
     }
 
     /// The way to the server is lost for a while.
@@ -113,6 +114,10 @@ impl Fault {
     pub fn allows(self, moment: Moment, code: &str) -> bool {
         if moment == Moment::Profile && self.breaks_connections() && code == "1" {
             return true;
+        }
+        // The first milliseconds of a program are before it listens to signals.
+        if moment == Moment::Profile && ["signal 2", "signal 15"].contains(&code) {
+            return matches!(self, Self::SigTerm | Self::CtrlC);
         }
         let allowed: &[&str] = match self {
             Self::KillTool

@@ -32,6 +32,8 @@ pub struct Round<'a> {
 pub struct Done {
     /// The codes of all runs.
     codes: Vec<String>,
+    /// The code of a run beside the first.
+    beside: Option<String>,
     /// The run was over before the fault could strike.
     missed: bool,
 }
@@ -39,7 +41,9 @@ pub struct Done {
 impl Done {
     pub fn outcome(&self) -> String {
         let codes = self.codes.join(", then ");
-        if self.missed { format!("exit {codes} (over before)") } else { format!("exit {codes}") }
+        let beside = self.beside.as_ref().map(|code| format!(" (beside it {code})"));
+        let missed = if self.missed { " (over before)" } else { "" };
+        format!("exit {codes}{}{missed}", beside.unwrap_or_default())
     }
 }
 
@@ -65,14 +69,15 @@ impl Round<'_> {
     /// Runs it.
     pub fn run(&self, control: &mut Control) -> Outcome<Done> {
         if self.fault == Fault::DiskFull && !disk::can_be_filled() {
-            return Ok(Done { codes: vec!["NOT TESTED".to_owned()], missed: false });
+            let codes = vec!["NOT TESTED".to_owned()];
+            return Ok(Done { codes, beside: None, missed: false });
         }
         let mut random = Rng::with_seed(self.seed);
         let mut place = self.place(control, &mut random)?;
         let mut hash = check::sha256(&place.source)?;
         let files = check::files(place.folder.path())?;
 
-        let (first, missed) = self.strike(control, &mut place, &mut random)?;
+        let (first, beside, missed) = self.strike(control, &mut place, &mut random)?;
         self.judge(&first)?;
         let mut codes = vec![first.code];
         if !missed {
@@ -108,8 +113,7 @@ impl Round<'_> {
             return Err("the source has changed".into());
         }
         let mut left = check::files(place.folder.path())?;
-        if self.fault.kills() {
-            // Nobody was left to take away what SQLite makes beside a database that is read.
+        if self.fault.leaves_empty_logs() {
             left.retain(|name| !check::is_empty_log(place.folder.path(), name));
         }
         if left != files {
@@ -119,7 +123,7 @@ impl Round<'_> {
         if let Some(disk) = place.disk.take() {
             disk.remove(control)?;
         }
-        Ok(Done { codes, missed })
+        Ok(Done { codes, beside, missed })
     }
 
     fn place(&self, control: &Control, random: &mut Rng) -> Outcome<Place> {
@@ -128,17 +132,16 @@ impl Round<'_> {
         let database = format!("round_{}", self.seed);
         control.run(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"))?;
         let disk = match self.fault {
-            Fault::DiskFull => {
-                // An empty database takes eight megabytes; what is left is no room for all rows.
-                let rows = std::fs::metadata(&source)?.len();
-                let room = rows * random.u64(20..80) / 100;
-                Some(Disk::mount(control, &self.seed.to_string(), (9 << 20) + room)?)
-            }
+            Fault::DiskFull => Some(Disk::mount(control, &self.seed.to_string())?),
             _ => None,
         };
         let on =
             disk.as_ref().map_or_else(String::new, |d| format!(" TABLESPACE {}", d.tablespace()));
         control.run(&format!("CREATE DATABASE {database} TEMPLATE template0{on}"))?;
+        if let Some(disk) = &disk {
+            let rows = std::fs::metadata(&source)?.len();
+            disk.leave((64 << 10) + rows * random.u64(5..60) / 100)?;
+        }
         let proxy = self.fault.wants_proxy().then(|| Proxy::start(control.port())).transpose()?;
         let url = match &proxy {
             Some(proxy) => control.url_by(proxy.port(), &database)?,
@@ -161,6 +164,8 @@ impl Round<'_> {
 
     /// One more run, the straight way.
     fn again(&self, place: &Place, control: &Control, more: &[&str]) -> Outcome<Ended> {
+        // A server that is on its way is waited for: a first connection is not tried again.
+        drop(control.connect(&place.database)?);
         self.start(place, &control.url(&place.database), more)?.end()
     }
 
@@ -172,23 +177,25 @@ impl Round<'_> {
         Err(format!("the run ended with {}: {}", ended.code, ended.said).into())
     }
 
-    /// Starts a run and lets the fault strike; says how it ended, and whether that was before.
+    /// Starts a run and lets the fault strike; says how it ended, and one beside it, and whether that
+    /// was before.
     fn strike(
         &self,
         control: &mut Control,
         place: &mut Place,
         random: &mut Rng,
-    ) -> Outcome<(Ended, bool)> {
+    ) -> Outcome<(Ended, Option<String>, bool)> {
         let mut tool = self.start(place, &place.url, &[])?;
         if self.fault == Fault::DiskFull {
-            return Ok((tool.end()?, false));
+            return Ok((tool.end()?, None, false));
         }
         let mut witness = control.connect(&place.database)?;
         self.wait(&mut tool, &mut witness, random)?;
         drop(witness);
         if tool.is_over()? {
-            return Ok((tool.end()?, true));
+            return Ok((tool.end()?, None, true));
         }
+        let mut beside = None;
         let rest = Duration::from_millis(random.u64(..2500));
         match self.fault {
             Fault::KillTool | Fault::SourceChanged | Fault::Truncated | Fault::Dropped => {
@@ -222,20 +229,24 @@ impl Round<'_> {
             Fault::TwoRuns => {
                 let second = self.start(place, &place.url, &[])?.end()?;
                 self.judge(&second)?;
+                beside = Some(second.code);
             }
             Fault::SourceGone => {
                 let away = place.folder.path().join("away");
                 std::fs::rename(&place.source, &away)?;
                 let ended = tool.end();
                 std::fs::rename(&away, &place.source)?;
-                return Ok((ended?, false));
+                return Ok((ended?, None, false));
             }
             Fault::DiskFull => {}
         }
         let ended = tool.end()?;
         let held = place.proxy.as_ref().is_none_or(Proxy::has_released);
         let missed = self.fault == Fault::HoldCommit && !held;
-        Ok((ended, missed))
+        if beside.as_ref().is_some_and(|code| code != "0" && ended.code != "0") {
+            return Err("of two runs neither went on".into());
+        }
+        Ok((ended, beside, missed))
     }
 
     /// Waits for the moment, or for the run's end.

@@ -1,5 +1,6 @@
 //! `migrate database`: plan, say what will be done, do it, tell how it went.
 
+use super::attend::attended;
 use super::by_product::ByProduct;
 use super::command_line::CommandLine;
 use super::exit::Exit;
@@ -18,17 +19,18 @@ use crate::transfer::report::{Outcome, PlanSummary, Report, Verdict};
 use std::sync::Arc;
 
 /// Runs the command with what `prepare` plans.
-pub(super) fn run<P: Planned>(
+pub(super) fn run<P: Planned + Send + 'static>(
     request: &Request,
     line: &CommandLine,
     screen: &mut Screen,
-    prepare: impl FnOnce(&Options, &Arc<Progress>) -> Result<P>,
+    prepare: impl FnOnce(&Options, &Arc<Progress>) -> Result<P> + Send + 'static,
 ) -> Exit {
     let progress = Arc::new(Progress::default());
     let watch = screen.watch(&progress, request.bars_anywhere);
-    let planned = prepare(&request.options, &progress);
+    let options = request.options.clone();
+    let planned = attended(&progress, move |progress| prepare(&options, progress));
     drop(watch);
-    let planned = match planned.and_then(|planned| agreed(planned, request, screen)) {
+    let planned = match planned.flatten().and_then(|planned| agreed(planned, request, screen)) {
         Ok(planned) => planned,
         Err(error) => {
             let error = with_remedy(error, line, request.product.as_ref());
@@ -36,15 +38,20 @@ pub(super) fn run<P: Planned>(
         }
     };
     let watch = screen.watch(&progress, request.bars_anywhere);
-    let Outcome { report, result } = planned.run(&progress);
+    let outcome = attended(&progress, |progress| planned.run(progress));
     drop(watch);
+    let (report, result) = match outcome {
+        Ok(Outcome { report, result }) => (Some(report), result),
+        Err(error) => (None, Err(error)),
+    };
     let product = request.product.as_ref();
     let error = result.err().map(|error| {
-        let error = with_remedy(error, line, product);
         let is_failure = error.kind() != Kind::Paused;
-        if is_failure && loads(request) { or_anew(error, line) } else { error }
+        let goes_on = is_failure && loads(request) && error.flags().is_empty();
+        let error = with_remedy(error, line, product);
+        if goes_on { or_anew(error, line) } else { error }
     });
-    end(request, line, screen, Some(&report), error)
+    end(request, line, screen, report.as_ref(), error)
 }
 
 /// Shows the plan and has the loss of tables agreed to.

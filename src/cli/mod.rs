@@ -11,6 +11,7 @@
 )]
 
 mod arguments;
+mod attend;
 mod by_product;
 mod casts;
 mod command_line;
@@ -36,6 +37,7 @@ mod screen;
 mod secrets;
 mod terminal;
 mod usage_error;
+mod values;
 mod watch;
 mod wording;
 

@@ -41,9 +41,9 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
     if let Some(Continued { begun, chunks_there, chunks }) = &data_set.continues {
         writeln!(
             out,
-            "\n  continues the run of {begun}: {} of {} are there",
+            "\n  continues the run of {begun}: {} of {} chunks are there",
             count(*chunks_there),
-            counted(*chunks, "chunk")
+            count(*chunks)
         )?;
     }
     aligned_section(out, "needs decision", columns(tables, true), 4)?;

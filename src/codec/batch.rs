@@ -46,7 +46,7 @@ impl RowBatch {
     }
 
     /// Appends one value to the row at hand.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, value: Raw<'_>) {
         match value {
             Raw::Null => self.data.extend_from_slice(&[NULL]),

@@ -1,6 +1,9 @@
 //! A backend: the server's process behind one session, known by its number and the moment it
 //! began. The number alone may be another's by now.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 /// One of the server's processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Backend {
@@ -13,7 +16,36 @@ pub struct Backend {
 /// How long the server may take to end one, in milliseconds.
 const END_LIMIT: u32 = 10_000;
 
+/// Those whose answer somebody in this program waits for.
+static AWAITED: Mutex<BTreeSet<Backend>> = Mutex::new(BTreeSet::new());
+
+fn awaited() -> MutexGuard<'static, BTreeSet<Backend>> {
+    AWAITED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// While it lives, a backend's answer is awaited.
+pub struct Awaited(Backend);
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        awaited().remove(&self.0);
+    }
+}
+
 impl Backend {
+    /// Says that its answer is awaited.
+    #[must_use]
+    pub fn awaited(self) -> Awaited {
+        awaited().insert(self);
+        Awaited(self)
+    }
+
+    /// All whose answer is awaited.
+    #[must_use]
+    pub fn all_awaited() -> Vec<Self> {
+        awaited().iter().copied().collect()
+    }
+
     /// Of a session that nobody has to end.
     pub const NONE: Self = Self { pid: 0, started: 0 };
 

@@ -12,19 +12,15 @@ use crate::error::{Error, Result};
 use crate::postgres::backend::Backend;
 use crate::postgres::connect::{Driver, Session, connect};
 use crate::postgres::errors::{describe, failed};
+use crate::postgres::pulse::{Alarm, PULSE, Pulse};
 use crate::postgres::target::advisory_key;
 use crate::schema::names::quote;
-use crossbeam_channel::{Receiver, bounded};
 use postgres::Client;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
-
-/// How often a run shows that it is alive.
-const BEAT: Duration = Duration::from_secs(1);
 
 /// A run that does not show it for so long is dead: ten beats, as machines can be busy.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -34,9 +30,6 @@ const END_LIMIT: Duration = Duration::from_secs(30);
 
 /// How often a starting run looks at who holds the lock.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// How long the end of the pulse is waited for.
-const FAREWELL: Duration = Duration::from_millis(500);
 
 /// What tells one run of the program from all others.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -93,6 +86,7 @@ impl Claim {
         schema: &str,
         run: &RunId,
         (stop, wait): (&AtomicBool, &mut dyn FnMut() -> Result<()>),
+        alarm: Alarm,
     ) -> Result<Self> {
         let key = advisory_key(schema);
         let mut contest = Contest { keeper, key, schema, stop };
@@ -105,7 +99,8 @@ impl Claim {
             .execute("SELECT pg_catalog.pg_advisory_lock_shared($1)", &[&key])
             .and_then(|_| keeper.execute("SELECT pg_catalog.pg_advisory_unlock($1)", &[&key]))
             .map_err(failed(what))?;
-        let pulse = Pulse::start(connection, key, run)?;
+        let ours = Self { connection: connection.clone(), key, run: run.clone(), _pulse: None };
+        let pulse = Pulse::start(ours, alarm)?;
         let (connection, run) = (connection.clone(), run.clone());
         Ok(Self { connection, key, run, _pulse: Some(pulse) })
     }
@@ -155,7 +150,18 @@ impl Claim {
         purpose: &str,
         instead: Option<Backend>,
     ) -> Result<Session<D>> {
-        session(&self.connection, purpose, self.key, &self.run, instead)
+        let mut session: Session<D> = connect(&self.connection, &purpose_of(purpose, &self.run))?;
+        if let Some(old) = instead {
+            session
+                .client
+                .batch_execute(&old.end())
+                .map_err(failed("cannot end a session whose connection was lost"))?;
+        }
+        session
+            .client
+            .batch_execute(&format!("SELECT pg_catalog.pg_advisory_lock_shared({})", self.key))
+            .map_err(failed("cannot lock the target"))?;
+        Ok(session)
     }
 }
 
@@ -163,73 +169,6 @@ impl Claim {
 #[must_use]
 pub fn purpose_of(purpose: &str, run: &RunId) -> String {
     format!("{purpose} {run}")
-}
-
-fn session<D: Driver>(
-    connection: &Connection,
-    purpose: &str,
-    key: i64,
-    run: &RunId,
-    instead: Option<Backend>,
-) -> Result<Session<D>> {
-    let mut session: Session<D> = connect(connection, &purpose_of(purpose, run))?;
-    if let Some(old) = instead {
-        session
-            .client
-            .batch_execute(&old.end())
-            .map_err(failed("cannot end a session whose connection was lost"))?;
-    }
-    session
-        .client
-        .batch_execute(&format!("SELECT pg_catalog.pg_advisory_lock_shared({key})"))
-        .map_err(failed("cannot lock the target"))?;
-    Ok(session)
-}
-
-/// A thread whose session shows the server that the run is alive.
-struct Pulse {
-    over: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-    ended: Receiver<()>,
-}
-
-/// The purpose of its session.
-const PULSE: &str = "pulse";
-
-impl Pulse {
-    fn start(connection: &Connection, key: i64, run: &RunId) -> Result<Self> {
-        let over = Arc::new(AtomicBool::new(false));
-        let (end, ended) = bounded::<()>(0);
-        let first = session::<Client>(connection, PULSE, key, run, None)?;
-        let (connection, run, is_over) = (connection.clone(), run.clone(), Arc::clone(&over));
-        let beat = move || {
-            // Gone when the thread ends, which is how its end is known.
-            let _end = end;
-            let mut session = Some(first);
-            while !is_over.load(Ordering::Relaxed) {
-                let is_alive = |s: &mut Session| s.client.batch_execute("SELECT 1").is_ok();
-                if !session.as_mut().is_some_and(is_alive) {
-                    let old = session.take().map(|session| session.backend);
-                    session = super::claim::session(&connection, PULSE, key, &run, old).ok();
-                }
-                thread::park_timeout(BEAT);
-            }
-        };
-        let thread = thread::Builder::new()
-            .name("pulse".to_owned())
-            .spawn(beat)
-            .map_err(|error| Error::failed("cannot start a thread").caused_by(error))?;
-        Ok(Self { over, thread, ended })
-    }
-}
-
-impl Drop for Pulse {
-    /// Ends the session, unless its server does not answer: the program does not wait for that.
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
-        self.thread.thread().unpark();
-        let _ = self.ended.recv_timeout(FAREWELL);
-    }
 }
 
 /// A starting run against whoever holds the lock.
@@ -280,7 +219,7 @@ impl Contest<'_> {
                 }
             }
             if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::failed("interrupted"));
+                return Err(Error::interrupted());
             }
             thread::sleep(LOOK);
         }

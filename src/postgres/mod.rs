@@ -9,6 +9,7 @@ pub mod ddl;
 pub mod errors;
 pub mod ledger;
 pub mod parse;
+pub mod pulse;
 pub mod read;
 pub mod server;
 pub mod sessions;

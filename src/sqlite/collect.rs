@@ -58,10 +58,15 @@ impl Filling {
         Self { most, with_keys: true, ..Self::new(query, batch) }
     }
 
-    /// Takes a row: its key, its columns, and in a UTF-16 database which of them are text.
+    /// Forgets the rows so far.
+    pub(super) fn reset(&mut self) {
+        self.batch.clear(usize::MAX);
+        (self.full, self.last) = (false, None);
+    }
+
+    /// Starts the row of this key.
     #[inline]
-    fn take(&mut self, row: &Context<'_>) -> Result<()> {
-        let key = row.get::<i64>(0)?;
+    pub(super) fn start(&mut self, key: i64) -> Result<()> {
         // Ranges are cut, and a scan goes on behind the last key, as keys ascend.
         if self.last.replace(key).is_some_and(|last| last >= key) {
             return Err(Error::UserFunctionError("rows came out of their order".into()));
@@ -69,6 +74,21 @@ impl Filling {
         if self.with_keys {
             self.batch.push(Raw::Integer(key));
         }
+        Ok(())
+    }
+
+    /// Ends a row; says whether it was the last for which there is room.
+    #[inline]
+    pub(super) fn end(&mut self) -> bool {
+        self.batch.end_row();
+        self.full = self.batch.len() >= self.most;
+        self.full
+    }
+
+    /// Takes a row: its key, its columns, and in a UTF-16 database which of them are text.
+    #[inline]
+    fn take(&mut self, row: &Context<'_>) -> Result<()> {
+        self.start(row.get::<i64>(0)?)?;
         if self.encoding == TextEncoding::Utf8 {
             for place in 1..=self.columns {
                 self.batch.push(raw(row.get_raw(place)));
@@ -80,9 +100,7 @@ impl Filling {
                 self.batch.push(raw_utf16(value, is_text, self.encoding, &mut self.scratch));
             }
         }
-        self.batch.end_row();
-        if self.batch.len() >= self.most {
-            self.full = true;
+        if self.end() {
             // The only way to end a query from inside.
             return Err(Error::UserFunctionError("the batch is full".into()));
         }

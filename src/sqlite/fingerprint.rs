@@ -194,6 +194,18 @@ impl Header {
         self.0[18] == 2 || self.0[19] == 2
     }
 
+    /// Bytes of a page, and how many of them are in use; `None` where they are none that SQLite
+    /// allows.
+    pub(super) fn page_sizes(&self) -> Option<(usize, usize)> {
+        let page_size = match u16::from_be_bytes([self.0[16], self.0[17]]) {
+            1 => 65_536,
+            size => usize::from(size),
+        };
+        let usable = page_size.checked_sub(usize::from(self.0[20]))?;
+        (page_size.is_power_of_two() && page_size >= 512 && usable >= 480)
+            .then_some((page_size, usable))
+    }
+
     /// Refuses a file of `size` bytes that is shorter than the header says. Only for files
     /// without a journal or a log beside them, which may hold the missing pages.
     pub(super) fn refuse_truncated(&self, path: &Path, size: u64) -> Result<()> {

@@ -9,6 +9,7 @@ mod fence;
 mod fingerprint;
 pub(crate) mod holders;
 mod leftovers;
+mod pages;
 pub mod parse;
 pub mod partial;
 mod private_copy;

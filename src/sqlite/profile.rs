@@ -597,7 +597,7 @@ impl<'a> Scan<'a> {
     fn look(&mut self, place: i64) -> Result<()> {
         self.options.progress.done.fetch_add(ROWS_BETWEEN_LOOKS, Ordering::Relaxed);
         if self.options.stop.load(Ordering::Relaxed) || self.work.over.load(Ordering::Relaxed) {
-            return Err(Error::failed("stopped"));
+            return Err(Error::interrupted());
         }
         if let Some((_, last)) = &mut self.piece.keys
             && self.work.idle.load(Ordering::Relaxed) > 0

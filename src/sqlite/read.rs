@@ -130,7 +130,7 @@ fn scan_collected(
     loop {
         let filling = Filling::with_keys(query, batch, COLLECTED);
         let filled = source
-            .collect(collect, (first, last), filling)
+            .collect(query, collect, (first, last), filling)
             .map_err(|error| read_error(&query.table, error))?;
         let mut values = filled.batch.values();
         for _ in 0..filled.batch.rows() {
@@ -302,7 +302,7 @@ impl Reader for ChunkReader {
         match (&chunk.range, query.collect()) {
             (&KeyRange::Integer { first, last }, Some(collect)) => {
                 let filling = Filling::new(query, std::mem::take(batch));
-                let filled = self.connection.collect(&collect, (first, last), filling);
+                let filled = self.connection.collect(query, &collect, (first, last), filling);
                 *batch = filled.map_err(|error| read_error(&query.table, error))?.batch;
             }
             _ => scan_stepwise(&self.connection, query, &chunk.range, |row| {

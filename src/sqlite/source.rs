@@ -10,9 +10,12 @@ use super::fence::{self, Mode, Raised};
 use super::fingerprint::{Change, Fingerprint, Header, Stats, beside, stat, unreadable};
 use super::holders;
 use super::leftovers::Leftovers;
+use super::pages::{PageFile, PageReader};
 use super::private_copy::PrivateCopy;
+use super::query::TableQuery;
 use crate::error::{Error, Result};
 use rusqlite::{Connection, InterruptHandle};
+use std::cell::RefCell;
 use std::fs;
 use std::ops::Deref;
 use std::os::unix::fs::FileTypeExt;
@@ -48,14 +51,19 @@ pub struct Reader {
     // Closed before the source can be: fields are dropped in this order.
     connection: Connection,
     collector: Collector,
+    pages: Option<RefCell<PageReader>>,
     _source: Arc<Opened>,
 }
 
-/// What a source holds. Fields are dropped in this order: connections first, then what lies
-/// beside the file, then the claim.
+/// What a source holds. Fields are dropped in this order: connections first, then our own
+/// descriptor of the file and what lies beside it, then the claim.
 struct Opened {
     fence: Option<Fence>,
     way: Way,
+    /// The file itself. Kept as long as anything holds a lock on it, wanted or not.
+    file: Option<Arc<PageFile>>,
+    /// Its pages alone are the state that readers see.
+    plain: bool,
     leftovers: Leftovers,
     path: PathBuf,
     stats: Stats,
@@ -130,6 +138,8 @@ impl Source {
             let leftovers = Leftovers::look(&path)?;
             let stats = Stats::look(&path)?;
             let (fingerprint, header) = Fingerprint::take(&path)?;
+            // Before any lock, and closed after the last.
+            let file = PageFile::open(&path, &header).map(Arc::new);
             let outcome = attempt(&path, &stats, &header, options);
             // What the fingerprint describes must be what the fence protects.
             let now = Stats::look(&path)?;
@@ -143,9 +153,13 @@ impl Source {
             let trouble = match outcome? {
                 Attempt::Opened(Opening { fence, way, notes }) => {
                     let utf16 = is_utf16(&way, &path)?;
+                    let same = file.as_ref().is_some_and(|file| file.is(&stats.file));
+                    let plain = same && !matches!(way, Way::Copy(_)) && !stats.has_wal();
                     return Ok(Self(Arc::new(Opened {
                         fence,
                         way,
+                        file,
+                        plain,
                         leftovers,
                         path,
                         stats,
@@ -183,7 +197,18 @@ impl Source {
         opened.interrupter.lock().push(connection.get_interrupt_handle());
         // A path can name another file by now.
         opened.changed()?;
-        Ok(Reader { connection, collector, _source: Arc::clone(opened) })
+        Ok(Reader { connection, collector, pages: None, _source: Arc::clone(opened) })
+    }
+
+    /// The same, for a reader that takes rows from the file's pages itself where it can.
+    ///
+    /// # Errors
+    /// Like [`Source::connect`].
+    pub fn connect_to_pages(&self) -> Result<Reader> {
+        let reader = self.connect()?;
+        let file = self.0.file.clone().filter(|_| self.0.plain);
+        let pages = file.map(|file| RefCell::new(PageReader::new(file)));
+        Ok(Reader { pages, ..reader })
     }
 
     /// What ends the statements of the source's readers from another thread.
@@ -242,8 +267,9 @@ impl Source {
         let opened = Arc::try_unwrap(self.0)
             .map_err(|_| Error::failed("the source still has open readers"))?;
         let changed = opened.changed();
-        let Opened { fence, way, leftovers, _claim, .. } = opened;
+        let Opened { fence, way, file, leftovers, _claim, .. } = opened;
         drop((fence, way));
+        drop(file);
         let removed = leftovers.remove();
         // Before the claim: the next source of this file must not meet a descriptor of ours.
         drop(leftovers);
@@ -252,17 +278,31 @@ impl Source {
 }
 
 impl Reader {
-    /// Collects rows of one query, as [`Collector::fill`] does.
+    /// Fills a batch with the rows of `query` from the first of `keys` to the last, both included,
+    /// until it is full. `collect` is the query for the collector.
     ///
     /// # Errors
     /// SQLite's.
     pub fn collect(
         &self,
-        query: &str,
+        query: &TableQuery,
+        collect: &str,
         keys: (i64, i64),
         filling: Filling,
     ) -> rusqlite::Result<Filling> {
-        self.collector.fill(&self.connection, query, keys, filling)
+        let from_pages = match &self.pages {
+            Some(pages) => pages.borrow_mut().fill(&self.connection, query, keys, filling),
+            None => Err(filling),
+        };
+        from_pages.or_else(|filling| self.collector.fill(&self.connection, collect, keys, filling))
+    }
+}
+
+#[cfg(test)]
+impl Reader {
+    /// Rows of this table came from pages so far.
+    pub(super) fn reads_pages_of(&self, table: &str) -> bool {
+        self.pages.as_ref().is_some_and(|pages| pages.borrow().reads(table))
     }
 }
 

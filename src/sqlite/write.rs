@@ -154,7 +154,7 @@ impl FileWriter {
             let _over = Over(&done, watcher.thread().clone());
             work()
         });
-        if stop.load(Ordering::Relaxed) { Err(Error::failed("interrupted")) } else { result }
+        if stop.load(Ordering::Relaxed) { Err(Error::interrupted()) } else { result }
     }
 
     /// Closes the database.

@@ -168,8 +168,10 @@ fn left(options: &Options, opened: &mut Opened, entry: Option<Entry>) -> Result<
     let tables = ledger.tables(&mut opened.keeper)?;
     let plan = text.and_then(|text| read(&text, &tables));
     let mut changes = Vec::new();
-    if entry.detail["version"] != env!("CARGO_PKG_VERSION") || plan.is_none() {
+    if entry.detail["version"] != env!("CARGO_PKG_VERSION") {
         changes.push("another version of this program planned it".to_owned());
+    } else if plan.is_none() {
+        changes.push("the ledger does not hold its plan".to_owned());
     }
     if !same_source {
         changes.push(format!("{} has changed since", opened.source.path().display()));

@@ -69,7 +69,7 @@ impl<'a> Halt<'a> {
             return Err(error);
         }
         if self.outside.load(Ordering::Relaxed) {
-            return Err(Error::failed("interrupted"));
+            return Err(Error::interrupted());
         }
         Ok(())
     }

@@ -98,6 +98,19 @@ impl Interrupt {
         self.watched.late.load(Ordering::Relaxed)
     }
 
+    /// The error that is told of a run that does not pause and ended with `error`: after the wish to
+    /// stop, what that brought about is no news.
+    #[must_use]
+    pub fn told(&self, error: Error) -> Error {
+        match (self.stop().load(Ordering::Relaxed), self.is_late()) {
+            (false, _) => error,
+            (true, false) => Error::interrupted(),
+            (true, true) => {
+                Error::failed("the time is up, and a run of this direction cannot pause")
+            }
+        }
+    }
+
     /// Nothing is interrupted any more: what is done now is the end of the run.
     pub fn cease(&self) {
         self.watched.over.store(true, Ordering::Relaxed);
@@ -179,11 +192,4 @@ impl Watched {
             let _ = session.client.execute(cancel, &[&key]);
         }
     }
-}
-
-/// The error that is told of a run that ended with `error`: after the user's wish to stop, what
-/// that brought about is no news.
-#[must_use]
-pub fn told(stop: &AtomicBool, error: Error) -> Error {
-    if stop.load(Ordering::Relaxed) { Error::failed("interrupted") } else { error }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// The longest wait: a server that is back is used again within this time.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// How often a wait looks whether the run is being stopped.
 const LOOK: Duration = Duration::from_millis(50);
@@ -126,7 +126,9 @@ impl<'a, C> Line<'a, C> {
         };
         self.lost = None;
         let backend = *backend;
+        let awaited = backend.awaited();
         let done = work(client);
+        drop(awaited);
         if done.as_ref().is_err_and(Error::is_lost) {
             self.lost = Some(backend);
             self.session = None;

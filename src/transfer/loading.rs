@@ -235,7 +235,7 @@ impl Loading {
                 Ok(Box::new(LastingWriter { line: Line::new(Box::new(open)), patience }))
             };
             let ends = Ends {
-                reader: &|queries| Ok(ChunkReader::new(source.connect()?, queries)),
+                reader: &|queries| Ok(ChunkReader::new(source.connect_to_pages()?, queries)),
                 writer: &writer,
             };
             copy::run(&self.plan, &done, &ends, terms.sizes, counters, stats, &halt)?;

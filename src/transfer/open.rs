@@ -9,13 +9,16 @@ use crate::error::{Error, Result};
 use crate::postgres::backend::Backend;
 use crate::postgres::claim::{Claim, RunId, purpose_of};
 use crate::postgres::connect::{Session, connect, create_database};
+use crate::postgres::pulse::Alarm;
 use crate::postgres::target::place;
+use crate::progress::Progress;
 use crate::sqlite::{Source, SourceOptions};
 use crate::transfer::interrupt::Interrupt;
 use crate::transfer::options::{DataSet, Location, Options, Verify};
 use postgres::Client;
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Both databases of a data set.
 pub struct Opened {
@@ -39,6 +42,8 @@ pub struct Opener<'a> {
     pub options: &'a Options,
     /// What the databases are busy with is interrupted with the run.
     pub interrupt: &'a Interrupt,
+    /// Where it is told that a server does not answer.
+    pub progress: &'a Arc<Progress>,
     /// The run.
     pub run: RunId,
     /// The places that are claimed already.
@@ -48,8 +53,12 @@ pub struct Opener<'a> {
 impl<'a> Opener<'a> {
     /// For one run.
     #[must_use]
-    pub fn new(options: &'a Options, interrupt: &'a Interrupt) -> Self {
-        Self { options, interrupt, run: RunId::new(), claimed: HashSet::new() }
+    pub fn new(
+        options: &'a Options,
+        interrupt: &'a Interrupt,
+        progress: &'a Arc<Progress>,
+    ) -> Self {
+        Self { options, interrupt, progress, run: RunId::new(), claimed: HashSet::new() }
     }
 
     /// Opens both databases.
@@ -76,7 +85,9 @@ impl<'a> Opener<'a> {
             // open, which would be a sign to the other one that somebody uses it.
             let mut step_back = || source.take().map_or(Ok(None), Source::close).map(drop);
             let contest = (self.interrupt.stop(), &mut step_back as _);
-            Claim::take(&mut keeper, &connection, &schema, run, contest)?
+            let (progress, after) = (Arc::clone(self.progress), self.options.retry_for);
+            let alarm = Alarm { progress, after };
+            Claim::take(&mut keeper, &connection, &schema, run, contest, alarm)?
         } else {
             Claim::share(&mut keeper, &connection, &schema, run)?
         };

@@ -27,10 +27,7 @@ pub struct There {
 /// for any longer.
 #[must_use]
 pub fn is_of_the_stop(stop: &AtomicBool, error: &Error) -> bool {
-    // SQLite's text is fixed; the server's may be in any language and ends with the code.
-    let is_cancelled = |cause: &String| cause == "interrupted" || cause.contains("SQLSTATE 57014");
-    let is_ours = error.message() == "interrupted" || error.causes().iter().any(is_cancelled);
-    stop.load(Ordering::Relaxed) && (is_ours || error.is_lost())
+    stop.load(Ordering::Relaxed) && (error.is_interruption() || error.is_lost())
 }
 
 /// Why a run pauses.
@@ -96,7 +93,7 @@ mod tests {
         let (going, stopped) = (AtomicBool::new(false), AtomicBool::new(true));
         let cancelled = Error::failed("cannot build an index")
             .caused_by("canceling statement due to user request (SQLSTATE 57014)");
-        let left = Error::failed("interrupted");
+        let left = Error::interrupted();
         let full = Error::failed("cannot write").caused_by("no space left (SQLSTATE 53100)");
         assert!(is_of_the_stop(&stopped, &cancelled) && is_of_the_stop(&stopped, &left));
         assert!(!is_of_the_stop(&stopped, &full), "a full disk is told all the same");

@@ -9,7 +9,7 @@ use crate::progress::{Phase, Progress};
 use crate::transfer::Planned;
 use crate::transfer::deadline::Deadline;
 use crate::transfer::guard::{Moment, look_first};
-use crate::transfer::interrupt::{self, Interrupt};
+use crate::transfer::interrupt::Interrupt;
 use crate::transfer::loading::Terms;
 use crate::transfer::options::{Depth, Location, Options, Verify};
 use crate::transfer::pause;
@@ -28,7 +28,7 @@ use std::time::Instant;
 
 /// The data sets of a run, opened and planned, and the steps that each direction takes in its own
 /// way, in the order in which a run takes them.
-trait Sets {
+trait Sets: Send {
     /// The sources and the targets, for people.
     fn names(&self) -> (String, String);
 
@@ -126,12 +126,12 @@ pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
         warnings.retain(|warning| told.insert(warning.clone()));
         // What could not be found out because it was interrupted is no finding.
         if is_halted() {
-            return Err(Error::failed("interrupted"));
+            return Err(Error::interrupted());
         }
         Ok((sets, warnings, limit))
     };
     let (sets, warnings, limit) = planned().map_err(|error| match goes_into_sqlite {
-        true => interrupt::told(&stop, error),
+        true => interrupt.told(error),
         false if pause::is_of_the_stop(&stop, &error) => pause::before_writing(interrupt.is_late()),
         false => error,
     })?;
@@ -196,7 +196,7 @@ impl Run {
             self.warnings.extend(told);
         }
         if is_halted() {
-            return Err(Error::failed("interrupted"));
+            return Err(Error::interrupted());
         }
         progress.enter(Phase::Copy);
         progress.phase(Phase::Copy).total.store(sets.rows(), Ordering::Relaxed);

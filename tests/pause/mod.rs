@@ -26,22 +26,30 @@ fn source(folder: &Path, rows: u32) -> PathBuf {
 }
 
 /// `migrate database` from the source into the database, with `more` flags.
-fn command(source: &Path, database: &Database, more: &[&str]) -> Command {
+fn command(source: &Path, url: &str, more: &[&str]) -> Command {
     let mut command = migrate_command();
-    command.arg("database").arg("--from").arg(source).args(["--to", &database.url]).args(more);
+    command.arg("database").arg("--from").arg(source).args(["--to", url]).args(more);
     command
 }
 
 fn start(source: &Path, database: &Database, more: &[&str]) -> Child {
-    let mut command = command(source, database, more);
+    start_into(source, &database.url, more)
+}
+
+fn start_into(source: &Path, url: &str, more: &[&str]) -> Child {
+    let mut command = command(source, url, more);
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Waits until a query answers `t`; a failing one does not.
 fn wait_until(database: &Database, sql: &str) {
+    wait_until_at(&database.url, sql);
+}
+
+fn wait_until_at(url: &str, sql: &str) {
     let started = Instant::now();
     loop {
-        let output = run_psql(&database.url, sql);
+        let output = run_psql(url, sql);
         if output.status.success() && text(&output).trim() == "t" {
             return;
         }

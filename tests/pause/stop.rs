@@ -1,10 +1,11 @@
 //! Signals.
 
 use super::{
-    assert_paused_and_goes_on, end, signal, source, start, wait_for_a_chunk, wait_for_a_lock,
-    wait_until,
+    assert_paused_and_goes_on, end, signal, source, start, start_into, wait_for_a_chunk,
+    wait_for_a_lock, wait_until,
 };
 use crate::harness::{psql, server, sha256, text};
+use migrate::postgres::server::{Halt, Options, PrivateServer};
 use postgres::{Client, NoTls};
 
 /// Slow enough to be met in the middle, with many small chunks.
@@ -120,4 +121,26 @@ fn before_the_first_write_a_stop_says_that_nothing_was_written() {
     drop(somebody);
     let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     assert_eq!(psql(&database.url, tables), "0");
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_a_server_that_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source(folder.path(), ROWS);
+    let options = Options { durable: false, ..Options::default() };
+    let mut private = PrivateServer::start(&options).unwrap();
+    let url = private.url("postgres");
+    let run = start_into(&source, &url, &SLOWLY);
+    let chunks = "SELECT count(*) > 0 FROM migrate_ledger WHERE chunk > 0";
+    super::wait_until_at(&url, chunks);
+    private.halt(Halt::Immediate).unwrap();
+    signal(&run, "-INT");
+    let output = end(run);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "nobody knows what is there: {said}");
+    assert!(said.contains("cannot tell what is in the target"), "{said}");
+    private.restart().unwrap();
+    let again = end(start_into(&source, &url, &[]));
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+    assert_eq!(psql(&url, "SELECT count(*) FROM event"), ROWS.to_string());
 }

@@ -3,6 +3,8 @@
 use super::tree::{FIRST, SECOND, Tree, assert_code, assert_says, url};
 use crate::harness::{Database, psql, server};
 use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 /// Connect with each data set in a schema of its own.
 fn connect(database: &Database) -> Tree {
@@ -46,8 +48,17 @@ fn connect_moves_core_and_instrumentation_into_two_schemas() {
     let verified = tree.run(&["db", "--verify"]);
     assert_code(&verified, 0);
     assert_says(&verified, &["verdict: match"]);
-    assert_code(&tree.run(&["db"]), 4);
-    assert_code(&tree.run(&["--drop-all", "database"]), 0);
+    let written = "SELECT 'core.users'::regclass::oid, 'instrumentation.visits'::regclass::oid";
+    let before = psql(&database.url, written);
+    let again = tree.run(&["db"]);
+    assert_code(&again, 0);
+    assert_says(&again, &["core is done", "instrumentation is done"]);
+    assert_eq!(psql(&database.url, written), before);
+    for flag in ["--drop-all", "--restart"] {
+        let before = psql(&database.url, written);
+        assert_code(&tree.run(&[flag, "database"]), 0);
+        assert_ne!(psql(&database.url, written), before, "{flag}");
+    }
 }
 
 #[test]
@@ -62,7 +73,7 @@ fn one_data_set_can_be_moved_alone_and_a_later_run_goes_on() {
     assert_code(&output, 0);
     assert_says(
         &output,
-        &["core was copied and verified by an earlier run", "verdict: match; 5 rows"],
+        &["core is done: an earlier run copied and verified it", "verdict: match; 5 rows"],
     );
     assert_eq!(psql(&database.url, written), before, "the rows of core were not written again");
     assert_eq!(count(&database, "instrumentation.visits"), "3");
@@ -82,16 +93,75 @@ fn a_run_after_one_that_broke_in_the_second_data_set_does_only_that_again() {
     assert_code(&refused, 4);
     assert_says(
         &refused,
-        &["schema \"instrumentation\" of the target is half loaded", "--drop-all"],
+        &["schema \"instrumentation\" of the target is half loaded", "--restart"],
     );
-    let output = tree.run(&["db", "--drop-all"]);
-    assert_code(&output, 0);
-    assert_says(&output, &["core was copied and verified by an earlier run"]);
-    assert_eq!(psql(&database.url, written), before);
+    for flag in ["--restart", "--drop-all"] {
+        psql(&database.url, broken);
+        let output = tree.run(&["db", flag]);
+        assert_code(&output, 0);
+        assert_says(&output, &["core is done"]);
+        assert_eq!(psql(&database.url, written), before, "{flag}");
+    }
     assert_eq!(count(&database, "instrumentation.visits"), "3");
     // What has moved on in the target since then is found, and nothing is skipped unseen.
     psql(&database.url, &format!("{broken}; DELETE FROM core.users WHERE id = 1"));
     assert_code(&tree.run(&["db", "--drop-all"]), 3);
+}
+
+/// A run that is killed while it waits for the first chunk of the second data set.
+fn kill_in_instrumentation(tree: &Tree, database: &Database, schema: &str, arguments: &[&str]) {
+    let mut client = postgres::Client::connect(&database.url, postgres::NoTls).unwrap();
+    // The test's own sessions are those of the role that the service would use.
+    let mut command = tree.command(&[arguments, &["--allow-running"]].concat());
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let since = Instant::now();
+    let mut is = |sql: &str| client.query_one(sql, &[]).is_ok_and(|row| row.get(0));
+    let begun = format!("SELECT count(*) > 0 FROM {schema}.migrate_ledger WHERE data_set = 'core'");
+    while !is(&begun) {
+        assert!(since.elapsed() < Duration::from_secs(60), "it never began");
+    }
+    let mut somebody = postgres::Client::connect(&database.url, postgres::NoTls).unwrap();
+    let row =
+        format!("INSERT INTO {schema}.migrate_ledger VALUES ('instrumentation', 'visits', 1)");
+    somebody.batch_execute(&format!("BEGIN; {row}")).unwrap();
+    let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                 AND application_name LIKE 'migrate copy%' AND datname = current_database()";
+    while !is(waits) {
+        assert!(since.elapsed() < Duration::from_secs(60), "it never came to the second one");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_run_killed_in_the_second_data_set_goes_on_there_and_drops_nothing_again() {
+    for more in [&["db"][..], &["db", "--drop-all"]] {
+        let database = server();
+        let tree = Tree::connect(&format!("URL = {}", url(&database.url, None)));
+        kill_in_instrumentation(&tree, &database, "public", more);
+        let written = "SELECT 'users'::regclass::oid, 'visits'::regclass::oid";
+        let before = psql(&database.url, written);
+        let output = tree.run(more);
+        assert_code(&output, 0);
+        assert_says(
+            &output,
+            &["core is done", "continues the run of 2", ": 0 of 1 chunks are there"],
+        );
+        assert_eq!(psql(&database.url, written), before);
+        assert_eq!(count(&database, "visits"), "3");
+        assert_eq!(psql(&database.url, "SELECT count(*) FROM migrate_ledger"), "2");
+    }
+}
+
+#[test]
+fn a_run_killed_in_the_second_data_set_is_thrown_away_without_the_first() {
+    let database = server();
+    let tree = Tree::connect(&format!("URL = {}", url(&database.url, None)));
+    kill_in_instrumentation(&tree, &database, "public", &["db"]);
+    let before = psql(&database.url, "SELECT 'users'::regclass::oid");
+    assert_code(&tree.run(&["db", "--restart"]), 0);
+    assert_eq!(psql(&database.url, "SELECT 'users'::regclass::oid"), before);
+    assert_eq!((count(&database, "users"), count(&database, "visits")), ("2".into(), "3".into()));
 }
 
 #[test]

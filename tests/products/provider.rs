@@ -43,6 +43,8 @@ fn the_provider_is_switched_in_place_after_a_good_verdict() {
     assert_eq!(lines_that_differ(&before, &after), [(expected.0.into(), expected.1.into())]);
     let metadata = fs::metadata(tree.config()).unwrap();
     assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o777), (uid, gid, 0o640));
+    let ledger = "SELECT to_regclass('migrate_ledger') IS NULL";
+    assert_eq!(psql(&database.url, ledger), "t", "the switch takes the verdicts away");
     let backups: Vec<_> = fs::read_dir(tree.config().parent().unwrap())
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -2,6 +2,10 @@
 
 use super::*;
 use migrate::postgres::server::{Halt, Options, PrivateServer};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn server() -> PrivateServer {
     PrivateServer::start(&Options::default()).unwrap()
@@ -55,6 +59,97 @@ fn a_server_that_stays_away_ends_the_run_in_time_and_the_next_one_goes_on() {
     assert_code(&output, 1);
     assert_says(&output, &["it was tried again for 2 s", "the source is unchanged"]);
     server.restart().unwrap();
+    let output = source.run(&url, &[]);
+    assert_says(&output, &["continues the run"]);
+    assert_whole(&source, &url, &output);
+}
+
+/// Stands between a run and its server, and from some moment on passes nothing on any more, while
+/// all connections stay and new ones are taken: or so only what comes from the run on a connection
+/// that has carried much already.
+struct Proxy {
+    port: u16,
+    stands_still: Arc<AtomicBool>,
+}
+
+impl Proxy {
+    fn before(server: u16, carries_at_most: u64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stands_still = Arc::new(AtomicBool::new(false));
+        let still = Arc::clone(&stands_still);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let client = client.unwrap();
+                let server = TcpStream::connect(("127.0.0.1", server)).unwrap();
+                let there = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                for ((from, to), at_most) in
+                    [(there, carries_at_most), ((server, client), u64::MAX)]
+                {
+                    let still = Arc::clone(&still);
+                    std::thread::spawn(move || pass_on(from, to, &still, at_most));
+                }
+            }
+        });
+        Self { port, stands_still }
+    }
+
+    /// The server's URL, by way of here.
+    fn url(&self, server: &PrivateServer) -> String {
+        let url = server.tcp_url("postgres").unwrap();
+        url.replace(&format!(":{}/", server.port()), &format!(":{}/", self.port))
+    }
+}
+
+fn pass_on(mut from: TcpStream, mut to: TcpStream, stands_still: &AtomicBool, at_most: u64) {
+    let mut buffer = [0; 65_536];
+    let mut carried = 0;
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        carried += length as u64;
+        while stands_still.load(Ordering::Relaxed) || carried > at_most {
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        if to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(std::net::Shutdown::Both);
+}
+
+#[test]
+fn a_connection_that_stands_still_ends_the_run_in_time() {
+    let source = Source::new();
+    let server = PrivateServer::start(&Options { tcp: true, ..Options::default() }).unwrap();
+    let url = server.url("postgres");
+    // Four chunks of about 1 MiB, and a part of the fifth.
+    let proxy = Proxy::before(server.port(), 4_500_000);
+    let since = Instant::now();
+    let output = source.run(&proxy.url(&server), &["--retry-for", "2s"]);
+    assert!(since.elapsed() < Duration::from_secs(40), "{:?}", since.elapsed());
+    assert_code(&output, 1);
+    assert_says(&output, &["the server does not answer any more", "--restart"]);
+    assert_whole(&source, &url, &source.run(&url, &[]));
+}
+
+#[test]
+fn a_server_that_does_not_answer_any_more_ends_the_run_and_the_next_one_goes_on() {
+    let source = Source::new();
+    let server = PrivateServer::start(&Options { tcp: true, ..Options::default() }).unwrap();
+    let url = server.url("postgres");
+    let proxy = Proxy::before(server.port(), u64::MAX);
+    let child = source.start(&proxy.url(&server), &["--retry-for", "2s"]);
+    let somebody = hold_the_copy(&url);
+    proxy.stands_still.store(true, Ordering::Relaxed);
+    drop(somebody);
+    let since = Instant::now();
+    let output = child.wait_with_output().unwrap();
+    assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
+    assert_code(&output, 1);
+    assert_says(
+        &output,
+        &["the server does not answer any more", "the source is unchanged", "--restart"],
+    );
+    // The proxy keeps the connections of the dead run open.
     let output = source.run(&url, &[]);
     assert_says(&output, &["continues the run"]);
     assert_whole(&source, &url, &output);

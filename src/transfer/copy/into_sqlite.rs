@@ -186,7 +186,7 @@ impl Copy<'_> {
         let mut scratch = Vec::new();
         let permit = |bytes: usize| {
             let permit = budget.take(bytes as u64, &self.halt);
-            permit.ok_or_else(|| Error::failed("interrupted"))
+            permit.ok_or_else(Error::interrupted)
         };
         let mut send = |rows: Rows, permit: Permit| {
             *sent += rows.count();
@@ -280,7 +280,7 @@ impl Copy<'_> {
             };
             let wait = self.rate.wait(rows.len() as u64, || self.halt.is_set());
             if !wait || self.halt.is_set() {
-                return Err(Error::failed("interrupted"));
+                return Err(Error::interrupted());
             }
             let (count, bytes) = (rows.count(), rows.len() as u64);
             match rows {

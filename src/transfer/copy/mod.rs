@@ -264,7 +264,7 @@ impl Copy<'_> {
             &self.plan.tables[table].chunks,
             |chunk| {
                 let room = self.room(table, chunk);
-                let (rows, permit) = room.ok_or_else(|| Error::failed("interrupted"))?;
+                let (rows, permit) = room.ok_or_else(Error::interrupted)?;
                 held.set(Some(permit));
                 Ok(rows)
             },
@@ -379,5 +379,6 @@ fn unsendable_row(table: &PlannedTable, chunk: u32, unsendable: Unsendable) -> E
         unsendable.misfit,
         unsendable.row + 1
     ))
-    .hint("the source changed since it was profiled; stop what writes to it and run again with --drop-all")
+    .hint("the source changed since it was profiled; stop what writes to it")
+    .with_flag("--restart")
 }

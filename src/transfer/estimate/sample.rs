@@ -71,7 +71,7 @@ pub fn measure(
     let queries: Arc<[TableQuery]> = plan.tables.iter().map(|table| table.query.clone()).collect();
     let mut sample = Sample {
         plan,
-        reader: ChunkReader::new(source.connect()?, queries),
+        reader: ChunkReader::new(source.connect_to_pages()?, queries),
         transaction,
         sampled: Sampled::default(),
         stop: terms.interrupt.stop(),
@@ -187,7 +187,7 @@ impl Sample<'_> {
                 break;
             }
             if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::failed("interrupted"));
+                return Err(Error::interrupted());
             }
             self.copy_chunk(table, &self.plan.tables[table].chunks[place])?;
         }
@@ -270,7 +270,7 @@ impl Sample<'_> {
 
     fn step(&mut self, sql: &str, times: f64) -> Result<()> {
         if self.stop.load(Ordering::Relaxed) {
-            return Err(Error::failed("interrupted"));
+            return Err(Error::interrupted());
         }
         let started = Instant::now();
         if in_savepoint(&mut self.transaction, sql).is_ok() {

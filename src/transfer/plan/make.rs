@@ -195,7 +195,7 @@ fn take_profile(
         progress: inputs.progress.phase(Phase::Profile),
         stop: inputs.stop,
     };
-    profile::profile(&|| inputs.source.connect(), &wanted, &options)
+    profile::profile(&|| inputs.source.connect_to_pages(), &wanted, &options)
 }
 
 /// What is kept of the profile once tables that cannot be held are gone.

@@ -39,7 +39,7 @@ impl IntoPostgres {
     /// Whatever keeps the run from being planned; nothing has been written then.
     pub(super) fn plan(terms: &Terms<'_>, warnings: &mut Vec<String>) -> Result<Self> {
         let options = terms.options;
-        let mut opener = Opener::new(options, terms.interrupt);
+        let mut opener = Opener::new(options, terms.interrupt, terms.progress);
         let opened = options.data_sets.iter().map(|data_set| opener.open(data_set));
         let mut opened: Vec<Opened> = opened.collect::<Result<_>>()?;
         let (ways, told) = ways(options, &mut opened)?;

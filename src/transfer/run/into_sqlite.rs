@@ -7,7 +7,7 @@ use crate::sqlite::{Source, backup};
 use crate::transfer::building::Building;
 use crate::transfer::deadline::Deadline;
 use crate::transfer::guard::Moment;
-use crate::transfer::interrupt::{self, Interrupt};
+use crate::transfer::interrupt::Interrupt;
 use crate::transfer::loading::Terms;
 use crate::transfer::open::into_sqlite::open;
 use crate::transfer::open::open_source;
@@ -132,7 +132,7 @@ impl Sets for IntoSqlite {
 
     fn settle(&mut self, terms: &Terms<'_>, reports: &mut [DataSetReport]) -> Result<()> {
         if (terms.is_halted)() {
-            return Err(Error::failed("interrupted"));
+            return Err(Error::interrupted());
         }
         if reports.iter().any(|report| report.verdict == Verdict::Differ) {
             return Ok(());
@@ -144,7 +144,7 @@ impl Sets for IntoSqlite {
     }
 
     fn stopped(&mut self, interrupt: &Interrupt, error: Error) -> Error {
-        interrupt::told(interrupt.stop(), error)
+        interrupt.told(error)
     }
 
     fn close(self: Box<Self>) -> Vec<String> {

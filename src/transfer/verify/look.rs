@@ -232,7 +232,7 @@ impl Look<'_> {
     }
 
     fn look(&self) -> Result<()> {
-        if self.stop.load(Ordering::Relaxed) { Err(Error::failed("interrupted")) } else { Ok(()) }
+        if self.stop.load(Ordering::Relaxed) { Err(Error::interrupted()) } else { Ok(()) }
     }
 
     /// A bucket's rows on both sides.

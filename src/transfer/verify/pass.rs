@@ -148,7 +148,7 @@ impl Pass<'_> {
         if *rows == ROWS_BETWEEN_LOOKS {
             self.count(table, std::mem::take(rows));
             if self.halt.is_set() {
-                return Err(Error::failed("interrupted"));
+                return Err(Error::interrupted());
             }
         }
         Ok(())

@@ -174,7 +174,7 @@ impl Question<'_> {
         let what = format!("cannot look at table {}", quote(self.name));
         client.tuples(&select, &what, |tuple| {
             if halt.is_set() {
-                return Err(Error::failed("interrupted"));
+                return Err(Error::interrupted());
             }
             if let Some(Field::Bytes(text)) = fields(tuple).next() {
                 changed += u64::from(number_returns(text, as_real) == Some(false));
