@@ -58,12 +58,9 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def migrate(arguments, database, report, log):
-    """One run into a new database: the report, the wall seconds, the largest RSS in bytes."""
-    psql("postgres", f"CREATE DATABASE {database}")
-    psql("postgres", "CHECKPOINT")
-    command = [arguments.binary, "database", "--from", arguments.source, "--to", url(database)]
-    command += ["--json", report]
+def migrate(binary, source, target, report, log, options=()):
+    """One run: the report, the wall seconds, the largest RSS in bytes."""
+    command = [binary, "database", "--from", source, "--to", target, "--json", report, *options]
     started = time.monotonic()
     with open(log, "wb") as output:
         child = subprocess.Popen(
@@ -79,6 +76,13 @@ def migrate(arguments, database, report, log):
         sys.exit(f"error: migrate ended with exit code {child.returncode}")
     with open(report, "rb") as file:
         return json.load(file), seconds, usage.ru_maxrss * 1024
+
+
+def migrate_there(arguments, database, report, log):
+    """One run into a new database."""
+    psql("postgres", f"CREATE DATABASE {database}")
+    psql("postgres", "CHECKPOINT")
+    return migrate(arguments.binary, arguments.source, url(database), report, log)
 
 
 def phases(report):
@@ -188,7 +192,7 @@ def measure(arguments, folder):
     os.sync()
 
     say("making the limit's files")
-    report, _, _ = migrate(arguments, "ready", report_file, log)
+    report, _, _ = migrate_there(arguments, "ready", report_file, log)
     pieces = make_pieces(report, folder)
     os.sync()
 
@@ -197,7 +201,7 @@ def measure(arguments, folder):
         # In turn, so that neither is always the one that finds the server as the other left it.
         if pair % 2:
             limits, least = limit(arguments, pieces), verify_limit(arguments)
-        report, seconds, rss = migrate(arguments, "arrived", report_file, log)
+        report, seconds, rss = migrate_there(arguments, "arrived", report_file, log)
         psql("postgres", "DROP DATABASE arrived")
         if not pair % 2:
             limits, least = limit(arguments, pieces), verify_limit(arguments)
@@ -222,20 +226,23 @@ def measure(arguments, folder):
             f"verification {times['verify'] / least:.2f} times its own"
         )
     unchanged = sha256(arguments.source) == before
-    show(arguments, rows, sum(size for size, _, _ in pieces), unchanged)
+    size = sum(size for size, _, _ in pieces)
+    print(f"{arguments.rows} rows, {size / 1e6:.0f} MB of binary COPY, {os.cpu_count()} cores")
+    show(rows)
+    print(f"the source's SHA-256 is {'unchanged' if unchanged else 'CHANGED'}")
     if not unchanged:
         sys.exit("error: the source has changed")
 
 
-def show(arguments, rows, size, unchanged):
-    print(f"{arguments.rows} rows, {size / 1e6:.0f} MB of binary COPY, {os.cpu_count()} cores")
+def show(rows):
+    """A line for each thing measured, a column for each pair, and their medians."""
     heads = [f"pair {n + 1}" for n in range(len(rows))] + ["median"]
     print(f"{'':<14}" + "".join(f"{head:>10}" for head in heads))
     for name in rows[0]:
         values = [row[name] for row in rows]
         values.append(statistics.median(values))
         print(f"{name:<14}" + "".join(f"{value:>10.2f}" for value in values))
-    print(f"the source's SHA-256 is {'unchanged' if unchanged else 'CHANGED'}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -35,6 +35,8 @@ pub struct TableFacts {
     /// Bytes of its rows on the disk, those of its partitions included, without indexes and
     /// values stored apart.
     pub bytes: u64,
+    /// Bytes of values stored apart (TOAST), as they are compressed there.
+    pub bytes_apart: u64,
     /// What a copy of ours kept of the SQLite table that it came from; null where it did not.
     pub origin: Value,
     /// The columns, in the order of the table's.

@@ -9,6 +9,7 @@ use crate::codec::tuple::{self, Next};
 use crate::error::{Error, Result};
 use crate::postgres::errors::{failed, is_connection_lost};
 use crate::schema::names::{literal, qualify};
+use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use postgres::{Client, SimpleQueryMessage};
 use std::pin::pin;
@@ -148,6 +149,19 @@ impl TupleReader {
         what: &str,
         mut each: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
+        self.kept_tuples(select, what, |tuple, _| each(tuple))
+    }
+
+    /// The same; beside each tuple `each` is given the memory that it lies in, and may keep that.
+    ///
+    /// # Errors
+    /// The server's, as `what` failed; and those of `each`.
+    pub fn kept_tuples(
+        &mut self,
+        select: &str,
+        what: &str,
+        mut each: impl FnMut(&[u8], &Bytes) -> Result<()>,
+    ) -> Result<()> {
         let copy = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
         let Some(client) = &self.client else { return Ok(()) };
         self.runtime.block_on(async {
@@ -165,9 +179,12 @@ impl TupleReader {
                     }
                 } else {
                     carried.extend_from_slice(&message);
-                    let (used, at_end) = whole_tuples(&carried, &mut head, &mut each)?;
+                    let all = Bytes::from(std::mem::take(&mut carried));
+                    let (used, at_end) = whole_tuples(&all, &mut head, &mut each)?;
                     ended |= at_end;
-                    carried.drain(..if ended { carried.len() } else { used });
+                    if !ended {
+                        carried.extend_from_slice(&all[used..]);
+                    }
                 }
             }
             if ended {
@@ -193,9 +210,9 @@ impl Drop for TupleReader {
 /// whether the stream ends there.
 #[inline]
 fn whole_tuples(
-    bytes: &[u8],
+    bytes: &Bytes,
     head: &mut bool,
-    each: &mut impl FnMut(&[u8]) -> Result<()>,
+    each: &mut impl FnMut(&[u8], &Bytes) -> Result<()>,
 ) -> Result<(usize, bool)> {
     let mut used = 0;
     if *head {
@@ -209,7 +226,7 @@ fn whole_tuples(
     loop {
         match tuple::next(&bytes[used..]) {
             Next::Tuple(length) => {
-                each(&bytes[used..used + length])?;
+                each(&bytes[used..used + length], bytes)?;
                 used += length;
             }
             Next::End => return Ok((used, true)),
@@ -225,17 +242,17 @@ mod tests {
     #[test]
     fn rows_are_found_however_the_stream_is_cut() {
         let row = [0, 1, 0, 0, 0, 1, b'x'];
-        let stream = [HEADER.as_slice(), &row, &row, &[0xff, 0xff]].concat();
+        let stream = Bytes::from([HEADER.as_slice(), &row, &row, &[0xff, 0xff]].concat());
         for cut in 0..stream.len() {
             let (mut head, mut rows) = (true, 0);
-            let mut each = |tuple: &[u8]| {
-                assert_eq!(tuple, row);
+            let mut each = |tuple: &[u8], kept: &Bytes| {
+                assert_eq!((tuple, &kept.slice_ref(tuple)[..]), (&row[..], &row[..]));
                 rows += 1;
                 Ok(())
             };
-            let (used, ended) = whole_tuples(&stream[..cut], &mut head, &mut each).unwrap();
+            let (used, ended) = whole_tuples(&stream.slice(..cut), &mut head, &mut each).unwrap();
             assert!(!ended);
-            let rest = whole_tuples(&stream[used..], &mut head, &mut each).unwrap();
+            let rest = whole_tuples(&stream.slice(used..), &mut head, &mut each).unwrap();
             assert_eq!((rest.1, rows), (true, 2), "{cut}");
         }
     }

@@ -96,20 +96,23 @@ impl TableDdl {
         format!("CREATE TABLE {name} (\n  {}\n){options}", parts.join(",\n  "))
     }
 
-    /// The insertion of one row: a place for each column that is not generated.
+    /// How many values a row is inserted with: one for each column that is not generated.
     #[must_use]
-    pub fn insert(&self) -> String {
-        let names: Vec<String> = self
-            .columns
-            .iter()
-            .filter(|column| column.generated.is_none())
-            .map(|column| column.name.clone())
-            .collect();
-        if names.is_empty() {
-            return format!("INSERT INTO {} DEFAULT VALUES", quote(&self.name));
-        }
-        let places = vec!["?"; names.len()].join(",");
-        format!("INSERT INTO {} ({}) VALUES ({places})", quote(&self.name), list(&names))
+    pub fn width(&self) -> usize {
+        self.inserted().count()
+    }
+
+    /// The insertion of `rows` rows by one statement.
+    #[must_use]
+    pub fn insert(&self, rows: usize) -> String {
+        let names: Vec<String> = self.inserted().map(|column| column.name.clone()).collect();
+        let row = format!("({})", vec!["?"; names.len()].join(","));
+        let rows = vec![row; rows].join(",");
+        format!("INSERT INTO {} ({}) VALUES {rows}", quote(&self.name), list(&names))
+    }
+
+    fn inserted(&self) -> impl Iterator<Item = &ColumnDdl> {
+        self.columns.iter().filter(|column| column.generated.is_none())
     }
 }
 
@@ -293,7 +296,9 @@ mod tests {
   FOREIGN KEY ("n") REFERENCES "p" ("k") ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED
 )"#
         );
-        assert_eq!(table.insert(), r#"INSERT INTO "a""b" ("id", "n") VALUES (?,?)"#);
+        assert_eq!(table.insert(1), r#"INSERT INTO "a""b" ("id", "n") VALUES (?,?)"#);
+        assert_eq!(table.insert(2), r#"INSERT INTO "a""b" ("id", "n") VALUES (?,?),(?,?)"#);
+        assert_eq!(table.width(), 2);
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! The file is nobody's before it is whole: so there is no journal, nothing waits for the disk,
 //! and no lock is given back between two statements. Whatever goes wrong, the file is thrown away.
 
+use crate::codec::batch::Values;
 use crate::codec::{Raw, RowBatch};
 use crate::error::{Error, Result};
 use crate::schema::names::quote;
+use crate::sqlite::ddl::TableDdl;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement, ToSql};
 use std::path::Path;
@@ -13,6 +15,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Thread;
 use std::time::Duration;
 
+/// Rows that one statement inserts. The sequence of an AUTOINCREMENT key is read and written once
+/// a statement, which costs as much as the rows themselves where each has a statement of its own;
+/// more rows gain no more, and the widest table of 2,000 columns keeps below the 32,766 values that
+/// a statement can have.
+const AT_ONCE: usize = 16;
 /// How often a long statement looks whether the run is being stopped.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -58,15 +65,17 @@ impl FileWriter {
     /// SQLite's, and those of `feed`.
     pub fn fill(
         &self,
-        table: &str,
-        insert: &str,
+        table: &TableDdl,
         feed: impl FnOnce(&mut Insert<'_>) -> Result<()>,
     ) -> Result<()> {
-        let what = format!("cannot write table {}", quote(table));
+        let what = format!("cannot write table {}", quote(&table.name));
+        let prepare = |rows: usize| -> Result<Rows<'_>> {
+            let statement = self.connection.prepare(&table.insert(rows));
+            let statement = statement.map_err(|error| failed(&what, error))?;
+            Ok(Rows { statement, values: rows * table.width() })
+        };
         self.run(&what, "BEGIN")?;
-        let statement = self.connection.prepare(insert).map_err(|error| failed(&what, error))?;
-        let width = statement.parameter_count();
-        feed(&mut Insert { statement, width, what: &what })?;
+        feed(&mut Insert { one: prepare(1)?, several: prepare(AT_ONCE)?, what: &what })?;
         self.run(&what, "COMMIT")
     }
 
@@ -169,9 +178,15 @@ impl Drop for Over<'_> {
 
 /// The insertion of rows into one table.
 pub struct Insert<'c> {
-    statement: Statement<'c>,
-    width: usize,
+    one: Rows<'c>,
+    several: Rows<'c>,
     what: &'c str,
+}
+
+/// A statement that inserts so many values.
+struct Rows<'c> {
+    statement: Statement<'c>,
+    values: usize,
 }
 
 impl Insert<'_> {
@@ -180,19 +195,46 @@ impl Insert<'_> {
     /// # Errors
     /// SQLite's.
     pub fn batch(&mut self, batch: &RowBatch) -> Result<()> {
-        let Self { statement, width, what } = self;
+        let Self { one, several, what } = self;
         let mut values = batch.values();
         let mut insert = || -> rusqlite::Result<()> {
-            for _ in 0..batch.rows() {
-                for place in 1..=*width {
-                    let Some(value) = values.next() else { break };
-                    statement.raw_bind_parameter(place, Bound(value))?;
-                }
-                statement.raw_execute()?;
+            for _ in 0..batch.rows() / AT_ONCE as u64 {
+                several.insert(&mut values)?;
+            }
+            for _ in 0..batch.rows() % AT_ONCE as u64 {
+                one.insert(&mut values)?;
             }
             Ok(())
         };
         insert().map_err(|error| failed(what, error))
+    }
+
+    /// Inserts one row, which may be very large: `values` binds its values by their places. SQLite
+    /// keeps copies of what is bound, which are given back at once.
+    ///
+    /// # Errors
+    /// SQLite's, and those of `values`.
+    pub fn row(
+        &mut self,
+        values: impl FnOnce(&mut dyn FnMut(usize, Raw<'_>) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        let statement = &mut self.one.statement;
+        values(&mut |place, value| {
+            let bound = statement.raw_bind_parameter(place + 1, Bound(value));
+            bound.map_err(|error| failed(self.what, error))
+        })?;
+        statement.raw_execute().map_err(|error| failed(self.what, error))?;
+        statement.clear_bindings();
+        Ok(())
+    }
+}
+
+impl Rows<'_> {
+    fn insert(&mut self, values: &mut Values<'_>) -> rusqlite::Result<()> {
+        for (place, value) in values.take(self.values).enumerate() {
+            self.statement.raw_bind_parameter(place + 1, Bound(value))?;
+        }
+        self.statement.raw_execute().map(drop)
     }
 }
 

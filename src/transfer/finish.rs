@@ -8,6 +8,8 @@
 //! Every step looks first whether it is done: a run that was cut off here does the rest, and after a
 //! lost connection a step is done again.
 
+pub(crate) mod into_sqlite;
+
 use crate::error::Result;
 use crate::postgres::built::{self, Index};
 use crate::postgres::claim::Claim;

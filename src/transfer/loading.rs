@@ -20,6 +20,7 @@ use crate::transfer::estimate::{Estimate, sample};
 use crate::transfer::finish::{self, Finished};
 use crate::transfer::guard::Moment;
 use crate::transfer::halt::Halt;
+use crate::transfer::interrupt::Interrupt;
 use crate::transfer::line::{Line, Patience};
 use crate::transfer::open::Opened;
 use crate::transfer::options::{Depth, Options};
@@ -37,7 +38,7 @@ use postgres::Client;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 /// How often the copy phase may start over because committed chunks turned out to be missing.
 const MOST_ROUNDS: usize = 5;
@@ -50,10 +51,10 @@ pub struct Terms<'a> {
     /// Threads and memory.
     pub sizes: &'a Sizes,
     /// Where progress is told.
-    pub progress: &'a Progress,
-    /// Set from outside to end early.
-    pub stop: &'a AtomicBool,
-    /// Whether it is set.
+    pub progress: &'a Arc<Progress>,
+    /// What the run is ended early by.
+    pub interrupt: &'a Interrupt,
+    /// Whether that was asked for.
     pub is_halted: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -103,7 +104,7 @@ impl Loading {
             progress: terms.progress,
             drop,
             data_sets: &names,
-            stop: terms.stop,
+            stop: terms.interrupt.stop(),
         };
         let mut plan = make(&inputs, &mut opened.keeper)?;
         plan.notes.extend(opened.source.notes().iter().cloned());
@@ -193,7 +194,8 @@ impl Loading {
         terms.progress.enter(Phase::Finish);
         let (workers, retry_for) = (terms.sizes.writers, terms.options.retry_for);
         let (plan, claim) = (&self.plan, &self.claim);
-        let finished = finish::run(plan, claim, workers, terms.progress, retry_for, terms.stop)?;
+        let finished =
+            finish::run(plan, claim, workers, terms.progress, retry_for, terms.interrupt.stop())?;
         // An error here means that the readers may have seen more than one state. A change that
         // they could not see is told when the source is closed.
         self.source.changed()?;
@@ -220,7 +222,7 @@ impl Loading {
                 return Ok(());
             }
             let (source, claim) = (&self.source, &self.claim);
-            let halt = Halt::draining(terms.stop);
+            let halt = Halt::draining(terms.interrupt.stop());
             let is_halted = || halt.is_closing();
             let writer = || -> Result<Box<dyn Writer + '_>> {
                 let open = |lost| {
@@ -265,7 +267,7 @@ impl Loading {
             options: terms.options,
             sizes: terms.sizes,
             progress: terms.progress.phase(Phase::Verify),
-            stop: terms.stop,
+            stop: terms.interrupt.stop(),
             ledger: Some((qualify(&self.plan.schema, ledger::TABLE), self.plan.data_set.clone())),
         };
         let (source, claim, plan) = (&self.source, &self.claim, &self.plan);

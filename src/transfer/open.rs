@@ -1,6 +1,8 @@
 //! Opening: both databases of a data set on the way into PostgreSQL, the source fenced and the
 //! target's schema claimed.
 
+pub(crate) mod into_sqlite;
+
 use crate::config::connection::Connection;
 use crate::config::environment::Environment;
 use crate::error::{Error, Result};

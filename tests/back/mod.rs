@@ -1,6 +1,7 @@
 //! The way back: PostgreSQL to SQLite.
 
 mod faults;
+mod memory;
 mod round_trip;
 mod schema;
 mod types;

@@ -4,7 +4,8 @@ use super::{Target, back, back_report};
 use crate::harness::{psql, run_psql, server, sqlite3, sqlite3_script, text};
 use crate::outcome::list;
 use serde_json::Value;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
 fn left_out(report: &Value) -> Vec<String> {
     let entries = list(&report["data_sets"][0]["left_out"]);
@@ -215,6 +216,49 @@ fn an_absent_an_empty_and_a_tableless_target_are_empty() {
     assert_eq!(sqlite3(&new, "PRAGMA page_size"), "4096");
     assert_eq!(sqlite3(&new, "PRAGMA journal_mode"), "delete");
     assert_eq!(std::fs::metadata(&new).unwrap().permissions().mode() & 0o777, 0o640);
+}
+
+#[test]
+fn a_new_file_belongs_to_whom_the_folder_or_the_old_file_belonged() {
+    if !rustix::process::geteuid().is_root() {
+        // Past the test runner, which keeps what tests print that pass to itself.
+        let said =
+            b"NOT TESTED on this machine: who owns a new file (giving one away needs root)\n";
+        std::io::stderr().write_all(said).unwrap();
+        return;
+    }
+    let database = server();
+    psql(&database.url, "CREATE TABLE t (a int)");
+    let target = Target::new();
+    chown(target.folder.path(), Some(12345), Some(54321)).unwrap();
+    let owner = || {
+        let metadata = std::fs::metadata(&target.path).unwrap();
+        (metadata.uid(), metadata.gid(), metadata.mode() & 0o777)
+    };
+    back_report(&database, &target.path, &[], 0);
+    assert_eq!(owner(), (12345, 54321, 0o640));
+    chown(&target.path, Some(2345), Some(4321)).unwrap();
+    std::fs::set_permissions(&target.path, std::fs::Permissions::from_mode(0o604)).unwrap();
+    back_report(&database, &target.path, &["--drop-all", "--allow-running"], 0);
+    assert_eq!(owner(), (2345, 4321, 0o604));
+}
+
+#[test]
+fn what_is_in_another_database_is_listed_and_not_copied() {
+    let database = server();
+    psql(
+        &database.url,
+        "CREATE FOREIGN DATA WRAPPER elsewhere; CREATE SERVER there FOREIGN DATA WRAPPER elsewhere; \
+        CREATE FOREIGN TABLE far (a int) SERVER there; \
+        CREATE TABLE near (a int); INSERT INTO near VALUES (1)",
+    );
+    let target = Target::new();
+    let report = back_report(&database, &target.path, &[], 0);
+    assert_eq!(left_out(&report), ["foreign_table far"]);
+    assert_eq!(sqlite3(&target.path, "SELECT name FROM sqlite_schema"), "near");
+    let output = back(&database, &target.path, &["--drop-all", "--strict"]);
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert!(text(&output).contains("\"far\""), "{}", text(&output));
 }
 
 #[test]

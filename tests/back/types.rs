@@ -181,21 +181,6 @@ fn a_negative_zero_becomes_zero_which_is_declared() {
 }
 
 #[test]
-fn blobs_of_200_megabytes_and_of_nothing_arrive() {
-    let database = server();
-    psql(
-        &database.url,
-        "CREATE TABLE t (id int PRIMARY KEY, b bytea); \
-        INSERT INTO t SELECT 1, decode(repeat('00ff10', 200 * 1024 * 1024 / 3), 'hex'); \
-        INSERT INTO t VALUES (2, '')",
-    );
-    let target = Target::new();
-    back_report(&database, &target.path, &["--memory", "64M"], 0);
-    let sums = sqlite3(&target.path, "SELECT length(b), hex(substr(b, -3)) FROM t ORDER BY id");
-    assert_eq!(sums, "209715198|00FF10\n0|");
-}
-
-#[test]
 fn a_cast_makes_json_of_arrays_and_epochs_of_dates() {
     let database = server();
     psql(

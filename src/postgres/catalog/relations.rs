@@ -14,6 +14,9 @@ pub(super) fn tables(client: &mut Client, schema: &str, catalog: &mut Catalog) -
           coalesce((SELECT sum(pg_catalog.pg_relation_size(t.relid::oid)) \
             FROM pg_catalog.pg_partition_tree(c.oid) t), pg_catalog.pg_relation_size(c.oid))::bigint, \
           pg_catalog.obj_description(c.oid, 'pg_class'), \
+          (SELECT coalesce(sum(pg_catalog.pg_relation_size(l.reltoastrelid)), 0)::bigint \
+            FROM pg_catalog.pg_class l WHERE l.reltoastrelid <> 0 AND (l.oid = c.oid OR l.oid IN \
+              (SELECT t.relid::oid FROM pg_catalog.pg_partition_tree(c.oid) t))), \
           ARRAY(SELECT p.relname::text FROM pg_catalog.pg_inherits i \
             JOIN pg_catalog.pg_class p ON p.oid = i.inhparent WHERE i.inhrelid = c.oid \
             ORDER BY i.inhseqno) \
@@ -29,7 +32,7 @@ pub(super) fn tables(client: &mut Client, schema: &str, catalog: &mut Catalog) -
         if name == TABLE {
             continue;
         }
-        let parents: Vec<String> = row.get(7);
+        let parents: Vec<String> = row.get(8);
         for parent in &parents {
             catalog.schema.left_out.push(left_out(
                 ObjectKind::Inheritance,
@@ -43,6 +46,7 @@ pub(super) fn tables(client: &mut Client, schema: &str, catalog: &mut Catalog) -
             partitioned: row.get(2),
             hidden: row.get(4),
             bytes: u64::try_from(row.get::<_, i64>(5)).unwrap_or(0),
+            bytes_apart: u64::try_from(row.get::<_, i64>(7)).unwrap_or(0),
             origin: origin(row.get(6)),
             ..TableFacts::default()
         };

@@ -8,6 +8,7 @@
 //! whole ledger in which no chunk is missing: commits before were acknowledged, not yet durable.
 
 pub mod budget;
+pub(crate) mod into_sqlite;
 pub mod rate;
 pub mod schedule;
 pub mod spares;

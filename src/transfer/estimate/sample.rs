@@ -74,7 +74,7 @@ pub fn measure(
         reader: ChunkReader::new(source.connect_to_pages()?, queries),
         transaction,
         sampled: Sampled::default(),
-        stop: terms.stop,
+        stop: terms.interrupt.stop(),
     };
     sample.copy()?;
     sample.finish()?;

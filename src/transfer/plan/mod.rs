@@ -4,6 +4,7 @@ pub mod cast_rules;
 pub mod choose;
 pub mod columns;
 pub mod definitions;
+pub(crate) mod into_sqlite;
 pub mod made;
 pub mod make;
 pub mod measure;

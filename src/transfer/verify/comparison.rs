@@ -124,7 +124,8 @@ impl Comparison {
     /// # Errors
     /// Either side cannot be read. That they differ is no error.
     pub fn run(&mut self, depth: Depth, terms: &Terms<'_>) -> Result<DataSetReport> {
-        let Terms { options, sizes, progress, stop, .. } = *terms;
+        let Terms { options, sizes, progress, interrupt, .. } = *terms;
+        let stop = interrupt.stop();
         progress.enter(Phase::Verify);
         self.look(options, Moment::During)?;
         let ranges = std::mem::take(&mut self.ranges);

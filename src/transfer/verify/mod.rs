@@ -8,6 +8,7 @@ pub mod alone;
 pub mod buckets;
 pub mod comparison;
 pub mod explain;
+pub(crate) mod into_sqlite;
 pub mod judge;
 pub mod look;
 pub mod pass;

@@ -1,6 +1,5 @@
 //! Opening: both databases of a data set, and the source held still.
 
-use super::plan::{self, Inputs, Plan};
 use crate::config::connection::Connection;
 use crate::config::environment::Environment;
 use crate::error::{Error, Result};
@@ -9,55 +8,19 @@ use crate::postgres::connect::{Session, connect};
 use crate::postgres::errors::failed;
 use crate::postgres::ledger::Ledger;
 use crate::postgres::read::{Snapshot, TupleReader};
-use crate::postgres::target::{advisory_key, lasting_place};
-use crate::progress::Progress;
+use crate::postgres::target::advisory_key;
 use crate::schema::names::{qualify, quote};
 use crate::sqlite::partial::Place;
-use crate::sqlite::record::{self, Record};
-use crate::transfer::guard::Moment;
-use crate::transfer::interrupt::Interrupt;
+use crate::transfer::building::Building;
+use crate::transfer::loading::Terms;
 use crate::transfer::options::{DataSet, Location, Options, Verify};
-use crate::transfer::report::{DataSetReport, TableReport, Verdict};
-use crate::transfer::sizes::Sizes;
+use crate::transfer::plan::into_sqlite::{Inputs, make};
 use postgres::Client;
 use serde_json::Value;
 
-/// One data set, opened, held still and planned.
-pub(super) struct Set {
-    pub(super) connection: Connection,
-    pub(super) snapshot: Snapshot,
-    /// The source's schema.
-    schema: String,
-    pub(super) plan: Plan,
-    pub(super) place: Place,
-    pub(super) locks: Locks,
-}
-
-impl Set {
-    /// Asks the guard.
-    pub(super) fn look(&mut self, options: &Options, moment: Moment) -> Result<Vec<String>> {
-        let file = self.place.is_occupied().then_some(self.place.path.as_path());
-        let client = (self.snapshot.client(), self.connection.user.as_str());
-        options.guard.look(moment, file, Some(client))
-    }
-}
-
-impl Set {
-    /// Keeps a good verdict beside the target, for the switch of the provider.
-    pub(super) fn keep_verdict(&mut self, verdict: Verdict) -> Result<()> {
-        let file = &self.place.path;
-        if verdict != Verdict::Match {
-            return record::remove(file);
-        }
-        let source = lasting_place(self.snapshot.client(), &self.schema)?;
-        let (data_set, now) = (self.plan.data_set.clone(), record::fingerprint(file)?);
-        record::write(file, &Record { data_set, source, file: now })
-    }
-}
-
 /// The keys of the advisory locks that all sessions of a data set hold, as readers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Locks {
+pub(crate) struct Locks {
     /// That of the schema, which a run that fills it holds for itself.
     schema: i64,
     /// One that no other run has: when this run is interrupted, the statements of the sessions
@@ -75,13 +38,8 @@ impl Locks {
 ///
 /// # Errors
 /// Whatever keeps it from being planned; nothing has been written then.
-pub(super) fn prepare_one(
-    data_set: &DataSet,
-    options: &Options,
-    sizes: &Sizes,
-    progress: &Progress,
-    interrupt: &Interrupt,
-) -> Result<Set> {
+pub(crate) fn open(data_set: &DataSet, terms: &Terms<'_>) -> Result<Building> {
+    let Terms { options, sizes, progress, interrupt, .. } = *terms;
     let (Location::Postgres(source), Location::Sqlite(file)) = (&data_set.source, &data_set.target)
     else {
         return Err(Error::refused("all data sets of a run go the same way"));
@@ -120,8 +78,8 @@ pub(super) fn prepare_one(
         existing: if only_compare { &[] } else { &place.tables },
         types: &types,
     };
-    let plan = plan::make(&inputs, catalog, &mut snapshot)?;
-    Ok(Set { connection, snapshot, schema, plan, place, locks })
+    let plan = make(&inputs, catalog, &mut snapshot)?;
+    Ok(Building { connection, snapshot, schema, plan, place, locks, partial: None })
 }
 
 /// The schema that the user named, or the first of the search path.
@@ -203,7 +161,7 @@ fn refuse_occupied(place: &Place, options: &Options) -> Result<()> {
 }
 
 /// One more reader of the run, in the snapshot.
-pub(super) fn one_more(
+pub(crate) fn one_more(
     connection: &Connection,
     purpose: &str,
     locks: Locks,
@@ -218,7 +176,7 @@ pub(super) fn one_more(
 }
 
 /// One more session of the run, holding the run's locks as all of them do.
-pub(super) fn locked(connection: &Connection, purpose: &str, locks: Locks) -> Result<TupleReader> {
+pub(crate) fn locked(connection: &Connection, purpose: &str, locks: Locks) -> Result<TupleReader> {
     let mut reader: TupleReader = connect(connection, purpose)?.client;
     let lock = format!(
         "SELECT pg_catalog.pg_advisory_lock_shared('{}'::bigint), \
@@ -227,44 +185,4 @@ pub(super) fn locked(connection: &Connection, purpose: &str, locks: Locks) -> Re
     );
     reader.simple_query(&lock).map_err(failed("cannot lock the source"))?;
     Ok(reader)
-}
-
-impl Set {
-    /// The report before anything was done.
-    pub(super) fn report(&self) -> DataSetReport {
-        let tables = self.plan.tables.iter().map(|table| TableReport {
-            name: table.name.clone(),
-            target_name: table.renamed(),
-            rows: 0,
-            bytes: 0,
-            seconds: 0.0,
-            conversions: table.conversions(),
-            rows_left_out: Vec::new(),
-            verification: None,
-        });
-        let other_types = self.plan.tables.iter().flat_map(|table| {
-            table.columns.iter().filter_map(move |column| {
-                let reason = column.proposal.reason?;
-                Some(format!(
-                    "{}.{}, {} in PostgreSQL, becomes {}: {reason}",
-                    quote(&table.name),
-                    quote(&column.name),
-                    column.source_type,
-                    column.proposal.declared
-                ))
-            })
-        });
-        DataSetReport {
-            name: self.plan.data_set.clone(),
-            target_schema: self.place.path.display().to_string(),
-            continues: None,
-            verdict: Verdict::NotVerified,
-            tables: tables.collect(),
-            left_out: self.plan.left_out.clone(),
-            steps: Vec::new(),
-            notes: self.plan.notes.iter().cloned().chain(other_types).collect(),
-            differences: Vec::new(),
-            hints: Vec::new(),
-        }
-    }
 }

@@ -12,7 +12,7 @@ use crate::sqlite::write::trial;
 ///
 /// # Errors
 /// Refused, where it will not have a table at all.
-pub(super) fn try_out(tables: &mut [TableDefinition], left_out: &mut Vec<LeftOut>) -> Result<()> {
+pub(crate) fn try_out(tables: &mut [TableDefinition], left_out: &mut Vec<LeftOut>) -> Result<()> {
     loop {
         let mut statements: Vec<String> = tables.iter().map(|table| table.ddl.create()).collect();
         let mut indexes = Vec::new();

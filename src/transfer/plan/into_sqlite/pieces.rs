@@ -12,7 +12,7 @@ const PIECE_BYTES: u64 = 64 << 20;
 const BLOCK_BYTES: u64 = 8192;
 
 /// Ranges of an integer key, each in its order. The first and the last one are open.
-pub(super) fn key_pieces(
+pub(crate) fn key_pieces(
     select: &str,
     from: &str,
     column: &str,
@@ -43,7 +43,7 @@ pub(super) fn key_pieces(
 }
 
 /// Ranges of a relation's blocks; the last one is open.
-pub(super) fn block_pieces(select: &str, relation: &Relation) -> Vec<String> {
+pub(crate) fn block_pieces(select: &str, relation: &Relation) -> Vec<String> {
     let step = PIECE_BYTES / BLOCK_BYTES;
     let pieces = relation.blocks.div_ceil(step).max(1);
     (0..pieces)

@@ -16,35 +16,39 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 /// One table, and what is asked of it.
-pub(super) struct Question<'a> {
+pub(crate) struct Question<'a> {
     /// The table's name, for people.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
     /// What its rows are selected from.
-    pub(super) from: String,
+    pub(crate) from: String,
     /// The column of an integer key by which it is read in ranges.
-    pub(super) key: Option<String>,
+    pub(crate) key: Option<String>,
+    /// The bytes of a row, where rows may be large.
+    pub(crate) width: Option<String>,
     /// The proposals for each column.
-    pub(super) columns: &'a [(String, Vec<Proposal>)],
+    pub(crate) columns: &'a [(String, Vec<Proposal>)],
 }
 
 /// What the server answered.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// Rows.
-    pub(super) rows: u64,
+    pub(crate) rows: u64,
     /// The least and the greatest integer key.
-    pub(super) range: Option<(i64, i64)>,
+    pub(crate) range: Option<(i64, i64)>,
+    /// Bytes of the widest row; 0 where it was not asked for.
+    pub(crate) widest: u64,
     /// For each column and proposal: values that it cannot take.
-    pub(super) refused: Vec<Vec<u64>>,
+    pub(crate) refused: Vec<Vec<u64>>,
     /// For each column: negative zeros.
-    pub(super) zeros: Vec<u64>,
+    pub(crate) zeros: Vec<u64>,
 }
 
 /// Asks all questions over connections that `connect` makes.
 ///
 /// # Errors
 /// The server's, or that the run was stopped.
-pub(super) fn ask(
+pub(crate) fn ask(
     questions: &[Question<'_>],
     connect: &(dyn Fn() -> Result<TupleReader> + Sync),
     connections: usize,
@@ -85,6 +89,7 @@ impl Question<'_> {
             list.push(format!("min({key})::int8"));
             list.push(format!("max({key})::int8"));
         }
+        list.extend(self.width.iter().map(|width| format!("max({width})")));
         let conditions = self.columns.iter().flat_map(|(_, proposals)| {
             proposals.iter().filter_map(|proposal| proposal.unless.as_ref())
         });
@@ -109,6 +114,10 @@ impl Question<'_> {
             let key = |place| cell(place).and_then(|text| text.parse().ok());
             answer.range = key(1).zip(key(2));
             place = 3;
+        }
+        if self.width.is_some() {
+            answer.widest = count(place);
+            place += 1;
         }
         for (name, proposals) in self.columns {
             let mut refused = Vec::with_capacity(proposals.len());

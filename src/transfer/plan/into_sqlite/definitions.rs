@@ -1,7 +1,8 @@
 //! From PostgreSQL's schema and the decided columns to the definitions of the target.
 
+use super::PlannedColumn;
+use super::make::{DecidedTable, integer_key};
 use super::names::Names;
-use super::plan::{DecidedTable, PlannedColumn, integer_key};
 use crate::postgres::catalog::{Catalog, TableFacts};
 use crate::schema::names::quote;
 use crate::schema::{
@@ -12,31 +13,31 @@ use crate::sqlite::translate::{self, Kind, ScopeColumn};
 use crate::transfer::plan::Optional;
 
 /// Everything that defines one table in the target.
-pub(super) struct TableDefinition {
-    pub(super) ddl: TableDdl,
-    pub(super) indexes: Vec<Optional>,
+pub(crate) struct TableDefinition {
+    pub(crate) ddl: TableDdl,
+    pub(crate) indexes: Vec<Optional>,
     /// By the number of the foreign key: its rows need not all have parents.
-    pub(super) not_valid: Vec<bool>,
+    pub(crate) not_valid: Vec<bool>,
     /// The last value that the table's key has handed out.
-    pub(super) sequence: Option<i64>,
+    pub(crate) sequence: Option<i64>,
 }
 
 /// Makes definitions: one for all tables of a plan, as names must not collide between them.
-pub(super) struct Definitions<'a> {
+pub(crate) struct Definitions<'a> {
     catalog: &'a Catalog,
     table_names: Vec<String>,
     column_names: Vec<Vec<String>>,
     kinds: Vec<Vec<Kind>>,
     names: Names,
     /// What could not be carried over.
-    pub(super) left_out: Vec<LeftOut>,
+    pub(crate) left_out: Vec<LeftOut>,
     /// Names that had to be changed.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl<'a> Definitions<'a> {
     /// Gives the names: those that came from SQLite as they were there.
-    pub(super) fn new(catalog: &'a Catalog, decided: &[DecidedTable]) -> Self {
+    pub(crate) fn new(catalog: &'a Catalog, decided: &[DecidedTable]) -> Self {
         let mut names = Names::default();
         let mut notes = Vec::new();
         let origin = |facts: &serde_json::Value, name: &str| {
@@ -73,7 +74,7 @@ impl<'a> Definitions<'a> {
     }
 
     /// Defines one table.
-    pub(super) fn table(&mut self, place: usize, columns: &[PlannedColumn]) -> TableDefinition {
+    pub(crate) fn table(&mut self, place: usize, columns: &[PlannedColumn]) -> TableDefinition {
         let table = &self.catalog.schema.tables[place];
         let facts = &self.catalog.facts[&table.name];
         let key = column_key(table, facts, columns);

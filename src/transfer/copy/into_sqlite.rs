@@ -2,12 +2,12 @@
 //!
 //! The writer takes piece after piece in the plan's order, so that tables grow at their ends.
 //! Readers run ahead of it, each with a budget of its own: what one of them holds can never keep
-//! another from giving the writer what it waits for.
+//! another from giving the writer what it waits for. Rows larger than such a budget are read only
+//! when the writer waits for them, so that there is never more than one of them in memory.
 
-use super::plan::{Plan, PlannedTable};
-use crate::codec::RowBatch;
 use crate::codec::decode::Wire;
 use crate::codec::tuple::{Field, fields};
+use crate::codec::{Raw, RowBatch};
 use crate::error::{Error, Result};
 use crate::postgres::read::TupleReader;
 use crate::progress::PhaseProgress;
@@ -17,7 +17,9 @@ use crate::transfer::copy::budget::{Budget, Permit};
 use crate::transfer::copy::rate::Rate;
 use crate::transfer::copy::spares::Spares;
 use crate::transfer::halt::Halt;
+use crate::transfer::plan::into_sqlite::{Plan, PlannedTable};
 use crate::transfer::sizes::Sizes;
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,23 +35,32 @@ const MOST_LOSSES: u32 = 5;
 
 /// What was copied of one table.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Copied {
-    pub(super) rows: u64,
+pub(crate) struct Copied {
+    pub(crate) rows: u64,
     /// As row batches.
-    pub(super) bytes: u64,
-    pub(super) seconds: f64,
+    pub(crate) bytes: u64,
+    pub(crate) seconds: f64,
 }
 
-/// Rows on their way to the writer.
+/// Rows on their way to the writer, and the memory they may take.
 struct Batch {
-    rows: RowBatch,
-    _permit: Permit,
+    rows: Rows,
+    permit: Permit,
+}
+
+enum Rows {
+    /// Decoded already.
+    Few(RowBatch),
+    /// One that is larger than a batch should be, as the driver has it in memory anyway.
+    One(Bytes),
 }
 
 /// A part of one table, and the way to the writer.
 struct Piece<'a> {
     table: usize,
     select: &'a str,
+    /// It has rows larger than a reader's budget.
+    alone: bool,
     /// Taken by the reader that takes the piece.
     to_writer: Mutex<Option<Sender<Batch>>>,
 }
@@ -58,6 +69,8 @@ struct Copy<'a> {
     plan: &'a Plan,
     pieces: Vec<Piece<'a>>,
     next: AtomicUsize,
+    /// The place of the piece that the writer takes or waits for.
+    at: AtomicUsize,
     connect: &'a (dyn Fn() -> Result<TupleReader> + Sync),
     /// Bytes of one reader's batches.
     budget: u64,
@@ -72,7 +85,7 @@ struct Copy<'a> {
 ///
 /// # Errors
 /// The first error of any thread.
-pub(super) fn run(
+pub(crate) fn run(
     plan: &Plan,
     writer: &FileWriter,
     connect: &(dyn Fn() -> Result<TupleReader> + Sync),
@@ -80,22 +93,26 @@ pub(super) fn run(
     progress: &PhaseProgress,
     stop: &AtomicBool,
 ) -> Result<Vec<Copied>> {
-    let mut pieces = Vec::new();
-    let mut receivers = Vec::new();
+    let pieces = plan.tables.iter().map(|table| table.pieces.len()).sum();
+    let readers = sizes.readers.min(pieces);
+    let budget = sizes.budget / readers.max(1) as u64;
+    let mut pieces = Vec::with_capacity(pieces);
+    let mut receivers = Vec::with_capacity(pieces.capacity());
     for (table, planned) in plan.tables.iter().enumerate() {
+        let alone = planned.widest > budget;
         for select in &planned.pieces {
             let (to_writer, received) = unbounded();
-            pieces.push(Piece { table, select, to_writer: Mutex::new(Some(to_writer)) });
+            pieces.push(Piece { table, select, alone, to_writer: Mutex::new(Some(to_writer)) });
             receivers.push((table, received));
         }
     }
-    let readers = sizes.readers.min(pieces.len());
     let copy = Copy {
         plan,
         pieces,
         next: AtomicUsize::new(0),
+        at: AtomicUsize::new(0),
         connect,
-        budget: sizes.budget / readers.max(1) as u64,
+        budget,
         halt: Halt::new(stop),
         rate: Rate::new(sizes.max_rate),
         progress,
@@ -124,6 +141,9 @@ impl Copy<'_> {
             };
             let to_writer = piece.to_writer.lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(to_writer) = to_writer else { continue };
+            while piece.alone && self.at.load(Ordering::Relaxed) < place && !self.halt.is_set() {
+                std::thread::park_timeout(LOOK);
+            }
             let mut sent = 0;
             let mut losses = 0;
             loop {
@@ -142,6 +162,8 @@ impl Copy<'_> {
                     Err(error) => return Err(error),
                 }
             }
+            // The driver keeps the room that the largest row took.
+            client.take_if(|_| piece.alone);
         }
     }
 
@@ -157,31 +179,56 @@ impl Copy<'_> {
         let table = &self.plan.tables[piece.table];
         let wires = wires(table);
         let limit = BATCH_BYTES.min(self.budget / 4) as usize;
+        // The last row of a batch can take more bytes in it than in a tuple.
+        let room = limit + limit / 8;
         let mut skip = *sent;
-        let mut batch = RowBatch::new(self.spares.take(limit + limit / 8), limit + limit / 8);
+        let mut filled: Option<(RowBatch, Permit)> = None;
         let mut scratch = Vec::new();
-        let mut send = |batch: RowBatch| -> Result<()> {
-            let permit = budget.take(batch.len() as u64, &self.halt);
-            let permit = permit.ok_or_else(Error::interrupted)?;
-            *sent += batch.rows();
+        let permit = |bytes: usize| {
+            let permit = budget.take(bytes as u64, &self.halt);
+            permit.ok_or_else(Error::interrupted)
+        };
+        let mut send = |rows: Rows, permit: Permit| {
+            *sent += rows.count();
             // A writer that is gone has said why.
-            let _ = to_writer.send(Batch { rows: batch, _permit: permit });
-            Ok(())
+            let _ = to_writer.send(Batch { rows, permit });
         };
         let what = format!("cannot read table {}", quote(&table.name));
-        client.tuples(piece.select, &what, |tuple| {
+        client.kept_tuples(piece.select, &what, |tuple, kept| {
             if skip > 0 {
                 skip -= 1;
                 return Ok(());
             }
-            decode(table, &wires, tuple, &mut scratch, &mut batch)?;
-            if batch.len() >= limit || batch.rows() >= BATCH_BYTES {
-                let next = RowBatch::new(self.spares.take(limit + limit / 8), limit + limit / 8);
-                send(std::mem::replace(&mut batch, next))?;
+            let full = |(batch, _): &mut (RowBatch, _)| batch.len() + tuple.len() > limit;
+            if let Some((batch, permit)) = filled.take_if(full) {
+                send(Rows::Few(batch), permit);
             }
+            if tuple.len() > limit {
+                send(Rows::One(kept.slice_ref(tuple)), permit(tuple.len())?);
+                // The next one may be as large: it is not read before this one is written.
+                if tuple.len() as u64 > self.budget {
+                    drop(permit(tuple.len())?);
+                }
+                return Ok(());
+            }
+            let (batch, _) = match &mut filled {
+                Some(filled) => filled,
+                none => {
+                    let permit = permit(limit)?;
+                    none.insert((RowBatch::new(self.spares.take(room), room), permit))
+                }
+            };
+            decode(table, &wires, tuple, &mut scratch, |_, value| {
+                batch.push(value);
+                Ok(())
+            })?;
+            batch.end_row();
             Ok(())
         })?;
-        if batch.rows() > 0 { send(batch) } else { Ok(()) }
+        if let Some((batch, permit)) = filled {
+            send(Rows::Few(batch), permit);
+        }
+        Ok(())
     }
 
     /// The writer: takes the pieces in their order.
@@ -191,12 +238,14 @@ impl Copy<'_> {
         receivers: Vec<(usize, Receiver<Batch>)>,
         copied: &mut [Copied],
     ) -> Result<()> {
-        let mut receivers = receivers.into_iter().peekable();
+        let mut receivers = receivers.into_iter().enumerate().peekable();
         for (place, table) in self.plan.tables.iter().enumerate() {
             let started = Instant::now();
             let done = &mut copied[place];
-            writer.fill(&table.ddl.name, &table.ddl.insert(), |insert| {
-                while let Some((_, received)) = receivers.next_if(|(table, _)| *table == place) {
+            writer.fill(&table.ddl, |insert| {
+                let of_table = |(_, (table, _)): &(usize, (usize, _))| *table == place;
+                while let Some((piece, (_, received))) = receivers.next_if(of_table) {
+                    self.at.store(piece, Ordering::Relaxed);
                     self.drain(place, &received, insert, done)?;
                 }
                 Ok(())
@@ -224,26 +273,51 @@ impl Copy<'_> {
         done: &mut Copied,
     ) -> Result<()> {
         loop {
-            let batch = match received.recv_timeout(LOOK) {
+            let Batch { rows, permit } = match received.recv_timeout(LOOK) {
                 Ok(batch) => batch,
                 Err(RecvTimeoutError::Timeout) if !self.halt.is_set() => continue,
                 Err(_) => return Ok(()),
             };
-            let wait = self.rate.wait(batch.rows.len() as u64, || self.halt.is_set());
+            let wait = self.rate.wait(rows.len() as u64, || self.halt.is_set());
             if !wait || self.halt.is_set() {
                 return Err(Error::interrupted());
             }
-            insert.batch(&batch.rows)?;
-            let (rows, bytes) = (batch.rows.rows(), batch.rows.len() as u64);
-            done.rows += rows;
+            let (count, bytes) = (rows.count(), rows.len() as u64);
+            match rows {
+                Rows::Few(batch) => {
+                    insert.batch(&batch)?;
+                    self.spares.put(batch.into_spare());
+                }
+                Rows::One(tuple) => {
+                    let table = &self.plan.tables[place];
+                    insert
+                        .row(|bind| decode(table, &wires(table), &tuple, &mut Vec::new(), bind))?;
+                }
+            }
+            drop(permit);
+            done.rows += count;
             done.bytes += bytes;
-            self.progress.done.fetch_add(rows, Ordering::Relaxed);
+            self.progress.done.fetch_add(count, Ordering::Relaxed);
             self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
             if let Some(table) = self.progress.tables().get(place) {
-                table.done.fetch_add(rows, Ordering::Relaxed);
+                table.done.fetch_add(count, Ordering::Relaxed);
             }
-            let Batch { rows, _permit } = batch;
-            self.spares.put(rows.into_spare());
+        }
+    }
+}
+
+impl Rows {
+    fn count(&self) -> u64 {
+        match self {
+            Self::Few(batch) => batch.rows(),
+            Self::One(_) => 1,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Few(batch) => batch.len(),
+            Self::One(tuple) => tuple.len(),
         }
     }
 }
@@ -255,27 +329,26 @@ fn wires(table: &PlannedTable) -> Vec<Wire> {
     sent.map(|(column, _)| column.proposal.wire).collect()
 }
 
-/// Adds a tuple to a batch as a row.
+/// Hands the values of a tuple to `each`, with their places.
 #[inline]
 fn decode(
     table: &PlannedTable,
     wires: &[Wire],
     tuple: &[u8],
     scratch: &mut Vec<u8>,
-    batch: &mut RowBatch,
+    mut each: impl FnMut(usize, Raw<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut fields = fields(tuple);
     for (place, wire) in wires.iter().enumerate() {
         match fields.next() {
-            Some(Field::Null) => batch.push(crate::codec::Raw::Null),
+            Some(Field::Null) => each(place, Raw::Null)?,
             Some(Field::Bytes(field)) => match wire.decode(field, scratch) {
-                Ok(raw) => batch.push(raw),
+                Ok(raw) => each(place, raw)?,
                 Err(_) => return Err(undecodable(table, place)),
             },
             _ => return Err(undecodable(table, place)),
         }
     }
-    batch.end_row();
     Ok(())
 }
 

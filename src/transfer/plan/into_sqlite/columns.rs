@@ -13,42 +13,42 @@ use crate::transfer::options::CastType;
 
 /// One way in which a column can arrive.
 #[derive(Debug, Clone)]
-pub(super) struct Proposal {
+pub(crate) struct Proposal {
     /// The declared type in SQLite.
-    pub(super) declared: String,
+    pub(crate) declared: String,
     /// How its fields are read.
-    pub(super) wire: Wire,
+    pub(crate) wire: Wire,
     /// How its stored values are compared with the fields.
-    pub(super) form: Form,
+    pub(crate) form: Form,
     /// What is read in place of the column itself.
-    pub(super) read: Option<String>,
+    pub(crate) read: Option<String>,
     /// The same for comparisons, where it is another expression.
-    pub(super) compared: Option<String>,
+    pub(crate) compared: Option<String>,
     /// What it holds, for expressions.
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
     /// The condition of values that it cannot take, and what they are.
-    pub(super) unless: Option<(String, &'static str)>,
+    pub(crate) unless: Option<(String, &'static str)>,
     /// Texts that look like numbers have to be looked at, as SQLite makes numbers of them: in
     /// columns of this affinity.
-    pub(super) looks: Option<Affinity>,
+    pub(crate) looks: Option<Affinity>,
     /// Where it cannot be, the user has to say so before another is taken.
-    pub(super) strict: bool,
+    pub(crate) strict: bool,
     /// Why it is this one, where it is not the first.
-    pub(super) reason: Option<&'static str>,
+    pub(crate) reason: Option<&'static str>,
     /// It can hold negative zeros, of which SQLite makes zeros.
-    pub(super) zeros: bool,
+    pub(crate) zeros: bool,
 }
 
 /// What decides about a column.
-pub(super) struct Given<'a> {
-    pub(super) column: &'a Column,
-    pub(super) facts: &'a ColumnFacts,
+pub(crate) struct Given<'a> {
+    pub(crate) column: &'a Column,
+    pub(crate) facts: &'a ColumnFacts,
     /// It goes into a STRICT table.
-    pub(super) strict: bool,
+    pub(crate) strict: bool,
     /// What the run that came from SQLite turned numbers into, where it did.
-    pub(super) epoch: Option<Epoch>,
+    pub(crate) epoch: Option<Epoch>,
     /// What the user wants.
-    pub(super) pin: Option<&'a CastType>,
+    pub(crate) pin: Option<&'a CastType>,
 }
 
 impl Given<'_> {
@@ -124,7 +124,7 @@ const DATED: [Affinity; 3] = [Affinity::Numeric, Affinity::Text, Affinity::Blob]
 ///
 /// # Errors
 /// A pin that the column cannot take.
-pub(super) fn proposals(given: &Given<'_>) -> Result<Vec<Proposal>> {
+pub(crate) fn proposals(given: &Given<'_>) -> Result<Vec<Proposal>> {
     if let Some(pin) = given.pin {
         return pinned(given, pin).map(|proposal| vec![proposal]);
     }

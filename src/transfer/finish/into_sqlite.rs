@@ -1,28 +1,28 @@
 //! The finish: what comes after the rows. Keys that go on where they were, indexes, foreign keys,
 //! statistics, and SQLite's own check of the whole file.
 
-use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::progress::PhaseProgress;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::write::FileWriter;
+use crate::transfer::plan::into_sqlite::Plan;
 use crate::transfer::report::StepReport;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// What the finish did.
 #[derive(Debug, Default)]
-pub(super) struct Finished {
-    pub(super) steps: Vec<StepReport>,
-    pub(super) left_out: Vec<LeftOut>,
+pub(crate) struct Finished {
+    pub(crate) steps: Vec<StepReport>,
+    pub(crate) left_out: Vec<LeftOut>,
 }
 
 /// Runs the finish.
 ///
 /// # Errors
 /// SQLite's, or that the run was stopped.
-pub(super) fn run(
+pub(crate) fn run(
     plan: &Plan,
     writer: &FileWriter,
     progress: &PhaseProgress,

@@ -2,8 +2,8 @@
 //! values of a SQLite file with the rows of PostgreSQL. Only the roles are told the other way
 //! round.
 
-use super::plan::{Plan, PlannedColumn, PlannedTable};
-use super::promises;
+mod promises;
+
 use crate::codec::cast::{Cast, Form};
 use crate::codec::encode::TupleLayout;
 use crate::database::{Chunk, KeyRange};
@@ -18,6 +18,7 @@ use crate::sqlite::query::{TableQuery, encoding};
 use crate::sqlite::read::read_error;
 use crate::sqlite::types::column_affinity;
 use crate::sqlite::{Reader, Source};
+use crate::transfer::plan::into_sqlite::{Plan, PlannedColumn, PlannedTable};
 use crate::transfer::report::{DataSetReport, DifferenceKind, TableVerification};
 use crate::transfer::verify::judge::{Judged, conversions};
 use crate::transfer::verify::subject::{Subject, SubjectColumn};
@@ -31,7 +32,7 @@ const CHUNK_BYTES: u64 = 8 << 20;
 ///
 /// # Errors
 /// Either side cannot be read. That they differ is no error.
-pub(super) fn run(
+pub(crate) fn run(
     plan: &Plan,
     source: &Source,
     snapshot: &mut Snapshot,

@@ -6,13 +6,13 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Hands out names, each once.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     taken: HashSet<String>,
 }
 
 impl Names {
     /// `wanted`, or `wanted` with a suffix that is the same in every run.
-    pub(super) fn give(&mut self, wanted: &str) -> String {
+    pub(crate) fn give(&mut self, wanted: &str) -> String {
         let folded = wanted.to_ascii_lowercase();
         if !folded.starts_with("sqlite_") && self.taken.insert(folded) {
             return wanted.to_owned();

@@ -1,7 +1,7 @@
 //! Whether the source may be moved as it is, before anything costly is done.
 
 use super::columns::Proposal;
-use super::plan::{Plan, PlannedTable};
+use super::{Plan, PlannedTable};
 use crate::error::{Error, Result};
 use crate::postgres::catalog::Catalog;
 use crate::postgres::errors::failed;
@@ -16,7 +16,7 @@ use postgres::Client;
 ///
 /// # Errors
 /// Refused.
-pub(super) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
+pub(crate) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
     let hidden = catalog.schema.tables.iter().find(|table| catalog.facts[&table.name].hidden);
     let Some(table) = hidden else { return Ok(()) };
     Err(Error::refused(format!(
@@ -29,7 +29,7 @@ pub(super) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
 }
 
 /// Takes out tables without columns, which SQLite does not have.
-pub(super) fn leave_out_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>) {
+pub(crate) fn leave_out_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>) {
     for table in catalog.schema.tables.extract_if(.., |table| table.columns.is_empty()) {
         left_out.push(LeftOut {
             kind: ObjectKind::Table,
@@ -46,7 +46,7 @@ pub(super) fn leave_out_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>)
 ///
 /// # Errors
 /// The server's.
-pub(super) fn misfit(
+pub(crate) fn misfit(
     client: &mut Client,
     (table, column): (&str, &str),
     (from, key): (&str, Option<&str>),
@@ -79,7 +79,7 @@ pub(super) fn misfit(
 ///
 /// # Errors
 /// Refused, with all that does not hold to the letter.
-pub(super) fn hold_to_the_letter(options: &Options, plan: &Plan) -> Result<()> {
+pub(crate) fn hold_to_the_letter(options: &Options, plan: &Plan) -> Result<()> {
     if options.exact {
         let of_table = |table: &PlannedTable| -> Vec<String> {
             let told = |c: ConversionReport| {

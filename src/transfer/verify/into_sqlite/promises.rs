@@ -1,14 +1,14 @@
 //! What the plan promised beside rows: keys, NOT NULL, foreign keys, checks, indexes, and keys
 //! that go on where they were. The target is asked, not the memory of what was done.
 
-use super::plan::PlannedTable;
 use crate::schema::names::quote;
 use crate::schema::{Index, IndexOver, Table};
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::ddl::ColumnKey;
+use crate::transfer::plan::into_sqlite::PlannedTable;
 
 /// What a table of the target does not hold of what was planned.
-pub(super) fn broken(planned: &PlannedTable, table: &Table, catalog: &Catalog) -> Vec<String> {
+pub(crate) fn broken(planned: &PlannedTable, table: &Table, catalog: &Catalog) -> Vec<String> {
     let mut broken = Vec::new();
     let of = quote(&planned.name);
     let ddl = &planned.ddl;

@@ -1,4 +1,4 @@
-//! The plan of the way back: everything that is decided before the first write.
+//! Making the plan: what is asked of the server, decided, defined and tried out, in this order.
 
 use super::asked::{self, Answer, Question};
 use super::choose;
@@ -6,107 +6,44 @@ use super::columns::{Given, Proposal, proposals};
 use super::definitions::{self, Definitions};
 use super::pieces::{block_pieces, key_pieces};
 use super::trial;
+use super::{Plan, PlannedColumn, PlannedTable};
 use crate::codec::decode::Wire;
 use crate::error::{Error, Result};
-use crate::postgres::catalog::{Catalog, TableFacts};
+use crate::postgres::catalog::{Catalog, ColumnFacts, TableFacts};
 use crate::postgres::read::{Relation, Snapshot, TupleReader};
 use crate::progress::{Phase, Progress};
 use crate::schema::names::{qualify, quote};
-use crate::schema::{LeftOut, Table};
-use crate::sqlite::ddl::TableDdl;
+use crate::schema::{Column, Table};
 use crate::transfer::options::{CastType, OnMisfit, Options};
-use crate::transfer::plan::Optional;
 use crate::transfer::plan::choose::choose_tables;
 use crate::transfer::plan::columns::check_casts;
-use crate::transfer::report::{ColumnPlan, ConversionReport, DataSetPlan, Dropped, TablePlan};
+use crate::transfer::report::Dropped;
 use crate::transfer::sizes::Sizes;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 
-/// The plan of one data set.
-pub(super) struct Plan {
-    pub(super) data_set: String,
-    /// The tables, in the source's order.
-    pub(super) tables: Vec<PlannedTable>,
-    /// What is not carried over.
-    pub(super) left_out: Vec<LeftOut>,
-    /// What the user should know.
-    pub(super) notes: Vec<String>,
-    /// The tables of the file that will be replaced.
-    pub(super) drops: Vec<Dropped>,
-}
-
-/// One table of a plan.
-pub(super) struct PlannedTable {
-    /// Its name in the source.
-    pub(super) name: String,
-    /// The same, qualified.
-    pub(super) qualified: String,
-    /// Its definition in the target.
-    pub(super) ddl: TableDdl,
-    /// What each column becomes, in the order of both.
-    pub(super) columns: Vec<PlannedColumn>,
-    /// The queries that give its rows, in the order in which they are written.
-    pub(super) pieces: Vec<String>,
-    /// Its rows.
-    pub(super) rows: u64,
-    /// Their size on the server's disk, in bytes.
-    pub(super) bytes: u64,
-    /// The columns of its primary key, by their names in the source.
-    pub(super) key: Vec<String>,
-    /// Indexes, to be built after the rows.
-    pub(super) indexes: Vec<Optional>,
-    /// By the number of the foreign key: its rows need not all have parents.
-    pub(super) not_valid: Vec<bool>,
-    /// The last value that its key has handed out.
-    pub(super) sequence: Option<i64>,
-}
-
-/// What one column becomes.
-pub(super) struct PlannedColumn {
-    /// Its name in the source.
-    pub(super) name: String,
-    /// Its type there.
-    pub(super) source_type: String,
-    /// Its name in the target.
-    pub(super) target: String,
-    /// How it arrives.
-    pub(super) proposal: Proposal,
-    /// It is not how its type would have it at first, and somebody should look at that.
-    pub(super) needs_decision: bool,
-    /// Negative zeros in it.
-    pub(super) zeros: u64,
-}
-
-impl PlannedColumn {
-    /// What is read of it.
-    pub(super) fn read(&self) -> String {
-        self.proposal.read.clone().unwrap_or_else(|| quote(&self.name))
-    }
-}
-
 /// What a plan is made from.
-pub(super) struct Inputs<'a> {
-    pub(super) data_set: &'a str,
-    pub(super) schema: &'a str,
-    pub(super) options: &'a Options,
-    pub(super) sizes: &'a Sizes,
-    pub(super) progress: &'a Progress,
-    pub(super) stop: &'a AtomicBool,
+pub(crate) struct Inputs<'a> {
+    pub(crate) data_set: &'a str,
+    pub(crate) schema: &'a str,
+    pub(crate) options: &'a Options,
+    pub(crate) sizes: &'a Sizes,
+    pub(crate) progress: &'a Progress,
+    pub(crate) stop: &'a AtomicBool,
     /// One more session in the snapshot.
-    pub(super) connect: &'a (dyn Fn() -> Result<TupleReader> + Sync),
+    pub(crate) connect: &'a (dyn Fn() -> Result<TupleReader> + Sync),
     /// The tables that are in the target already.
-    pub(super) existing: &'a [String],
+    pub(crate) existing: &'a [String],
     /// What a run from SQLite kept of the types that it gave, by table and column.
-    pub(super) types: &'a Value,
+    pub(crate) types: &'a Value,
 }
 
 /// Makes the plan from the catalog that the snapshot shows.
 ///
 /// # Errors
 /// Refused, with table, column, count, first places and mend, where something stands in the way.
-pub(super) fn make(
+pub(crate) fn make(
     inputs: &Inputs<'_>,
     mut catalog: Catalog,
     snapshot: &mut Snapshot,
@@ -157,8 +94,8 @@ pub(super) fn make(
 }
 
 /// What was decided about one table.
-pub(super) struct DecidedTable {
-    pub(super) columns: Vec<PlannedColumn>,
+pub(crate) struct DecidedTable {
+    pub(crate) columns: Vec<PlannedColumn>,
     answer: Answer,
 }
 
@@ -204,6 +141,7 @@ fn ask(inputs: &Inputs<'_>, catalog: &Catalog) -> Result<Asked> {
                 name: &table.name,
                 from: from(inputs.schema, table, facts),
                 key: integer_key(table, facts).map(str::to_owned),
+                width: width(table, facts),
                 columns,
             }
         })
@@ -213,6 +151,23 @@ fn ask(inputs: &Inputs<'_>, catalog: &Catalog) -> Result<Asked> {
     Ok((all, answers))
 }
 
+/// The bytes of a row, where values are stored apart: of text and bytea as they arrive, which the
+/// server knows without unpacking them, of others as they are stored.
+fn width(table: &Table, facts: &TableFacts) -> Option<String> {
+    if facts.bytes_apart == 0 {
+        return None;
+    }
+    let of_column = |(column, facts): (&Column, &ColumnFacts)| {
+        let function = match facts.base.as_str() {
+            "text" | "varchar" | "bytea" => "octet_length",
+            _ => "pg_column_size",
+        };
+        format!("coalesce(pg_catalog.{function}({}), 0)::bigint", quote(&column.name))
+    };
+    let widths: Vec<String> = table.columns.iter().zip(&facts.columns).map(of_column).collect();
+    Some(widths.join(" + "))
+}
+
 /// What the rows of a table are selected from: its own only, unless they lie in partitions.
 fn from(schema: &str, table: &Table, facts: &TableFacts) -> String {
     let only = if facts.partitioned { "" } else { "ONLY " };
@@ -220,7 +175,7 @@ fn from(schema: &str, table: &Table, facts: &TableFacts) -> String {
 }
 
 /// The only column of the primary key, where that is an integer.
-pub(super) fn integer_key<'a>(table: &'a Table, facts: &TableFacts) -> Option<&'a str> {
+pub(crate) fn integer_key<'a>(table: &'a Table, facts: &TableFacts) -> Option<&'a str> {
     let [key] = table.primary_key.as_ref()?.columns.as_slice() else { return None };
     let place = table.columns.iter().position(|column| column.name == key.name)?;
     let base = facts.columns.get(place)?.base.as_str();
@@ -341,73 +296,12 @@ fn assemble(
         pieces,
         rows: answer.rows,
         bytes: facts.bytes,
+        widest: answer.widest,
         key,
         sequence: definition.sequence,
         not_valid: definition.not_valid,
         indexes: definition.indexes,
         ddl: definition.ddl,
         columns,
-    }
-}
-
-impl Plan {
-    /// Rows of all tables.
-    pub(super) fn rows(&self) -> u64 {
-        self.tables.iter().map(|table| table.rows).sum()
-    }
-
-    /// The plan as it is shown.
-    pub(super) fn summary(&self, target: &str) -> DataSetPlan {
-        DataSetPlan {
-            name: self.data_set.clone(),
-            target_schema: target.to_owned(),
-            continues: None,
-            tables: self.tables.iter().map(PlannedTable::summary).collect(),
-            left_out: self.left_out.clone(),
-            drops: self.drops.clone(),
-            notes: self.notes.clone(),
-            casts: Vec::new(),
-        }
-    }
-}
-
-impl PlannedTable {
-    fn summary(&self) -> TablePlan {
-        let columns = self.columns.iter().filter_map(|column| {
-            Some(ColumnPlan {
-                column: column.name.clone(),
-                declared: column.source_type.clone(),
-                to: column.proposal.declared.clone(),
-                reason: column.proposal.reason?.to_owned(),
-                needs_decision: column.needs_decision,
-            })
-        });
-        TablePlan {
-            name: self.name.clone(),
-            target_name: self.renamed(),
-            rows: self.rows,
-            bytes: self.bytes,
-            columns: columns.collect(),
-            conversions: self.conversions(),
-            rows_left_out: Vec::new(),
-        }
-    }
-
-    /// The name in the target, where it is another one.
-    pub(super) fn renamed(&self) -> Option<String> {
-        (self.ddl.name != self.name).then(|| self.ddl.name.clone())
-    }
-
-    /// The declared conversions.
-    pub(super) fn conversions(&self) -> Vec<ConversionReport> {
-        let zeros = self.columns.iter().filter(|column| column.zeros > 0);
-        zeros
-            .map(|column| ConversionReport {
-                column: column.name.clone(),
-                to: column.proposal.declared.clone(),
-                what: "negative zero becomes zero".to_owned(),
-                count: column.zeros,
-            })
-            .collect()
     }
 }
