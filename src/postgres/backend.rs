@@ -9,7 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct Backend {
     /// Its process number on the server's machine.
     pub pid: i32,
-    /// When it began, in microseconds since 1970.
+    /// When it began, in microseconds since 1970; 0 where the server does not tell, and then it is
+    /// never ended by us.
     pub started: i64,
 }
 

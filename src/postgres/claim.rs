@@ -196,10 +196,15 @@ struct Seen {
 impl Contest<'_> {
     /// Waits until the lock is had exclusively, and ends the sessions of dead runs for that.
     fn win(&mut self) -> Result<()> {
+        let started = Instant::now();
         let mut seen: HashMap<RunId, Seen> = HashMap::new();
         while !self.try_lock()? {
-            let holders = self.holders()?;
             let now = Instant::now();
+            let (holders, others) = self.holders()?;
+            // A dead one's sessions go by themselves where the server notices.
+            if others && now - started >= SILENCE {
+                return Err(self.at_work("its sessions are not of the kind that may be ended"));
+            }
             for holder in &holders {
                 let fresh = || Seen { since: now, beats: HashMap::new() };
                 let seen = seen.entry(holder.run.clone()).or_insert_with(fresh);
@@ -234,8 +239,9 @@ impl Contest<'_> {
         Ok(row.get(0))
     }
 
-    /// The sessions that hold the lock. A lock on one bigint is shown in halves.
-    fn holders(&mut self) -> Result<Vec<Holder>> {
+    /// The sessions that hold the lock; and whether there are others, of which nothing is known: of
+    /// a run in the other direction, or another role's. A lock on one bigint is shown in halves.
+    fn holders(&mut self) -> Result<(Vec<Holder>, bool)> {
         const SQL: &str = "\
             SELECT a.pid, (extract(epoch FROM a.backend_start) * 1000000)::bigint, \
               coalesce(a.application_name, ''), \
@@ -249,18 +255,16 @@ impl Contest<'_> {
             .keeper
             .query(SQL, &[&self.key])
             .map_err(failed("cannot see who has locked the target"))?;
-        rows.iter()
-            .map(|row| {
-                let (name, changed): (&str, Option<i64>) = (row.get(2), row.get(3));
-                let (Some(started), Some(run)) = (row.get(1), RunId::in_name(name)) else {
-                    // A run in the other direction; or another role's, of which nothing is told.
-                    return Err(self.at_work("its sessions are not of the kind that may be ended"));
-                };
-                let is_pulse = name == format!("migrate {}", purpose_of(PULSE, &run));
-                let backend = Backend { pid: row.get(0), started };
-                Ok(Holder { backend, run, beat: changed.filter(|_| is_pulse) })
-            })
-            .collect()
+        let holder = |row: &postgres::Row| {
+            let (name, changed): (&str, Option<i64>) = (row.get(2), row.get(3));
+            let (started, run) = (row.get::<_, Option<i64>>(1)?, RunId::in_name(name)?);
+            let is_pulse = name == format!("migrate {}", purpose_of(PULSE, &run));
+            let backend = Backend { pid: row.get(0), started };
+            Some(Holder { backend, run, beat: changed.filter(|_| is_pulse) })
+        };
+        let holders: Vec<Holder> = rows.iter().filter_map(holder).collect();
+        let others = holders.len() < rows.len();
+        Ok((holders, others))
     }
 
     fn at_work(&self, why: &str) -> Error {

@@ -146,7 +146,7 @@ impl Heart {
         waits: &mut HashMap<Backend, (Progressed, u32)>,
     ) -> Result<(), postgres::Error> {
         const SQL: &str = "\
-            SELECT a.pid, (extract(epoch FROM a.backend_start) * 1000000)::bigint, \
+            SELECT a.pid, coalesce((extract(epoch FROM a.backend_start) * 1000000)::bigint, 0), \
               (extract(epoch FROM a.state_change) * 1000000)::bigint, c.bytes_processed \
             FROM pg_catalog.pg_stat_activity a \
             LEFT JOIN pg_catalog.pg_stat_progress_copy c ON c.pid = a.pid \
