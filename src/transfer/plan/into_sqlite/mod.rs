@@ -1,5 +1,5 @@
 //! The plan of a file: everything that is decided before the first write into SQLite. In the order
-//! of its work: [`make`] (the sequence), `choose`, `columns` (which type a column becomes, and why),
+//! of its work: `make` (the sequence), `choose`, `columns` (which type a column becomes, and why),
 //! `asked` (what the server counts for that), `definitions` and `names`, `trial`, `pieces`.
 
 mod asked;
