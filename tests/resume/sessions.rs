@@ -122,7 +122,10 @@ fn sessions_whose_client_cannot_be_reached_are_ended() {
 #[test]
 fn of_two_runs_at_once_one_works_and_the_other_is_refused() {
     let (source, database) = (Source::new(), server());
+    // Slow enough that neither is over before the other one has looked.
+    let slow = ["--max-rate", "4MB/s"];
     for more in [&[][..], &["--drop-all", "--allow-running"]] {
+        let more = &[more, &slow].concat();
         let runs = [source.start(&database.url, more), source.start(&database.url, more)];
         let outputs = runs.map(|run| run.wait_with_output().unwrap());
         let [one, other] = &outputs;
