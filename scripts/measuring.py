@@ -24,12 +24,16 @@ def run(command, **options):
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, **options)
 
 
-def psql(database, sql):
-    """The rows of the last statement that has any, a line each, fields separated by "|"."""
+def psql(database, sql, stderr=None):
     command = ["psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql]
     quiet = {**os.environ, "PGOPTIONS": "-c client_min_messages=warning"}
     output = subprocess.run(
-        command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=quiet
+        command,
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env=quiet,
     )
     return output.stdout.decode().strip("\n")
 

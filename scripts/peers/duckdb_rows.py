@@ -16,15 +16,19 @@ db.execute("SET enable_progress_bar = false")
 for extension in glob.glob(f"{folder}/**/*.duckdb_extension", recursive=True):
     db.execute(f"LOAD '{extension}'")
 db.execute(f"ATTACH '{source}' AS here (TYPE sqlite, READ_ONLY)")
-db.execute(f"ATTACH '{url}' AS there (TYPE postgres)")
+attach = f"ATTACH '{url}' AS there (TYPE postgres)"
+db.execute(attach)
 started = time.monotonic()
 for table in tables:
     copy = f'CREATE TABLE there.public."{table}" AS SELECT * FROM here."{table}"'
     try:
         db.execute(copy)
     except duckdb.TypeMismatchException as error:
-        # What its message says to do: the table as text throughout.
+        # What its message says to do: the table as text throughout. After a failure the same
+        # attachment makes tables without rows, so a new one is made.
         print(f"{table}: {error}", file=sys.stderr)
+        db.execute("DETACH there")
+        db.execute(attach)
         db.execute("SET sqlite_all_varchar = true")
         db.execute(copy)
         db.execute("SET sqlite_all_varchar = false")

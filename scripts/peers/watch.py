@@ -99,9 +99,10 @@ class Watch:
     def _look(self, pid, started):
         while not self._ended.wait(SECONDS_BETWEEN_LOOKS):
             at, alive = time.monotonic() - started, family(pid)
-            client = sum(stat.cpu + stat.reaped for stat in alive)
-            self.resident = max(self.resident, sum(stat.resident for stat in alive))
-            self._looks.append(Look(at, client, self._server.cpu() - self._before))
+            if alive:
+                client = sum(stat.cpu + stat.reaped for stat in alive)
+                self.resident = max(self.resident, sum(stat.resident for stat in alive))
+                self._looks.append(Look(at, client, self._server.cpu() - self._before))
 
     def end(self, seconds, usage):
         """`usage` is exact about the client's CPU, and knows of a peak between two looks."""
