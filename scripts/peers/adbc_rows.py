@@ -10,7 +10,7 @@ import adbc_driver_sqlite.dbapi
 
 from two_at_a_time import main
 
-# Larger and smaller ones were no quicker.
+# The driver's own 1,024 were slower, more than these no quicker.
 ROWS_OF_A_BATCH = 65536
 
 
