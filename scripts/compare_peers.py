@@ -4,7 +4,7 @@ All tools move the same SQLite file into a new database of the same private serv
 default settings, over its unix socket. A round is one run of each, one after the other, each after a
 CHECKPOINT; the next round begins with another tool. The machine's noise is about 15 %, so that only
 ratios within a round say something: the table holds the medians of what was taken, and the median of
-each line's seconds divided by those of migrate's first line of the same section in the same round.
+each line's seconds divided by those of migrate's line with a ratio of 1.00 in the same section in the same round.
 A tool's time begins when its programs are loaded, or with the command where it has no clock. CPU
 seconds are those of all the client's processes, and of all the server's in the same time; memory
 is the most that the client's processes had together, of migrate in the whole of its run.
@@ -26,15 +26,15 @@ from peers.watch import Server
 REFERENCE = "ready"
 # What each section's seconds are divided by.
 MEASURE = {ROWS: "copy", FULL: "copy and finish", WHOLE: "all"}
-# The line, and how many times as long as migrate it should take at least.
-WANTED = [
-    ("adbc", 1.3),
-    ("duckdb", 1.8),
-    ("csv", 1.8),
-    ("pgloader rows", 8),
-    ("pgloader", 3),
-    ("duckdb all", 1),
-]
+# How many times as long as migrate a line should take at least.
+WANTED = {
+    "adbc": 1.3,
+    "duckdb": 1.8,
+    "csv": 1.8,
+    "pgloader rows": 8,
+    "pgloader": 3,
+    "duckdb all": 1,
+}
 # With fewer of the rows than this a time says nothing.
 ENOUGH = 0.99
 
@@ -103,7 +103,7 @@ def one_round(setting, tools):
         total = sum(setting.rows.counts.values())
         arrived = setting.rows.arrived(work.database)
         if died or arrived < ENOUGH * total:
-            died = f"{died or 'ended as if all were well'}; {arrived:,} of {total:,} rows there"
+            died = f"{died or work.last_words()}; {arrived:,} of {total:,} rows are there"
             say(f"{tool.name}: {died}")
         elif not setting.faults.keys() & tool.lines.keys():
             wrong = setting.rows.differ(work.database)
@@ -178,10 +178,13 @@ def ratio(setting, key, section):
 
 
 def table(setting, chosen):
-    """Rows of cells, and for each what is missing or wrong; a section's name stands before its rows."""
+    """For each line its name, cells, what is missing or wrong, and what was done by hand.
+
+    A section's name stands alone before its lines.
+    """
     total = sum(setting.rows.counts.values())
     for section in MEASURE:
-        yield section, None, None
+        yield section, None, None, None
         for tool in chosen:
             for key, line in tool.lines.items():
                 if line.section != section:
@@ -190,11 +193,10 @@ def table(setting, chosen):
                 deaths = [outcome.died for outcome in setting.outcomes[key] if outcome.died]
                 found = list(setting.faults.get(key, []))
                 if deaths:
-                    found.insert(0, f"DIED in {len(deaths)} of {len(deaths) + len(done)}: {deaths[0]}")
-                if line.by_hand:
-                    found.append(f"by hand: {line.by_hand}")
+                    times = f"{len(deaths)} of {len(deaths) + len(done)} runs"
+                    found.insert(0, f"FAILED in {times}: {deaths[0]}")
                 if not done:
-                    yield line.what, ["-"] * 6, found
+                    yield line.what, ["-"] * 6, found, line.by_hand
                     continue
 
                 def middle(of):
@@ -208,7 +210,7 @@ def table(setting, chosen):
                     f"{middle('server'):.2f}",
                     f"{middle('resident') / (1 << 20):.0f}",
                 ]
-                yield line.what, cells, found
+                yield line.what, cells, found, line.by_hand
 
 
 HEADS = ["wall s", "rows/s", "x migrate", "client CPU s", "server CPU s", "RSS MiB"]
@@ -224,40 +226,43 @@ def told(setting, arguments, chosen, absent):
         print(f"NOT MEASURED: {name}, because {reason}")
     if absent:
         print()
-    for key, least in WANTED:
-        section = next((t.lines[key].section for t in chosen if key in t.lines), None)
-        times = section and ratio(setting, key, section)
-        what = next((t.lines[key].what for t in chosen if key in t.lines), key)
-        got = f"{times:.2f}" if times else "not measured"
-        print(f"{section or 'times'}: {what} / migrate: {got} (at least {least} is wanted)")
+    print("times as long as migrate, medians of the ratios within rounds:")
+    lines = {key: line for tool in chosen for key, line in tool.lines.items()}
+    for key, least in WANTED.items():
+        if key in lines:
+            times = ratio(setting, key, lines[key].section)
+            got = f"{times:.2f}" if times else "failed"
+            print(f"  {lines[key].section}: {lines[key].what}: {got} (at least {least} is wanted)")
     shares = [outcome.client / max(outcome.server, 0.01) for outcome in setting.outcomes["copy"]]
-    print(f"copy: client CPU / server CPU: {statistics.median(shares):.2f} (at most 0.6 is wanted)")
+    print(f"CPU seconds of migrate's client in the copy, for each of the server's: {statistics.median(shares):.2f} (at most 0.6 is wanted)")
 
 
 def as_text(setting, chosen):
     print(f"{'':<40}" + "".join(f"{head:>14}" for head in HEADS))
     notes = []
-    for what, cells, found in table(setting, chosen):
+    for what, cells, found, by_hand in table(setting, chosen):
         if cells is None:
             print(f"{what}:")
             continue
         print(f"  {what:<38}" + "".join(f"{cell:>14}" for cell in cells))
-        notes.append((what, found))
+        notes.append(f"{what}. " + ("; ".join(found) or "Nothing") + ".")
+        if by_hand:
+            notes[-1] += f" By hand: {by_hand}."
     print("\nmissing or wrong:")
-    for what, found in notes:
-        text = "; ".join(found) or "-"
-        print(textwrap.fill(text, 110, initial_indent=f"  {what}: ", subsequent_indent="      "))
+    for note in notes:
+        print(textwrap.fill(note, 110, initial_indent="  ", subsequent_indent="      "))
     print()
 
 
 def as_markdown(setting, chosen):
-    print("| | " + " | ".join(HEADS) + " | missing or wrong |")
-    print("| --- " * (len(HEADS) + 2) + "|")
-    for what, cells, found in table(setting, chosen):
-        if cells is None:
-            print(f"| **{what}** |" + " |" * (len(HEADS) + 1))
-        else:
-            print(f"| {what} | " + " | ".join(cells) + f" | {'; '.join(found) or '-'} |")
+    heads = ["", *HEADS, "missing or wrong", "done by hand"]
+    print(f"| {' | '.join(heads)} |")
+    print("| --- " * len(heads) + "|")
+    for what, cells, found, by_hand in table(setting, chosen):
+        row = [f"**{what}**"] + [""] * (len(heads) - 1)
+        if cells:
+            row = [what.replace("|", "\\|"), *cells, "; ".join(found) or "nothing", by_hand]
+        print(f"| {' | '.join(row)} |")
     print()
 
 

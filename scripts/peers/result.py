@@ -99,8 +99,8 @@ class Definitions:
         for kind in ("primary keys", "foreign keys", "indexes"):
             missing[kind] += len(set(reference.said[kind] or []) - set(self.said[kind] or []))
         if types:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in types.most_common(4))
-            rest = " ..." if len(types) > 4 else ""
+            kinds = ", ".join(f"{count} {kind}" for kind, count in types.most_common(6))
+            rest = " ..." if len(types) > 6 else ""
             found.append(f"types: {kinds}{rest}")
         if missing := [f"{count} {kind}" for kind, count in missing.items() if count]:
             found.append(f"missing: {', '.join(missing)}")

@@ -1,7 +1,6 @@
 """How each peer is run: the commands that a user would type, and what is done for it by hand."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,11 @@ from peers.watch import Watch
 HERE = os.path.dirname(__file__)
 # Nobody would wait so long for what the others do in minutes.
 LONGEST_SECONDS = 3600
-ROWS, FULL, WHOLE = "rows alone", "rows, indexes, keys, ANALYZE", "all of the job"
+# What a command says on its standard output, and on its standard error.
+SAID = ("output", "errors")
+ROWS = "rows alone"
+FULL = "rows, indexes, keys, ANALYZE"
+WHOLE = "all of it, and a look whether all is there"
 
 
 @dataclass
@@ -48,7 +51,7 @@ class Run:
 
     def __init__(self, setting, name):
         self.setting, self.database = setting, f"peer_{name}"
-        self.sum = Outcome()
+        self.sum, self.steps = Outcome(), 0
         self.outcomes, self.lacks = {}, {}
         psql("postgres", f"DROP DATABASE IF EXISTS {self.database}")
         psql("postgres", f"CREATE DATABASE {self.database}")
@@ -66,16 +69,15 @@ class Run:
         if not self.sum.seconds:
             psql("postgres", "CHECKPOINT")
         watch = Watch(self.setting.server)
-        output = os.path.join(self.setting.folder, "output")
+        output, log = (os.path.join(self.setting.folder, f"{at}.{self.steps}") for at in SAID)
+        self.steps += 1
         with open(output, "wb") as file:
-            exit_code, seconds, _ = measuring.timed(
-                command, self.setting.log, file, LONGEST_SECONDS, watch
-            )
+            exit_code, seconds, _ = measuring.timed(command, log, file, LONGEST_SECONDS, watch)
         if exit_code != 0:
-            raise Died(f"{why(self.setting.log, output)} (exit code {exit_code})")
+            raise Died(f"{self.last_words()} (exit code {exit_code})")
         if own_clock:
             with open(output) as file:
-                seconds = float(file.read())
+                seconds = float(file.read().split()[-1])
         self.sum.seconds += seconds
         self.sum.client += watch.client
         self.sum.server += watch.server
@@ -100,15 +102,19 @@ class Run:
         self.outcomes[key] = replace(self.sum)
         self.lacks[key] = Definitions(self.database).lacks(self.setting.definitions)
 
-
-def why(*logs):
-    """The line of what a tool said that tells most."""
-    lines = []
-    for log in logs:
-        with open(log, errors="replace") as file:
-            lines += [line.strip() for line in file if line.strip()]
-    telling = [line for line in lines if re.search("exhausted|fatal|error", line, re.IGNORECASE)]
-    return ([line for line in lines if "exhausted" in line] + telling[-1:] + lines[-1:] + ["?"])[0][:100]
+    def last_words(self):
+        """The line that tells most of what its commands said."""
+        lines = []
+        for step in range(self.steps):
+            for name in SAID:
+                said = os.path.join(self.setting.folder, f"{name}.{step}")
+                with open(said, errors="replace") as file:
+                    lines += [line.strip() for line in file if line.strip()]
+        for telling in ("exhausted", "fatal", "error", ""):
+            found = [line for line in lines if telling in line.lower()]
+            if found:
+                return found[-1][:120]
+        return "it said nothing"
 
 
 def migrate(run):
@@ -138,6 +144,7 @@ def migrate(run):
 
     run.outcomes = {
         "copy": outcome("copy"),
+        "profile and copy": outcome("profile", "copy"),
         "copy and finish": outcome("copy", "finish"),
         "profile, copy and finish": outcome("profile", "copy", "finish"),
         "all": Outcome(seconds, watch.client, watch.server, watch.resident),
@@ -241,38 +248,39 @@ TOOLS = [
         migrate,
         {
             "copy": Line(ROWS, "migrate: copy"),
+            "profile and copy": Line(ROWS, "migrate: profile, copy"),
             "copy and finish": Line(FULL, "migrate: copy, finish"),
             "profile, copy and finish": Line(FULL, "migrate: profile, copy, finish"),
-            "all": Line(WHOLE, "migrate: everything, with verification"),
+            "all": Line(WHOLE, "migrate: all, every value verified"),
         },
     ),
-    Tool("adbc", adbc, {"adbc": Line(ROWS, "ADBC, 2 processes")}),
+    Tool("adbc", adbc, {"adbc": Line(ROWS, "ADBC: 2 processes")}),
     Tool(
         "duckdb",
         duckdb,
         {
-            "duckdb": Line(ROWS, "DuckDB, CREATE TABLE AS"),
-            "duckdb all": Line(WHOLE, "DuckDB, indexes, row counts", "primary keys and indexes"),
+            "duckdb": Line(ROWS, "DuckDB: CREATE TABLE AS"),
+            "duckdb all": Line(WHOLE, "DuckDB: indexes, row counts", "primary keys and indexes"),
         },
     ),
     Tool(
         "csv",
         csv,
-        {"csv": Line(ROWS, "sqlite3 -csv into psql, 2 at a time", "tables, BLOBs as hex")},
+        {"csv": Line(ROWS, "sqlite3 -csv | psql: 2 at a time", "tables, BLOBs as hex")},
     ),
     Tool(
         "psycopg",
         psycopg,
-        {"psycopg": Line(ROWS, "psycopg, binary COPY, 2 processes", "tables, a program")},
+        {"psycopg": Line(ROWS, "psycopg: binary COPY, 2 processes", "tables, a program of 60 lines")},
     ),
     Tool(
         "pgloader rows",
         pgloader_rows,
-        {"pgloader rows": Line(ROWS, "pgloader, rows", "a CAST rule, small batches")},
+        {"pgloader rows": Line(ROWS, "pgloader: no indexes, no keys", "a CAST rule, small batches")},
     ),
     Tool(
         "pgloader",
         pgloader_all,
-        {"pgloader": Line(FULL, "pgloader, ANALYZE", "a CAST rule, small batches, ANALYZE")},
+        {"pgloader": Line(FULL, "pgloader: all of its, ANALYZE", "a CAST rule, small batches, ANALYZE")},
     ),
 ]
