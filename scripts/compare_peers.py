@@ -3,8 +3,8 @@
 All tools move the same SQLite file into a new database of the same private server, which has its
 default settings, over its unix socket. A round is one run of each, one after the other, each after a
 CHECKPOINT; the next round begins with another tool. The machine's noise is about 15 %, so that only
-ratios within a round say something: the table holds the medians of what was taken, and the median of
-each line's seconds divided by those of migrate's line with a ratio of 1.00 in the same section in the same round.
+ratios within a round say something: the table holds the medians of what was taken, and the medians of
+the ratios of each line's seconds to migrate's of the same round and section.
 A tool's time begins when its programs are loaded, or with the command where it has no clock. CPU
 seconds are those of all the client's processes, and of all the server's in the same time; memory
 is the most that the client's processes had together, of migrate in the whole of its run.
@@ -76,23 +76,23 @@ def prepared(arguments, folder):
     definitions = Definitions(REFERENCE)
     sizes = {table["name"]: table["bytes"] for table in report["data_sets"][0]["tables"]}
     return Setting(
-        arguments.binary,
-        arguments.adbc,
-        arguments.duckdb,
-        arguments.psycopg,
-        folder,
-        source,
-        log,
-        Server(),
-        REFERENCE,
-        definitions,
-        Rows(REFERENCE, definitions),
-        sorted(sizes, key=sizes.get, reverse=True),
+        binary=arguments.binary,
+        adbc=arguments.adbc,
+        duckdb=arguments.duckdb,
+        psycopg=arguments.psycopg,
+        folder=folder,
+        source=source,
+        log=log,
+        server=Server(),
+        reference=REFERENCE,
+        definitions=definitions,
+        rows=Rows(REFERENCE, definitions),
+        tables=sorted(sizes, key=sizes.get, reverse=True),
     )
 
 
 def one_round(setting, tools):
-    """Each tool once; what it left behind is looked at closely when it gets to its end for the first time."""
+    """Each tool once; values are compared when it gets to its end for the first time."""
     for tool in tools:
         say(tool.name)
         work, died = Run(setting, tool.name.replace(" ", "_")), ""
@@ -116,13 +116,16 @@ def one_round(setting, tools):
 
 
 def measure(arguments, folder):
+    named = {tool.name.split()[0] for tool in TOOLS}
+    only = set(arguments.only.split(",") if arguments.only else named) | {"migrate"}
+    if only - named:
+        sys.exit(f"error: --only knows {', '.join(sorted(named))}")
     setting = prepared(arguments, folder)
     before = sha256(setting.source)
     os.sync()
     chosen, absent = [], {}
-    only = arguments.only and ["migrate", *arguments.only.split(",")]
     for tool in TOOLS:
-        if only and tool.name.split()[0] not in only:
+        if tool.name.split()[0] not in only:
             continue
         if reason := tool.absent(setting):
             absent[tool.name] = reason
@@ -222,6 +225,8 @@ def told(setting, arguments, chosen, absent):
     print(f"{total:,} rows in {len(setting.tables)} tables, a file of {size:,.0f} MB; ", end="")
     print(f"{machine()}; {versions(chosen, setting)}; medians of {arguments.rounds} rounds\n")
     (as_markdown if arguments.markdown else as_text)(setting, chosen)
+    print("x migrate: seconds for each of migrate's in the same section, the median of the rounds;")
+    print("RSS: the most that all processes of the client had together, in the whole of migrate's run\n")
     for name, reason in absent.items():
         print(f"NOT MEASURED: {name}, because {reason}")
     if absent:
@@ -275,7 +280,7 @@ if __name__ == "__main__":
         rounds=("rounds", 5),
         options=[
             *((f"--{name}", {"help": argparse.SUPPRESS}) for name in ("adbc", "duckdb", "psycopg")),
-            ("--only", {"help": "tools by name, separated by commas: adbc, duckdb, csv, psycopg, pgloader"}),
+            ("--only", {"help": "peers, separated by commas: adbc,duckdb,csv,psycopg,pgloader"}),
             ("--markdown", {"action": "store_true", "help": "print the table as Markdown"}),
         ],
     )

@@ -47,7 +47,8 @@ SELECT json_build_object(
     'primary keys', (SELECT json_agg(said) FROM keys WHERE contype = 'p'),
     'foreign keys', (SELECT json_agg(said) FROM keys WHERE contype = 'f'),
     'indexes', (
-        SELECT json_agg(replace(pg_get_indexdef(i.oid), ' ' || quote_ident(i.relname) || ' ON ', ' ON '))
+        SELECT json_agg(
+            replace(pg_get_indexdef(i.oid), ' ' || quote_ident(i.relname) || ' ON ', ' ON '))
         FROM pg_index JOIN tables t ON t.oid = indrelid JOIN pg_class i ON i.oid = indexrelid
         WHERE NOT indisprimary
     ),
@@ -103,7 +104,7 @@ class Definitions:
             rest = " ..." if len(types) > 6 else ""
             found.append(f"types: {kinds}{rest}")
         if missing := [f"{count} {kind}" for kind, count in missing.items() if count]:
-            found.append(f"missing: {', '.join(missing)}")
+            found.append(f"missing or changed: {', '.join(missing)}")
         return found
 
 
@@ -143,7 +144,7 @@ class Rows:
             found.append(f"{many:,} rows too many")
         if wrong:
             names = ", ".join(wrong[:4]) + (" ..." if len(wrong) > 4 else "")
-            found.append(f"values differ in {len(wrong)} columns: {names}")
+            found.append(f"{len(wrong)} columns with other values: {names}")
         if behind := self._behind(database, definitions):
             found.append(f"{behind} sequences behind their rows")
         return found
@@ -164,7 +165,7 @@ class Rows:
         return [f"{table}.{name}" for name in forms if ours[name] != theirs[name]]
 
     def _digest(self, database, table, forms, definitions):
-        """For each column how many values there are, and their sum; None where they have no such type."""
+        """Of each column the number of values and their sum; None where they do not fit the type."""
         keys = self.reference.said["keys of rows"].get(table, [])
 
         def value(name):
@@ -183,10 +184,11 @@ class Rows:
 
         def ask(names):
             sums = ", ".join(
-                f"count({quoted(name)}), sum(hashtextextended({value(name)}, {seed}))" for name in names
+                f"count({quoted(name)}), sum(hashtextextended({value(name)}, {seed}))"
+                for name in names
             )
             query = f"{SAME_TEXT} SELECT json_build_array({sums}) FROM {quoted(table)}"
-            answer = json.loads(psql(database, query, subprocess.DEVNULL), parse_float=str)
+            answer = json.loads(psql(database, query, subprocess.DEVNULL))
             return {name: answer[at * 2 : at * 2 + 2] for at, name in enumerate(names)}
 
         try:

@@ -149,6 +149,8 @@ def migrate(run):
         "profile, copy and finish": outcome("profile", "copy", "finish"),
         "all": Outcome(seconds, watch.client, watch.server, watch.resident),
     }
+    lacks = Definitions(run.database).lacks(setting.definitions)
+    run.lacks = dict.fromkeys(run.outcomes, lacks)
 
 
 def adbc(run):
