@@ -239,7 +239,8 @@ def told(setting, arguments, chosen, absent):
             got = f"{times:.2f}" if times else "failed"
             print(f"  {lines[key].section}: {lines[key].what}: {got} (at least {least} is wanted)")
     shares = [outcome.client / max(outcome.server, 0.01) for outcome in setting.outcomes["copy"]]
-    print(f"CPU seconds of migrate's client in the copy, for each of the server's: {statistics.median(shares):.2f} (at most 0.6 is wanted)")
+    share = f"{statistics.median(shares):.2f} (at most 0.6 is wanted)"
+    print(f"CPU seconds of migrate's client in the copy, for each of the server's: {share}")
 
 
 def as_text(setting, chosen):
