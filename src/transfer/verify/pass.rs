@@ -16,7 +16,7 @@ use crate::transfer::verify::subject::Subject;
 use crate::transfer::verify::{Ends, Settings, Threads};
 use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -135,18 +135,11 @@ impl Pass<'_> {
         }
     }
 
-    fn count(&self, table: usize, rows: u64) {
-        self.progress.done.fetch_add(rows, Ordering::Relaxed);
-        if let Some(table) = self.progress.tables().get(table) {
-            table.done.fetch_add(rows, Ordering::Relaxed);
-        }
-    }
-
     /// Every now and then: count, stop.
     fn look(&self, table: usize, rows: &mut u64) -> Result<()> {
         *rows += 1;
         if *rows == ROWS_BETWEEN_LOOKS {
-            self.count(table, std::mem::take(rows));
+            self.progress.add(table, std::mem::take(rows), 0);
             if self.halt.is_set() {
                 return Err(Error::interrupted());
             }
@@ -174,7 +167,7 @@ impl Pass<'_> {
                 })?;
                 piece = next();
             }
-            self.count(table, since);
+            self.progress.add(table, since, 0);
             let mut sides = lock(&self.sides[table]);
             sides.source.merge(&sums);
             sides.seen.merge(&rows.seen);
@@ -210,7 +203,7 @@ impl Pass<'_> {
                 sums.merge(&piece_sums);
                 piece = next();
             }
-            self.count(table, since);
+            self.progress.add(table, since, 0);
             lock(&self.sides[table]).target.merge(&sums);
         }
         Ok(())
