@@ -78,14 +78,9 @@ fn foreign_keys(plan: &Plan, writer: &FileWriter) -> Result<Vec<LeftOut>> {
                 ))
                 .hint("leave one of the two tables out with --exclude"));
             }
-            list.push(LeftOut {
-                kind: ObjectKind::ForeignKey,
-                table: Some(table.name.clone()),
-                name,
-                reason: format!("{count} rows have no parent, as in PostgreSQL (NOT VALID)"),
-                definition: None,
-                rows: None,
-            });
+            let left_out = LeftOut::part(ObjectKind::ForeignKey, &table.name, &name, None);
+            let reason = format!("{count} rows have no parent, as in PostgreSQL (NOT VALID)");
+            list.push(left_out.because(reason));
         }
     }
     Ok(list)

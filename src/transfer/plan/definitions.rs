@@ -190,28 +190,18 @@ impl<'a> Definitions<'a> {
             let default = column.default.as_ref().filter(|_| identity.is_none()).and_then(|sql| {
                 translate::default(sql, &column_type)
                     .map_err(|reason| {
-                        self.left_out.push(LeftOut {
-                            kind: ObjectKind::Default,
-                            table: Some(table.name.clone()),
-                            name: column.name.clone(),
-                            reason,
-                            definition: Some(sql.text.clone()),
-                            rows: None,
-                        });
+                        let (kind, sql) = (ObjectKind::Default, Some(sql.text.as_str()));
+                        let left_out = LeftOut::part(kind, &table.name, &column.name, sql);
+                        self.left_out.push(left_out.because(reason));
                     })
                     .ok()
             });
             let nulls = self.profiles[place].columns.get(number).map_or(0, |p| p.nulls);
             let not_null = column.not_null && nulls == 0;
             if column.not_null && !not_null {
-                self.left_out.push(LeftOut {
-                    kind: ObjectKind::Column,
-                    table: Some(table.name.clone()),
-                    name: column.name.clone(),
-                    reason: format!("declared NOT NULL, but {nulls} of its values are NULL"),
-                    definition: None,
-                    rows: None,
-                });
+                let left_out = LeftOut::part(ObjectKind::Column, &table.name, &column.name, None);
+                let reason = format!("declared NOT NULL, but {nulls} of its values are NULL");
+                self.left_out.push(left_out.because(reason));
             }
             let generated = column.generated.as_ref().and_then(|rule| {
                 let translated = if self.keep_plain[place] {
@@ -222,14 +212,11 @@ impl<'a> Definitions<'a> {
                 };
                 translated
                     .map_err(|reason| {
-                        self.left_out.push(LeftOut {
-                            kind: ObjectKind::GeneratedColumn,
-                            table: Some(table.name.clone()),
-                            name: column.name.clone(),
-                            reason: format!("{reason}; it becomes a plain column with its values"),
-                            definition: Some(rule.expression.text.clone()),
-                            rows: None,
-                        });
+                        let kind = ObjectKind::GeneratedColumn;
+                        let sql = Some(rule.expression.text.as_str());
+                        let left_out = LeftOut::part(kind, &table.name, &column.name, sql);
+                        let reason = format!("{reason}; it becomes a plain column with its values");
+                        self.left_out.push(left_out.because(reason));
                     })
                     .ok()
             });
@@ -393,14 +380,11 @@ impl<'a> Definitions<'a> {
                 ));
             }
             if has_nulls {
-                self.left_out.push(LeftOut {
-                    kind: ObjectKind::PrimaryKey,
-                    table: Some(table.name.clone()),
-                    name: name.clone(),
-                    reason: "some of its values are NULL; it becomes a unique key".to_owned(),
-                    definition: Some(format!("PRIMARY KEY ({})", columns.join(", "))),
-                    rows: None,
-                });
+                let (kind, sql) =
+                    (ObjectKind::PrimaryKey, format!("PRIMARY KEY ({})", columns.join(", ")));
+                let left_out = LeftOut::part(kind, &table.name, &name, Some(&sql));
+                let reason = "some of its values are NULL; it becomes a unique key";
+                self.left_out.push(left_out.because(reason));
             }
             if plain {
                 self.referable[place].push(columns.iter().map(|&name| name.to_owned()).collect());
@@ -422,21 +406,12 @@ impl<'a> Definitions<'a> {
         let scope = Scope::new(columns);
         let mut indexes = Vec::new();
         for (number, index) in table.indexes.iter().enumerate() {
-            let left_out = LeftOut {
-                kind: ObjectKind::Index,
-                table: Some(table.name.clone()),
-                name: index.name.clone(),
-                reason: String::new(),
-                definition: Some(index.definition.clone()),
-                rows: None,
-            };
+            let (kind, sql) = (ObjectKind::Index, Some(index.definition.as_str()));
+            let left_out = LeftOut::part(kind, &table.name, &index.name, sql);
             if let Some(width) = self.too_wide.get(&(place, index.name.clone())) {
-                self.left_out.push(LeftOut {
-                    reason: format!(
-                        "its widest entry has {width} bytes, and the server takes 2,704"
-                    ),
-                    ..left_out
-                });
+                let reason =
+                    format!("its widest entry has {width} bytes, and the server takes 2,704");
+                self.left_out.push(left_out.because(reason));
                 continue;
             }
             match index_parts(index, &scope) {
@@ -454,7 +429,7 @@ impl<'a> Definitions<'a> {
                         left_out,
                     });
                 }
-                Err(reason) => self.left_out.push(LeftOut { reason, ..left_out }),
+                Err(reason) => self.left_out.push(left_out.because(reason)),
             }
         }
         indexes
@@ -485,14 +460,8 @@ impl<'a> Definitions<'a> {
                 .clone()
                 .unwrap_or_else(|| format!("{}_check{}", self.table_names[place], number + 1));
             let name = self.constraints[place].relation(&wanted);
-            let left_out = LeftOut {
-                kind: ObjectKind::Check,
-                table: Some(table.name.clone()),
-                name: name.clone(),
-                reason: String::new(),
-                definition: Some(check.condition.text.clone()),
-                rows: None,
-            };
+            let (kind, sql) = (ObjectKind::Check, Some(check.condition.text.as_str()));
+            let left_out = LeftOut::part(kind, &table.name, &name, sql);
             match translate::condition(&check.condition, scope) {
                 Ok(condition) => {
                     let qualified = qualify(self.schema_name, &self.table_names[place]);
@@ -503,7 +472,7 @@ impl<'a> Definitions<'a> {
                         left_out,
                     });
                 }
-                Err(reason) => self.left_out.push(LeftOut { reason, ..left_out }),
+                Err(reason) => self.left_out.push(left_out.because(reason)),
             }
         }
         checks
@@ -519,14 +488,8 @@ impl<'a> Definitions<'a> {
                     format!("{}_{}_fkey", self.table_names[child], key.columns.join("_"))
                 });
                 let name = self.constraints[child].relation(&wanted);
-                let left_out = LeftOut {
-                    kind: ObjectKind::ForeignKey,
-                    table: Some(table.name.clone()),
-                    name: name.clone(),
-                    reason: String::new(),
-                    definition: Some(described(key)),
-                    rows: None,
-                };
+                let (kind, sql) = (ObjectKind::ForeignKey, Some(described(key)));
+                let left_out = LeftOut::part(kind, &table.name, &name, sql.as_deref());
                 match self.parent_of(child, key, columns) {
                     Ok(parent) => keys.push(PlannedForeignKey {
                         child,
@@ -545,7 +508,7 @@ impl<'a> Definitions<'a> {
                         },
                         left_out,
                     }),
-                    Err(reason) => self.left_out.push(LeftOut { reason, ..left_out }),
+                    Err(reason) => self.left_out.push(left_out.because(reason)),
                 }
             }
         }
