@@ -30,3 +30,4 @@ mod targets;
 mod tls;
 mod verify;
 mod views;
+mod waiting;
