@@ -95,7 +95,7 @@ mod tests {
         assert!(by_name.contains("--drop-all") && !by_name.contains("--write-casts <FILE>"));
         let error = of("datbase").unwrap_err();
         let names =
-            "database, plan, provider, encrypt-config-value, generate-key, fingerprint, help";
+            "database, plan, provider, encrypt-config-value, generate-key, fingerprint, bench, help";
         assert_eq!(error.hints(), [format!("the commands are {names}")]);
     }
 

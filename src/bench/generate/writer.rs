@@ -1,6 +1,7 @@
 //! The writer: one prepared INSERT at a time, with ids that have gaps.
 
 use super::random::Random;
+use rusqlite::ffi::{Error, SQLITE_INTERRUPT};
 use rusqlite::{Connection, Result, Statement, ToSql};
 
 /// After how many rows the progress is told.
@@ -12,7 +13,7 @@ pub(super) struct Writer<'a> {
     /// The source of all choices.
     pub(super) random: Random,
     done: u64,
-    progress: &'a mut dyn FnMut(&str, u64),
+    progress: &'a mut dyn FnMut(&str, u64) -> bool,
 }
 
 /// One row on its way: its values are bound in order.
@@ -35,7 +36,7 @@ impl<'a> Writer<'a> {
     pub(super) fn new(
         connection: &'a Connection,
         random: Random,
-        progress: &'a mut dyn FnMut(&str, u64),
+        progress: &'a mut dyn FnMut(&str, u64) -> bool,
     ) -> Self {
         Self { connection, random, done: 0, progress }
     }
@@ -64,12 +65,20 @@ impl<'a> Writer<'a> {
             make(&mut values, &mut self.random)?;
             statement.raw_execute()?;
             if row % STRIDE == STRIDE - 1 {
-                (self.progress)(table, self.done + row + 1);
+                self.tell(table, self.done + row + 1)?;
             }
         }
         self.done += rows;
-        (self.progress)(table, self.done);
-        Ok(())
+        self.tell(table, self.done)
+    }
+
+    /// Tells the progress; where nobody wants to go on, that is SQLite's own error for it.
+    fn tell(&mut self, table: &str, rows: u64) -> Result<()> {
+        if (self.progress)(table, rows) {
+            return Ok(());
+        }
+        let code = Error::new(SQLITE_INTERRUPT);
+        Err(rusqlite::Error::SqliteFailure(code, None))
     }
 
     /// Moves the automatic key of `table` past its last row, as if some had been deleted there.
