@@ -345,6 +345,7 @@ fn a_session_is_pinned_and_knows_the_schema_it_came_for() {
     assert!(!session.encrypted);
     for (name, value) in [
         ("row_security", "off"),
+        ("jit", "off"),
         ("search_path", "\"\""),
         ("TimeZone", "UTC"),
         ("DateStyle", "ISO, DMY"),

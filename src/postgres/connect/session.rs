@@ -137,6 +137,9 @@ impl Server {
 }
 
 /// The statements that pin a session's settings.
+///
+/// Compiled expressions do not earn their time in what is asked here: a foreign key over 5.7
+/// million rows was validated in 1.6 to 2.0 s without them and in 2.3 to 2.6 s with them.
 fn pins(version: u32, purpose: &str) -> String {
     let name = crate::schema::names::literal(&application_name(purpose));
     let mut pins = String::from(
@@ -155,7 +158,8 @@ fn pins(version: u32, purpose: &str) -> String {
          SET idle_session_timeout = 0; \
          SET default_transaction_read_only = off; \
          SET default_transaction_isolation = 'read committed'; \
-         SET default_transaction_deferrable = off; ",
+         SET default_transaction_deferrable = off; \
+         SET jit = off; ",
     );
     if version >= 170_000 {
         pins.push_str("SET transaction_timeout = 0; ");
