@@ -192,10 +192,7 @@ mod tests {
              together they did 80 MB/s"
         );
         assert_eq!(bottleneck.phase, Phase::Finish);
-        assert_eq!(
-            bottleneck.phase_reason,
-            "finish takes 60 % of the whole job, 6.00 of 10.00 s"
-        );
+        assert_eq!(bottleneck.phase_reason, "finish takes 60 % of the whole job, 6.00 of 10.00 s");
     }
 
     #[test]

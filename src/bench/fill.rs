@@ -37,11 +37,7 @@ pub fn fill(source: &Connection, path: &Path, stop: &AtomicBool) -> Result<Fille
         .and_then(|filled| filled.ok_or_else(Error::interrupted))
 }
 
-fn filled(
-    source: &Connection,
-    path: &Path,
-    stop: &AtomicBool,
-) -> rusqlite::Result<Option<Filled>> {
+fn filled(source: &Connection, path: &Path, stop: &AtomicBool) -> rusqlite::Result<Option<Filled>> {
     // No URI: a path is a path, whatever it begins with.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
@@ -62,11 +58,8 @@ fn filled(
         let mut select =
             source.prepare(&format!("SELECT {} FROM {}", columns.join(", "), quote(&name)))?;
         let places = vec!["?"; columns.len()].join(", ");
-        let insert = format!(
-            "INSERT INTO {} ({}) VALUES ({places})",
-            quote(&name),
-            columns.join(", ")
-        );
+        let insert =
+            format!("INSERT INTO {} ({}) VALUES ({places})", quote(&name), columns.join(", "));
         let mut insert = target.prepare(&insert)?;
         if !fill_table(&mut select, &mut insert, columns.len(), &mut filled, stop)? {
             return Ok(None);

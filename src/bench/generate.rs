@@ -113,7 +113,8 @@ pub fn generate(
     })?;
     let built = build(path, rows.0, seed, progress)
         .and_then(|(tables, indexes, seconds)| {
-            let bytes = fs::metadata(path).map_err(|e| Error::failed("its size").caused_by(e))?.len();
+            let bytes =
+                fs::metadata(path).map_err(|e| Error::failed("its size").caused_by(e))?.len();
             Ok(Summary { tables, indexes, bytes, seconds })
         })
         .map_err(|e| e.within(format!("cannot generate {}", path.display())));

@@ -84,8 +84,7 @@ fn peak_memory() -> Option<u64> {
 /// It cannot be read.
 pub fn memory_of_machine() -> Result<u64> {
     let system = rustix::system::sysinfo();
-    let memory = u64::try_from(system.totalram).ok();
-    let memory = memory.and_then(|ram| ram.checked_mul(u64::from(system.mem_unit)));
+    let memory = (system.totalram as u64).checked_mul(u64::from(system.mem_unit));
     memory.filter(|&bytes| bytes > 0).ok_or_else(|| Error::failed("cannot read the memory's size"))
 }
 

@@ -23,15 +23,8 @@ use std::collections::HashMap;
 use std::fs;
 
 /// Stages that every round has, beside a limit for each number of connections.
-const STAGES: [Name; 7] = [
-    Name::Scan,
-    Name::Encode,
-    Name::Hash,
-    Name::CopyOut,
-    Name::Insert,
-    Name::Copy,
-    Name::Whole,
-];
+const STAGES: [Name; 7] =
+    [Name::Scan, Name::Encode, Name::Hash, Name::CopyOut, Name::Insert, Name::Copy, Name::Whole];
 
 /// What all rounds gave.
 #[derive(Debug, Default)]
@@ -83,9 +76,7 @@ impl Rounds {
         };
         for number in 1..=bench.request.rounds {
             let round = Round { bench, server, blocks, number };
-            bench.planned(&options, |loading, terms| {
-                round.stages(&mut all, loading, terms)
-            })?;
+            bench.planned(&options, |loading, terms| round.stages(&mut all, loading, terms))?;
             round.whole(&mut all, &options)?;
         }
         Ok(all)
@@ -269,7 +260,9 @@ impl Round<'_> {
             let (rows, cost) = server.meter().measure(|| unload.run(stop))?;
             if rows != blocks.rows() {
                 let (had, sent) = (rows, blocks.rows());
-                return Err(Error::failed(format!("{had} rows came back of {sent} that were sent")));
+                return Err(Error::failed(format!(
+                    "{had} rows came back of {sent} that were sent"
+                )));
             }
             Ok(cost)
         })?;

@@ -127,10 +127,11 @@ pub fn run(request: &Request, progress: &Arc<Progress>) -> Result<Report> {
     measured.map_err(|error| {
         let is_of_the_stop = error.is_interruption() || error.kind() == Kind::Paused;
         match stop.load(Ordering::Relaxed) && (is_of_the_stop || error.is_lost()) {
-            true => error.hints().iter().filter(|hint| hint.contains("DROP")).fold(
-                Error::interrupted(),
-                |interrupted, hint| interrupted.hint(hint.clone()),
-            ),
+            true => error
+                .hints()
+                .iter()
+                .filter(|hint| hint.contains("DROP"))
+                .fold(Error::interrupted(), |interrupted, hint| interrupted.hint(hint.clone())),
             false => error,
         }
     })
@@ -277,8 +278,7 @@ impl Bench<'_> {
         let stop = Arc::clone(self.stop);
         let mut goes_on = |_: &str, _| !stop.load(Ordering::Relaxed);
         let what = "generating a usage database";
-        self.made =
-            Some(self.step(what, || generate(&self.path, rows, seed, &mut goes_on))?);
+        self.made = Some(self.step(what, || generate(&self.path, rows, seed, &mut goes_on))?);
         Ok(())
     }
 
@@ -380,9 +380,8 @@ impl Bench<'_> {
             Subject::Generated { seed, .. } => (None, Some(*seed)),
             Subject::File(path) => (Some(path.display().to_string()), None),
         };
-        let file_bytes = self.made.as_ref().map_or_else(|| self.request.file_bytes(), |made| {
-            Ok(made.bytes)
-        })?;
+        let file_bytes =
+            self.made.as_ref().map_or_else(|| self.request.file_bytes(), |made| Ok(made.bytes))?;
         let (rows, bytes) = (blocks.rows(), blocks.bytes());
         Ok(SubjectReport { path, seed, tables, rows, bytes, file_bytes })
     }

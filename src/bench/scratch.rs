@@ -89,7 +89,11 @@ impl Scratch {
         let mut client = connect::<Client>(&self.connection, "bench")?.client;
         let mut transaction = client.transaction().map_err(failed(what))?;
         let things = existing(&mut transaction, &self.name)?;
-        drop_things(&mut transaction, &self.name, &things, true)?;
+        // A refusal would say that nothing was written yet.
+        drop_things(&mut transaction, &self.name, &things, true).map_err(|error| {
+            let failed = Error::failed(error.message());
+            error.causes().iter().fold(failed, Error::caused_by)
+        })?;
         transaction.batch_execute(rest).map_err(failed(what))?;
         transaction.commit().map_err(failed(what))
     }

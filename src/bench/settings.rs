@@ -93,15 +93,13 @@ pub fn measure(
                 own.push(bench.step(&what("as they are"), times)?);
             }
         }
-        let (with, without) = bench.step(&what(OF_A_SESSION), || {
-            commits(bench, server, blocks, connections)
-        })?;
+        let (with, without) =
+            bench.step(&what(OF_A_SESSION), || commits(bench, server, blocks, connections))?;
         awaited.push(with);
         not_awaited.push(without);
     }
-    let mut tried = vec![(OF_A_SESSION, "off".to_owned(), vec![
-        effect(Work::Limit, &awaited, &not_awaited),
-    ])];
+    let mut tried =
+        vec![(OF_A_SESSION, "off".to_owned(), vec![effect(Work::Limit, &awaited, &not_awaited)])];
     for Other { name, tried: value, server, times } in others {
         let of = |of: fn(&Times) -> f64, work| {
             let seconds = |times: &[Times]| times.iter().map(of).collect::<Vec<_>>();
@@ -121,19 +119,19 @@ pub fn measure(
 /// Starts the servers with another setting each.
 fn start(bench: &Bench<'_>) -> Result<Vec<Other>> {
     let buffers = format!("{}MB", (memory_of_machine()? / 4 / MIB).max(128));
-    let wanted: [(&str, String, &[(&str, &str)]); TRIED] = [
+    let wanted: [(&str, String, Option<(&str, &str)>); TRIED] = [
         // Without replicas only.
-        ("wal_level", "minimal".to_owned(), &[("max_wal_senders", "0")]),
-        ("max_wal_size", "16GB".to_owned(), &[]),
-        ("shared_buffers", buffers, &[]),
-        ("full_page_writes", "off".to_owned(), &[]),
+        ("wal_level", "minimal".to_owned(), Some(("max_wal_senders", "0"))),
+        ("max_wal_size", "16GB".to_owned(), None),
+        ("shared_buffers", buffers, None),
+        ("full_page_writes", "off".to_owned(), None),
     ];
     let mut others = Vec::new();
     for (name, tried, more) in wanted {
         if bench.stop.load(Ordering::Relaxed) {
             return Err(Error::interrupted());
         }
-        let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let more = more.map(|(name, value)| (name, value.to_owned()));
         let all: Vec<_> = [(name, tried.clone())].into_iter().chain(more).collect();
         match Server::start(&all, &bench.request.schema) {
             Ok(server) => others.push(Other { name, tried, server, times: Vec::new() }),
@@ -144,12 +142,7 @@ fn start(bench: &Bench<'_>) -> Result<Vec<Other>> {
 }
 
 /// What the same work takes on one server: ready blocks, then the copy and what follows it.
-fn times(
-    bench: &Bench<'_>,
-    server: &Server,
-    blocks: &Blocks,
-    connections: usize,
-) -> Result<Times> {
+fn times(bench: &Bench<'_>, server: &Server, blocks: &Blocks, connections: usize) -> Result<Times> {
     bench.planned(&bench.options(server), |loading, terms| {
         let stop = &**bench.stop;
         let limit = load(server, loading, blocks, connections, Commit::NotAwaited, stop)?;

@@ -105,11 +105,8 @@ fn measure_once(
         if ours.is_empty() {
             continue;
         }
-        let with = |writers| Options {
-            writers,
-            chunk_bytes: Some(chunk_bytes),
-            ..bench.options(server)
-        };
+        let with =
+            |writers| Options { writers, chunk_bytes: Some(chunk_bytes), ..bench.options(server) };
         bench.planned(&with(None), |loading, terms| {
             for place in ours {
                 let pair = &mut pairs[place];

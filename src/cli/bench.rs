@@ -10,7 +10,7 @@ use crate::bench::generate::Rows;
 use crate::bench::scratch::Scratch;
 use crate::bench::{self, Request, Subject};
 use crate::config::secret::Secret;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::transfer::options::Location;
 use std::ffi::OsString;
@@ -120,16 +120,17 @@ impl BenchArguments {
     }
 }
 
-/// Runs the command; `program` is how it was called.
+/// Runs the command.
 ///
 /// # Errors
 /// Usage errors.
-pub(super) fn run(typed: &BenchArguments, program: &str, screen: &mut Screen) -> Result<Exit> {
+pub(super) fn run(typed: &BenchArguments, screen: &mut Screen) -> Result<Exit> {
     let (request, folder) = typed.request()?;
     let output = typed.output();
     if let Some(Output::File(path)) = &output {
         output_file::check("--json", path, &[])?;
     }
+    let has_source = typed.from.is_some();
     let progress = Arc::new(Progress::default());
     let measured = request.expected_seconds().and_then(|seconds| {
         // Nobody has to read it.
@@ -145,13 +146,18 @@ pub(super) fn run(typed: &BenchArguments, program: &str, screen: &mut Screen) ->
         drop(watch);
         measured.unwrap_or_else(|error| {
             let drop = Scratch::drop_statement(&schema);
-            Err(if is_theirs { error.hint(format!("then drop what is left: {drop}")) } else { error })
+            Err(if is_theirs {
+                error.hint(format!("then drop what is left: {drop}"))
+            } else {
+                error
+            })
         })
     });
     drop(folder);
     let (report, error) = match measured {
         Ok(report) => (Some(report), None),
-        Err(error) => (None, Some(with_remedy(error, program))),
+        Err(error) if has_source => (None, Some(error.hint("the source is unchanged"))),
+        Err(error) => (None, Some(error)),
     };
     let exit = error.as_ref().map_or(Exit::Done, |error| Exit::from(error.kind()));
     if let Some(report) = &report {
@@ -177,14 +183,4 @@ pub(super) fn run(typed: &BenchArguments, program: &str, screen: &mut Screen) ->
         }
         Ok(()) => exit,
     })
-}
-
-/// `error` with what holds of every measurement that did not come to its end.
-fn with_remedy(error: Error, program: &str) -> Error {
-    match error.kind() {
-        Kind::Usage => error,
-        _ => error
-            .hint("the source is unchanged")
-            .hint(format!("what was measured so far is lost; {program} bench begins anew")),
-    }
 }

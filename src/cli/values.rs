@@ -20,7 +20,7 @@ pub(super) fn memory(text: &str) -> Result<u64, String> {
 /// Reads the size of a chunk, in the same form.
 pub(super) fn chunk_size(text: &str) -> Result<u64, String> {
     match size(text)? {
-        size if SMALLEST_CHUNK <= size && size <= LARGEST_ASKED => Ok(size),
+        size if (SMALLEST_CHUNK..=LARGEST_ASKED).contains(&size) => Ok(size),
         _ => Err("a chunk has from 64K to 256M".to_owned()),
     }
 }

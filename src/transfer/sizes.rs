@@ -50,8 +50,7 @@ impl Sizes {
     pub fn choose(options: &Options) -> Self {
         let cores = available_parallelism().map_or(2, usize::from);
         let (readers, writers) = (options.readers, options.writers);
-        let sizes =
-            Self::for_cores(cores, readers, writers, options.memory, options.chunk_bytes);
+        let sizes = Self::for_cores(cores, readers, writers, options.memory, options.chunk_bytes);
         sizes.slowed(options.max_rate)
     }
 
