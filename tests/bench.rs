@@ -89,7 +89,8 @@ fn assert_plausible(report: &Value, rounds: usize, rows: u64, ours: bool) {
     let phases = report["phases"].as_array().unwrap();
     let phases: Vec<&str> = phases.iter().map(|time| time["phase"].as_str().unwrap()).collect();
     assert_eq!(phases, ["open", "profile", "plan", "copy", "finish", "verify"]);
-    assert!(report["copy_to_limit"].as_f64().unwrap() > 0.0);
+    let ratio = |name: &str| report[name].as_f64().unwrap();
+    assert!(ratio("copy_to_limit") > ratio("whole_to_limit") && ratio("whole_to_limit") > 0.0);
     assert_eq!(report.get("client_to_server_cpu").is_some(), ours);
     assert!(report["server_work"]["wal_bytes"].as_u64().unwrap() > bytes / 2);
     assert!(report["bottleneck"]["copy_reason"].as_str().unwrap().contains("MB/s"));

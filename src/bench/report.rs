@@ -30,6 +30,8 @@ pub struct Report {
     pub server_work: ServerWork,
     /// The copy against the server's limit, in the same round: 1 is as fast as can be.
     pub copy_to_limit: f64,
+    /// The whole job against it.
+    pub whole_to_limit: f64,
     /// Processor time of this program for that of the server, in the copy, where that is ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_to_server_cpu: Option<f64>,
@@ -104,7 +106,7 @@ pub struct Used {
 }
 
 /// What is measured alone, and the two that are made of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Name {
     /// Reading the SQLite file as the copy does.

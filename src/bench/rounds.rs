@@ -21,6 +21,7 @@ use crate::transfer::report::{Outcome, PhaseTime, Verdict};
 use crate::transfer::run::prepare_until;
 use std::collections::HashMap;
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Stages that every round has, beside a limit for each number of connections.
 const STAGES: [Name; 7] =
@@ -29,14 +30,14 @@ const STAGES: [Name; 7] =
 /// What all rounds gave.
 #[derive(Debug, Default)]
 pub struct Rounds {
-    costs: HashMap<&'static str, Vec<Cost>>,
+    costs: HashMap<Name, Vec<Cost>>,
     /// By the number of connections.
     limits: Vec<(usize, Vec<Cost>)>,
     phases: Vec<Vec<PhaseTime>>,
     work: Vec<Work>,
 }
 
-fn key(name: Name) -> &'static str {
+fn word(name: Name) -> &'static str {
     match name {
         Name::Scan => "scan",
         Name::Encode => "encode",
@@ -83,11 +84,11 @@ impl Rounds {
     }
 
     fn add(&mut self, name: Name, cost: Cost) {
-        self.costs.entry(key(name)).or_default().push(cost);
+        self.costs.entry(name).or_default().push(cost);
     }
 
     fn of(&self, name: Name) -> &[Cost] {
-        self.costs.get(key(name)).map_or(&[], Vec::as_slice)
+        self.costs.get(&name).map_or(&[], Vec::as_slice)
     }
 
     /// The number of connections over which the server was quickest.
@@ -175,12 +176,12 @@ impl Rounds {
         ServerWork { wal_bytes, wal_bytes_per_row, forced_checkpoints }
     }
 
-    /// The copy for the best limit, each with its own round.
+    /// The best limit's time for that of a stage, each with the limit of its own round.
     #[must_use]
-    pub fn copy_to_limit(&self) -> f64 {
+    pub fn to_limit(&self, stage: Name) -> f64 {
         let limits = self.best_limit().map_or(&[][..], |(_, costs)| costs);
-        let pairs = self.of(Name::Copy).iter().zip(limits);
-        median(pairs.map(|(copy, limit)| per(limit.seconds, copy.seconds)))
+        let pairs = self.of(stage).iter().zip(limits);
+        median(pairs.map(|(stage, limit)| per(limit.seconds, stage.seconds)))
     }
 
     /// The client's processor time for the server's, in the copy.
@@ -219,7 +220,7 @@ impl Rounds {
 impl Round<'_> {
     fn step<T>(&self, name: Name, more: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let (number, rounds) = (self.number, self.bench.request.rounds);
-        self.bench.step(&format!("round {number} of {rounds}: {}{more}", key(name)), work)
+        self.bench.step(&format!("round {number} of {rounds}: {}{more}", word(name)), work)
     }
 
     fn stages(&self, all: &mut Rounds, loading: &mut Loading, terms: &Terms<'_>) -> Result<()> {
@@ -331,7 +332,7 @@ pub fn load(
     blocks: &Blocks,
     connections: usize,
     commit: Commit,
-    stop: &std::sync::atomic::AtomicBool,
+    stop: &AtomicBool,
 ) -> Result<Cost> {
     let load = Load::prepare(&loading.plan, blocks, &server.connection, connections, commit)?;
     server.settle()?;
@@ -353,7 +354,7 @@ pub fn copy(
     loading.begin(terms)?;
     server.settle()?;
     let copied = server.meter().measure(|| loading.copy(terms, &stats));
-    if bench.stop.load(std::sync::atomic::Ordering::Relaxed) {
+    if bench.stop.load(Ordering::Relaxed) {
         return Err(Error::interrupted());
     }
     let ((), cost) = copied?;

@@ -3,7 +3,7 @@
 use crate::bench::blocks::Blocks;
 use crate::bench::generate::{Rows, Summary, generate};
 use crate::bench::measure::memory_of_machine;
-use crate::bench::report::{Machine, Report, ServerReport, SubjectReport, Used};
+use crate::bench::report::{Machine, Name, Report, ServerReport, SubjectReport, Used};
 use crate::bench::rounds::Rounds;
 use crate::bench::server::{Looked, Server};
 use crate::bench::space::{BYTES_OF_A_ROW, Need, refuse_lack};
@@ -363,7 +363,8 @@ impl Bench<'_> {
             limits: rounds.limits(&blocks),
             phases: rounds.phases(),
             server_work: rounds.server_work(&blocks),
-            copy_to_limit: rounds.copy_to_limit(),
+            copy_to_limit: rounds.to_limit(Name::Copy),
+            whole_to_limit: rounds.to_limit(Name::Whole),
             client_to_server_cpu: rounds.client_to_server_cpu(),
             generator: self.made.as_ref().and_then(|made| rounds.generator(made)),
             bottleneck: rounds.bottleneck(&blocks, &used, self.cores)?,

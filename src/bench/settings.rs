@@ -243,7 +243,7 @@ fn advice_on_wal(rounds: &Rounds) -> String {
     };
     if let Some(wal) = work.wal_bytes {
         text.push_str(&format!(
-            ", which wrote {:.0} MB of log: above twice that, none is forced; a change takes a \
+            ", which wrote {:.1} MB of log: above twice that, none is forced; a change takes a \
              reload",
             wal as f64 / 1e6
         ));

@@ -131,7 +131,8 @@ fn whole(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     if let Some(forced) = work.forced_checkpoints {
         lines.push(format!("forced checkpoints: {}", count(forced)));
     }
-    lines.push(format!("copy/limit: {:.2} of what the server can take", report.copy_to_limit));
+    let (copy, whole) = (report.copy_to_limit, report.whole_to_limit);
+    lines.push(format!("of the server's limit: copy {copy:.2}, whole job {whole:.2}"));
     if let Some(ratio) = report.client_to_server_cpu {
         lines.push(format!("client/server CPU in the copy: {ratio:.2}"));
     }
@@ -226,5 +227,81 @@ fn saving(effect: &Effect) -> String {
         format!("noise (±{noise:.0} %)")
     } else {
         format!("{saves:.0} % (±{noise:.0})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::report::Cell;
+
+    fn text(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
+        let mut out = anstream::StripStream::new(Vec::new());
+        write(&mut out).unwrap();
+        String::from_utf8(out.into_inner()).unwrap()
+    }
+
+    fn cell(writers: usize, chunk_bytes: u64, seconds: f64) -> Cell {
+        Cell {
+            writers,
+            chunk_bytes,
+            seconds,
+            seconds_of_rounds: vec![seconds],
+            rows_per_second: 1_000_000.0 / seconds,
+            bytes_per_second: 115_000_000.0 / seconds,
+            peak_memory: Some(90_000_000),
+        }
+    }
+
+    #[test]
+    fn the_sweep_is_a_grid_with_the_flags_of_its_best_pair() {
+        let mut cells = Vec::new();
+        for (place, size) in [1, 8].into_iter().enumerate() {
+            for writers in [1, 2] {
+                cells.push(cell(writers, size * MIB, 4.0 - writers as f64 - 0.5 * place as f64));
+            }
+        }
+        let best = cells[3].clone();
+        let told = text(|out| write_sweep(out, &Sweep { cells, best }));
+        let expected = "
+seconds of the copy, by writers and size of chunks
+  writers  1 MiB  8 MiB
+        1   3.00   2.50
+        2   2.00   1.50
+  best: --writers 2 --chunk-size 8M, 666,667 rows/s, 76.7 MB/s, 90.0 MB
+";
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_saving_within_the_noise_is_none() {
+        let setting = |name: &str, saves, noise| Setting {
+            name: name.to_owned(),
+            value: "1GB".to_owned(),
+            tried: Some("16GB".to_owned()),
+            effects: vec![Effect {
+                work: Work::Copy,
+                seconds: 1.0,
+                seconds_tried: 1.0,
+                saves,
+                noise,
+            }],
+            advice: "reload".to_owned(),
+        };
+        let all = [setting("a", 0.25, 0.04), setting("b", -0.03, 0.04), setting("c", -0.5, 0.04)];
+        let told = text(|out| write_settings(out, &all));
+        let expected = "
+settings of the server, and the time that another value saves (noise)
+     value  tried  limit          copy  finish
+  a  1GB    16GB             25 % (±4)
+  b  1GB    16GB          noise (±4 %)
+  c  1GB    16GB            -50 % (±4)
+
+what to know about them
+  a: reload
+  b: reload
+  c: reload
+";
+        assert_eq!(told, expected);
     }
 }
