@@ -5,6 +5,7 @@ use crate::harness::{
 };
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -275,7 +276,9 @@ fn a_schema_that_cannot_be_dropped_is_named_with_the_statement_that_does() {
 
 #[test]
 fn an_interrupted_measurement_ends_its_private_server() {
-    let folder = tempfile::tempdir().unwrap();
+    // Open to the user that the server runs as.
+    let everybody = fs::Permissions::from_mode(0o1777);
+    let folder = tempfile::Builder::new().permissions(everybody).tempdir().unwrap();
     let child = start(folder.path(), &[]);
     let in_folder = |beginning: &str, file: &str| {
         let entries = fs::read_dir(folder.path()).unwrap().flatten();
@@ -313,7 +316,7 @@ fn what_cannot_be_measured_is_refused_and_leaves_nothing() {
         (2, &["--from", source, "--rows", "1M"], "--rows"),
         (2, &["--rows", "7"], "from 100"),
         (2, &["--rounds", "0"], "--rounds"),
-        (2, &["--tables", "a*"], "--from"),
+        (2, &["--tables", "a*"], "go with --from"),
         (2, &["--from", source, "--json", source], "belongs to a database"),
         (2, &["--temp-dir", "/nowhere"], "there is no folder"),
     ] {

@@ -44,10 +44,10 @@ pub(super) struct BenchArguments {
     #[arg(long)]
     quick: bool,
     /// Only tables of --from whose name matches, such as 'log_*'; may be repeated [default: all].
-    #[arg(long, value_name = "PATTERN", requires = "from")]
+    #[arg(long, value_name = "PATTERN")]
     tables: Vec<String>,
     /// Without tables of --from whose name matches; may be repeated [default: none].
-    #[arg(long, value_name = "PATTERN", requires = "from")]
+    #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
     /// Where temporary files go; a private server is put into TMPDIR [default: TMPDIR, or /tmp].
     #[arg(long, value_name = "DIR")]
@@ -84,6 +84,9 @@ impl BenchArguments {
 
     /// What is to be measured, with temporary files in a new folder.
     fn request(&self) -> Result<(Request, TempDir)> {
+        if self.from.is_none() && !(self.tables.is_empty() && self.exclude.is_empty()) {
+            return Err(Error::usage("--tables and --exclude go with --from only"));
+        }
         check_patterns("--tables", &self.tables)?;
         check_patterns("--exclude", &self.exclude)?;
         let (subject, target) = (self.subject()?, self.target()?);
