@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Measures `migrate database` against what it cannot be faster than; scripts/bench runs this.
 
 The limit of the copy: the same rows as ready-made binary COPY files, loaded into the same tables without
@@ -11,15 +10,12 @@ pairs say something, and the medians over pairs are shown.
 """
 
 import argparse
-import hashlib
-import json
 import os
-import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
+
+from measuring import main, migrate, phases, psql, run, say, sha256, show, url
 
 # Pieces about as large as keep every connection busy to the end, even with the smallest tables.
 PIECE_BYTES = 64 << 20
@@ -29,64 +25,11 @@ READERS = max(2, min(os.cpu_count(), 16))
 BLOCKS_OF_A_PIECE = 8192
 
 
-def say(text):
-    print(f"== {text}", file=sys.stderr, flush=True)
-
-
-def run(command, **options):
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, **options)
-
-
-def psql(database, sql):
-    command = ["psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql]
-    quiet = {**os.environ, "PGOPTIONS": "-c client_min_messages=warning"}
-    output = subprocess.run(
-        command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=quiet
-    )
-    return output.stdout.decode().strip("\n")
-
-
-def url(database):
-    return os.environ["DATABASE_URL"].replace("/postgres?", f"/{database}?")
-
-
-def sha256(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def migrate(binary, source, target, report, log, options=()):
-    """One run: the report, the wall seconds, the largest RSS in bytes."""
-    command = [binary, "database", "--from", source, "--to", target, "--json", report, *options]
-    started = time.monotonic()
-    with open(log, "wb") as output:
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        )
-        # Of this child alone; file mappings count.
-        _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.monotonic() - started
-    if child.returncode != 0:
-        with open(log, "rb") as output:
-            sys.stderr.write(output.read().decode(errors="replace"))
-        sys.exit(f"error: migrate ended with exit code {child.returncode}")
-    with open(report, "rb") as file:
-        return json.load(file), seconds, usage.ru_maxrss * 1024
-
-
 def migrate_there(arguments, database, report, log):
     """One run into a new database."""
     psql("postgres", f"CREATE DATABASE {database}")
     psql("postgres", "CHECKPOINT")
     return migrate(arguments.binary, arguments.source, url(database), report, log)
-
-
-def phases(report):
-    return {phase["phase"]: phase["seconds"] for phase in report["phases"]}
 
 
 def make_pieces(report, folder):
@@ -166,23 +109,6 @@ def verify_limit(arguments):
     return seconds
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--limits", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--rows", default="12572000", help="rows of the source (12572000)")
-    parser.add_argument("--pairs", type=int, default=3, help="how many pairs are measured (3)")
-    parser.add_argument("--smoke", action="store_true", help="one small pair, to see that it runs")
-    arguments = parser.parse_args()
-    if arguments.smoke:
-        arguments.rows, arguments.pairs = "20000", 1
-    folder = tempfile.mkdtemp(prefix="migrate-bench-")
-    try:
-        measure(arguments, folder)
-    finally:
-        shutil.rmtree(folder)
-
-
 def measure(arguments, folder):
     arguments.source = os.path.join(folder, "usage.db")
     report_file, log = os.path.join(folder, "report.json"), os.path.join(folder, "log")
@@ -234,15 +160,6 @@ def measure(arguments, folder):
         sys.exit("error: the source has changed")
 
 
-def show(rows):
-    """A line for each thing measured, a column for each pair, and their medians."""
-    heads = [f"pair {n + 1}" for n in range(len(rows))] + ["median"]
-    print(f"{'':<14}" + "".join(f"{head:>10}" for head in heads))
-    for name in rows[0]:
-        values = [row[name] for row in rows]
-        values.append(statistics.median(values))
-        print(f"{name:<14}" + "".join(f"{value:>10.2f}" for value in values))
-
-
 if __name__ == "__main__":
-    main()
+    limits = ("--limits", {"required": True, "help": argparse.SUPPRESS})
+    main(measure, "scripts/bench", __doc__, options=[limits])

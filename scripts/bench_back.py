@@ -13,12 +13,10 @@ run, with indexes, checks and verification, and is set against --memory.
 import argparse
 import glob
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 
-from bench import migrate, phases, psql, run, say, show, url
+from measuring import main, migrate, phases, psql, run, say, show, url
 
 # No extension is looked for anywhere: their files are given.
 DUCKDB = """
@@ -123,24 +121,14 @@ def measure(arguments, folder):
         print("DuckDB was NOT MEASURED")
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="scripts/bench-back", description=__doc__)
-    parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--limits", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--duckdb", help=argparse.SUPPRESS)
-    parser.add_argument("--rows", default="12572000", help="rows of the source (12572000)")
-    parser.add_argument("--pairs", type=int, default=3, help="how many pairs are measured (3)")
-    parser.add_argument("--memory", help="the program's --memory")
-    parser.add_argument("--smoke", action="store_true", help="one small pair, to see that it runs")
-    arguments = parser.parse_args()
-    if arguments.smoke:
-        arguments.rows, arguments.pairs = "20000", 1
-    folder = tempfile.mkdtemp(prefix="migrate-bench-")
-    try:
-        measure(arguments, folder)
-    finally:
-        shutil.rmtree(folder)
-
-
 if __name__ == "__main__":
-    main()
+    main(
+        measure,
+        "scripts/bench-back",
+        __doc__,
+        options=[
+            ("--limits", {"required": True, "help": argparse.SUPPRESS}),
+            ("--duckdb", {"help": argparse.SUPPRESS}),
+            ("--memory", {"help": "the program's --memory"}),
+        ],
+    )

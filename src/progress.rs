@@ -83,7 +83,7 @@ pub struct PhaseProgress {
     pub total: AtomicU64,
     /// Units done.
     pub done: AtomicU64,
-    /// Bytes of the row form moved so far (copy, verify).
+    /// Bytes of the row form moved so far (copy).
     pub bytes: AtomicU64,
     tables: Mutex<Arc<[TableProgress]>>,
     step: Mutex<String>,
@@ -148,6 +148,15 @@ impl PhaseProgress {
     /// some thousand rows.
     pub fn tables(&self) -> Arc<[TableProgress]> {
         Arc::clone(&self.tables.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Counts what was done of the table with the number `table`.
+    pub fn add(&self, table: usize, rows: u64, bytes: u64) {
+        self.done.fetch_add(rows, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(table) = self.tables().get(table) {
+            table.done.fetch_add(rows, Ordering::Relaxed);
+        }
     }
 
     /// Says in a few words what is being done just now.

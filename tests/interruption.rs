@@ -1,12 +1,13 @@
 //! Runs that are cut off: the source stays as it was, and the target says that it is half loaded.
 
 use crate::harness::{
-    Database, migrate, migrate_command, psql, run_psql, server, sha256, sqlite3_script, text,
+    Database, migrate, migrate_command, psql, server, sha256, sqlite3_script, text,
 };
+use crate::waiting::{signal, wait_for_a_chunk, wait_for_a_lock};
 use migrate::sqlite::{Source, SourceOptions};
 use migrate::transfer::interrupt::Interrupt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -31,20 +32,6 @@ fn start(source: &Path, database: &Database) -> Child {
     // Little memory makes small chunks, and one writer lets them arrive one by one.
     command.args(["--memory", "16M", "--threads", "1"]);
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-/// Waits until the first chunk is committed, and long before the last one is.
-fn wait_for_a_chunk(database: &Database) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let sql = "SELECT count(*) > 0 FROM migrate_ledger WHERE chunk > 0";
-    loop {
-        let output = run_psql(&database.url, sql);
-        if output.status.success() && text(&output).trim() == "t" {
-            return;
-        }
-        assert!(Instant::now() < deadline, "no chunk was ever committed");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// The names and digests of all files of the source's folder.
@@ -75,7 +62,7 @@ fn an_interrupted_run_ends_cleanly_and_the_next_one_goes_on() {
     let before = files(folder.path());
     let database = server();
     let child = start(&source, &database);
-    wait_for_a_chunk(&database);
+    wait_for_a_chunk(&database.url);
     let output = interrupt(child);
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
     assert!(text(&output).contains("paused, as you said"), "{}", text(&output));
@@ -87,8 +74,7 @@ fn an_interrupted_run_ends_cleanly_and_the_next_one_goes_on() {
 
 /// Sends SIGINT and waits for the end, which must come soon.
 fn interrupt(child: Child) -> std::process::Output {
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+    signal(&child, "-INT");
     let since = Instant::now();
     let output = child.wait_with_output().unwrap();
     assert!(since.elapsed() < Duration::from_secs(20), "it took {:?}", since.elapsed());
@@ -101,15 +87,11 @@ fn a_run_that_waits_for_a_lock_of_somebody_else_can_be_interrupted() {
     let source = source(folder.path());
     let database = server();
     let child = start(&source, &database);
-    wait_for_a_chunk(&database);
+    wait_for_a_chunk(&database.url);
     // Rows may come in under this lock, and no index may be built.
     let mut somebody = postgres::Client::connect(&database.url, postgres::NoTls).unwrap();
     somebody.batch_execute("BEGIN; LOCK TABLE event IN SHARE UPDATE EXCLUSIVE MODE").unwrap();
-    let waiting = "SELECT count(*) > 0 FROM pg_stat_activity \
-                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    while psql(&database.url, waiting) != "t" {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_for_a_lock(&database.url);
     let output = interrupt(child);
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
     assert!(text(&output).contains("paused, as you said"), "{}", text(&output));
@@ -150,7 +132,7 @@ fn a_killed_run_leaves_the_source_alone_and_a_target_that_says_so() {
     let before = sha256(&source);
     let database = server();
     let mut child = start(&source, &database);
-    wait_for_a_chunk(&database);
+    wait_for_a_chunk(&database.url);
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(sha256(&source), before);
@@ -164,7 +146,7 @@ fn two_runs_into_one_schema_never_meet() {
     let source = source(folder.path());
     let database = server();
     let first = start(&source, &database);
-    wait_for_a_chunk(&database);
+    wait_for_a_chunk(&database.url);
     let other = folder.path().join("other.db");
     sqlite3_script(&other, "CREATE TABLE t (a)");
     let second = migrate([

@@ -31,3 +31,4 @@ mod targets;
 mod tls;
 mod verify;
 mod views;
+mod waiting;

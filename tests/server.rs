@@ -1,25 +1,17 @@
 //! The private PostgreSQL server: found, started, stopped, and gone when its parent is.
 
 use crate::harness::{migrate_command, psql, run_psql, server, text};
+use crate::waiting::wait_until;
 use migrate::postgres::server::{Halt, Options, PrivateServer};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn quick() -> Options {
     Options { durable: false, ..Options::default() }
-}
-
-/// Waits for something that another program does in its own time.
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !done() {
-        assert!(Instant::now() < deadline, "still waiting: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// The programs that work in a server's data folder: all its processes.

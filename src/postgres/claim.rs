@@ -9,11 +9,11 @@
 
 use crate::config::connection::Connection;
 use crate::error::{Error, Result};
+use crate::postgres::advisory;
 use crate::postgres::backend::Backend;
 use crate::postgres::connect::{Driver, Session, connect};
 use crate::postgres::errors::{describe, failed};
 use crate::postgres::pulse::{Alarm, PULSE, Pulse};
-use crate::postgres::target::advisory_key;
 use crate::schema::names::quote;
 use postgres::Client;
 use std::collections::HashMap;
@@ -88,7 +88,7 @@ impl Claim {
         (stop, wait): (&AtomicBool, &mut dyn FnMut() -> Result<()>),
         alarm: Alarm,
     ) -> Result<Self> {
-        let key = advisory_key(schema);
+        let key = advisory::key(schema);
         let mut contest = Contest { keeper, key, schema, stop };
         if !contest.try_lock()? {
             wait()?;
@@ -96,8 +96,8 @@ impl Claim {
         }
         let what = "cannot lock the target";
         keeper
-            .execute("SELECT pg_catalog.pg_advisory_lock_shared($1)", &[&key])
-            .and_then(|_| keeper.execute("SELECT pg_catalog.pg_advisory_unlock($1)", &[&key]))
+            .batch_execute(&advisory::hold(&[key]))
+            .and_then(|()| keeper.execute("SELECT pg_catalog.pg_advisory_unlock($1)", &[&key]))
             .map_err(failed(what))?;
         let ours = Self { connection: connection.clone(), key, run: run.clone(), _pulse: None };
         let pulse = Pulse::start(ours, alarm)?;
@@ -115,10 +115,8 @@ impl Claim {
         schema: &str,
         run: &RunId,
     ) -> Result<Self> {
-        let key = advisory_key(schema);
-        keeper
-            .execute("SELECT pg_catalog.pg_advisory_lock_shared($1)", &[&key])
-            .map_err(failed("cannot lock the target"))?;
+        let key = advisory::key(schema);
+        keeper.batch_execute(&advisory::hold(&[key])).map_err(failed("cannot lock the target"))?;
         Ok(Self { connection: connection.clone(), key, run: run.clone(), _pulse: None })
     }
 
@@ -159,7 +157,7 @@ impl Claim {
         }
         session
             .client
-            .batch_execute(&format!("SELECT pg_catalog.pg_advisory_lock_shared({})", self.key))
+            .batch_execute(&advisory::hold(&[self.key]))
             .map_err(failed("cannot lock the target"))?;
         Ok(session)
     }
@@ -240,23 +238,11 @@ impl Contest<'_> {
     }
 
     /// The sessions that hold the lock; and whether there are others, of which nothing is known: of
-    /// a run in the other direction, or another role's. A lock on one bigint is shown in halves.
+    /// a run in the other direction, or another role's.
     fn holders(&mut self) -> Result<(Vec<Holder>, bool)> {
-        const SQL: &str = "\
-            SELECT a.pid, (extract(epoch FROM a.backend_start) * 1000000)::bigint, \
-              coalesce(a.application_name, ''), \
-              (extract(epoch FROM a.state_change) * 1000000)::bigint \
-            FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-            WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted \
-              AND ((l.classid::bigint << 32) | l.objid::bigint) = $1 \
-              AND l.database = (SELECT oid FROM pg_catalog.pg_database \
-                                WHERE datname = pg_catalog.current_database())";
-        let rows = self
-            .keeper
-            .query(SQL, &[&self.key])
-            .map_err(failed("cannot see who has locked the target"))?;
+        let rows = advisory::holders(self.keeper, self.key)?;
         let holder = |row: &postgres::Row| {
-            let (name, changed): (&str, Option<i64>) = (row.get(2), row.get(3));
+            let (name, changed): (&str, Option<i64>) = (row.get(3), row.get(2));
             let (started, run) = (row.get::<_, Option<i64>>(1)?, RunId::in_name(name)?);
             let is_pulse = name == format!("migrate {}", purpose_of(PULSE, &run));
             let backend = Backend { pid: row.get(0), started };

@@ -150,6 +150,15 @@ impl Ledger {
         Ok(Some(entries))
     }
 
+    /// What the row of `data_set` says, where a schema has a ledger with such a row.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn entry(client: &mut Client, schema: &str, data_set: &str) -> Result<Option<Entry>> {
+        let entries = Self::entries(client, schema)?.unwrap_or_default();
+        Ok(entries.into_iter().find(|entry| entry.data_set == data_set))
+    }
+
     /// Records the data set and its plan, and forgets what an earlier run of it left.
     #[must_use]
     pub fn begin(&self, detail: &Value, plan: &str) -> String {

@@ -1,5 +1,6 @@
 //! The PostgreSQL side: connecting, definitions, the ledger, writing blocks.
 
+pub mod advisory;
 pub mod backend;
 pub mod built;
 pub mod catalog;

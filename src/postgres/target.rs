@@ -242,9 +242,3 @@ pub fn lasting_place(client: &mut Client, schema: &str) -> Result<String> {
     let [database, name, number] = [0, 1, 2].map(|place| row.get::<_, String>(place));
     Ok(format!("{} ({database}), {} ({number})", quote(&name), quote(schema)))
 }
-
-/// The key of the advisory lock that all sessions of a run on this schema hold.
-#[must_use]
-pub fn advisory_key(schema: &str) -> i64 {
-    xxhash_rust::xxh3::xxh3_64(format!("migrate\0{schema}").as_bytes()) as i64
-}

@@ -8,7 +8,7 @@ use crate::postgres::errors::{failed, sqlstate};
 use crate::postgres::ledger::{Ledger, digest_bytes, taken_over};
 use crate::schema::names::quote;
 use postgres::types::ToSql;
-use postgres::{Client, Statement};
+use postgres::{Client, Statement, ToStatement, Transaction};
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -60,6 +60,33 @@ impl BlockWriter {
     }
 }
 
+/// Sends a block by the COPY statement `copy`; `what` is what that is for.
+///
+/// # Errors
+/// The server's, or that it did not take all rows.
+pub fn copy_in<T: ?Sized + ToStatement>(
+    transaction: &mut Transaction<'_>,
+    copy: &T,
+    block: &Block,
+    what: &str,
+) -> Result<()> {
+    let mut stream = transaction.copy_in(copy).map_err(failed(what))?;
+    let sent = block.data.chunks(MESSAGE_BYTES).try_for_each(|message| stream.write_all(message));
+    if let Err(error) = sent {
+        // The server's own reason, where it gave one, is told when the stream is finished.
+        return Err(match stream.finish() {
+            Err(reason) => failed(what)(reason),
+            Ok(_) => Error::failed(what).caused_by(error),
+        });
+    }
+    let rows = stream.finish().map_err(failed(what))?;
+    if rows != block.digest.rows {
+        return Err(Error::failed(what)
+            .caused_by(format!("the server took {rows} of {} rows", block.digest.rows)));
+    }
+    Ok(())
+}
+
 impl Writer for BlockWriter {
     fn write(&mut self, block: &Block) -> Result<()> {
         let target = &self.targets[block.table];
@@ -93,21 +120,7 @@ impl Writer for BlockWriter {
             }
             Err(error) => return Err(failed(error)),
         }
-        let mut stream = transaction.copy_in(&copy).map_err(&failed)?;
-        let sent =
-            block.data.chunks(MESSAGE_BYTES).try_for_each(|message| stream.write_all(message));
-        if let Err(error) = sent {
-            // The server's own reason, where it gave one, is told when the stream is finished.
-            return Err(match stream.finish() {
-                Err(reason) => failed(reason),
-                Ok(_) => Error::failed(what.clone()).caused_by(error),
-            });
-        }
-        let rows = stream.finish().map_err(&failed)?;
-        if rows != block.digest.rows {
-            return Err(Error::failed(what.clone())
-                .caused_by(format!("the server took {rows} of {} rows", block.digest.rows)));
-        }
+        copy_in(&mut transaction, &copy, block, &what)?;
         transaction.commit().map_err(&failed)
     }
 }

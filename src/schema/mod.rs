@@ -270,6 +270,27 @@ pub struct LeftOut {
     pub rows: Option<u64>,
 }
 
+impl LeftOut {
+    /// A part of `table`, for a reason that is yet to be told.
+    #[must_use]
+    pub fn part(kind: ObjectKind, table: &str, name: &str, definition: Option<&str>) -> Self {
+        Self {
+            kind,
+            table: Some(table.to_owned()),
+            name: name.to_owned(),
+            reason: String::new(),
+            definition: definition.map(str::to_owned),
+            rows: None,
+        }
+    }
+
+    /// The same, for this reason.
+    #[must_use]
+    pub fn because(self, reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), ..self }
+    }
+}
+
 impl ObjectKind {
     /// The word a person reads.
     #[must_use]

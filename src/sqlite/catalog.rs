@@ -67,14 +67,11 @@ pub fn read(connection: &Connection) -> Result<Catalog> {
                 name: entry.name.clone(),
                 definition: entry.sql.clone().unwrap_or_default(),
             }),
-            "trigger" => schema.left_out.push(LeftOut {
-                kind: ObjectKind::Trigger,
-                table: Some(entry.table.clone()),
-                name: entry.name.clone(),
-                reason: "triggers are not carried over".to_owned(),
-                definition: entry.sql.clone(),
-                rows: None,
-            }),
+            "trigger" => {
+                let (kind, sql) = (ObjectKind::Trigger, entry.sql.as_deref());
+                let trigger = LeftOut::part(kind, &entry.table, &entry.name, sql);
+                schema.left_out.push(trigger.because("triggers are not carried over"));
+            }
             _ => {}
         }
     }

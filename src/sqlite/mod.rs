@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod catalog;
+pub mod check;
 mod claim;
 pub mod collect;
 pub mod ddl;

@@ -112,25 +112,6 @@ impl FileWriter {
         read().map_err(|error| failed("cannot check the foreign keys", error))
     }
 
-    /// SQLite's own look at the whole file: structure, indexes, NOT NULL, CHECKs.
-    ///
-    /// # Errors
-    /// What it found, or that it could not look.
-    pub fn check(&self) -> Result<()> {
-        self.run("cannot check the new database", "PRAGMA ignore_check_constraints = OFF")?;
-        let read = || -> rusqlite::Result<Vec<String>> {
-            let mut statement = self.connection.prepare("PRAGMA integrity_check(5)")?;
-            let rows = statement.query_map([], |row| row.get(0))?;
-            rows.collect()
-        };
-        let found = read().map_err(|error| failed("cannot check the new database", error))?;
-        if found == ["ok"] {
-            return Ok(());
-        }
-        let error = Error::failed("SQLite finds faults in the new database");
-        Err(found.into_iter().fold(error, Error::caused_by))
-    }
-
     /// Runs `work`, which may take long inside SQLite, and ends it early when `stop` is set.
     ///
     /// # Errors
@@ -140,21 +121,7 @@ impl FileWriter {
         stop: &AtomicBool,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        let handle = self.connection.get_interrupt_handle();
-        let done = AtomicBool::new(false);
-        let result = std::thread::scope(|scope| {
-            let watcher = scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    if stop.load(Ordering::Relaxed) {
-                        handle.interrupt();
-                    }
-                    std::thread::park_timeout(LOOK);
-                }
-            });
-            let _over = Over(&done, watcher.thread().clone());
-            work()
-        });
-        if stop.load(Ordering::Relaxed) { Err(Error::interrupted()) } else { result }
+        interruptible(&self.connection, &|| stop.load(Ordering::Relaxed), work)
     }
 
     /// Closes the database.
@@ -164,6 +131,32 @@ impl FileWriter {
     pub fn close(self) -> Result<()> {
         self.connection.close().map_err(|(_, error)| failed("cannot close the new database", error))
     }
+}
+
+/// Runs `work`, which may take long inside SQLite, and ends it early when `is_halted` says so.
+///
+/// # Errors
+/// Those of `work`, or that it was halted.
+pub(super) fn interruptible<T>(
+    connection: &Connection,
+    is_halted: &(dyn Fn() -> bool + Sync),
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let handle = connection.get_interrupt_handle();
+    let done = AtomicBool::new(false);
+    let result = std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                if is_halted() {
+                    handle.interrupt();
+                }
+                std::thread::park_timeout(LOOK);
+            }
+        });
+        let _over = Over(&done, watcher.thread().clone());
+        work()
+    });
+    if is_halted() { Err(Error::interrupted()) } else { result }
 }
 
 /// Says to the one who watches that work is over, also when it panics.
@@ -254,7 +247,7 @@ impl ToSql for Bound<'_> {
 }
 
 /// SQLite's error without the values that it may name.
-fn failed(what: &str, error: rusqlite::Error) -> Error {
+pub(super) fn failed(what: &str, error: rusqlite::Error) -> Error {
     let failed = Error::failed(what).caused_by(error);
     failed.hint("nothing was put in the target's place; what was begun is removed")
 }

@@ -97,10 +97,12 @@ impl Building {
             (table.rows, table.bytes, table.seconds) = (copied.rows, copied.bytes, copied.seconds);
         }
         terms.progress.enter(Phase::Finish);
-        let finished = finish::run(&self.plan, &writer, terms.progress.phase(Phase::Finish), stop)?;
+        let counters = terms.progress.phase(Phase::Finish);
+        let finished =
+            finish::run(&self.plan, writer, (&partial.path(), &sizes, cache), counters, stop)?;
         report.steps = finished.steps;
         report.left_out.extend(finished.left_out);
-        writer.close()
+        Ok(())
     }
 
     /// Compares the partial file with the snapshot, and tells the verdict.

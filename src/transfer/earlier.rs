@@ -63,8 +63,7 @@ pub fn ways(options: &Options, opened: &mut [Opened]) -> Result<(Vec<Way>, Vec<S
     let mut found = Vec::with_capacity(opened.len());
     for one in opened.iter_mut() {
         let place = place(&mut one.keeper, &one.schema)?;
-        let entries = Ledger::entries(&mut one.keeper, &one.schema)?.unwrap_or_default();
-        let entry = entries.into_iter().find(|entry| entry.data_set == one.data_set);
+        let entry = Ledger::entry(&mut one.keeper, &one.schema, &one.data_set)?;
         let made = entry.as_ref().map(|entry| entry.detail[MADE].clone()).unwrap_or_default();
         found.push(Found { left: left(options, one, entry)?, made, place });
     }

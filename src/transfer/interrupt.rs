@@ -8,6 +8,7 @@
 
 use crate::config::connection::Connection;
 use crate::error::Error;
+use crate::postgres::advisory;
 use crate::postgres::connect::connect;
 use crate::sqlite::{Interrupter, Source};
 use postgres::Client;
@@ -183,13 +184,7 @@ impl Watched {
         for (connection, key) in servers {
             // A server that lets nobody in now may do so at the next attempt.
             let Ok(mut session) = connect::<Client>(&connection, "cancel") else { continue };
-            // A lock on one bigint is shown in halves.
-            let cancel = "SELECT pg_catalog.pg_cancel_backend(pid) FROM pg_catalog.pg_locks \
-                 WHERE locktype = 'advisory' AND objsubid = 1 AND granted \
-                 AND ((classid::bigint << 32) | objid::bigint) = $1 \
-                 AND database = (SELECT oid FROM pg_catalog.pg_database \
-                                 WHERE datname = pg_catalog.current_database())";
-            let _ = session.client.execute(cancel, &[&key]);
+            let _ = advisory::cancel_holders(&mut session.client, key);
         }
     }
 }

@@ -115,6 +115,11 @@ impl<'a, C> Line<'a, C> {
         Self { open, session: Some(session), lost: None }
     }
 
+    /// Ends the session; the next work is done on a new one.
+    pub fn end_session(&mut self) {
+        self.session = None;
+    }
+
     /// Does `work` once.
     ///
     /// # Errors

@@ -3,12 +3,14 @@
 
 use crate::config::connection::Connection;
 use crate::config::environment::Environment;
+use crate::config::secret::Secret;
 use crate::error::Result;
 use crate::postgres::connect::connect;
 use crate::postgres::ledger::{Ledger, State};
 use crate::postgres::target::{lasting_place, place};
 use crate::sqlite::{Source, SourceOptions, record};
 use crate::transfer::options::{DataSet, Location};
+use postgres::Client;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -37,18 +39,14 @@ pub fn standing(data_set: &DataSet, temp_dir: Option<PathBuf>) -> Result<(Standi
         (Location::Postgres(url), Location::Sqlite(file)) => (file, url, true),
         _ => return Ok(nothing),
     };
-    let environment = Environment::of_this_process();
-    let connection = Connection::parse(url.reveal(), &environment, data_set.defaults.clone())?;
-    let mut session = connect(&connection, "standing")?;
-    let Some(schema) = session.schema else { return Ok(nothing) };
+    let Some((mut client, schema)) = reach(data_set, url)? else { return Ok(nothing) };
     if back {
-        let source = lasting_place(&mut session.client, &schema)?;
+        let source = lasting_place(&mut client, &schema)?;
         let place = file.display().to_string();
         return Ok((of_file(file, &data_set.name, &source)?, place));
     }
-    let place = place(&mut session.client, &schema)?;
-    let entries = Ledger::entries(&mut session.client, &schema)?.unwrap_or_default();
-    let entry = entries.into_iter().find(|entry| entry.data_set == data_set.name);
+    let place = place(&mut client, &schema)?;
+    let entry = Ledger::entry(&mut client, &schema, &data_set.name)?;
     let Some((entry, state)) = entry.and_then(|entry| entry.state.map(|state| (entry, state)))
     else {
         return Ok((Standing::Nothing, place));
@@ -62,6 +60,14 @@ pub fn standing(data_set: &DataSet, temp_dir: Option<PathBuf>) -> Result<(Standi
     let unchanged = entry.detail["source"] == json!(source.fingerprint());
     source.close()?;
     Ok((if unchanged { Standing::Verified } else { Standing::Outdated }, place))
+}
+
+/// A session on the PostgreSQL side of `data_set`, and the schema; `None` where there is none.
+fn reach(data_set: &DataSet, url: &Secret) -> Result<Option<(Client, String)>> {
+    let environment = Environment::of_this_process();
+    let connection = Connection::parse(url.reveal(), &environment, data_set.defaults.clone())?;
+    let session = connect(&connection, "standing")?;
+    Ok(session.schema.map(|schema| (session.client, schema)))
 }
 
 /// The standing of a SQLite file that is a target. That nobody has written to PostgreSQL since is
@@ -85,14 +91,10 @@ pub fn forget(data_set: &DataSet) -> Result<()> {
         Location::Sqlite(file) => return record::remove(file),
         Location::Postgres(url) => url,
     };
-    let environment = Environment::of_this_process();
-    let connection = Connection::parse(url.reveal(), &environment, data_set.defaults.clone())?;
-    let mut session = connect(&connection, "standing")?;
-    let Some(schema) = session.schema else { return Ok(()) };
-    let entries = Ledger::entries(&mut session.client, &schema)?.unwrap_or_default();
-    let mut ours = entries.iter().filter(|entry| entry.data_set == data_set.name);
-    if ours.any(|entry| entry.state.is_some_and(State::is_complete)) {
-        Ledger::new(&schema, &data_set.name).remove(&mut session.client)?;
+    let Some((mut client, schema)) = reach(data_set, url)? else { return Ok(()) };
+    let entry = Ledger::entry(&mut client, &schema, &data_set.name)?;
+    if entry.and_then(|entry| entry.state).is_some_and(State::is_complete) {
+        Ledger::new(&schema, &data_set.name).remove(&mut client)?;
     }
     Ok(())
 }

@@ -5,10 +5,10 @@ use super::{Target, back, back_report};
 use crate::harness::{
     Database, migrate_command, psql, run_psql, server, sqlite3, sqlite3_script, text,
 };
+use crate::waiting::{signal, wait_until};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// A database of some 60 MB.
 fn filled() -> Database {
@@ -31,11 +31,8 @@ fn start(database: &Database, file: &Path) -> Child {
 /// Waits until rows have come to the partial file.
 fn wait_for_rows(target: &Target) {
     let partial = target.folder.path().join("back.db.migrate-partial");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while std::fs::metadata(&partial).map_or(0, |file| file.len()) < 1 << 20 {
-        assert!(Instant::now() < deadline, "no row ever came");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    let size = || std::fs::metadata(&partial).map_or(0, |file| file.len());
+    wait_until("rows come", || size() >= 1 << 20);
 }
 
 fn assert_starts_again(database: &Database, target: &Target) {
@@ -52,8 +49,7 @@ fn an_interrupted_run_leaves_nothing() {
     let (database, target) = (filled(), Target::new());
     let child = start(&database, &target.path);
     wait_for_rows(&target);
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+    signal(&child, "-INT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(text(&output).contains("interrupted"), "{}", text(&output));
@@ -204,12 +200,8 @@ fn an_interrupt_is_heard_while_the_server_lets_nobody_read() {
     let child = start(&database, &target.path);
     let waiting =
         "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'event'::regclass";
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while psql(&database.url, waiting) != "1" {
-        assert!(Instant::now() < deadline, "nobody waits for the table");
-    }
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
+    wait_until("the run waits for the table", || psql(&database.url, waiting) == "1");
+    signal(&child, "-INT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(text(&output).contains("interrupted"), "{}", text(&output));

@@ -1,7 +1,8 @@
 //! Deadlines.
 
-use super::{assert_complete, assert_paused_and_goes_on, command, end, source, start};
+use super::{assert_complete, assert_paused_and_goes_on, command, source, start};
 use crate::harness::{migrate, psql, server, text};
+use crate::waiting::{end, wait_for_a_chunk};
 use std::time::Instant;
 
 const ROWS: u32 = 4_000;
@@ -67,7 +68,7 @@ fn a_copy_that_gets_slower_than_it_was_measured_pauses_with_its_reserve() {
     let source = source(folder.path(), ROWS);
     let database = server();
     let run = start(&source, &database, &["--max-rate", "500KB/s", "--window", "14s"]);
-    super::wait_for_a_chunk(&database);
+    wait_for_a_chunk(&database.url);
     // Four seconds of copying become endless.
     let mut somebody = postgres::Client::connect(&database.url, postgres::NoTls).unwrap();
     somebody.batch_execute("BEGIN; LOCK TABLE event IN SHARE MODE").unwrap();

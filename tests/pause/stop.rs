@@ -1,26 +1,42 @@
 //! Signals.
 
-use super::{
-    assert_paused_and_goes_on, end, signal, source, start, start_into, wait_for_a_chunk,
-    wait_for_a_lock, wait_until,
-};
-use crate::harness::{psql, server, sha256, text};
+use super::{assert_paused_and_goes_on, source, start, start_into};
+use crate::harness::{Database, psql, server, sha256, text};
+use crate::waiting::{end, holds, signal, wait_for_a_chunk, wait_for_a_lock, wait_until};
 use migrate::postgres::server::{Halt, Options, PrivateServer};
 use postgres::{Client, NoTls};
+use std::path::PathBuf;
+use std::process::Child;
+use tempfile::TempDir;
 
 /// Slow enough to be met in the middle, with many small chunks.
 const SLOWLY: [&str; 2] = ["--max-rate", "1MB/s"];
 const ROWS: u32 = 8_000;
 
+/// A run in the middle of its copy.
+struct Met {
+    _folder: TempDir,
+    source: PathBuf,
+    database: Database,
+    run: Child,
+}
+
+impl Met {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let source = source(folder.path(), ROWS);
+        let database = server();
+        let run = start(&source, &database, &SLOWLY);
+        wait_for_a_chunk(&database.url);
+        Self { _folder: folder, source, database, run }
+    }
+}
+
 #[test]
 fn ctrl_c_and_sigterm_commit_what_is_in_flight_and_the_same_command_goes_on() {
     for name in ["-INT", "-TERM"] {
-        let folder = tempfile::tempdir().unwrap();
-        let source = source(folder.path(), ROWS);
+        let Met { _folder, source, database, run } = Met::new();
         let before = sha256(&source);
-        let database = server();
-        let run = start(&source, &database, &SLOWLY);
-        wait_for_a_chunk(&database);
         signal(&run, name);
         let output = end(run);
         let there = psql(&database.url, "SELECT count(*) FROM event");
@@ -34,15 +50,11 @@ fn ctrl_c_and_sigterm_commit_what_is_in_flight_and_the_same_command_goes_on() {
 
 #[test]
 fn a_second_signal_ends_the_program_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let source = source(folder.path(), ROWS);
-    let database = server();
-    let run = start(&source, &database, &SLOWLY);
-    wait_for_a_chunk(&database);
+    let Met { _folder, database, run, .. } = Met::new();
     // What is in flight cannot be committed under this lock, so that the first one has to wait.
     let mut somebody = Client::connect(&database.url, NoTls).unwrap();
     somebody.batch_execute("BEGIN; LOCK TABLE event IN SHARE MODE").unwrap();
-    wait_for_a_lock(&database);
+    wait_for_a_lock(&database.url);
     signal(&run, "-INT");
     std::thread::sleep(std::time::Duration::from_millis(300));
     signal(&run, "-INT");
@@ -51,19 +63,14 @@ fn a_second_signal_ends_the_program_at_once() {
 
 #[test]
 fn a_step_of_the_finish_that_takes_too_long_is_cancelled_and_taken_up_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let source = source(folder.path(), ROWS);
-    let database = server();
-    let run = start(&source, &database, &SLOWLY);
-    wait_for_a_chunk(&database);
+    let Met { _folder, source, database, run } = Met::new();
     // Rows may come in under this lock, and no index may be built.
     let mut somebody = Client::connect(&database.url, NoTls).unwrap();
     somebody.batch_execute("BEGIN; LOCK TABLE event IN SHARE UPDATE EXCLUSIVE MODE").unwrap();
-    wait_until(
-        &database,
-        "SELECT detail::json ->> 'state' = 'finishing' FROM migrate_ledger WHERE chunk = -1",
-    );
-    wait_for_a_lock(&database);
+    let finishing =
+        "SELECT detail::json ->> 'state' = 'finishing' FROM migrate_ledger WHERE chunk = -1";
+    wait_until("the finish has begun", || holds(&database.url, finishing));
+    wait_for_a_lock(&database.url);
     signal(&run, "-TERM");
     let output = end(run);
     let told = format!("all {ROWS} rows are in the target; indexes or constraints are missing");
@@ -74,11 +81,7 @@ fn a_step_of_the_finish_that_takes_too_long_is_cancelled_and_taken_up_again() {
 
 #[test]
 fn a_stop_in_the_verification_leaves_everything_there_and_the_next_run_compares() {
-    let folder = tempfile::tempdir().unwrap();
-    let source = source(folder.path(), ROWS);
-    let database = server();
-    let run = start(&source, &database, &SLOWLY);
-    wait_for_a_chunk(&database);
+    let Met { _folder, source, database, run } = Met::new();
     // Nobody writes down a verdict while this is held.
     let mut somebody = Client::connect(&database.url, NoTls).unwrap();
     somebody
@@ -91,7 +94,7 @@ fn a_stop_in_the_verification_leaves_everything_there_and_the_next_run_compares(
              CREATE TRIGGER wait BEFORE UPDATE ON migrate_ledger FOR EACH ROW EXECUTE FUNCTION wait()",
         )
         .unwrap();
-    wait_for_a_lock(&database);
+    wait_for_a_lock(&database.url);
     signal(&run, "-INT");
     let output = end(run);
     let told = "everything is in the target, and was not compared to the end";
@@ -112,7 +115,7 @@ fn before_the_first_write_a_stop_says_that_nothing_was_written() {
     let mut somebody = Client::connect(&database.url, NoTls).unwrap();
     somebody.batch_execute("BEGIN; CREATE TABLE event (a int)").unwrap();
     let run = start(&source, &database, &[]);
-    wait_for_a_lock(&database);
+    wait_for_a_lock(&database.url);
     signal(&run, "-INT");
     let output = end(run);
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
@@ -131,8 +134,7 @@ fn a_stop_ends_the_wait_for_a_server_that_is_gone() {
     let mut private = PrivateServer::start(&options).unwrap();
     let url = private.url("postgres");
     let run = start_into(&source, &url, &SLOWLY);
-    let chunks = "SELECT count(*) > 0 FROM migrate_ledger WHERE chunk > 0";
-    super::wait_until_at(&url, chunks);
+    wait_for_a_chunk(&url);
     private.halt(Halt::Immediate).unwrap();
     signal(&run, "-INT");
     let output = end(run);

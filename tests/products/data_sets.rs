@@ -2,9 +2,9 @@
 
 use super::tree::{FIRST, SECOND, Tree, assert_code, assert_says, url};
 use crate::harness::{Database, psql, server};
+use crate::waiting::wait_until;
 use std::fs;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 /// Connect with each data set in a schema of its own.
 fn connect(database: &Database) -> Tree {
@@ -114,21 +114,16 @@ fn kill_in_instrumentation(tree: &Tree, database: &Database, schema: &str, argum
     // The test's own sessions are those of the role that the service would use.
     let mut command = tree.command(&[arguments, &["--allow-running"]].concat());
     let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-    let since = Instant::now();
     let mut is = |sql: &str| client.query_one(sql, &[]).is_ok_and(|row| row.get(0));
     let begun = format!("SELECT count(*) > 0 FROM {schema}.migrate_ledger WHERE data_set = 'core'");
-    while !is(&begun) {
-        assert!(since.elapsed() < Duration::from_secs(60), "it never began");
-    }
+    wait_until("it begins", || is(&begun));
     let mut somebody = postgres::Client::connect(&database.url, postgres::NoTls).unwrap();
     let row =
         format!("INSERT INTO {schema}.migrate_ledger VALUES ('instrumentation', 'visits', 1)");
     somebody.batch_execute(&format!("BEGIN; {row}")).unwrap();
     let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
                  AND application_name LIKE 'migrate copy%' AND datname = current_database()";
-    while !is(waits) {
-        assert!(since.elapsed() < Duration::from_secs(60), "it never came to the second one");
-    }
+    wait_until("it comes to the second one", || is(waits));
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -56,7 +56,7 @@ fn a_run_killed_while_it_plans_has_written_nothing() {
     let mut somebody = Client::connect(&database.url, NoTls).unwrap();
     // The trial of the definitions waits for whoever makes a table of the same name.
     somebody.batch_execute("BEGIN; CREATE TABLE event (a int)").unwrap();
-    wait_until_it_waits(&database.url);
+    wait_for_a_lock(&database.url);
     kill(child);
     drop(somebody);
     let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";

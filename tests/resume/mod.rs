@@ -7,11 +7,11 @@ mod killed;
 mod lost;
 mod sessions;
 
-use crate::harness::{Database, migrate_command, psql, run_psql, sqlite3, sqlite3_script, text};
+use crate::harness::{Database, migrate_command, psql, sqlite3, sqlite3_script, text};
+use crate::waiting::{holds, wait_for_a_lock, wait_until};
 use postgres::{Client, NoTls};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 /// A SQLite database with a little of everything, and enough rows for a dozen chunks.
 struct Source {
@@ -57,21 +57,6 @@ impl Source {
     }
 }
 
-/// Waits for `what`, and not for ever.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !is_so() {
-        assert!(since.elapsed() < Duration::from_secs(60), "never: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Whether `sql` can be answered, with `t`.
-fn holds(url: &str, sql: &str) -> bool {
-    let output = run_psql(url, sql);
-    output.status.success() && text(&output).trim() == "t"
-}
-
 /// Somebody's session on the target that does `sql` as soon as the ledger is there, long before the
 /// first row, and keeps its transaction open until it is dropped.
 fn hold(url: &str, sql: &str) -> Client {
@@ -82,18 +67,11 @@ fn hold(url: &str, sql: &str) -> Client {
     client
 }
 
-/// Waits until one of the run's sessions waits for somebody's lock.
-fn wait_until_it_waits(url: &str) {
-    let waiting = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
-                   AND datname = current_database() AND application_name LIKE 'migrate %'";
-    wait_until("the run waits for a lock", || holds(url, waiting));
-}
-
 /// The copy stands still at a chunk of the larger table, as somebody has a row of its key.
 fn hold_the_copy_at(url: &str, chunk: u32) -> Client {
     let row = format!("INSERT INTO migrate_ledger VALUES ('app.db', 'event', {chunk})");
     let client = hold(url, &row);
-    wait_until_it_waits(url);
+    wait_for_a_lock(url);
     client
 }
 
@@ -104,7 +82,7 @@ fn hold_the_copy(url: &str) -> Client {
 /// Rows come in, but no index of `event` may be built.
 fn hold_the_finish(url: &str) -> Client {
     let client = hold(url, "LOCK TABLE event IN SHARE UPDATE EXCLUSIVE MODE");
-    wait_until_it_waits(url);
+    wait_for_a_lock(url);
     client
 }
 
@@ -114,7 +92,7 @@ fn hold_the_verdict(url: &str) -> Client {
     let row = "SELECT 1 FROM migrate_ledger WHERE chunk = -1 \
                AND detail::json ->> 'state' = 'not_verified' FOR UPDATE";
     wait_until("the rows are all there", || client.query(row, &[]).unwrap().len() == 1);
-    wait_until_it_waits(url);
+    wait_for_a_lock(url);
     client
 }
 
@@ -122,11 +100,6 @@ fn hold_the_verdict(url: &str) -> Client {
 fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
-}
-
-fn signal(child: &Child, signal: &str) {
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
 }
 
 fn assert_code(output: &Output, code: i32) {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::harness::server;
+use crate::waiting::signal;
 
 /// Ends the sessions of a run whose name begins so, and says how many there were.
 fn terminate(url: &str, purpose: &str) -> u64 {

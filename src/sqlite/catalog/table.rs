@@ -103,15 +103,8 @@ fn list_unread(table: &str, definition: &str, left_out: &mut Vec<LeftOut>) {
     let upper = definition.to_ascii_uppercase();
     for (word, kind) in [("CHECK", ObjectKind::Check), ("AS", ObjectKind::GeneratedColumn)] {
         if upper.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == word) {
-            left_out.push(LeftOut {
-                kind,
-                table: Some(table.to_owned()),
-                name: String::new(),
-                reason: "the CREATE TABLE statement has a construct that is not known here"
-                    .to_owned(),
-                definition: Some(definition.to_owned()),
-                rows: None,
-            });
+            let reason = "the CREATE TABLE statement has a construct that is not known here";
+            left_out.push(LeftOut::part(kind, table, "", Some(definition)).because(reason));
         }
     }
 }

@@ -297,11 +297,7 @@ impl Copy<'_> {
             drop(permit);
             done.rows += count;
             done.bytes += bytes;
-            self.progress.done.fetch_add(count, Ordering::Relaxed);
-            self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
-            if let Some(table) = self.progress.tables().get(place) {
-                table.done.fetch_add(count, Ordering::Relaxed);
-            }
+            self.progress.add(place, count, bytes);
         }
     }
 }

@@ -332,11 +332,7 @@ impl Copy<'_> {
             stats.rows.fetch_add(rows, Ordering::Relaxed);
             stats.bytes.fetch_add(bytes, Ordering::Relaxed);
             stats.touch();
-            self.progress.done.fetch_add(rows, Ordering::Relaxed);
-            self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
-            if let Some(table) = self.progress.tables().get(block.table) {
-                table.done.fetch_add(rows, Ordering::Relaxed);
-            }
+            self.progress.add(block.table, rows, bytes);
             self.spares.put_frozen(block.data);
             drop(permit);
             self.schedule.committed(lane);

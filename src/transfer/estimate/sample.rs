@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::postgres::ddl;
 use crate::postgres::errors::failed;
 use crate::postgres::target::{self, Existing, drop_things, in_savepoint};
+use crate::postgres::write::copy_in;
 use crate::schema::RowAddress;
 use crate::schema::names::quote;
 use crate::sqlite::Source;
@@ -23,7 +24,7 @@ use crate::transfer::sizes::Sizes;
 use bytes::BytesMut;
 use postgres::{Client, Transaction};
 use std::collections::{HashMap, HashSet};
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -32,8 +33,6 @@ use std::time::{Duration, Instant};
 const BYTES: u64 = 32 << 20;
 /// However slow the target is, no further chunk is begun after so long a time.
 const TIME: Duration = Duration::from_secs(4);
-/// Bytes of COPY data in one message.
-const MESSAGE_BYTES: usize = 512 * 1024;
 
 /// Seconds of each step over the sample, and what was in it.
 #[derive(Debug, Default)]
@@ -209,13 +208,7 @@ impl Sample<'_> {
             transaction.batch_execute(&planned.ddl.create()).map_err(failed(&what))?;
         }
         timed(&mut sampled.write, || {
-            let statement = planned.ddl.copy(&planned.sent);
-            let mut stream = transaction.copy_in(&statement).map_err(failed(&what))?;
-            for message in block.data.chunks(MESSAGE_BYTES) {
-                let cause = |error| Error::failed(&what).caused_by(error);
-                stream.write_all(message).map_err(cause)?;
-            }
-            stream.finish().map_err(failed(&what))
+            copy_in(transaction, &planned.ddl.copy(&planned.sent), &block, &what)
         })?;
         *sampled.rows.entry(table).or_default() += block.digest.rows;
         sampled.bytes += chunk.bytes;

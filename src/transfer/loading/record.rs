@@ -35,8 +35,7 @@ impl Loading {
         let (plan, run) = (&self.plan, self.claim.run().to_string());
         let made = self.keeper.run(&patience, |client| {
             // The answer to an earlier attempt's commit may have been lost.
-            let entries = Ledger::entries(client, &plan.schema)?.unwrap_or_default();
-            let entry = entries.into_iter().find(|entry| entry.data_set == plan.data_set);
+            let entry = Ledger::entry(client, &plan.schema, &plan.data_set)?;
             match entry.filter(|entry| entry.detail["run"] == run.as_str()) {
                 Some(entry) => Ok(entry.detail[MADE].clone()),
                 None => create(client, plan, &ledger, &detail, &text),

@@ -3,12 +3,11 @@
 use crate::config::connection::Connection;
 use crate::config::environment::Environment;
 use crate::error::{Error, Result};
-use crate::postgres::catalog;
 use crate::postgres::connect::{Session, connect};
 use crate::postgres::errors::failed;
 use crate::postgres::ledger::Ledger;
 use crate::postgres::read::{Snapshot, TupleReader};
-use crate::postgres::target::advisory_key;
+use crate::postgres::{advisory, catalog};
 use crate::schema::names::{qualify, quote};
 use crate::sqlite::partial::Place;
 use crate::transfer::building::Building;
@@ -30,7 +29,7 @@ pub(crate) struct Locks {
 
 impl Locks {
     fn new(schema: &str) -> Self {
-        Self { schema: advisory_key(schema), own: fastrand::i64(..) }
+        Self { schema: advisory::key(schema), own: fastrand::i64(..) }
     }
 }
 
@@ -110,8 +109,7 @@ fn share_locks(client: &mut Client, schema: &str, locks: Locks) -> Result<()> {
         .map_err(failed(what))?
         .get(0);
     if taken {
-        let own = "SELECT pg_catalog.pg_advisory_lock_shared($1)";
-        return client.execute(own, &[&locks.own]).map(drop).map_err(failed(what));
+        return client.batch_execute(&advisory::hold(&[locks.own])).map_err(failed(what));
     }
     Err(Error::refused(format!(
         "another run of migrate is filling schema {} of the source",
@@ -178,11 +176,7 @@ pub(crate) fn one_more(
 /// One more session of the run, holding the run's locks as all of them do.
 pub(crate) fn locked(connection: &Connection, purpose: &str, locks: Locks) -> Result<TupleReader> {
     let mut reader: TupleReader = connect(connection, purpose)?.client;
-    let lock = format!(
-        "SELECT pg_catalog.pg_advisory_lock_shared('{}'::bigint), \
-         pg_catalog.pg_advisory_lock_shared('{}'::bigint)",
-        locks.schema, locks.own
-    );
+    let lock = advisory::hold(&[locks.schema, locks.own]);
     reader.simple_query(&lock).map_err(failed("cannot lock the source"))?;
     Ok(reader)
 }

@@ -140,14 +140,10 @@ fn tables(transaction: &mut Transaction<'_>, plan: &mut Plan) -> Result<()> {
                 Some(expression) => (ObjectKind::GeneratedColumn, Some(expression)),
                 None => (ObjectKind::Default, column.default.take()),
             };
-            plan.left_out.push(LeftOut {
-                kind,
-                table: Some(table.name.clone()),
-                name: table.columns[place].name.clone(),
-                reason: format!("the server refuses it: {}", describe(&error)),
-                definition,
-                rows: None,
-            });
+            let name = &table.columns[place].name;
+            let left_out = LeftOut::part(kind, &table.name, name, definition.as_deref());
+            let reason = format!("the server refuses it: {}", describe(&error));
+            plan.left_out.push(left_out.because(reason));
         }
         required(transaction, &format!("table {}", quote(&table.name)), &table.ddl.create())?;
     }

@@ -169,6 +169,7 @@ pub fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Matched<'
             },
             layout: TupleLayout::new(casts),
             bytes: chunks.iter().map(|chunk| chunk.bytes).sum(),
+            widest: Vec::new(),
             chunks,
             columns,
             key: Vec::new(),

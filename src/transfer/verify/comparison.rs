@@ -59,8 +59,7 @@ impl Comparison {
         let content = |left: &LeftOut| left.rows.is_some_and(|rows| rows > 0);
         left_out.extend(catalog.schema.left_out.drain(..).filter(content));
         let queries = queries(query::encoding(&reader)?, &catalog.schema);
-        let entries = Ledger::entries(&mut keeper, &schema)?.unwrap_or_default();
-        let entry = entries.into_iter().find(|entry| entry.data_set == data_set);
+        let entry = Ledger::entry(&mut keeper, &schema, &data_set)?;
         let half_loaded = entry.as_ref().is_some_and(|e| !e.state.is_some_and(|s| s.is_complete()));
         let ranges = match depth {
             Depth::Rows => vec![Vec::new(); queries.len()],

@@ -163,6 +163,7 @@ fn subject(
         layout: TupleLayout::new(casts),
         chunks,
         bytes: planned.bytes,
+        widest: vec![planned.widest],
         columns,
         key: Vec::new(),
         integer_key: None,

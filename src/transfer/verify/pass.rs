@@ -8,6 +8,7 @@ use crate::postgres::read::Relation;
 use crate::progress::PhaseProgress;
 use crate::schema::names::quote;
 use crate::sqlite::read::{Next, read_error};
+use crate::transfer::copy::budget::{Budget, Permit};
 use crate::transfer::halt::Halt;
 use crate::transfer::line::{Line, Patience};
 use crate::transfer::verify::buckets::{Buckets, Sums};
@@ -16,8 +17,8 @@ use crate::transfer::verify::subject::Subject;
 use crate::transfer::verify::{Ends, Settings, Threads};
 use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Blocks of the target that are read in one query: enough that its round trips do not show, few
@@ -26,6 +27,10 @@ const BLOCKS_OF_A_PIECE: u64 = 2_048;
 
 /// Rows between two looks at whether to stop.
 const ROWS_BETWEEN_LOOKS: u64 = 4_096;
+
+/// A row is in memory in so many forms at a time: as the database gives it, as a tuple, as a canonical
+/// one.
+const FORMS: u64 = 3;
 
 /// What both sides gave of one table.
 #[derive(Debug, Clone)]
@@ -44,6 +49,8 @@ pub struct Sides {
 struct SourcePiece {
     table: usize,
     range: KeyRange,
+    /// The most bytes of a row, as far as they are known.
+    widest: u64,
 }
 
 /// A part of one table of the target.
@@ -51,6 +58,7 @@ struct TargetPiece {
     table: usize,
     relation: usize,
     condition: String,
+    widest: u64,
 }
 
 struct Pass<'a> {
@@ -60,6 +68,10 @@ struct Pass<'a> {
     progress: &'a PhaseProgress,
     retry_for: Duration,
     halt: Halt<'a>,
+    /// For rows that are too large for a thread to have one whenever it wants.
+    budget: Arc<Budget>,
+    /// Bytes that a thread may have whenever it wants.
+    share: u64,
     source: Mutex<VecDeque<SourcePiece>>,
     target: Mutex<VecDeque<TargetPiece>>,
     sides: Vec<Mutex<Sides>>,
@@ -88,6 +100,8 @@ pub fn run(
         progress: settings.progress,
         retry_for: settings.options.retry_for,
         halt: Halt::new(settings.stop),
+        budget: Budget::new(settings.sizes.budget),
+        share: settings.sizes.budget / (threads.source + threads.target).max(1) as u64,
         source: Mutex::default(),
         target: Mutex::default(),
         sides: subjects.iter().map(sides).collect(),
@@ -122,31 +136,38 @@ impl Pass<'_> {
         let (mut source, mut target) = (lock(&self.source), lock(&self.target));
         for table in order {
             let ranges = self.subjects[table].ranges();
-            source.extend(ranges.into_iter().map(|range| SourcePiece { table, range }));
+            source.extend(ranges.into_iter().enumerate().map(|(place, range)| {
+                let widest = self.subjects[table].widest_in(Some(place));
+                SourcePiece { table, range, widest }
+            }));
             for (relation, found) in self.relations[table].iter().enumerate() {
-                target.extend(
-                    block_ranges(found.blocks).into_iter().map(|condition| TargetPiece {
+                target.extend(block_ranges(found.blocks).into_iter().map(|condition| {
+                    TargetPiece {
                         table,
                         relation,
                         condition,
-                    }),
-                );
+                        widest: self.subjects[table].widest_in(None),
+                    }
+                }));
             }
         }
     }
 
-    fn count(&self, table: usize, rows: u64) {
-        self.progress.done.fetch_add(rows, Ordering::Relaxed);
-        if let Some(table) = self.progress.tables().get(table) {
-            table.done.fetch_add(rows, Ordering::Relaxed);
+    /// Waits for the memory that a piece with rows of up to `widest` bytes needs; one that is larger
+    /// than the budget is read while no other of its kind is. `None` where there is always enough.
+    fn room(&self, widest: u64) -> Result<Option<Permit>> {
+        let bytes = widest.saturating_mul(FORMS);
+        if bytes <= self.share {
+            return Ok(None);
         }
+        self.budget.take(bytes, &self.halt).map(Some).ok_or_else(Error::interrupted)
     }
 
     /// Every now and then: count, stop.
     fn look(&self, table: usize, rows: &mut u64) -> Result<()> {
         *rows += 1;
         if *rows == ROWS_BETWEEN_LOOKS {
-            self.count(table, std::mem::take(rows));
+            self.progress.add(table, std::mem::take(rows), 0);
             if self.halt.is_set() {
                 return Err(Error::interrupted());
             }
@@ -165,8 +186,9 @@ impl Pass<'_> {
             let mut rows = SourceRows::new(&self.subjects[table]);
             let mut since = 0;
             // A thread adds up all its pieces of a table before it shares the sums.
-            while let Some(SourcePiece { range, .. }) = piece.take_if(|piece| piece.table == table)
-            {
+            let of_table = |piece: &mut SourcePiece| piece.table == table;
+            while let Some(SourcePiece { range, widest, .. }) = piece.take_if(of_table) {
+                let _permit = self.room(widest)?;
                 rows.read(&connection, &range, |_, _, tuple| {
                     sums.add(&buckets, tuple);
                     self.look(table, &mut since)?;
@@ -174,7 +196,7 @@ impl Pass<'_> {
                 })?;
                 piece = next();
             }
-            self.count(table, since);
+            self.progress.add(table, since, 0);
             let mut sides = lock(&self.sides[table]);
             sides.source.merge(&sums);
             sides.seen.merge(&rows.seen);
@@ -199,6 +221,7 @@ impl Pass<'_> {
             let mut since = 0;
             while let Some(part) = piece.take_if(|piece| piece.table == table) {
                 let relation = &self.relations[table][part.relation];
+                let permit = self.room(part.widest)?;
                 line.run(&patience, |client| {
                     // What a connection has given before it was lost does not count.
                     piece_sums.clear();
@@ -208,9 +231,13 @@ impl Pass<'_> {
                     })
                 })?;
                 sums.merge(&piece_sums);
+                if permit.is_some() {
+                    // The driver keeps the room that the largest row took.
+                    line.end_session();
+                }
                 piece = next();
             }
-            self.count(table, since);
+            self.progress.add(table, since, 0);
             lock(&self.sides[table]).target.merge(&sums);
         }
         Ok(())

@@ -23,6 +23,9 @@ pub struct Subject {
     pub chunks: Vec<Chunk>,
     /// Its size in the source, in bytes of tuples.
     pub bytes: u64,
+    /// The most bytes that a row can have in each of the source's ranges, or in all of the table
+    /// where that is known only; empty where nothing is.
+    pub widest: Vec<u64>,
     /// The columns, in the order of the tuple.
     pub columns: Vec<SubjectColumn>,
     /// The places in the tuple of columns that name a row of the source; empty where none do.
@@ -73,6 +76,7 @@ impl Subject {
             layout: TupleLayout::new(casts),
             chunks: table.chunks.clone(),
             bytes: table.bytes,
+            widest: table.chunks.iter().map(|chunk| chunk.bytes).collect(),
             columns,
             key: Vec::new(),
             integer_key: None,
@@ -117,6 +121,16 @@ impl Subject {
             }
         }
         ranges
+    }
+
+    /// The most bytes that a row can have in the source's range `place`, or in all of the table; 0
+    /// where nobody knows.
+    #[must_use]
+    pub fn widest_in(&self, place: Option<usize>) -> u64 {
+        let by_range =
+            self.widest.len() == self.chunks.len() && self.query.address != RowAddress::Ordinal;
+        let here = place.filter(|_| by_range).and_then(|place| self.widest.get(place));
+        here.or_else(|| self.widest.iter().max()).copied().unwrap_or(0)
     }
 
     /// The first key of each chunk, for tables with an integer key.

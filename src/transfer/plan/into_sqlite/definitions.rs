@@ -163,14 +163,8 @@ impl<'a> Definitions<'a> {
         (kind, table, name, definition): (ObjectKind, &Table, &str, Option<&str>),
         reason: &str,
     ) {
-        self.left_out.push(LeftOut {
-            kind,
-            table: Some(table.name.clone()),
-            name: name.to_owned(),
-            reason: reason.to_owned(),
-            definition: definition.map(str::to_owned),
-            rows: None,
-        });
+        let left_out = LeftOut::part(kind, &table.name, name, definition);
+        self.left_out.push(left_out.because(reason));
     }
 
     /// A column's name in the target.
@@ -270,14 +264,8 @@ impl<'a> Definitions<'a> {
         let table = &self.catalog.schema.tables[place];
         let mut indexes = Vec::new();
         for index in &table.indexes {
-            let left_out = LeftOut {
-                kind: ObjectKind::Index,
-                table: Some(table.name.clone()),
-                name: index.name.clone(),
-                reason: String::new(),
-                definition: Some(index.definition.clone()),
-                rows: None,
-            };
+            let (kind, sql) = (ObjectKind::Index, Some(index.definition.as_str()));
+            let left_out = LeftOut::part(kind, &table.name, &index.name, sql);
             match self.index_parts(place, index, scope) {
                 Ok((terms, filter)) => {
                     let name = self.names.give(&index.name);
@@ -299,7 +287,7 @@ impl<'a> Definitions<'a> {
                         left_out,
                     });
                 }
-                Err(reason) => self.left_out.push(LeftOut { reason, ..left_out }),
+                Err(reason) => self.left_out.push(left_out.because(reason)),
             }
         }
         indexes

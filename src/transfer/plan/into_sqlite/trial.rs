@@ -54,13 +54,8 @@ fn strip(table: &mut TableDdl, reason: &str, left_out: &mut Vec<LeftOut>) -> boo
         }
     }
     let any = !taken.is_empty();
-    left_out.extend(taken.into_iter().map(|(kind, name, definition)| LeftOut {
-        kind,
-        table: Some(table.name.clone()),
-        name,
-        reason: reason.to_owned(),
-        definition: Some(definition),
-        rows: None,
+    left_out.extend(taken.into_iter().map(|(kind, name, definition)| {
+        LeftOut::part(kind, &table.name, &name, Some(&definition)).because(reason)
     }));
     any
 }

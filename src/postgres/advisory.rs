@@ -1,0 +1,68 @@
+//! Advisory locks: numbers that sessions of one database hold by agreement, each until it ends. The
+//! runs of this program hold them in shared mode; who holds one is seen by everybody.
+
+use crate::error::Result;
+use crate::postgres::errors::failed;
+use postgres::{Client, Row};
+
+/// The condition on `pg_locks l` that a session holds the key `$1` in the database at hand. A lock
+/// on one bigint is shown in halves.
+const IS_HELD: &str = "l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted \
+     AND ((l.classid::bigint << 32) | l.objid::bigint) = $1 \
+     AND l.database = (SELECT oid FROM pg_catalog.pg_database \
+                       WHERE datname = pg_catalog.current_database())";
+
+/// The key that all sessions of a run on `schema` hold.
+#[must_use]
+pub fn key(schema: &str) -> i64 {
+    xxhash_rust::xxh3::xxh3_64(format!("migrate\0{schema}").as_bytes()) as i64
+}
+
+/// The statement that takes `keys` in shared mode, waiting for whoever has one for himself.
+#[must_use]
+pub fn hold(keys: &[i64]) -> String {
+    // As a bare number the least one would be the negative of a number that is no bigint.
+    let lock = |key: &i64| format!("pg_catalog.pg_advisory_lock_shared('{key}'::bigint)");
+    format!("SELECT {}", keys.iter().map(lock).collect::<Vec<_>>().join(", "))
+}
+
+/// The sessions that hold `key`: process number, when it began and when it last did something (both
+/// in microseconds since 1970, NULL where the server does not tell), and the session's name.
+///
+/// # Errors
+/// The server's.
+pub fn holders(client: &mut Client, key: i64) -> Result<Vec<Row>> {
+    let sql = format!(
+        "SELECT a.pid, (extract(epoch FROM a.backend_start) * 1000000)::bigint, \
+           (extract(epoch FROM a.state_change) * 1000000)::bigint, \
+           coalesce(a.application_name, '') \
+         FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+         WHERE {IS_HELD}"
+    );
+    client.query(&sql, &[&key]).map_err(failed("cannot see who has locked the target"))
+}
+
+/// Cancels what the sessions that hold `key` are busy with.
+///
+/// # Errors
+/// The server's.
+pub fn cancel_holders(client: &mut Client, key: i64) -> Result<()> {
+    let sql = format!(
+        "SELECT pg_catalog.pg_cancel_backend(l.pid) FROM pg_catalog.pg_locks l WHERE {IS_HELD}"
+    );
+    client.execute(&sql, &[&key]).map(drop).map_err(failed("cannot cancel statements"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_spelt_so_that_the_server_takes_it_for_a_bigint() {
+        assert_eq!(
+            hold(&[i64::MIN, 7]),
+            "SELECT pg_catalog.pg_advisory_lock_shared('-9223372036854775808'::bigint), \
+             pg_catalog.pg_advisory_lock_shared('7'::bigint)"
+        );
+    }
+}
