@@ -119,20 +119,20 @@ pub fn measure(
 /// Starts the servers with another setting each.
 fn start(bench: &Bench<'_>) -> Result<Vec<Other>> {
     let buffers = format!("{}MB", (memory_of_machine()? / 4 / MIB).max(128));
-    let wanted: [(&str, String, Option<(&str, &str)>); TRIED] = [
-        // Without replicas only.
-        ("wal_level", "minimal".to_owned(), Some(("max_wal_senders", "0"))),
-        ("max_wal_size", "16GB".to_owned(), None),
-        ("shared_buffers", buffers, None),
-        ("full_page_writes", "off".to_owned(), None),
+    let value = |name, value: &str| (name, value.to_owned());
+    let wanted: [Vec<(&str, String)>; TRIED] = [
+        // The second because the first goes without replicas only.
+        vec![value("wal_level", "minimal"), value("max_wal_senders", "0")],
+        vec![value("max_wal_size", "16GB")],
+        vec![value("shared_buffers", &buffers)],
+        vec![value("full_page_writes", "off")],
     ];
     let mut others = Vec::new();
-    for (name, tried, more) in wanted {
+    for all in wanted {
+        let Some((name, tried)) = all.first().cloned() else { continue };
         if bench.stop.load(Ordering::Relaxed) {
             return Err(Error::interrupted());
         }
-        let more = more.map(|(name, value)| (name, value.to_owned()));
-        let all: Vec<_> = [(name, tried.clone())].into_iter().chain(more).collect();
         match Server::start(&all, &bench.request.schema) {
             Ok(server) => others.push(Other { name, tried, server, times: Vec::new() }),
             Err(error) => bench.note(format!("{name} = {tried} was not tried: {error}")),
