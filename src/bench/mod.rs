@@ -6,7 +6,7 @@
 //!  settings  limit, copy and finish on servers with one setting changed each
 //! ```
 //!
-//! [`run`] does it all, in a scratch schema of which nothing stays. What is measured several times
+//! [`run()`] does it all, in a scratch schema of which nothing stays. What is measured several times
 //! is told as a median, and what is compared is measured in turns.
 
 pub mod blocks;

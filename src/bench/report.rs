@@ -275,8 +275,8 @@ pub struct Effect {
     /// The part of the time that the tried value saved, in the middle of all rounds; less than
     /// nothing where it cost more.
     pub saves: f64,
-    /// How far apart the rounds with the server's own value were, as a part of their median: a
-    /// smaller saving says nothing.
+    /// How far apart the rounds with one value were, as a part of their median, of the value with
+    /// which they were further apart: a smaller saving says nothing.
     pub noise: f64,
 }
 

@@ -73,9 +73,9 @@ impl Request {
     /// The file cannot be looked at.
     pub fn expected_seconds(&self) -> Result<f64> {
         /// Seconds that a million generated rows take from the file into a table.
-        const A_MILLION_ROWS: f64 = 1.3;
+        const A_MILLION_ROWS: f64 = 1.0;
         /// Seconds for what goes before and after a passage.
-        const AROUND: f64 = 0.7;
+        const AROUND: f64 = 0.6;
         /// A whole job, and what one setting is measured with, as passages.
         const WHOLE: usize = 5;
         const SETTING: usize = 4;

@@ -181,14 +181,19 @@ fn commits(
 fn effect(work: Work, own: &[f64], tried: &[f64]) -> Effect {
     let seconds = |of: &[f64]| median(of.iter().copied());
     let saved = own.iter().zip(tried).map(|(own, tried)| 1.0 - per(*tried, *own));
-    let fold = |of: fn(f64, f64) -> f64| own.iter().copied().reduce(of).unwrap_or(0.0);
     Effect {
         work,
         seconds: seconds(own),
         seconds_tried: seconds(tried),
         saves: median(saved),
-        noise: per(fold(f64::max) - fold(f64::min), seconds(own)),
+        noise: spread(own).max(spread(tried)),
     }
+}
+
+/// How far apart they are, as a part of their median.
+fn spread(seconds: &[f64]) -> f64 {
+    let fold = |of: fn(f64, f64) -> f64| seconds.iter().copied().reduce(of).unwrap_or(0.0);
+    per(fold(f64::max) - fold(f64::min), median(seconds.iter().copied()))
 }
 
 /// A setting that was tried, the value, and what came of it.
@@ -262,6 +267,7 @@ mod tests {
         assert_eq!((effect.seconds, effect.seconds_tried), (11.0, 11.0));
         assert!((effect.saves - 0.2).abs() < 1e-9, "{effect:?}");
         assert!((effect.noise - 10.0 / 11.0).abs() < 1e-9, "{effect:?}");
+        assert!((spread(&[9.0, 10.0, 12.0]) - 0.3).abs() < 1e-9);
     }
 
     #[test]
