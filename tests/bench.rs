@@ -276,9 +276,9 @@ fn a_schema_that_cannot_be_dropped_is_named_with_the_statement_that_does() {
 
 #[test]
 fn an_interrupted_measurement_ends_its_private_server() {
-    // Open to the user that the server runs as.
-    let everybody = fs::Permissions::from_mode(0o1777);
-    let folder = tempfile::Builder::new().permissions(everybody).tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // Open to the user that the server runs as; made so afterwards, as the umask has no say then.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
     let child = start(folder.path(), &[]);
     let in_folder = |beginning: &str, file: &str| {
         let entries = fs::read_dir(folder.path()).unwrap().flatten();
