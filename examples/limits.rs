@@ -13,15 +13,12 @@
 //! prints the seconds that the inserts and the commit took, and not those of the reading.
 
 use rusqlite::OpenFlags;
-use rusqlite::types::Value;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
-
-/// Rows whose values are ready in memory at a time: few enough to stay in the processor's cache.
-const READY_ROWS: usize = 4096;
 
 /// What goes into one message of the protocol: the driver sends each write of more than 4 KiB as
 /// a message of its own.
@@ -72,53 +69,8 @@ fn tables(connection: &rusqlite::Connection) -> Outcome<Vec<(String, String)>> {
 fn fill(file: &str, new: &str) -> Outcome<f64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let source = rusqlite::Connection::open_with_flags(file, flags)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let target = rusqlite::Connection::open_with_flags(new, flags)?;
-    target.execute_batch(
-        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; \
-         PRAGMA foreign_keys = OFF; PRAGMA cache_size = -65536",
-    )?;
-    let tables = tables(&source)?;
-    for (_, definition) in &tables {
-        target.execute_batch(definition)?;
-    }
-    target.execute_batch("BEGIN")?;
-    let mut seconds = 0.0;
-    let mut ready: Vec<Value> = Vec::new();
-    for (name, _) in tables {
-        let mut select = source.prepare(&format!("SELECT * FROM \"{name}\""))?;
-        let width = select.column_count();
-        let places = vec!["?"; width].join(",");
-        let mut insert = target.prepare(&format!("INSERT INTO \"{name}\" VALUES ({places})"))?;
-        let mut rows = select.query([])?;
-        let mut at_end = false;
-        while !at_end {
-            ready.clear();
-            while ready.len() < READY_ROWS * width && !at_end {
-                match rows.next()? {
-                    Some(row) => {
-                        for place in 0..width {
-                            ready.push(row.get(place)?);
-                        }
-                    }
-                    None => at_end = true,
-                }
-            }
-            let started = Instant::now();
-            for row in ready.chunks_exact(width) {
-                for (place, value) in row.iter().enumerate() {
-                    insert.raw_bind_parameter(place + 1, value)?;
-                }
-                insert.raw_execute()?;
-            }
-            seconds += started.elapsed().as_secs_f64();
-        }
-    }
-    let started = Instant::now();
-    target.execute_batch("COMMIT")?;
-    Ok(seconds + started.elapsed().as_secs_f64())
+    let filled = migrate::bench::fill::fill(&source, Path::new(new), &AtomicBool::new(false))?;
+    Ok(filled.seconds)
 }
 
 fn copy(url: &str, connections: usize, files: &[&str]) -> Outcome<f64> {

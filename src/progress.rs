@@ -23,12 +23,21 @@ pub enum Phase {
     Finish,
     /// Reading both sides again and comparing.
     Verify,
+    /// Measuring: runs and parts of runs, each with counters of its own.
+    Measure,
 }
 
 impl Phase {
     /// All phases, in their order.
-    pub const ALL: [Self; 6] =
-        [Self::Open, Self::Profile, Self::Plan, Self::Copy, Self::Finish, Self::Verify];
+    pub const ALL: [Self; 7] = [
+        Self::Open,
+        Self::Profile,
+        Self::Plan,
+        Self::Copy,
+        Self::Finish,
+        Self::Verify,
+        Self::Measure,
+    ];
 
     /// The word a person reads.
     #[must_use]
@@ -40,6 +49,7 @@ impl Phase {
             Self::Copy => "copy",
             Self::Finish => "finish",
             Self::Verify => "verify",
+            Self::Measure => "measure",
         }
     }
 }
@@ -69,7 +79,7 @@ struct Clock {
 pub struct PhaseProgress {
     clock: Mutex<Clock>,
     /// Units of work to do: bytes of the source file (profile), rows (copy, verify), steps
-    /// (finish). 0 where it is not known.
+    /// (finish, measure). 0 where it is not known.
     pub total: AtomicU64,
     /// Units done.
     pub done: AtomicU64,
@@ -83,11 +93,17 @@ pub struct PhaseProgress {
 #[derive(Debug, Default)]
 pub struct Progress {
     current: AtomicUsize,
-    phases: [PhaseProgress; 6],
-    silent: AtomicBool,
+    phases: [PhaseProgress; 7],
+    silent: Arc<AtomicBool>,
 }
 
 impl Progress {
+    /// Counters for a run within this one; that a server is silent is told here, too.
+    #[must_use]
+    pub fn of_a_part(&self) -> Self {
+        Self { silent: Arc::clone(&self.silent), ..Self::default() }
+    }
+
     /// Begins a phase: it becomes the current one, the one before it ends. Phases may be entered
     /// again (by one data set after another); their clock goes on then.
     pub fn enter(&self, phase: Phase) {

@@ -10,6 +10,7 @@
 
 mod aftermath;
 mod back;
+mod bench;
 mod cli;
 mod edges;
 mod expect;

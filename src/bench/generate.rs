@@ -13,10 +13,11 @@ mod writer;
 
 use crate::error::{Error, Result};
 use random::Random;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{self, OpenOptions};
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Instant;
 use writer::Writer;
 
 /// The tables, in an order in which parents come before their children.
@@ -71,7 +72,7 @@ impl FromStr for Rows {
 }
 
 /// What was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Summary {
     /// Tables and their rows, in order of creation.
     pub tables: Vec<(&'static str, u64)>,
@@ -79,20 +80,24 @@ pub struct Summary {
     pub indexes: usize,
     /// The size of the file, in bytes.
     pub bytes: u64,
+    /// The seconds that the rows took, without the indexes.
+    pub seconds: f64,
 }
 
 /// Makes the file `path` with `rows` rows in all; the same `rows` and `seed` make the same rows.
-/// `progress` is told now and then what is being made and how many rows there are so far.
+/// `progress` is told now and then what is being made and how many rows there are so far; it ends
+/// the work by saying false.
 ///
 /// The file is built without journal and sync, and left in SQLite's default rollback mode.
 ///
 /// # Errors
-/// Where the file exists, cannot be written, or `rows` is out of range. What was begun is removed.
+/// Where the file exists, cannot be written, or `rows` is out of range, and where `progress` ends
+/// it. What was begun is removed.
 pub fn generate(
     path: &Path,
     rows: Rows,
     seed: u64,
-    progress: &mut dyn FnMut(&str, u64),
+    progress: &mut dyn FnMut(&str, u64) -> bool,
 ) -> Result<Summary> {
     if !(Rows::FEWEST..=Rows::MOST).contains(&rows.0) {
         return Err(Error::usage(format!("{} rows cannot be made", rows.0)));
@@ -107,11 +112,12 @@ pub fn generate(
         }
     })?;
     let built = build(path, rows.0, seed, progress)
-        .and_then(|(tables, indexes)| {
-            let bytes = fs::metadata(path).map_err(|e| e.to_string())?.len();
-            Ok(Summary { tables, indexes, bytes })
+        .and_then(|(tables, indexes, seconds)| {
+            let bytes =
+                fs::metadata(path).map_err(|e| Error::failed("its size").caused_by(e))?.len();
+            Ok(Summary { tables, indexes, bytes, seconds })
         })
-        .map_err(|e| Error::failed(format!("cannot generate {}", path.display())).caused_by(e));
+        .map_err(|e| e.within(format!("cannot generate {}", path.display())));
     if built.is_err() {
         // The error at hand says more than a second one would.
         let _ = fs::remove_file(path);
@@ -119,15 +125,19 @@ pub fn generate(
     built
 }
 
-type Built = (Vec<(&'static str, u64)>, usize);
+/// Tables with their rows, indexes, and the rows' seconds.
+type Built = (Vec<(&'static str, u64)>, usize, f64);
 
 fn build(
     path: &Path,
     rows: u64,
     seed: u64,
-    progress: &mut dyn FnMut(&str, u64),
-) -> Result<Built, String> {
-    let shown = |e: rusqlite::Error| e.to_string();
+    progress: &mut dyn FnMut(&str, u64) -> bool,
+) -> Result<Built> {
+    let shown = |e: rusqlite::Error| match e.sqlite_error_code() {
+        Some(ErrorCode::OperationInterrupted) => Error::interrupted(),
+        _ => Error::failed(e.to_string()),
+    };
     // No URI: a path is a path, whatever it begins with.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(shown)?;
@@ -139,21 +149,25 @@ fn build(
         )
         .map_err(shown)?;
     connection.execute_batch(SCHEMA).map_err(shown)?;
+    let started = Instant::now();
     let mut writer = Writer::new(&connection, Random::new(seed), progress);
     let tables = tables::fill(&mut writer, rows).map_err(shown)?;
     connection.execute_batch("COMMIT").map_err(shown)?;
+    let seconds = started.elapsed().as_secs_f64();
     let mut indexes = 0;
     for statement in INDEXES.split_terminator(";\n") {
         let name = statement.split_whitespace().skip_while(|word| *word != "INDEX").nth(1);
-        progress(&format!("index {}", name.unwrap_or_default()), rows);
+        if !progress(&format!("index {}", name.unwrap_or_default()), rows) {
+            return Err(Error::interrupted());
+        }
         connection.execute_batch(statement).map_err(shown)?;
         indexes += 1;
     }
     connection
         .execute_batch("PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = DELETE;")
         .map_err(shown)?;
-    connection.close().map_err(|(_, e)| e.to_string())?;
-    Ok((tables, indexes))
+    connection.close().map_err(|(_, e)| shown(e))?;
+    Ok((tables, indexes, seconds))
 }
 
 #[cfg(test)]
@@ -163,7 +177,7 @@ mod tests {
 
     fn generated(folder: &Path, name: &str, rows: u64, seed: u64) -> (PathBuf, Summary) {
         let path = folder.join(name);
-        let summary = generate(&path, Rows(rows), seed, &mut |_, _| {}).unwrap();
+        let summary = generate(&path, Rows(rows), seed, &mut |_, _| true).unwrap();
         (path, summary)
     }
 
@@ -188,7 +202,7 @@ mod tests {
         let (a, of_a) = generated(folder.path(), "a", 5_000, 1);
         let (b, of_b) = generated(folder.path(), "b", 5_000, 1);
         let (c, _) = generated(folder.path(), "c", 5_000, 2);
-        assert_eq!(of_a, of_b);
+        assert_eq!((of_a.tables, of_a.bytes), (of_b.tables, of_b.bytes));
         assert!(fs::read(&a).unwrap() == fs::read(&b).unwrap());
         assert!(fs::read(&a).unwrap() != fs::read(&c).unwrap());
     }
@@ -287,11 +301,28 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_left_of_what_was_ended_early() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for last in ["downloads", "index users_guid"] {
+            let mut told = Vec::new();
+            let mut progress = |what: &str, _| {
+                told.push(what.to_owned());
+                what != last
+            };
+            let error = generate(&path, Rows(2_000), 0, &mut progress).unwrap_err();
+            assert!(error.is_interruption(), "{error}");
+            assert_eq!(told.last().map(String::as_str), Some(last));
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
     fn a_file_that_exists_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mine");
         fs::write(&path, "precious").unwrap();
-        let error = generate(&path, Rows(100), 0, &mut |_, _| {}).unwrap_err();
+        let error = generate(&path, Rows(100), 0, &mut |_, _| true).unwrap_err();
         assert_eq!(error.kind(), crate::Kind::Refused);
         assert_eq!(fs::read(&path).unwrap(), b"precious");
     }

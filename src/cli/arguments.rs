@@ -3,6 +3,7 @@
 //! The texts here are the help and the man page. [`super::request`] turns what was typed into
 //! what the program needs.
 
+use super::bench::BenchArguments;
 use super::generate::GenerateArgs;
 use super::private_server::PrivateServerArgs;
 use super::values;
@@ -61,6 +62,9 @@ pub(super) enum Command {
     GenerateKey(GenerateKeyArguments),
     /// Prints the fingerprint of a key file.
     Fingerprint(ConfigArguments),
+    /// Measures how fast this machine and a server move rows, stage by stage and as a whole, to
+    /// size a maintenance window and to choose settings; nothing of it stays.
+    Bench(BenchArguments),
     /// Prints every command and flag, or those of one command.
     Help {
         /// The command to tell about.
@@ -241,6 +245,11 @@ pub(super) struct DatabaseArguments {
     /// Write at most so much in a second, such as 50MB/s or 8MiB/s [default: no limit].
     #[arg(long, value_name = "RATE", value_parser = values::rate, conflicts_with = "verify")]
     pub(super) max_rate: Option<u64>,
+    /// The most bytes of rows that are sent in one transaction, from 64K to 256M; without --memory
+    /// that grows with it [default: 8M, or less where --memory or --max-rate is small].
+    #[arg(long, value_name = "SIZE", value_parser = values::chunk_size,
+        conflicts_with = "verify")]
+    pub(super) chunk_size: Option<u64>,
     /// First make a copy of the SQLite sources in this folder [default: none].
     #[arg(long, value_name = "DIR", conflicts_with = "verify")]
     pub(super) backup: Option<PathBuf>,

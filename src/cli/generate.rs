@@ -35,6 +35,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<ExitCode> {
     };
     let summary = generate(&args.file, args.rows, args.seed, &mut |what, rows| {
         draw(&format!("{what}: {rows} rows"));
+        true
     });
     draw("");
     let summary = summary?;

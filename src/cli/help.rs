@@ -94,8 +94,7 @@ mod tests {
         assert_eq!(of("db").unwrap().to_string(), by_name);
         assert!(by_name.contains("--drop-all") && !by_name.contains("--write-casts <FILE>"));
         let error = of("datbase").unwrap_err();
-        let names =
-            "database, plan, provider, encrypt-config-value, generate-key, fingerprint, help";
+        let names = "database, plan, provider, encrypt-config-value, generate-key, fingerprint, bench, help";
         assert_eq!(error.hints(), [format!("the commands are {names}")]);
     }
 

@@ -12,6 +12,8 @@
 
 mod arguments;
 mod attend;
+mod bench;
+mod bench_text;
 mod by_product;
 mod casts;
 mod command_line;
@@ -102,6 +104,7 @@ fn dispatch(command: Command, line: &CommandLine, screen: &mut Screen) -> Result
         Command::EncryptConfigValue(typed) => done(keys::encrypt(&typed, screen))?,
         Command::GenerateKey(typed) => done(keys::generate(&typed, screen))?,
         Command::Fingerprint(typed) => done(keys::fingerprint(&typed, screen))?,
+        Command::Bench(typed) => bench::run(&typed, screen)?,
         Command::Help { command } => {
             let text = command.as_deref().map_or_else(|| Ok(help::all()), help::of)?;
             print(screen, |out| write!(out, "{}", text.ansi()))

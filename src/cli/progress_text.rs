@@ -137,7 +137,7 @@ impl View {
             Phase::Open | Phase::Plan => return None,
             Phase::Profile => (bytes, ""),
             Phase::Copy | Phase::Verify => (count, " rows"),
-            Phase::Finish => (count, " steps"),
+            Phase::Finish | Phase::Measure => (count, " steps"),
         };
         match (self.done, self.total) {
             (0, 0) => None,
@@ -152,7 +152,7 @@ impl View {
         let rows = || units.map(|speed| format!("{} rows/s", count(speed)));
         let size = |speed: Option<u64>| speed.map(|speed| format!("{}/s", bytes(speed)));
         match self.phase {
-            Phase::Open | Phase::Plan | Phase::Finish => Vec::new(),
+            Phase::Open | Phase::Plan | Phase::Finish | Phase::Measure => Vec::new(),
             Phase::Profile => size(units).into_iter().collect(),
             Phase::Copy | Phase::Verify => rows().into_iter().chain(size(moved)).collect(),
         }

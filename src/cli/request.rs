@@ -17,7 +17,6 @@ use globset::Glob;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// A command, understood.
 #[derive(Debug)]
@@ -86,6 +85,10 @@ impl Request {
         options.show_values = typed.show_values;
         options.backup = typed.backup;
         options.max_rate = typed.max_rate;
+        if typed.chunk_size.is_some() && options.data_sets.iter().any(into_sqlite) {
+            return Err(Error::usage("--chunk-size is for the way into PostgreSQL"));
+        }
+        options.chunk_bytes = typed.chunk_size;
         options.deadline = typed.deadline.or(typed.window);
         options.allow_late = typed.allow_late;
         let warning = options.deadline.as_ref().and_then(|deadline| deadline.warning());
@@ -134,7 +137,6 @@ impl Request {
         check_patterns("--exclude", &typed.exclude)?;
         let threads = |own: Option<u16>| own.or(typed.threads).map(usize::from);
         let options = Options {
-            data_sets: sets,
             casts: casts::gather(typed.casts.as_deref(), &typed.cast)?,
             on_misfit: on_misfit(typed.on_misfit, typed.reject_file)?,
             readers: threads(typed.readers),
@@ -146,20 +148,11 @@ impl Request {
             exact: typed.exact,
             drop_all: typed.drop_all,
             restart: typed.restart,
-            drop_ledger: false,
-            retry_for: Duration::ZERO,
-            create_database: false,
             memory: typed.memory,
-            max_rate: None,
             temp_dir: typed.temp_dir,
-            verify: Verify::AfterCopy(Depth::Full),
-            max_differences: 0,
-            show_values: false,
             guard,
-            backup: None,
-            deadline: None,
-            allow_late: false,
             warnings,
+            ..Options::new(sets)
         };
         if let Some(folder) = &options.temp_dir
             && !folder.is_dir()
@@ -217,7 +210,7 @@ fn on_misfit(word: MisfitWord, file: Option<PathBuf>) -> Result<OnMisfit> {
     }
 }
 
-fn check_patterns(flag: &str, patterns: &[String]) -> Result<()> {
+pub(super) fn check_patterns(flag: &str, patterns: &[String]) -> Result<()> {
     for pattern in patterns {
         Glob::new(pattern).map_err(|cause| {
             Error::usage(format!("{flag} '{pattern}' is no pattern")).caused_by(cause.kind())
@@ -227,7 +220,7 @@ fn check_patterns(flag: &str, patterns: &[String]) -> Result<()> {
 }
 
 /// What a location can be: a place, or only the kind of database that would be there.
-enum Typed {
+pub(super) enum Typed {
     At(Location),
     Provider(&'static str),
 }
@@ -337,7 +330,7 @@ fn is_sqlite(typed: &Typed) -> bool {
     matches!(typed, Typed::At(Location::Sqlite(_)) | Typed::Provider("sqlite3"))
 }
 
-fn location(flag: &str, typed: &OsStr) -> Result<Typed> {
+pub(super) fn location(flag: &str, typed: &OsStr) -> Result<Typed> {
     let bytes = typed.as_bytes();
     let text = typed.to_str();
     match text {

@@ -1,6 +1,7 @@
 //! Values of flags: sizes, rates, times. What is wrong with one is said in one line.
 
 use crate::transfer::deadline::Deadline;
+use crate::transfer::sizes::{LARGEST_ASKED, SMALLEST_CHUNK};
 use jiff::{SignedDuration, Zoned};
 use std::time::Duration;
 
@@ -10,6 +11,21 @@ const LEAST_MEMORY: u64 = 16 << 20;
 
 /// Reads a size in bytes, with binary multiples: `256M`, `1G`, `64MiB`, `16777216`.
 pub(super) fn memory(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        size if size < LEAST_MEMORY => Err("at least 16M are needed".to_owned()),
+        size => Ok(size),
+    }
+}
+
+/// Reads the size of a chunk, in the same form.
+pub(super) fn chunk_size(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        size if (SMALLEST_CHUNK..=LARGEST_ASKED).contains(&size) => Ok(size),
+        _ => Err("a chunk has from 64K to 256M".to_owned()),
+    }
+}
+
+fn size(text: &str) -> Result<u64, String> {
     let lower = text.trim().to_ascii_lowercase();
     let end = lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len());
     let (digits, unit) = lower.split_at(end);
@@ -23,11 +39,7 @@ pub(super) fn memory(text: &str) -> Result<u64, String> {
     };
     let size = digits.parse::<u64>().ok().zip(shift);
     let size = size.and_then(|(number, shift)| number.checked_mul(1 << shift));
-    match size {
-        None => Err("a size is a whole number and one of K, M, G, T, such as 256M".to_owned()),
-        Some(size) if size < LEAST_MEMORY => Err("at least 16M are needed".to_owned()),
-        Some(size) => Ok(size),
-    }
+    size.ok_or_else(|| "a size is a whole number and one of K, M, G, T, such as 256M".to_owned())
 }
 
 /// Reads a number of bytes a second: a number and KB, MB or GB, KiB, MiB or GiB, with or without
@@ -96,6 +108,16 @@ mod tests {
         assert_eq!(memory("1g"), Ok(1 << 30));
         assert_eq!(memory("64 MiB"), Ok(64 << 20));
         assert_eq!(memory("16777216"), Ok(16 << 20));
+    }
+
+    #[test]
+    fn a_chunk_is_neither_too_small_nor_too_large() {
+        assert_eq!(chunk_size("64K"), Ok(64 << 10));
+        assert_eq!(chunk_size("32MiB"), Ok(32 << 20));
+        assert_eq!(chunk_size("256M"), Ok(256 << 20));
+        for text in ["63K", "257M", "0", "1.5M", "M"] {
+            assert!(chunk_size(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -205,7 +205,10 @@ impl Loading {
     }
 
     /// Copies until the ledger, read after a durable commit, holds every chunk.
-    fn copy(&mut self, terms: &Terms<'_>, stats: &[TableStats]) -> Result<()> {
+    ///
+    /// # Errors
+    /// The source cannot be read or the target not be written.
+    pub fn copy(&mut self, terms: &Terms<'_>, stats: &[TableStats]) -> Result<()> {
         let ledger = self.ledger();
         let counters = terms.progress.phase(Phase::Copy);
         counters.set_tables(copy::tables_to_watch(&self.plan));

@@ -78,7 +78,7 @@ impl<'a> Opener<'a> {
         )?;
         let mut source = Some(open_source(file, self.options)?);
         let Session { client: mut keeper, schema, backend, .. } = self.connect(&connection)?;
-        let schema = schema.ok_or_else(|| self.no_schema())?;
+        let schema = self.options.schema.clone().or(schema).ok_or_else(|| self.no_schema())?;
         let run = &self.run;
         let claim = if self.claimed.insert(place(&mut keeper, &schema)?) {
             // Of two runs that were started at once the one that waits must not have the source

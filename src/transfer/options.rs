@@ -18,7 +18,7 @@ use std::time::Duration;
 pub struct Options {
     /// The source/target pairs, at least one.
     pub data_sets: Vec<DataSet>,
-    /// The schema of a PostgreSQL source; `None` means the first of the search path.
+    /// The schema of the PostgreSQL database; `None` means the first of the search path.
     pub schema: Option<String>,
     /// Only tables that one of these glob patterns matches; empty means all.
     pub tables: Vec<String>,
@@ -48,6 +48,8 @@ pub struct Options {
     pub writers: Option<usize>,
     /// The memory budget for rows in flight, in bytes; `None` means the default.
     pub memory: Option<u64>,
+    /// The most bytes of a chunk on the way into PostgreSQL; `None` means the default.
+    pub chunk_bytes: Option<u64>,
     /// Bytes that may be written in a second, by all writers together; `None` means no limit.
     pub max_rate: Option<u64>,
     /// Where private copies and spilled data go; `None` means the system's temporary folder.
@@ -71,6 +73,40 @@ pub struct Options {
 }
 
 impl Options {
+    /// What a run of `data_sets` does when nothing else is said.
+    #[must_use]
+    pub fn new(data_sets: Vec<DataSet>) -> Self {
+        Self {
+            data_sets,
+            schema: None,
+            tables: Vec::new(),
+            exclude: Vec::new(),
+            casts: Vec::new(),
+            on_misfit: OnMisfit::Refuse,
+            strict: false,
+            exact: false,
+            drop_all: false,
+            restart: false,
+            drop_ledger: false,
+            retry_for: Duration::ZERO,
+            create_database: false,
+            readers: None,
+            writers: None,
+            memory: None,
+            chunk_bytes: None,
+            max_rate: None,
+            temp_dir: None,
+            verify: Verify::AfterCopy(Depth::Full),
+            max_differences: 0,
+            show_values: false,
+            guard: Guard::default(),
+            backup: None,
+            deadline: None,
+            allow_late: false,
+            warnings: Vec::new(),
+        }
+    }
+
     /// What shapes a plan, by the flags' names: a run that goes on with a plan needs the same.
     #[must_use]
     pub fn that_shape_a_plan(&self) -> BTreeMap<String, serde_json::Value> {

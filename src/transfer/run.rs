@@ -23,7 +23,7 @@ use into_sqlite::IntoSqlite;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// The data sets of a run, opened and planned, and the steps that each direction takes in its own
@@ -100,9 +100,20 @@ pub struct Run {
 /// # Errors
 /// Whatever keeps the run from being planned; nothing has been written then.
 pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
+    prepare_until(&on_signals()?, options, progress)
+}
+
+/// The same for one run of several that the same wish to stop ends.
+///
+/// # Errors
+/// As for [`prepare`].
+pub fn prepare_until(
+    stop: &Arc<AtomicBool>,
+    options: &Options,
+    progress: &Arc<Progress>,
+) -> Result<Run> {
     let started = Instant::now();
-    let stop = on_signals()?;
-    let interrupt = Interrupt::watch(&stop);
+    let interrupt = Interrupt::watch(stop);
     if let Some(deadline) = options.deadline.clone() {
         interrupt.stop_when(move || deadline.seconds_left() <= 0.0);
     }
@@ -132,7 +143,7 @@ pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
     };
     let (sets, warnings, limit) = planned().map_err(|error| match goes_into_sqlite {
         true => interrupt.told(error),
-        false if pause::is_of_the_stop(&stop, &error) => pause::before_writing(interrupt.is_late()),
+        false if pause::is_of_the_stop(stop, &error) => pause::before_writing(interrupt.is_late()),
         false => error,
     })?;
     Ok(Run { options: options.clone(), sets, warnings, sizes, limit, interrupt, started })

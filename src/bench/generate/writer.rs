@@ -1,9 +1,14 @@
-//! The writer: one prepared INSERT at a time, with ids that have gaps.
+//! The writer: prepared INSERTs of several rows each, with ids that have gaps.
 
 use super::random::Random;
+use rusqlite::ffi::{Error, SQLITE_INTERRUPT};
 use rusqlite::{Connection, Result, Statement, ToSql};
 
-/// After how many rows the progress is told.
+/// Rows of one statement: SQLite reads and writes the sequence of an automatic key once a
+/// statement, which costs as much as a row.
+const ROWS: u64 = 16;
+
+/// After how many rows the progress is told; a multiple of [`ROWS`].
 const STRIDE: u64 = 1 << 16;
 
 /// Where the rows go.
@@ -12,7 +17,7 @@ pub(super) struct Writer<'a> {
     /// The source of all choices.
     pub(super) random: Random,
     done: u64,
-    progress: &'a mut dyn FnMut(&str, u64),
+    progress: &'a mut dyn FnMut(&str, u64) -> bool,
 }
 
 /// One row on its way: its values are bound in order.
@@ -35,7 +40,7 @@ impl<'a> Writer<'a> {
     pub(super) fn new(
         connection: &'a Connection,
         random: Random,
-        progress: &'a mut dyn FnMut(&str, u64),
+        progress: &'a mut dyn FnMut(&str, u64) -> bool,
     ) -> Self {
         Self { connection, random, done: 0, progress }
     }
@@ -50,26 +55,44 @@ impl<'a> Writer<'a> {
         rows: u64,
         mut make: impl FnMut(&mut Row<'_, '_>, &mut Random) -> Result<()>,
     ) -> Result<()> {
-        let places = vec!["?"; columns].join(", ");
-        let sql = format!("INSERT INTO {table} VALUES ({places})");
-        let mut statement = self.connection.prepare(&sql)?;
-        let mut id = 0;
-        for row in 0..rows {
-            // One row in a hundred was deleted later, or its transaction was rolled back.
-            id += if self.random.percent(1) { 2 + self.random.below(20) as i64 } else { 1 };
-            let mut values = Row { statement: &mut statement, next: 0, id };
-            if with_id {
-                values.put(id)?;
+        let row = format!("({})", vec!["?"; columns].join(", "));
+        let insert = |rows: u64| {
+            let all = vec![row.as_str(); rows as usize].join(", ");
+            self.connection.prepare(&format!("INSERT INTO {table} VALUES {all}"))
+        };
+        let (mut one, mut several) = (insert(1)?, insert(ROWS)?);
+        let (mut id, mut row) = (0, 0);
+        while row < rows {
+            let (statement, together) =
+                if rows - row < ROWS { (&mut one, 1) } else { (&mut several, ROWS) };
+            let mut next = 0;
+            for _ in 0..together {
+                // One row in a hundred was deleted later, or its transaction was rolled back.
+                id += if self.random.percent(1) { 2 + self.random.below(20) as i64 } else { 1 };
+                let mut values = Row { statement, next, id };
+                if with_id {
+                    values.put(id)?;
+                }
+                make(&mut values, &mut self.random)?;
+                next = values.next;
             }
-            make(&mut values, &mut self.random)?;
             statement.raw_execute()?;
-            if row % STRIDE == STRIDE - 1 {
-                (self.progress)(table, self.done + row + 1);
+            row += together;
+            if row.is_multiple_of(STRIDE) {
+                self.tell(table, self.done + row)?;
             }
         }
         self.done += rows;
-        (self.progress)(table, self.done);
-        Ok(())
+        self.tell(table, self.done)
+    }
+
+    /// Tells the progress; where nobody wants to go on, that is SQLite's own error for it.
+    fn tell(&mut self, table: &str, rows: u64) -> Result<()> {
+        if (self.progress)(table, rows) {
+            return Ok(());
+        }
+        let code = Error::new(SQLITE_INTERRUPT);
+        Err(rusqlite::Error::SqliteFailure(code, None))
     }
 
     /// Moves the automatic key of `table` past its last row, as if some had been deleted there.

@@ -104,6 +104,11 @@ impl Schedule {
         }
     }
 
+    /// The next work of one lane, whose worker does one after the other; `None` when there is none.
+    pub fn next_of(&self, lane: usize) -> Option<Work> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).take(lane)
+    }
+
     /// One more chunk of an ordered table is on its way down a lane.
     pub fn sent(&self, lane: usize) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).lanes[lane].in_flight += 1;

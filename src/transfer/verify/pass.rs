@@ -246,7 +246,7 @@ impl Pass<'_> {
 
 /// Conditions that cut a relation of so many blocks into ranges. The last one is open, as rows
 /// may have been written behind the end while it was looked at.
-fn block_ranges(blocks: u64) -> Vec<String> {
+pub(crate) fn block_ranges(blocks: u64) -> Vec<String> {
     let pieces = blocks.div_ceil(BLOCKS_OF_A_PIECE).max(1);
     (0..pieces)
         .map(|piece| {

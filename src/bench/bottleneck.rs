@@ -1,0 +1,211 @@
+//! The bottleneck: what the copy waits for, and which phase takes longest, decided from rates.
+
+use crate::bench::report::{Name, Stage, per};
+use crate::progress::Phase;
+use crate::transfer::report::PhaseTime;
+use serde::Serialize;
+
+/// Of the time of all cores, the part from which on they count as busy.
+const BUSY: f64 = 0.85;
+
+/// What held the work up.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bottleneck {
+    /// What the copy waited for.
+    pub copy: Bound,
+    /// Why that, in a sentence.
+    pub copy_reason: String,
+    /// The phase of the whole job that took longest.
+    pub phase: Phase,
+    /// How much of it, in a sentence.
+    pub phase_reason: String,
+}
+
+/// What a copy can wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// Reading the SQLite file.
+    Reading,
+    /// Encoding.
+    Encoding,
+    /// The server's COPY.
+    Server,
+}
+
+/// Bytes a second that each part of the copy could do alone, with the threads that the copy uses.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    /// Reading.
+    pub reading: f64,
+    /// Encoding and hashing.
+    pub encoding: f64,
+    /// The server's COPY.
+    pub server: f64,
+}
+
+impl Rates {
+    /// From the stages: encoding is what reading and encoding take longer than reading, and the
+    /// copy has `encoders` threads for it where the stage had its own.
+    #[must_use]
+    pub fn of(scan: &Stage, encode: &Stage, limit: &Stage, encoders: usize) -> Self {
+        let bytes = encode.bytes as f64;
+        let thread_seconds = (encode.seconds - scan.seconds).max(0.0) * encode.threads as f64;
+        let encoding = match thread_seconds > 0.0 {
+            true => per(bytes, thread_seconds) * encoders.max(1) as f64,
+            false => f64::INFINITY,
+        };
+        Self { reading: scan.bytes_per_second, encoding, server: limit.bytes_per_second }
+    }
+
+    /// The slowest.
+    #[must_use]
+    pub fn bound(&self) -> Bound {
+        if self.server <= self.reading && self.server <= self.encoding {
+            Bound::Server
+        } else if self.reading <= self.encoding {
+            Bound::Reading
+        } else {
+            Bound::Encoding
+        }
+    }
+}
+
+/// Decides from `stages` and `phases`; `cores` are those of this machine, which the client has
+/// alone unless the server's processor time is known.
+#[must_use]
+pub fn decide(
+    stages: &[Stage],
+    phases: &[PhaseTime],
+    encoders: usize,
+    cores: usize,
+) -> Option<Bottleneck> {
+    let find = |name| stages.iter().find(|stage| stage.stage == name);
+    let (scan, encode) = (find(Name::Scan)?, find(Name::Encode)?);
+    let (limit, copy) = (find(Name::Limit)?, find(Name::Copy)?);
+    let rates = Rates::of(scan, encode, limit, encoders);
+    let (phase, phase_reason) = longest(phases)?;
+    Some(Bottleneck {
+        copy: rates.bound(),
+        copy_reason: reason(&rates, copy, cores),
+        phase,
+        phase_reason,
+    })
+}
+
+/// Megabytes a second, for a sentence.
+fn rate(bytes: f64) -> String {
+    format!("{:.0} MB/s", bytes / 1e6)
+}
+
+fn reason(rates: &Rates, copy: &Stage, cores: usize) -> String {
+    let reading = ("reading", rates.reading);
+    let encoding = ("encoding", rates.encoding);
+    let server = ("the server's COPY", rates.server);
+    let (slowest, others) = match rates.bound() {
+        Bound::Reading => (reading, [encoding, server]),
+        Bound::Encoding => (encoding, [reading, server]),
+        Bound::Server => (server, [reading, encoding]),
+    };
+    let others = others.map(|(what, bytes)| match bytes.is_finite() {
+        true => format!("{what} {}", rate(bytes)),
+        false => format!("{what} too much to measure"),
+    });
+    let mut text = format!(
+        "alone, {} does {}, {} and {}; together they did {}",
+        slowest.0,
+        rate(slowest.1),
+        others[0],
+        others[1],
+        rate(copy.bytes_per_second)
+    );
+    let spent = copy.client_cpu_seconds + copy.server_cpu_seconds.unwrap_or(0.0);
+    let busy = per(spent, copy.seconds * cores as f64);
+    if busy >= BUSY {
+        let whose = match copy.server_cpu_seconds {
+            Some(_) => "which client and server share",
+            None => "of the client alone",
+        };
+        text.push_str(&format!(
+            ", and the {cores} cores, {whose}, were busy for {:.0} % of the time",
+            100.0 * busy.min(1.0)
+        ));
+    }
+    text
+}
+
+fn longest(phases: &[PhaseTime]) -> Option<(Phase, String)> {
+    let all: f64 = phases.iter().map(|time| time.seconds).sum();
+    let longest = phases.iter().max_by(|a, b| a.seconds.total_cmp(&b.seconds))?;
+    let share = 100.0 * per(longest.seconds, all);
+    let text = format!(
+        "{} takes {share:.0} % of the whole job, {:.2} of {all:.2} s",
+        longest.phase.word(),
+        longest.seconds
+    );
+    Some((longest.phase, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::measure::Cost;
+
+    fn stage(name: Name, threads: usize, seconds: f64, cpu: (f64, Option<f64>)) -> Stage {
+        let cost = Cost { seconds, client_cpu: cpu.0, server_cpu: cpu.1, peak_memory: None };
+        Stage::of(name, threads, (1_000, 100_000_000), &[cost])
+    }
+
+    /// Reading, both, the limit and the copy in so many seconds each, with two threads.
+    fn decided(seconds: [f64; 4], encoders: usize) -> Bottleneck {
+        let names = [Name::Scan, Name::Encode, Name::Limit, Name::Copy];
+        let stages: Vec<Stage> = names
+            .into_iter()
+            .zip(seconds)
+            .map(|(name, seconds)| stage(name, 2, seconds, (0.2, Some(0.9))))
+            .collect();
+        let time = |phase, seconds| PhaseTime { phase, seconds };
+        let phases = [time(Phase::Copy, 2.0), time(Phase::Finish, 6.0), time(Phase::Verify, 2.0)];
+        decide(&stages, &phases, encoders, 2).unwrap()
+    }
+
+    #[test]
+    fn the_copy_waits_for_what_is_slowest_alone() {
+        assert_eq!(decided([0.2, 0.5, 1.0, 1.2], 2).copy, Bound::Server);
+        assert_eq!(decided([2.0, 2.5, 1.0, 2.2], 2).copy, Bound::Reading);
+        assert_eq!(decided([0.2, 1.9, 1.0, 2.0], 2).copy, Bound::Encoding);
+    }
+
+    #[test]
+    fn encoding_counts_with_the_threads_that_the_copy_has_for_it() {
+        // Two threads encode in 0.8 s, one in 1.6 s, and the server takes 1 s.
+        assert_eq!(decided([0.2, 1.0, 1.0, 1.2], 2).copy, Bound::Server);
+        assert_eq!(decided([0.2, 1.0, 1.0, 1.7], 1).copy, Bound::Encoding);
+    }
+
+    #[test]
+    fn the_reasons_are_sentences_with_the_rates() {
+        let bottleneck = decided([0.2, 0.6, 1.0, 1.25], 2);
+        assert_eq!(
+            bottleneck.copy_reason,
+            "alone, the server's COPY does 100 MB/s, reading 500 MB/s and encoding 250 MB/s; \
+             together they did 80 MB/s"
+        );
+        assert_eq!(bottleneck.phase, Phase::Finish);
+        assert_eq!(bottleneck.phase_reason, "finish takes 60 % of the whole job, 6.00 of 10.00 s");
+    }
+
+    #[test]
+    fn busy_cores_are_told() {
+        // 0.2 s and 0.9 s of two cores' 1.2 s.
+        assert!(decided([0.2, 0.6, 0.5, 0.6], 2).copy_reason.ends_with(
+            "and the 2 cores, which client and server share, were busy for 92 % of the time"
+        ));
+    }
+
+    #[test]
+    fn without_all_stages_nothing_is_decided() {
+        let scan = stage(Name::Scan, 2, 1.0, (0.0, None));
+        assert_eq!(decide(&[scan], &[], 1, 2), None);
+    }
+}

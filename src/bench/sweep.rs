@@ -1,0 +1,141 @@
+//! The sweep: the copy with other numbers of writers and other sizes of chunks.
+//!
+//! Each pair of settings is measured once, and then the best ones again as often as there are
+//! rounds: what is far behind in one measurement is not the best in several.
+
+use crate::bench::measure::Cost;
+use crate::bench::report::{Cell, Sweep, median, per};
+use crate::bench::rounds::copy;
+use crate::bench::run::{Bench, connections};
+use crate::bench::server::Server;
+use crate::error::{Error, Result};
+use crate::transfer::loading::Terms;
+use crate::transfer::options::Options;
+use crate::transfer::sizes::Sizes;
+
+const MIB: u64 = 1 << 20;
+
+/// The sizes of chunks that are tried, in bytes.
+const CHUNKS: [u64; 4] = [MIB, 2 * MIB, 8 * MIB, 32 * MIB];
+
+/// So many of the best pairs are measured in every round.
+const BEST: usize = 3;
+
+/// How many measurements a sweep has.
+#[must_use]
+pub fn measurements(rounds: usize) -> usize {
+    let cells = CHUNKS.len() * connections().len();
+    cells + rounds.saturating_sub(1) * BEST.min(cells)
+}
+
+/// One pair of settings, with what it cost.
+struct Pair {
+    writers: usize,
+    chunk_bytes: u64,
+    costs: Vec<Cost>,
+}
+
+impl Pair {
+    fn seconds(&self) -> f64 {
+        median(self.costs.iter().map(|cost| cost.seconds))
+    }
+
+    fn cell(&self, (rows, bytes): (u64, u64)) -> Cell {
+        let peaks: Option<Vec<u64>> = self.costs.iter().map(|cost| cost.peak_memory).collect();
+        Cell {
+            writers: self.writers,
+            chunk_bytes: self.chunk_bytes,
+            seconds: self.seconds(),
+            seconds_of_rounds: self.costs.iter().map(|cost| cost.seconds).collect(),
+            rows_per_second: per(rows as f64, self.seconds()),
+            bytes_per_second: per(bytes as f64, self.seconds()),
+            peak_memory: peaks.and_then(|peaks| peaks.into_iter().max()),
+        }
+    }
+}
+
+/// Measures; `size` is rows and bytes of everything.
+///
+/// # Errors
+/// Either side's, or that everything is to end.
+pub fn measure(bench: &Bench<'_>, server: &Server, size: (u64, u64)) -> Result<Sweep> {
+    let mut pairs: Vec<Pair> = CHUNKS
+        .iter()
+        .flat_map(|&chunk_bytes| {
+            let pair = move |writers| Pair { writers, chunk_bytes, costs: Vec::new() };
+            connections().into_iter().map(pair)
+        })
+        .collect();
+    let all: Vec<usize> = (0..pairs.len()).collect();
+    measure_once(bench, server, &mut pairs, &all)?;
+    let best = best_of(&pairs, BEST);
+    for _ in 1..bench.request.rounds {
+        measure_once(bench, server, &mut pairs, &best)?;
+    }
+    // The others were measured once, so that one of them may be ahead by chance.
+    let quickest = best.into_iter().min_by(|a, b| seconds_of(&pairs, *a, *b));
+    let quickest = quickest.ok_or_else(|| Error::failed("internal error: nothing to try"))?;
+    let best = pairs[quickest].cell(size);
+    Ok(Sweep { cells: pairs.iter().map(|pair| pair.cell(size)).collect(), best })
+}
+
+fn seconds_of(pairs: &[Pair], a: usize, b: usize) -> std::cmp::Ordering {
+    pairs[a].seconds().total_cmp(&pairs[b].seconds())
+}
+
+/// The places of the quickest pairs, in the order of `pairs`.
+fn best_of(pairs: &[Pair], count: usize) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..pairs.len()).collect();
+    places.sort_by(|a, b| seconds_of(pairs, *a, *b));
+    places.truncate(count);
+    places.sort_unstable();
+    places
+}
+
+/// Measures the pairs at `places` once more. Those of one size of chunks share a plan.
+fn measure_once(
+    bench: &Bench<'_>,
+    server: &Server,
+    pairs: &mut [Pair],
+    places: &[usize],
+) -> Result<()> {
+    for chunk_bytes in CHUNKS {
+        let ours: Vec<usize> =
+            places.iter().copied().filter(|&at| pairs[at].chunk_bytes == chunk_bytes).collect();
+        if ours.is_empty() {
+            continue;
+        }
+        let with =
+            |writers| Options { writers, chunk_bytes: Some(chunk_bytes), ..bench.options(server) };
+        bench.planned(&with(None), |loading, terms| {
+            for place in ours {
+                let pair = &mut pairs[place];
+                let options = with(Some(pair.writers));
+                let sizes = Sizes::choose(&options);
+                let terms = Terms { options: &options, sizes: &sizes, ..*terms };
+                let (writers, size) = (pair.writers, chunk_bytes / MIB);
+                let what = format!("sweep: {writers} writers, chunks of {size} MiB");
+                let cost = bench.step(&what, || copy(bench, server, loading, &terms))?;
+                pair.costs.push(cost);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_pairs_are_the_quickest_ones_in_their_order() {
+        let pair = |seconds| {
+            let cost = Cost { seconds, ..Cost::default() };
+            Pair { writers: 1, chunk_bytes: MIB, costs: vec![cost] }
+        };
+        let pairs = [4.0, 1.0, 3.0, 2.0].map(pair);
+        assert_eq!(best_of(&pairs, 3), [1, 2, 3]);
+        assert_eq!(best_of(&pairs, 9), [0, 1, 2, 3]);
+    }
+}
