@@ -1,24 +1,21 @@
 //! What the server can do: take ready blocks, and give its rows back, with nothing else to do.
 
-use crate::bench::blocks::{Blocks, ReadyBlock};
+use crate::bench::blocks::Blocks;
 use crate::config::connection::Connection;
 use crate::error::{Error, Result};
 use crate::postgres::connect::connect;
 use crate::postgres::errors::failed;
 use crate::postgres::read::TupleReader;
+use crate::postgres::write::copy_in;
 use crate::schema::names::{literal, quote};
 use crate::transfer::copy::schedule::{Schedule, TableWork, Work};
 use crate::transfer::halt::Halt;
 use crate::transfer::plan::{Plan, PlannedTable};
 use crate::transfer::verify::pass::block_ranges;
 use postgres::Client;
-use std::io::Write as _;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Bytes of COPY data in one message: a larger one was not quicker.
-const MESSAGE_BYTES: usize = 1 << 20;
 
 /// Rows between two looks at whether to stop.
 const ROWS_BETWEEN_LOOKS: u64 = 4_096;
@@ -100,7 +97,11 @@ impl<'a> Load<'a> {
                             }
                             let ready = &blocks.list()[chunk];
                             blocks.read(ready, &mut data)?;
-                            send(client, &plan.tables[ready.table], ready, &data)?;
+                            let table = &plan.tables[ready.table];
+                            let what =
+                                format!("cannot send a block of table {}", quote(&table.name));
+                            let copy = table.ddl.copy(&table.sent);
+                            copy_in(client, copy.as_str(), (&data, ready.digest.rows), &what)?;
                             schedule.committed(lane);
                         }
                         Ok(())
@@ -110,23 +111,6 @@ impl<'a> Load<'a> {
         });
         halt.end()
     }
-}
-
-fn send(client: &mut Client, table: &PlannedTable, ready: &ReadyBlock, data: &[u8]) -> Result<()> {
-    let what = format!("cannot send a block of table {}", quote(&table.name));
-    let mut stream = client.copy_in(&table.ddl.copy(&table.sent)).map_err(failed(&what))?;
-    let sent = data.chunks(MESSAGE_BYTES).try_for_each(|message| stream.write_all(message));
-    let rows = match (stream.finish(), sent) {
-        // The server's own reason comes first.
-        (Err(reason), _) => return Err(failed(&what)(reason)),
-        (Ok(_), Err(error)) => return Err(Error::failed(what).caused_by(error)),
-        (Ok(rows), Ok(())) => rows,
-    };
-    if rows != ready.digest.rows {
-        let wanted = ready.digest.rows;
-        return Err(Error::failed(what).caused_by(format!("{rows} of {wanted} rows were taken")));
-    }
-    Ok(())
 }
 
 /// Rows to be copied out: the pieces of all tables that were loaded, and who reads them.

@@ -232,14 +232,9 @@ fn saving(effect: &Effect) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lists::text;
     use super::*;
     use crate::bench::report::Cell;
-
-    fn text(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
-        let mut out = anstream::StripStream::new(Vec::new());
-        write(&mut out).unwrap();
-        String::from_utf8(out.into_inner()).unwrap()
-    }
 
     fn cell(writers: usize, chunk_bytes: u64, seconds: f64) -> Cell {
         Cell {

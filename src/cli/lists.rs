@@ -149,16 +149,18 @@ fn left_out_lines(object: &LeftOut) -> Vec<String> {
     lines
 }
 
+/// What is written, without colours.
+#[cfg(test)]
+pub(super) fn text(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
+    let mut out = anstream::StripStream::new(Vec::new());
+    write(&mut out).unwrap();
+    String::from_utf8(out.into_inner()).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::schema::ObjectKind;
-
-    fn text(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
-        let mut out = anstream::StripStream::new(Vec::new());
-        write(&mut out).unwrap();
-        String::from_utf8(out.into_inner()).unwrap()
-    }
 
     fn object(kind: ObjectKind, name: &str, reason: &str) -> LeftOut {
         let (name, reason) = (name.to_owned(), reason.to_owned());

@@ -8,7 +8,7 @@ use crate::postgres::errors::{failed, sqlstate};
 use crate::postgres::ledger::{Ledger, digest_bytes, taken_over};
 use crate::schema::names::quote;
 use postgres::types::ToSql;
-use postgres::{Client, Statement, ToStatement, Transaction};
+use postgres::{Client, GenericClient, Statement, ToStatement};
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -60,18 +60,19 @@ impl BlockWriter {
     }
 }
 
-/// Sends a block by the COPY statement `copy`; `what` is what that is for.
+/// Sends a block, its bytes and how many rows they are, by the COPY statement `copy`; `what` is what
+/// that is for.
 ///
 /// # Errors
 /// The server's, or that it did not take all rows.
 pub fn copy_in<T: ?Sized + ToStatement>(
-    transaction: &mut Transaction<'_>,
+    client: &mut impl GenericClient,
     copy: &T,
-    block: &Block,
+    (data, rows): (&[u8], u64),
     what: &str,
 ) -> Result<()> {
-    let mut stream = transaction.copy_in(copy).map_err(failed(what))?;
-    let sent = block.data.chunks(MESSAGE_BYTES).try_for_each(|message| stream.write_all(message));
+    let mut stream = client.copy_in(copy).map_err(failed(what))?;
+    let sent = data.chunks(MESSAGE_BYTES).try_for_each(|message| stream.write_all(message));
     if let Err(error) = sent {
         // The server's own reason, where it gave one, is told when the stream is finished.
         return Err(match stream.finish() {
@@ -79,10 +80,10 @@ pub fn copy_in<T: ?Sized + ToStatement>(
             Ok(_) => Error::failed(what).caused_by(error),
         });
     }
-    let rows = stream.finish().map_err(failed(what))?;
-    if rows != block.digest.rows {
-        return Err(Error::failed(what)
-            .caused_by(format!("the server took {rows} of {} rows", block.digest.rows)));
+    let taken = stream.finish().map_err(failed(what))?;
+    if taken != rows {
+        let cause = format!("the server took {taken} of {rows} rows");
+        return Err(Error::failed(what).caused_by(cause));
     }
     Ok(())
 }
@@ -120,7 +121,7 @@ impl Writer for BlockWriter {
             }
             Err(error) => return Err(failed(error)),
         }
-        copy_in(&mut transaction, &copy, block, &what)?;
+        copy_in(&mut transaction, &copy, (&block.data, block.digest.rows), &what)?;
         transaction.commit().map_err(&failed)
     }
 }

@@ -208,7 +208,8 @@ impl Sample<'_> {
             transaction.batch_execute(&planned.ddl.create()).map_err(failed(&what))?;
         }
         timed(&mut sampled.write, || {
-            copy_in(transaction, &planned.ddl.copy(&planned.sent), &block, &what)
+            let sent = (&*block.data, block.digest.rows);
+            copy_in(transaction, planned.ddl.copy(&planned.sent).as_str(), sent, &what)
         })?;
         *sampled.rows.entry(table).or_default() += block.digest.rows;
         sampled.bytes += chunk.bytes;
