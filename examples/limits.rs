@@ -12,6 +12,7 @@
 //! journal, one transaction. The values are ready in memory, a few thousand rows at a time; it
 //! prints the seconds that the inserts and the commit took, and not those of the reading.
 
+use migrate::bench::fill;
 use rusqlite::OpenFlags;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -48,7 +49,7 @@ fn scan(file: &str) -> Outcome<f64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = rusqlite::Connection::open_with_flags(file, flags)?;
     let started = Instant::now();
-    for (name, _) in tables(&connection)? {
+    for (name, _) in fill::tables(&connection)? {
         let mut statement = connection.prepare(&format!("SELECT * FROM \"{name}\""))?;
         let mut rows = statement.query([])?;
         while rows.next()?.is_some() {}
@@ -56,20 +57,11 @@ fn scan(file: &str) -> Outcome<f64> {
     Ok(started.elapsed().as_secs_f64())
 }
 
-/// The tables of a database and their definitions, but for SQLite's own.
-fn tables(connection: &rusqlite::Connection) -> Outcome<Vec<(String, String)>> {
-    let sql = "SELECT name, sql FROM sqlite_schema \
-               WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
-    let mut statement = connection.prepare(sql)?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
 /// The seconds in which ready values fill the same tables.
 fn fill(file: &str, new: &str) -> Outcome<f64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let source = rusqlite::Connection::open_with_flags(file, flags)?;
-    let filled = migrate::bench::fill::fill(&source, Path::new(new), &AtomicBool::new(false))?;
+    let filled = fill::fill(&source, Path::new(new), &AtomicBool::new(false))?;
     Ok(filled.seconds)
 }
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-from measuring import main, migrate, phases, psql, run, say, sha256, show, url
+from measuring import main, migrate_there, phases, psql, run, say, sha256, show, url
 
 # Pieces about as large as keep every connection busy to the end, even with the smallest tables.
 PIECE_BYTES = 64 << 20
@@ -23,13 +23,6 @@ CONNECTIONS = (1, 2, 4)
 # As many as the program reads the target with while it verifies.
 READERS = max(2, min(os.cpu_count(), 16))
 BLOCKS_OF_A_PIECE = 8192
-
-
-def migrate_there(arguments, database, report, log):
-    """One run into a new database."""
-    psql("postgres", f"CREATE DATABASE {database}")
-    psql("postgres", "CHECKPOINT")
-    return migrate(arguments.binary, arguments.source, url(database), report, log)
 
 
 def make_pieces(report, folder):
@@ -118,7 +111,7 @@ def measure(arguments, folder):
     os.sync()
 
     say("making the limit's files")
-    report, _, _ = migrate_there(arguments, "ready", report_file, log)
+    report, _, _ = migrate_there(arguments.binary, arguments.source, "ready", report_file, log)
     pieces = make_pieces(report, folder)
     os.sync()
 
@@ -127,7 +120,9 @@ def measure(arguments, folder):
         # In turn, so that neither is always the one that finds the server as the other left it.
         if pair % 2:
             limits, least = limit(arguments, pieces), verify_limit(arguments)
-        report, seconds, rss = migrate_there(arguments, "arrived", report_file, log)
+        report, seconds, rss = migrate_there(
+            arguments.binary, arguments.source, "arrived", report_file, log
+        )
         psql("postgres", "DROP DATABASE arrived")
         if not pair % 2:
             limits, least = limit(arguments, pieces), verify_limit(arguments)

@@ -16,7 +16,7 @@ import random
 import sqlite3
 import sys
 
-from measuring import main, migrate, phases, psql, run, say, show, url
+from measuring import main, migrate_there, phases, psql, run, say, show
 
 SEED = 7
 
@@ -88,10 +88,8 @@ def make(arguments, folder):
 
 def once(arguments, source, folder):
     """One run: MB/s of the copy, seconds of the whole, largest resident set in bytes."""
-    psql("postgres", "CREATE DATABASE arrived")
-    psql("postgres", "CHECKPOINT")
     report_file, log = os.path.join(folder, "report.json"), os.path.join(folder, "log")
-    report, seconds, rss = migrate(arguments.binary, source, url("arrived"), report_file, log)
+    report, seconds, rss = migrate_there(arguments.binary, source, "arrived", report_file, log)
     psql("postgres", "DROP DATABASE arrived")
     size = sum(table["bytes"] for table in report["data_sets"][0]["tables"])
     return size / 1e6 / phases(report)["copy"], seconds, rss

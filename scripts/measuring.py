@@ -96,6 +96,13 @@ def migrate(binary, source, target, report, log, options=(), watch=None):
         return json.load(file), seconds, usage.ru_maxrss * 1024
 
 
+def migrate_there(binary, source, database, report, log):
+    """One run into a new database."""
+    psql("postgres", f"CREATE DATABASE {database}")
+    psql("postgres", "CHECKPOINT")
+    return migrate(binary, source, url(database), report, log)
+
+
 def phases(report):
     return {phase["phase"]: phase["seconds"] for phase in report["phases"]}
 

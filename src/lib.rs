@@ -19,6 +19,7 @@ pub mod postgres;
 pub mod product;
 pub mod progress;
 pub mod schema;
+mod space;
 pub mod sqlite;
 pub mod transfer;
 

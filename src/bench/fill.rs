@@ -133,7 +133,10 @@ fn owned(value: ValueRef<'_>) -> Value {
 }
 
 /// The tables of a database and their definitions, but for SQLite's own and virtual ones.
-fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+///
+/// # Errors
+/// SQLite's.
+pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let sql = "SELECT name, sql FROM sqlite_schema \
                WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
     let mut statement = connection.prepare(sql)?;

@@ -3,6 +3,7 @@
 use crate::bench::bottleneck::Bottleneck;
 use crate::bench::measure::Cost;
 use crate::transfer::report::PhaseTime;
+use crate::transfer::sizes::Sizes;
 use serde::Serialize;
 
 /// Everything that was measured.
@@ -19,7 +20,7 @@ pub struct Report {
     /// How often each thing was measured; figures are medians.
     pub rounds: usize,
     /// The settings of this program that were used outside the sweep.
-    pub used: Used,
+    pub used: Sizes,
     /// Each stage alone, then the copy and the whole job.
     pub stages: Vec<Stage>,
     /// The server's limit for each number of connections.
@@ -90,21 +91,6 @@ pub struct SubjectReport {
     pub file_bytes: u64,
 }
 
-/// Settings of this program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Used {
-    /// Threads that read.
-    pub readers: usize,
-    /// Threads that encode.
-    pub encoders: usize,
-    /// Connections that write.
-    pub writers: usize,
-    /// The most bytes of a chunk.
-    pub chunk_bytes: u64,
-    /// Bytes that may be in flight.
-    pub budget: u64,
-}
-
 /// What is measured alone, and the two that are made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -125,6 +111,20 @@ pub enum Name {
     Copy,
     /// The whole job, from the profile to the verdict.
     Whole,
+}
+
+impl Name {
+    /// All, in the order in which they are told.
+    pub const ALL: [Self; 8] = [
+        Self::Scan,
+        Self::Encode,
+        Self::Hash,
+        Self::Limit,
+        Self::CopyOut,
+        Self::Insert,
+        Self::Copy,
+        Self::Whole,
+    ];
 }
 
 /// One of them.
@@ -163,7 +163,6 @@ impl Stage {
         let (rows, bytes) = size;
         let seconds = median(costs.iter().map(|cost| cost.seconds));
         let server: Option<Vec<f64>> = costs.iter().map(|cost| cost.server_cpu).collect();
-        let peaks: Option<Vec<u64>> = costs.iter().map(|cost| cost.peak_memory).collect();
         Self {
             stage,
             threads,
@@ -175,7 +174,7 @@ impl Stage {
             bytes_per_second: per(bytes as f64, seconds),
             client_cpu_seconds: median(costs.iter().map(|cost| cost.client_cpu)),
             server_cpu_seconds: server.map(|cpu| median(cpu.into_iter())),
-            peak_memory: peaks.and_then(|peaks| peaks.into_iter().max()),
+            peak_memory: highest_peak(costs),
         }
     }
 }
@@ -303,6 +302,13 @@ pub fn median(values: impl Iterator<Item = f64>) -> f64 {
         (Some(value), 1) => *value,
         (Some(value), _) => (value + values[middle - 1]) / 2.0,
     }
+}
+
+/// The highest peak of all, where every one of them could be told.
+#[must_use]
+pub fn highest_peak(costs: &[Cost]) -> Option<u64> {
+    let peaks: Option<Vec<u64>> = costs.iter().map(|cost| cost.peak_memory).collect();
+    peaks.and_then(|peaks| peaks.into_iter().max())
 }
 
 /// So much a second; 0 where no time went by.

@@ -7,7 +7,7 @@ use crate::bench::fill::{Filled, fill};
 use crate::bench::generate::Summary;
 use crate::bench::limit::{Commit, Load, Unload};
 use crate::bench::measure::Cost;
-use crate::bench::report::{Generator, Limit, Name, ServerWork, Stage, Used, median, per};
+use crate::bench::report::{Generator, Limit, Name, ServerWork, Stage, median, per};
 use crate::bench::run::{Bench, connections};
 use crate::bench::server::{Server, Work};
 use crate::bench::stages;
@@ -19,13 +19,10 @@ use crate::transfer::loading::{Loading, Terms};
 use crate::transfer::options::Options;
 use crate::transfer::report::{Outcome, PhaseTime, Verdict};
 use crate::transfer::run::prepare_until;
+use crate::transfer::sizes::Sizes;
 use std::collections::HashMap;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Stages that every round has, beside a limit for each number of connections.
-const STAGES: [Name; 7] =
-    [Name::Scan, Name::Encode, Name::Hash, Name::CopyOut, Name::Insert, Name::Copy, Name::Whole];
 
 /// What all rounds gave.
 #[derive(Debug, Default)]
@@ -62,7 +59,8 @@ impl Rounds {
     /// The steps of so many rounds.
     #[must_use]
     pub fn steps(rounds: usize) -> usize {
-        rounds * (STAGES.len() + connections().len())
+        // The limit is measured with each number of connections.
+        rounds * (Name::ALL.len() - 1 + connections().len())
     }
 
     /// Measures.
@@ -104,7 +102,7 @@ impl Rounds {
 
     /// The stages, in the order in which they are told.
     #[must_use]
-    pub fn stages(&self, blocks: &Blocks, used: &Used) -> Vec<Stage> {
+    pub fn stages(&self, blocks: &Blocks, used: &Sizes) -> Vec<Stage> {
         let size = (blocks.rows(), blocks.bytes());
         let threads = |name| match name {
             Name::Scan | Name::Encode | Name::Hash => used.readers,
@@ -112,17 +110,7 @@ impl Rounds {
             Name::CopyOut | Name::Copy | Name::Whole => used.writers,
             Name::Insert => 1,
         };
-        let order = [
-            Name::Scan,
-            Name::Encode,
-            Name::Hash,
-            Name::Limit,
-            Name::CopyOut,
-            Name::Insert,
-            Name::Copy,
-            Name::Whole,
-        ];
-        let measured = order.into_iter().filter_map(|name| {
+        let measured = Name::ALL.into_iter().filter_map(|name| {
             let costs = match name {
                 Name::Limit => self.best_limit().map_or(&[][..], |(_, costs)| costs),
                 _ => self.of(name),
@@ -210,7 +198,7 @@ impl Rounds {
     ///
     /// # Errors
     /// Never of rounds that were measured.
-    pub fn bottleneck(&self, blocks: &Blocks, used: &Used, cores: usize) -> Result<Bottleneck> {
+    pub fn bottleneck(&self, blocks: &Blocks, used: &Sizes, cores: usize) -> Result<Bottleneck> {
         let stages = self.stages(blocks, used);
         let decided = decide(&stages, &self.phases(), used.encoders, cores);
         decided.ok_or_else(|| Error::failed("internal error: a stage was not measured"))
@@ -349,8 +337,7 @@ pub fn copy(
     loading: &mut Loading,
     terms: &Terms<'_>,
 ) -> Result<Cost> {
-    let stats: Vec<TableStats> =
-        loading.plan.tables.iter().map(|_| TableStats::default()).collect();
+    let stats = TableStats::of(&loading.plan);
     loading.begin(terms)?;
     server.settle()?;
     let copied = server.meter().measure(|| loading.copy(terms, &stats));

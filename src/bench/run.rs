@@ -3,7 +3,7 @@
 use crate::bench::blocks::Blocks;
 use crate::bench::generate::{Rows, Summary, generate};
 use crate::bench::measure::memory_of_machine;
-use crate::bench::report::{Machine, Name, Report, ServerReport, SubjectReport, Used};
+use crate::bench::report::{Machine, Name, Report, ServerReport, SubjectReport};
 use crate::bench::rounds::Rounds;
 use crate::bench::server::{Looked, Server};
 use crate::bench::space::{BYTES_OF_A_ROW, Need, refuse_lack};
@@ -18,13 +18,12 @@ use crate::transfer::loading::{Loading, Terms};
 use crate::transfer::open::Opener;
 use crate::transfer::options::{DataSet, FILE_MODE, Location, OnMisfit, Options};
 use crate::transfer::plan::make::Drop;
-use crate::transfer::sizes::Sizes;
+use crate::transfer::sizes::{Sizes, cores};
 use crate::transfer::stop::on_signals;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::available_parallelism;
 use std::time::Instant;
 
 /// The most connections that a limit is looked for with.
@@ -110,10 +109,6 @@ pub fn connections() -> Vec<usize> {
     std::iter::successors(Some(1), |n| Some(2 * n)).take_while(|n| *n <= most).collect()
 }
 
-fn cores() -> usize {
-    available_parallelism().map_or(2, usize::from)
-}
-
 /// Measures.
 ///
 /// # Errors
@@ -164,7 +159,6 @@ fn prepare_and_measure(
         fingerprint: Mutex::default(),
         notes: Mutex::default(),
         made: None,
-        cores: cores(),
     };
     progress.phase(Phase::Measure).total.store(bench.steps(), Ordering::Relaxed);
     let server = bench.step("starting the server", || match &request.target {
@@ -216,8 +210,6 @@ pub struct Bench<'a> {
     pub path: PathBuf,
     /// Set when it is to end early.
     pub stop: &'a Arc<AtomicBool>,
-    /// Cores of this machine.
-    pub cores: usize,
     progress: &'a Arc<Progress>,
     /// Of the source, when it was seen first.
     fingerprint: Mutex<Option<Value>>,
@@ -339,27 +331,20 @@ impl Bench<'_> {
         let rounds = Rounds::measure(self, server, &blocks)?;
         let connections = rounds.best_connections();
         let (sweep, settings) = match self.request.quick {
-            true => (None, settings::as_they_are(&looked, &rounds)?),
+            true => (None, settings::as_they_are(&looked, &rounds)),
             false => (
                 Some(sweep::measure(self, server, (blocks.rows(), blocks.bytes()))?),
                 settings::measure(self, server, &looked, &blocks, connections, &rounds)?,
             ),
         };
-        let used = Used {
-            readers: sizes.readers,
-            encoders: sizes.encoders,
-            writers: sizes.writers,
-            chunk_bytes: sizes.chunk_bytes,
-            budget: sizes.budget,
-        };
         let report = Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            machine: Machine { cores: self.cores, memory: memory_of_machine()? },
+            machine: Machine { cores: cores(), memory: memory_of_machine()? },
             server: server_report(server, &looked),
             subject: self.subject(tables, &blocks)?,
             rounds: self.request.rounds,
-            used,
-            stages: rounds.stages(&blocks, &used),
+            used: sizes,
+            stages: rounds.stages(&blocks, &sizes),
             limits: rounds.limits(&blocks),
             phases: rounds.phases(),
             server_work: rounds.server_work(&blocks),
@@ -367,7 +352,7 @@ impl Bench<'_> {
             whole_to_limit: rounds.to_limit(Name::Whole),
             client_to_server_cpu: rounds.client_to_server_cpu(),
             generator: self.made.as_ref().and_then(|made| rounds.generator(made)),
-            bottleneck: rounds.bottleneck(&blocks, &used, self.cores)?,
+            bottleneck: rounds.bottleneck(&blocks, &sizes, cores())?,
             sweep,
             settings,
             notes: self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone(),

@@ -38,12 +38,6 @@ impl Scratch {
         Ok(Self { connection: connection.clone(), name: name.to_owned(), is_there: true })
     }
 
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Drops everything that is in it.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use crate::bench::scratch::Scratch;
 use crate::config::connection::{Connection, Defaults};
 use crate::config::environment::Environment;
 use crate::config::secret::Secret;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::postgres::connect::connect;
 use crate::postgres::errors::failed;
 use crate::postgres::server::{Options, PrivateServer};
@@ -165,18 +165,6 @@ pub struct Looked {
     pub version: String,
     /// The values of [`SETTINGS`], as it shows them.
     pub values: Vec<(&'static str, String)>,
-}
-
-impl Looked {
-    /// The value of a setting.
-    ///
-    /// # Errors
-    /// It is none of [`SETTINGS`].
-    pub fn value(&self, setting: &str) -> Result<String> {
-        let found = self.values.iter().find(|(name, _)| *name == setting);
-        let internal = || Error::failed(format!("internal error: no value of {setting}"));
-        found.map(|(_, value)| value.clone()).ok_or_else(internal)
-    }
 }
 
 /// Work of a server since it was set up; what cannot be seen is `None`.

@@ -51,10 +51,8 @@ pub fn steps(rounds: usize, is_private: bool) -> usize {
 }
 
 /// The settings as they are, where nothing is to be tried.
-///
-/// # Errors
-/// Never of a server that was looked at.
-pub fn as_they_are(looked: &Looked, rounds: &Rounds) -> Result<Vec<Setting>> {
+#[must_use]
+pub fn as_they_are(looked: &Looked, rounds: &Rounds) -> Vec<Setting> {
     settings(looked, rounds, Vec::new())
 }
 
@@ -113,7 +111,7 @@ pub fn measure(
         tried.push((name, value, effects));
         server.end()?;
     }
-    settings(looked, rounds, tried)
+    Ok(settings(looked, rounds, tried))
 }
 
 /// Starts the servers with another setting each.
@@ -147,8 +145,7 @@ fn times(bench: &Bench<'_>, server: &Server, blocks: &Blocks, connections: usize
         let stop = &**bench.stop;
         let limit = load(server, loading, blocks, connections, Commit::NotAwaited, stop)?;
         server.scratch.empty()?;
-        let stats: Vec<TableStats> =
-            loading.plan.tables.iter().map(|_| TableStats::default()).collect();
+        let stats = TableStats::of(&loading.plan);
         loading.begin(terms)?;
         server.settle()?;
         // The clocks of both phases run while they are at work; so far neither was.
@@ -199,7 +196,7 @@ fn spread(seconds: &[f64]) -> f64 {
 /// A setting that was tried, the value, and what came of it.
 type Tried = (&'static str, String, Vec<Effect>);
 
-fn settings(looked: &Looked, rounds: &Rounds, tried: Vec<Tried>) -> Result<Vec<Setting>> {
+fn settings(looked: &Looked, rounds: &Rounds, tried: Vec<Tried>) -> Vec<Setting> {
     let mut tried = tried;
     looked
         .values
@@ -212,7 +209,7 @@ fn settings(looked: &Looked, rounds: &Rounds, tried: Vec<Tried>) -> Result<Vec<S
             };
             let (name, value) = ((*name).to_owned(), value.clone());
             let advice = advice(&name, rounds);
-            Ok(Setting { name, value, tried, effects, advice })
+            Setting { name, value, tried, effects, advice }
         })
         .collect()
 }

@@ -1,6 +1,7 @@
 //! Space: what a measurement will take on the disk, asked for before anything is written.
 
 use crate::error::{Error, Result};
+use crate::space::available;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -50,8 +51,7 @@ pub fn refuse_lack(needs: &[Need<'_>]) -> Result<()> {
         let own = device(need.folder).map_err(cannot)?;
         let same = needs.iter().filter(|other| device(other.folder).is_ok_and(|it| it == own));
         let needed: u64 = same.map(|other| other.bytes).sum();
-        let space = rustix::fs::statvfs(need.folder).map_err(|error| cannot(error.into()))?;
-        let available = space.f_bavail * space.f_frsize;
+        let available = available(need.folder).map_err(cannot)?;
         if needed > available {
             let folder = need.folder.display();
             return Err(Error::refused(format!("there is too little space in {folder}"))
@@ -72,8 +72,7 @@ mod tests {
     #[test]
     fn what_two_folders_of_one_disk_take_is_added_up() {
         let folder = tempfile::tempdir().unwrap();
-        let space = rustix::fs::statvfs(folder.path()).unwrap();
-        let most = space.f_bavail * space.f_frsize;
+        let most = available(folder.path()).unwrap();
         let need = |bytes| Need { folder: folder.path(), bytes };
         refuse_lack(&[need(1), need(1)]).unwrap();
         let error = refuse_lack(&[need(most / 10 * 7), need(most / 10 * 7)]).unwrap_err();

@@ -4,7 +4,7 @@
 //! rounds: what is far behind in one measurement is not the best in several.
 
 use crate::bench::measure::Cost;
-use crate::bench::report::{Cell, Sweep, median, per};
+use crate::bench::report::{Cell, Sweep, highest_peak, median, per};
 use crate::bench::rounds::copy;
 use crate::bench::run::{Bench, connections};
 use crate::bench::server::Server;
@@ -41,7 +41,6 @@ impl Pair {
     }
 
     fn cell(&self, (rows, bytes): (u64, u64)) -> Cell {
-        let peaks: Option<Vec<u64>> = self.costs.iter().map(|cost| cost.peak_memory).collect();
         Cell {
             writers: self.writers,
             chunk_bytes: self.chunk_bytes,
@@ -49,7 +48,7 @@ impl Pair {
             seconds_of_rounds: self.costs.iter().map(|cost| cost.seconds).collect(),
             rows_per_second: per(rows as f64, self.seconds()),
             bytes_per_second: per(bytes as f64, self.seconds()),
-            peak_memory: peaks.and_then(|peaks| peaks.into_iter().max()),
+            peak_memory: highest_peak(&self.costs),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! `migrate bench`: measures, and says what was measured.
 
 use super::attend::attended;
+use super::bench_text;
 use super::exit::Exit;
-use super::request::{self, Output, Typed, check_patterns};
+use super::request::{self, Output, Typed, check_patterns, check_temp_dir};
 use super::screen::Screen;
 use super::wording::time_left;
-use super::{bench_text, json, output_file};
 use crate::bench::generate::Rows;
 use crate::bench::scratch::Scratch;
 use crate::bench::{self, Request, Subject};
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::transfer::options::Location;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -82,8 +82,8 @@ impl BenchArguments {
         }
     }
 
-    /// What is to be measured, with temporary files in a new folder.
-    fn request(&self) -> Result<(Request, TempDir)> {
+    /// What is to be measured, with temporary files in a new folder, and where data goes.
+    fn request(&self) -> Result<(Request, TempDir, Option<Output>)> {
         if self.from.is_none() && !(self.tables.is_empty() && self.exclude.is_empty()) {
             return Err(Error::usage("--tables and --exclude go with --from only"));
         }
@@ -91,13 +91,13 @@ impl BenchArguments {
         check_patterns("--exclude", &self.exclude)?;
         let (subject, target) = (self.subject()?, self.target()?);
         let parent = self.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
-        if !parent.is_dir() {
-            let folder = parent.display();
-            return Err(Error::usage(format!("--temp-dir: there is no folder \"{folder}\"")));
-        }
-        if let (Some(path), Subject::File(file)) = (&self.json, &subject) {
-            output_file::check("--json", path, &[file])?;
-        }
+        check_temp_dir(&parent)?;
+        let source = match &subject {
+            Subject::File(file) => Some(file.as_path()),
+            Subject::Generated { .. } => None,
+        };
+        let output = |path| Output::of(path, source.as_slice());
+        let output = self.json.clone().map(output).transpose()?;
         let folder = tempfile::Builder::new().prefix("migrate-bench-").tempdir_in(&parent);
         let folder = folder.map_err(|error| {
             Error::refused(format!("cannot make a folder in {}", parent.display()))
@@ -114,12 +114,7 @@ impl BenchArguments {
             exclude: self.exclude.clone(),
             folder: folder.path().to_owned(),
         };
-        Ok((request, folder))
-    }
-
-    fn output(&self) -> Option<Output> {
-        let path = self.json.as_ref()?;
-        Some(if path == Path::new("-") { Output::Stdout } else { Output::File(path.clone()) })
+        Ok((request, folder, output))
     }
 }
 
@@ -128,11 +123,7 @@ impl BenchArguments {
 /// # Errors
 /// Usage errors.
 pub(super) fn run(typed: &BenchArguments, screen: &mut Screen) -> Result<Exit> {
-    let (request, folder) = typed.request()?;
-    let output = typed.output();
-    if let Some(Output::File(path)) = &output {
-        output_file::check("--json", path, &[])?;
-    }
+    let (request, folder, output) = typed.request()?;
     let has_source = typed.from.is_some();
     let progress = Arc::new(Progress::default());
     let measured = request.expected_seconds().and_then(|seconds| {
@@ -164,26 +155,8 @@ pub(super) fn run(typed: &BenchArguments, screen: &mut Screen) -> Result<Exit> {
     };
     let exit = error.as_ref().map_or(Exit::Done, |error| Exit::from(error.kind()));
     if let Some(report) = &report {
-        let out = match output {
-            Some(Output::Stdout) => &mut screen.err,
-            Some(Output::File(_)) | None => &mut screen.out,
-        };
         // What cannot be shown was measured all the same.
-        let _ = bench_text::write(out, report);
+        let _ = bench_text::write(screen.for_people(output.as_ref()), report);
     }
-    let written = match &output {
-        Some(output) => json::write(output, &mut screen.out, report.as_ref(), exit, error.as_ref()),
-        None => Ok(()),
-    };
-    if let Some(error) = &error {
-        screen.fail(error);
-    }
-    Ok(match written {
-        Err(error) if exit == Exit::Done => screen.fail(&error),
-        Err(error) => {
-            screen.fail(&error);
-            exit
-        }
-        Ok(()) => exit,
-    })
+    Ok(screen.end(output.as_ref(), report.as_ref(), exit, error.as_ref()))
 }

@@ -8,7 +8,7 @@ use super::provider::forget_verdicts;
 use super::request::Request;
 use super::screen::Screen;
 use super::wording::{counted, plain};
-use super::{json, plan_text, report};
+use super::{plan_text, report};
 use crate::error::{Error, Kind, Result};
 use crate::product::next_steps::{self, Ended};
 use crate::product::provider;
@@ -58,8 +58,8 @@ pub(super) fn run<P: Planned + Send + 'static>(
 fn agreed<P: Planned>(planned: P, request: &Request, screen: &mut Screen) -> Result<P> {
     let summary = planned.summary();
     // A run does not stop because nobody reads what it says.
-    let _ = plan_text::write(screen.for_people(request), &summary);
-    let _ = writeln!(screen.for_people(request));
+    let _ = plan_text::write(screen.for_people(request.json.as_ref()), &summary);
+    let _ = writeln!(screen.for_people(request.json.as_ref()));
     if !request.yes && !request.options.restart {
         agree_to_loss(&summary, screen)?;
     }
@@ -140,36 +140,23 @@ fn end(
     };
     if let Some(report) = report {
         // As above: what cannot be shown does not undo what was done.
-        let _ = report::write(screen.for_people(request), report, error.is_none());
+        let _ = report::write(screen.for_people(request.json.as_ref()), report, error.is_none());
     }
     let mut error = error;
     if let (Some(product), Some(report), Exit::Done) = (&request.product, report, exit) {
         match steps(product, &request.options.data_sets, line, report::worst_verdict(report)) {
             Ok(steps) => {
-                let _ = report::write_steps(screen.for_people(request), &steps);
+                let _ = report::write_steps(screen.for_people(request.json.as_ref()), &steps);
             }
             Err(failure) => error = Some(failure),
         }
     }
     if exit == Exit::Differ && error.is_none() {
         let steps = after_differences(request, line);
-        let _ = report::write_steps(screen.for_people(request), &steps);
+        let _ = report::write_steps(screen.for_people(request.json.as_ref()), &steps);
     }
     let exit = error.as_ref().map_or(exit, |error| exit.worse(Exit::from(error.kind())));
-    let written = match &request.json {
-        Some(output) => json::write(output, &mut screen.out, report, exit, error.as_ref()),
-        None => Ok(()),
-    };
-    if let Some(error) = &error {
-        screen.fail(error);
-    }
-    match written {
-        Ok(()) => exit,
-        Err(error) => {
-            let failed = screen.fail(&error);
-            if exit == Exit::Done { failed } else { exit }
-        }
-    }
+    screen.end(request.json.as_ref(), report, exit, error.as_ref())
 }
 
 /// What is left to do where the databases differ.

@@ -37,7 +37,7 @@ pub(super) fn run<P: Planned>(
 
 fn show(plan: &PlanSummary, request: &Request, screen: &mut Screen) -> Result<()> {
     // That nobody reads the plan is no reason to withhold its casts.
-    let _ = plan_text::write(screen.for_people(request), plan);
+    let _ = plan_text::write(screen.for_people(request.json.as_ref()), plan);
     match &request.write_casts {
         Some(path) => {
             let all: Vec<_> = plan.data_sets.iter().flat_map(|set| set.casts.clone()).collect();

@@ -44,6 +44,17 @@ pub(super) enum Output {
     File(PathBuf),
 }
 
+impl Output {
+    /// What --json names; never one of `files`.
+    pub(super) fn of(path: PathBuf, files: &[&Path]) -> Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::Stdout);
+        }
+        output_file::check("--json", &path, files)?;
+        Ok(Self::File(path))
+    }
+}
+
 impl Request {
     /// The request of `migrate database`.
     ///
@@ -154,25 +165,11 @@ impl Request {
             warnings,
             ..Options::new(sets)
         };
-        if let Some(folder) = &options.temp_dir
-            && !folder.is_dir()
-        {
-            return Err(Error::usage(format!(
-                "--temp-dir: there is no folder \"{}\"",
-                folder.display()
-            )));
-        }
+        options.temp_dir.as_deref().map_or(Ok(()), check_temp_dir)?;
         if let OnMisfit::Reject { file } = &options.on_misfit {
             output_file::check("--reject-file", file, &databases(&options))?;
         }
-        let json = match typed.json {
-            Some(path) if path == Path::new("-") => Some(Output::Stdout),
-            Some(path) => {
-                output_file::check("--json", &path, &files(&options))?;
-                Some(Output::File(path))
-            }
-            None => None,
-        };
+        let json = typed.json.map(|path| Output::of(path, &files(&options))).transpose()?;
         let bars_anywhere = typed.progress;
         Ok(Self { options, yes: false, bars_anywhere, json, write_casts: None, product })
     }
@@ -208,6 +205,13 @@ fn on_misfit(word: MisfitWord, file: Option<PathBuf>) -> Result<OnMisfit> {
         (MisfitWord::Refuse, None) => Ok(OnMisfit::Refuse),
         (MisfitWord::Widen, None) => Ok(OnMisfit::Widen),
     }
+}
+
+pub(super) fn check_temp_dir(folder: &Path) -> Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    Err(Error::usage(format!("--temp-dir: there is no folder \"{}\"", folder.display())))
 }
 
 pub(super) fn check_patterns(flag: &str, patterns: &[String]) -> Result<()> {

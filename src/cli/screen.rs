@@ -2,12 +2,13 @@
 
 use super::error_text;
 use super::exit::Exit;
-use super::request::{Output, Request};
+use super::request::Output;
 use super::terminal::Stream;
 use super::watch::{Style, Watch};
 use crate::error::Error;
 use crate::progress::Progress;
 use anstream::AutoStream;
+use serde::Serialize;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
@@ -41,10 +42,32 @@ impl Screen {
     }
 
     /// The stream for what a person reads: standard output, unless data goes there.
-    pub(super) fn for_people(&mut self, request: &Request) -> &mut dyn Write {
-        match request.json {
+    pub(super) fn for_people(&mut self, json: Option<&Output>) -> &mut dyn Write {
+        match json {
             Some(Output::Stdout) => &mut self.err,
             Some(Output::File(_)) | None => &mut self.out,
+        }
+    }
+
+    /// Ends a command: writes `data` (as far as there is any) where `json` says, and tells `error`.
+    pub(super) fn end<T: Serialize>(
+        &mut self,
+        json: Option<&Output>,
+        data: Option<&T>,
+        exit: Exit,
+        error: Option<&Error>,
+    ) -> Exit {
+        let written = json
+            .map_or(Ok(()), |output| super::json::write(output, &mut self.out, data, exit, error));
+        if let Some(error) = error {
+            self.fail(error);
+        }
+        match written {
+            Ok(()) => exit,
+            Err(error) => {
+                let failed = self.fail(&error);
+                if exit == Exit::Done { failed } else { exit }
+            }
         }
     }
 

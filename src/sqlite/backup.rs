@@ -3,6 +3,7 @@
 
 use super::Source;
 use crate::error::{Error, Result};
+use crate::space::available;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
@@ -27,8 +28,7 @@ pub fn back_up(sources: &[&Source], folder: &Path) -> Result<Vec<PathBuf>> {
             .hint("name a folder with enough space, or leave out --backup")
     };
     let needed: u64 = sources.iter().map(|source| size(source)).sum();
-    let space = rustix::fs::statvfs(folder).map_err(|cause| refused(&cause))?;
-    let available = space.f_bavail * space.f_frsize;
+    let available = available(folder).map_err(|cause| refused(&cause))?;
     if needed > available {
         let why = format!("it takes {needed} bytes, and only {available} are available there");
         return Err(refused(&why));

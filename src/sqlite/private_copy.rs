@@ -5,6 +5,7 @@
 use super::fence;
 use super::fingerprint::{beside, stat, unreadable};
 use crate::error::{Error, Result};
+use crate::space::available;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -52,8 +53,8 @@ impl PrivateCopy {
                 remaining.push((new, from));
             }
         }
-        let space = rustix::fs::statvfs(copy.folder()).map_err(|e| cannot(e.into()))?;
-        refuse_lack_of_space(source, temp_dir, bytes, space.f_bavail * space.f_frsize)?;
+        let available = available(copy.folder()).map_err(cannot)?;
+        refuse_lack_of_space(source, temp_dir, bytes, available)?;
         for (mut new, mut from) in remaining {
             io::copy(&mut from, &mut new).map_err(cannot)?;
         }

@@ -2,6 +2,7 @@
 //!
 //! [`prepare`] opens everything and makes the plan, without writing; [`Run`] does what was planned.
 
+pub mod budget;
 mod building;
 pub mod copy;
 pub mod deadline;

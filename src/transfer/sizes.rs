@@ -1,6 +1,7 @@
 //! How many threads and connections, and how large the pieces they work on.
 
 use crate::transfer::options::Options;
+use serde::Serialize;
 use std::thread::available_parallelism;
 
 const MIB: u64 = 1 << 20;
@@ -28,7 +29,7 @@ const CHUNKS_HELD: u64 = 4;
 const MOST: usize = 16;
 
 /// What a run works with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Sizes {
     /// Threads that read the source; also those that profile it.
     pub readers: usize,
@@ -41,16 +42,22 @@ pub struct Sizes {
     /// Bytes of a chunk.
     pub chunk_bytes: u64,
     /// Bytes that may be written in a second; `None` means as many as can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_rate: Option<u64>,
+}
+
+/// Processors that this program may use.
+#[must_use]
+pub fn cores() -> usize {
+    available_parallelism().map_or(2, usize::from)
 }
 
 impl Sizes {
     /// Chosen for this machine, where the options do not say otherwise.
     #[must_use]
     pub fn choose(options: &Options) -> Self {
-        let cores = available_parallelism().map_or(2, usize::from);
         let (readers, writers) = (options.readers, options.writers);
-        let sizes = Self::for_cores(cores, readers, writers, options.memory, options.chunk_bytes);
+        let sizes = Self::for_cores(cores(), readers, writers, options.memory, options.chunk_bytes);
         sizes.slowed(options.max_rate)
     }
 

@@ -13,7 +13,7 @@ use crate::postgres::read::TupleReader;
 use crate::progress::PhaseProgress;
 use crate::schema::names::quote;
 use crate::sqlite::write::{FileWriter, Insert};
-use crate::transfer::copy::budget::{Budget, Permit};
+use crate::transfer::budget::{Budget, Permit};
 use crate::transfer::copy::rate::Rate;
 use crate::transfer::copy::spares::Spares;
 use crate::transfer::halt::Halt;

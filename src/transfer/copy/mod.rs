@@ -7,7 +7,6 @@
 //! The phase ends only when a commit that reached the disk has been followed by a reading of the
 //! whole ledger in which no chunk is missing: commits before were acknowledged, not yet durable.
 
-pub mod budget;
 pub(crate) mod into_sqlite;
 pub mod rate;
 pub mod schedule;
@@ -22,11 +21,11 @@ use crate::schema::RowAddress;
 use crate::schema::names::quote;
 use crate::sqlite::query::TableQuery;
 use crate::sqlite::read::ChunkReader;
+use crate::transfer::budget::{Budget, Permit};
 use crate::transfer::halt::Halt;
 use crate::transfer::line::{Line, Patience};
 use crate::transfer::plan::{Plan, PlannedTable};
 use crate::transfer::sizes::Sizes;
-use budget::{Budget, Permit};
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use rate::Rate;
 use schedule::{Schedule, TableWork, Work};
@@ -70,6 +69,12 @@ pub struct TableStats {
 }
 
 impl TableStats {
+    /// One for each table of `plan`, of which nothing has been copied.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Vec<Self> {
+        plan.tables.iter().map(|_| Self::default()).collect()
+    }
+
     /// Seconds from the first chunk taken to the last committed.
     #[must_use]
     pub fn seconds(&self) -> f64 {

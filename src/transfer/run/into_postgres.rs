@@ -169,8 +169,7 @@ impl Sets for IntoPostgres {
             let progress = Arc::clone(terms.progress);
             terms.interrupt.stop_when(move || watch.is_over(&progress));
         }
-        let stats: Vec<TableStats> =
-            set.plan.tables.iter().map(|_| TableStats::default()).collect();
+        let stats = TableStats::of(&set.plan);
         let done = set.begin(terms).and_then(|()| set.fill(terms, &stats));
         match done {
             Ok(finished) => (set.report(&stats, finished), Ok(())),

@@ -8,7 +8,7 @@ use crate::postgres::read::Relation;
 use crate::progress::PhaseProgress;
 use crate::schema::names::quote;
 use crate::sqlite::read::{Next, read_error};
-use crate::transfer::copy::budget::{Budget, Permit};
+use crate::transfer::budget::{Budget, Permit};
 use crate::transfer::halt::Halt;
 use crate::transfer::line::{Line, Patience};
 use crate::transfer::verify::buckets::{Buckets, Sums};
