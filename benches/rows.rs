@@ -5,8 +5,8 @@
 
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use migrate::codec::cast::{Cast, Epoch, Form, PointInTime};
-use migrate::codec::encode::TupleLayout;
+use migrate::codec::encode::column_encoder::{Cast, Epoch, Form, PointInTime};
+use migrate::codec::encode::tuple_encoder::TupleLayout;
 use migrate::codec::tuple::fields;
 use migrate::codec::{Block, Digest, Raw, RowBatch};
 use std::hint::black_box;

@@ -12,7 +12,7 @@
 //! journal, one transaction. The values are ready in memory, a few thousand rows at a time; it
 //! prints the seconds that the inserts and the commit took, and not those of the reading.
 
-use migrate::bench::fill;
+use migrate::bench::limits::insert_limit;
 use rusqlite::OpenFlags;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -49,7 +49,7 @@ fn scan(file: &str) -> Outcome<f64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = rusqlite::Connection::open_with_flags(file, flags)?;
     let started = Instant::now();
-    for (name, _) in fill::tables(&connection)? {
+    for (name, _) in insert_limit::tables(&connection)? {
         let mut statement = connection.prepare(&format!("SELECT * FROM \"{name}\""))?;
         let mut rows = statement.query([])?;
         while rows.next()?.is_some() {}
@@ -61,7 +61,7 @@ fn scan(file: &str) -> Outcome<f64> {
 fn fill(file: &str, new: &str) -> Outcome<f64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let source = rusqlite::Connection::open_with_flags(file, flags)?;
-    let filled = fill::fill(&source, Path::new(new), &AtomicBool::new(false))?;
+    let filled = insert_limit::fill(&source, Path::new(new), &AtomicBool::new(false))?;
     Ok(filled.seconds)
 }
 

@@ -8,7 +8,7 @@ use certificates::Certificates;
 use migrate::config::connection::{Connection, Defaults};
 use migrate::config::environment::Environment;
 use migrate::postgres::connect::{Driver, Session, connect, create_database};
-use migrate::postgres::read::TupleReader;
+use migrate::postgres::copy_out::TupleReader;
 use migrate::{Kind, Result};
 use postgres::Client;
 use server::Server;

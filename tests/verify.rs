@@ -6,7 +6,7 @@ use crate::source::{Source, fixture_path};
 use migrate::config::connection::{Connection, Defaults};
 use migrate::config::environment::Environment;
 use migrate::postgres::connect::connect as connect_as;
-use migrate::postgres::read::{Snapshot, TupleReader};
+use migrate::postgres::copy_out::{Snapshot, TupleReader};
 use serde_json::Value;
 use std::fs;
 use std::process::Output;

@@ -4,8 +4,8 @@
 use crate::bench::stages::{block_of, walk};
 use crate::codec::Digest;
 use crate::error::{Error, Result};
+use crate::plan::Plan;
 use crate::sqlite::Source;
-use crate::transfer::plan::Plan;
 use bytes::BytesMut;
 use std::fs::File;
 use std::io::{self, Write as _};

@@ -1,8 +1,8 @@
 //! The bottleneck: what the copy waits for, and which phase takes longest, decided from rates.
 
 use crate::bench::report::{Name, Stage, per};
-use crate::progress::Phase;
-use crate::transfer::report::PhaseTime;
+use crate::control::progress::Phase;
+use crate::report::PhaseTime;
 use serde::Serialize;
 
 /// Of the time of all cores, the part from which on they count as busy.

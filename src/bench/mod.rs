@@ -11,9 +11,8 @@
 
 pub mod blocks;
 pub mod bottleneck;
-pub mod fill;
 pub mod generate;
-pub mod limit;
+pub mod limits;
 pub mod measure;
 pub mod report;
 pub mod rounds;
@@ -25,4 +24,4 @@ pub mod space;
 pub mod stages;
 pub mod sweep;
 
-pub use run::{Request, Subject, run};
+pub use crate::bench::run::{Request, Subject, run};

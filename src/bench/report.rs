@@ -2,8 +2,8 @@
 
 use crate::bench::bottleneck::Bottleneck;
 use crate::bench::measure::Cost;
-use crate::transfer::report::PhaseTime;
-use crate::transfer::sizes::Sizes;
+use crate::control::sizing::Sizes;
+use crate::report::PhaseTime;
 use serde::Serialize;
 
 /// Everything that was measured.

@@ -2,9 +2,9 @@
 
 use crate::config::connection::Connection;
 use crate::error::{Error, Result};
+use crate::postgres::catalog::target_objects::{drop_things, existing};
 use crate::postgres::connect::connect;
 use crate::postgres::errors::{describe, failed};
-use crate::postgres::target::{drop_things, existing};
 use crate::schema::names::quote;
 use postgres::Client;
 

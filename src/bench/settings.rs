@@ -5,15 +5,15 @@
 //! it is told how it stands, and nothing is guessed.
 
 use crate::bench::blocks::Blocks;
-use crate::bench::limit::Commit;
+use crate::bench::limits::copy_limit::Commit;
 use crate::bench::measure::memory_of_machine;
 use crate::bench::report::{Effect, Setting, Work, median, per};
 use crate::bench::rounds::{Rounds, load};
 use crate::bench::run::Bench;
 use crate::bench::server::{Looked, Server};
+use crate::control::progress::Phase;
+use crate::copy::to_postgres::TableStats;
 use crate::error::{Error, Result};
-use crate::progress::Phase;
-use crate::transfer::copy::TableStats;
 use std::sync::atomic::Ordering;
 
 /// Servers with another setting than the default.

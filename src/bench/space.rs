@@ -1,7 +1,7 @@
 //! Space: what a measurement will take on the disk, asked for before anything is written.
 
+use crate::control::disk_space::available;
 use crate::error::{Error, Result};
-use crate::space::available;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;

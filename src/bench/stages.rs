@@ -2,17 +2,18 @@
 
 use crate::bench::blocks::{Blocks, ReadyBlock};
 use crate::codec::block::HEADER;
-use crate::codec::tuple::{self, Next};
+use crate::codec::tuple;
+use crate::codec::tuple::Next;
 use crate::codec::{Digest, RowBatch};
-use crate::database::{Chunk, Reader as _};
+use crate::control::cancel::Halt;
 use crate::error::{Error, Result};
+use crate::plan::Plan;
 use crate::schema::RowAddress;
+use crate::schema::chunk::{Chunk, Reader as _};
 use crate::schema::names::quote;
 use crate::sqlite::Source;
-use crate::sqlite::query::TableQuery;
-use crate::sqlite::read::ChunkReader;
-use crate::transfer::halt::Halt;
-use crate::transfer::plan::Plan;
+use crate::sqlite::read::chunk_reader::ChunkReader;
+use crate::sqlite::read::query::TableQuery;
 use bytes::BytesMut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -8,10 +8,10 @@ use crate::bench::report::{Cell, Sweep, highest_peak, median, per};
 use crate::bench::rounds::copy;
 use crate::bench::run::{Bench, connections};
 use crate::bench::server::Server;
+use crate::control::sizing::Sizes;
 use crate::error::{Error, Result};
-use crate::transfer::loading::Terms;
-use crate::transfer::options::Options;
-use crate::transfer::sizes::Sizes;
+use crate::options::Options;
+use crate::run::data_set::to_postgres::Terms;
 
 const MIB: u64 = 1 << 20;
 

@@ -10,49 +10,33 @@
     reason = "this is the floor that talks to people; the lints keep all others from it"
 )]
 
-mod arguments;
-mod attend;
-mod bench;
-mod bench_text;
-mod by_product;
-mod casts;
-mod command_line;
-mod database;
-mod differences;
-mod error_text;
-mod exit;
-mod generate;
-mod help;
-mod json;
-mod keys;
-mod lists;
-mod normalise;
-mod output_file;
-mod plan;
-mod plan_text;
-mod private_server;
-mod progress_text;
-mod provider;
-mod report;
-mod request;
-mod screen;
-mod secrets;
-mod terminal;
-mod usage_error;
-mod values;
-mod watch;
-mod wording;
+pub mod args;
+pub mod commands;
+pub mod exit_code;
+pub mod output;
+pub mod progress;
+pub mod request;
 
+use crate::cli::args::normalize;
+use crate::cli::args::normalize::Flags;
+use crate::cli::args::usage_error;
+use crate::cli::args::{Arguments, Command};
+use crate::cli::commands::bench;
+use crate::cli::commands::database;
+use crate::cli::commands::generate;
+use crate::cli::commands::help;
+use crate::cli::commands::keys;
+use crate::cli::commands::plan;
+use crate::cli::commands::private_server;
+use crate::cli::commands::provider;
+use crate::cli::exit_code::Exit;
+use crate::cli::output::console::Screen;
+use crate::cli::output::rerun_command::CommandLine;
+use crate::cli::request::Request;
 use crate::error::{Error, Result};
-use crate::transfer;
+use crate::run::prepare;
 use anstream::ColorChoice;
-use arguments::{Arguments, Command};
 use clap::{CommandFactory, Parser};
-use command_line::CommandLine;
-use exit::Exit;
-use normalise::Flags;
-use request::Request;
-use screen::Screen;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -69,7 +53,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(program: OsString, typed: &[OsString]) -> ExitCode {
-    let normal = normalise::normalise(typed, &Flags::of(&Arguments::command()));
+    let normal = normalize::normalise(typed, &Flags::of(&Arguments::command()));
     choose_colour(normal.as_deref().unwrap_or_default());
     let mut screen = Screen::standard();
     let parsed = normal.map(|normal| {
@@ -97,9 +81,9 @@ fn dispatch(command: Command, line: &CommandLine, screen: &mut Screen) -> Result
         Command::Database(typed) => {
             let request = Request::database(*typed)
                 .map_err(|error| database::with_remedy(error, line, None))?;
-            database::run(&request, line, screen, transfer::prepare)
+            database::run(&request, line, screen, prepare)
         }
-        Command::Plan(typed) => plan::run(&Request::plan(*typed)?, screen, transfer::prepare),
+        Command::Plan(typed) => plan::run(&Request::plan(*typed)?, screen, prepare),
         Command::Provider(typed) => done(provider::run(&typed, screen))?,
         Command::EncryptConfigValue(typed) => done(keys::encrypt(&typed, screen))?,
         Command::GenerateKey(typed) => done(keys::generate(&typed, screen))?,

@@ -8,28 +8,20 @@
 //! that a digest made on one machine means the same on another.
 #![deny(clippy::host_endian_bytes, clippy::little_endian_bytes)]
 
-pub mod batch;
 pub mod block;
-pub mod cast;
-pub mod decimal;
 pub mod decode;
 pub mod digest;
 pub mod encode;
-pub mod epoch;
-pub mod json;
-pub mod jsonb;
-pub mod numeric;
-pub mod page;
-pub mod temporal;
+pub mod row_batch;
+pub mod sqlite_value;
 pub mod tuple;
-pub mod uuid;
-pub mod value;
+pub mod types;
 
-pub use batch::RowBatch;
-pub use block::Block;
-pub use cast::{Cast, Form, Misfit};
-pub use digest::Digest;
-pub use value::Raw;
+pub use crate::codec::block::Block;
+pub use crate::codec::digest::Digest;
+pub use crate::codec::encode::column_encoder::{Cast, Form, Misfit};
+pub use crate::codec::row_batch::RowBatch;
+pub use crate::codec::sqlite_value::Raw;
 
 /// The property tests' settings: the same cases in every run, nothing written beside the code.
 #[cfg(test)]

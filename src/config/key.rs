@@ -22,10 +22,10 @@ const LENGTH: usize = 512;
 /// What every byte is XORed with, over and over.
 const CYCLE: [u8; 10] = [223, 99, 111, 160, 122, 212, 223, 105, 37, 190];
 /// How many bytes the ciphers use.
-pub(super) const CIPHER_KEY: usize = 32;
+pub(crate) const CIPHER_KEY: usize = 32;
 
 /// Base64 as the products write and read it: the standard alphabet, padded.
-pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
@@ -136,7 +136,7 @@ impl Key {
     }
 
     /// The key of the ciphers.
-    pub(super) fn cipher_key(&self) -> &[u8] {
+    pub(crate) fn cipher_key(&self) -> &[u8] {
         &self.0[..CIPHER_KEY]
     }
 }

@@ -67,7 +67,7 @@ pub fn is_connection_lost(error: &postgres::Error) -> bool {
 }
 
 /// The I/O error at the bottom of a driver error, if it is one.
-pub(super) fn io_error(error: &postgres::Error) -> Option<&io::Error> {
+pub(crate) fn io_error(error: &postgres::Error) -> Option<&io::Error> {
     error.source()?.downcast_ref::<io::Error>()
 }
 

@@ -10,10 +10,10 @@
 //! writes anything, and from then on the one before, if it was only asleep, can write nothing.
 
 use crate::codec::Digest;
-use crate::database::Chunk;
 use crate::error::{Error, Result};
-use crate::postgres::claim::RunId;
 use crate::postgres::errors::failed;
+use crate::postgres::lease::run_lock::RunId;
+use crate::schema::chunk::Chunk;
 use crate::schema::names::{literal, qualify, quote};
 use postgres::{Client, Transaction};
 use serde::{Deserialize, Serialize};
@@ -357,7 +357,7 @@ impl Ledger {
 const CANNOT_READ: &str = "cannot read the target's ledger";
 
 /// The error of a run that slept while another one went on with its work.
-pub(super) fn taken_over(what: &str) -> Error {
+pub(crate) fn taken_over(what: &str) -> Error {
     Error::failed(what)
         .caused_by("another run has taken this one's place while it did not answer")
         .hint("let that one come to its end")

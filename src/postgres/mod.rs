@@ -1,20 +1,11 @@
 //! The PostgreSQL side: connecting, definitions, the ledger, writing blocks.
 
-pub mod advisory;
-pub mod backend;
-pub mod built;
 pub mod catalog;
-pub mod claim;
 pub mod connect;
-pub mod ddl;
+pub mod copy_in;
+pub mod copy_out;
 pub mod errors;
+pub mod lease;
 pub mod ledger;
-pub mod parse;
-pub mod pulse;
-pub mod read;
 pub mod server;
-pub mod sessions;
-pub mod target;
-mod tls;
-pub mod translate;
-pub mod write;
+pub mod sql;

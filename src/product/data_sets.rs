@@ -1,14 +1,15 @@
 //! The data sets of a product: for each its SQLite file and its PostgreSQL database, with all
 //! defaults and fall-backs. What is missing is named all at once, before any connection.
 
-use super::passwords::Keys;
-use super::settings::{Setting, Settings};
-use super::sqlite_file::{self, Unfound};
-use super::{Product, Provider};
 use crate::config::connection::{Defaults, SslMode};
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
-use crate::transfer::options::{DataSet, FILE_MODE, Location};
+use crate::options::{DataSet, FILE_MODE, Location};
+use crate::product::passwords::Keys;
+use crate::product::settings::{Setting, Settings};
+use crate::product::sqlite_file;
+use crate::product::sqlite_file::Unfound;
+use crate::product::{Product, Provider};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

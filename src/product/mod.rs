@@ -3,14 +3,14 @@
 //! nowhere else.
 
 pub mod data_sets;
-pub mod find;
+pub mod detect;
 pub mod next_steps;
 pub mod passwords;
+pub mod permissions;
 pub mod provider;
 pub mod service;
 pub mod settings;
-mod sqlite_file;
-pub mod user;
+pub mod sqlite_file;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! The next steps: what is left to do after a run, as the products' documentation has it, in its
 //! order and with the real paths and names.
 
-use super::settings::Settings;
-use super::{Product, Provider};
+use crate::product::settings::Settings;
+use crate::product::{Product, Provider};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy)]

@@ -1,11 +1,11 @@
 //! Passwords of a configuration: plain or encrypted, and the key file that opens them.
 
-use super::Product;
-use super::settings::{Setting, Settings};
 use crate::config::cipher;
 use crate::config::key::Key;
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
+use crate::product::Product;
+use crate::product::settings::{Setting, Settings};
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 

@@ -1,10 +1,10 @@
 //! The switch: `Database.Provider` set in a configuration file in place, so that the service
 //! uses the other database from its next start on.
 
-use super::Provider;
-use super::settings::Settings;
 use crate::config::gcfg::Gcfg;
 use crate::error::{Error, Result};
+use crate::product::Provider;
+use crate::product::settings::Settings;
 use jiff::Timestamp;
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};

@@ -1,8 +1,8 @@
 //! The service of a product, as far as it can be seen from outside whether it runs. What cannot
 //! be asked says nothing: only a sign that it runs counts.
 
-use super::{Product, Root};
-use crate::transfer::guard::Service;
+use crate::product::{Product, Root};
+use crate::run::service_check::Service;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,10 +1,11 @@
 //! The settings of a product: its configuration file, overridden by variables of the
 //! environment, with where each value came from.
 
-use super::{Product, Provider, Root};
 use crate::config::environment::Environment;
-use crate::config::gcfg::{self, Gcfg};
+use crate::config::gcfg;
+use crate::config::gcfg::Gcfg;
 use crate::error::{Error, Result};
+use crate::product::{Product, Provider, Root};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 

@@ -10,7 +10,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// Why no file is the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Unfound {
+pub(crate) enum Unfound {
     /// There is none, in words.
     Absent(String),
     /// There may be one, in words: several files fit, or the folder cannot be read.
@@ -22,7 +22,7 @@ pub(super) enum Unfound {
 ///
 /// # Errors
 /// What was found instead.
-pub(super) fn find(folder: &Path, usual: &str, is_usage: bool) -> Result<PathBuf, Unfound> {
+pub(crate) fn find(folder: &Path, usual: &str, is_usage: bool) -> Result<PathBuf, Unfound> {
     let path = folder.join(usual);
     if path.exists() {
         return Ok(path);

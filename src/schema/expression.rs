@@ -91,7 +91,7 @@ pub enum Expression {
     /// A function call: the name in lower case, and its arguments.
     Call(String, Vec<Expression>),
     /// `x COLLATE name`.
-    Collate(Box<Expression>, super::Collation),
+    Collate(Box<Expression>, crate::schema::Collation),
 }
 
 /// The three clocks of SQL.

@@ -3,13 +3,14 @@
 //! Names are kept exactly as the database that owns them spells them; quoting and shortening
 //! live in [`names`], and nowhere else.
 
+pub mod chunk;
 pub mod column_type;
 pub mod expression;
 pub mod names;
 pub mod query;
 
-pub use column_type::ColumnType;
-pub use expression::{Affinity, Expression, Sql};
+pub use crate::schema::column_type::ColumnType;
+pub use crate::schema::expression::{Affinity, Expression, Sql};
 
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 //!
 //! Names are resolved and stars expanded: every column is an [`Expression::Qualified`].
 
-use super::Expression;
+use crate::schema::Expression;
 
 /// A SELECT, or several of them joined by UNION.
 #[derive(Debug, Clone, PartialEq)]

@@ -17,21 +17,21 @@ const SQL: &str = "MIGRATE_TEST_SQL";
 
 /// Stands for what SQLite does before it deletes a log: it locks the database file alone. Where
 /// another process can do that, older versions (3.40) delete the log under a held write lock.
-pub(super) const LOCK_THE_FILE: &str = "lock the file";
+pub(crate) const LOCK_THE_FILE: &str = "lock the file";
 
 /// What the other process says before what came of its SQL.
 const OUTCOME: &str = "outcome: ";
 
 /// A process that ran SQL and keeps its connection open.
-pub(super) struct Other {
+pub(crate) struct Other {
     child: Child,
     /// `done`, or SQLite's message.
-    pub(super) outcome: String,
+    pub(crate) outcome: String,
 }
 
 impl Other {
     /// Starts a process that runs `sql` on the database at `path`, without waiting for locks.
-    pub(super) fn start(path: &Path, sql: &str) -> Self {
+    pub(crate) fn start(path: &Path, sql: &str) -> Self {
         let mut child = again("fence::other::sql_runs_in_another_process")
             .env(PATH, path)
             .env(SQL, sql)
@@ -46,12 +46,12 @@ impl Other {
         Self { child, outcome }
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Lets the process close its connection and end, and waits for it.
-    pub(super) fn end(mut self) -> String {
+    pub(crate) fn end(mut self) -> String {
         drop(self.child.stdin.take());
         assert!(self.child.wait().unwrap().success());
         std::mem::take(&mut self.outcome)
@@ -66,12 +66,12 @@ impl Drop for Other {
 }
 
 /// What comes of `sql` on the database at `path` in another process.
-pub(super) fn run(path: &Path, sql: &str) -> String {
+pub(crate) fn run(path: &Path, sql: &str) -> String {
     Other::start(path, sql).end()
 }
 
 /// Runs the test `name` once more as a user without rights; there [`assigned`] gives `path`.
-pub(super) fn as_nobody(name: &str, path: &Path) {
+pub(crate) fn as_nobody(name: &str, path: &Path) {
     let mut command = again(name);
     if rustix::process::geteuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
@@ -83,7 +83,7 @@ pub(super) fn as_nobody(name: &str, path: &Path) {
 }
 
 /// The path that [`as_nobody`] gave this process.
-pub(super) fn assigned() -> Option<PathBuf> {
+pub(crate) fn assigned() -> Option<PathBuf> {
     env::var_os(PATH).map(Into::into)
 }
 

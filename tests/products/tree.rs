@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A product's tree.
-pub(super) struct Tree {
+pub(crate) struct Tree {
     root: TempDir,
     name: &'static str,
     files: Vec<PathBuf>,
@@ -17,15 +17,15 @@ pub(super) struct Tree {
 }
 
 /// What the tables of the first data set hold.
-pub(super) const FIRST: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT); \
+pub(crate) const FIRST: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT); \
     INSERT INTO users VALUES (1, 'ada'), (2, 'grace')";
 /// What the tables of the second data set hold.
-pub(super) const SECOND: &str = "CREATE TABLE visits (id INTEGER PRIMARY KEY, at TEXT); \
+pub(crate) const SECOND: &str = "CREATE TABLE visits (id INTEGER PRIMARY KEY, at TEXT); \
     INSERT INTO visits VALUES (1, 'x'), (2, 'y'), (3, 'z')";
 
 impl Tree {
     /// Connect's, with both databases and `postgres` as the lines of `[Postgres]`.
-    pub(super) fn connect(postgres: &str) -> Self {
+    pub(crate) fn connect(postgres: &str) -> Self {
         let mut tree = Self::new("rstudio-connect");
         tree.configure(&format!(
             "\u{feff}; Posit Connect\r\n\r\n[Server]\r\nAddress = \"http://a.example/\" # not https\r\n\r\n\
@@ -39,7 +39,7 @@ impl Tree {
     }
 
     /// Package Manager's, with its main database only.
-    pub(super) fn package_manager(postgres: &str) -> Self {
+    pub(crate) fn package_manager(postgres: &str) -> Self {
         let mut tree = Self::new("rstudio-pm");
         tree.configure(&format!("[Server]\nAddress = :4242\n\n[Postgres]\n{postgres}\n"));
         tree.database("var/lib/rstudio-pm/db/packages.db", FIRST);
@@ -60,7 +60,7 @@ impl Tree {
     }
 
     /// Writes the configuration file.
-    pub(super) fn configure(&self, text: &str) {
+    pub(crate) fn configure(&self, text: &str) {
         let path = self.config();
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
@@ -68,7 +68,7 @@ impl Tree {
     }
 
     /// Adds a SQLite database at a path under the root.
-    pub(super) fn database(&mut self, path: &str, sql: &str) {
+    pub(crate) fn database(&mut self, path: &str, sql: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         sqlite3_script(&path, sql);
@@ -77,7 +77,7 @@ impl Tree {
     }
 
     /// Lets `systemctl is-active` of the product's unit answer `state`.
-    pub(super) fn service(&self, state: &str) {
+    pub(crate) fn service(&self, state: &str) {
         let program = self.path("bin/systemctl");
         fs::create_dir_all(program.parent().unwrap()).unwrap();
         let name = self.name;
@@ -90,17 +90,17 @@ impl Tree {
     }
 
     /// A path under the root.
-    pub(super) fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.root.path().join(below)
     }
 
     /// The configuration file.
-    pub(super) fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.path(&format!("etc/{0}/{0}.gcfg", self.name))
     }
 
     /// The command with `arguments` under this root.
-    pub(super) fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = match self.name {
             "rstudio-connect" => as_root(migrate_command()),
             _ => migrate_command(),
@@ -111,33 +111,33 @@ impl Tree {
     }
 
     /// Puts the stand-ins on a command's PATH.
-    pub(super) fn surround(&self, command: &mut Command) {
+    pub(crate) fn surround(&self, command: &mut Command) {
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", self.path("bin").display()));
     }
 
     /// Runs the command and sees that no database changed.
-    pub(super) fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         let output = self.command(arguments).output().unwrap();
         self.assert_unchanged();
         output
     }
 
-    pub(super) fn assert_unchanged(&self) {
+    pub(crate) fn assert_unchanged(&self) {
         for (file, hash) in self.files.iter().zip(&self.hashes) {
             assert_eq!(sha256(file), *hash, "{}", file.display());
         }
     }
 
     /// The root.
-    pub(super) fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.root.path()
     }
 }
 
 /// Whether the tests run as root. Who does not plays the root of a user namespace for Connect, and
 /// is a member of the service's group for Package Manager.
-pub(super) fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
@@ -157,7 +157,7 @@ fn as_root(command: Command) -> Command {
 }
 
 /// A URL as a gcfg file may hold it, with a search path.
-pub(super) fn url(url: &str, schema: Option<&str>) -> String {
+pub(crate) fn url(url: &str, schema: Option<&str>) -> String {
     let join = if url.contains('?') { '&' } else { '?' };
     match schema {
         // The second equals sign raw, as the products' documentation has it.
@@ -167,13 +167,13 @@ pub(super) fn url(url: &str, schema: Option<&str>) -> String {
 }
 
 #[track_caller]
-pub(super) fn assert_code(output: &Output, code: i32) {
+pub(crate) fn assert_code(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{}", crate::harness::text(output));
 }
 
 /// Asserts that an output says all of `words`.
 #[track_caller]
-pub(super) fn assert_says(output: &Output, words: &[&str]) {
+pub(crate) fn assert_says(output: &Output, words: &[&str]) {
     let text = crate::harness::text(output);
     for word in words {
         assert!(text.contains(word), "\"{word}\" is not in:\n{text}");

@@ -3,15 +3,15 @@
 /// The SplitMix64 generator (Steele, Lea, Flood: "Fast splittable pseudorandom number
 /// generators", 2014): plain integer arithmetic, one addition of state.
 #[derive(Debug, Clone)]
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// The next 64 bits.
-    pub(super) fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -20,30 +20,30 @@ impl Random {
     }
 
     /// A number below `limit`, all about equally often. `limit` is below 2^32.
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         ((self.bits() >> 32) * limit) >> 32
     }
 
     /// A number below `limit`, small ones far more often, as popularity goes: a tenth of the
     /// numbers takes nearly half of the draws. `limit` is below 2^32.
-    pub(super) fn skewed(&mut self, limit: u64) -> u64 {
+    pub(crate) fn skewed(&mut self, limit: u64) -> u64 {
         let uniform = self.bits() >> 32;
         let cube = (((uniform * uniform) >> 32) * uniform) >> 32;
         (cube * limit) >> 32
     }
 
     /// True in `percent` of a hundred draws.
-    pub(super) fn percent(&mut self, percent: u64) -> bool {
+    pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
     /// One of `choices`, which must not be empty, all about equally often.
-    pub(super) fn pick<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
+    pub(crate) fn pick<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
         choices[self.below(choices.len() as u64) as usize]
     }
 
     /// One of `choices`, which must not be empty, the first ones far more often.
-    pub(super) fn popular<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+    pub(crate) fn popular<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.skewed(choices.len() as u64) as usize]
     }
 }

@@ -1,9 +1,9 @@
 //! What the tables hold.
 
-use super::random::Random;
-use super::text::{Clock, push_number, push_uuid};
-use super::words;
-use super::writer::{Row, Writer};
+use crate::bench::generate::random::Random;
+use crate::bench::generate::text::{Clock, push_number, push_uuid};
+use crate::bench::generate::words;
+use crate::bench::generate::writer::{Row, Writer};
 use rusqlite::Result;
 
 /// How many in a thousand rows each table gets, parents before children; `downloads` takes what
@@ -37,7 +37,7 @@ struct World {
 }
 
 /// Fills all tables with `rows` rows and returns the tables' numbers of rows.
-pub(super) fn fill(writer: &mut Writer<'_>, rows: u64) -> Result<Vec<(&'static str, u64)>> {
+pub(crate) fn fill(writer: &mut Writer<'_>, rows: u64) -> Result<Vec<(&'static str, u64)>> {
     let mut counts: Vec<(&str, u64)> =
         SHARES.iter().map(|(table, share)| (*table, (rows * share / 1000).max(1))).collect();
     counts[0].1 = (rows / 100).min(MOST_SETTINGS);

@@ -1,6 +1,6 @@
 //! Text without the formatting machinery, which would take longer than the rows themselves.
 
-use super::random::Random;
+use crate::bench::generate::random::Random;
 
 /// The numbers 00 to 99.
 const PAIRS: &str = "000102030405060708091011121314151617181920212223242526272829303132333435363738\
@@ -14,7 +14,7 @@ fn push_pair(text: &mut String, number: u64) {
 }
 
 /// Appends `number` in decimal.
-pub(super) fn push_number(text: &mut String, number: u64) {
+pub(crate) fn push_number(text: &mut String, number: u64) {
     if number >= 100 {
         push_number(text, number / 100);
         push_pair(text, number % 100);
@@ -26,7 +26,7 @@ pub(super) fn push_number(text: &mut String, number: u64) {
 }
 
 /// Appends a canonical random UUID (version 4).
-pub(super) fn push_uuid(text: &mut String, random: &mut Random) {
+pub(crate) fn push_uuid(text: &mut String, random: &mut Random) {
     const DIGITS: &str = "0123456789abcdef";
     let mut bits = [random.bits(), random.bits()];
     bits[0] = (bits[0] & !0xF000) | 0x4000;
@@ -42,7 +42,7 @@ pub(super) fn push_uuid(text: &mut String, random: &mut Random) {
 
 /// A clock that only moves forward and writes its time as ISO text.
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     /// Microseconds since 1970.
     now: u64,
     /// The average step, in microseconds.
@@ -63,29 +63,29 @@ const SPAN: u64 = 3 * 365 * DAY;
 
 impl Clock {
     /// A clock that gets through the whole span in about `ticks` ticks.
-    pub(super) fn new(ticks: u64) -> Self {
+    pub(crate) fn new(ticks: u64) -> Self {
         Self { now: BEGIN, step: (SPAN / ticks.max(1)).max(2), day: 0, date: String::new() }
     }
 
     /// Moves on by a random step, on average the span's part.
-    pub(super) fn tick(&mut self, random: &mut Random) {
+    pub(crate) fn tick(&mut self, random: &mut Random) {
         // Steps may be as long as the whole span, in a small table: more than 32 bits.
         let milli = random.below(2000);
         self.now += self.step / 1000 * milli + self.step % 1000 * milli / 1000;
     }
 
     /// The same clock some microseconds later.
-    pub(super) fn later(&self, micros: u64) -> Self {
+    pub(crate) fn later(&self, micros: u64) -> Self {
         Self { now: self.now + micros, step: self.step, day: 0, date: String::new() }
     }
 
     /// Puts the clock some microseconds after another.
-    pub(super) fn set(&mut self, other: &Self, micros: u64) {
+    pub(crate) fn set(&mut self, other: &Self, micros: u64) {
         self.now = other.now + micros;
     }
 
     /// Puts `YYYY-MM-DD` into `text`.
-    pub(super) fn date(&mut self, text: &mut String) {
+    pub(crate) fn date(&mut self, text: &mut String) {
         let day = self.now / DAY;
         if day != self.day {
             self.day = day;
@@ -102,7 +102,7 @@ impl Clock {
     }
 
     /// Puts `YYYY-MM-DD HH:MM:SS` into `text`.
-    pub(super) fn seconds(&mut self, text: &mut String) {
+    pub(crate) fn seconds(&mut self, text: &mut String) {
         self.date(text);
         let seconds = self.now % DAY / SECOND;
         for (before, number) in
@@ -115,7 +115,7 @@ impl Clock {
 
     /// Puts `YYYY-MM-DD HH:MM:SS.ffffff` into `text`; the last digit is never 0, so that the
     /// text is what a database would print.
-    pub(super) fn micros(&mut self, text: &mut String) {
+    pub(crate) fn micros(&mut self, text: &mut String) {
         self.seconds(text);
         let micros = self.now % SECOND;
         let micros = micros + u64::from(micros.is_multiple_of(10));

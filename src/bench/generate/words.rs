@@ -1,6 +1,6 @@
 //! The words that the generated text is made of.
 
-pub(super) const FIRST_NAMES: [&str; 24] = [
+pub(crate) const FIRST_NAMES: [&str; 24] = [
     "Ada",
     "Amélie",
     "Björn",
@@ -27,7 +27,7 @@ pub(super) const FIRST_NAMES: [&str; 24] = [
     "민준",
 ];
 
-pub(super) const LAST_NAMES: [&str; 24] = [
+pub(crate) const LAST_NAMES: [&str; 24] = [
     "Ångström",
     "Bianchi",
     "Chen",
@@ -55,7 +55,7 @@ pub(super) const LAST_NAMES: [&str; 24] = [
 ];
 
 /// Beginnings of package names; with [`PACKAGE_ENDS`] 64 each.
-pub(super) const PACKAGE_BEGINS: [&str; 64] = [
+pub(crate) const PACKAGE_BEGINS: [&str; 64] = [
     "abc", "agri", "ana", "arrow", "auto", "bayes", "bio", "blog", "cli", "code", "crypto", "data",
     "date", "db", "deep", "dev", "dplyr", "eco", "econ", "fast", "file", "fin", "forge", "gene",
     "geo", "gg", "git", "graph", "health", "html", "http", "image", "json", "knit", "lab", "lang",
@@ -64,7 +64,7 @@ pub(super) const PACKAGE_BEGINS: [&str; 64] = [
     "stat", "survey", "text", "tidy", "time", "web",
 ];
 
-pub(super) const PACKAGE_ENDS: [&str; 64] = [
+pub(crate) const PACKAGE_ENDS: [&str; 64] = [
     "api", "art", "base", "boot", "box", "build", "cache", "calc", "check", "clust", "core", "cpp",
     "curve", "diff", "down", "ext", "flow", "form", "frame", "gen", "grid", "hash", "help", "info",
     "io", "kit", "learn", "lib", "link", "lm", "ly", "maker", "mix", "nest", "net", "pack",
@@ -73,16 +73,16 @@ pub(super) const PACKAGE_ENDS: [&str; 64] = [
     "verse", "view", "wrap", "xts",
 ];
 
-pub(super) const LICENSES: [&str; 6] =
+pub(crate) const LICENSES: [&str; 6] =
     ["MIT + file LICENSE", "GPL-3", "GPL (>= 2)", "Apache License (>= 2)", "BSD_3_clause", "CC0"];
 
-pub(super) const SOURCES: [&str; 4] = ["CRAN", "Bioconductor", "PyPI", "local"];
+pub(crate) const SOURCES: [&str; 4] = ["CRAN", "Bioconductor", "PyPI", "local"];
 
-pub(super) const COUNTRIES: [&str; 16] = [
+pub(crate) const COUNTRIES: [&str; 16] = [
     "US", "DE", "GB", "FR", "JP", "CA", "CN", "IN", "BR", "AU", "NL", "CH", "SE", "ES", "PL", "KE",
 ];
 
-pub(super) const SYSTEMS: [&str; 6] = [
+pub(crate) const SYSTEMS: [&str; 6] = [
     "x86_64-pc-linux-gnu",
     "aarch64-apple-darwin20",
     "x86_64-w64-mingw32",
@@ -91,7 +91,7 @@ pub(super) const SYSTEMS: [&str; 6] = [
     "manylinux_2_28",
 ];
 
-pub(super) const TOPICS: [&str; 16] = [
+pub(crate) const TOPICS: [&str; 16] = [
     "Sales",
     "Übersicht",
     "Churn",
@@ -110,7 +110,7 @@ pub(super) const TOPICS: [&str; 16] = [
     "Capacity\\planning",
 ];
 
-pub(super) const APP_MODES: [&str; 7] = [
+pub(crate) const APP_MODES: [&str; 7] = [
     "shiny",
     "rmd-static",
     "quarto-static",
@@ -120,9 +120,9 @@ pub(super) const APP_MODES: [&str; 7] = [
     "jupyter-static",
 ];
 
-pub(super) const ACCESS: [&str; 3] = ["acl", "logged_in", "all"];
+pub(crate) const ACCESS: [&str; 3] = ["acl", "logged_in", "all"];
 
-pub(super) const PATHS: [&str; 8] = [
+pub(crate) const PATHS: [&str; 8] = [
     "/",
     "/index.html",
     "/report.html?lang=de",
@@ -133,7 +133,7 @@ pub(super) const PATHS: [&str; 8] = [
     "/favicon.ico",
 ];
 
-pub(super) const METRICS: [&str; 10] = [
+pub(crate) const METRICS: [&str; 10] = [
     "cpu.user",
     "cpu.system",
     "ram.used",
@@ -146,7 +146,7 @@ pub(super) const METRICS: [&str; 10] = [
     "queue.length",
 ];
 
-pub(super) const ACTIONS: [&str; 10] = [
+pub(crate) const ACTIONS: [&str; 10] = [
     "user_login",
     "user_logout",
     "deploy_application",

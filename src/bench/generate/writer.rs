@@ -1,6 +1,6 @@
 //! The writer: prepared INSERTs of several rows each, with ids that have gaps.
 
-use super::random::Random;
+use crate::bench::generate::random::Random;
 use rusqlite::ffi::{Error, SQLITE_INTERRUPT};
 use rusqlite::{Connection, Result, Statement, ToSql};
 
@@ -12,32 +12,32 @@ const ROWS: u64 = 16;
 const STRIDE: u64 = 1 << 16;
 
 /// Where the rows go.
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     connection: &'a Connection,
     /// The source of all choices.
-    pub(super) random: Random,
+    pub(crate) random: Random,
     done: u64,
     progress: &'a mut dyn FnMut(&str, u64) -> bool,
 }
 
 /// One row on its way: its values are bound in order.
-pub(super) struct Row<'a, 'c> {
+pub(crate) struct Row<'a, 'c> {
     statement: &'a mut Statement<'c>,
     next: usize,
     /// The row's id.
-    pub(super) id: i64,
+    pub(crate) id: i64,
 }
 
 impl Row<'_, '_> {
     /// Binds the next value.
-    pub(super) fn put(&mut self, value: impl ToSql) -> Result<()> {
+    pub(crate) fn put(&mut self, value: impl ToSql) -> Result<()> {
         self.next += 1;
         self.statement.raw_bind_parameter(self.next, value)
     }
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         connection: &'a Connection,
         random: Random,
         progress: &'a mut dyn FnMut(&str, u64) -> bool,
@@ -47,7 +47,7 @@ impl<'a> Writer<'a> {
 
     /// Inserts `rows` rows of `columns` values into `table`. `make` puts every value but those of
     /// a column `id`, which comes first where `with_id` is set.
-    pub(super) fn insert(
+    pub(crate) fn insert(
         &mut self,
         table: &str,
         columns: usize,
@@ -96,7 +96,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Moves the automatic key of `table` past its last row, as if some had been deleted there.
-    pub(super) fn skip_ids(&self, table: &str, ids: i64) -> Result<()> {
+    pub(crate) fn skip_ids(&self, table: &str, ids: i64) -> Result<()> {
         let sql = "UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name = ?2";
         self.connection.execute(sql, (ids, table)).map(|_| ())
     }

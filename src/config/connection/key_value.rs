@@ -1,11 +1,11 @@
 //! The `key=value key='value with spaces'` form, with libpq's quoting.
 
-use super::settings::{Origin, Settings, is_key};
+use crate::config::connection::settings::{Origin, Settings, is_key};
 use crate::error::{Error, Result};
 use zeroize::Zeroizing;
 
 /// Reads the whole text.
-pub(super) fn read(text: &str, settings: &mut Settings) -> Result<()> {
+pub(crate) fn read(text: &str, settings: &mut Settings) -> Result<()> {
     let mut rest = text.trim_ascii_start();
     let mut before = None;
     while !rest.is_empty() {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// The password file's lines, and how the search in it reads to a person.
-pub(super) struct PasswordFile {
+pub(crate) struct PasswordFile {
     path: PathBuf,
     text: Option<Zeroizing<String>>,
 }
@@ -20,7 +20,7 @@ impl PasswordFile {
     ///
     /// # Errors
     /// A file that its group or others can read is refused, one that cannot be read fails.
-    pub(super) fn read(path: PathBuf) -> Result<Self> {
+    pub(crate) fn read(path: PathBuf) -> Result<Self> {
         let shown = path.display();
         let failed = |error| {
             Error::refused(format!("cannot read the password file {shown}")).caused_by(error)
@@ -46,17 +46,17 @@ impl PasswordFile {
     }
 
     /// Whose file it is.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whether there is such a file.
-    pub(super) fn exists(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         self.text.is_some()
     }
 
     /// The password of the first line that fits.
-    pub(super) fn find(&self, host: &str, port: u16, dbname: &str, user: &str) -> Option<Secret> {
+    pub(crate) fn find(&self, host: &str, port: u16, dbname: &str, user: &str) -> Option<Secret> {
         let port = port.to_string();
         self.text.as_ref()?.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
             let mut rest = line;

@@ -1,7 +1,7 @@
 //! The service file: named sets of connection settings
 //! (<https://www.postgresql.org/docs/current/libpq-pgservice.html>).
 
-use super::settings::{Origin, Settings};
+use crate::config::connection::settings::{Origin, Settings};
 use crate::config::environment::Environment;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
 
 /// Fills the gaps of `settings` from the service `name`. The user's file is looked at first,
 /// the machine's where that one does not know the service.
-pub(super) fn fill_from(
+pub(crate) fn fill_from(
     name: &str,
     settings: &mut Settings,
     environment: &Environment,

@@ -78,7 +78,7 @@ const IGNORED: [&str; 17] = [
 ];
 
 /// Whether `key` is one that a connection string may hold.
-pub(super) fn is_key(key: &str) -> bool {
+pub(crate) fn is_key(key: &str) -> bool {
     KEYS.iter().any(|(known, _)| *known == key) || IGNORED.contains(&key) || key == "search_path"
 }
 
@@ -111,16 +111,16 @@ impl fmt::Display for Origin {
 
 /// The gathered settings. No `Debug`: a value may be the password.
 #[derive(Default)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     values: BTreeMap<&'static str, (Zeroizing<String>, Origin)>,
     /// Settings of the server's session, in order of appearance.
-    pub(super) parameters: Vec<(String, String)>,
+    pub(crate) parameters: Vec<(String, String)>,
 }
 
 impl Settings {
     /// Takes a value. In the connection string the last of several wins, as in libpq; from
     /// anywhere else a value only fills a gap. `Ok(false)` where the key is not known.
-    pub(super) fn put(&mut self, key: &str, value: &str, origin: Origin) -> Result<bool> {
+    pub(crate) fn put(&mut self, key: &str, value: &str, origin: Origin) -> Result<bool> {
         if value.contains('\0') {
             return Err(invalid(key, origin, "it must not contain a zero byte"));
         }
@@ -141,7 +141,7 @@ impl Settings {
     }
 
     /// Fills the gaps from the PG* variables.
-    pub(super) fn fill_from(&mut self, environment: &Environment) -> Result<()> {
+    pub(crate) fn fill_from(&mut self, environment: &Environment) -> Result<()> {
         for (key, variable) in KEYS {
             let Some(variable) = variable else { continue };
             if let Some(value) = environment.get(variable) {
@@ -152,18 +152,18 @@ impl Settings {
     }
 
     /// The value of a key with its origin; an empty one counts as absent.
-    pub(super) fn get(&self, key: &str) -> Option<(&str, Origin)> {
+    pub(crate) fn get(&self, key: &str) -> Option<(&str, Origin)> {
         let (value, origin) = self.values.get(key)?;
         (!value.is_empty()).then_some((value.as_str(), *origin))
     }
 
     /// The value of a key; an empty one counts as absent.
-    pub(super) fn text(&self, key: &str) -> Option<&str> {
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.get(key).map(|(value, _)| value)
     }
 
     /// The value of a key that is a whole number.
-    pub(super) fn number(&self, key: &str) -> Result<Option<i64>> {
+    pub(crate) fn number(&self, key: &str) -> Result<Option<i64>> {
         let Some((value, origin)) = self.get(key) else { return Ok(None) };
         match value.trim().parse() {
             Ok(number) => Ok(Some(number)),
@@ -172,7 +172,7 @@ impl Settings {
     }
 
     /// The value of a key that is one of a few words.
-    pub(super) fn choice<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<Option<T>> {
+    pub(crate) fn choice<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<Option<T>> {
         let Some((value, origin)) = self.get(key) else { return Ok(None) };
         match words.iter().find(|(word, _)| *word == value) {
             Some((_, meaning)) => Ok(Some(*meaning)),
@@ -184,7 +184,7 @@ impl Settings {
     }
 
     /// The error of a value that does not do.
-    pub(super) fn invalid(&self, key: &str, why: &str) -> Error {
+    pub(crate) fn invalid(&self, key: &str, why: &str) -> Error {
         let origin = self.values.get(key).map_or(Origin::Text, |(_, origin)| *origin);
         invalid(key, origin, why)
     }

@@ -1,4 +1,4 @@
-use super::*;
+use crate::config::connection::*;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! How a connection is encrypted: libpq's `ssl*` settings and `channel_binding`
 //! (<https://www.postgresql.org/docs/current/libpq-ssl.html>).
 
-use super::settings::Settings;
+use crate::config::connection::settings::Settings;
 use crate::config::environment::Environment;
 use crate::error::Result;
 use std::path::PathBuf;
@@ -71,7 +71,7 @@ pub struct Tls {
 impl Tls {
     /// Reads the settings; the files of `~/.postgresql` stand in for those not given, if they
     /// exist.
-    pub(super) fn read(
+    pub(crate) fn read(
         settings: &Settings,
         environment: &Environment,
         default_mode: SslMode,

@@ -2,12 +2,12 @@
 //!
 //! Errors never show a part of the text, because a badly quoted password can be any part of it.
 
-use super::settings::{Origin, Settings};
+use crate::config::connection::settings::{Origin, Settings};
 use crate::error::{Error, Result};
 use zeroize::Zeroizing;
 
 /// The text after `postgres://` or `postgresql://`, if `text` is a URL of that kind.
-pub(super) fn after_scheme(text: &str) -> Option<&str> {
+pub(crate) fn after_scheme(text: &str) -> Option<&str> {
     ["postgres://", "postgresql://"].into_iter().find_map(|scheme| {
         let start = text.get(..scheme.len())?;
         start.eq_ignore_ascii_case(scheme).then(|| &text[scheme.len()..])
@@ -15,7 +15,7 @@ pub(super) fn after_scheme(text: &str) -> Option<&str> {
 }
 
 /// Reads what follows the scheme.
-pub(super) fn read(rest: &str, settings: &mut Settings) -> Result<()> {
+pub(crate) fn read(rest: &str, settings: &mut Settings) -> Result<()> {
     let (before_query, query) = match rest.split_once('?') {
         Some((before, query)) => (before, Some(query)),
         None => (rest, None),
@@ -138,7 +138,7 @@ fn decode(text: &str) -> Option<Zeroizing<String>> {
 }
 
 /// `text` with everything but unreserved characters percent-encoded.
-pub(super) fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

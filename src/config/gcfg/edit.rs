@@ -1,6 +1,6 @@
 //! The editor: one value of a file changed in place, every other byte as it was.
 
-use super::{Gcfg, same};
+use crate::config::gcfg::{Gcfg, same};
 use crate::error::{Error, Result};
 use zeroize::Zeroizing;
 

@@ -1,7 +1,7 @@
 //! The scanner: text into headers and entries. One pass over the characters, line by line, with
 //! the Go library's rules of what may stand where.
 
-use super::{Entry, Gcfg, Header, Position, error};
+use crate::config::gcfg::{Entry, Gcfg, Header, Position, error};
 use crate::error::{Error, Result};
 use std::ops::Range;
 use std::path::Path;
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Reads `bytes` as the content of the file `name`.
-pub(super) fn scan(name: &Path, bytes: &[u8]) -> Result<Gcfg> {
+pub(crate) fn scan(name: &Path, bytes: &[u8]) -> Result<Gcfg> {
     let valid = |end: usize| std::str::from_utf8(&bytes[..end]).unwrap_or_default();
     let text = std::str::from_utf8(bytes).map_err(|cause| {
         let before = valid(cause.valid_up_to());

@@ -1,6 +1,6 @@
 //! Every rule of the format, each accepted or refused, and edits that change one line.
 
-use super::*;
+use crate::config::gcfg::*;
 
 fn read(text: &str) -> Result<Gcfg> {
     Gcfg::parse(Path::new("f.gcfg"), text.as_bytes())

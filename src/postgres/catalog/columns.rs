@@ -1,8 +1,8 @@
 //! Columns: types down through domains, defaults, identity and generated columns.
 
-use super::{Catalog, ColumnFacts, Places, left_out, origin, query};
 use crate::error::Result;
-use crate::postgres::parse;
+use crate::postgres::catalog::{Catalog, ColumnFacts, Places, left_out, origin, query};
+use crate::postgres::sql::parse;
 use crate::schema::names::qualify;
 use crate::schema::{Check, Collation, Column, Generated, LeftOut, ObjectKind, Sql};
 use postgres::{Client, Row};
@@ -54,7 +54,7 @@ const SQL: &str = "\
     ORDER BY c.oid, a.attnum";
 
 /// Reads the columns of all tables.
-pub(super) fn read(
+pub(crate) fn read(
     client: &mut Client,
     schema: &str,
     places: &Places,

@@ -1,8 +1,8 @@
 //! Constraints: keys, foreign keys, checks.
 
-use super::{Catalog, Places, left_out, query};
 use crate::error::Result;
-use crate::postgres::parse;
+use crate::postgres::catalog::{Catalog, Places, left_out, query};
+use crate::postgres::sql::parse;
 use crate::schema::{
     Action, Check, Collation, Deferrable, ForeignKey, Key, KeyColumn, LeftOut, ObjectKind, Sql,
 };
@@ -29,7 +29,7 @@ const SQL: &str = "\
     ORDER BY c.oid, k.oid";
 
 /// Reads the constraints of all tables.
-pub(super) fn read(
+pub(crate) fn read(
     client: &mut Client,
     schema: &str,
     places: &Places,

@@ -1,8 +1,8 @@
 //! Indexes that belong to no constraint.
 
-use super::{Catalog, Places, left_out, query};
 use crate::error::Result;
-use crate::postgres::parse;
+use crate::postgres::catalog::{Catalog, Places, left_out, query};
+use crate::postgres::sql::parse;
 use crate::schema::{Collation, Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Sql};
 use postgres::Client;
 
@@ -27,7 +27,7 @@ const SQL: &str = "\
     ORDER BY c.oid, ic.oid";
 
 /// Reads the indexes of all tables.
-pub(super) fn read(
+pub(crate) fn read(
     client: &mut Client,
     schema: &str,
     places: &Places,

@@ -1,13 +1,13 @@
 //! Relations: the tables, and everything in the schema that is listed only.
 
-use super::{Catalog, Places, TableFacts, left_out, origin, query};
 use crate::error::Result;
+use crate::postgres::catalog::{Catalog, Places, TableFacts, left_out, origin, query};
 use crate::postgres::ledger::TABLE;
 use crate::schema::{LeftOut, ObjectKind, RowAddress, Table};
 use postgres::Client;
 
 /// Reads the tables' names, in the order of their creation.
-pub(super) fn tables(client: &mut Client, schema: &str, catalog: &mut Catalog) -> Result<Places> {
+pub(crate) fn tables(client: &mut Client, schema: &str, catalog: &mut Catalog) -> Result<Places> {
     const SQL: &str = "\
         SELECT c.oid::bigint, c.relname::text, c.relkind = 'p', c.relrowsecurity, \
           pg_catalog.row_security_active(c.oid), \
@@ -68,7 +68,7 @@ pub(super) fn tables(client: &mut Client, schema: &str, catalog: &mut Catalog) -
 
 /// Lists what is not carried over: views, foreign tables, sequences of nobody, triggers, policies,
 /// and who may do what.
-pub(super) fn others(client: &mut Client, schema: &str, list: &mut Vec<LeftOut>) -> Result<()> {
+pub(crate) fn others(client: &mut Client, schema: &str, list: &mut Vec<LeftOut>) -> Result<()> {
     const RELATIONS: &str = "\
         SELECT c.relname::text, c.relkind::text, \
           CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END \

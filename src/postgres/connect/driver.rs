@@ -1,7 +1,7 @@
 //! What a session is opened with: the synchronous client, or a reader of tuples.
 
-use super::Outcome;
-use crate::postgres::read::TupleReader;
+use crate::postgres::connect::Outcome;
+use crate::postgres::copy_out::TupleReader;
 use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{Client, Error, SimpleQueryMessage, Socket};
 use tokio_postgres::Config;

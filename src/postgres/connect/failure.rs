@@ -1,16 +1,17 @@
 //! A failed attempt to connect: its cause in our words, what to do about it, and whether another
 //! host or another `sslmode` may do better.
 
-use super::Outcome;
 use crate::config::connection::{Connection, Host, Place};
 use crate::error::Error;
-use crate::postgres::{errors, tls};
+use crate::postgres::connect::Outcome;
+use crate::postgres::connect::tls;
+use crate::postgres::errors;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 
 /// One or more failed attempts.
 #[derive(Debug, Default)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     causes: Vec<String>,
     hints: Vec<String>,
     /// The whole error, where there is more to say than causes and hints.
@@ -30,7 +31,7 @@ pub(super) struct Failure {
 }
 
 /// The error of all attempts together.
-pub(super) fn error(connection: &Connection, failures: Vec<Failure>) -> Error {
+pub(crate) fn error(connection: &Connection, failures: Vec<Failure>) -> Error {
     let mut all = Failure::default();
     for failure in failures {
         all.add(failure);
@@ -46,7 +47,7 @@ pub(super) fn error(connection: &Connection, failures: Vec<Failure>) -> Error {
 
 impl Failure {
     /// A host whose name is not known.
-    pub(super) fn unknown_host(name: &str, error: &std::io::Error) -> Self {
+    pub(crate) fn unknown_host(name: &str, error: &std::io::Error) -> Self {
         Self::default()
             .cause(format!("the address of the host `{name}` cannot be found: {error}"))
             .hint(
@@ -55,14 +56,14 @@ impl Failure {
     }
 
     /// A server that is not the one that is looked for.
-    pub(super) fn passing(cause: &str) -> Self {
+    pub(crate) fn passing(cause: &str) -> Self {
         Self::default()
             .cause(format!("{cause}, and target_session_attrs asks for another"))
             .hint("name a server that fits target_session_attrs, or take that setting out")
     }
 
     /// What an attempt's outcome means.
-    pub(super) fn of(
+    pub(crate) fn of(
         outcome: Outcome,
         connection: &Connection,
         host: &Host,
@@ -96,30 +97,30 @@ impl Failure {
     }
 
     /// No other host is to be tried.
-    pub(super) fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         self.is_final
     }
 
     /// The server answered and refused before it let anybody in, so that another form of
     /// connection might be let in.
-    pub(super) fn is_refusal(&self) -> bool {
+    pub(crate) fn is_refusal(&self) -> bool {
         self.is_refusal
     }
 
     /// TLS may be the reason, so that a connection without it might work.
-    pub(super) fn may_be_tls(&self) -> bool {
+    pub(crate) fn may_be_tls(&self) -> bool {
         self.is_tls || self.encrypted && self.is_refusal
     }
 
     /// This failure and a second one of the same server.
-    pub(super) fn and(mut self, second: Self) -> Self {
+    pub(crate) fn and(mut self, second: Self) -> Self {
         self.is_final = false;
         self.add(second);
         self
     }
 
     /// Adds a later failure; the later one decides what is next.
-    pub(super) fn add(&mut self, later: Self) {
+    pub(crate) fn add(&mut self, later: Self) {
         self.causes.extend(later.causes);
         for hint in later.hints {
             if !self.hints.contains(&hint) {
@@ -225,7 +226,7 @@ impl Failure {
                  connection"
             )),
             "3D000" => {
-                let command = super::session::createdb_command(connection);
+                let command = crate::postgres::connect::session::createdb_command(connection);
                 let error = Error::failed(format!("the database `{dbname}` does not exist"))
                     .hint(format!("create it with --create-database, or with: {command}"));
                 let error = match connection.usual_dbname.filter(|usual| usual != dbname) {

@@ -1,11 +1,11 @@
 //! A session: a connection whose server has been looked at and whose settings are pinned, so that
 //! values read and written do not depend on how a server, database or role is set up.
 
-use super::driver::Driver;
-use super::failure::Failure;
 use crate::config::connection::{Connection, Host, Place, Target};
 use crate::error::{Error, Result};
-use crate::postgres::backend::Backend;
+use crate::postgres::connect::backend::Backend;
+use crate::postgres::connect::driver::Driver;
+use crate::postgres::connect::failure::Failure;
 use crate::postgres::errors;
 use postgres::{Client, SimpleQueryMessage};
 
@@ -42,7 +42,7 @@ struct Server {
 }
 
 /// Looks at the server and pins the session's settings.
-pub(super) fn prepare<D: Driver>(
+pub(crate) fn prepare<D: Driver>(
     mut client: D,
     connection: &Connection,
     encrypted: bool,
@@ -64,7 +64,7 @@ pub(super) fn prepare<D: Driver>(
 }
 
 /// How our sessions name themselves in `pg_stat_activity`.
-pub(super) fn application_name(purpose: &str) -> String {
+pub(crate) fn application_name(purpose: &str) -> String {
     format!("migrate {purpose}")
 }
 
@@ -170,7 +170,7 @@ fn pins(version: u32, purpose: &str) -> String {
 
 /// The command that creates the connection's database as a migration needs it. The locale is
 /// the one that goes with UTF-8 whatever the cluster's own is.
-pub(super) fn createdb_command(connection: &Connection) -> String {
+pub(crate) fn createdb_command(connection: &Connection) -> String {
     let mut words = vec!["createdb".to_owned()];
     if let Some(Host { place, port, .. }) = connection.hosts.first() {
         let host = match place {

@@ -13,7 +13,7 @@ const USERS: [&str; 2] = ["postgres", "nobody"];
 
 /// An unprivileged user of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Account {
+pub(crate) struct Account {
     name: String,
     uid: u32,
     gid: u32,
@@ -21,7 +21,7 @@ pub(super) struct Account {
 
 impl Account {
     /// The user to run a server as; `None` means ourselves, as we are not root.
-    pub(super) fn choose() -> Result<Option<Self>> {
+    pub(crate) fn choose() -> Result<Option<Self>> {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
         }
@@ -47,18 +47,18 @@ impl Account {
     }
 
     /// The user's name.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Gives `folder` to this user.
-    pub(super) fn own(&self, folder: &Path) -> std::io::Result<()> {
+    pub(crate) fn own(&self, folder: &Path) -> std::io::Result<()> {
         std::os::unix::fs::chown(folder, Some(self.uid), Some(self.gid))
     }
 
     /// Dresses `command` for a private server: the user, a working directory anybody may enter,
     /// English messages, and none of the settings that PostgreSQL's programs take from `PG*`.
-    pub(super) fn clothe(account: Option<&Self>, command: &mut Command) {
+    pub(crate) fn clothe(account: Option<&Self>, command: &mut Command) {
         for (name, _) in std::env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"PG") {
                 command.env_remove(&name);

@@ -1,8 +1,8 @@
 //! The folder of a private server: short enough for a socket's path, closed to others, and in a
 //! place that the server's user can reach.
 
-use super::account::Account;
 use crate::error::{Error, Result};
+use crate::postgres::server::account::Account;
 use std::env;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -20,7 +20,7 @@ const PREFIX: &str = "migrate-pg-";
 const ADDED: usize = "/".len() + PREFIX.len() + 6 + "/.s.PGSQL.65535".len();
 
 /// Makes a folder in the temporary folder, or in /tmp where that one does not suit.
-pub(super) fn make(account: Option<&Account>) -> Result<TempDir> {
+pub(crate) fn make(account: Option<&Account>) -> Result<TempDir> {
     let mut error = Error::failed("there is no folder for a private PostgreSQL server")
         .hint("set TMPDIR to a short path that everybody may write to, as /tmp");
     for parent in [env::temp_dir(), PathBuf::from("/tmp")] {

@@ -1,7 +1,7 @@
 //! The programs of a PostgreSQL server: where they are, and whether they belong together.
 
-use super::account::Account;
 use crate::error::{Error, Result};
+use crate::postgres::server::account::Account;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 /// The folder that holds `postgres`, `initdb` and their companions.
 ///
 /// `PG_BIN` names it; without that the first usable one on `PATH`, then Debian's newest.
-pub(super) fn find(account: Option<&Account>) -> Result<PathBuf> {
+pub(crate) fn find(account: Option<&Account>) -> Result<PathBuf> {
     let given = env::var_os("PG_BIN");
     let candidates = match &given {
         Some(bin) => vec![PathBuf::from(bin)],

@@ -6,8 +6,8 @@
 //! pipe ends, and the shell does the rest. (A parent-death signal would not do: it fires when the
 //! *thread* that started the child ends, and it is lost when the child changes its user.)
 
-use super::account::Account;
 use crate::error::{Error, Result};
+use crate::postgres::server::account::Account;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -18,7 +18,7 @@ const SCRIPT: &str = include_str!("watchdog.sh");
 
 /// A running watchdog.
 #[derive(Debug)]
-pub(super) struct Watchdog {
+pub(crate) struct Watchdog {
     shell: Child,
     /// `None` once it has been closed, which is the order to end everything.
     orders: Option<ChildStdin>,
@@ -27,7 +27,7 @@ pub(super) struct Watchdog {
 
 impl Watchdog {
     /// Starts a watchdog for the server of `bin` in `folder`.
-    pub(super) fn start(
+    pub(crate) fn start(
         account: Option<&Account>,
         bin: &Path,
         folder: &Path,
@@ -50,17 +50,17 @@ impl Watchdog {
     }
 
     /// Makes the data folder; what goes wrong is in the log.
-    pub(super) fn initdb(&mut self) -> Result<bool> {
+    pub(crate) fn initdb(&mut self) -> Result<bool> {
         Ok(self.order("initdb")? == 0)
     }
 
     /// Starts the server's first process and returns its number.
-    pub(super) fn launch(&mut self) -> Result<u32> {
+    pub(crate) fn launch(&mut self) -> Result<u32> {
         self.order("start")
     }
 
     /// Sends the server's first process a signal (`INT`, `QUIT`, `KILL`) and waits for its end.
-    pub(super) fn halt(&mut self, signal: &str) -> Result<()> {
+    pub(crate) fn halt(&mut self, signal: &str) -> Result<()> {
         self.order(&format!("halt {signal}")).map(|_| ())
     }
 

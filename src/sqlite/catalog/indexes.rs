@@ -1,21 +1,22 @@
 //! Indexes and the constraints that SQLite keeps as indexes: PRIMARY KEY and UNIQUE.
 
-use super::{Entry, optional_text, query, text, unreadable};
 use crate::error::Result;
 use crate::schema::{Collation, Column, Index, IndexOver, IndexTerm, Key, KeyColumn, Sql};
-use crate::sqlite::parse::{self, IndexText, Names, TableText};
-use crate::sqlite::types;
+use crate::sqlite::catalog::{Entry, optional_text, query, text, unreadable};
+use crate::sqlite::sql::declared_type;
+use crate::sqlite::sql::parse;
+use crate::sqlite::sql::parse::{IndexText, Names, TableText};
 use rusqlite::Connection;
 
 /// An index as `index_list` and `index_xinfo` give it.
-pub(super) struct RawIndex {
+pub(crate) struct RawIndex {
     name: String,
     unique: bool,
     /// `pk`, `u` for a UNIQUE constraint, `c` for CREATE INDEX.
-    pub(super) origin: String,
+    pub(crate) origin: String,
     terms: Vec<RawTerm>,
     /// The index ends in the rowid: its table has one.
-    pub(super) has_rowid: bool,
+    pub(crate) has_rowid: bool,
 }
 
 struct RawTerm {
@@ -25,7 +26,7 @@ struct RawTerm {
     descending: bool,
 }
 
-pub(super) fn raw(connection: &Connection, table: &str) -> Result<Vec<RawIndex>> {
+pub(crate) fn raw(connection: &Connection, table: &str) -> Result<Vec<RawIndex>> {
     let mut indexes = query(
         connection,
         "SELECT name, \"unique\", origin FROM pragma_index_list(?1, 'main')",
@@ -47,7 +48,7 @@ pub(super) fn raw(connection: &Connection, table: &str) -> Result<Vec<RawIndex>>
             let position: i64 = row.get(0).map_err(unreadable)?;
             let term = RawTerm {
                 column: optional_text(row, 1)?,
-                collation: types::collation_named(&text(row, 2)?),
+                collation: declared_type::collation_named(&text(row, 2)?),
                 descending: row.get(3).map_err(unreadable)?,
             };
             Ok((position, term, row.get(4).map_err(unreadable)?))
@@ -65,7 +66,7 @@ pub(super) fn raw(connection: &Connection, table: &str) -> Result<Vec<RawIndex>>
     Ok(indexes)
 }
 
-pub(super) fn primary_key(
+pub(crate) fn primary_key(
     columns: &[Column],
     alias: Option<&str>,
     index: Option<&RawIndex>,
@@ -98,7 +99,7 @@ fn key_columns(index: &RawIndex) -> Vec<KeyColumn> {
 
 /// The UNIQUE constraints. SQLite drops one that repeats another, so a name is looked up by the
 /// columns.
-pub(super) fn uniques(indexes: &[RawIndex], text: &TableText) -> Vec<Key> {
+pub(crate) fn uniques(indexes: &[RawIndex], text: &TableText) -> Vec<Key> {
     let mut named: Vec<_> = text.uniques.iter().collect();
     let mut take_name = |columns: &[KeyColumn]| {
         let place = named.iter().position(|(_, written)| {
@@ -118,7 +119,7 @@ pub(super) fn uniques(indexes: &[RawIndex], text: &TableText) -> Vec<Key> {
 }
 
 /// The indexes made by CREATE INDEX, in the order of their creation.
-pub(super) fn created(
+pub(crate) fn created(
     table: &str,
     entries: &[Entry],
     indexes: &[RawIndex],

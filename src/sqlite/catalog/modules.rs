@@ -5,7 +5,7 @@
 //! for its list of tables makes it connect every virtual table, which runs the module's code on
 //! a file that we do not trust. So the names decide, module by module, as they do in SQLite.
 
-use crate::sqlite::parse::ModuleText;
+use crate::sqlite::sql::parse::ModuleText;
 
 /// What is known of a module's shadow tables: the words that follow the virtual table's name and
 /// an underscore.
@@ -40,7 +40,7 @@ fn known(module: &str) -> Known {
 }
 
 /// The table whose name is the virtual table's, an underscore and `rest` is one of its shadows.
-pub(super) fn is_shadow(module: &ModuleText, rest: &str) -> bool {
+pub(crate) fn is_shadow(module: &ModuleText, rest: &str) -> bool {
     let rest = rest.to_ascii_lowercase();
     // A full-text index over somebody else's rows makes no table of its own for them: one of
     // that name is the application's.
@@ -58,7 +58,7 @@ pub(super) fn is_shadow(module: &ModuleText, rest: &str) -> bool {
 /// The word after the virtual table's name and an underscore that makes the name of the table
 /// with one row for each row of its content; `None` where it keeps no content, or where the
 /// module is not known.
-pub(super) fn content(module: &ModuleText) -> Option<&'static str> {
+pub(crate) fn content(module: &ModuleText) -> Option<&'static str> {
     known(&module.name).content.filter(|_| keeps_content(module))
 }
 

@@ -1,15 +1,15 @@
 //! Foreign keys.
 
-use super::{optional_text, query, text, unreadable};
 use crate::error::Result;
 use crate::schema::{Action, Deferrable, ForeignKey, Table};
-use crate::sqlite::parse::TableText;
+use crate::sqlite::catalog::{optional_text, query, text, unreadable};
+use crate::sqlite::sql::parse::TableText;
 use rusqlite::Connection;
 use std::collections::HashMap;
 
 /// The foreign keys of which the table is the child; what their parents are called is resolved
 /// when all tables are known.
-pub(super) fn read(
+pub(crate) fn read(
     connection: &Connection,
     table: &str,
     declared: &TableText,
@@ -69,7 +69,7 @@ fn action(text: &str) -> Action {
 
 /// Gives foreign keys their parents' own spelling, and the parent's primary key where no columns
 /// were written.
-pub(super) fn resolve(tables: &mut [Table]) {
+pub(crate) fn resolve(tables: &mut [Table]) {
     let parents: HashMap<String, (String, Vec<String>, Vec<String>)> = tables
         .iter()
         .map(|table| {

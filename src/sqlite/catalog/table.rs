@@ -1,14 +1,17 @@
 //! One ordinary table of the catalog.
 
-use super::indexes;
-use super::{Entry, TableFacts, optional_text, query, references, text, unreadable};
 use crate::error::{Error, Result};
 use crate::schema::{
     Collation, Column, Generated, Key, KeyColumn, LeftOut, ObjectKind, RowAddress, Sql, Table,
     names,
 };
-use crate::sqlite::parse::{self, Names, TableText};
-use crate::sqlite::types;
+use crate::sqlite::catalog::indexes;
+use crate::sqlite::catalog::{
+    Entry, TableFacts, optional_text, query, references, text, unreadable,
+};
+use crate::sqlite::sql::declared_type;
+use crate::sqlite::sql::parse;
+use crate::sqlite::sql::parse::{Names, TableText};
 use rusqlite::Connection;
 
 /// A column as `table_xinfo` gives it.
@@ -43,7 +46,7 @@ fn raw_columns(connection: &Connection, table: &str) -> Result<Vec<RawColumn>> {
 }
 
 /// Reads one ordinary table.
-pub(super) fn read(
+pub(crate) fn read(
     connection: &Connection,
     entry: &Entry,
     entries: &[Entry],
@@ -114,7 +117,7 @@ fn column_facts(connection: &Connection, table: &str, column: &str) -> Result<(C
     let (_, collation, _, _, automatic) =
         connection.column_metadata(Some("main"), table, column).map_err(unreadable)?;
     let name = collation.map(|name| name.to_string_lossy());
-    Ok((name.map_or(Collation::Binary, |name| types::collation_named(&name)), automatic))
+    Ok((name.map_or(Collation::Binary, |name| declared_type::collation_named(&name)), automatic))
 }
 
 fn column(raw: &RawColumn, collation: Collation, alias: Option<&str>, text: &TableText) -> Column {

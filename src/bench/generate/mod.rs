@@ -1,0 +1,329 @@
+//! The generator: a SQLite database as a product's usage data look, of any size, the same for a
+//! seed on every machine.
+//!
+//! Ten tables with skewed keys, gaps in the ids, BLOBs, JSON, dates with and without a zone,
+//! NULLs and non-ASCII text; nine foreign keys that hold, and eighteen indexes. A row is about
+//! 115 bytes of binary COPY on average.
+
+pub mod random;
+pub mod tables;
+pub mod text;
+pub mod words;
+pub mod writer;
+
+use crate::bench::generate::random::Random;
+use crate::bench::generate::writer::Writer;
+use crate::error::{Error, Result};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::fs::{self, OpenOptions};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Instant;
+
+/// The tables, in an order in which parents come before their children.
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// The indexes, built when the rows are in.
+const INDEXES: &str = include_str!("indexes.sql");
+
+/// A number of rows, written as `100000`, `100k`, `12.5M` or `1G`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rows(pub u64);
+
+impl Rows {
+    /// The fewest: every table has one.
+    pub const FEWEST: u64 = 100;
+    /// The most: what 32-bit random numbers choose from, with room to spare.
+    pub const MOST: u64 = 4_000_000_000;
+}
+
+impl FromStr for Rows {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("\"{text}\" is not a number of rows, as 100000, 250k or 12.5M");
+        let (digits, unit) = match text.as_bytes().last() {
+            Some(b'k' | b'K') => (&text[..text.len() - 1], 1_000),
+            Some(b'm' | b'M') => (&text[..text.len() - 1], 1_000_000),
+            Some(b'g' | b'G') => (&text[..text.len() - 1], 1_000_000_000_u64),
+            _ => (text, 1),
+        };
+        let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+        let mut rows =
+            whole.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).ok_or_else(wrong)?;
+        let mut unit = unit;
+        for digit in part.chars() {
+            let digit = digit.to_digit(10).ok_or_else(wrong)?;
+            if unit % 10 != 0 {
+                return Err(wrong());
+            }
+            unit /= 10;
+            rows += u64::from(digit) * unit;
+        }
+        if !(Self::FEWEST..=Self::MOST).contains(&rows) {
+            return Err(format!(
+                "{rows} rows: from {} to {} can be made",
+                Self::FEWEST,
+                Self::MOST
+            ));
+        }
+        Ok(Self(rows))
+    }
+}
+
+/// What was made.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Tables and their rows, in order of creation.
+    pub tables: Vec<(&'static str, u64)>,
+    /// The number of indexes, those of keys not counted.
+    pub indexes: usize,
+    /// The size of the file, in bytes.
+    pub bytes: u64,
+    /// The seconds that the rows took, without the indexes.
+    pub seconds: f64,
+}
+
+/// Makes the file `path` with `rows` rows in all; the same `rows` and `seed` make the same rows.
+/// `progress` is told now and then what is being made and how many rows there are so far; it ends
+/// the work by saying false.
+///
+/// The file is built without journal and sync, and left in SQLite's default rollback mode.
+///
+/// # Errors
+/// Where the file exists, cannot be written, or `rows` is out of range, and where `progress` ends
+/// it. What was begun is removed.
+pub fn generate(
+    path: &Path,
+    rows: Rows,
+    seed: u64,
+    progress: &mut dyn FnMut(&str, u64) -> bool,
+) -> Result<Summary> {
+    if !(Rows::FEWEST..=Rows::MOST).contains(&rows.0) {
+        return Err(Error::usage(format!("{} rows cannot be made", rows.0)));
+    }
+    OpenOptions::new().write(true).create_new(true).open(path).map_err(|e| {
+        let error = Error::refused(format!("cannot create {}", path.display())).caused_by(&e);
+        match e.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                error.hint("nothing is overwritten: remove it, or name another file")
+            }
+            _ => error,
+        }
+    })?;
+    let built = build(path, rows.0, seed, progress)
+        .and_then(|(tables, indexes, seconds)| {
+            let bytes =
+                fs::metadata(path).map_err(|e| Error::failed("its size").caused_by(e))?.len();
+            Ok(Summary { tables, indexes, bytes, seconds })
+        })
+        .map_err(|e| e.within(format!("cannot generate {}", path.display())));
+    if built.is_err() {
+        // The error at hand says more than a second one would.
+        let _ = fs::remove_file(path);
+    }
+    built
+}
+
+/// Tables with their rows, indexes, and the rows' seconds.
+type Built = (Vec<(&'static str, u64)>, usize, f64);
+
+fn build(
+    path: &Path,
+    rows: u64,
+    seed: u64,
+    progress: &mut dyn FnMut(&str, u64) -> bool,
+) -> Result<Built> {
+    let shown = |e: rusqlite::Error| match e.sqlite_error_code() {
+        Some(ErrorCode::OperationInterrupted) => Error::interrupted(),
+        _ => Error::failed(e.to_string()),
+    };
+    // No URI: a path is a path, whatever it begins with.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(shown)?;
+    connection
+        .execute_batch(
+            "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
+             PRAGMA locking_mode = EXCLUSIVE; PRAGMA foreign_keys = OFF;
+             PRAGMA cache_size = -65536; PRAGMA threads = 2; BEGIN;",
+        )
+        .map_err(shown)?;
+    connection.execute_batch(SCHEMA).map_err(shown)?;
+    let started = Instant::now();
+    let mut writer = Writer::new(&connection, Random::new(seed), progress);
+    let tables = tables::fill(&mut writer, rows).map_err(shown)?;
+    connection.execute_batch("COMMIT").map_err(shown)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let mut indexes = 0;
+    for statement in INDEXES.split_terminator(";\n") {
+        let name = statement.split_whitespace().skip_while(|word| *word != "INDEX").nth(1);
+        if !progress(&format!("index {}", name.unwrap_or_default()), rows) {
+            return Err(Error::interrupted());
+        }
+        connection.execute_batch(statement).map_err(shown)?;
+        indexes += 1;
+    }
+    connection
+        .execute_batch("PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = DELETE;")
+        .map_err(shown)?;
+    connection.close().map_err(|(_, e)| shown(e))?;
+    Ok((tables, indexes, seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn generated(folder: &Path, name: &str, rows: u64, seed: u64) -> (PathBuf, Summary) {
+        let path = folder.join(name);
+        let summary = generate(&path, Rows(rows), seed, &mut |_, _| true).unwrap();
+        (path, summary)
+    }
+
+    fn number(connection: &Connection, sql: &str) -> i64 {
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn numbers_of_rows_are_read_with_their_units() {
+        assert_eq!("100000".parse(), Ok(Rows(100_000)));
+        assert_eq!("250k".parse(), Ok(Rows(250_000)));
+        assert_eq!("1M".parse(), Ok(Rows(1_000_000)));
+        assert_eq!("12.572M".parse(), Ok(Rows(12_572_000)));
+        for wrong in ["", "M", "-5", "1e6", "1.5", "1.2345k", "99", "5G", "99999999999999999999G"] {
+            wrong.parse::<Rows>().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_file_and_another_seed_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, of_a) = generated(folder.path(), "a", 5_000, 1);
+        let (b, of_b) = generated(folder.path(), "b", 5_000, 1);
+        let (c, _) = generated(folder.path(), "c", 5_000, 2);
+        assert_eq!((of_a.tables, of_a.bytes), (of_b.tables, of_b.bytes));
+        assert!(fs::read(&a).unwrap() == fs::read(&b).unwrap());
+        assert!(fs::read(&a).unwrap() != fs::read(&c).unwrap());
+    }
+
+    /// A change here changes every database made so far: measurements no longer compare.
+    #[test]
+    fn the_rows_of_a_seed_are_the_same_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, summary) = generated(folder.path(), "a", 2_000, 1);
+        let connection = Connection::open(&path).unwrap();
+        let mut hash = xxhash_rust::xxh3::Xxh3::new();
+        for (table, _) in &summary.tables {
+            let mut all = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            let width = all.column_count();
+            let mut rows = all.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                for column in 0..width {
+                    hash.update(format!("{:?}", row.get_ref(column).unwrap()).as_bytes());
+                }
+            }
+        }
+        assert_eq!(hash.digest(), 8_453_583_000_650_734_173);
+    }
+
+    #[test]
+    fn every_row_is_there_and_every_foreign_key_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        for rows in [Rows::FEWEST, 20_000] {
+            let (path, summary) = generated(folder.path(), &rows.to_string(), rows, 3);
+            assert_eq!(summary.tables.len(), 10);
+            assert_eq!(summary.indexes, 18);
+            assert_eq!(summary.tables.iter().map(|(_, n)| n).sum::<u64>(), rows);
+            let connection = Connection::open(&path).unwrap();
+            for (table, rows) in &summary.tables {
+                let counted = number(&connection, &format!("SELECT count(*) FROM {table}"));
+                assert_eq!(counted as u64, *rows, "{table}");
+            }
+            assert_eq!(number(&connection, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+            let keys = "SELECT count(*) FROM sqlite_schema s, pragma_foreign_key_list(s.name)";
+            assert_eq!(number(&connection, keys), 9);
+            let check: String =
+                connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+            assert_eq!(check, "ok");
+        }
+    }
+
+    #[test]
+    fn the_file_is_an_ordinary_one_with_gaps_and_a_sequence_ahead_of_its_ids() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, _) = generated(folder.path(), "a", 20_000, 4);
+        let connection = Connection::open(&path).unwrap();
+        let mode: String =
+            connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+        assert_eq!(mode, "delete");
+        assert_eq!(number(&connection, "PRAGMA page_size"), 4096);
+        assert!(number(&connection, "SELECT max(id) - count(*) FROM downloads") > 0);
+        let ahead = "SELECT seq - (SELECT max(id) FROM audit_events) FROM sqlite_sequence
+                     WHERE name = 'audit_events'";
+        assert!(number(&connection, ahead) > 0);
+        assert_eq!(number(&connection, "SELECT count(*) FROM sqlite_sequence"), 9);
+    }
+
+    /// The sum over all values of what they take in binary COPY, with the field's length word.
+    #[test]
+    fn a_row_takes_about_115_bytes_of_binary_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, summary) = generated(folder.path(), "a", 100_000, 5);
+        let connection = Connection::open(&path).unwrap();
+        let mut bytes = 0;
+        for (table, rows) in &summary.tables {
+            let mut columns =
+                connection.prepare("SELECT name, type FROM pragma_table_info(?1)").unwrap();
+            let columns: Vec<(String, String)> = columns
+                .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            bytes += 2 * i64::try_from(*rows).unwrap();
+            for (name, declared) in columns {
+                let width = match declared.as_str() {
+                    "INTEGER" | "REAL" | "DATETIME" | "TIMESTAMP" => "8",
+                    "DATE" => "4",
+                    "BOOLEAN" => "1",
+                    "UUID" | "GUID" => "16",
+                    _ => "length(CAST(value AS BLOB))",
+                }
+                .replace("value", &name);
+                let sum = format!(
+                    "SELECT sum(4 + CASE WHEN {name} IS NULL THEN 0 ELSE {width} END) FROM {table}"
+                );
+                bytes += number(&connection, &sum);
+            }
+        }
+        let average = bytes as f64 / 100_000.0;
+        assert!((110.0..120.0).contains(&average), "{average}");
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_was_ended_early() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for last in ["downloads", "index users_guid"] {
+            let mut told = Vec::new();
+            let mut progress = |what: &str, _| {
+                told.push(what.to_owned());
+                what != last
+            };
+            let error = generate(&path, Rows(2_000), 0, &mut progress).unwrap_err();
+            assert!(error.is_interruption(), "{error}");
+            assert_eq!(told.last().map(String::as_str), Some(last));
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
+    fn a_file_that_exists_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine");
+        fs::write(&path, "precious").unwrap();
+        let error = generate(&path, Rows(100), 0, &mut |_, _| true).unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::Refused);
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+}

@@ -1,0 +1,141 @@
+//! Values of flags: sizes, rates, times. What is wrong with one is said in one line.
+
+use crate::control::deadline::Deadline;
+use crate::control::sizing::{LARGEST_ASKED, SMALLEST_CHUNK};
+use jiff::{SignedDuration, Zoned};
+use std::time::Duration;
+
+/// The least memory with which a reader, an encoder and a writer can each hold a chunk of a
+/// useful size.
+const LEAST_MEMORY: u64 = 16 << 20;
+
+/// Reads a size in bytes, with binary multiples: `256M`, `1G`, `64MiB`, `16777216`.
+pub(crate) fn memory(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        size if size < LEAST_MEMORY => Err("at least 16M are needed".to_owned()),
+        size => Ok(size),
+    }
+}
+
+/// Reads the size of a chunk, in the same form.
+pub(crate) fn chunk_size(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        size if (SMALLEST_CHUNK..=LARGEST_ASKED).contains(&size) => Ok(size),
+        _ => Err("a chunk has from 64K to 256M".to_owned()),
+    }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let lower = text.trim().to_ascii_lowercase();
+    let end = lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len());
+    let (digits, unit) = lower.split_at(end);
+    let shift = match unit.trim_start() {
+        "" | "b" => Some(0),
+        "k" | "kb" | "kib" => Some(10),
+        "m" | "mb" | "mib" => Some(20),
+        "g" | "gb" | "gib" => Some(30),
+        "t" | "tb" | "tib" => Some(40),
+        _ => None,
+    };
+    let size = digits.parse::<u64>().ok().zip(shift);
+    let size = size.and_then(|(number, shift)| number.checked_mul(1 << shift));
+    size.ok_or_else(|| "a size is a whole number and one of K, M, G, T, such as 256M".to_owned())
+}
+
+/// Reads a number of bytes a second: a number and KB, MB or GB, KiB, MiB or GiB, with or without
+/// `/s` behind them. A number alone could be meant in any of them and is none.
+pub(crate) fn rate(text: &str) -> Result<u64, String> {
+    let lower = text.trim().to_ascii_lowercase();
+    let lower = lower.strip_suffix("/s").unwrap_or(&lower);
+    let end = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
+    let (digits, unit) = lower.split_at(end);
+    let unit = match unit.trim() {
+        "kb" => Some(1e3),
+        "mb" => Some(1e6),
+        "gb" => Some(1e9),
+        "kib" => Some(1024.0),
+        "mib" => Some(1024.0 * 1024.0),
+        "gib" => Some(1024.0 * 1024.0 * 1024.0),
+        _ => None,
+    };
+    let rate = digits.parse::<f64>().ok().zip(unit).map(|(number, unit)| (number * unit) as u64);
+    match rate {
+        Some(rate) if rate > 0 => Ok(rate),
+        _ => Err("a rate is a number and KB, MB, GB, KiB, MiB or GiB a second, such as 50MB/s"
+            .to_owned()),
+    }
+}
+
+/// Reads a deadline; see [`Deadline::parse`].
+pub(crate) fn deadline(text: &str) -> Result<Deadline, String> {
+    Deadline::parse(text, &Zoned::now())
+}
+
+/// Reads a window that begins now; see [`Deadline::after`].
+pub(crate) fn window(text: &str) -> Result<Deadline, String> {
+    Deadline::after(text, &Zoned::now())
+}
+
+/// Reads a time with its unit: `90s`, `5m`, `1h30m`; `0` needs none.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let read = text.parse::<SignedDuration>().ok();
+    let read = read.and_then(|duration| Duration::try_from(duration).ok());
+    read.ok_or_else(|| "a time is a number and its unit, such as 30s, 5m or 1h30m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_has_a_unit() {
+        assert_eq!(rate("50MB/s"), Ok(50_000_000));
+        assert_eq!(rate("1.5 gb"), Ok(1_500_000_000));
+        assert_eq!(rate("8MiB/s"), Ok(8 << 20));
+        assert_eq!(rate("1KiB/s"), Ok(1024));
+        for text in ["50", "50/s", "MB/s", "0MB/s", "-1MB/s", "1TB/s", "1MB/h", "1.2.3MB"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn memory_is_in_binary_multiples() {
+        assert_eq!(memory("256M"), Ok(256 << 20));
+        assert_eq!(memory("1g"), Ok(1 << 30));
+        assert_eq!(memory("64 MiB"), Ok(64 << 20));
+        assert_eq!(memory("16777216"), Ok(16 << 20));
+    }
+
+    #[test]
+    fn a_chunk_is_neither_too_small_nor_too_large() {
+        assert_eq!(chunk_size("64K"), Ok(64 << 10));
+        assert_eq!(chunk_size("32MiB"), Ok(32 << 20));
+        assert_eq!(chunk_size("256M"), Ok(256 << 20));
+        for text in ["63K", "257M", "0", "1.5M", "M"] {
+            assert!(chunk_size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_has_a_unit_and_is_never_negative() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("0"), Ok(Duration::ZERO));
+        for text in ["", "5", "-5m", "soon"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn memory_that_is_too_little_or_no_size_is_refused() {
+        assert_eq!(memory("15M"), Err("at least 16M are needed".to_owned()));
+        for text in ["", "M", "1.5G", "-1G", "1X", "99999999999T"] {
+            assert!(memory(text).is_err(), "{text}");
+        }
+    }
+}

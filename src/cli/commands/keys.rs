@@ -1,0 +1,85 @@
+//! `migrate encrypt-config-value`, `generate-key` and `fingerprint`: what passwords in a
+//! configuration need. The value comes from standard input or a prompt, never from an argument.
+
+use crate::cli::args::{ConfigArguments, EncryptArguments, GenerateKeyArguments};
+use crate::cli::output::console::Screen;
+use crate::cli::request::product;
+use crate::config::cipher;
+use crate::config::cipher::Form;
+use crate::config::key::Key;
+use crate::config::secret::Secret;
+use crate::error::{Error, Result};
+use crate::product::passwords::Keys;
+use std::io::{IsTerminal, Read};
+use zeroize::Zeroizing;
+
+/// The longest value that is read: no password is as long.
+const LONGEST: u64 = 1 << 20;
+
+/// Encrypts a value and prints it as a configuration holds it.
+///
+/// # Errors
+/// There is no key, or no value.
+pub(crate) fn encrypt(typed: &EncryptArguments, screen: &mut Screen) -> Result<()> {
+    let key = key(&typed.config)?;
+    let value = value()?;
+    let form = if typed.fips { Form::Fips } else { Form::Plain };
+    say(screen, &cipher::encrypt(&value, &key, form)?)
+}
+
+/// Makes a key file.
+///
+/// # Errors
+/// The file is there already, or cannot be written.
+pub(crate) fn generate(typed: &GenerateKeyArguments, screen: &mut Screen) -> Result<()> {
+    let key = Key::generate()?;
+    key.write(&typed.key_file)?;
+    say(screen, &key.fingerprint())
+}
+
+/// Prints a key's fingerprint.
+///
+/// # Errors
+/// There is no key.
+pub(crate) fn fingerprint(typed: &ConfigArguments, screen: &mut Screen) -> Result<()> {
+    say(screen, &key(typed)?.fingerprint())
+}
+
+/// The key of the file that was named, for which no configuration is needed, or the product's.
+fn key(typed: &ConfigArguments) -> Result<Key> {
+    // Whose key it is decides on who may read it; Package Manager's rule is the wider one.
+    const WIDEST: u32 = 0o640;
+    if let (Some(path), None, None) = (&typed.key_file, typed.product, &typed.config) {
+        return Key::read(path, WIDEST);
+    }
+    let settings = product::settings(typed)?;
+    Ok(Keys::new(&settings, typed.key_file.as_deref()).key()?.key.clone())
+}
+
+/// The value to encrypt, without the end of its line.
+fn value() -> Result<Secret> {
+    let unreadable = |cause: std::io::Error| {
+        Error::failed("the value to encrypt cannot be read").caused_by(cause)
+    };
+    let input = std::io::stdin();
+    let value = if input.is_terminal() {
+        Zeroizing::new(rpassword::prompt_password("value: ").map_err(unreadable)?)
+    } else {
+        let mut text = Zeroizing::new(String::new());
+        input.lock().take(LONGEST).read_to_string(&mut text).map_err(unreadable)?;
+        text
+    };
+    let line = value.strip_suffix('\n').unwrap_or(&value);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() {
+        return Err(Error::refused("there is no value to encrypt")
+            .hint("give it on standard input, or type it at the prompt"));
+    }
+    Ok(Secret::new(line.to_owned()))
+}
+
+fn say(screen: &mut Screen, line: &str) -> Result<()> {
+    writeln!(screen.out, "{line}")
+        .and_then(|()| screen.out.flush())
+        .map_err(|cause| Error::failed("standard output cannot be written").caused_by(cause))
+}

@@ -1,0 +1,191 @@
+//! Fixed column types as text: `table.column=type` on the command line, and the file that
+//! `plan --write-casts` writes and `--casts` reads.
+//!
+//! The file is one JSON object: `{"table": {"column": "type"}}`.
+
+use crate::cli::request::output_file;
+use crate::error::{Error, Result};
+use crate::options::{Cast, CastType};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// Reads one `--cast`.
+///
+/// # Errors
+/// A usage error that says what is wrong with it.
+pub(crate) fn parse(text: &str) -> Result<Cast> {
+    parse_parts(text).map_err(|cause| {
+        Error::usage(format!("--cast '{text}' cannot be read")).caused_by(cause).hint(
+            "write --cast 'table.column=type'; names that hold . = or \" stand in double quotes",
+        )
+    })
+}
+
+fn parse_parts(text: &str) -> Result<Cast, String> {
+    let (table, rest) = name(text.trim(), "table")?;
+    let rest = rest.strip_prefix('.').ok_or("after the table's name a dot is expected")?;
+    let (column, rest) = name(rest, "column")?;
+    let to = rest
+        .strip_prefix('=')
+        .ok_or("after the column's name an equals sign is expected, and no second dot")?;
+    Ok(Cast { table, column, to: CastType::parse(to)? })
+}
+
+/// The name at the start of `text`, and what follows it.
+fn name<'a>(text: &'a str, what: &str) -> Result<(String, &'a str), String> {
+    if let Some(quoted) = text.strip_prefix('"') {
+        let mut name = String::new();
+        let mut characters = quoted.char_indices().peekable();
+        while let Some((at, c)) = characters.next() {
+            match c {
+                '"' if characters.next_if(|(_, next)| *next == '"').is_some() => name.push('"'),
+                '"' => return Ok((name, &quoted[at + 1..])),
+                c => name.push(c),
+            }
+        }
+        return Err(format!("the {what}'s name lacks its closing quote"));
+    }
+    let end = text.find(['.', '=', '"']).unwrap_or(text.len());
+    match text[..end].trim() {
+        "" => Err(format!("the {what}'s name is missing")),
+        name => Ok((name.to_owned(), &text[end..])),
+    }
+}
+
+/// The casts of `--casts FILE` and of each `--cast`, which come before those of the file.
+///
+/// # Errors
+/// The file cannot be read or is malformed (refused); a `--cast` is, or two of them contradict
+/// each other (usage).
+pub(crate) fn gather(file: Option<&Path>, typed: &[String]) -> Result<Vec<Cast>> {
+    let mut typed_casts: Vec<Cast> = Vec::new();
+    for text in typed {
+        let cast = parse(text)?;
+        match typed_casts.iter().find(|other| same_column(other, &cast)) {
+            Some(other) if other.to != cast.to => {
+                let place = format!("\"{}\".\"{}\"", cast.table, cast.column);
+                return Err(Error::usage(format!("--cast gives {place} two types")));
+            }
+            Some(_) => {}
+            None => typed_casts.push(cast),
+        }
+    }
+    let mut casts = file.map_or(Ok(Vec::new()), read)?;
+    casts.retain(|cast| !typed_casts.iter().any(|other| same_column(other, cast)));
+    casts.extend(typed_casts);
+    Ok(casts)
+}
+
+fn same_column(a: &Cast, b: &Cast) -> bool {
+    a.table == b.table && a.column == b.column
+}
+
+type File = BTreeMap<String, BTreeMap<String, String>>;
+
+fn read(path: &Path) -> Result<Vec<Cast>> {
+    let refused = || Error::refused(format!("the casts in \"{}\" cannot be read", path.display()));
+    let text = fs::read_to_string(path).map_err(|cause| refused().caused_by(cause))?;
+    let file: File = serde_json::from_str(&text).map_err(|cause| {
+        refused().caused_by(cause).hint("the file holds {\"table\": {\"column\": \"type\"}}")
+    })?;
+    let mut casts = Vec::new();
+    for (table, columns) in file {
+        for (column, to) in columns {
+            let to = CastType::parse(&to).map_err(|cause| {
+                refused().caused_by(format!("\"{table}\".\"{column}\": {cause}"))
+            })?;
+            casts.push(Cast { table: table.clone(), column, to });
+        }
+    }
+    Ok(casts)
+}
+
+/// Writes the types of `casts` so that `--casts` reads them.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn write(path: &Path, casts: &[Cast]) -> Result<()> {
+    let mut file = File::new();
+    for cast in casts {
+        file.entry(cast.table.clone())
+            .or_default()
+            .insert(cast.column.clone(), cast.to.to_string());
+    }
+    let mut text = serde_json::to_vec_pretty(&file)
+        .map_err(|cause| Error::failed("the casts cannot be written as JSON").caused_by(cause))?;
+    text.push(b'\n');
+    output_file::write(path, &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_back(text: &str) -> Result<[String; 3], String> {
+        let cast = parse(text).map_err(|error| error.causes().join("; "))?;
+        Ok([cast.table, cast.column, cast.to.to_string()])
+    }
+
+    fn three(table: &str, column: &str, to: &str) -> Result<[String; 3], String> {
+        Ok([table.to_owned(), column.to_owned(), to.to_owned()])
+    }
+
+    #[test]
+    fn a_cast_names_table_column_and_type() {
+        assert_eq!(read_back("events.at=timestamp:ms"), three("events", "at", "timestamp:ms"));
+        assert_eq!(read_back("a b.c d = numeric(10, 2)"), three("a b", "c d", "numeric(10,2)"));
+    }
+
+    #[test]
+    fn names_in_quotes_may_hold_anything() {
+        assert_eq!(read_back("\"my.table\".\"a=b\"=bigint"), three("my.table", "a=b", "bigint"));
+        assert_eq!(read_back("\"say \"\"x\"\"\".c=text"), three("say \"x\"", "c", "text"));
+        assert_eq!(read_back("\"\".\"\"=text"), three("", "", "text"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_usage_error_that_says_why() {
+        for (text, cause) in [
+            ("events", "after the table's name a dot is expected"),
+            (".at=text", "the table's name is missing"),
+            ("events.=text", "the column's name is missing"),
+            (
+                "main.events.at=text",
+                "after the column's name an equals sign is expected, and no second dot",
+            ),
+            ("events.at", "after the column's name an equals sign is expected, and no second dot"),
+            ("\"events.at=text", "the table's name lacks its closing quote"),
+            ("events.at=", "\"\" is not a column type known here"),
+        ] {
+            assert_eq!(read_back(text), Err(cause.to_owned()), "{text}");
+        }
+        assert_eq!(parse("x").unwrap_err().kind(), crate::Kind::Usage);
+    }
+
+    #[test]
+    fn a_typed_cast_comes_before_the_file_and_two_may_not_disagree() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("casts.json");
+        write(&path, &[parse("t.a=text").unwrap(), parse("t.b=bigint").unwrap()]).unwrap();
+        let casts = gather(Some(&path), &["t.a=json".to_owned()]).unwrap();
+        let told: Vec<_> = casts.iter().map(|c| format!("{} {}", c.column, c.to)).collect();
+        assert_eq!(told, ["b bigint", "a json"]);
+        assert!(gather(None, &["t.a=json".to_owned(), "t.a=json".to_owned()]).is_ok());
+        let error = gather(None, &["t.a=json".to_owned(), "t.a=text".to_owned()]).unwrap_err();
+        assert_eq!(error.message(), "--cast gives \"t\".\"a\" two types");
+    }
+
+    #[test]
+    fn a_file_that_is_malformed_is_refused_with_the_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("casts.json");
+        fs::write(&path, "{\"t\": {\"a\": \"money\"}}").unwrap();
+        let error = gather(Some(&path), &[]).unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::Refused);
+        assert_eq!(error.causes(), ["\"t\".\"a\": \"money\" is not a column type known here"]);
+        fs::write(&path, "[]").unwrap();
+        assert_eq!(gather(Some(&path), &[]).unwrap_err().hints().len(), 1);
+        assert!(gather(Some(&folder.path().join("none")), &[]).is_err());
+    }
+}

@@ -1,0 +1,163 @@
+//! What differs, as a person reads it: what and where first, then what to do.
+
+use crate::cli::output::format::{count, counted, plain};
+use crate::cli::output::tables::{TITLE, notes};
+use crate::report::{
+    ColumnDifference, DataSetReport, DifferenceKind, RowDifference, TableReport, TableVerification,
+};
+use std::io::{self, Write};
+
+/// Writes the differences of a data set; nothing where there are none.
+pub(crate) fn write(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<()> {
+    let mut lines: Vec<String> =
+        data_set.differences.iter().map(|text| plain(text).into_owned()).collect();
+    // Tables that lack rows, or have too many, before those where only values differ.
+    let mut tables: Vec<&TableReport> = data_set.tables.iter().collect();
+    let same_count = |found: &TableVerification| found.source_rows == found.target_rows;
+    tables.sort_by_key(|table| table.verification.as_ref().is_none_or(same_count));
+    lines.extend(tables.into_iter().filter_map(of_table).flatten());
+    if lines.is_empty() {
+        return Ok(());
+    }
+    // Never cut: how many rows are told is for --max-differences to say.
+    writeln!(out, "\n{TITLE}differences{TITLE:#}")?;
+    for line in lines {
+        writeln!(out, "  {line}")?;
+    }
+    notes(out, "what to do", &data_set.hints)
+}
+
+/// A table whose rows differ.
+fn of_table(table: &TableReport) -> Option<Vec<String>> {
+    let found = table.verification.as_ref().filter(|found| !found.equal)?;
+    let mut lines = vec![headline(&table.name, found)];
+    lines.extend(found.differences.iter().map(|one| format!("  {}", of_row(one))));
+    let told: u64 = found.differences.iter().map(|one| one.rows).sum();
+    if told > 0 && told < found.differing_rows {
+        lines.push(format!("  and {} more", count(found.differing_rows - told)));
+    }
+    Some(lines)
+}
+
+fn headline(name: &str, found: &TableVerification) -> String {
+    let at_least = if found.at_least { "at least " } else { "" };
+    let differing = counted(found.differing_rows, "row");
+    let verb = if found.differing_rows == 1 { "differs" } else { "differ" };
+    let (source, target) = (count(found.source_rows), count(found.target_rows));
+    let rows = if source == target {
+        format!("{source} on both sides")
+    } else {
+        format!("{source} in the source, {target} in the target")
+    };
+    format!("\"{}\": {at_least}{differing} {verb} ({rows})", plain(name))
+}
+
+/// One row: what is with it, which it is, and the columns.
+fn of_row(row: &RowDifference) -> String {
+    let kind = match row.kind {
+        DifferenceKind::Missing => "missing",
+        DifferenceKind::Extra => "extra",
+        DifferenceKind::Changed => "changed",
+    };
+    let mut text = kind.to_owned();
+    if row.rows > 1 {
+        text.push_str(&format!(" {} times", count(row.rows)));
+    }
+    let key = row.key.iter().map(|key| format!("{} {}", plain(&key.column), plain(&key.value)));
+    let key: Vec<String> = key.collect();
+    let places = row.source_place.iter().chain(&row.target_place).cloned().collect::<Vec<_>>();
+    match (key.is_empty(), places.is_empty()) {
+        (false, false) => text.push_str(&format!(": {} ({})", key.join(", "), places.join(", "))),
+        (false, true) => text.push_str(&format!(": {}", key.join(", "))),
+        (true, false) => text.push_str(&format!(": {}", places.join(", "))),
+        (true, true) => {}
+    }
+    if !row.columns.is_empty() {
+        let columns: Vec<String> = row.columns.iter().map(of_column).collect();
+        text.push_str(&format!(": {}", columns.join("; ")));
+    }
+    text
+}
+
+fn of_column(column: &ColumnDifference) -> String {
+    let name = plain(&column.column);
+    match (&column.source, &column.target) {
+        (Some(source), Some(target)) => {
+            format!("\"{name}\" is {} and became {}", plain(source), plain(target))
+        }
+        (Some(value), None) | (None, Some(value)) => format!("\"{name}\" is {}", plain(value)),
+        (None, None) => format!("\"{name}\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{KeyColumn, Verdict};
+
+    #[test]
+    fn differences_read_so() {
+        let row = |kind, id: &str, columns| RowDifference {
+            kind,
+            rows: 1,
+            key: vec![KeyColumn { column: "id".to_owned(), value: id.to_owned() }],
+            source_place: Some(format!("rowid {id}")),
+            target_place: None,
+            columns,
+        };
+        let value = |source: &str, target: &str| ColumnDifference {
+            column: "name".to_owned(),
+            source: Some(source.to_owned()),
+            target: Some(target.to_owned()),
+        };
+        let verification = TableVerification {
+            equal: false,
+            source_rows: 1000,
+            target_rows: 999,
+            source_digest: None,
+            target_digest: None,
+            differing_rows: 7,
+            at_least: false,
+            differences: vec![
+                row(DifferenceKind::Missing, "5", Vec::new()),
+                row(DifferenceKind::Changed, "9", vec![value("a ", "a")]),
+            ],
+        };
+        let table = TableReport {
+            name: "users".to_owned(),
+            target_name: None,
+            rows: 1000,
+            bytes: 0,
+            seconds: 0.0,
+            conversions: Vec::new(),
+            rows_left_out: Vec::new(),
+            verification: Some(verification),
+        };
+        let data_set = DataSetReport {
+            name: "app".to_owned(),
+            target_schema: "public".to_owned(),
+            continues: None,
+            verdict: Verdict::Differ,
+            tables: vec![table],
+            left_out: Vec::new(),
+            steps: Vec::new(),
+            notes: Vec::new(),
+            differences: vec!["the index \"i\" on \"users\" is missing".to_owned()],
+            hints: vec!["stop the service".to_owned()],
+        };
+        let mut out = anstream::StripStream::new(Vec::new());
+        write(&mut out, &data_set).unwrap();
+        let expected = r#"
+differences
+  the index "i" on "users" is missing
+  "users": 7 rows differ (1,000 in the source, 999 in the target)
+    missing: id 5 (rowid 5)
+    changed: id 9 (rowid 9): "name" is a  and became a
+    and 5 more
+
+what to do
+  stop the service
+"#;
+        assert_eq!(String::from_utf8(out.into_inner()).unwrap(), expected);
+    }
+}

@@ -1,0 +1,63 @@
+//! How an error is told: what failed, the causes, a blank line, what to do next.
+
+use crate::cli::output::format::plain;
+use crate::error::Error;
+use anstyle::{AnsiColor, Style};
+use std::io::{self, Write};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Green.on_default().bold();
+
+/// Writes `error`; the stream decides whether the colours stay.
+pub(crate) fn write(out: &mut dyn Write, error: &Error) -> io::Result<()> {
+    writeln!(out, "{ERROR}error:{ERROR:#} {}", plain(error.message()))?;
+    for cause in error.causes() {
+        writeln!(out, "  caused by: {}", plain(cause))?;
+    }
+    if !error.hints().is_empty() {
+        writeln!(out)?;
+    }
+    for hint in error.hints() {
+        writeln!(out, "{HINT}hint:{HINT:#} {}", plain(hint))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(error: &Error) -> String {
+        let mut out = anstream::StripStream::new(Vec::new());
+        write(&mut out, error).unwrap();
+        String::from_utf8(out.into_inner()).unwrap()
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_causes_and_hints() {
+        let error = Error::failed("connection refused")
+            .within("the target cannot be reached")
+            .hint("start the server")
+            .hint("then run it again");
+        assert_eq!(
+            text(&error),
+            "error: the target cannot be reached\n  caused by: connection refused\n\n\
+             hint: start the server\nhint: then run it again\n"
+        );
+    }
+
+    #[test]
+    fn an_error_without_a_hint_ends_without_a_blank_line() {
+        assert_eq!(text(&Error::failed("table \"a\u{7}\"")), "error: table \"a\\u{7}\"\n");
+    }
+
+    #[test]
+    fn the_words_that_open_a_line_are_coloured() {
+        let mut out = Vec::new();
+        write(&mut out, &Error::failed("x").hint("y")).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "\u{1b}[1m\u{1b}[31merror:\u{1b}[0m x\n\n\u{1b}[1m\u{1b}[32mhint:\u{1b}[0m y\n"
+        );
+    }
+}

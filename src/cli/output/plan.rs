@@ -1,0 +1,214 @@
+//! A plan as a person reads it: what needs a decision first, then one line a table, and details
+//! only where there is something to say.
+
+use crate::cli::output::format::{bytes, count, counted, plain, time_left};
+use crate::cli::output::tables::{
+    Entry, aligned, aligned_section, conversions, left_out, notes, rows_left_out, section,
+};
+use crate::report::{ColumnPlan, Continued, DataSetPlan, PlanSummary, TablePlan, TimeLimit};
+use std::io::{self, Write};
+
+/// Writes `plan`.
+pub(crate) fn write(out: &mut dyn Write, plan: &PlanSummary) -> io::Result<()> {
+    writeln!(out, "from {}", plain(&plan.source))?;
+    writeln!(out, "to   {}", plain(&plan.target))?;
+    if let Some(limit) = &plan.limit {
+        write_limit(out, limit)?;
+    }
+    notes(out, "warnings", &plan.warnings)?;
+    for data_set in &plan.data_sets {
+        write_data_set(out, data_set)?;
+    }
+    Ok(())
+}
+
+fn write_limit(out: &mut dyn Write, limit: &TimeLimit) -> io::Result<()> {
+    write!(out, "\nto be over by {}", limit.deadline)?;
+    let Some(estimate) = &limit.estimate else { return writeln!(out) };
+    let [copy, finish, verify] = [estimate.copy, estimate.finish, estimate.verify].map(time_left);
+    writeln!(
+        out,
+        "; it will about take {}: copy {copy}, finish {finish}, verification {verify}",
+        time_left(estimate.total())
+    )
+}
+
+fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()> {
+    let tables = &data_set.tables;
+    writeln!(out, "\n{} -> {}", plain(&data_set.name), plain(&data_set.target_schema))?;
+    if let Some(Continued { begun, chunks_there, chunks }) = &data_set.continues {
+        writeln!(
+            out,
+            "\n  continues the run of {begun}: {} of {} chunks are there",
+            count(*chunks_there),
+            count(*chunks)
+        )?;
+    }
+    aligned_section(out, "needs decision", columns(tables, true), 4)?;
+    let dropped = data_set.drops.iter().map(|dropped| {
+        let lost = if dropped.comes_back { "" } else { ", which the source does not have" };
+        Entry::from(format!("{} \"{}\"{lost}", dropped.kind, plain(&dropped.name)))
+    });
+    section(out, "will be dropped first", &dropped.collect::<Vec<_>>())?;
+    writeln!(out)?;
+    if tables.is_empty() {
+        writeln!(out, "  no tables")?;
+    } else {
+        for line in aligned(table_rows(tables), 1) {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    aligned_section(out, "other column types", columns(tables, false), 4)?;
+    let converted = tables.iter().flat_map(|table| conversions(&table.name, &table.conversions));
+    aligned_section(out, "will be converted", converted.collect(), 3)?;
+    let rows = tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
+    let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
+    section(out, "will be left out", &all)?;
+    notes(out, "notes", &data_set.notes)
+}
+
+fn table_rows(tables: &[TablePlan]) -> Vec<Vec<String>> {
+    let mut rows = vec![["table", "rows", "about"].map(str::to_owned).to_vec()];
+    for table in tables {
+        let name = match &table.target_name {
+            Some(target) => format!("{} -> {}", plain(&table.name), plain(target)),
+            None => plain(&table.name).into_owned(),
+        };
+        rows.push(vec![name, count(table.rows), bytes(table.bytes)]);
+    }
+    rows.push(vec![
+        format!("total of {}", counted(tables.len() as u64, "table")),
+        count(tables.iter().map(|table| table.rows).sum()),
+        bytes(tables.iter().map(|table| table.bytes).sum()),
+    ]);
+    rows
+}
+
+/// The columns that need a decision, or the others that are told.
+fn columns(tables: &[TablePlan], needs_decision: bool) -> Vec<Vec<String>> {
+    let told = tables.iter().flat_map(|table| table.columns.iter().map(move |c| (table, c)));
+    let told = told.filter(|(_, column)| column.needs_decision == needs_decision);
+    told.map(|(table, column)| column_row(&table.name, column)).collect()
+}
+
+fn column_row(table: &str, column: &ColumnPlan) -> Vec<String> {
+    let declared = if column.declared.is_empty() { "no type" } else { &column.declared };
+    vec![
+        plain(&format!("{table}.{}", column.column)).into_owned(),
+        format!("{} -> {}", plain(declared), plain(&column.to)),
+        plain(&column.reason).into_owned(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{ConversionReport, Dropped};
+
+    fn table(name: &str, columns: Vec<ColumnPlan>) -> TablePlan {
+        TablePlan {
+            name: name.to_owned(),
+            target_name: None,
+            rows: 1200,
+            bytes: 34_000,
+            columns,
+            conversions: Vec::new(),
+            rows_left_out: Vec::new(),
+        }
+    }
+
+    fn column(column: &str, declared: &str, to: &str, needs_decision: bool) -> ColumnPlan {
+        ColumnPlan {
+            column: column.to_owned(),
+            declared: declared.to_owned(),
+            to: to.to_owned(),
+            reason: "because".to_owned(),
+            needs_decision,
+        }
+    }
+
+    fn plan(tables: Vec<TablePlan>) -> PlanSummary {
+        PlanSummary {
+            source: "app.db".to_owned(),
+            target: "postgres://host/db".to_owned(),
+            data_sets: vec![DataSetPlan {
+                name: "app.db".to_owned(),
+                target_schema: "public".to_owned(),
+                continues: None,
+                tables,
+                left_out: Vec::new(),
+                drops: Vec::new(),
+                notes: Vec::new(),
+                casts: Vec::new(),
+            }],
+            limit: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn text(plan: &PlanSummary) -> String {
+        let mut out = anstream::StripStream::new(Vec::new());
+        write(&mut out, plan).unwrap();
+        String::from_utf8(out.into_inner()).unwrap()
+    }
+
+    #[test]
+    fn the_plan_reads_so() {
+        let columns =
+            vec![column("note", "", "text", false), column("at", "DATETIME", "text", true)];
+        let mut plan = plan(vec![table("events", columns), table("a\nb", Vec::new())]);
+        let dropped = |name: &str, comes_back| Dropped {
+            kind: "table".to_owned(),
+            name: name.to_owned(),
+            comes_back,
+        };
+        plan.data_sets[0].drops = vec![dropped("events", true), dropped("old", false)];
+        plan.data_sets[0].notes = vec!["text is ordered by bytes".to_owned()];
+        plan.data_sets[0].tables[1].conversions = vec![ConversionReport {
+            column: "c".to_owned(),
+            to: "bytea".to_owned(),
+            what: "text as its bytes".to_owned(),
+            count: 7,
+        }];
+        let expected = r#"from app.db
+to   postgres://host/db
+
+app.db -> public
+
+needs decision
+  events.at  DATETIME -> text  because
+
+will be dropped first
+  table "events"
+  table "old", which the source does not have
+
+  table               rows    about
+  events             1,200  34.0 kB
+  a\nb               1,200  34.0 kB
+  total of 2 tables  2,400  68.0 kB
+
+other column types
+  events.note  no type -> text  because
+
+will be converted
+  a\nb.c  bytea  text as its bytes  7
+
+notes
+  text is ordered by bytes
+"#;
+        assert_eq!(text(&plan), expected);
+        assert_eq!(plan.lost_tables().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["old"]);
+    }
+
+    #[test]
+    fn a_big_schema_does_not_flood() {
+        let tables = (0..300).map(|n| {
+            let columns = vec![column("a", "INT", "text", false), column("b", "INT", "text", true)];
+            table(&format!("t{n}"), columns)
+        });
+        let told = text(&plan(tables.collect()));
+        // A line a table, and two lists of twenty lines with their headings.
+        assert!(told.lines().count() < 300 + 2 * 20 + 15, "{}", told.lines().count());
+        assert!(told.contains("... and 281 more; --json tells all"));
+    }
+}

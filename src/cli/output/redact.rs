@@ -1,0 +1,154 @@
+//! Taking passwords out of a text before it is shown again.
+//!
+//! What is shown was typed, so it may be malformed in any way: where it is in doubt whether
+//! something is part of a password, it goes.
+
+/// The parameters whose values are secrets.
+const SECRET_PARAMETERS: [&str; 2] = ["password", "sslpassword"];
+
+/// `text` without the passwords in it, if there was one: in the user part of a URL, among its
+/// parameters, or in a `key=value` string. `None` where there was none.
+pub(crate) fn without_password(text: &str) -> Option<String> {
+    let shown = match text.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", url_without_password(rest)),
+        None => pairs_without_password(text),
+    };
+    (shown != text).then_some(shown)
+}
+
+/// The part of a URL after `://`. The user part is taken to reach to the last `@` before the
+/// parameters, farther than a strict reader would go: a password with an unescaped `/` or `@` is
+/// a frequent mistake.
+fn url_without_password(rest: &str) -> String {
+    let question = rest.find('?').unwrap_or(rest.len());
+    let at = rest[..question].rfind('@').or_else(|| {
+        // An unescaped `?` in a password: what follows the colon is no port.
+        let hosts = rest[..question].split('/').next().unwrap_or_default();
+        let is_place = hosts.split(',').all(|host| {
+            let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+            host.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        if is_place { None } else { rest.rfind('@') }
+    });
+    let (user, tail) = at.map_or(("", rest), |at| (&rest[..at], &rest[at..]));
+    let user = user.split(':').next().unwrap_or_default();
+    let Some((place, parameters)) = tail.split_once('?') else { return format!("{user}{tail}") };
+    let kept: Vec<_> = parameters.split('&').filter(|pair| !is_secret_pair(pair)).collect();
+    let question = if kept.is_empty() { "" } else { "?" };
+    format!("{user}{place}{question}{}", kept.join("&"))
+}
+
+fn is_secret_pair(pair: &str) -> bool {
+    let key = pair.split('=').next().unwrap_or_default();
+    SECRET_PARAMETERS.iter().any(|secret| key.trim().eq_ignore_ascii_case(secret))
+}
+
+/// A `key = value` string as libpq reads it: spaces around `=`, values in single quotes,
+/// backslash escapes.
+fn pairs_without_password(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = find_secret(rest) {
+        kept.push_str(&rest[..start]);
+        let value = &rest[start..];
+        let value = value.find('=').map_or("", |equals| value[equals + 1..].trim_start());
+        rest = value[value_length(value)..].trim_start();
+    }
+    kept.push_str(rest);
+    if kept.len() < text.len() { kept.trim_end().to_owned() } else { kept }
+}
+
+/// Where the next secret parameter's name begins: at a word's start, with `=` after it.
+fn find_secret(text: &str) -> Option<usize> {
+    let lower = text.to_ascii_lowercase();
+    let starts = SECRET_PARAMETERS.iter().flat_map(|secret| {
+        lower.match_indices(secret).filter_map(|(at, _)| {
+            let free = lower[..at].chars().next_back().is_none_or(|c| !is_word(c));
+            let assigned = lower[at + secret.len()..].trim_start().starts_with('=');
+            (free && assigned).then_some(at)
+        })
+    });
+    starts.min()
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// The length of the value at the start of `text`; an unclosed quote takes all of it.
+fn value_length(text: &str) -> usize {
+    let quoted = text.starts_with('\'');
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(usize::from(quoted)) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '\'' if quoted => return at + 1,
+            c if !quoted && c.is_whitespace() => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        without_password(text).unwrap_or_else(|| "unchanged".to_owned())
+    }
+
+    #[test]
+    fn a_url_loses_its_password_and_stays_a_url() {
+        assert_eq!(shown("postgres://u:hunter2@h:5432/db"), "postgres://u@h:5432/db");
+        assert_eq!(
+            shown("postgresql://u:@h/db?sslmode=require"),
+            "postgresql://u@h/db?sslmode=require"
+        );
+        assert_eq!(shown("postgres://:pw@h/db"), "postgres://@h/db");
+        assert_eq!(
+            shown("postgres://h/db?password=p%20w&sslmode=require&sslpassword=x"),
+            "postgres://h/db?sslmode=require"
+        );
+        assert_eq!(shown("postgres://h/db?password=x"), "postgres://h/db");
+        assert_eq!(shown("to=postgres://u:pw@h/db"), "to=postgres://u@h/db");
+    }
+
+    #[test]
+    fn a_password_with_characters_that_should_have_been_escaped_goes_too() {
+        for password in ["pa/ss", "p@ss", "p@ss/w", "p?ss", "p:ss", "p#ss", "a b"] {
+            assert_eq!(shown(&format!("postgres://u:{password}@h/db")), "postgres://u@h/db");
+        }
+    }
+
+    #[test]
+    fn a_url_without_a_password_stays_as_it_is() {
+        for text in [
+            "postgres://user@host/dbname",
+            "postgres://h:5432/db",
+            "postgres://[::1]:5432/db?options=-csearch_path=a@b",
+            "postgres://a:1,b:2/db?user=me@here",
+            "postgres:///db?host=/var/run/postgresql",
+        ] {
+            assert_eq!(without_password(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_value_string_loses_its_password() {
+        assert_eq!(shown("host=h password=pw dbname=d"), "host=h dbname=d");
+        assert_eq!(shown("host=h password = 'p w\\' x' dbname=d"), "host=h dbname=d");
+        assert_eq!(shown("password=a\\ b user=u"), "user=u");
+        assert_eq!(shown("host=h sslpassword=x"), "host=h");
+        assert_eq!(shown("host=h password='unclosed dbname=d"), "host=h");
+        assert_eq!(shown("PASSWORD=x host=h"), "host=h");
+    }
+
+    #[test]
+    fn a_text_that_only_speaks_of_passwords_stays_as_it_is() {
+        for text in ["app.db", "my_password=x.db", "user.password", "host=h dbname=d ", ""] {
+            assert_eq!(without_password(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The end of a run as a person reads it: a table, totals, what was left out, times, verdict.
+
+use crate::cli::output::differences;
+use crate::cli::output::format::{bytes, count, counted, plain, rate, time};
+use crate::cli::output::tables::{
+    aligned, aligned_section, conversions, left_out, notes, rows_left_out, section,
+};
+use crate::report::{DataSetReport, RateReport, Report, TableReport, Verdict};
+use anstyle::{AnsiColor, Style};
+use std::io::{self, Write};
+
+/// Steps shorter than this many seconds are not worth a line.
+const LONG_STEP: f64 = 1.0;
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
+
+/// Writes `report`. The verdict is its last line, and only of a run that came to its end: of
+/// another one the error that follows says how it ended.
+pub(crate) fn write(out: &mut dyn Write, report: &Report, ended: bool) -> io::Result<()> {
+    writeln!(out, "from {}", plain(&report.source))?;
+    writeln!(out, "to   {}", plain(&report.target))?;
+    for data_set in &report.data_sets {
+        write_data_set(out, data_set)?;
+    }
+    if report.data_sets.len() > 1 {
+        let sum = Sum::of(report.data_sets.iter().flat_map(|data_set| &data_set.tables));
+        let (rows, bytes) = (counted(sum.rows, "row"), bytes(sum.bytes));
+        writeln!(out, "\nin all {}: {rows}, {bytes}", counted(sum.tables, "table"))?;
+    }
+    notes(out, "warnings", &report.warnings)?;
+    let phases: Vec<_> = report
+        .phases
+        .iter()
+        .map(|phase| format!("{} {}", phase.phase.word(), time(phase.seconds)))
+        .collect();
+    let phases = if phases.is_empty() { String::new() } else { format!(": {}", phases.join(", ")) };
+    writeln!(out, "\n{} in all{phases}", time(report.seconds))?;
+    if let Some(RateReport { asked, reached }) = report.max_rate {
+        writeln!(out, "written at {}/s; at most {}/s were allowed", bytes(reached), bytes(asked))?;
+    }
+    if ended {
+        let (style, verdict) = verdict(report);
+        writeln!(out, "\n{style}{verdict}{style:#}")?;
+    }
+    Ok(())
+}
+
+/// Writes what is left to do.
+pub(crate) fn write_steps(out: &mut dyn Write, steps: &[String]) -> io::Result<()> {
+    notes(out, "next", steps)
+}
+
+fn write_data_set(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<()> {
+    let (name, schema) = (plain(&data_set.name), plain(&data_set.target_schema));
+    writeln!(out, "\n{name} -> {schema}")?;
+    if data_set.tables.is_empty() {
+        writeln!(out, "  no tables")?;
+    } else {
+        for line in aligned(table_rows(&data_set.tables), 1) {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    let converted =
+        data_set.tables.iter().flat_map(|table| conversions(&table.name, &table.conversions));
+    aligned_section(out, "converted, as planned", converted.collect(), 3)?;
+    let rows = data_set.tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
+    let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
+    section(out, "left out", &all)?;
+    notes(out, "notes", &data_set.notes)?;
+    let long_steps = data_set.steps.iter().filter(|step| step.seconds >= LONG_STEP);
+    let steps = long_steps.map(|step| vec![plain(&step.what).into_owned(), time(step.seconds)]);
+    aligned_section(out, "steps of a second and more", steps.collect(), 1)?;
+    differences::write(out, data_set)
+}
+
+/// The rows of the table, heading and totals included.
+fn table_rows(tables: &[TableReport]) -> Vec<Vec<String>> {
+    let heading = ["table", "rows", "bytes", "seconds", "rows/s", "converted", "left out"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for table in tables {
+        let name = match &table.target_name {
+            Some(target) => format!("{} -> {}", plain(&table.name), plain(target)),
+            None => plain(&table.name).into_owned(),
+        };
+        rows.push(table_row(name, &Sum::of([table]), table.seconds));
+    }
+    let sum = Sum::of(tables);
+    // Tables are copied side by side, so that the sum of their times would mislead.
+    rows.push(vec![
+        format!("total of {}", counted(sum.tables, "table")),
+        count(sum.rows),
+        bytes(sum.bytes),
+        String::new(),
+        String::new(),
+        unless_zero(sum.converted),
+        unless_zero(sum.left_out),
+    ]);
+    rows
+}
+
+fn table_row(name: String, sum: &Sum, seconds: f64) -> Vec<String> {
+    vec![
+        name,
+        count(sum.rows),
+        bytes(sum.bytes),
+        format!("{seconds:.2}"),
+        rate(sum.rows, seconds).map(count).unwrap_or_default(),
+        unless_zero(sum.converted),
+        unless_zero(sum.left_out),
+    ]
+}
+
+fn unless_zero(number: u64) -> String {
+    if number == 0 { String::new() } else { count(number) }
+}
+
+/// What is added up over tables.
+#[derive(Default)]
+struct Sum {
+    tables: u64,
+    rows: u64,
+    bytes: u64,
+    converted: u64,
+    left_out: u64,
+}
+
+impl Sum {
+    fn of<'a>(tables: impl IntoIterator<Item = &'a TableReport>) -> Self {
+        let mut sum = Self::default();
+        for table in tables {
+            sum.tables += 1;
+            sum.rows += table.rows;
+            sum.bytes += table.bytes;
+            sum.converted += table.conversions.iter().map(|c| c.count).sum::<u64>();
+            sum.left_out += table.rows_left_out.iter().map(|rows| rows.count).sum::<u64>();
+        }
+        sum
+    }
+}
+
+/// The worst verdict of the data sets.
+pub(crate) fn worst_verdict(report: &Report) -> Verdict {
+    let has = |verdict| report.data_sets.iter().any(|data_set| data_set.verdict == verdict);
+    if has(Verdict::Differ) {
+        Verdict::Differ
+    } else if has(Verdict::NotVerified) {
+        Verdict::NotVerified
+    } else {
+        Verdict::Match
+    }
+}
+
+fn verdict(report: &Report) -> (Style, String) {
+    let sum = Sum::of(report.data_sets.iter().flat_map(|data_set| &data_set.tables));
+    let left_out = match sum.left_out {
+        0 => String::new(),
+        rows => format!(", {} left out", counted(rows, "row")),
+    };
+    let what =
+        format!("{} in {}{left_out}", counted(sum.rows, "row"), counted(sum.tables, "table"));
+    match worst_verdict(report) {
+        Verdict::Match => (GOOD, format!("verdict: match; {what}")),
+        Verdict::NotVerified => (DOUBTFUL, format!("verdict: not verified; {what}")),
+        Verdict::Differ => (BAD, format!("verdict: the databases differ; {what}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::progress::Phase;
+    use crate::report::{ConversionReport, PhaseTime, RowsLeftOut, StepReport};
+    use crate::schema::{LeftOut, ObjectKind};
+
+    fn table(name: &str, rows: u64, bytes: u64, seconds: f64) -> TableReport {
+        TableReport {
+            name: name.to_owned(),
+            target_name: None,
+            rows,
+            bytes,
+            seconds,
+            conversions: Vec::new(),
+            rows_left_out: Vec::new(),
+            verification: None,
+        }
+    }
+
+    fn report() -> Report {
+        let mut events = table("events", 1_204_000, 98_765_432, 9.5);
+        events.conversions.push(ConversionReport {
+            column: "at".to_owned(),
+            to: "timestamp".to_owned(),
+            what: "digits past microseconds rounded".to_owned(),
+            count: 1204,
+        });
+        events.rows_left_out.push(RowsLeftOut { count: 3, reason: "NUL in text".to_owned() });
+        let mut renamed = table("xmin\u{7}", 0, 0, 0.0);
+        renamed.target_name = Some("xmin_1".to_owned());
+        let step = |what: &str, seconds| StepReport { what: what.to_owned(), seconds };
+        Report {
+            version: "0.1.0".to_owned(),
+            source: "app.db".to_owned(),
+            target: "postgres://host/db".to_owned(),
+            data_sets: vec![DataSetReport {
+                name: "app.db".to_owned(),
+                target_schema: "public".to_owned(),
+                continues: None,
+                verdict: Verdict::NotVerified,
+                tables: vec![events, renamed],
+                left_out: vec![LeftOut {
+                    kind: ObjectKind::Trigger,
+                    table: Some("events".to_owned()),
+                    name: "log".to_owned(),
+                    reason: "triggers are not copied".to_owned(),
+                    definition: None,
+                    rows: None,
+                }],
+                steps: vec![step("index \"a\" on \"events\"", 2.5), step("quick", 0.2)],
+                notes: vec!["text is ordered by bytes, as in SQLite".to_owned()],
+                differences: Vec::new(),
+                hints: Vec::new(),
+            }],
+            phases: vec![
+                PhaseTime { phase: Phase::Profile, seconds: 1.25 },
+                PhaseTime { phase: Phase::Copy, seconds: 9.75 },
+            ],
+            seconds: 71.0,
+            limit: None,
+            max_rate: None,
+            warnings: vec!["no fence could be had".to_owned()],
+        }
+    }
+
+    fn text(report: &Report, ended: bool) -> String {
+        let mut out = anstream::StripStream::new(Vec::new());
+        write(&mut out, report, ended).unwrap();
+        String::from_utf8(out.into_inner()).unwrap()
+    }
+
+    #[test]
+    fn the_report_reads_so() {
+        let expected = r#"from app.db
+to   postgres://host/db
+
+app.db -> public
+  table                     rows    bytes  seconds   rows/s  converted  left out
+  events               1,204,000  98.8 MB     9.50  126,737      1,204         3
+  xmin\u{7} -> xmin_1          0      0 B     0.00
+  total of 2 tables    1,204,000  98.8 MB                        1,204         3
+
+converted, as planned
+  events.at  timestamp  digits past microseconds rounded  1,204
+
+left out
+  3 rows of "events": NUL in text
+  1 trigger: triggers are not copied
+    "log" on "events"
+
+notes
+  text is ordered by bytes, as in SQLite
+
+steps of a second and more
+  index "a" on "events"  2.50 s
+
+warnings
+  no fence could be had
+
+1m 11s in all: profile 1.25 s, copy 9.75 s
+
+verdict: not verified; 1,204,000 rows in 2 tables, 3 rows left out
+"#;
+        assert_eq!(text(&report(), true), expected);
+    }
+
+    #[test]
+    fn a_run_that_did_not_end_has_no_verdict() {
+        assert!(!text(&report(), false).contains("verdict"));
+    }
+
+    #[test]
+    fn the_worst_verdict_of_several_data_sets_is_the_verdict() {
+        let mut report = report();
+        report.data_sets.push(report.data_sets[0].clone());
+        report.data_sets[0].verdict = Verdict::Match;
+        let told = text(&report, true);
+        assert!(told.contains("in all 4 tables: 2,408,000 rows, 197.5 MB\n"));
+        assert!(told.contains("verdict: not verified"));
+        report.data_sets[1].verdict = Verdict::Differ;
+        assert!(text(&report, true).contains("verdict: the databases differ"));
+        report.data_sets[1].verdict = Verdict::Match;
+        let told = text(&report, true);
+        assert!(told.ends_with("verdict: match; 2,408,000 rows in 4 tables, 6 rows left out\n"));
+    }
+
+    #[test]
+    fn a_database_without_tables_says_so() {
+        let mut report = report();
+        report.data_sets[0].tables.clear();
+        assert!(text(&report, true).contains("app.db -> public\n  no tables\n"));
+    }
+}

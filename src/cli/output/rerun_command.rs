@@ -1,0 +1,195 @@
+//! The command line as a person may type it again: quoted for a shell, without passwords.
+
+use crate::cli::args::normalize::{join_value, split_value};
+use crate::cli::output::redact::without_password;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// What was typed, brought to one form.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CommandLine {
+    program: OsString,
+    arguments: Vec<OsString>,
+}
+
+/// A command to type again.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Again {
+    /// One line for a POSIX shell.
+    pub(crate) text: String,
+    /// A password was in the command line and is not in the text.
+    pub(crate) password_left_out: bool,
+}
+
+impl CommandLine {
+    /// The command line of `program` with its normalised `arguments`.
+    pub(crate) fn new(program: OsString, arguments: Vec<OsString>) -> Self {
+        Self { program, arguments }
+    }
+
+    /// The program as it was called, for commands to type next.
+    pub(crate) fn program(&self) -> String {
+        quoted(&self.program)
+    }
+
+    /// The same command without what would not go on from a pause: `--restart`, and a deadline that
+    /// was a single moment.
+    pub(crate) fn to_go_on(&self) -> Again {
+        let goes_on = |argument: &OsString| match split_value(argument) {
+            Some((flag, value)) => flag != "--deadline" || !value.as_bytes().contains(&b'T'),
+            None => argument != "--restart",
+        };
+        let end = self.arguments.iter().position(|argument| argument == "--");
+        let (ours, others) = self.arguments.split_at(end.unwrap_or(self.arguments.len()));
+        let arguments = ours.iter().filter(|argument| goes_on(argument)).chain(others);
+        let arguments = arguments.cloned().collect();
+        Self { program: self.program.clone(), arguments }.again_with(&[])
+    }
+
+    /// The same command, with `flags` (such as `--drop-all`) where it does not have them yet.
+    pub(crate) fn again_with(&self, flags: &[&str]) -> Again {
+        let mut text = quoted(&self.program);
+        let mut password_left_out = false;
+        let end = self.arguments.iter().position(|argument| argument == "--");
+        let (ours, others) = self.arguments.split_at(end.unwrap_or(self.arguments.len()));
+        let added = flags.iter().map(OsString::from).filter(|flag| !ours.contains(flag));
+        for argument in ours.iter().cloned().chain(added).chain(others.iter().cloned()) {
+            let (flag, value) = match split_value(&argument) {
+                Some((flag, value)) => (Some(flag), value),
+                None => (None, argument.as_os_str()),
+            };
+            let shown = if is_cast(flag) { None } else { os_without_password(value) };
+            password_left_out |= shown.is_some();
+            let value = shown.as_deref().unwrap_or(value);
+            text.push(' ');
+            match flag {
+                None => text.push_str(&quoted(value)),
+                Some(flag) if value.is_empty() || value.as_bytes().starts_with(b"-") => {
+                    text.push_str(&quoted(&join_value(flag, value)));
+                }
+                Some(flag) => {
+                    text.push_str(&quoted(flag));
+                    text.push(' ');
+                    text.push_str(&quoted(value));
+                }
+            }
+        }
+        Again { text, password_left_out }
+    }
+}
+
+/// `--cast 'users.password=text'` reads like a secret and is none.
+fn is_cast(flag: Option<&OsStr>) -> bool {
+    flag.is_some_and(|flag| flag == "--cast")
+}
+
+/// [`without_password`] for what need not be UTF-8. A password is looked for in the text with
+/// its odd bytes replaced; where there is one, the replacements stay.
+fn os_without_password(text: &OsStr) -> Option<OsString> {
+    without_password(&text.to_string_lossy()).map(OsString::from)
+}
+
+/// `argument` as one word of a POSIX shell; control characters and bytes that are no UTF-8 in
+/// the `$'...'` form, which bash, zsh, ksh and POSIX 2024 know.
+pub(crate) fn quoted(argument: &OsStr) -> String {
+    let bytes = argument.as_bytes();
+    let bare = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:=@,%+".contains(byte);
+    let text = match argument.to_str() {
+        Some(text) if !text.chars().any(char::is_control) => text,
+        _ => return dollar_quoted(argument),
+    };
+    match text {
+        "" => "''".to_owned(),
+        _ if bytes.iter().all(bare) => text.to_owned(),
+        _ => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+fn dollar_quoted(argument: &OsStr) -> String {
+    let mut text = String::from("$'");
+    for byte in argument.to_owned().into_vec() {
+        match byte {
+            b'\'' | b'\\' => text.extend(['\\', char::from(byte)]),
+            0x20..=0x7e => text.push(char::from(byte)),
+            // Octal takes three digits at most, so that what follows cannot be drawn in.
+            _ => {
+                let _ = write!(text, "\\{byte:03o}");
+            }
+        }
+    }
+    text.push('\'');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn again(arguments: &[&str], flags: &[&str]) -> Again {
+        let arguments = arguments.iter().map(OsString::from).collect();
+        CommandLine::new("migrate".into(), arguments).again_with(flags)
+    }
+
+    #[test]
+    fn the_command_can_be_typed_again() {
+        let typed = ["database", "--from=my app.db", "--to=postgres://u@h/d?a=1&b=2", "--strict"];
+        assert_eq!(
+            again(&typed, &[]).text,
+            "migrate database --from 'my app.db' --to 'postgres://u@h/d?a=1&b=2' --strict"
+        );
+    }
+
+    #[test]
+    fn the_password_is_left_out_and_that_is_said() {
+        for (to, shown) in [
+            ("--to=postgres://u:hunter2@h/d", "postgres://u@h/d"),
+            ("--to=host=h password='hunter2' dbname=d", "'host=h dbname=d'"),
+        ] {
+            let again = again(&["database", to], &[]);
+            assert_eq!(again.text, format!("migrate database --to {shown}"));
+            assert!(again.password_left_out);
+        }
+        assert!(!again(&["database", "--to=postgres://u@h/d"], &[]).password_left_out);
+    }
+
+    #[test]
+    fn a_cast_of_a_column_named_password_is_no_secret() {
+        let again = again(&["database", "--cast=users.password=text"], &[]);
+        assert_eq!(again.text, "migrate database --cast users.password=text");
+        assert!(!again.password_left_out);
+    }
+
+    #[test]
+    fn flags_are_added_once_and_before_two_dashes() {
+        assert_eq!(
+            again(&["database", "--", "x"], &["--drop-all"]).text,
+            "migrate database --drop-all -- x"
+        );
+        assert_eq!(
+            again(&["database", "--drop-all"], &["--drop-all"]).text,
+            "migrate database --drop-all"
+        );
+    }
+
+    #[test]
+    fn what_goes_on_from_a_pause_neither_begins_anew_nor_keeps_a_deadline_that_is_over() {
+        let line = |words: &[&str]| {
+            let words = words.iter().map(OsString::from).collect();
+            CommandLine::new("m".into(), words).to_go_on().text
+        };
+        assert_eq!(line(&["database", "--restart", "--window=2h"]), "m database --window 2h");
+        assert_eq!(line(&["database", "--deadline=04:30"]), "m database --deadline 04:30");
+        assert_eq!(line(&["database", "--deadline=2026-01-01T04:30:00Z"]), "m database");
+        assert_eq!(line(&["database", "--", "--restart"]), "m database -- --restart");
+    }
+
+    #[test]
+    fn odd_words_are_quoted() {
+        assert_eq!(again(&["--json=-"], &[]).text, "migrate --json=-");
+        assert_eq!(again(&["it's", ""], &[]).text, r"migrate 'it'\''s' ''");
+        assert_eq!(again(&["a\nb"], &[]).text, r"migrate $'a\012b'");
+        let odd = CommandLine::new("m".into(), vec![OsString::from_vec(b"\xff'1".to_vec())]);
+        assert_eq!(odd.again_with(&[]).text, r"m $'\377\'1'");
+    }
+}

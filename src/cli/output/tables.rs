@@ -1,0 +1,225 @@
+//! Aligned columns and lists of bounded length, of which report and plan are made.
+
+use crate::cli::output::format::{counted, plain};
+use crate::report::{ConversionReport, RowsLeftOut};
+use crate::schema::LeftOut;
+use anstyle::Style;
+use comfy_table::{CellAlignment, Table, presets};
+use std::io::{self, Write};
+
+/// The most lines of one list; what is longer is for --json.
+const LONGEST_LIST: usize = 20;
+/// The most lines of one object's definition.
+const LONGEST_DEFINITION: usize = 5;
+pub(crate) const TITLE: Style = Style::new().bold();
+
+/// `rows` as lines with aligned columns, two spaces apart. The columns from the `words`-th on
+/// are numbers and stand to the right.
+pub(crate) fn aligned(rows: Vec<Vec<String>>, words: usize) -> Vec<String> {
+    let mut table = Table::new();
+    table.force_no_tty().load_style(presets::NOTHING).add_rows(rows);
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((if at == 0 { 0 } else { 2 }, 0));
+        if at >= words {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// One thing in a list.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    /// A line that opens a group, printed before the group's first entry.
+    pub(crate) heading: Option<String>,
+    /// The entry's lines.
+    pub(crate) lines: Vec<String>,
+}
+
+impl From<String> for Entry {
+    fn from(line: String) -> Self {
+        Self { heading: None, lines: vec![line] }
+    }
+}
+
+/// Writes `entries` under `title`; nothing where there are none.
+pub(crate) fn section(out: &mut dyn Write, title: &str, entries: &[Entry]) -> io::Result<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{TITLE}{title}{TITLE:#}")?;
+    let mut used = 0;
+    for (at, entry) in entries.iter().enumerate() {
+        let lines = entry.lines.len() + usize::from(entry.heading.is_some());
+        // The last line is for the count of what is not shown.
+        let room = LONGEST_LIST - usize::from(at + 1 < entries.len());
+        if used + lines > room {
+            let more = entries.len() - at;
+            return writeln!(out, "  ... and {more} more; --json tells all");
+        }
+        used += lines;
+        for line in entry.heading.iter().chain(&entry.lines) {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    Ok(())
+}
+
+/// [`section`] for lines with aligned columns.
+pub(crate) fn aligned_section(
+    out: &mut dyn Write,
+    title: &str,
+    rows: Vec<Vec<String>>,
+    words: usize,
+) -> io::Result<()> {
+    let entries: Vec<_> = aligned(rows, words).into_iter().map(Entry::from).collect();
+    section(out, title, &entries)
+}
+
+/// Notes and warnings.
+pub(crate) fn notes(out: &mut dyn Write, title: &str, notes: &[String]) -> io::Result<()> {
+    let entries: Vec<_> = notes.iter().map(|note| Entry::from(plain(note).into_owned())).collect();
+    section(out, title, &entries)
+}
+
+/// The conversions of one table, as rows of four columns.
+pub(crate) fn conversions(table: &str, conversions: &[ConversionReport]) -> Vec<Vec<String>> {
+    let row = |conversion: &ConversionReport| {
+        vec![
+            plain(&format!("{table}.{}", conversion.column)).into_owned(),
+            plain(&conversion.to).into_owned(),
+            plain(&conversion.what).into_owned(),
+            crate::cli::output::format::count(conversion.count),
+        ]
+    };
+    conversions.iter().map(row).collect()
+}
+
+/// The rows that one table loses, as list entries.
+pub(crate) fn rows_left_out(table: &str, left_out: &[RowsLeftOut]) -> Vec<Entry> {
+    let line = |rows: &RowsLeftOut| {
+        let count = counted(rows.count, "row");
+        Entry::from(format!("{count} of \"{}\": {}", plain(table), plain(&rows.reason)))
+    };
+    left_out.iter().map(line).collect()
+}
+
+/// What is left out, grouped by kind and reason, in the order in which the groups begin.
+pub(crate) fn left_out(objects: &[LeftOut]) -> Vec<Entry> {
+    let mut groups: Vec<Vec<&LeftOut>> = Vec::new();
+    for object in objects {
+        let same = |group: &&mut Vec<&LeftOut>| {
+            group.first().is_some_and(|o| o.kind == object.kind && o.reason == object.reason)
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(object),
+            None => groups.push(vec![object]),
+        }
+    }
+    let mut entries = Vec::new();
+    for group in groups {
+        let mut heading = group.first().map(|object| {
+            let count = counted(group.len() as u64, object.kind.word());
+            format!("{count}: {}", plain(&object.reason))
+        });
+        for object in group {
+            entries.push(Entry { heading: heading.take(), lines: left_out_lines(object) });
+        }
+    }
+    entries
+}
+
+fn left_out_lines(object: &LeftOut) -> Vec<String> {
+    let mut line = format!("  \"{}\"", plain(&object.name));
+    if let Some(table) = &object.table {
+        line.push_str(&format!(" on \"{}\"", plain(table)));
+    }
+    if let Some(rows) = object.rows {
+        line.push_str(&format!(", {}", counted(rows, "row")));
+    }
+    let definition = object.definition.as_deref().unwrap_or_default();
+    let indented = |text: &str| format!("      {}", plain(&text.trim_end().replace('\t', "    ")));
+    let mut lines: Vec<_> =
+        definition.lines().filter(|text| !text.trim().is_empty()).map(indented).collect();
+    if lines.len() > LONGEST_DEFINITION {
+        lines.truncate(LONGEST_DEFINITION - 1);
+        lines.push("      ...".to_owned());
+    }
+    lines.insert(0, line);
+    lines
+}
+
+/// What is written, without colours.
+#[cfg(test)]
+pub(crate) fn text(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
+    let mut out = anstream::StripStream::new(Vec::new());
+    write(&mut out).unwrap();
+    String::from_utf8(out.into_inner()).unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::ObjectKind;
+
+    fn object(kind: ObjectKind, name: &str, reason: &str) -> LeftOut {
+        let (name, reason) = (name.to_owned(), reason.to_owned());
+        LeftOut { kind, table: None, name, reason, definition: None, rows: None }
+    }
+
+    #[test]
+    fn numbers_stand_to_the_right_of_words() {
+        let rows = [["table", "rows"], ["表", "7"], ["a", "1,234"]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec()).to_vec();
+        assert_eq!(aligned(rows, 1), ["table   rows", "表         7", "a      1,234"]);
+    }
+
+    #[test]
+    fn a_long_list_is_cut_and_says_how_much_is_missing() {
+        let entries = |n: usize| (0..n).map(|i| Entry::from(i.to_string())).collect::<Vec<_>>();
+        let whole = text(|out| section(out, "list", &entries(20)));
+        assert_eq!(whole.lines().count(), 22);
+        assert!(whole.ends_with("  19\n"));
+        let cut = text(|out| section(out, "list", &entries(300)));
+        assert_eq!(cut.lines().count(), 22);
+        assert!(cut.ends_with("  18\n  ... and 281 more; --json tells all\n"));
+        assert_eq!(text(|out| section(out, "list", &[])), "");
+    }
+
+    #[test]
+    fn what_is_left_out_is_grouped_by_reason() {
+        let mut index = object(ObjectKind::Index, "i\n1", "no such function");
+        index.table = Some("t".to_owned());
+        index.definition = Some("CREATE INDEX i\n\tON t(f(a))\n\n".to_owned());
+        let mut full = object(ObjectKind::VirtualTable, "docs", "an FTS5 table");
+        full.rows = Some(1234);
+        let objects = [
+            object(ObjectKind::Trigger, "a", "r"),
+            index,
+            object(ObjectKind::Trigger, "b", "r"),
+            full,
+        ];
+        let told = text(|out| section(out, "left out", &left_out(&objects)));
+        let expected = r#"
+left out
+  2 triggers: r
+    "a"
+    "b"
+  1 index: no such function
+    "i\n1" on "t"
+        CREATE INDEX i
+            ON t(f(a))
+  1 virtual table: an FTS5 table
+    "docs", 1,234 rows
+"#;
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_long_definition_is_cut() {
+        let mut view = object(ObjectKind::View, "v", "r");
+        view.definition = Some("a\nb\nc\nd\ne\nf".to_owned());
+        assert_eq!(left_out_lines(&view).len(), 6);
+        assert_eq!(left_out_lines(&view).last().map(|line| line.trim()), Some("..."));
+    }
+}

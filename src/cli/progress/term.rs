@@ -1,0 +1,206 @@
+//! The stream that progress is drawn on, as the drawing library wants to see it.
+//!
+//! The library's own terminal draws nothing where there is none; `--progress` asks for bars
+//! there too.
+
+use indicatif::TermLike;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The size taken where nothing tells another one.
+const USUAL: (u16, u16) = (80, 24);
+
+/// A stream with a size.
+pub(crate) struct Stream {
+    out: Box<dyn Write + Send>,
+    /// Columns and rows, asked anew before each drawing: windows change.
+    size: fn() -> Option<(u16, u16)>,
+}
+
+impl Stream {
+    /// Standard error.
+    pub(crate) fn stderr() -> Self {
+        Self { out: Box::new(io::stderr()), size: stderr_size }
+    }
+}
+
+/// The size of the terminal on standard error; where it is none, COLUMNS may tell the width.
+fn stderr_size() -> Option<(u16, u16)> {
+    if let Ok(size) = rustix::termios::tcgetwinsize(io::stderr())
+        && size.ws_col > 0
+        && size.ws_row > 0
+    {
+        return Some((size.ws_col, size.ws_row));
+    }
+    let columns = std::env::var("COLUMNS").ok()?.parse().ok()?;
+    (columns > 0).then_some((columns, USUAL.1))
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").finish_non_exhaustive()
+    }
+}
+
+/// A stream to draw on; its clones are the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct Surface(Arc<Mutex<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    stream: Stream,
+    /// One drawing, written at once so that it does not flicker.
+    pending: Vec<u8>,
+    /// Texts written since the cursor was last moved: the library writes each line and then the
+    /// blanks that fill it to the screen's width, and trusts the screen to wrap there.
+    texts: usize,
+}
+
+impl Surface {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self(Arc::new(Mutex::new(Inner { stream, pending: Vec::new(), texts: 0 })))
+    }
+
+    /// The width in columns.
+    pub(crate) fn columns(&self) -> u16 {
+        self.size().0
+    }
+
+    fn size(&self) -> (u16, u16) {
+        self.with(|inner| (inner.stream.size)().unwrap_or(USUAL))
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn push(&self, text: &str) -> io::Result<()> {
+        self.with(|inner| inner.pending.extend_from_slice(text.as_bytes()));
+        Ok(())
+    }
+
+    /// A cursor movement: ECMA-48's CSI with a count and a letter.
+    fn move_cursor(&self, count: usize, letter: char) -> io::Result<()> {
+        self.with(|inner| inner.texts = 0);
+        if count == 0 { Ok(()) } else { self.push(&format!("\u{1b}[{count}{letter}")) }
+    }
+}
+
+impl TermLike for Surface {
+    fn width(&self) -> u16 {
+        self.size().0
+    }
+
+    fn height(&self) -> u16 {
+        self.size().1
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'D')
+    }
+
+    fn write_line(&self, s: &str) -> io::Result<()> {
+        self.push(&format!("{s}\n"))
+    }
+
+    /// Where there is no screen (a file, a pipe) nothing wraps, so that each line but the last is
+    /// ended here. A screen that waits to wrap is not moved on twice by that.
+    fn write_str(&self, s: &str) -> io::Result<()> {
+        if s == "\r" {
+            return self.push(s);
+        }
+        let begins_line = self.with(|inner| {
+            inner.texts += 1;
+            inner.texts > 1 && inner.texts % 2 == 1
+        });
+        if begins_line {
+            self.push("\r\n")?;
+        }
+        self.push(s)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.with(|inner| inner.texts = 0);
+        self.push("\r\u{1b}[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.with(|inner| {
+            inner.texts = 0;
+            let pending = std::mem::take(&mut inner.pending);
+            inner.stream.write_all(&pending)?;
+            inner.stream.flush()
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Keeps what was drawn.
+    #[derive(Debug, Default, Clone)]
+    pub(crate) struct Recorder(Arc<Mutex<Vec<u8>>>);
+
+    impl Recorder {
+        pub(crate) fn stream(&self, columns: u16) -> Stream {
+            let size: fn() -> Option<(u16, u16)> = match columns {
+                10 => || Some((10, 24)),
+                40 => || Some((40, 24)),
+                60 => || Some((60, 24)),
+                300 => || Some((300, 24)),
+                _ => || None,
+            };
+            Stream { out: Box::new(self.clone()), size }
+        }
+
+        /// Everything, escapes included.
+        pub(crate) fn raw(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+
+        /// What a person sees, all drawings one below the other.
+        pub(crate) fn text(&self) -> String {
+            anstream::adapter::strip_str(&self.raw()).to_string().replace('\r', "")
+        }
+
+        /// How many hold on to it: one when nobody draws any more.
+        pub(crate) fn holders(&self) -> usize {
+            Arc::strong_count(&self.0)
+        }
+    }
+
+    impl Write for Recorder {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The memory budget: every byte in flight is drawn from it, whole, before a chunk is read.
+//!
+//! Whoever asks holds nothing yet, so nobody waits while others wait for him. Requests are served
+//! in their order. One that is larger than the whole budget passes when nothing else is in flight.
+
+use crate::control::cancel::Halt;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often a wait looks whether the run is being stopped.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A number of bytes, handed out and given back.
+#[derive(Debug)]
+pub struct Budget {
+    total: u64,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    used: u64,
+    next_ticket: u64,
+    serving: u64,
+}
+
+/// Bytes taken from a budget; given back when dropped.
+#[derive(Debug)]
+pub struct Permit {
+    budget: Arc<Budget>,
+    bytes: u64,
+}
+
+impl Budget {
+    /// A budget of `total` bytes.
+    #[must_use]
+    pub fn new(total: u64) -> Arc<Self> {
+        Arc::new(Self { total, state: Mutex::default(), changed: Condvar::new() })
+    }
+
+    /// Takes `bytes`, waiting until they are there; `None` when nothing new should be begun.
+    pub fn take(self: &Arc<Self>, bytes: u64, halt: &Halt) -> Option<Permit> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        loop {
+            if halt.is_closing() {
+                return None;
+            }
+            let fits = state.used + bytes <= self.total || state.used == 0;
+            if ticket == state.serving && fits {
+                state.serving += 1;
+                state.used += bytes;
+                self.changed.notify_all();
+                return Some(Permit { budget: Arc::clone(self), bytes });
+            }
+            let waited = self.changed.wait_timeout(state, LOOK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = self.budget.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.used -= self.bytes;
+        self.budget.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_huge_request_passes_alone_and_small_ones_do_not_overtake_it() {
+        let stop = AtomicBool::new(false);
+        let halt = Halt::new(&stop);
+        let budget = Budget::new(100);
+        let small = budget.take(60, &halt).expect("free");
+        let order = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let permit = budget.take(1_000, &halt);
+                order.lock().unwrap().push("huge");
+                drop(permit);
+            });
+            while budget.state.lock().unwrap().next_ticket < 2 {
+                std::thread::yield_now();
+            }
+            scope.spawn(|| {
+                let permit = budget.take(10, &halt);
+                order.lock().unwrap().push("late");
+                drop(permit);
+            });
+            while budget.state.lock().unwrap().next_ticket < 3 {
+                std::thread::yield_now();
+            }
+            assert!(order.lock().unwrap().is_empty());
+            drop(small);
+        });
+        assert_eq!(*order.lock().unwrap(), ["huge", "late"]);
+        assert_eq!(budget.state.lock().unwrap().used, 0);
+    }
+
+    #[test]
+    fn a_stopped_run_waits_for_no_budget() {
+        let stop = AtomicBool::new(false);
+        let halt = Halt::new(&stop);
+        let budget = Budget::new(1);
+        let _held = budget.take(1, &halt).expect("free");
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| budget.take(1, &halt).is_none());
+            stop.store(true, Ordering::Relaxed);
+            assert!(waiting.join().unwrap());
+        });
+    }
+}

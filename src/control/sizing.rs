@@ -1,0 +1,134 @@
+//! How many threads and connections, and how large the pieces they work on.
+
+use crate::options::Options;
+use serde::Serialize;
+use std::thread::available_parallelism;
+
+const MIB: u64 = 1 << 20;
+
+/// The most bytes of a chunk. Blocks of 1 MiB cost about a tenth more time than 8 MiB; larger
+/// ones gain nothing and make a resent block dearer.
+const LARGEST_CHUNK: u64 = 8 * MIB;
+/// The least: below, the round trips of a chunk's transaction show.
+pub const SMALLEST_CHUNK: u64 = 64 * 1024;
+/// The most that may be asked for: a chunk is a COPY stream in one piece of memory, twice.
+pub const LARGEST_ASKED: u64 = 256 * MIB;
+/// Into how many chunks the bytes of a second are cut at least, where there is a limit to them.
+const CHUNKS_A_SECOND: u64 = 4;
+/// Memory of a run on a machine of up to four cores, when nothing else is said.
+const DEFAULT_MEMORY: u64 = 256 * MIB;
+/// Memory for each core beyond four.
+const MEMORY_PER_CORE: u64 = 32 * MIB;
+/// Of the memory, the part that rows in flight may take; the rest is for SQLite's page caches,
+/// connections and the program itself.
+const IN_FLIGHT: u64 = 2;
+/// What the budget has room for, in chunks of each reader and writer: each can hold two, each in
+/// two forms.
+const CHUNKS_HELD: u64 = 4;
+/// Readers and writers beyond this gain nothing that was measured.
+const MOST: usize = 16;
+
+/// What a run works with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Sizes {
+    /// Threads that read the source; also those that profile it.
+    pub readers: usize,
+    /// Threads that encode.
+    pub encoders: usize,
+    /// Connections that write to the target.
+    pub writers: usize,
+    /// Bytes that may be in flight between source and target.
+    pub budget: u64,
+    /// Bytes of a chunk.
+    pub chunk_bytes: u64,
+    /// Bytes that may be written in a second; `None` means as many as can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_rate: Option<u64>,
+}
+
+/// Processors that this program may use.
+#[must_use]
+pub fn cores() -> usize {
+    available_parallelism().map_or(2, usize::from)
+}
+
+impl Sizes {
+    /// Chosen for this machine, where the options do not say otherwise.
+    #[must_use]
+    pub fn choose(options: &Options) -> Self {
+        let (readers, writers) = (options.readers, options.writers);
+        let sizes = Self::for_cores(cores(), readers, writers, options.memory, options.chunk_bytes);
+        sizes.slowed(options.max_rate)
+    }
+
+    /// With a limit to the bytes written in a second. Chunks are then small beside what a second
+    /// allows, so that the target gets little at a time, and often.
+    fn slowed(self, max_rate: Option<u64>) -> Self {
+        let most = max_rate.map_or(u64::MAX, |rate| rate / CHUNKS_A_SECOND);
+        let chunk_bytes = self.chunk_bytes.min(most.max(SMALLEST_CHUNK));
+        Self { chunk_bytes, max_rate, ..self }
+    }
+
+    fn for_cores(
+        cores: usize,
+        readers: Option<usize>,
+        writers: Option<usize>,
+        memory: Option<u64>,
+        chunk: Option<u64>,
+    ) -> Self {
+        let readers = readers.unwrap_or(cores.clamp(1, MOST));
+        let writers = writers.unwrap_or(cores.clamp(2, MOST));
+        let beyond_four = cores.saturating_sub(4) as u64;
+        let held = CHUNKS_HELD * (readers + writers) as u64;
+        // Where the user asks for larger chunks and names no memory, it grows with them.
+        let usual = DEFAULT_MEMORY + MEMORY_PER_CORE * beyond_four;
+        let memory = memory.unwrap_or(usual.max(chunk.unwrap_or(0) * held * IN_FLIGHT));
+        let budget = memory / IN_FLIGHT;
+        let chunk_bytes = budget / held;
+        Self {
+            readers,
+            encoders: readers.div_ceil(2),
+            writers,
+            budget,
+            chunk_bytes: chunk_bytes.clamp(SMALLEST_CHUNK, chunk.unwrap_or(LARGEST_CHUNK)),
+            max_rate: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_in_flight_never_exceed_the_budget_by_the_threads_alone() {
+        for cores in [1, 2, 4, 8, 64, 256] {
+            let sizes = Sizes::for_cores(cores, None, None, None, None);
+            let held = 4 * sizes.chunk_bytes * (sizes.readers + sizes.writers) as u64;
+            assert!(held <= sizes.budget, "{cores} cores: {sizes:?}");
+        }
+        let two = Sizes::for_cores(2, None, None, None, None);
+        assert_eq!((two.readers, two.writers, two.chunk_bytes), (2, 2, 8 * MIB));
+    }
+
+    #[test]
+    fn memory_grows_with_the_chunks_that_are_asked_for_unless_it_is_given() {
+        let sizes = |memory, chunk| {
+            let sizes = Sizes::for_cores(2, None, None, memory, Some(chunk));
+            (sizes.chunk_bytes, sizes.budget)
+        };
+        assert_eq!(sizes(None, MIB), (MIB, 128 * MIB));
+        assert_eq!(sizes(None, 32 * MIB), (32 * MIB, 512 * MIB));
+        assert_eq!(sizes(Some(256 * MIB), 32 * MIB), (8 * MIB, 128 * MIB));
+    }
+
+    #[test]
+    fn a_slowed_run_takes_small_chunks() {
+        let sizes = Sizes::for_cores(2, None, None, None, None);
+        let chunk_bytes = |rate| sizes.slowed(rate).chunk_bytes;
+        assert_eq!(chunk_bytes(Some(4_000_000)), 1_000_000);
+        assert_eq!(chunk_bytes(Some(1)), SMALLEST_CHUNK);
+        assert_eq!(chunk_bytes(Some(u64::MAX)), 8 * MIB);
+        assert_eq!(chunk_bytes(None), 8 * MIB);
+    }
+}

@@ -1,0 +1,332 @@
+//! What a run is asked to do: decided and checked, and free of how it was typed.
+
+use crate::codec::encode::column_encoder::Epoch;
+use crate::config::connection::Defaults;
+use crate::config::secret::Secret;
+use crate::control::deadline::Deadline;
+use crate::run::service_check::Guard;
+use crate::schema::ColumnType;
+use serde::{Serialize, Serializer};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf, absolute};
+use std::time::Duration;
+
+/// Everything a run is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The source/target pairs, at least one.
+    pub data_sets: Vec<DataSet>,
+    /// The schema of the PostgreSQL database; `None` means the first of the search path.
+    pub schema: Option<String>,
+    /// Only tables that one of these glob patterns matches; empty means all.
+    pub tables: Vec<String>,
+    /// Without the tables that one of these glob patterns matches.
+    pub exclude: Vec<String>,
+    /// Column types that the user has fixed, each column at most once.
+    pub casts: Vec<Cast>,
+    /// What becomes of values that the target cannot hold.
+    pub on_misfit: OnMisfit,
+    /// Everything that would only be listed refuses the run.
+    pub strict: bool,
+    /// Every conversion that cannot be undone refuses the run.
+    pub exact: bool,
+    /// Drop what stands in the way in the target schema.
+    pub drop_all: bool,
+    /// Throw away what an earlier run made, and do everything anew.
+    pub restart: bool,
+    /// Remove the ledger after a good verdict.
+    pub drop_ledger: bool,
+    /// How long a lost connection is tried for again; zero means not at all.
+    pub retry_for: Duration,
+    /// Create the target database where it does not exist.
+    pub create_database: bool,
+    /// Reader threads; `None` means as many as suit the machine.
+    pub readers: Option<usize>,
+    /// Writer connections; `None` means as many as suit the machine.
+    pub writers: Option<usize>,
+    /// The memory budget for rows in flight, in bytes; `None` means the default.
+    pub memory: Option<u64>,
+    /// The most bytes of a chunk on the way into PostgreSQL; `None` means the default.
+    pub chunk_bytes: Option<u64>,
+    /// Bytes that may be written in a second, by all writers together; `None` means no limit.
+    pub max_rate: Option<u64>,
+    /// Where private copies and spilled data go; `None` means the system's temporary folder.
+    pub temp_dir: Option<PathBuf>,
+    /// What is verified, and when.
+    pub verify: Verify,
+    /// At most this many differences are told for each table.
+    pub max_differences: u32,
+    /// Differences are told with the values themselves.
+    pub show_values: bool,
+    /// What is watched while the run is at work.
+    pub guard: Guard,
+    /// The folder that receives a copy of the SQLite sources before anything is written.
+    pub backup: Option<PathBuf>,
+    /// When the run must be over.
+    pub deadline: Option<Deadline>,
+    /// It is begun although it would not be over by then.
+    pub allow_late: bool,
+    /// What the user should know of what was asked for.
+    pub warnings: Vec<String>,
+}
+
+impl Options {
+    /// What a run of `data_sets` does when nothing else is said.
+    #[must_use]
+    pub fn new(data_sets: Vec<DataSet>) -> Self {
+        Self {
+            data_sets,
+            schema: None,
+            tables: Vec::new(),
+            exclude: Vec::new(),
+            casts: Vec::new(),
+            on_misfit: OnMisfit::Refuse,
+            strict: false,
+            exact: false,
+            drop_all: false,
+            restart: false,
+            drop_ledger: false,
+            retry_for: Duration::ZERO,
+            create_database: false,
+            readers: None,
+            writers: None,
+            memory: None,
+            chunk_bytes: None,
+            max_rate: None,
+            temp_dir: None,
+            verify: Verify::AfterCopy(Depth::Full),
+            max_differences: 0,
+            show_values: false,
+            guard: Guard::default(),
+            backup: None,
+            deadline: None,
+            allow_late: false,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// What shapes a plan, by the flags' names: a run that goes on with a plan needs the same.
+    #[must_use]
+    pub fn that_shape_a_plan(&self) -> BTreeMap<String, serde_json::Value> {
+        let (on_misfit, reject_file) = match &self.on_misfit {
+            OnMisfit::Refuse => ("refuse", None),
+            OnMisfit::Widen => ("widen", None),
+            // The same file, wherever one stands.
+            OnMisfit::Reject { file } => {
+                let file = absolute(file).unwrap_or_else(|_| file.clone());
+                ("reject", Some(file.to_string_lossy().into_owned()))
+            }
+        };
+        let flags = [
+            ("--tables", json!(self.tables)),
+            ("--exclude", json!(self.exclude)),
+            ("--cast", json!(self.casts)),
+            ("--on-misfit", json!(on_misfit)),
+            ("--reject-file", json!(reject_file)),
+            ("--strict", json!(self.strict)),
+            ("--exact", json!(self.exact)),
+        ];
+        flags.into_iter().map(|(flag, value)| (flag.to_owned(), value)).collect()
+    }
+}
+
+/// One source/target pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataSet {
+    /// Its name: a product's, or the SQLite file's name.
+    pub name: String,
+    /// Where the rows come from.
+    pub source: Location,
+    /// Where they go.
+    pub target: Location,
+    /// What completes the PostgreSQL location: the password of a configuration, and the like.
+    pub defaults: Defaults,
+    /// Who may read a SQLite file that is made where there is none, as `chmod` counts.
+    pub file_mode: u32,
+}
+
+/// Who may read a new SQLite file when nothing else is said: its owner, and the owner's group.
+pub const FILE_MODE: u32 = 0o640;
+
+/// Where a database is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database: a URL or a `key=value` string, not yet parsed. May hold a password,
+    /// so it is kept as a secret.
+    Postgres(Secret),
+}
+
+impl Location {
+    /// The file, of a SQLite database.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) => Some(path),
+            Self::Postgres(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres(_) => f.write_str("Postgres(..)"),
+        }
+    }
+}
+
+/// What becomes of values that the target cannot hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnMisfit {
+    /// The plan refuses.
+    Refuse,
+    /// The column takes a wider type.
+    Widen,
+    /// The rows are left out of the target.
+    Reject {
+        /// The SQLite file that receives them; it must not exist yet.
+        file: PathBuf,
+    },
+}
+
+/// What is verified, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// Everything that was copied, after the copy.
+    AfterCopy(Depth),
+    /// What is there; nothing is written.
+    Only(Depth),
+    /// Nothing: the verdict stays "not verified".
+    No,
+}
+
+/// How deep a verification looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Row counts.
+    Rows,
+    /// Every value.
+    Full,
+}
+
+/// A column type that the user has fixed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cast {
+    /// The table's name in the source.
+    pub table: String,
+    /// The column's name.
+    pub column: String,
+    /// The type it gets.
+    pub to: CastType,
+}
+
+/// A type with, for dates out of numbers, what the numbers count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CastType {
+    /// The target column's type.
+    pub column_type: ColumnType,
+    /// What a stored number counts; only with `date`, `timestamp` and `timestamptz`.
+    pub epoch: Option<Epoch>,
+}
+
+/// The words for epochs, as they stand behind a type.
+const EPOCH_WORDS: [(&str, Epoch); 5] = [
+    ("s", Epoch::Seconds),
+    ("ms", Epoch::Millis),
+    ("us", Epoch::Micros),
+    ("ns", Epoch::Nanos),
+    ("julian", Epoch::Julian),
+];
+
+impl CastType {
+    /// Reads `type` or `type:unit`, such as `numeric(10,2)` or `timestamp:ms`.
+    ///
+    /// # Errors
+    /// In one line, what is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (type_text, unit) = match text.split_once(':') {
+            Some((type_text, unit)) => (type_text, Some(unit.trim())),
+            None => (text, None),
+        };
+        let column_type = ColumnType::parse(type_text)
+            .ok_or_else(|| format!("\"{}\" is not a column type known here", type_text.trim()))?;
+        let Some(unit) = unit else { return Ok(Self { column_type, epoch: None }) };
+        let Some((_, epoch)) = EPOCH_WORDS.into_iter().find(|(word, _)| *word == unit) else {
+            return Err(format!("\"{unit}\" is none of s, ms, us, ns, julian"));
+        };
+        if !matches!(
+            column_type,
+            ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz
+        ) {
+            return Err(format!(
+                "a unit goes with date, timestamp and timestamptz, not with {column_type}"
+            ));
+        }
+        Ok(Self { column_type, epoch: Some(epoch) })
+    }
+}
+
+impl fmt::Display for CastType {
+    /// What [`CastType::parse`] reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.column_type)?;
+        match self.epoch {
+            Some(epoch) => {
+                let word = EPOCH_WORDS.iter().find(|(_, one)| *one == epoch);
+                write!(f, ":{}", word.map_or("", |(word, _)| word))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Serialize for CastType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cast_type_reads_back_as_it_prints() {
+        for text in
+            ["bigint", "numeric(10,2)", "timestamp:s", "timestamptz:ms", "date:julian", "json"]
+        {
+            assert_eq!(CastType::parse(text).map(|to| to.to_string()).as_deref(), Ok(text));
+        }
+        assert_eq!(
+            CastType::parse(" timestamp : ns ").map(|to| to.to_string()).as_deref(),
+            Ok("timestamp:ns")
+        );
+    }
+
+    #[test]
+    fn a_unit_goes_only_with_dates_and_is_one_of_five() {
+        assert_eq!(
+            CastType::parse("bigint:ms"),
+            Err("a unit goes with date, timestamp and timestamptz, not with bigint".to_owned())
+        );
+        assert_eq!(
+            CastType::parse("timestamp:min"),
+            Err("\"min\" is none of s, ms, us, ns, julian".to_owned())
+        );
+        assert_eq!(
+            CastType::parse("money"),
+            Err("\"money\" is not a column type known here".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_location_does_not_tell_its_password_when_debugged() {
+        let location = Location::Postgres(Secret::new("postgres://u:hunter2@h/db".to_owned()));
+        assert_eq!(format!("{location:?}"), "Postgres(..)");
+    }
+}

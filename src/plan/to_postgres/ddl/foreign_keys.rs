@@ -1,0 +1,115 @@
+//! Foreign keys: between which tables the server can have them.
+
+use crate::plan::table_selection::BY_REQUEST;
+use crate::plan::to_postgres::ddl::{Definitions, integer_limit};
+use crate::plan::{PlannedColumn, PlannedForeignKey};
+use crate::postgres::sql::ddl::ForeignKeyDdl;
+use crate::schema::names::{qualify, quote};
+use crate::schema::{ForeignKey, LeftOut, ObjectKind};
+
+impl Definitions<'_> {
+    /// Defines the foreign keys, after all tables.
+    pub fn foreign_keys(&mut self, columns: &[&[PlannedColumn]]) -> Vec<PlannedForeignKey> {
+        let schema = self.schema;
+        let mut keys = Vec::new();
+        for (child, table) in schema.tables.iter().enumerate() {
+            for key in &table.foreign_keys {
+                let wanted = key.name.clone().unwrap_or_else(|| {
+                    format!("{}_{}_fkey", self.table_names[child], key.columns.join("_"))
+                });
+                let name = self.constraints[child].relation(&wanted);
+                let (kind, sql) = (ObjectKind::ForeignKey, Some(described(key)));
+                let left_out = LeftOut::part(kind, &table.name, &name, sql.as_deref());
+                match self.parent_of(child, key, columns) {
+                    Ok(parent) => keys.push(PlannedForeignKey {
+                        child,
+                        parent,
+                        columns: key.columns.clone(),
+                        parent_columns: key.parent_columns.clone(),
+                        ddl: ForeignKeyDdl {
+                            table: qualify(self.schema_name, &self.table_names[child]),
+                            name,
+                            columns: renamed(&key.columns, columns[child]),
+                            parent: qualify(self.schema_name, &self.table_names[parent]),
+                            parent_columns: renamed(&key.parent_columns, columns[parent]),
+                            on_delete: key.on_delete,
+                            on_update: key.on_update,
+                            deferrable: key.deferrable,
+                        },
+                        left_out,
+                    }),
+                    Err(reason) => self.left_out.push(left_out.because(reason)),
+                }
+            }
+        }
+        keys
+    }
+
+    /// The parent's place, or why the key cannot be.
+    fn parent_of(
+        &self,
+        child: usize,
+        key: &ForeignKey,
+        columns: &[&[PlannedColumn]],
+    ) -> Result<usize, String> {
+        let parent = self.schema.tables.iter().position(|table| table.name == key.parent);
+        let Some(parent) = parent else {
+            return Err(format!(
+                "table {} is {}",
+                quote(&key.parent),
+                if self.excluded.contains(&key.parent) {
+                    BY_REQUEST
+                } else {
+                    "not there or not copied"
+                }
+            ));
+        };
+        let mut wanted = key.parent_columns.clone();
+        wanted.sort_unstable();
+        let is_unique = self.referable[parent].iter().any(|columns| {
+            let mut columns = columns.clone();
+            columns.sort_unstable();
+            columns == wanted
+        });
+        if wanted.is_empty() || !is_unique {
+            return Err("the columns it refers to have no unique key to refer to".to_owned());
+        }
+        let type_of = |place: usize, name: &str| {
+            columns[place]
+                .iter()
+                .find(|column| column.name == name)
+                .map(|column| column.decision.cast.form.column_type())
+        };
+        for (from, to) in key.columns.iter().zip(&key.parent_columns) {
+            let (Some(from), Some(to)) = (type_of(child, from), type_of(parent, to)) else {
+                return Err("a column of it is not there".to_owned());
+            };
+            let both_integers = integer_limit(&from).is_some() && integer_limit(&to).is_some();
+            if from != to && !(from.is_text() && to.is_text()) && !both_integers {
+                return Err(format!("its columns are {from} and {to}, which do not compare"));
+            }
+        }
+        Ok(parent)
+    }
+}
+
+fn renamed(names: &[String], columns: &[PlannedColumn]) -> Vec<String> {
+    names
+        .iter()
+        .map(|name| {
+            columns
+                .iter()
+                .find(|column| column.name == *name)
+                .map_or_else(|| name.clone(), |column| column.target_name.clone())
+        })
+        .collect()
+}
+
+fn described(key: &ForeignKey) -> String {
+    format!(
+        "FOREIGN KEY ({}) REFERENCES {} ({})",
+        key.columns.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", "),
+        quote(&key.parent),
+        key.parent_columns.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")
+    )
+}

@@ -1,0 +1,158 @@
+//! The trial: everything the plan defines is defined on the server once, in a transaction that is
+//! rolled back. What the server refuses there is known before anything is written.
+
+use crate::error::{Error, Result};
+use crate::plan::{Optional, Plan};
+use crate::postgres::catalog::target_objects::{drop_things, in_savepoint};
+use crate::postgres::errors::{describe, failed, is_refusal};
+use crate::postgres::ledger::Ledger;
+use crate::schema::names::quote;
+use crate::schema::{LeftOut, ObjectKind};
+use postgres::error::SqlState;
+use postgres::{Client, Transaction};
+use std::collections::HashSet;
+
+/// Tries the plan on the target and takes out of it what the server refuses: defaults, generated
+/// columns (which become plain ones), indexes, checks, foreign keys and views are listed as left
+/// out; anything else refuses the run.
+///
+/// # Errors
+/// Refused: the server does not take a table or a key of the plan, or what has to be dropped.
+pub fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
+    let what = "cannot try the definitions on the target";
+    let mut transaction = client.transaction().map_err(failed(what))?;
+    drop_things(&mut transaction, &plan.schema, &plan.drops, plan.drop_all)?;
+    let ledger = Ledger::new(&plan.schema, &plan.data_set);
+    required(&mut transaction, "the ledger", &ledger.create())?;
+    tables(&mut transaction, plan)?;
+    let mut left_out = Vec::new();
+    let parents: HashSet<usize> = plan.foreign_keys.iter().map(|key| key.parent).collect();
+    for (place, table) in plan.tables.iter_mut().enumerate() {
+        for key in &table.keys {
+            required(&mut transaction, &key.what, &key.index)?;
+            if let Some(constraint) = &key.constraint {
+                required(&mut transaction, &key.what, constraint)?;
+            }
+        }
+        // Taken back at once, as their locks would fill the server's table of locks; but for those
+        // of tables to which foreign keys refer, perhaps by a unique index.
+        let mut savepoint = transaction.transaction().map_err(failed(what))?;
+        keep_accepted(&mut savepoint, &mut table.indexes, &mut left_out)?;
+        if parents.contains(&place) {
+            savepoint.commit().map_err(failed(what))?;
+        } else {
+            savepoint.rollback().map_err(failed(what))?;
+        }
+        keep_accepted(&mut transaction, &mut table.checks, &mut left_out)?;
+    }
+    for key in std::mem::take(&mut plan.foreign_keys) {
+        if accepted(&mut transaction, &key.ddl.add(), &key.left_out, &mut left_out)? {
+            plan.foreign_keys.push(key);
+        }
+    }
+    keep_accepted(&mut transaction, &mut plan.views, &mut left_out)?;
+    transaction.rollback().map_err(failed(what))?;
+    plan.left_out.append(&mut left_out);
+    Ok(())
+}
+
+fn required(transaction: &mut Transaction<'_>, what: &str, sql: &str) -> Result<()> {
+    in_savepoint(transaction, sql).map_err(|error| {
+        if !is_refusal(&error) {
+            return cannot_try(what, error);
+        }
+        let refused =
+            Error::refused(format!("the server refuses {what}")).caused_by(describe(&error));
+        if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+            return refused.hint("let the role create there: GRANT CREATE ON SCHEMA ... TO ...");
+        }
+        refused.hint("leave the table out with --exclude, or change its types with --cast")
+    })
+}
+
+/// The server did not get as far as judging a definition.
+fn cannot_try(what: &str, error: postgres::Error) -> Error {
+    let out_of_locks = error.code() == Some(&SqlState::OUT_OF_MEMORY);
+    let failed = failed(&format!("cannot try {what} on the target"))(error);
+    if out_of_locks {
+        return failed.hint("raise max_locks_per_transaction in the server's configuration");
+    }
+    failed
+}
+
+fn keep_accepted(
+    transaction: &mut Transaction<'_>,
+    optional: &mut Vec<Optional>,
+    left_out: &mut Vec<LeftOut>,
+) -> Result<()> {
+    for one in std::mem::take(optional) {
+        if accepted(transaction, &one.sql, &one.left_out, left_out)? {
+            optional.push(one);
+        }
+    }
+    Ok(())
+}
+
+fn accepted(
+    transaction: &mut Transaction<'_>,
+    sql: &str,
+    template: &LeftOut,
+    left_out: &mut Vec<LeftOut>,
+) -> Result<bool> {
+    match in_savepoint(transaction, sql) {
+        Ok(()) => Ok(true),
+        Err(error) if is_refusal(&error) => {
+            let reason = format!("the server refuses it: {}", describe(&error));
+            left_out.push(LeftOut { reason, ..template.clone() });
+            Ok(false)
+        }
+        Err(error) => {
+            Err(cannot_try(&format!("{} {}", template.kind.word(), quote(&template.name)), error))
+        }
+    }
+}
+
+/// Creates the tables. One that is refused whole is tried again bare, and its defaults and
+/// generated columns one by one, to find those that the server does not take.
+fn tables(transaction: &mut Transaction<'_>, plan: &mut Plan) -> Result<()> {
+    for table in &mut plan.tables {
+        if in_savepoint(transaction, &table.ddl.create()).is_ok() {
+            continue;
+        }
+        let mut bare = table.ddl.clone();
+        for column in &mut bare.columns {
+            column.default = None;
+            column.generated = None;
+        }
+        for place in 0..bare.columns.len() {
+            let wanted = &table.ddl.columns[place];
+            let (default, generated) = (wanted.default.clone(), wanted.generated.clone());
+            if default.is_none() && generated.is_none() {
+                continue;
+            }
+            let mut one = bare.clone();
+            one.columns[place].default = default;
+            one.columns[place].generated = generated;
+            let Err(error) = probe(transaction, &one.create()) else { continue };
+            // A generated column has no default, and the other way round.
+            let column = &mut table.ddl.columns[place];
+            let (kind, definition) = match column.generated.take() {
+                Some(expression) => (ObjectKind::GeneratedColumn, Some(expression)),
+                None => (ObjectKind::Default, column.default.take()),
+            };
+            let name = &table.columns[place].name;
+            let left_out = LeftOut::part(kind, &table.name, name, definition.as_deref());
+            let reason = format!("the server refuses it: {}", describe(&error));
+            plan.left_out.push(left_out.because(reason));
+        }
+        required(transaction, &format!("table {}", quote(&table.name)), &table.ddl.create())?;
+    }
+    Ok(())
+}
+
+/// Runs a statement and takes it back.
+fn probe(transaction: &mut Transaction<'_>, sql: &str) -> std::result::Result<(), postgres::Error> {
+    let mut savepoint = transaction.transaction()?;
+    savepoint.batch_execute(sql)?;
+    savepoint.rollback()
+}

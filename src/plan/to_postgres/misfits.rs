@@ -1,0 +1,248 @@
+//! Misfits: values, rows and keys that the target cannot hold as the plan has them.
+
+use crate::codec::encode::tuple_encoder::TupleLayout;
+use crate::codec::{Form, Misfit};
+use crate::error::{Error, Result};
+use crate::options::OnMisfit;
+use crate::plan::to_postgres::build::Inputs;
+use crate::plan::to_postgres::column_types::ColumnMisfit;
+use crate::plan::to_postgres::ddl::{WIDEST_ENTRY, key_label};
+use crate::plan::to_postgres::reject::reason;
+use crate::plan::to_postgres::source_checks;
+use crate::plan::to_postgres::type_rules::{Decision, told};
+use crate::schema::names::quote;
+use crate::schema::{Column, IndexOver, LeftOut, ObjectKind, RowAddress, Schema, Table};
+use crate::sqlite::Reader;
+use crate::sqlite::read::profile::{TableProfile, Tally};
+use crate::sqlite::read::query::TableQuery;
+use rusqlite::Connection;
+use std::collections::{HashMap, HashSet};
+
+/// Rows that are left out of a table, by reason.
+pub type Rejected = Vec<(String, Tally)>;
+
+/// Refuses values that the target cannot hold, or leaves their rows out. Tables that cannot be
+/// held at all leave the schema where the user lets them.
+///
+/// # Errors
+/// Refused, with table, column, count and first places; or the source cannot be read.
+pub fn settle(
+    inputs: &Inputs<'_>,
+    connection: &Reader,
+    schema: &mut Schema,
+    queries: &[TableQuery],
+    profiles: &[TableProfile],
+    decisions: &[Vec<Decision>],
+    left_out: &mut Vec<LeftOut>,
+) -> Result<HashMap<String, Rejected>> {
+    let mut found: Vec<ColumnMisfit> = Vec::new();
+    let mut rejected: HashMap<String, Rejected> = HashMap::new();
+    let mut gone = HashSet::new();
+    for (place, table) in schema.tables.iter().enumerate() {
+        let (query, decisions) = (&queries[place], &decisions[place]);
+        let unfit = of_columns(table, query, decisions);
+        if unfit.is_empty() && !source_checks::may_be_too_wide(decisions, &profiles[place]) {
+            continue;
+        }
+        if unfit.is_empty() || matches!(inputs.options.on_misfit, OnMisfit::Reject { .. }) {
+            let layout = TupleLayout::new(decisions.iter().map(|d| d.cast).collect());
+            let rows = tally(connection, table, query, &layout)?;
+            match &inputs.options.on_misfit {
+                OnMisfit::Reject { .. } if !rows.is_empty() => {
+                    rejected.insert(table.name.clone(), rows);
+                }
+                OnMisfit::Widen if !rows.is_empty() => {
+                    gone.insert(table.name.clone());
+                    left_out.push(LeftOut {
+                        kind: ObjectKind::Table,
+                        table: None,
+                        name: table.name.clone(),
+                        reason: rows.iter().map(|(why, t)| format!("{why}: {}", told(t))).collect(),
+                        definition: None,
+                        rows: Some(profiles[place].rows),
+                    });
+                }
+                _ => found.extend(rows.into_iter().map(|(_, tally)| ColumnMisfit {
+                    table: table.name.clone(),
+                    column: String::new(),
+                    place_word: place_word(query),
+                    misfit: Misfit::RowTooWide,
+                    tally,
+                })),
+            }
+        } else {
+            found.extend(unfit);
+        }
+    }
+    schema.tables.retain(|table| !gone.contains(&table.name));
+    if found.is_empty() { Ok(rejected) } else { Err(refuse_misfits(&found)) }
+}
+
+fn place_word(query: &TableQuery) -> &'static str {
+    if matches!(query.address, RowAddress::Integer { .. }) { "rowid" } else { "row" }
+}
+
+/// The misfits that the profile found.
+fn of_columns(table: &Table, query: &TableQuery, decisions: &[Decision]) -> Vec<ColumnMisfit> {
+    let of_column = |(column, decision): (&Column, &Decision)| {
+        let of_reason = |(misfit, tally): &(Misfit, Tally)| ColumnMisfit {
+            table: table.name.clone(),
+            column: column.name.clone(),
+            place_word: place_word(query),
+            misfit: *misfit,
+            tally: tally.clone(),
+        };
+        decision.misfits.iter().map(of_reason).collect::<Vec<_>>()
+    };
+    table.columns.iter().zip(decisions).flat_map(of_column).collect()
+}
+
+/// The rows of a table that cannot be sent, by reason.
+fn tally(
+    connection: &Reader,
+    table: &Table,
+    query: &TableQuery,
+    layout: &TupleLayout,
+) -> Result<Rejected> {
+    let mut reasons: HashMap<(Option<usize>, Misfit), Tally> = HashMap::new();
+    source_checks::unsendable(connection, query, layout, |at, column, misfit, _| {
+        reasons.entry((column, misfit)).or_default().add(at);
+        Ok(())
+    })?;
+    let mut list: Rejected = reasons
+        .into_iter()
+        .map(|((column, misfit), tally)| {
+            let name = column.map(|place| table.columns[place].name.as_str());
+            (reason(name, misfit), tally)
+        })
+        .collect();
+    list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    Ok(list)
+}
+
+fn refuse_misfits(found: &[ColumnMisfit]) -> Error {
+    let total: u64 = found.iter().map(|misfit| misfit.tally.count).sum();
+    let mut error =
+        Error::refused(format!("{total} values cannot be held by PostgreSQL as they are"));
+    for misfit in found.iter().take(20) {
+        let column = if misfit.column.is_empty() {
+            String::new()
+        } else {
+            format!(" column {}", quote(&misfit.column))
+        };
+        let places: Vec<String> = misfit.tally.places.iter().map(i64::to_string).collect();
+        error = error.caused_by(format!(
+            "table {}{column}: {} ({}; first at {} {})",
+            quote(&misfit.table),
+            misfit.misfit,
+            misfit.tally.count,
+            misfit.place_word,
+            places.join(", ")
+        ));
+    }
+    if found.len() > 20 {
+        error = error.caused_by(format!("and {} more columns", found.len() - 20));
+    }
+    error
+        .hint("mend the values in the source, or pin another type with --cast 'table.column=type'")
+        .hint("--on-misfit widen keeps text that is no text as bytea")
+        .hint("--on-misfit reject --reject-file FILE leaves such rows out, into FILE")
+        .hint("--exclude TABLE leaves the table out")
+}
+
+/// A key that no index entry can hold would end the run after the rows are in.
+///
+/// # Errors
+/// Refused, naming the key.
+pub fn refuse_wide_keys(
+    schema: &Schema,
+    too_wide: &HashMap<(usize, String), u64>,
+    widen: bool,
+) -> Result<()> {
+    if widen {
+        return Ok(());
+    }
+    for (place, table) in schema.tables.iter().enumerate() {
+        for (number, key) in table.primary_key.iter().chain(&table.uniques).enumerate() {
+            if let Some(width) = too_wide.get(&(place, key_label(number))) {
+                let columns: Vec<String> = key.columns.iter().map(|c| quote(&c.name)).collect();
+                return Err(Error::refused(format!(
+                    "the key ({}) of table {} is too wide for an index of PostgreSQL",
+                    columns.join(", "),
+                    quote(&table.name)
+                ))
+                .caused_by(format!("its widest entry has {width} bytes; {WIDEST_ENTRY} fit"))
+                .hint("--on-misfit widen builds the key over a hash of its values")
+                .hint("--exclude leaves the table out"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses keys in which values that differ in the source would be equal in the target: numbers
+/// and texts, or texts and blobs, that meet in one type; spellings that a pinned type makes one.
+///
+/// # Errors
+/// Refused, naming the key; or the source cannot be read.
+pub fn refuse_merged_keys(
+    connection: &Connection,
+    schema: &Schema,
+    decisions: &[Vec<Decision>],
+) -> Result<()> {
+    for (table, decisions) in schema.tables.iter().zip(decisions) {
+        for key in keys(table) {
+            let mut merged = false;
+            let mut terms = Vec::with_capacity(key.len());
+            for name in &key {
+                let place = table.columns.iter().position(|column| column.name == **name);
+                let decision = place.map(|place| &decisions[place]);
+                let converts = decision.is_some_and(|d| !d.conversions.is_empty());
+                let pinned =
+                    decision.is_some_and(|d| !matches!(d.cast.form, Form::Text | Form::Bytea));
+                if converts && pinned {
+                    return Err(merged_key(table, &key)
+                        .caused_by("values of its columns would arrive in another form"));
+                }
+                merged |= converts;
+                let column = quote(name);
+                terms.push(if converts { format!("CAST({column} AS BLOB)") } else { column });
+            }
+            if merged && source_checks::has_duplicates(connection, table, &key, &terms)? {
+                return Err(merged_key(table, &key)
+                    .caused_by("values that differ only in their storage class would be equal"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The columns of each key and unique index that is over plain columns and all rows.
+fn keys(table: &Table) -> Vec<Vec<&String>> {
+    let constraints = table.primary_key.iter().chain(&table.uniques);
+    let mut keys: Vec<Vec<&String>> =
+        constraints.map(|key| key.columns.iter().map(|column| &column.name).collect()).collect();
+    for index in table.indexes.iter().filter(|index| index.unique && index.filter.is_none()) {
+        let columns: Option<Vec<&String>> = index
+            .terms
+            .iter()
+            .map(|term| match &term.over {
+                IndexOver::Column(name) => Some(name),
+                IndexOver::Expression(_) => None,
+            })
+            .collect();
+        keys.extend(columns);
+    }
+    keys
+}
+
+fn merged_key(table: &Table, key: &[&String]) -> Error {
+    let columns: Vec<String> = key.iter().map(|name| quote(name)).collect();
+    Error::refused(format!(
+        "the key ({}) of table {} would not be unique in PostgreSQL",
+        columns.join(", "),
+        quote(&table.name)
+    ))
+    .hint("mend the values in the source, or pin another type with --cast 'table.column=type'")
+    .hint("--exclude leaves the table out")
+}

@@ -1,0 +1,249 @@
+//! What the profile does not count and the plan must know: the widest index entries, rows that
+//! fit no page, rows that break a CHECK. Each is asked of the source only where it can matter.
+
+use crate::codec::encode::column_encoder::LARGEST_FIELD;
+use crate::codec::encode::heap_page::COLUMNS_THAT_ALWAYS_FIT;
+use crate::codec::encode::tuple_encoder::TupleLayout;
+use crate::codec::{Misfit, RowBatch};
+use crate::error::Result;
+use crate::plan::to_postgres::ddl::{WIDEST_ENTRY, key_label};
+use crate::plan::to_postgres::type_rules::Decision;
+use crate::plan::{PlannedForeignKey, PlannedTable};
+use crate::schema::chunk::KeyRange;
+use crate::schema::names::quote;
+use crate::schema::{IndexOver, RowAddress, Schema, Table};
+use crate::sqlite::Reader;
+use crate::sqlite::read::chunk_reader::{Next, read_error, scan};
+use crate::sqlite::read::profile::{TableProfile, Tally};
+use crate::sqlite::read::query::TableQuery;
+use bytes::BytesMut;
+use rusqlite::Connection;
+use std::collections::HashMap;
+
+/// Index and key entries that could be too wide, with the width of the widest.
+///
+/// # Errors
+/// The source cannot be read.
+pub fn too_wide(
+    connection: &Connection,
+    schema: &Schema,
+    profiles: &[TableProfile],
+    utf16: bool,
+) -> Result<HashMap<(usize, String), u64>> {
+    let mut found = HashMap::new();
+    for (place, (table, profile)) in schema.tables.iter().zip(profiles).enumerate() {
+        let mut ask =
+            |label: String, terms: Vec<String>, filter: Option<&str>, bound: Option<u64>| {
+                if bound.is_some_and(|bound| bound <= WIDEST_ENTRY) || profile.rows == 0 {
+                    return Ok(());
+                }
+                if let (true, Some(bound)) = (utf16, bound) {
+                    // SQLite would count the bytes of UTF-16, which can be fewer than ours.
+                    found.insert((place, label), bound);
+                    return Ok(());
+                }
+                if let Some(width) = widest(connection, table, &terms, filter)?
+                    && width > WIDEST_ENTRY
+                {
+                    found.insert((place, label), width);
+                }
+                Ok::<(), crate::Error>(())
+            };
+        for (number, key) in table.primary_key.iter().chain(&table.uniques).enumerate() {
+            let names: Vec<&str> = key.columns.iter().map(|c| c.name.as_str()).collect();
+            let terms = names.iter().map(|name| quote(name)).collect();
+            ask(key_label(number), terms, None, longest(table, profile, &names))?;
+        }
+        for index in &table.indexes {
+            let mut terms = Vec::new();
+            let mut names = Vec::new();
+            for term in &index.terms {
+                match &term.over {
+                    IndexOver::Column(name) => {
+                        names.push(name.as_str());
+                        terms.push(quote(name));
+                    }
+                    IndexOver::Expression(sql) => terms.push(format!("({})", sql.text)),
+                }
+            }
+            let bound = if names.len() == terms.len() {
+                longest(table, profile, &names)
+            } else {
+                // An expression is rarely longer than the row it is made from.
+                (profile.largest_row > WIDEST_ENTRY).then_some(u64::MAX).or(Some(0))
+            };
+            let filter = index.filter.as_ref().map(|sql| sql.text.as_str());
+            ask(index.name.clone(), terms, filter, bound)?;
+        }
+    }
+    Ok(found)
+}
+
+/// An upper bound of an entry over these columns, from the profile.
+fn longest(table: &Table, profile: &TableProfile, names: &[&str]) -> Option<u64> {
+    names
+        .iter()
+        .map(|name| {
+            let place = table.columns.iter().position(|column| column.name == *name)?;
+            Some(profile.columns.get(place)?.longest.max(8) + 8)
+        })
+        .sum()
+}
+
+/// The widest entry; `None` where SQLite cannot evaluate it (an application's own function).
+fn widest(
+    connection: &Connection,
+    table: &Table,
+    terms: &[String],
+    filter: Option<&str>,
+) -> Result<Option<u64>> {
+    let sum: Vec<String> =
+        terms.iter().map(|term| format!("coalesce(length(CAST({term} AS BLOB)), 0) + 8")).collect();
+    let filter = filter.map_or_else(String::new, |filter| format!(" WHERE {filter}"));
+    let sql = format!("SELECT max({}) FROM {}{filter}", sum.join(" + "), quote(&table.name));
+    let Ok(mut statement) = connection.prepare(&sql) else { return Ok(None) };
+    let width: Option<i64> =
+        statement.query_row([], |row| row.get(0)).map_err(|e| read_error(&table.name, e))?;
+    Ok(width.and_then(|width| u64::try_from(width).ok()))
+}
+
+/// Whether a key whose columns are brought to `terms` has the same values in two rows.
+///
+/// # Errors
+/// The source cannot be read.
+pub fn has_duplicates(
+    connection: &Connection,
+    table: &Table,
+    columns: &[&String],
+    terms: &[String],
+) -> Result<bool> {
+    let given: Vec<String> =
+        columns.iter().map(|name| format!("{} IS NOT NULL", quote(name))).collect();
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 FROM {} WHERE {} GROUP BY {} HAVING count(*) > 1)",
+        quote(&table.name),
+        given.join(" AND "),
+        terms.join(", ")
+    );
+    connection.query_row(&sql, [], |row| row.get(0)).map_err(|e| read_error(&table.name, e))
+}
+
+/// Rows that break a CHECK, for each of a table's checks: `None` where SQLite cannot tell.
+///
+/// # Errors
+/// The source cannot be read.
+pub fn broken_checks(connection: &Connection, table: &Table) -> Result<Vec<Option<u64>>> {
+    let mut counts = Vec::with_capacity(table.checks.len());
+    for check in &table.checks {
+        let sql = format!(
+            "SELECT count(*) FROM {} WHERE NOT ({})",
+            quote(&table.name),
+            check.condition.text
+        );
+        let count = connection
+            .prepare(&sql)
+            .ok()
+            .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)).ok());
+        counts.push(count.and_then(|count| u64::try_from(count).ok()));
+    }
+    Ok(counts)
+}
+
+/// Rows of a table.
+///
+/// # Errors
+/// The source cannot be read.
+pub fn rows(connection: &Connection, table: &Table) -> Result<u64> {
+    let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
+    let rows: i64 = connection
+        .query_row(&sql, [], |row| row.get(0))
+        .map_err(|error| read_error(&table.name, error))?;
+    Ok(rows.unsigned_abs())
+}
+
+/// The child rows of a foreign key that have no parent, compared bytewise as the server does.
+///
+/// # Errors
+/// The source cannot be read.
+pub fn orphans(
+    connection: &Connection,
+    tables: &[PlannedTable],
+    key: &PlannedForeignKey,
+) -> Result<Tally> {
+    let child = &tables[key.child];
+    let on = |prefix: &str, name: &String| format!("{prefix}.{}", quote(name));
+    let given: Vec<String> =
+        key.columns.iter().map(|name| format!("{} IS NOT NULL", on("c", name))).collect();
+    let joined: Vec<String> = key
+        .columns
+        .iter()
+        .zip(&key.parent_columns)
+        .map(|(child, parent)| format!("{} = {} COLLATE BINARY", on("p", parent), on("c", child)))
+        .collect();
+    let place = match &child.query.address {
+        RowAddress::Integer { column } => on("c", column),
+        _ => "NULL".to_owned(),
+    };
+    let from = format!(
+        "FROM {} c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {})",
+        quote(&child.name),
+        given.join(" AND "),
+        quote(&tables[key.parent].name),
+        joined.join(" AND "),
+    );
+    let failed = |error| read_error(&child.name, error);
+    let count: i64 = connection
+        .query_row(&format!("SELECT count(*) {from}"), [], |row| row.get(0))
+        .map_err(failed)?;
+    let mut tally = Tally { count: count.unsigned_abs(), places: Vec::new() };
+    if count > 0 && place != "NULL" {
+        let sql = format!("SELECT {place} {from} ORDER BY {place} LIMIT 3");
+        let mut statement = connection.prepare(&sql).map_err(failed)?;
+        let places = statement.query_map([], |row| row.get(0)).map_err(failed)?;
+        tally.places = places.collect::<rusqlite::Result<_>>().map_err(failed)?;
+    }
+    Ok(tally)
+}
+
+/// The most columns of a table (`MaxHeapAttributeNumber`, less system columns).
+pub const MOST_COLUMNS: usize = 1_600;
+
+/// Finds the rows that a plan cannot send: with a value that does not fit its column, or too wide
+/// for a page even with every long value moved out of it. Each is given to `each` with its place
+/// and the reason.
+///
+/// # Errors
+/// The source cannot be read; and those of `each`.
+pub fn unsendable(
+    connection: &Reader,
+    query: &TableQuery,
+    layout: &TupleLayout,
+    mut each: impl FnMut(i64, Option<usize>, Misfit, &RowBatch) -> Result<()>,
+) -> Result<()> {
+    let range = match query.address {
+        RowAddress::Integer { .. } => KeyRange::Integer { first: i64::MIN, last: i64::MAX },
+        RowAddress::Key { .. } => KeyRange::Key { after: None, through: None },
+        RowAddress::Ordinal => KeyRange::Ordinal { skip: 0, rows: 0 },
+    };
+    let mut number = 0;
+    scan(connection, query, &range, |row| {
+        number += 1;
+        let mut batch = RowBatch::default();
+        row.for_each(|raw| batch.push(raw));
+        batch.end_row();
+        if let Err(unsendable) = layout.encode(0, 0, &batch, false, BytesMut::new()) {
+            let place = match query.address {
+                RowAddress::Integer { .. } => row.integer_key(),
+                _ => number,
+            };
+            each(place, unsendable.field, unsendable.misfit, &batch)?;
+        }
+        Ok(Next::Row)
+    })
+}
+
+/// Whether rows of a table may be too wide for a page, or too large for the server, at all.
+#[must_use]
+pub fn may_be_too_wide(decisions: &[Decision], profile: &TableProfile) -> bool {
+    decisions.len() > COLUMNS_THAT_ALWAYS_FIT || profile.largest_row > LARGEST_FIELD as u64
+}

@@ -1,0 +1,357 @@
+//! The cast rules, SQLite to PostgreSQL: which type a column becomes, and why.
+//!
+//! Decided from what the user pinned, the declared type, and the profile of the stored values, in
+//! this order. A rule holds only if every value fits it; else the column falls to the next wider
+//! type of the ladder `bigint`, `double precision` or `numeric`, `text`, `bytea`, and the reason is
+//! told with a count and the first places.
+
+use crate::codec::encode::column_encoder::{Cast, Form, Misfit};
+use crate::schema::Affinity;
+use crate::sqlite::read::profile::{Candidate, ColumnProfile, Tally, WantedColumn};
+use crate::sqlite::sql::declared_type::Declared;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// What is known of a column before its values are.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// Its declared type, read.
+    pub declared: Declared,
+    /// Its affinity.
+    pub affinity: Affinity,
+    /// It is the rowid's alias.
+    pub identity: bool,
+    /// It is in a primary key, a unique constraint or index, or a foreign key.
+    pub in_key: bool,
+    /// It is in any index at all.
+    pub indexed: bool,
+    /// It has text affinity and is joined by a foreign key to a column of integers.
+    pub joins_integers: bool,
+    /// The form the user pinned.
+    pub pinned: Option<Form>,
+}
+
+/// What a column becomes, and what there is to say about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The cast of every value.
+    pub cast: Cast,
+    /// Values that change form: what changes, and how many.
+    pub conversions: Vec<(Cow<'static, str>, u64)>,
+    /// Why it is not the type its declaration promises.
+    pub reason: Option<String>,
+    /// The declaration was a number, a boolean or a date, and the column became something wider.
+    pub needs_decision: bool,
+    /// Values that the target cannot hold in this form.
+    pub misfits: Vec<(Misfit, Tally)>,
+}
+
+impl Column {
+    /// The casts that the profile has to try on each value, in order of preference.
+    #[must_use]
+    pub fn wanted(&self) -> WantedColumn {
+        let mut characters = false;
+        let forms = match (self.pinned, self.declared) {
+            (Some(form), _) => vec![form],
+            _ if self.identity => vec![],
+            (None, Declared::Boolean) => vec![Form::Boolean],
+            (None, Declared::Date) => vec![Form::Date],
+            (None, Declared::Time) => vec![Form::Time],
+            (None, Declared::Timestamp) => vec![Form::Timestamp, Form::TimestampTz],
+            (None, Declared::Uuid) => vec![Form::Uuid],
+            (None, Declared::Json) => vec![Form::Json],
+            (None, Declared::Decimal(Some((precision, scale)))) => {
+                vec![Form::Decimal { precision, scale }]
+            }
+            (None, Declared::Varchar(_)) => {
+                characters = true;
+                vec![]
+            }
+            _ => vec![],
+        };
+        let mut candidates: Vec<Cast> = forms.into_iter().map(|form| self.cast(form)).collect();
+        if self.joins_integers && self.pinned.is_none() {
+            candidates.push(self.cast(Form::BigIntText));
+        }
+        WantedColumn { candidates, characters }
+    }
+
+    fn cast(&self, form: Form) -> Cast {
+        let numbers_return =
+            matches!(self.affinity, Affinity::Integer | Affinity::Numeric | Affinity::Real);
+        Cast { form, numbers_return }
+    }
+
+    /// Decides from what the scan found. `widen` lets a column with values that no text can hold
+    /// become `bytea`.
+    #[must_use]
+    pub fn decide(&self, profile: &ColumnProfile, widen: bool) -> Decision {
+        if let Some(form) = self.pinned {
+            return self.decide_pinned(form, profile, widen);
+        }
+        if self.identity {
+            return self.plain(Form::BigInt, profile, widen);
+        }
+        if let Some(candidate) = self.fitting(profile) {
+            return Decision {
+                cast: candidate.cast,
+                conversions: conversions_of(candidate),
+                reason: None,
+                needs_decision: false,
+                misfits: Vec::new(),
+            };
+        }
+        let form = self.ladder(profile);
+        let mut decision = self.plain(form, profile, widen);
+        self.explain(profile, &mut decision);
+        decision
+    }
+
+    /// The decision for a column that shares the form of the columns it is joined to.
+    #[must_use]
+    pub fn decide_shared(&self, form: Form, profile: &ColumnProfile, widen: bool) -> Decision {
+        let mut decision = self.plain(form, profile, widen);
+        if decision.cast.form != self.decide(profile, widen).cast.form {
+            decision.reason =
+                Some("shares the type of the columns that a foreign key joins it to".to_owned());
+        }
+        decision
+    }
+
+    /// The first candidate that every value fits, and that may stand in this column.
+    fn fitting<'a>(&self, profile: &'a ColumnProfile) -> Option<&'a Candidate> {
+        profile.candidates.iter().find(|candidate| {
+            let form = candidate.cast.form;
+            candidate.misfits.count == 0
+                && (form != Form::BigIntText || profile.values() > 0)
+                // A UUID in another spelling is not made one unasked: what the application
+                // compares it with may be spelt so, too.
+                && !((self.in_key || form == Form::Uuid) && candidate.converted > 0)
+                && !(form == Form::Json && (self.in_key || self.indexed))
+                && !(form == Form::Boolean && mixes_words(profile))
+        })
+    }
+
+    fn decide_pinned(&self, form: Form, profile: &ColumnProfile, widen: bool) -> Decision {
+        let tried = profile.candidates.iter().find(|candidate| candidate.cast.form == form);
+        let Some(candidate) = tried else { return self.plain(form, profile, widen) };
+        if candidate.misfits.count > 0 && widen {
+            let mut decision = self.plain(self.ladder(profile), profile, widen);
+            decision.reason = Some(format!(
+                "pinned to {}, but {} {}",
+                form.column_type(),
+                told(&candidate.misfits),
+                candidate.reason.map_or_else(String::new, |reason| format!("({reason})")),
+            ));
+            decision.needs_decision = true;
+            return decision;
+        }
+        let misfits = candidate.reason.map(|reason| (reason, candidate.misfits.clone()));
+        Decision {
+            cast: candidate.cast,
+            conversions: conversions_of(candidate),
+            reason: Some("pinned".to_owned()),
+            needs_decision: false,
+            misfits: misfits.into_iter().collect(),
+        }
+    }
+
+    /// The narrowest form of the ladder that holds every value.
+    fn ladder(&self, profile: &ColumnProfile) -> Form {
+        let declared_blob = self.declared == Declared::Plain(Affinity::Blob);
+        if profile.values() == 0 {
+            self.of_empty()
+        } else if profile.blobs.count > 0 || declared_blob && profile.texts.count > 0 {
+            Form::Bytea
+        } else if profile.texts.count > 0 {
+            match self.declared {
+                Declared::Varchar(length)
+                    if profile.integers.count + profile.reals.count == 0
+                        && profile.longest_characters <= u64::from(length) =>
+                {
+                    Form::Varchar(length)
+                }
+                _ => Form::Text,
+            }
+        } else if matches!(self.declared, Declared::Decimal(_)) {
+            Form::Numeric
+        } else if profile.reals.count == 0 {
+            Form::BigInt
+        } else if profile.wide_integers.count == 0 {
+            Form::Double
+        } else {
+            Form::Numeric
+        }
+    }
+
+    /// The type of a column without a single value: the first rule of its declaration.
+    fn of_empty(&self) -> Form {
+        match self.declared {
+            Declared::Varchar(length) => Form::Varchar(length),
+            Declared::Decimal(_) => Form::Numeric,
+            Declared::Plain(Affinity::Integer) => Form::BigInt,
+            Declared::Plain(Affinity::Real) => Form::Double,
+            Declared::Plain(Affinity::Blob) => Form::Bytea,
+            // Indexed JSON ends here too.
+            _ => Form::Text,
+        }
+    }
+
+    /// A form of the ladder with its conversions and misfits, as the counts give them.
+    fn plain(&self, form: Form, profile: &ColumnProfile, widen: bool) -> Decision {
+        let flawed = [
+            (Misfit::NulInText, &profile.nul_texts),
+            (Misfit::InvalidText, &profile.invalid_texts),
+        ];
+        let mut misfits = Vec::new();
+        let mut form = form;
+        let mut reason = None;
+        if !matches!(form, Form::Bytea) {
+            misfits = flawed
+                .into_iter()
+                .filter(|(_, tally)| tally.count > 0)
+                .map(|(misfit, tally)| (misfit, tally.clone()))
+                .collect();
+            if widen && !misfits.is_empty() {
+                reason = Some(
+                    misfits
+                        .drain(..)
+                        .map(|(misfit, tally)| format!("{misfit}: {}", told(&tally)))
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                );
+                form = Form::Bytea;
+            }
+        }
+        let cast = self.cast(form);
+        let returning = |count: u64| if cast.numbers_return { 0 } else { count };
+        let numbers = profile.integers.count + profile.reals.count;
+        let conversions = match form {
+            Form::Double => vec![("integers as doubles", returning(profile.integers.count))],
+            Form::Numeric => {
+                vec![("reals without a fraction as decimals", returning(profile.whole_reals))]
+            }
+            Form::Text => vec![("numbers as their decimal text", returning(numbers))],
+            Form::Bytea => vec![
+                ("text as its bytes", profile.texts.count),
+                ("numbers as the bytes of their decimal text", numbers),
+            ],
+            _ => vec![],
+        };
+        Decision {
+            cast,
+            conversions: conversions
+                .into_iter()
+                .filter(|(_, count)| *count > 0)
+                .map(|(what, count)| (what.into(), count))
+                .collect(),
+            needs_decision: false,
+            reason,
+            misfits,
+        }
+    }
+
+    /// Says why the column is not what its declaration promises, if it is not.
+    fn explain(&self, profile: &ColumnProfile, decision: &mut Decision) {
+        let form = decision.cast.form;
+        let classes = [
+            ("integers", &profile.integers),
+            ("reals", &profile.reals),
+            ("texts", &profile.texts),
+            ("blobs", &profile.blobs),
+        ];
+        let (is_kept, is_number, strangers): (bool, bool, &[usize]) = match self.declared {
+            Declared::Untyped => (true, false, &[]),
+            Declared::Plain(Affinity::Integer) => (form == Form::BigInt, true, &[1, 2, 3]),
+            Declared::Plain(Affinity::Real) => (form == Form::Double, true, &[2, 3]),
+            Declared::Plain(Affinity::Text) => (form == Form::Text, false, &[3]),
+            Declared::Plain(Affinity::Blob) => (form == Form::Bytea, false, &[0, 1]),
+            Declared::Plain(Affinity::Numeric) => (true, false, &[]),
+            Declared::Decimal(None) => (form == Form::Numeric, true, &[2, 3]),
+            Declared::Decimal(Some(_)) => (false, form != Form::Numeric, &[2, 3]),
+            Declared::Varchar(_) => (matches!(form, Form::Varchar(_)), false, &[3]),
+            Declared::Uuid | Declared::Json => (false, false, &[0, 1, 3]),
+            Declared::Boolean => (false, true, &[1, 2, 3]),
+            Declared::Date | Declared::Time | Declared::Timestamp => {
+                // Numbers are no widening of a date: their unit cannot be known.
+                (false, !matches!(form, Form::BigInt | Form::Double), &[3])
+            }
+        };
+        if is_kept || profile.values() == 0 && decision.reason.is_none() {
+            return;
+        }
+        let mut parts: Vec<String> = decision.reason.take().into_iter().collect();
+        for &class in strangers {
+            let (word, tally) = classes[class];
+            if tally.count > 0 {
+                parts.push(format!("{word}: {}", told(tally)));
+            }
+        }
+        if let Some(candidate) = profile.candidates.first() {
+            if let Some(reason) = candidate.reason
+                && parts.is_empty()
+            {
+                parts.push(format!("{reason}: {}", told(&candidate.misfits)));
+            } else if candidate.misfits.count == 0 && candidate.converted > 0 {
+                let key = if self.in_key { "in a key, and " } else { "" };
+                parts.push(format!(
+                    "{key}{} of its values are not in canonical form",
+                    candidate.converted
+                ));
+            } else if candidate.misfits.count == 0 && candidate.cast.form == Form::Json {
+                parts.push("indexed: json has no equality".to_owned());
+            } else if mixes_words(profile) {
+                parts.push("several kinds of words for true and false".to_owned());
+            }
+        }
+        if let Declared::Varchar(length) = self.declared
+            && profile.longest_characters > u64::from(length)
+        {
+            parts.push(format!("its longest text has {} characters", profile.longest_characters));
+        }
+        if matches!(form, Form::BigInt | Form::Double)
+            && matches!(self.declared, Declared::Date | Declared::Time | Declared::Timestamp)
+        {
+            parts = vec!["numbers, whose unit cannot be known; --cast makes them dates".to_owned()];
+        }
+        decision.needs_decision = is_number;
+        decision.reason = Some(parts.join(", "));
+    }
+}
+
+/// More than one pair of words for true and false, or words beside numbers.
+fn mixes_words(profile: &ColumnProfile) -> bool {
+    profile.word_pairs.count_ones() > 1 || profile.word_pairs > 0 && profile.integers.count > 0
+}
+
+/// How wide a form is, for columns that have to share one.
+#[must_use]
+pub fn breadth(form: Form) -> u8 {
+    match form {
+        Form::Boolean | Form::SmallInt | Form::Integer | Form::BigInt | Form::BigIntText => 0,
+        Form::Real | Form::Double => 1,
+        Form::Numeric | Form::Decimal { .. } => 2,
+        Form::Bytea => 4,
+        _ => 3,
+    }
+}
+
+/// A tally as a person reads it: `3 (first at 5, 9, 12)`.
+#[must_use]
+pub fn told(tally: &Tally) -> String {
+    let places = tally.places.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    format!("{} (first at {places})", tally.count)
+}
+
+fn conversions_of(candidate: &Candidate) -> Vec<(Cow<'static, str>, u64)> {
+    let what = match candidate.cast.form {
+        Form::Boolean => "words as true and false",
+        Form::Time | Form::Timestamp | Form::TimestampTz => "other spellings of a time",
+        Form::Uuid => "other spellings of a UUID",
+        Form::Jsonb => "JSON text normalised",
+        Form::Epoch { .. } => "numbers rounded to the type's precision",
+        Form::Bytea => "text and numbers as bytes",
+        _ => "numbers in another form",
+    };
+    if candidate.converted > 0 { vec![(what.into(), candidate.converted)] } else { Vec::new() }
+}

@@ -1,0 +1,188 @@
+//! The views of a plan. Each is translated knowing the types of all that it reads, and so comes
+//! after the views that it reads.
+
+use crate::plan::Optional;
+use crate::plan::to_postgres::ddl::{Definitions, TableDefinition, column_names};
+use crate::postgres::sql::from_sqlite;
+use crate::postgres::sql::from_sqlite::{Readable, ScopeColumn};
+use crate::schema::names::{qualify, quote};
+use crate::schema::{LeftOut, ObjectKind, Schema, View};
+use crate::sqlite::sql::parse;
+use crate::sqlite::sql::parse::{Refusal, Relation};
+use rusqlite::Connection;
+
+/// A table or view of the plan, which views may read.
+struct Known {
+    /// As SQLite has it.
+    relation: Relation,
+    /// Its qualified name in the target.
+    target: String,
+    columns: Vec<ScopeColumn>,
+}
+
+/// Defines the views that can be carried over, each after those that it reads, and lists the
+/// others. `connection` tells whether SQLite itself can read a view, and the names of its columns.
+pub fn define(
+    connection: &Connection,
+    schema_name: &str,
+    schema: &Schema,
+    tables: &[TableDefinition],
+    definitions: &mut Definitions<'_>,
+    left_out: &mut Vec<LeftOut>,
+) -> Vec<Optional> {
+    let mut known: Vec<Known> = tables
+        .iter()
+        .enumerate()
+        .map(|(place, table)| of_table(schema, place, table, definitions))
+        .collect();
+    let mut defined = Vec::new();
+    let mut pending: Vec<usize> = (0..schema.views.len()).collect();
+    while !pending.is_empty() {
+        let round = std::mem::take(&mut pending);
+        let size = round.len();
+        for place in round {
+            let view = &schema.views[place];
+            let name = definitions.view_name(place).to_owned();
+            let target = qualify(schema_name, &name);
+            match translated(connection, view, &target, &known) {
+                Ok((one, select)) => {
+                    definitions.notes.extend(renamed(view, &name, &one.columns));
+                    defined.push(Optional {
+                        what: format!("view {}", quote(&view.name)),
+                        sql: create(&one, &select),
+                        name,
+                        left_out: listed(view, String::new()),
+                    });
+                    known.push(one);
+                }
+                Err(Refusal::Unknown(other)) if is_undecided(&other, schema, &known, left_out) => {
+                    pending.push(place);
+                }
+                Err(Refusal::Unknown(other)) => {
+                    left_out.push(listed(view, unreadable(&other, left_out)));
+                }
+                Err(Refusal::Construct(reason)) => left_out.push(listed(view, reason)),
+            }
+        }
+        if pending.len() == size {
+            let circular = |place| listed(&schema.views[place], "reads itself".to_owned());
+            left_out.extend(std::mem::take(&mut pending).into_iter().map(circular));
+        }
+    }
+    defined
+}
+
+fn of_table(
+    schema: &Schema,
+    place: usize,
+    definition: &TableDefinition,
+    definitions: &Definitions<'_>,
+) -> Known {
+    let table = &schema.tables[place];
+    let rowid_alias = table.columns.iter().find(|column| column.identity);
+    Known {
+        relation: Relation {
+            name: table.name.clone(),
+            columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+            rowid_alias: rowid_alias.map(|column| column.name.clone()),
+        },
+        target: definition.ddl.qualified(),
+        columns: definitions.scope_columns(place, &definition.columns),
+    }
+}
+
+/// What a view becomes, and its SELECT.
+fn translated(
+    connection: &Connection,
+    view: &View,
+    target: &str,
+    known: &[Known],
+) -> Result<(Known, String), Refusal> {
+    let find = |name: &str| known.iter().find(|one| one.relation.name.eq_ignore_ascii_case(name));
+    let select = parse::view(&view.definition, &|name| Some(find(name)?.relation.clone()))?;
+    // Only now that no virtual table can be meant, SQLite may look at it.
+    let names = result_names(connection, view)?;
+    let selected = from_sqlite::select(&select, &|name| {
+        let one = find(name)?;
+        Some(Readable { target: &one.target, columns: &one.columns })
+    })?;
+    if names.len() != selected.columns.len() {
+        return Err(Refusal::Construct("has columns that are not known here".to_owned()));
+    }
+    let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
+    let given = column_names(&wanted);
+    let columns = selected.columns.into_iter().zip(&names).zip(given);
+    let columns = columns
+        .map(|((column, name), target)| ScopeColumn { name: name.clone(), target, ..column })
+        .collect();
+    let relation = Relation { name: view.name.clone(), columns: names, rowid_alias: None };
+    Ok((Known { relation, target: target.to_owned(), columns }, selected.sql))
+}
+
+/// The names of a view's columns as SQLite gives them.
+fn result_names(connection: &Connection, view: &View) -> Result<Vec<String>, Refusal> {
+    let refused = |error| {
+        let reason = match error {
+            rusqlite::Error::SqlInputError { msg, .. } => msg,
+            other => other.to_string(),
+        };
+        Refusal::Construct(format!("cannot be read by SQLite: {reason}"))
+    };
+    let statement = connection
+        .prepare(&format!("SELECT * FROM main.{}", quote(&view.name)))
+        .map_err(refused)?;
+    Ok(statement.column_names().map(str::to_owned).collect())
+}
+
+fn create(view: &Known, select: &str) -> String {
+    let columns: Vec<String> = view.columns.iter().map(|column| quote(&column.target)).collect();
+    format!("CREATE VIEW {} ({}) AS {select}", view.target, columns.join(", "))
+}
+
+fn renamed(view: &View, name: &str, columns: &[ScopeColumn]) -> Vec<String> {
+    let mut all = Vec::new();
+    if view.name != name {
+        all.push(format!("view {} becomes {}", quote(&view.name), quote(name)));
+    }
+    for column in columns.iter().filter(|column| column.name != column.target) {
+        all.push(format!(
+            "column {} of view {} becomes {}",
+            quote(&column.name),
+            quote(&view.name),
+            quote(&column.target)
+        ));
+    }
+    all
+}
+
+/// The name is that of a view of which it is not known yet whether it can be carried over.
+fn is_undecided(name: &str, schema: &Schema, known: &[Known], left_out: &[LeftOut]) -> bool {
+    let same = |other: &str| other.eq_ignore_ascii_case(name);
+    schema.views.iter().any(|view| same(&view.name))
+        && !known.iter().any(|one| same(&one.relation.name))
+        && !left_out.iter().any(|left| left.kind == ObjectKind::View && same(&left.name))
+}
+
+/// Why a view cannot read a relation of this name.
+fn unreadable(name: &str, left_out: &[LeftOut]) -> String {
+    let relation = |kind| {
+        use ObjectKind::{ShadowTable, Table, View, VirtualTable};
+        matches!(kind, Table | VirtualTable | ShadowTable | View)
+    };
+    let listed = |left: &LeftOut| relation(left.kind) && left.name.eq_ignore_ascii_case(name);
+    let internal = name.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("sqlite_"));
+    let why =
+        if internal || left_out.iter().any(listed) { "not carried over" } else { "not there" };
+    format!("reads {}, which is {why}", quote(name))
+}
+
+fn listed(view: &View, reason: String) -> LeftOut {
+    LeftOut {
+        kind: ObjectKind::View,
+        table: None,
+        name: view.name.clone(),
+        reason,
+        definition: Some(view.definition.clone()),
+        rows: None,
+    }
+}

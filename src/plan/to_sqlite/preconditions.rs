@@ -1,0 +1,121 @@
+//! Whether the source may be moved as it is, before anything costly is done.
+
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::plan::table_selection::BY_REQUEST;
+use crate::plan::to_sqlite::column_types::Proposal;
+use crate::plan::to_sqlite::{Plan, PlannedTable};
+use crate::postgres::catalog::Catalog;
+use crate::postgres::errors::failed;
+use crate::report::ConversionReport;
+use crate::schema::names::quote;
+use crate::schema::{LeftOut, ObjectKind};
+use postgres::Client;
+
+/// Refuses a table of which row-level security hides rows.
+///
+/// # Errors
+/// Refused.
+pub(crate) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
+    let hidden = catalog.schema.tables.iter().find(|table| catalog.facts[&table.name].hidden);
+    let Some(table) = hidden else { return Ok(()) };
+    Err(Error::refused(format!(
+        "row-level security hides rows of table {} from this role",
+        quote(&table.name)
+    ))
+    .hint(
+        "connect as the table's owner, or as a role with BYPASSRLS; or leave it out with --exclude",
+    ))
+}
+
+/// Takes out tables without columns, which SQLite does not have.
+pub(crate) fn leave_out_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>) {
+    for table in catalog.schema.tables.extract_if(.., |table| table.columns.is_empty()) {
+        left_out.push(LeftOut {
+            kind: ObjectKind::Table,
+            table: None,
+            name: table.name,
+            reason: "it has no columns, and SQLite has no such tables".to_owned(),
+            definition: None,
+            rows: None,
+        });
+    }
+}
+
+/// Describes values that a column cannot take, with their first places.
+///
+/// # Errors
+/// The server's.
+pub(crate) fn misfit(
+    client: &mut Client,
+    (table, column): (&str, &str),
+    (from, key): (&str, Option<&str>),
+    proposal: &Proposal,
+    count: u64,
+) -> Result<String> {
+    let (condition, what) = match &proposal.unless {
+        Some((condition, what)) => (condition.as_str(), *what),
+        None => ("false", "other values"),
+    };
+    let (place, order) = match key {
+        Some(key) => (quote(key), format!(" ORDER BY {}", quote(key))),
+        None => ("ctid".to_owned(), String::new()),
+    };
+    let sql =
+        format!("SELECT {place}::pg_catalog.text FROM {from} WHERE {condition}{order} LIMIT 3");
+    let what_failed = format!("cannot look at table {}", quote(table));
+    let rows = client.query(&sql, &[]).map_err(failed(&what_failed))?;
+    let places: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let named = key.unwrap_or("ctid");
+    Ok(format!(
+        "table {} column {}: {count} with {what} (first at {named} {})",
+        quote(table),
+        quote(column),
+        places.join(", ")
+    ))
+}
+
+/// `--exact` and `--strict`.
+///
+/// # Errors
+/// Refused, with all that does not hold to the letter.
+pub(crate) fn hold_to_the_letter(options: &Options, plan: &Plan) -> Result<()> {
+    if options.exact {
+        let of_table = |table: &PlannedTable| -> Vec<String> {
+            let told = |c: ConversionReport| {
+                format!(
+                    "table {} column {}: {} ({})",
+                    quote(&table.name),
+                    quote(&c.column),
+                    c.what,
+                    c.count
+                )
+            };
+            table.conversions().into_iter().map(told).collect()
+        };
+        let causes: Vec<String> = plan.tables.iter().flat_map(of_table).collect();
+        if !causes.is_empty() {
+            let error = Error::refused("--exact: values would arrive converted");
+            return Err(causes.into_iter().fold(error, Error::caused_by));
+        }
+    }
+    if options.strict {
+        let widened = plan.tables.iter().flat_map(|table| {
+            table.columns.iter().filter(|column| column.needs_decision).map(|column| {
+                let reason = column.proposal.reason.unwrap_or("another type");
+                format!("table {} column {}: {reason}", quote(&table.name), quote(&column.name))
+            })
+        });
+        let listed = plan
+            .left_out
+            .iter()
+            .filter(|left| !left.reason.contains(BY_REQUEST) && left.kind != ObjectKind::Role)
+            .map(|left| format!("{} {}: {}", left.kind.word(), quote(&left.name), left.reason));
+        let causes: Vec<String> = widened.chain(listed).collect();
+        if !causes.is_empty() {
+            let error = Error::refused("--strict: not everything arrives as it is declared");
+            return Err(causes.into_iter().take(50).fold(error, Error::caused_by));
+        }
+    }
+    Ok(())
+}

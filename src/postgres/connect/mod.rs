@@ -1,0 +1,283 @@
+//! Connecting: the hosts of a connection string tried in turn, encrypted as its `sslmode` says,
+//! until there is a session.
+//!
+//! The rules are libpq's (<https://www.postgresql.org/docs/current/libpq-connect.html>): a host
+//! that cannot be reached, that is starting up or that is not the wanted kind of server gives
+//! way to the next one, while a server that answers and refuses has the last word. The driver
+//! itself knows neither the modes `allow` and `verify-*` nor a limit on a server's silence.
+
+pub mod backend;
+pub mod driver;
+pub mod failure;
+pub mod session;
+pub mod tls;
+
+pub use crate::postgres::connect::driver::Driver;
+pub use crate::postgres::connect::session::{OLDEST_VERSION, Session};
+
+use crate::config::connection::{ChannelBinding, Connection, Host, Place, SslMode, Target};
+use crate::error::{Error, Result};
+use crate::postgres::connect::failure::Failure;
+use crate::schema::names;
+use postgres::{Client, NoTls, SimpleQueryMessage};
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+use tokio_postgres::Config;
+use tokio_postgres::config::{
+    ChannelBinding as DriverBinding, SslMode as DriverMode, SslNegotiation,
+};
+
+/// Opens a session and pins its settings. `purpose` is a word for the server's list of sessions;
+/// it must not be a secret.
+///
+/// # Errors
+/// A database that cannot be connected to fails, with every attempt as a cause; certificate
+/// files, servers and databases that cannot be used are refused.
+pub fn connect<D: Driver>(connection: &Connection, purpose: &str) -> Result<Session<D>> {
+    let mut failures = Vec::new();
+    // The one wish that may be given up: a second round takes any server.
+    let rounds: &[Target] = match connection.target {
+        Target::PreferStandby => &[Target::Standby, Target::Any],
+        ref target => std::slice::from_ref(target),
+    };
+    for target in rounds {
+        for host in in_order(connection) {
+            match connect_to_host(connection, host, *target, purpose) {
+                Ok(session) => return Ok(session),
+                Err(failure) => {
+                    let is_final = failure.is_final();
+                    failures.push(failure);
+                    if is_final {
+                        return Err(failure::error(connection, failures));
+                    }
+                }
+            }
+        }
+    }
+    Err(failure::error(connection, failures))
+}
+
+/// Creates the connection's database, empty and in UTF-8, if it does not exist; says whether it
+/// did so.
+///
+/// # Errors
+/// The server cannot be connected to, or the role may not create databases.
+pub fn create_database(connection: &Connection) -> Result<bool> {
+    // The two databases that every cluster has by default; some clusters lack the first.
+    let session = connect::<Client>(&connection.with_dbname("postgres"), "create database")
+        .or_else(|error| {
+            let other = connect(&connection.with_dbname("template1"), "create database");
+            other.map_err(|_| error)
+        });
+    let mut client = match session {
+        Ok(session) => session.client,
+        // A role may be let into its own database only; then there is nothing to create.
+        Err(error) => {
+            return connect::<Client>(connection, "create database")
+                .map(|_| false)
+                .map_err(|_| error);
+        }
+    };
+    let dbname = &connection.dbname;
+    let failed = |error: &postgres::Error| {
+        Error::failed(format!("cannot create the database `{dbname}`"))
+            .caused_by(crate::postgres::errors::describe(error))
+            .hint(format!("let an administrator run: {}", session::createdb_command(connection)))
+    };
+    let find =
+        format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {}", names::literal(dbname));
+    let found = client.simple_query(&find).map_err(|error| failed(&error))?;
+    if found.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_))) {
+        return Ok(false);
+    }
+    let create =
+        format!("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0", names::quote(dbname));
+    match client.batch_execute(&create) {
+        Ok(()) => Ok(true),
+        // Somebody else was quicker.
+        Err(error) if crate::postgres::errors::sqlstate(&error) == Some("42P04") => Ok(false),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// The hosts in the order of trial.
+fn in_order(connection: &Connection) -> Vec<&Host> {
+    let mut hosts: Vec<&Host> = connection.hosts.iter().collect();
+    if connection.shuffle_hosts {
+        fastrand::shuffle(&mut hosts);
+    }
+    hosts
+}
+
+/// Tries the addresses of one host in turn.
+fn connect_to_host<D: Driver>(
+    connection: &Connection,
+    host: &Host,
+    target: Target,
+    purpose: &str,
+) -> Result<Session<D>, Failure> {
+    let addresses = match &host.place {
+        Place::Socket(_) => vec![None],
+        Place::Tcp { address: Some(address), .. } => vec![Some(*address)],
+        Place::Tcp { name, address: None } => {
+            let name = name.as_deref().unwrap_or("localhost");
+            match (name, host.port).to_socket_addrs() {
+                Ok(found) => found.map(|address| Some(address.ip())).collect(),
+                Err(error) => return Err(Failure::unknown_host(name, &error)),
+            }
+        }
+    };
+    let mut failures = Failure::default();
+    for address in addresses {
+        let attempt = Attempt { connection, host, address, purpose };
+        match attempt.connect().and_then(|(client, encrypted)| {
+            session::prepare(client, connection, encrypted, target, purpose)
+        }) {
+            Ok(session) => return Ok(session),
+            Err(failure) => {
+                failures.add(failure);
+                if failures.is_final() {
+                    break;
+                }
+            }
+        }
+    }
+    Err(failures)
+}
+
+/// One address of one host, to be connected to.
+struct Attempt<'a> {
+    connection: &'a Connection,
+    host: &'a Host,
+    address: Option<IpAddr>,
+    purpose: &'a str,
+}
+
+impl Attempt<'_> {
+    /// Connects with and without TLS in the order of the `sslmode`; also says whether the
+    /// connection is encrypted.
+    fn connect<D: Driver>(&self) -> Result<(D, bool), Failure> {
+        let mode = match self.host.place {
+            // Nobody can listen in on a socket, and the server offers no TLS there.
+            Place::Socket(_) => SslMode::Disable,
+            Place::Tcp { .. } => self.connection.tls.mode,
+        };
+        match mode {
+            SslMode::Disable => self.connect_plainly(),
+            SslMode::Allow => self.connect_plainly().or_else(|failure| {
+                if !failure.is_refusal() {
+                    return Err(failure);
+                }
+                self.connect_encrypted(DriverMode::Require).map_err(|second| failure.and(second))
+            }),
+            SslMode::Prefer => self.connect_encrypted(DriverMode::Prefer).or_else(|failure| {
+                // A server that took no TLS was already talked to without it.
+                if !failure.may_be_tls() {
+                    return Err(failure);
+                }
+                self.connect_plainly().map_err(|second| failure.and(second))
+            }),
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
+                self.connect_encrypted(DriverMode::Require)
+            }
+        }
+    }
+
+    fn connect_plainly<D: Driver>(&self) -> Result<(D, bool), Failure> {
+        let config = self.config(DriverMode::Disable);
+        let connect = move || D::open(&config, NoTls);
+        let client = within(self.connection.connect_timeout, connect).map_err(|outcome| {
+            Failure::of(outcome, self.connection, self.host, self.address, false)
+        })?;
+        Ok((client, false))
+    }
+
+    fn connect_encrypted<D: Driver>(&self, mode: DriverMode) -> Result<(D, bool), Failure> {
+        let name = match &self.host.place {
+            Place::Tcp { name, .. } => name.as_deref(),
+            Place::Socket(_) => None,
+        };
+        let begun = Arc::new(AtomicBool::new(false));
+        let connector = tls::connector(&self.connection.tls, name, Arc::clone(&begun))?;
+        let config = self.config(mode);
+        let connect = move || D::open(&config, connector);
+        let result = within(self.connection.connect_timeout, connect);
+        let encrypted = begun.load(Ordering::Relaxed);
+        let client = result.map_err(|outcome| {
+            Failure::of(outcome, self.connection, self.host, self.address, encrypted)
+        })?;
+        Ok((client, encrypted))
+    }
+
+    /// The driver's settings.
+    fn config(&self, mode: DriverMode) -> Config {
+        let Self { connection, host, address, purpose } = self;
+        let mut config = Config::new();
+        config
+            .user(&connection.user)
+            .dbname(&connection.dbname)
+            .application_name(session::application_name(purpose))
+            .port(host.port)
+            .ssl_mode(mode)
+            .channel_binding(match connection.tls.channel_binding {
+                ChannelBinding::Disable => DriverBinding::Disable,
+                ChannelBinding::Prefer => DriverBinding::Prefer,
+                ChannelBinding::Require => DriverBinding::Require,
+            });
+        match &host.place {
+            Place::Socket(folder) => {
+                config.host_path(folder);
+            }
+            Place::Tcp { name, .. } => {
+                // The driver wants a name for every TLS handshake, if only an address.
+                let fallback = address.map(|address| address.to_string()).unwrap_or_default();
+                config.host(name.as_deref().unwrap_or(&fallback));
+                address.map(|address| config.hostaddr(address));
+            }
+        }
+        if let Some(password) = &host.password {
+            config.password(password.reveal());
+        }
+        if let Some(options) = &connection.options {
+            config.options(options);
+        }
+        if connection.tls.direct && mode == DriverMode::Require {
+            config.ssl_negotiation(SslNegotiation::Direct);
+        }
+        let tcp = &connection.tcp;
+        config.keepalives(tcp.keepalives);
+        tcp.idle.map(|idle| config.keepalives_idle(idle));
+        tcp.interval.map(|interval| config.keepalives_interval(interval));
+        tcp.count.map(|count| config.keepalives_retries(count));
+        tcp.user_timeout.map(|timeout| config.tcp_user_timeout(timeout));
+        config
+    }
+}
+
+/// How connecting can end badly.
+pub enum Outcome {
+    /// The driver's error.
+    Driver(postgres::Error),
+    /// The system lacks what a driver needs.
+    System(std::io::Error),
+    /// No answer in so long a time.
+    TimedOut(Duration),
+}
+
+/// Runs `connect`, giving up after `limit`. The driver limits only the socket's part of it, and a
+/// server (or whatever listens there) may accept and then say nothing; so the wait is ours, and
+/// a thread that waits too long is left to end when its socket does.
+fn within<D: Driver>(
+    limit: Option<Duration>,
+    connect: impl FnOnce() -> Result<D, Outcome> + Send + 'static,
+) -> Result<D, Outcome> {
+    let Some(limit) = limit else { return connect() };
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        // Nobody listens any more when the wait is over.
+        let _ = sender.send(connect());
+    });
+    receiver.recv_timeout(limit).unwrap_or(Err(Outcome::TimedOut(limit)))
+}

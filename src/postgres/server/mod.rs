@@ -1,0 +1,368 @@
+//! A private PostgreSQL server: for the demo, for rehearsals and for tests.
+//!
+//! It lives in a temporary folder that only we may enter, listens on a socket in it, runs as an
+//! unprivileged user where we are root, and is gone, folder and all, when we are: see
+//! [`watchdog`].
+
+pub mod account;
+pub mod folder;
+pub mod programs;
+pub mod watchdog;
+
+use crate::error::{Error, Result};
+use crate::postgres::server::account::Account;
+use crate::postgres::server::watchdog::Watchdog;
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The superuser's name, the same whoever we are.
+pub const USER: &str = "postgres";
+
+/// PostgreSQL's own default port; without TCP it is only a part of the socket's name.
+const DEFAULT_PORT: u16 = 5432;
+
+/// How long a server may take to accept connections. Recovery after a crash counts in.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// How many lines of the server's log an error shows.
+const LOG_LINES: usize = 15;
+
+/// What a private server is to be like.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The server's default durability. `false` turns off `fsync` and `full_page_writes`: quicker,
+    /// and as safe as ever against anything but a crash of the whole machine.
+    pub durable: bool,
+    /// Listen on 127.0.0.1 too, at a free port, with a password ([`PrivateServer::tcp_url`]):
+    /// unlike the socket's folder, that address is open to everybody on this machine.
+    pub tcp: bool,
+    /// Further settings for `postgresql.conf`, as name and value; the last one of a name wins.
+    pub settings: Vec<(String, String)>,
+    /// Further arguments for `initdb`, as `--locale=C`; they win over our own.
+    pub initdb: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { durable: true, tcp: false, settings: Vec::new(), initdb: Vec::new() }
+    }
+}
+
+/// The ways to stop a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halt {
+    /// Sessions are ended, transactions rolled back, a checkpoint is written.
+    Fast,
+    /// All server processes stop at once, without a checkpoint.
+    Immediate,
+    /// `kill -9` for the first process only; its sessions find out for themselves.
+    Kill,
+}
+
+impl Halt {
+    fn signal(self) -> &'static str {
+        match self {
+            Self::Fast => "INT",
+            Self::Immediate => "QUIT",
+            Self::Kill => "KILL",
+        }
+    }
+}
+
+/// A running private server. Dropping it stops it and removes its folder.
+#[derive(Debug)]
+pub struct PrivateServer {
+    // The order matters: the watchdog ends the server and empties the folder before the folder's
+    // own removal has its turn.
+    watchdog: Watchdog,
+    folder: TempDir,
+    bin: PathBuf,
+    port: u16,
+    password: Option<String>,
+    postmaster: Option<u32>,
+}
+
+impl PrivateServer {
+    /// Makes a new server and waits until it accepts connections.
+    ///
+    /// # Errors
+    /// Where no server programs are found, no folder suits, or the server does not start: with
+    /// the last lines of its log.
+    pub fn start(options: &Options) -> Result<Self> {
+        let account = Account::choose()?;
+        let bin = programs::find(account.as_ref())?;
+        let folder = folder::make(account.as_ref())?;
+        let password = options.tcp.then(random_password).transpose()?;
+        let mut initdb = initdb_arguments(password.is_some(), folder.path());
+        initdb.extend(options.initdb.iter().cloned());
+        let mut server = Self {
+            watchdog: Watchdog::start(account.as_ref(), &bin, folder.path(), &initdb)?,
+            folder,
+            bin,
+            port: DEFAULT_PORT,
+            password,
+            postmaster: None,
+        };
+        server.make_cluster(account.as_ref())?;
+        server.configure(options)?;
+        server.launch()?;
+        Ok(server)
+    }
+
+    /// A URL for `database` over the socket, in the form that psql understands, too.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        let (database, folder) = (encoded(database), encoded(&self.folder().to_string_lossy()));
+        format!("postgres://{USER}@/{database}?host={folder}&port={}", self.port)
+    }
+
+    /// A URL for `database` over TCP, with the password in it; `None` unless TCP was asked for.
+    #[must_use]
+    pub fn tcp_url(&self, database: &str) -> Option<String> {
+        let password = self.password.as_ref()?;
+        Some(format!("postgres://{USER}:{password}@127.0.0.1:{}/{}", self.port, encoded(database)))
+    }
+
+    /// The server's own folder: the socket is in it, `data` below it, and `log`.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The port: the last part of the socket's name, and where TCP was asked for that port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder of the server's programs; its own `psql` is often beside them.
+    #[must_use]
+    pub fn programs(&self) -> &Path {
+        &self.bin
+    }
+
+    /// The number of the server's first process; `None` while the server is halted.
+    #[must_use]
+    pub fn postmaster_pid(&self) -> Option<u32> {
+        self.postmaster
+    }
+
+    /// Stops the server in one of the server's ways, waits for the end of its first process and
+    /// keeps the folder, so that [`Self::restart`] finds everything again.
+    ///
+    /// # Errors
+    /// Where the watchdog is gone.
+    pub fn halt(&mut self, how: Halt) -> Result<()> {
+        self.postmaster = None;
+        self.watchdog.halt(how.signal())
+    }
+
+    /// Starts the server again on the same data, after a fast stop if it still runs.
+    ///
+    /// # Errors
+    /// Where the server does not start: with the last lines of its log.
+    pub fn restart(&mut self) -> Result<()> {
+        // Also after the server has ended by itself: its end must be taken note of.
+        self.halt(Halt::Fast)?;
+        self.launch()
+    }
+
+    /// Stops the server in good order and removes its folder.
+    ///
+    /// # Errors
+    /// Where the watchdog is gone.
+    pub fn stop(mut self) -> Result<()> {
+        self.halt(Halt::Fast)
+    }
+
+    /// Runs `initdb`.
+    fn make_cluster(&mut self, account: Option<&Account>) -> Result<()> {
+        if let Some(password) = &self.password {
+            let file = password_file(self.folder());
+            let unwritable = |e| Error::failed("cannot write the server's password").caused_by(e);
+            // In a folder that is closed to others already.
+            fs::write(&file, password).map_err(unwritable)?;
+            account.map_or(Ok(()), |a| a.own(&file)).map_err(unwritable)?;
+        }
+        let made = self.watchdog.initdb()?;
+        let _ = fs::remove_file(password_file(self.folder()));
+        if made { Ok(()) } else { Err(self.failed("initdb failed")) }
+    }
+
+    /// Appends our settings to the server's configuration.
+    fn configure(&mut self, options: &Options) -> Result<()> {
+        let mut lines = String::from("\n");
+        let mut set = |name: &str, value: &str| {
+            // Writing to a string cannot fail.
+            let _ = writeln!(lines, "{name} = '{}'", quoted_setting(value));
+        };
+        if options.tcp {
+            self.port = free_port()?;
+        }
+        set("listen_addresses", if options.tcp { "127.0.0.1" } else { "" });
+        set("port", &self.port.to_string());
+        // The list is split at commas, except in double quotes.
+        let folder = self.folder.path().to_string_lossy().replace('"', "\"\"");
+        set("unix_socket_directories", &format!("\"{folder}\""));
+        if !options.durable {
+            set("fsync", "off");
+            set("full_page_writes", "off");
+        }
+        for (name, value) in &options.settings {
+            if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')) {
+                return Err(Error::usage(format!("\"{name}\" is not the name of a setting")));
+            }
+            set(name, value);
+        }
+        let file = self.folder().join("data/postgresql.conf");
+        let unwritable = |e| Error::failed(format!("cannot write {}", file.display())).caused_by(e);
+        let mut text = fs::read_to_string(&file).map_err(unwritable)?;
+        text.push_str(&lines);
+        fs::write(&file, text).map_err(unwritable)
+    }
+
+    /// Starts the first process and waits until it accepts connections.
+    fn launch(&mut self) -> Result<()> {
+        let pid = self.watchdog.launch()?;
+        let unreadable = |e| Error::failed("cannot read the server's URL").caused_by(e);
+        let mut config: postgres::Config = self.url("postgres").parse().map_err(unreadable)?;
+        config.connect_timeout(START_LIMIT);
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            match config.connect(postgres::NoTls) {
+                Ok(_) => break,
+                Err(e) if is_final(&e) => {
+                    return Err(self.failed("the server refuses connections").caused_by(e));
+                }
+                Err(_) if has_ended(pid) => return Err(self.failed("the server did not start")),
+                Err(e) if Instant::now() > deadline => {
+                    let what = format!("no answer within {} seconds", START_LIMIT.as_secs());
+                    return Err(self.failed(&what).caused_by(e));
+                }
+                // The server is on its way; the pause only keeps this loop from spinning.
+                Err(_) => thread::sleep(Duration::from_millis(10)),
+            }
+        }
+        self.postmaster = Some(pid);
+        Ok(())
+    }
+
+    /// An error with the end of the server's log.
+    fn failed(&self, what: &str) -> Error {
+        let log = fs::read(self.folder().join("log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(LOG_LINES)..];
+        let error = Error::failed(format!("the private PostgreSQL server: {what}"));
+        tail.iter().fold(error, Error::caused_by).hint(format!(
+            "the programs in {} were used; PG_BIN names others, apt install postgresql brings \
+             Debian's",
+            self.bin.display()
+        ))
+    }
+}
+
+/// What `initdb` is told: everybody who gets into the folder is trusted, nobody else is.
+fn initdb_arguments(password: bool, folder: &Path) -> Vec<String> {
+    let mut arguments: Vec<String> =
+        ["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C.UTF-8"]
+            .map(str::to_owned)
+            .into();
+    arguments.push(format!("--username={USER}"));
+    arguments.push("--auth-local=trust".to_owned());
+    if password {
+        arguments.push("--auth-host=scram-sha-256".to_owned());
+        arguments.push(format!("--pwfile={}", password_file(folder).display()));
+    } else {
+        arguments.push("--auth-host=reject".to_owned());
+    }
+    arguments
+}
+
+/// Where the password waits for `initdb`.
+fn password_file(folder: &Path) -> PathBuf {
+    folder.join("password")
+}
+
+/// 128 bits from the system, as hexadecimal digits.
+fn random_password() -> Result<String> {
+    use std::io::Read;
+    let mut bytes = [0_u8; 16];
+    fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|e| Error::failed("cannot read /dev/urandom").caused_by(e))?;
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}
+
+/// A TCP port of 127.0.0.1 that is free at this moment.
+fn free_port() -> Result<u16> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|e| Error::failed("cannot find a free TCP port").caused_by(e))
+}
+
+/// `text` as a part of a URL.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut url, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                url.push(byte.into());
+            }
+            _ => {
+                let _ = write!(url, "%{byte:02X}");
+            }
+        }
+        url
+    })
+}
+
+/// `value` for between the quotes of a line of `postgresql.conf`.
+fn quoted_setting(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('\'', "''").replace('\n', "\\n")
+}
+
+/// Whether a failed connection will not succeed by waiting: the server answered, and with
+/// something else than that it is busy starting.
+fn is_final(error: &postgres::Error) -> bool {
+    error.code().is_some_and(|code| *code != postgres::error::SqlState::CANNOT_CONNECT_NOW)
+}
+
+/// Whether the process has ended; it stays a zombie until the watchdog looks.
+fn has_ended(pid: u32) -> bool {
+    match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        // The state follows the name, which is in parentheses and may contain some itself.
+        Ok(stat) => stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X'])),
+        Err(e) => e.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_survives_quotes_backslashes_and_newlines() {
+        assert_eq!(quoted_setting(r"it's C:\x"), r"it''s C:\\x");
+        assert_eq!(quoted_setting("a\nfsync = off"), r"a\nfsync = off");
+    }
+
+    #[test]
+    fn a_database_name_is_encoded_for_the_url() {
+        assert_eq!(encoded("a b/ü?"), "a%20b%2F%C3%BC%3F");
+    }
+
+    #[test]
+    fn a_running_process_has_not_ended_and_an_absent_one_has() {
+        assert!(!has_ended(std::process::id()));
+        assert!(has_ended(u32::MAX));
+    }
+}

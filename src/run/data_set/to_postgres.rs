@@ -1,0 +1,384 @@
+//! A loading: the work on one data set, from its tables' creation to its verdict. Each step writes
+//! the ledger, so that a later run can go on where this one was cut off.
+
+use crate::control::cancel::Halt;
+use crate::control::progress::{Phase, Progress};
+use crate::control::retry::{Line, Patience};
+use crate::control::sizing::Sizes;
+use crate::control::statement_cancel::Interrupt;
+use crate::copy;
+use crate::copy::to_postgres::{Ends, LastingWriter, TableStats};
+use crate::error::{Error, Result};
+use crate::finish;
+use crate::finish::to_postgres::Finished;
+use crate::options::{Depth, Options};
+use crate::plan::to_postgres::build::{Drop, Inputs, make};
+use crate::plan::{Plan, PlannedTable};
+use crate::postgres::catalog::target_objects::{drop_things, place};
+use crate::postgres::copy_in::{BlockWriter, CopyTarget};
+use crate::postgres::errors::failed;
+use crate::postgres::lease::run_lock::Claim;
+use crate::postgres::ledger;
+use crate::postgres::ledger::{Ledger, State};
+use crate::report::{Continued, DataSetPlan, DataSetReport, TableReport, Verdict};
+use crate::run::estimate::{Estimate, sample};
+use crate::run::open::Opened;
+use crate::run::pause;
+use crate::run::pause::There;
+use crate::run::resume::{BEGUN, OPTIONS, Unfinished};
+use crate::run::service_check::Moment;
+use crate::schema::chunk::Writer;
+use crate::schema::names::qualify;
+use crate::sqlite::Source;
+use crate::sqlite::read::chunk_reader::ChunkReader;
+use crate::verify;
+use crate::verify::schema_check;
+use crate::verify::table_pair::Subject;
+use crate::verify::verdict::Judged;
+use crate::verify::{Settings, under_snapshot};
+use jiff::Timestamp;
+use postgres::Client;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How often the copy phase may start over because committed chunks turned out to be missing.
+const MOST_ROUNDS: usize = 5;
+
+/// What all data sets of a run go by.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// What was asked for.
+    pub options: &'a Options,
+    /// Threads and memory.
+    pub sizes: &'a Sizes,
+    /// Where progress is told.
+    pub progress: &'a Arc<Progress>,
+    /// What the run is ended early by.
+    pub interrupt: &'a Interrupt,
+    /// Whether that was asked for.
+    pub is_halted: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl<'a> Terms<'a> {
+    /// How long a connection is tried for in `phase`.
+    #[must_use]
+    pub fn patience(&self, phase: Phase) -> Patience<'a> {
+        let (limit, is_halted) = (self.options.retry_for, self.is_halted);
+        Patience { limit, is_halted, progress: self.progress.phase(phase) }
+    }
+}
+
+/// One data set, opened, fenced and planned.
+pub struct Loading {
+    /// The fenced source.
+    pub source: Source,
+    /// What tells the target schema from any other, whatever the connection string is.
+    pub place: String,
+    /// What is to be done.
+    pub plan: Plan,
+    /// The right to do it.
+    pub claim: Arc<Claim>,
+    /// The run that is continued, if one is.
+    continued: Option<Continued>,
+    /// What it will take, where there is a deadline.
+    pub estimate: Option<Estimate>,
+    /// The session that writes the ledger.
+    pub(crate) keeper: Line<'static, Client>,
+    /// What the ledger keeps beside the state, as it becomes known.
+    pub(crate) known: Map<String, Value>,
+}
+
+impl Loading {
+    /// Profiles the source and plans; nothing is written yet.
+    ///
+    /// # Errors
+    /// Whatever keeps the data set from being copied.
+    pub fn plan(mut opened: Opened, drop: &Drop, terms: &Terms<'_>) -> Result<Self> {
+        let names: Vec<&str> =
+            terms.options.data_sets.iter().map(|set| set.name.as_str()).collect();
+        let inputs = Inputs {
+            data_set: &opened.data_set,
+            source: &opened.source,
+            schema: &opened.schema,
+            options: terms.options,
+            sizes: terms.sizes,
+            progress: terms.progress,
+            drop,
+            data_sets: &names,
+            stop: terms.interrupt.stop(),
+        };
+        let mut plan = make(&inputs, &mut opened.keeper)?;
+        plan.notes.extend(opened.source.notes().iter().cloned());
+        let mut known = Map::new();
+        known.insert(BEGUN.to_owned(), json!(Timestamp::now().strftime("%F %TZ").to_string()));
+        known.insert(OPTIONS.to_owned(), json!(terms.options.that_shape_a_plan()));
+        Self::new(opened, plan, known)
+    }
+
+    /// Takes up the plan of a run that was cut off.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn go_on(mut opened: Opened, unfinished: Unfinished) -> Result<Self> {
+        let Unfinished { plan, known } = unfinished;
+        let ledger = Ledger::new(&plan.schema, &plan.data_set);
+        let there = ledger.chunks(&mut opened.keeper)?;
+        let continued = Continued {
+            begun: known[BEGUN].as_str().unwrap_or_default().to_owned(),
+            chunks_there: there.values().map(|chunks| chunks.len() as u64).sum(),
+            chunks: plan.tables.iter().map(|table| table.chunks.len() as u64).sum(),
+        };
+        Ok(Self { continued: Some(continued), ..Self::new(opened, plan, known)? })
+    }
+
+    fn new(opened: Opened, plan: Plan, known: Map<String, Value>) -> Result<Self> {
+        let Opened { source, claim, mut keeper, backend, .. } = opened;
+        let place = place(&mut keeper, &plan.schema)?;
+        let claim = Arc::new(claim);
+        let keeps = Arc::clone(&claim);
+        let open = move |lost| {
+            let session = keeps.session("keeper", lost)?;
+            Ok((session.client, session.backend))
+        };
+        let keeper = Line::over((keeper, backend), Box::new(open));
+        Ok(Self { source, place, plan, claim, continued: None, estimate: None, keeper, known })
+    }
+
+    /// What will be done.
+    #[must_use]
+    pub fn summary(&self) -> DataSetPlan {
+        DataSetPlan { continues: self.continued.clone(), ..self.plan.summary() }
+    }
+
+    /// An earlier run's work is continued.
+    #[must_use]
+    pub fn is_continued(&self) -> bool {
+        self.continued.is_some()
+    }
+
+    /// Asks the guard.
+    ///
+    /// # Errors
+    /// The service runs.
+    pub fn look(&mut self, terms: &Terms<'_>, moment: Moment) -> Result<Vec<String>> {
+        let guard = &terms.options.guard;
+        let (file, user) = (self.source.path(), self.claim.connection().user.as_str());
+        let patience = terms.patience(terms.progress.current());
+        self.keeper.run(&patience, |client| guard.look(moment, Some(file), Some((client, user))))
+    }
+
+    /// Drops what is dropped first.
+    ///
+    /// # Errors
+    /// The server's; something depends on it.
+    pub fn drop_old(&mut self, terms: &Terms<'_>) -> Result<()> {
+        let plan = &self.plan;
+        if plan.drops.is_empty() && !plan.drop_all {
+            return Ok(());
+        }
+        let what = "cannot drop what is in the target";
+        self.keeper.run(&terms.patience(Phase::Copy), |client| {
+            let mut transaction = client.transaction().map_err(failed(what))?;
+            drop_things(&mut transaction, &plan.schema, &plan.drops, plan.drop_all)?;
+            transaction.commit().map_err(failed(what))
+        })
+    }
+
+    /// Copies and finishes.
+    ///
+    /// # Errors
+    /// The source cannot be read or the target not be written.
+    pub fn fill(&mut self, terms: &Terms<'_>, stats: &[TableStats]) -> Result<Finished> {
+        terms.progress.enter(Phase::Copy);
+        self.copy(terms, stats)?;
+        self.set_state(terms, State::Finishing)?;
+        terms.progress.enter(Phase::Finish);
+        let (workers, retry_for) = (terms.sizes.writers, terms.options.retry_for);
+        let (plan, claim) = (&self.plan, &self.claim);
+        let finished = finish::to_postgres::run(
+            plan,
+            claim,
+            workers,
+            terms.progress,
+            retry_for,
+            terms.interrupt.stop(),
+        )?;
+        // An error here means that the readers may have seen more than one state. A change that
+        // they could not see is told when the source is closed.
+        self.source.changed()?;
+        self.learn(&finished);
+        self.set_state(terms, State::NotVerified)?;
+        Ok(finished)
+    }
+
+    /// Copies until the ledger, read after a durable commit, holds every chunk.
+    ///
+    /// # Errors
+    /// The source cannot be read or the target not be written.
+    pub fn copy(&mut self, terms: &Terms<'_>, stats: &[TableStats]) -> Result<()> {
+        let ledger = self.ledger();
+        let counters = terms.progress.phase(Phase::Copy);
+        counters.set_tables(copy::to_postgres::tables_to_watch(&self.plan));
+        let of_table = |table: &PlannedTable| CopyTarget {
+            table: table.name.clone(),
+            copy: table.ddl.copy(&table.sent),
+        };
+        let targets: Arc<[CopyTarget]> = self.plan.tables.iter().map(of_table).collect();
+        for round in 0..MOST_ROUNDS {
+            let patience = terms.patience(Phase::Copy);
+            let done = self.keeper.run(&patience, |client| ledger.chunks(client))?;
+            copy::to_postgres::count(&self.plan, &done, stats, counters, round == 0);
+            if self.plan.tables.iter().all(|table| is_complete(table, done.get(&table.name))) {
+                return Ok(());
+            }
+            let (source, claim) = (&self.source, &self.claim);
+            let halt = Halt::draining(terms.interrupt.stop());
+            let is_halted = || halt.is_closing();
+            let writer = || -> Result<Box<dyn Writer + '_>> {
+                let open = |lost| {
+                    let session = claim.session("copy", lost)?;
+                    let targets = Arc::clone(&targets);
+                    let writer = BlockWriter::new(session.client, &ledger, claim.run(), targets)?;
+                    Ok((writer, session.backend))
+                };
+                let patience = Patience { is_halted: &is_halted, ..patience };
+                Ok(Box::new(LastingWriter { line: Line::new(Box::new(open)), patience }))
+            };
+            let ends = Ends {
+                reader: &|queries| Ok(ChunkReader::new(source.connect_to_pages()?, queries)),
+                writer: &writer,
+            };
+            copy::to_postgres::run(&self.plan, &done, &ends, terms.sizes, counters, stats, &halt)?;
+            halt.end()?;
+            // This commit is waited for until it is on the disk, and with it all before it.
+            self.set_state(terms, State::Copying)?;
+        }
+        Err(Error::failed("the target loses what it has committed")
+            .hint("look at the server's log; --restart throws the half-loaded target away"))
+    }
+
+    /// Compares the target with the source, and records the verdict.
+    ///
+    /// # Errors
+    /// Either side cannot be read. That they differ is no error.
+    pub fn verify(
+        &mut self,
+        depth: Depth,
+        terms: &Terms<'_>,
+        report: &mut DataSetReport,
+    ) -> Result<()> {
+        terms.progress.enter(Phase::Verify);
+        self.look(terms, Moment::During)?;
+        let subjects: Vec<Subject> = self.plan.tables.iter().map(Subject::of_plan).collect();
+        let names: Vec<String> = subjects.iter().map(|subject| subject.target.clone()).collect();
+        let patience = terms.patience(Phase::Verify);
+        let settings = Settings {
+            depth,
+            options: terms.options,
+            sizes: terms.sizes,
+            progress: terms.progress.phase(Phase::Verify),
+            stop: terms.interrupt.stop(),
+            ledger: Some((qualify(&self.plan.schema, ledger::TABLE), self.plan.data_set.clone())),
+        };
+        let (source, claim, plan) = (&self.source, &self.claim, &self.plan);
+        let ends = verify::Ends {
+            source: &|| source.connect(),
+            target: &|lost| verify::Ends::session(claim, lost),
+        };
+        let (differences, compared) = under_snapshot(claim, &names, &patience, |snapshot| {
+            let differences = schema_check::of_plan(snapshot.client(), plan, &report.left_out)?;
+            Ok((differences, verify::compare(&subjects, snapshot, &ends, &settings)?))
+        })?;
+        let judged = Judged::new(&subjects, &compared, differences, depth);
+        self.look(terms, Moment::During)?;
+        judged.tell(report);
+        if judged.differs {
+            let whole = "the source is unchanged, and the service may be started on it again";
+            report.hints.push(whole.to_owned());
+        }
+        self.known.insert("tables".to_owned(), judged.digests(&subjects));
+        self.known
+            .insert("depth".to_owned(), json!(if depth == Depth::Full { "full" } else { "rows" }));
+        self.set_state(terms, if judged.differs { State::Differs } else { State::Verified })
+    }
+
+    /// What is there, for a run that pauses.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn there(&mut self) -> Result<There> {
+        let (ledger, plan) = (self.ledger(), &self.plan);
+        let mut there = || self.keeper.once(|client| pause::there(client, &ledger, plan));
+        // The session may have been lost before; a second one is not waited for.
+        there().or_else(|error| if error.is_lost() { there() } else { Err(error) })
+    }
+
+    /// Measures what the rest of the loading will take, on the target as it will be.
+    ///
+    /// # Errors
+    /// Either side's.
+    pub fn measure(&mut self, terms: &Terms<'_>) -> Result<Estimate> {
+        let (ledger, plan, source) = (self.ledger(), &self.plan, &self.source);
+        let is_continued = self.continued.is_some();
+        let estimate = self.keeper.run(&terms.patience(Phase::Plan), |client| {
+            let done = if is_continued { ledger.chunks(client)? } else { HashMap::new() };
+            sample::measure(plan, &done, source, client, terms)
+        })?;
+        self.estimate = Some(estimate);
+        Ok(estimate)
+    }
+
+    /// Removes the ledger, if that was asked for.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn drop_ledger(&mut self, terms: &Terms<'_>) -> Result<()> {
+        if !terms.options.drop_ledger {
+            return Ok(());
+        }
+        let ledger = self.ledger();
+        self.keeper.run(&terms.patience(Phase::Verify), |client| ledger.remove(client))
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        Ledger::new(&self.plan.schema, &self.plan.data_set)
+    }
+
+    /// What was done, before the comparison.
+    #[must_use]
+    pub fn report(&self, stats: &[TableStats], finished: Finished) -> DataSetReport {
+        let tables = self.plan.tables.iter().zip(stats).map(|(table, stats)| TableReport {
+            name: table.name.clone(),
+            target_name: table.renamed(),
+            rows: stats.rows.load(Ordering::Relaxed),
+            bytes: stats.bytes.load(Ordering::Relaxed),
+            seconds: stats.seconds(),
+            conversions: table.conversions(),
+            rows_left_out: table.rows_left_out(),
+            verification: None,
+        });
+        let mut left_out = self.plan.left_out.clone();
+        left_out.extend(finished.left_out);
+        DataSetReport {
+            name: self.plan.data_set.clone(),
+            target_schema: self.plan.schema.clone(),
+            continues: self.continued.clone(),
+            verdict: Verdict::NotVerified,
+            tables: tables.collect(),
+            left_out,
+            steps: finished.steps,
+            notes: self.plan.notes.iter().cloned().chain(self.plan.widened()).collect(),
+            differences: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+}
+
+/// Every chunk of the table is in the ledger, with all its rows.
+fn is_complete(table: &PlannedTable, done: Option<&HashMap<u32, u64>>) -> bool {
+    let rows: u64 = done.map_or(0, |done| done.values().sum());
+    let chunks = done.map_or(0, HashMap::len);
+    chunks == table.chunks.len() && rows + table.rows_rejected() == table.rows
+}

@@ -1,0 +1,224 @@
+//! A building: the work on one data set into a SQLite file, from its tables' creation to its place
+//! under the final name.
+//!
+//! ```text
+//!  PostgreSQL readers ──row batches, in order──> writer ──> partial file ──> target
+//!  (N connections,       bounded by the budget   (SQLite
+//!   one snapshot)                                 has one)
+//! ```
+//!
+//! Nothing stands under the target's name before all of it was finished, verified and is on the
+//! disk. There is no going on with one that was cut off: the snapshot that it read is gone.
+
+use crate::config::connection::Connection;
+use crate::control::progress::{Phase, TableProgress};
+use crate::control::sizing::Sizes;
+use crate::copy::to_sqlite as copy;
+use crate::error::Result;
+use crate::finish::to_sqlite as finish;
+use crate::options::{Depth, Options, Verify};
+use crate::plan::to_sqlite::{Plan, PlannedTable};
+use crate::postgres::catalog::target_objects::lasting_place;
+use crate::postgres::copy_out::Snapshot;
+use crate::report::{DataSetReport, TableReport, Verdict};
+use crate::run::data_set::to_postgres::Terms;
+use crate::run::open::open_source;
+use crate::run::open::to_sqlite::{Locks, locked, one_more};
+use crate::run::service_check::Moment;
+use crate::schema::names::quote;
+use crate::sqlite::write::bulk_insert::FileWriter;
+use crate::sqlite::write::staged_file::{Partial, Place};
+use crate::sqlite::write::verdict_file;
+use crate::sqlite::write::verdict_file::Record;
+use crate::verify::Settings;
+use crate::verify::to_sqlite as verify;
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+
+/// Of the memory for rows in flight, the part that SQLite's page cache takes instead: rows wait
+/// for the writer, so that more of them in flight would gain nothing.
+const CACHE_SHARE: u64 = 2;
+
+/// One data set, opened, held still and planned.
+pub(crate) struct Building {
+    /// How the source is reached.
+    pub(crate) connection: Connection,
+    /// The session that holds the source still.
+    pub(crate) snapshot: Snapshot,
+    /// The source's schema.
+    pub(crate) schema: String,
+    /// What is to be done.
+    pub(crate) plan: Plan,
+    /// The target.
+    pub(crate) place: Place,
+    /// What all sessions hold.
+    pub(crate) locks: Locks,
+    /// The new file, until it takes its place.
+    pub(crate) partial: Option<Partial>,
+}
+
+impl Building {
+    /// The target, for people.
+    pub(crate) fn target(&self) -> String {
+        self.place.path.display().to_string()
+    }
+
+    /// Asks the guard.
+    ///
+    /// # Errors
+    /// The service runs.
+    pub(crate) fn look(&mut self, options: &Options, moment: Moment) -> Result<Vec<String>> {
+        let file = self.place.is_occupied().then_some(self.place.path.as_path());
+        let client = (self.snapshot.client(), self.connection.user.as_str());
+        options.guard.look(moment, file, Some(client))
+    }
+
+    /// Copies into a partial file, and finishes it.
+    ///
+    /// # Errors
+    /// The source cannot be read or the file not be written.
+    pub(crate) fn fill(&mut self, terms: &Terms<'_>, report: &mut DataSetReport) -> Result<()> {
+        let stop = terms.interrupt.stop();
+        terms.progress.enter(Phase::Copy);
+        let counters = terms.progress.phase(Phase::Copy);
+        counters.set_tables(self.plan.tables.iter().map(to_watch).collect());
+        let partial = self.partial.insert(Partial::begin(&self.place)?);
+        let cache = terms.sizes.budget / CACHE_SHARE;
+        let sizes = Sizes { budget: terms.sizes.budget - cache, ..*terms.sizes };
+        let writer = FileWriter::open(&partial.path(), self.place.page_size, cache)?;
+        for table in &self.plan.tables {
+            let what = format!("cannot create table {}", quote(&table.ddl.name));
+            writer.run(&what, &table.ddl.create())?;
+        }
+        let join = self.snapshot.join();
+        let (connection, locks) = (&self.connection, self.locks);
+        let reader = || one_more(connection, "copy", locks, &join);
+        let copied = copy::run(&self.plan, &writer, &reader, &sizes, counters, stop)?;
+        for (table, copied) in report.tables.iter_mut().zip(copied) {
+            (table.rows, table.bytes, table.seconds) = (copied.rows, copied.bytes, copied.seconds);
+        }
+        terms.progress.enter(Phase::Finish);
+        let counters = terms.progress.phase(Phase::Finish);
+        let finished =
+            finish::run(&self.plan, writer, (&partial.path(), &sizes, cache), counters, stop)?;
+        report.steps = finished.steps;
+        report.left_out.extend(finished.left_out);
+        Ok(())
+    }
+
+    /// Compares the partial file with the snapshot, and tells the verdict.
+    ///
+    /// # Errors
+    /// Either side cannot be read. That they differ is no error.
+    pub(crate) fn verify(
+        &mut self,
+        depth: Depth,
+        terms: &Terms<'_>,
+        report: &mut DataSetReport,
+    ) -> Result<()> {
+        let Some(partial) = &self.partial else { return Ok(()) };
+        self.compare(&partial.path(), depth, terms, report)?;
+        if report.verdict == Verdict::Differ {
+            report.hints.push(
+                "the new file is removed, and nothing was put in the target's place".to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Compares a file with the snapshot, and tells the verdict.
+    ///
+    /// # Errors
+    /// Either side cannot be read. That they differ is no error.
+    pub(crate) fn compare(
+        &mut self,
+        file: &Path,
+        depth: Depth,
+        terms: &Terms<'_>,
+        report: &mut DataSetReport,
+    ) -> Result<()> {
+        terms.progress.enter(Phase::Verify);
+        self.look(terms.options, Moment::During)?;
+        let source = open_source(file, terms.options)?;
+        terms.interrupt.add_source(&source);
+        let settings = Settings {
+            depth,
+            options: terms.options,
+            sizes: terms.sizes,
+            progress: terms.progress.phase(Phase::Verify),
+            stop: terms.interrupt.stop(),
+            ledger: None,
+        };
+        let (connection, locks) = (&self.connection, self.locks);
+        let one_more = || locked(connection, "verify", locks);
+        let copied = !matches!(terms.options.verify, Verify::Only(_));
+        let (plan, snapshot) = (&self.plan, &mut self.snapshot);
+        verify::run(plan, &source, snapshot, &one_more, &settings, copied, report)?;
+        source.close()?;
+        self.look(terms.options, Moment::During)?;
+        Ok(())
+    }
+
+    /// Puts the new file in the target's place, and keeps a good verdict beside it.
+    ///
+    /// # Errors
+    /// The file cannot be synced or renamed.
+    pub(crate) fn publish(&mut self, options: &Options, report: &mut DataSetReport) -> Result<()> {
+        if let Some(partial) = self.partial.take() {
+            report.notes.extend(partial.publish()?);
+        }
+        // Only the products' own command has a use for it: the switch of the provider.
+        if options.guard.service.is_none() {
+            return Ok(());
+        }
+        let file = &self.place.path;
+        if report.verdict != Verdict::Match {
+            return verdict_file::remove(file);
+        }
+        let source = lasting_place(self.snapshot.client(), &self.schema)?;
+        let (data_set, now) = (self.plan.data_set.clone(), verdict_file::fingerprint(file)?);
+        verdict_file::write(file, &Record { data_set, source, file: now })
+    }
+
+    /// The report before anything was done.
+    pub(crate) fn report(&self) -> DataSetReport {
+        let tables = self.plan.tables.iter().map(|table| TableReport {
+            name: table.name.clone(),
+            target_name: table.renamed(),
+            rows: 0,
+            bytes: 0,
+            seconds: 0.0,
+            conversions: table.conversions(),
+            rows_left_out: Vec::new(),
+            verification: None,
+        });
+        let other_types = self.plan.tables.iter().flat_map(|table| {
+            table.columns.iter().filter_map(move |column| {
+                let reason = column.proposal.reason?;
+                Some(format!(
+                    "{}.{}, {} in PostgreSQL, becomes {}: {reason}",
+                    quote(&table.name),
+                    quote(&column.name),
+                    column.source_type,
+                    column.proposal.declared
+                ))
+            })
+        });
+        DataSetReport {
+            name: self.plan.data_set.clone(),
+            target_schema: self.target(),
+            continues: None,
+            verdict: Verdict::NotVerified,
+            tables: tables.collect(),
+            left_out: self.plan.left_out.clone(),
+            steps: Vec::new(),
+            notes: self.plan.notes.iter().cloned().chain(other_types).collect(),
+            differences: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+}
+
+fn to_watch(table: &PlannedTable) -> TableProgress {
+    TableProgress { name: table.name.clone(), total: table.rows, done: AtomicU64::new(0) }
+}

@@ -1,0 +1,116 @@
+//! A row as the file has it: the types of its fields, then the fields.
+
+use crate::codec::{Raw, RowBatch};
+use crate::sqlite::read::btree::layout::{Layout, Value};
+
+/// The types and places of the fields of the row at hand.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(Vec<(u64, usize)>);
+
+impl Fields {
+    /// Appends the values of a row to a batch; `None` where it is not as expected. A row that is
+    /// older than a column that was added has fewer fields than the table: only SQLite knows what
+    /// stands for them.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        layout: &Layout,
+        key: i64,
+        row: &[u8],
+        batch: &mut RowBatch,
+    ) -> Option<()> {
+        let (head, mut types) = varint(row)?;
+        let head = usize::try_from(head).ok()?;
+        types = types.get(..head.checked_sub(row.len() - types.len())?)?;
+        let mut end = head;
+        self.0.clear();
+        for _ in 0..layout.fields {
+            let (kind, rest) = varint(types)?;
+            types = rest;
+            self.0.push((kind, end));
+            end = end.checked_add(width(kind)?)?;
+        }
+        // With this no field reaches beyond the row.
+        row.get(..end)?;
+        for value in &layout.values {
+            let (raw, real) = match *value {
+                Value::Key => (Raw::Integer(key), false),
+                Value::Field(place) => (self.value(place, row)?, false),
+                Value::RealField(place) => (self.value(place, row)?, true),
+            };
+            batch.push(match raw {
+                Raw::Integer(integer) if real => Raw::Real(integer as f64),
+                raw => raw,
+            });
+        }
+        Some(())
+    }
+
+    #[inline]
+    fn value<'a>(&self, place: usize, row: &'a [u8]) -> Option<Raw<'a>> {
+        let &(kind, at) = self.0.get(place)?;
+        let bytes = row.get(at..)?;
+        Some(match kind {
+            0 => Raw::Null,
+            1 => Raw::Integer(i64::from(i8::from_be_bytes(*bytes.first_chunk()?))),
+            2 => Raw::Integer(i64::from(i16::from_be_bytes(*bytes.first_chunk()?))),
+            3 => Raw::Integer(signed::<3>(bytes)?),
+            4 => Raw::Integer(i64::from(i32::from_be_bytes(*bytes.first_chunk()?))),
+            5 => Raw::Integer(signed::<6>(bytes)?),
+            6 => Raw::Integer(i64::from_be_bytes(*bytes.first_chunk()?)),
+            7 => {
+                let real = f64::from_be_bytes(*bytes.first_chunk()?);
+                // As SQLite reads it.
+                if real.is_nan() { Raw::Null } else { Raw::Real(real) }
+            }
+            8 => Raw::Integer(0),
+            9 => Raw::Integer(1),
+            _ => {
+                let bytes = bytes.get(..width(kind)?)?;
+                if kind % 2 == 0 { Raw::Blob(bytes) } else { Raw::Text(bytes) }
+            }
+        })
+    }
+}
+
+/// A big-endian integer of `N` bytes.
+#[inline]
+fn signed<const N: usize>(bytes: &[u8]) -> Option<i64> {
+    let bytes = bytes.first_chunk::<N>()?;
+    let start = if bytes[0] & 0x80 == 0 { 0 } else { -1 };
+    Some(bytes.iter().fold(start, |number, &byte| number << 8 | i64::from(byte)))
+}
+
+/// Bytes of a field of this type; `None` for the two that no file has.
+#[inline]
+fn width(kind: u64) -> Option<usize> {
+    match kind {
+        0 | 8 | 9 => Some(0),
+        1..=4 => Some(kind as usize),
+        5 => Some(6),
+        6 | 7 => Some(8),
+        10 | 11 => None,
+        _ => usize::try_from((kind - 12) / 2).ok(),
+    }
+}
+
+/// A number of one to nine bytes, and what comes after it.
+#[inline]
+pub(crate) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (&first, rest) = bytes.split_first()?;
+    if first < 0x80 { Some((u64::from(first), rest)) } else { long_varint(bytes) }
+}
+
+fn long_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0;
+    for (place, &byte) in bytes.iter().enumerate().take(9) {
+        if place == 8 {
+            return Some((number << 8 | u64::from(byte), &bytes[9..]));
+        }
+        number = number << 7 | u64::from(byte & 0x7f);
+        if byte < 0x80 {
+            return Some((number, &bytes[place + 1..]));
+        }
+    }
+    None
+}

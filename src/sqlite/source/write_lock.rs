@@ -1,0 +1,205 @@
+//! The fence: what keeps other processes from writing to a source while it is read. In the
+//! rollback journal modes a held read transaction does that, in WAL mode the write lock. Neither
+//! writes a byte into the database file or its `-wal`.
+//!
+//! `BEGIN IMMEDIATE` on a connection that SQLite opened read-only succeeds and keeps nobody out,
+//! so in WAL mode the fence's connection must be known to be writable.
+
+use crate::error::{Error, Result};
+use crate::sqlite::source::fingerprint::{Header, beside, not_a_database, stat};
+use crate::sqlite::source::lock_holders;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rustix::fs::{Access, access};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long a reader waits for a lock that another reader or a recovery holds for a moment.
+const READER_WAIT: Duration = Duration::from_secs(5);
+
+/// What came of the attempt to keep writers out.
+pub(crate) enum Raised {
+    /// The open transaction of this connection keeps them out.
+    Fence(Connection, Mode),
+    /// A writer is at work, or somebody holds the database for himself.
+    Busy,
+    /// An interrupted transaction must be rolled back before anything can be read.
+    HotJournal,
+    /// WAL mode where we may not write: no fence, and no reading in the ordinary way.
+    NoPermission,
+}
+
+/// How the database keeps its transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// With a journal of the old pages; commits change the database file.
+    Rollback,
+    /// With a log of the new pages; checkpoints change the database file.
+    Wal,
+}
+
+/// Tries once to keep writers out of the database at `path`.
+///
+/// # Errors
+/// Refuses what SQLite cannot read.
+pub(crate) fn raise(path: &Path, header: &Header) -> Result<Raised> {
+    if wal_out_of_reach(path, header)? {
+        return Ok(Raised::NoPermission);
+    }
+    attempt(path).or_else(|error| {
+        let extended = error.sqlite_error().map_or(0, |e| e.extended_code);
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy) => Ok(Raised::Busy),
+            Some(ErrorCode::ReadOnly) if extended == ffi::SQLITE_READONLY_ROLLBACK => {
+                Ok(Raised::HotJournal)
+            }
+            // The permissions of the file system were asked beforehand, but they can change, and
+            // there are others (containers, security modules).
+            Some(ErrorCode::ReadOnly) => Ok(Raised::NoPermission),
+            Some(ErrorCode::CannotOpen) if header.is_wal() => Ok(Raised::NoPermission),
+            _ => Err(refusal(path, &error)),
+        }
+    })
+}
+
+/// Whether the database is in WAL mode, as far as can be told without opening it, and we may not
+/// write what even a reader in WAL mode writes. Opening it all the same would leave a `-shm` that
+/// we could not safely remove.
+fn wal_out_of_reach(path: &Path, header: &Header) -> Result<bool> {
+    let siblings = [beside(path, "-wal"), beside(path, "-shm")];
+    let mut there = Vec::new();
+    for sibling in &siblings {
+        there.extend(stat(sibling)?.map(|_| sibling.as_path()));
+    }
+    let is_wal = header.is_wal() || there.contains(&siblings[0].as_path());
+    let may_write = |path: &Path| access(path, Access::WRITE_OK).is_ok();
+    let may_create = there.len() == siblings.len() || path.parent().is_some_and(may_write);
+    Ok(is_wal && !(may_write(path) && may_create && there.into_iter().all(may_write)))
+}
+
+fn attempt(path: &Path) -> rusqlite::Result<Raised> {
+    // The shared lock of this connection also keeps the writable one below from rolling back a
+    // journal that appears this very moment.
+    let reader = open_reader(path, Duration::ZERO)?;
+    let mode: String = reader.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        // The shared lock alone keeps a writer from committing, but a transaction at work means
+        // that the database is in use; in WAL mode the write lock shows that.
+        let busy = lock_holders::somebody_writes(path);
+        return Ok(if busy { Raised::Busy } else { Raised::Fence(reader, Mode::Rollback) });
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let writer = Connection::open_with_flags(path, flags)?;
+    harden(&writer)?;
+    writer.busy_timeout(Duration::ZERO)?;
+    if writer.is_readonly(c"main")? {
+        return Ok(Raised::NoPermission);
+    }
+    writer.execute_batch("BEGIN IMMEDIATE")?;
+    read_once(&writer)?;
+    writer.execute_batch("PRAGMA query_only = ON")?;
+    Ok(Raised::Fence(writer, Mode::Wal))
+}
+
+/// A reader of the database at `path` with an open transaction that has read already, so that
+/// it stays on one state.
+pub(crate) fn open_reader(path: &Path, wait: Duration) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    begin(Connection::open_with_flags(path, flags)?, wait)
+}
+
+/// Like [`open_reader`], for readers under the fence.
+pub(crate) fn open_fenced_reader(path: &Path) -> rusqlite::Result<Connection> {
+    open_reader(path, READER_WAIT)
+}
+
+/// A reader of a database that nobody changes: SQLite takes no locks, looks at neither journal
+/// nor log, and creates nothing. Never for a file with something in either.
+pub(crate) fn open_immutable_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    begin(Connection::open_with_flags(immutable_uri(path), flags)?, READER_WAIT)
+}
+
+/// Opens a private copy for writing, which makes SQLite roll back its journal or recover its log.
+pub(crate) fn recover(copy: &Path) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(copy, flags)?;
+    harden(&connection)?;
+    read_once(&connection)
+}
+
+fn begin(connection: Connection, wait: Duration) -> rusqlite::Result<Connection> {
+    harden(&connection)?;
+    connection.busy_timeout(wait)?;
+    // The cache is bounded to 2 MiB. Temporary files go where SQLite's own rules put them
+    // (SQLITE_TMPDIR, TMPDIR, /var/tmp, /tmp), unlinked as soon as they are open.
+    connection.execute_batch(
+        "PRAGMA query_only = ON; PRAGMA cache_size = -2048; PRAGMA mmap_size = 0; BEGIN",
+    )?;
+    read_once(&connection)?;
+    Ok(connection)
+}
+
+/// Nothing that the schema says runs functions with side effects or corrupts the file, and
+/// closing the last connection leaves the log as it is.
+fn harden(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    Ok(())
+}
+
+/// Reads the schema, which is what takes the lock or the snapshot of a transaction.
+fn read_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+}
+
+/// `path` as a URI (<https://sqlite.org/uri.html>) with `immutable=1`.
+fn immutable_uri(path: &Path) -> OsString {
+    let mut uri = b"file:".to_vec();
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            uri.push(byte);
+        } else {
+            uri.extend(format!("%{byte:02X}").bytes());
+        }
+    }
+    uri.extend(b"?immutable=1");
+    OsString::from_vec(uri)
+}
+
+/// SQLite's own error about the source at `path` in words.
+pub(crate) fn refusal(path: &Path, error: &rusqlite::Error) -> Error {
+    let shown = path.display();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => not_a_database(path),
+        Some(ErrorCode::DatabaseCorrupt) => {
+            Error::refused(format!("{shown} is corrupted")).caused_by(error).hint(
+                "`sqlite3 FILE 'PRAGMA integrity_check'` says more; restore a backup, or make a \
+                 new file with `sqlite3 FILE .recover`",
+            )
+        }
+        Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            Error::refused(format!("SQLite cannot open {shown}"))
+                .caused_by(error)
+                .hint("check the permissions of the file, its folder, and what lies beside it")
+        }
+        _ => Error::refused(format!("SQLite cannot read {shown}")).caused_by(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_a_path_in_a_uri() {
+        let uri = immutable_uri(Path::new("/a b/100%?x=1&mode=rw#é.db"));
+        let expected = "file:/a%20b/100%25%3Fx%3D1%26mode%3Drw%23%C3%A9.db?immutable=1";
+        assert_eq!(uri.to_str(), Some(expected));
+    }
+}

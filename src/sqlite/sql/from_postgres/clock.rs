@@ -1,0 +1,132 @@
+//! DEFAULTs that ask the clock. PostgreSQL's clock has a zone and SQLite's is UTC, so what depends
+//! on the zone of whoever asks has no equal.
+
+use crate::schema::Expression;
+use crate::schema::expression::Current;
+use crate::sqlite::sql::from_postgres::Kind;
+
+/// What a call to PostgreSQL's clock is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Clock {
+    /// Now.
+    Moment { seconds: bool },
+    /// Now, as it is in UTC.
+    Utc { seconds: bool },
+}
+
+/// The DEFAULT in SQLite's words; `None` where it asks no clock, or in another way.
+pub(crate) fn default(expression: &Expression, kind: Kind) -> Option<String> {
+    const SECONDS: &str = "%Y-%m-%d %H:%M:%f";
+    match (read(expression), kind) {
+        (Some(Clock::Moment { seconds: true }), Kind::TimestampTz) => {
+            return Some("(datetime('now') || '+00:00')".to_owned());
+        }
+        (Some(Clock::Moment { seconds: false }), Kind::TimestampTz) => {
+            return Some(format!("(strftime('{SECONDS}+00:00', 'now'))"));
+        }
+        (Some(Clock::Utc { seconds: true }), Kind::Timestamp) => {
+            return Some("CURRENT_TIMESTAMP".to_owned());
+        }
+        (Some(Clock::Utc { seconds: false }), Kind::Timestamp) => {
+            return Some(format!("(strftime('{SECONDS}', 'now'))"));
+        }
+        _ => {}
+    }
+    match (expression, kind) {
+        (Expression::Cast(inner, to), Kind::Date) if to == "date" => {
+            matches!(read(inner), Some(Clock::Utc { .. })).then(|| "CURRENT_DATE".to_owned())
+        }
+        (Expression::Cast(inner, to), Kind::Time) if to.starts_with("time ") => {
+            let seconds = read(inner) == Some(Clock::Utc { seconds: true });
+            seconds.then(|| "CURRENT_TIME".to_owned())
+        }
+        (Expression::Call(name, arguments), Kind::Text { .. }) if name == "to_char" => {
+            let [clock, format] = arguments.as_slice() else { return None };
+            let utc = matches!(read(clock), Some(Clock::Utc { .. }));
+            as_text(text_of(format)?).filter(|_| utc)
+        }
+        (Expression::Cast(inner, to), Kind::Integer) if to == "bigint" => {
+            epoch(inner).then(|| "(CAST(strftime('%s', 'now') AS INTEGER))".to_owned())
+        }
+        (Expression::Binary(left, "*", right), Kind::Integer) => {
+            let factor = match right.as_ref() {
+                Expression::Number(factor) => factor,
+                Expression::Cast(inner, _) => text_of(inner)?,
+                _ => return None,
+            };
+            let Expression::Cast(inner, to) = left.as_ref() else { return None };
+            (epoch(inner) && to == "bigint" && factor.parse::<i64>().is_ok())
+                .then(|| format!("(CAST(strftime('%s', 'now') AS INTEGER) * {factor})"))
+        }
+        _ => None,
+    }
+}
+
+fn read(expression: &Expression) -> Option<Clock> {
+    match expression {
+        Expression::Current(Current::Timestamp) => Some(Clock::Moment { seconds: false }),
+        Expression::Call(name, arguments) => match (name.as_str(), arguments.as_slice()) {
+            ("now" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", []) => {
+                Some(Clock::Moment { seconds: false })
+            }
+            ("timezone", [zone, inner]) => match (text_of(zone)?, read(inner)?) {
+                (zone, Clock::Moment { seconds }) if zone.eq_ignore_ascii_case("utc") => {
+                    Some(Clock::Utc { seconds })
+                }
+                _ => None,
+            },
+            ("date_trunc", [unit, inner]) => {
+                let seconds = match text_of(unit)? {
+                    "second" => true,
+                    "milliseconds" => false,
+                    _ => return None,
+                };
+                Some(match read(inner)? {
+                    Clock::Moment { .. } => Clock::Moment { seconds },
+                    Clock::Utc { .. } => Clock::Utc { seconds },
+                })
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A constant's text.
+fn text_of(expression: &Expression) -> Option<&str> {
+    match expression {
+        Expression::String(text) | Expression::Number(text) => Some(text),
+        Expression::Cast(inner, _) => text_of(inner),
+        _ => None,
+    }
+}
+
+/// Whole seconds since 1970.
+fn epoch(expression: &Expression) -> bool {
+    let Expression::Call(floor, arguments) = expression else { return false };
+    let [Expression::Call(extract, arguments)] = arguments.as_slice() else { return false };
+    let [Expression::String(field), clock] = arguments.as_slice() else { return false };
+    (floor.as_str(), extract.as_str(), field.as_str()) == ("floor", "extract", "epoch")
+        && matches!(read(clock), Some(Clock::Moment { .. }))
+}
+
+/// The formats of `to_char` that the way there writes.
+fn as_text(format: &str) -> Option<String> {
+    Some(match format {
+        "YYYY-MM-DD" => "CURRENT_DATE".to_owned(),
+        "HH24:MI:SS" => "CURRENT_TIME".to_owned(),
+        "YYYY-MM-DD HH24:MI:SS" => "CURRENT_TIMESTAMP".to_owned(),
+        other => {
+            let format = other
+                .replace("YYYY-MM-DD", "%Y-%m-%d")
+                .replace("HH24:MI:SS.MS", "%H:%M:%f")
+                .replace("HH24:MI:SS", "%H:%M:%S")
+                .replace("\"T\"", "T")
+                .replace("\"Z\"", "Z");
+            let rest = ["%Y-%m-%d", "%H:%M:%f", "%H:%M:%S", "T", "Z", "+00:00", " "]
+                .iter()
+                .fold(format.clone(), |rest, part| rest.replace(part, ""));
+            return rest.is_empty().then(|| format!("(strftime('{format}', 'now'))"));
+        }
+    })
+}

@@ -1,0 +1,150 @@
+//! Constants: literals with the casts that the server prints around them, in the form in which
+//! values of their kind are stored.
+
+use crate::codec::types::{temporal, uuid};
+use crate::schema::Expression;
+use crate::sqlite::sql::from_postgres::{Kind, Node};
+
+/// A text literal; `None` where SQLite has none for it.
+pub(crate) fn quoted(text: &str) -> Option<String> {
+    (!text.contains('\0')).then(|| format!("'{}'", text.replace('\'', "''")))
+}
+
+/// A literal without a cast.
+pub(crate) fn node(expression: &Expression) -> Option<Node> {
+    Some(match expression {
+        Expression::Null => Node::new("NULL", Kind::Null),
+        Expression::Boolean(value) => Node::new(if *value { "1" } else { "0" }, Kind::Boolean),
+        Expression::Number(text) => number(text)?,
+        Expression::String(text) => self::text(text, Kind::Text { bytewise: true })?,
+        _ => return None,
+    })
+}
+
+fn text(text: &str, kind: Kind) -> Option<Node> {
+    Some(Node { sql: quoted(text)?, kind, constant: Some(text.to_owned()) })
+}
+
+fn number(text: &str) -> Option<Node> {
+    if let Ok(integer) = text.parse::<i64>() {
+        return Some(Node::new(integer.to_string(), Kind::Integer));
+    }
+    let real: f64 = text.parse().ok()?;
+    // A literal of SQLite has to begin with a digit.
+    (real.is_finite() && text.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit()))
+        .then(|| Node::new(text, Kind::Decimal))
+}
+
+/// A literal with a cast to the type `to`.
+pub(crate) fn cast(operand: &Expression, to: &str) -> Option<Node> {
+    let word = to.split('(').next()?.trim();
+    let literal = match operand {
+        Expression::String(literal) => literal.as_str(),
+        Expression::Null => return Some(Node::new("NULL", Kind::Null)),
+        Expression::Number(literal) => {
+            let node = number(literal)?;
+            let kind = match (node.kind, word) {
+                (_, "numeric") => Kind::Decimal,
+                (_, "double precision" | "real") => Kind::Real,
+                (Kind::Integer, "smallint" | "integer" | "bigint") => Kind::Integer,
+                _ => return None,
+            };
+            return Some(Node { kind, ..node });
+        }
+        // A length that a literal was cast to without, and again with: '..'::text::varchar(5).
+        Expression::Cast(inner, first) => {
+            let node = cast(inner, first)?;
+            let same = matches!(node.kind, Kind::Text { .. }) && matches!(word, "text");
+            return same.then_some(node);
+        }
+        _ => return None,
+    };
+    let mut out = Vec::new();
+    match word {
+        "text" | "character varying" | "citext" | "name" => {
+            return text(literal, Kind::Text { bytewise: true });
+        }
+        "smallint" | "integer" | "bigint" => {
+            return number(literal).filter(|node| node.kind == Kind::Integer);
+        }
+        "numeric" => return number(literal).map(|node| Node { kind: Kind::Decimal, ..node }),
+        "double precision" => {
+            let node = match literal {
+                "Infinity" => Node::new("9e999", Kind::Real),
+                "-Infinity" => Node::new("-9e999", Kind::Real),
+                _ => number(literal)?,
+            };
+            return Some(Node { kind: Kind::Real, ..node });
+        }
+        "boolean" => {
+            let value = matches!(literal, "t" | "true");
+            let known = value || matches!(literal, "f" | "false");
+            return known.then(|| Node::new(if value { "1" } else { "0" }, Kind::Boolean));
+        }
+        "bytea" => {
+            let hex = literal.strip_prefix("\\x")?;
+            let digits = hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+            return digits.then(|| Node::new(format!("x'{hex}'"), Kind::Blob));
+        }
+        "uuid" => uuid::format(uuid::parse(literal.as_bytes())?.0, &mut out),
+        "date" => temporal::format_date(temporal::parse_date(literal.as_bytes())?, &mut out)?,
+        "time without time zone" => {
+            temporal::format_time(temporal::parse_time(literal.as_bytes())?.micros, &mut out)?;
+        }
+        "timestamp without time zone" | "timestamp with time zone" => {
+            let zoned = word == "timestamp with time zone";
+            let stamp = temporal::parse_timestamp(literal.as_bytes())?;
+            if stamp.zoned != zoned {
+                return None;
+            }
+            temporal::format_timestamp(stamp.micros, zoned, &mut out)?;
+        }
+        "json" | "jsonb" => return text(literal, Kind::Opaque),
+        // An enum, a network address, an array: its text as the server printed it.
+        _ => return text(literal, Kind::Word),
+    }
+    let kind = match word {
+        "uuid" => Kind::Word,
+        "date" => Kind::Date,
+        "time without time zone" => Kind::Time,
+        "timestamp without time zone" => Kind::Timestamp,
+        _ => Kind::TimestampTz,
+    };
+    text(std::str::from_utf8(&out).ok()?, kind)
+}
+
+/// The value of a DEFAULT of a constant, in a column of this kind.
+pub(crate) fn default(expression: &Expression, kind: Kind) -> Option<String> {
+    let node = match expression {
+        Expression::Unary("-", operand) => {
+            let node = constant(operand)?;
+            let number = matches!(node.kind, Kind::Integer | Kind::Real | Kind::Decimal);
+            number.then(|| Node { sql: format!("-{}", node.sql), ..node })?
+        }
+        other => constant(other)?,
+    };
+    let number = |kind| matches!(kind, Kind::Integer | Kind::Real | Kind::Decimal);
+    let textual = |kind| matches!(kind, Kind::Text { .. } | Kind::Word | Kind::Opaque);
+    match (node.kind, kind) {
+        (Kind::Null, _) => Some(node.sql),
+        (a, b) if number(a) && number(b) => Some(node.sql),
+        // Decimals kept as text.
+        (a, Kind::Opaque) if number(a) => quoted(&node.sql),
+        (a, b) if textual(a) && textual(b) => Some(node.sql),
+        (a, b) if a == b => Some(node.sql),
+        _ => None,
+    }
+}
+
+fn constant(expression: &Expression) -> Option<Node> {
+    match expression {
+        Expression::Cast(operand, to) => match operand.as_ref() {
+            Expression::Unary("-", inner) => {
+                let node = cast(inner, to)?;
+                Some(Node { sql: format!("-{}", node.sql), ..node })
+            }
+            operand => cast(operand, to),
+        },
+        other => node(other),
+    }
+}

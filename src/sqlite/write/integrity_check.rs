@@ -1,0 +1,89 @@
+//! The check: SQLite's own look at a new file, in parts, so that several connections can share the
+//! work. One part is the whole file without the entries of indexes: structure, every page used once,
+//! the list of free pages. The others are its tables: every row in every index, NOT NULL, CHECKs.
+//! Together they are what one `PRAGMA integrity_check` does.
+
+use crate::error::{Error, Result};
+use crate::sqlite::write::bulk_insert;
+use crate::sqlite::write::bulk_insert::interruptible;
+use rusqlite::{Connection, OpenFlags, Params};
+use std::path::Path;
+
+/// Faults that are told of a table.
+const TOLD: u32 = 5;
+
+/// A part of the check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// The whole file.
+    File,
+    /// A table with its indexes.
+    Table(String),
+}
+
+/// A connection that checks.
+pub struct Checker {
+    connection: Connection,
+}
+
+impl Checker {
+    /// A look at the file at `path`, with `cache` bytes of its pages in memory.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn open(path: &Path, cache: u64) -> Result<Self> {
+        let open = || -> rusqlite::Result<Connection> {
+            // SQLite forgets the CHECKs of a database that is opened for reading only.
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(path, flags)?;
+            let cache = (cache / 1024).max(2_000);
+            connection.execute_batch(&format!(
+                "PRAGMA query_only = ON; PRAGMA cache_size = -{cache}; PRAGMA trusted_schema = OFF"
+            ))?;
+            Ok(connection)
+        };
+        let connection = open();
+        let what = "cannot open the new database to check it";
+        Ok(Self { connection: connection.map_err(|error| bulk_insert::failed(what, error))? })
+    }
+
+    /// All parts. Of the tables SQLite's own are among them.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn parts(&self) -> Result<Vec<Part>> {
+        let tables = self.column("SELECT name FROM sqlite_schema WHERE type = 'table'", [])?;
+        let mut parts: Vec<Part> = tables.into_iter().map(Part::Table).collect();
+        parts.push(Part::File);
+        Ok(parts)
+    }
+
+    /// Checks one part; ends early when `is_halted` says so.
+    ///
+    /// # Errors
+    /// What it found, or that it could not look.
+    pub fn part(&self, part: &Part, is_halted: &(dyn Fn() -> bool + Sync)) -> Result<()> {
+        let look = || match part {
+            Part::File => self.column("SELECT * FROM pragma_quick_check LIMIT ?1", [TOLD]),
+            Part::Table(name) => {
+                let sql = "SELECT * FROM pragma_integrity_check(?1) LIMIT ?2";
+                self.column(sql, (name, TOLD))
+            }
+        };
+        let found = interruptible(&self.connection, is_halted, look)?;
+        if found == ["ok"] {
+            return Ok(());
+        }
+        let error = Error::failed("SQLite finds faults in the new database");
+        Err(found.into_iter().fold(error, Error::caused_by))
+    }
+
+    fn column(&self, sql: &str, parameters: impl Params) -> Result<Vec<String>> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let mut statement = self.connection.prepare(sql)?;
+            let rows = statement.query_map(parameters, |row| row.get(0))?;
+            rows.collect()
+        };
+        read().map_err(|error| bulk_insert::failed("cannot check the new database", error))
+    }
+}

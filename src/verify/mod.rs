@@ -1,0 +1,283 @@
+//! Verification: both sides are read again, and every row of the one is found in the other.
+//!
+//! A row is its canonical tuple; a table is the sum of its rows' hashes, in buckets. Where buckets
+//! differ, a second look finds the rows. Nothing is taken from the memory of a copy, and nothing is
+//! written.
+
+pub mod buckets;
+pub mod column_diff;
+pub mod match_tables;
+pub mod row_diff;
+pub mod rows;
+pub mod scan;
+pub mod schema_check;
+pub mod table_pair;
+pub mod to_sqlite;
+pub mod verdict;
+
+use crate::codec::Digest;
+use crate::control::progress::{PhaseProgress, TableProgress};
+use crate::control::retry::Patience;
+use crate::control::sizing::Sizes;
+use crate::error::{Error, Result};
+use crate::options::{Depth, Options};
+use crate::postgres::connect::backend::Backend;
+use crate::postgres::copy_out::{Relation, Snapshot, TupleReader};
+use crate::postgres::errors::failed;
+use crate::postgres::lease::run_lock::Claim;
+use crate::report::TableVerification;
+use crate::schema::names::{literal, quote};
+use crate::sqlite::Reader;
+use crate::verify::column_diff::Explain;
+use crate::verify::row_diff::{Found, Look};
+use crate::verify::rows::Seen;
+use crate::verify::scan::Sides;
+use crate::verify::table_pair::Subject;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// The two ends: one more reader of each side, on the state that all readers of the side see.
+pub struct Ends<'a> {
+    /// The source.
+    pub source: &'a (dyn Fn() -> Result<Reader> + Sync),
+    /// The target; a session that was lost is ended first.
+    pub target: &'a (dyn Fn(Option<Backend>) -> Result<(TupleReader, Backend)> + Sync),
+}
+
+impl Ends<'_> {
+    /// Sessions of `claim` for [`Ends::target`].
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn session(claim: &Claim, lost: Option<Backend>) -> Result<(TupleReader, Backend)> {
+        let session = claim.session("verify", lost)?;
+        Ok((session.client, session.backend))
+    }
+}
+
+/// How often a comparison is begun anew because its snapshot was lost.
+const MOST_ROUNDS: usize = 5;
+
+/// Does `work` under a snapshot of `tables`; all of it again under another one where the session
+/// that holds it is lost.
+///
+/// # Errors
+/// Those of `work`, and the server's.
+pub fn under_snapshot<T>(
+    claim: &Claim,
+    tables: &[String],
+    patience: &Patience<'_>,
+    mut work: impl FnMut(&mut Snapshot) -> Result<T>,
+) -> Result<T> {
+    let counters = [&patience.progress.total, &patience.progress.done];
+    let before = counters.map(|counter| counter.load(Ordering::Relaxed));
+    let mut rounds = 0;
+    patience.again(|trouble| {
+        let session = claim.session("snapshot", None)?;
+        let mut snapshot = Snapshot::take(session.client, tables)?;
+        trouble.is_over();
+        rounds += 1;
+        for (counter, before) in counters.iter().zip(before) {
+            counter.store(before, Ordering::Relaxed);
+        }
+        let done = work(&mut snapshot);
+        if rounds < MOST_ROUNDS && done.is_err() && snapshot.is_lost() {
+            return done.map(Ok).map_err(Error::lost);
+        }
+        Ok(done)
+    })?
+}
+
+/// How many threads read each side.
+#[derive(Debug, Clone, Copy)]
+pub struct Threads {
+    /// Of the source.
+    pub source: usize,
+    /// Connections to the target.
+    pub target: usize,
+}
+
+/// How a verification is done.
+pub struct Settings<'a> {
+    /// How deep it looks.
+    pub depth: Depth,
+    /// What was asked for.
+    pub options: &'a Options,
+    /// Threads and memory.
+    pub sizes: &'a Sizes,
+    /// Where rows done are counted.
+    pub progress: &'a PhaseProgress,
+    /// Set from outside to end early.
+    pub stop: &'a AtomicBool,
+    /// The target's ledger and the data set in it, where there is one: who wrote after it was
+    /// written last was not us.
+    pub ledger: Option<(String, String)>,
+}
+
+/// What was found of one table.
+pub struct Compared {
+    /// As it is reported.
+    pub report: TableVerification,
+    /// What was seen in the source.
+    pub seen: Seen,
+    /// Row-level security hides rows of it, so that it could not be compared.
+    pub hidden: bool,
+    /// Rows that differ were written after the copy.
+    pub moved_on: bool,
+}
+
+/// Compares all tables, under one snapshot of the target.
+///
+/// # Errors
+/// Either side cannot be read. That they differ is no error.
+pub fn compare(
+    subjects: &[Subject],
+    snapshot: &mut Snapshot,
+    ends: &Ends<'_>,
+    settings: &Settings<'_>,
+) -> Result<Vec<Compared>> {
+    let mut relations = Vec::with_capacity(subjects.len());
+    let mut hidden = Vec::with_capacity(subjects.len());
+    for subject in subjects {
+        let found = snapshot.relations(&subject.target)?;
+        hidden.push(found.iter().any(|relation| relation.hidden));
+        relations.push(if hidden.last() == Some(&true) { Vec::new() } else { found });
+    }
+    let join = snapshot.join();
+    let target = |lost| -> Result<(TupleReader, Backend)> {
+        let (mut client, backend) = (ends.target)(lost)?;
+        client
+            .simple_query(&join)
+            .map_err(failed("cannot share one view of PostgreSQL's tables"))?;
+        Ok((client, backend))
+    };
+    let ends = Ends { source: ends.source, target: &target };
+    if settings.depth == Depth::Rows {
+        let counts = scan::count(subjects, &relations, &ends, settings.stop)?;
+        let compared =
+            subjects.iter().zip(counts).zip(hidden).map(|((subject, counts), hidden)| Compared {
+                report: summary(counts, None, hidden),
+                seen: Seen::new(subject.columns.len()),
+                hidden,
+                moved_on: false,
+            });
+        return Ok(compared.collect());
+    }
+    watch(subjects, settings.progress);
+    let threads = Threads { source: settings.sizes.readers, target: settings.sizes.writers };
+    let sides = scan::run(subjects, &relations, &ends, &threads, settings)?;
+    let found = second_look(subjects, &relations, &sides, &ends, settings)?;
+    let mut compared = Vec::with_capacity(subjects.len());
+    let all = sides.into_iter().zip(found).zip(hidden).zip(&relations);
+    for (((sides, found), hidden), relations) in all {
+        let totals = (sides.source.total(), sides.target.total());
+        let moved_on = match (&found, &settings.ledger) {
+            (Some((found, _)), Some(ledger)) => wrote_later(snapshot, relations, found, ledger)?,
+            _ => false,
+        };
+        let report = summary(totals, found, hidden);
+        compared.push(Compared { report, seen: sides.seen, hidden, moved_on });
+    }
+    Ok(compared)
+}
+
+/// Names the tables and the rows of both sides for whoever watches.
+fn watch(subjects: &[Subject], progress: &PhaseProgress) {
+    let rows = |subject: &Subject| subject.chunks.iter().map(|chunk| chunk.rows).sum::<u64>();
+    progress.total.fetch_add(2 * subjects.iter().map(rows).sum::<u64>(), Ordering::Relaxed);
+    let table = |subject: &Subject| TableProgress {
+        name: subject.name.clone(),
+        total: 2 * rows(subject),
+        done: AtomicU64::new(0),
+    };
+    progress.set_tables(subjects.iter().map(table).collect());
+}
+
+type Told = Option<(Found, Vec<crate::report::RowDifference>)>;
+
+/// Finds the rows that differ, table by table.
+fn second_look(
+    subjects: &[Subject],
+    relations: &[Vec<Relation>],
+    sides: &[Sides],
+    ends: &Ends<'_>,
+    settings: &Settings<'_>,
+) -> Result<Vec<Told>> {
+    let mut readers: Option<(Reader, TupleReader)> = None;
+    let mut all = Vec::with_capacity(subjects.len());
+    for ((subject, relations), sides) in subjects.iter().zip(relations).zip(sides) {
+        let bad = sides.source.differing(&sides.target);
+        if bad.is_empty() {
+            all.push(None);
+            continue;
+        }
+        settings.progress.set_step(format!("differences of {}", quote(&subject.name)));
+        let (connection, client) = match &mut readers {
+            Some(readers) => readers,
+            none => none.insert(((ends.source)()?, (ends.target)(None)?.0)),
+        };
+        let look = Look {
+            subject,
+            relations,
+            buckets: &sides.buckets,
+            wanted: settings.options.max_differences as usize,
+            limit: row_diff::limit(settings.sizes.budget),
+            stop: settings.stop,
+        };
+        let found = look.take(&bad, connection, client)?;
+        let explain = Explain { subject, relations, show_values: settings.options.show_values };
+        let told = explain.all(&found.first, connection, client)?;
+        all.push(Some((found, told)));
+    }
+    Ok(all)
+}
+
+fn summary((source, target): (Digest, Digest), told: Told, hidden: bool) -> TableVerification {
+    let hex = |digest: Digest| (digest.sum != 0).then(|| format!("{:032x}", digest.sum));
+    let equal = !hidden && source == target && told.is_none();
+    let (found, differences) = told.unwrap_or_default();
+    TableVerification {
+        equal,
+        source_rows: source.rows,
+        target_rows: target.rows,
+        source_digest: hex(source),
+        target_digest: hex(target),
+        differing_rows: found.total.max(if hidden { 0 } else { source.rows.abs_diff(target.rows) }),
+        at_least: found.at_least,
+        differences,
+    }
+}
+
+/// Whether one of the differing rows in the target was written after the ledger's entry.
+fn wrote_later(
+    snapshot: &mut Snapshot,
+    relations: &[Relation],
+    found: &Found,
+    (ledger, data_set): &(String, String),
+) -> Result<bool> {
+    for (number, relation) in relations.iter().enumerate() {
+        let places: Vec<String> = found
+            .first
+            .iter()
+            .filter_map(|suspicion| suspicion.target)
+            .filter(|tid| tid.relation as usize == number)
+            .map(|tid| format!("'({},{})'::pg_catalog.tid", tid.block, tid.offset))
+            .collect();
+        if places.is_empty() {
+            continue;
+        }
+        let sql = format!(
+            "SELECT coalesce(pg_catalog.bool_or(pg_catalog.age(t.xmin) < pg_catalog.age(l.xmin)), \
+             false) FROM ONLY {} t, {ledger} l WHERE t.ctid = ANY (ARRAY[{}]) \
+             AND l.data_set = {} AND l.table_name = '' AND l.chunk = -1",
+            relation.name,
+            places.join(", "),
+            literal(data_set)
+        );
+        let row = snapshot.client().query_one(&sql, &[]);
+        let what = "cannot tell when the target was written";
+        if row.map_err(failed(what))?.get(0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
