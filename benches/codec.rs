@@ -4,8 +4,8 @@
 //! in turn, so that branches are predicted no better than in a real column.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use migrate::codec::types::epoch::Epoch;
-use migrate::codec::types::{json, numeric, temporal, uuid};
+use migrate::internals::Epoch;
+use migrate::internals::{json, numeric, temporal, uuid};
 use std::hint::black_box;
 
 /// Values per measured round.

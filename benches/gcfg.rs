@@ -3,7 +3,7 @@
 //! `cargo bench --bench gcfg`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use migrate::config::gcfg::Gcfg;
+use migrate::internals::Gcfg;
 use std::hint::black_box;
 use std::path::Path;
 

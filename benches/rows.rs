@@ -5,10 +5,10 @@
 
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use migrate::codec::encode::column_encoder::{Cast, Epoch, Form, PointInTime};
-use migrate::codec::encode::tuple_encoder::TupleLayout;
-use migrate::codec::tuple::fields;
-use migrate::codec::{Block, Digest, Raw, RowBatch};
+use migrate::internals::TupleLayout;
+use migrate::internals::fields;
+use migrate::internals::{Block, Digest, Raw, RowBatch};
+use migrate::internals::{Cast, Epoch, Form, PointInTime};
 use std::hint::black_box;
 
 /// Rows of a batch.
@@ -96,7 +96,7 @@ fn encode_by(criterion: &mut Criterion, name: &str, forms: &[Form]) {
     let (layout, batch) = (layout(forms), batch(forms));
     assert!(encode(&layout, &batch, BytesMut::new()).is_some(), "{name} does not fit");
     let mut group = criterion.benchmark_group(name);
-    let (elements, bytes) = (ROWS, batch.len() as u64);
+    let (elements, bytes) = (ROWS, batch.byte_len() as u64);
     group.throughput(Throughput::ElementsAndBytes { elements, bytes });
     let mut spare = BytesMut::new();
     group.bench_function("rows", |bencher| {

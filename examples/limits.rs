@@ -12,7 +12,7 @@
 //! journal, one transaction. The values are ready in memory, a few thousand rows at a time; it
 //! prints the seconds that the inserts and the commit took, and not those of the reading.
 
-use migrate::bench::limits::insert_limit;
+use migrate::internals::insert_limit;
 use rusqlite::OpenFlags;
 use std::fs::File;
 use std::io::{self, Read, Write};

@@ -49,67 +49,62 @@ impl Error {
     }
 
     /// Something failed while working.
-    pub fn failed(message: impl Into<String>) -> Self {
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(Kind::Failed, message)
     }
 
     /// Work ended early because somebody wished so.
-    pub fn interrupted() -> Self {
+    pub(crate) fn interrupted() -> Self {
         Self::failed(INTERRUPTED)
     }
 
     /// The command line does not make sense.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Kind::Usage, message)
     }
 
     /// The databases differ.
-    pub fn differs(message: impl Into<String>) -> Self {
+    pub(crate) fn differs(message: impl Into<String>) -> Self {
         Self::new(Kind::Differs, message)
     }
 
     /// Refused before anything was written.
-    pub fn refused(message: impl Into<String>) -> Self {
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self::new(Kind::Refused, message)
     }
 
     /// Paused; the run can be continued.
-    pub fn paused(message: impl Into<String>) -> Self {
+    pub(crate) fn paused(message: impl Into<String>) -> Self {
         Self::new(Kind::Paused, message)
     }
 
     /// Adds one line of "caused by".
-    #[must_use]
-    pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
+    pub(crate) fn caused_by(mut self, cause: impl fmt::Display) -> Self {
         self.causes.push(cause.to_string());
         self
     }
 
     /// Adds one hint: what to do next.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
     /// Marks it: a connection was lost or cannot be had just now, so that the same work may succeed
     /// on a new one.
-    #[must_use]
-    pub fn lost(self) -> Self {
+    pub(crate) fn lost(self) -> Self {
         Self { lost: true, ..self }
     }
 
     /// Names a flag that the next command should have more than this one.
-    #[must_use]
-    pub fn with_flag(mut self, flag: &'static str) -> Self {
+    pub(crate) fn with_flag(mut self, flag: &'static str) -> Self {
         self.flags.push(flag);
         self
     }
 
     /// The same error seen from further up: `message` first, what was the message becomes the
     /// first cause. Kind and hints stay.
-    #[must_use]
-    pub fn within(mut self, message: impl Into<String>) -> Self {
+    pub(crate) fn within(mut self, message: impl Into<String>) -> Self {
         self.causes.insert(0, std::mem::replace(&mut self.message, message.into()));
         self
     }
@@ -121,18 +116,18 @@ impl Error {
 
     /// Work ended early because somebody wished so: here, or in one of the databases, of which
     /// SQLite says it in a fixed text and PostgreSQL, in any language, with the code that ends its.
-    pub fn is_interruption(&self) -> bool {
+    pub(crate) fn is_interruption(&self) -> bool {
         let is_told = |cause: &String| cause == INTERRUPTED || cause.contains("SQLSTATE 57014");
         self.message == INTERRUPTED || self.causes.iter().any(is_told)
     }
 
     /// The same work may succeed on a new connection.
-    pub fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         self.lost
     }
 
     /// The flags that the next command should have more than this one.
-    pub fn flags(&self) -> &[&'static str] {
+    pub(crate) fn flags(&self) -> &[&'static str] {
         &self.flags
     }
 
@@ -142,7 +137,7 @@ impl Error {
     }
 
     /// The causes, outermost first.
-    pub fn causes(&self) -> &[String] {
+    pub(crate) fn causes(&self) -> &[String] {
         &self.causes
     }
 

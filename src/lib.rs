@@ -6,25 +6,49 @@
 //!    (N threads)   bounded channel  (rayon)   bounded channel  (M connections)
 //! ```
 //!
-//! Imports run downwards only: `cli` > `product`, `bench` > `transfer` > `sqlite`, `postgres` >
-//! `database` > `codec`, `config` > `schema` > `error`, `progress`.
+//! The folders are the way of the data, and imports run downwards only; ARCHITECTURE.md has the
+//! list. The crate is a program: its library part exists for the program's own benches, tests and
+//! scripts.
 
-pub mod bench;
-pub mod cli;
-pub mod codec;
-pub mod config;
-pub mod control;
-pub mod copy;
-pub mod error;
-pub mod finish;
-pub mod options;
-pub mod plan;
-pub mod postgres;
-pub mod product;
-pub mod report;
-pub mod run;
-pub mod schema;
-pub mod sqlite;
-pub mod verify;
+mod bench;
+mod cli;
+mod codec;
+mod config;
+mod control;
+mod copy;
+mod error;
+mod finish;
+mod options;
+mod plan;
+mod postgres;
+mod product;
+mod report;
+mod run;
+mod schema;
+mod sqlite;
+mod verify;
 
-pub use crate::error::{Error, Kind, Result};
+pub use cli::main;
+pub use error::{Error, Kind, Result};
+
+/// What the benches, tests and scripts of this project use, and nobody else: it may change with
+/// any commit.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::bench::limits::insert_limit;
+    pub use crate::codec::encode::column_encoder::{Cast, Form, PointInTime};
+    pub use crate::codec::encode::tuple_encoder::TupleLayout;
+    pub use crate::codec::tuple::fields;
+    pub use crate::codec::types::epoch::Epoch;
+    pub use crate::codec::types::{json, numeric, temporal, uuid};
+    pub use crate::codec::{Block, Digest, Raw, RowBatch};
+    pub use crate::config::connection::{Connection, Defaults};
+    pub use crate::config::environment::Environment;
+    pub use crate::config::gcfg::Gcfg;
+    pub use crate::control::statement_cancel::Interrupt;
+    pub use crate::postgres::connect::{Driver, Session, connect, create_database};
+    pub use crate::postgres::copy_out::{Snapshot, TupleReader};
+    pub use crate::postgres::errors;
+    pub use crate::postgres::server::{Halt, Options, PrivateServer};
+    pub use crate::sqlite::{Reader, Source, SourceOptions};
+}

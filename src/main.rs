@@ -6,5 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    migrate::cli::main(std::env::args_os())
+    migrate::main(std::env::args_os())
 }

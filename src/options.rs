@@ -15,67 +15,66 @@ use std::time::Duration;
 
 /// Everything a run is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub(crate) struct Options {
     /// The source/target pairs, at least one.
-    pub data_sets: Vec<DataSet>,
+    pub(crate) data_sets: Vec<DataSet>,
     /// The schema of the PostgreSQL database; `None` means the first of the search path.
-    pub schema: Option<String>,
+    pub(crate) schema: Option<String>,
     /// Only tables that one of these glob patterns matches; empty means all.
-    pub tables: Vec<String>,
+    pub(crate) tables: Vec<String>,
     /// Without the tables that one of these glob patterns matches.
-    pub exclude: Vec<String>,
+    pub(crate) exclude: Vec<String>,
     /// Column types that the user has fixed, each column at most once.
-    pub casts: Vec<Cast>,
+    pub(crate) casts: Vec<Cast>,
     /// What becomes of values that the target cannot hold.
-    pub on_misfit: OnMisfit,
+    pub(crate) on_misfit: OnMisfit,
     /// Everything that would only be listed refuses the run.
-    pub strict: bool,
+    pub(crate) strict: bool,
     /// Every conversion that cannot be undone refuses the run.
-    pub exact: bool,
+    pub(crate) exact: bool,
     /// Drop what stands in the way in the target schema.
-    pub drop_all: bool,
+    pub(crate) drop_all: bool,
     /// Throw away what an earlier run made, and do everything anew.
-    pub restart: bool,
+    pub(crate) restart: bool,
     /// Remove the ledger after a good verdict.
-    pub drop_ledger: bool,
+    pub(crate) drop_ledger: bool,
     /// How long a lost connection is tried for again; zero means not at all.
-    pub retry_for: Duration,
+    pub(crate) retry_for: Duration,
     /// Create the target database where it does not exist.
-    pub create_database: bool,
+    pub(crate) create_database: bool,
     /// Reader threads; `None` means as many as suit the machine.
-    pub readers: Option<usize>,
+    pub(crate) readers: Option<usize>,
     /// Writer connections; `None` means as many as suit the machine.
-    pub writers: Option<usize>,
+    pub(crate) writers: Option<usize>,
     /// The memory budget for rows in flight, in bytes; `None` means the default.
-    pub memory: Option<u64>,
+    pub(crate) memory: Option<u64>,
     /// The most bytes of a chunk on the way into PostgreSQL; `None` means the default.
-    pub chunk_bytes: Option<u64>,
+    pub(crate) chunk_bytes: Option<u64>,
     /// Bytes that may be written in a second, by all writers together; `None` means no limit.
-    pub max_rate: Option<u64>,
+    pub(crate) max_rate: Option<u64>,
     /// Where private copies and spilled data go; `None` means the system's temporary folder.
-    pub temp_dir: Option<PathBuf>,
+    pub(crate) temp_dir: Option<PathBuf>,
     /// What is verified, and when.
-    pub verify: Verify,
+    pub(crate) verify: Verify,
     /// At most this many differences are told for each table.
-    pub max_differences: u32,
+    pub(crate) max_differences: u32,
     /// Differences are told with the values themselves.
-    pub show_values: bool,
+    pub(crate) show_values: bool,
     /// What is watched while the run is at work.
-    pub guard: Guard,
+    pub(crate) guard: Guard,
     /// The folder that receives a copy of the SQLite sources before anything is written.
-    pub backup: Option<PathBuf>,
+    pub(crate) backup: Option<PathBuf>,
     /// When the run must be over.
-    pub deadline: Option<Deadline>,
+    pub(crate) deadline: Option<Deadline>,
     /// It is begun although it would not be over by then.
-    pub allow_late: bool,
+    pub(crate) allow_late: bool,
     /// What the user should know of what was asked for.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Options {
     /// What a run of `data_sets` does when nothing else is said.
-    #[must_use]
-    pub fn new(data_sets: Vec<DataSet>) -> Self {
+    pub(crate) fn new(data_sets: Vec<DataSet>) -> Self {
         Self {
             data_sets,
             schema: None,
@@ -108,8 +107,7 @@ impl Options {
     }
 
     /// What shapes a plan, by the flags' names: a run that goes on with a plan needs the same.
-    #[must_use]
-    pub fn that_shape_a_plan(&self) -> BTreeMap<String, serde_json::Value> {
+    pub(crate) fn that_shape_a_plan(&self) -> BTreeMap<String, serde_json::Value> {
         let (on_misfit, reject_file) = match &self.on_misfit {
             OnMisfit::Refuse => ("refuse", None),
             OnMisfit::Widen => ("widen", None),
@@ -134,25 +132,25 @@ impl Options {
 
 /// One source/target pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DataSet {
+pub(crate) struct DataSet {
     /// Its name: a product's, or the SQLite file's name.
-    pub name: String,
+    pub(crate) name: String,
     /// Where the rows come from.
-    pub source: Location,
+    pub(crate) source: Location,
     /// Where they go.
-    pub target: Location,
+    pub(crate) target: Location,
     /// What completes the PostgreSQL location: the password of a configuration, and the like.
-    pub defaults: Defaults,
+    pub(crate) defaults: Defaults,
     /// Who may read a SQLite file that is made where there is none, as `chmod` counts.
-    pub file_mode: u32,
+    pub(crate) file_mode: u32,
 }
 
 /// Who may read a new SQLite file when nothing else is said: its owner, and the owner's group.
-pub const FILE_MODE: u32 = 0o640;
+pub(crate) const FILE_MODE: u32 = 0o640;
 
 /// Where a database is.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Location {
+pub(crate) enum Location {
     /// A SQLite file.
     Sqlite(PathBuf),
     /// A PostgreSQL database: a URL or a `key=value` string, not yet parsed. May hold a password,
@@ -162,8 +160,7 @@ pub enum Location {
 
 impl Location {
     /// The file, of a SQLite database.
-    #[must_use]
-    pub fn file(&self) -> Option<&Path> {
+    pub(crate) fn file(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(path) => Some(path),
             Self::Postgres(_) => None,
@@ -182,7 +179,7 @@ impl fmt::Debug for Location {
 
 /// What becomes of values that the target cannot hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OnMisfit {
+pub(crate) enum OnMisfit {
     /// The plan refuses.
     Refuse,
     /// The column takes a wider type.
@@ -196,7 +193,7 @@ pub enum OnMisfit {
 
 /// What is verified, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verify {
+pub(crate) enum Verify {
     /// Everything that was copied, after the copy.
     AfterCopy(Depth),
     /// What is there; nothing is written.
@@ -207,7 +204,7 @@ pub enum Verify {
 
 /// How deep a verification looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
+pub(crate) enum Depth {
     /// Row counts.
     Rows,
     /// Every value.
@@ -216,22 +213,22 @@ pub enum Depth {
 
 /// A column type that the user has fixed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Cast {
+pub(crate) struct Cast {
     /// The table's name in the source.
-    pub table: String,
+    pub(crate) table: String,
     /// The column's name.
-    pub column: String,
+    pub(crate) column: String,
     /// The type it gets.
-    pub to: CastType,
+    pub(crate) to: CastType,
 }
 
 /// A type with, for dates out of numbers, what the numbers count.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CastType {
+pub(crate) struct CastType {
     /// The target column's type.
-    pub column_type: ColumnType,
+    pub(crate) column_type: ColumnType,
     /// What a stored number counts; only with `date`, `timestamp` and `timestamptz`.
-    pub epoch: Option<Epoch>,
+    pub(crate) epoch: Option<Epoch>,
 }
 
 /// The words for epochs, as they stand behind a type.
@@ -245,10 +242,7 @@ const EPOCH_WORDS: [(&str, Epoch); 5] = [
 
 impl CastType {
     /// Reads `type` or `type:unit`, such as `numeric(10,2)` or `timestamp:ms`.
-    ///
-    /// # Errors
-    /// In one line, what is wrong with the text.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (type_text, unit) = match text.split_once(':') {
             Some((type_text, unit)) => (type_text, Some(unit.trim())),
             None => (text, None),

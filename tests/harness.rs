@@ -2,7 +2,7 @@
 //! own tools as witnesses.
 #![allow(dead_code, reason = "each piece is here for whichever test needs it")]
 
-use migrate::postgres::server::{Options, PrivateServer};
+use migrate::internals::{Options, PrivateServer};
 use std::env;
 use std::ffi::OsStr;
 use std::fs;

@@ -4,8 +4,8 @@ use crate::harness::{
     Database, migrate, migrate_command, psql, server, sha256, sqlite3_script, text,
 };
 use crate::waiting::{signal, wait_for_a_chunk, wait_for_a_lock};
-use migrate::control::statement_cancel::Interrupt;
-use migrate::sqlite::{Source, SourceOptions};
+use migrate::internals::Interrupt;
+use migrate::internals::{Source, SourceOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Arc;

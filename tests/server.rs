@@ -2,7 +2,7 @@
 
 use crate::harness::{migrate_command, psql, run_psql, server, text};
 use crate::waiting::wait_until;
-use migrate::postgres::server::{Halt, Options, PrivateServer};
+use migrate::internals::{Halt, Options, PrivateServer};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

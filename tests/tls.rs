@@ -5,10 +5,10 @@ mod certificates;
 mod server;
 
 use certificates::Certificates;
-use migrate::config::connection::{Connection, Defaults};
-use migrate::config::environment::Environment;
-use migrate::postgres::connect::{Driver, Session, connect, create_database};
-use migrate::postgres::copy_out::TupleReader;
+use migrate::internals::Environment;
+use migrate::internals::TupleReader;
+use migrate::internals::{Connection, Defaults};
+use migrate::internals::{Driver, Session, connect, create_database};
 use migrate::{Kind, Result};
 use postgres::Client;
 use server::Server;
@@ -407,7 +407,7 @@ fn a_missing_database_is_named_and_can_be_created() {
 
 #[test]
 fn an_error_of_the_server_never_holds_a_cell() {
-    use migrate::postgres::errors;
+    use migrate::internals::errors;
     let server = Server::start(None, RULES);
     let mut client = server.session().client;
     client

@@ -3,10 +3,10 @@
 use crate::expect::Expectation;
 use crate::harness::{self, Database, psql, server};
 use crate::source::{Source, fixture_path};
-use migrate::config::connection::{Connection, Defaults};
-use migrate::config::environment::Environment;
-use migrate::postgres::connect::connect as connect_as;
-use migrate::postgres::copy_out::{Snapshot, TupleReader};
+use migrate::internals::Environment;
+use migrate::internals::connect as connect_as;
+use migrate::internals::{Connection, Defaults};
+use migrate::internals::{Snapshot, TupleReader};
 use serde_json::Value;
 use std::fs;
 use std::process::Output;

@@ -1,7 +1,7 @@
 //! The server of all rounds, and a session on it that is not the program's.
 
 use crate::Outcome;
-use migrate::postgres::server::{Halt, Options, PrivateServer};
+use migrate::internals::{Halt, Options, PrivateServer};
 use postgres::{Client, NoTls};
 use std::thread::sleep;
 use std::time::{Duration, Instant};

@@ -15,18 +15,18 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 /// All blocks of a plan. The files have no names any more, and go with this.
-pub struct Blocks {
+pub(crate) struct Blocks {
     files: Vec<File>,
     list: Vec<ReadyBlock>,
 }
 
 /// One block in a file.
 #[derive(Debug, Clone)]
-pub struct ReadyBlock {
+pub(crate) struct ReadyBlock {
     /// The table's place in the plan.
-    pub table: usize,
+    pub(crate) table: usize,
     /// Row count and sum of row hashes.
-    pub digest: Digest,
+    pub(crate) digest: Digest,
     /// The file's place.
     file: usize,
     /// Where in the file it begins.
@@ -48,7 +48,7 @@ impl Blocks {
     ///
     /// # Errors
     /// The source cannot be read or the files not be written; or `stop` was set.
-    pub fn make(
+    pub(crate) fn make(
         subject: (&Plan, &Source),
         folder: &Path,
         threads: usize,
@@ -81,35 +81,28 @@ impl Blocks {
     }
 
     /// All of them, in no order.
-    #[must_use]
-    pub fn list(&self) -> &[ReadyBlock] {
+    pub(crate) fn list(&self) -> &[ReadyBlock] {
         &self.list
     }
 
     /// Rows of all.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.list.iter().map(|ready| ready.digest.rows).sum()
     }
 
     /// Bytes of all.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.list.iter().map(|ready| ready.length as u64).sum()
     }
 
     /// Bytes of the blocks of one table.
-    #[must_use]
-    pub fn bytes_of(&self, table: usize) -> u64 {
+    pub(crate) fn bytes_of(&self, table: usize) -> u64 {
         let of_table = self.list.iter().filter(|ready| ready.table == table);
         of_table.map(|ready| ready.length as u64).sum()
     }
 
     /// Reads one block into `data`, in place of what is there.
-    ///
-    /// # Errors
-    /// Its file cannot be read.
-    pub fn read(&self, ready: &ReadyBlock, data: &mut Vec<u8>) -> Result<()> {
+    pub(crate) fn read(&self, ready: &ReadyBlock, data: &mut Vec<u8>) -> Result<()> {
         data.resize(ready.length, 0);
         self.files[ready.file]
             .read_exact_at(data, ready.at)

@@ -10,21 +10,21 @@ const BUSY: f64 = 0.85;
 
 /// What held the work up.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Bottleneck {
+pub(crate) struct Bottleneck {
     /// What the copy waited for.
-    pub copy: Bound,
+    pub(crate) copy: Bound,
     /// Why that, in a sentence.
-    pub copy_reason: String,
+    pub(crate) copy_reason: String,
     /// The phase of the whole job that took longest.
-    pub phase: Phase,
+    pub(crate) phase: Phase,
     /// How much of it, in a sentence.
-    pub phase_reason: String,
+    pub(crate) phase_reason: String,
 }
 
 /// What a copy can wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Bound {
+pub(crate) enum Bound {
     /// Reading the SQLite file.
     Reading,
     /// Encoding.
@@ -35,20 +35,19 @@ pub enum Bound {
 
 /// Bytes a second that each part of the copy could do alone, with the threads that the copy uses.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rates {
+pub(crate) struct Rates {
     /// Reading.
-    pub reading: f64,
+    pub(crate) reading: f64,
     /// Encoding and hashing.
-    pub encoding: f64,
+    pub(crate) encoding: f64,
     /// The server's COPY.
-    pub server: f64,
+    pub(crate) server: f64,
 }
 
 impl Rates {
     /// From the stages: encoding is what reading and encoding take longer than reading, and the
     /// copy has `encoders` threads for it where the stage had its own.
-    #[must_use]
-    pub fn of(scan: &Stage, encode: &Stage, limit: &Stage, encoders: usize) -> Self {
+    pub(crate) fn of(scan: &Stage, encode: &Stage, limit: &Stage, encoders: usize) -> Self {
         let bytes = encode.bytes as f64;
         let thread_seconds = (encode.seconds - scan.seconds).max(0.0) * encode.threads as f64;
         let encoding = match thread_seconds > 0.0 {
@@ -59,8 +58,7 @@ impl Rates {
     }
 
     /// The slowest.
-    #[must_use]
-    pub fn bound(&self) -> Bound {
+    pub(crate) fn bound(&self) -> Bound {
         if self.server <= self.reading && self.server <= self.encoding {
             Bound::Server
         } else if self.reading <= self.encoding {
@@ -73,8 +71,7 @@ impl Rates {
 
 /// Decides from `stages` and `phases`; `cores` are those of this machine, which the client has
 /// alone unless the server's processor time is known.
-#[must_use]
-pub fn decide(
+pub(crate) fn decide(
     stages: &[Stage],
     phases: &[PhaseTime],
     encoders: usize,

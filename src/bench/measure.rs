@@ -10,21 +10,21 @@ use std::time::Instant;
 
 /// What one piece of work cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// Wall-clock seconds.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Processor seconds of this process, all threads together.
-    pub client_cpu: f64,
+    pub(crate) client_cpu: f64,
     /// Processor seconds of the server's processes, where it is ours.
-    pub server_cpu: Option<f64>,
+    pub(crate) server_cpu: Option<f64>,
     /// The largest resident set of this process meanwhile, in bytes. What the allocator kept of
     /// earlier work counts.
-    pub peak_memory: Option<u64>,
+    pub(crate) peak_memory: Option<u64>,
 }
 
 /// Measures work that a server may have a part in.
 #[derive(Debug, Clone, Copy)]
-pub struct Meter {
+pub(crate) struct Meter {
     /// The first process of the server, where it is ours.
     postmaster: Option<u32>,
 }
@@ -32,16 +32,12 @@ pub struct Meter {
 impl Meter {
     /// A meter for work with the server whose first process is `postmaster`; `None` where the
     /// server is not ours.
-    #[must_use]
-    pub fn new(postmaster: Option<u32>) -> Self {
+    pub(crate) fn new(postmaster: Option<u32>) -> Self {
         Self { postmaster }
     }
 
     /// Does `work` and says what it cost.
-    ///
-    /// # Errors
-    /// Those of `work`.
-    pub fn measure<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Cost)> {
+    pub(crate) fn measure<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Cost)> {
         let is_reset = fs::write("/proc/self/clear_refs", "5").is_ok();
         let (server, client) = (self.server_cpu(), cpu(ClockId::ProcessCPUTime));
         let started = Instant::now();
@@ -60,8 +56,7 @@ impl Meter {
 }
 
 /// Processor seconds of the calling thread so far.
-#[must_use]
-pub fn cpu_of_thread() -> f64 {
+pub(crate) fn cpu_of_thread() -> f64 {
     cpu(ClockId::ThreadCPUTime)
 }
 
@@ -79,10 +74,7 @@ fn peak_memory() -> Option<u64> {
 }
 
 /// The memory of this machine, in bytes.
-///
-/// # Errors
-/// It cannot be read.
-pub fn memory_of_machine() -> Result<u64> {
+pub(crate) fn memory_of_machine() -> Result<u64> {
     let system = rustix::system::sysinfo();
     let memory = (system.totalram as u64).checked_mul(u64::from(system.mem_unit));
     memory.filter(|&bytes| bytes > 0).ok_or_else(|| Error::failed("cannot read the memory's size"))

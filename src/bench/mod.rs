@@ -9,19 +9,19 @@
 //! [`run()`] does it all, in a scratch schema of which nothing stays. What is measured several times
 //! is told as a median, and what is compared is measured in turns.
 
-pub mod blocks;
-pub mod bottleneck;
-pub mod generate;
-pub mod limits;
-pub mod measure;
-pub mod report;
-pub mod rounds;
-pub mod run;
-pub mod scratch;
-pub mod server;
-pub mod settings;
-pub mod space;
-pub mod stages;
-pub mod sweep;
+pub(crate) mod blocks;
+pub(crate) mod bottleneck;
+pub(crate) mod generate;
+pub(crate) mod limits;
+pub(crate) mod measure;
+pub(crate) mod report;
+pub(crate) mod rounds;
+pub(crate) mod run;
+pub(crate) mod scratch;
+pub(crate) mod server;
+pub(crate) mod settings;
+pub(crate) mod space;
+pub(crate) mod stages;
+pub(crate) mod sweep;
 
-pub use crate::bench::run::{Request, Subject, run};
+pub(crate) use crate::bench::run::{Request, Subject, run};

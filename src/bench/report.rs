@@ -8,93 +8,93 @@ use serde::Serialize;
 
 /// Everything that was measured.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// The program's version.
-    pub version: String,
+    pub(crate) version: String,
     /// The machine that this program ran on.
-    pub machine: Machine,
+    pub(crate) machine: Machine,
     /// The server.
-    pub server: ServerReport,
+    pub(crate) server: ServerReport,
     /// What was moved.
-    pub subject: SubjectReport,
+    pub(crate) subject: SubjectReport,
     /// How often each thing was measured; figures are medians.
-    pub rounds: usize,
+    pub(crate) rounds: usize,
     /// The settings of this program that were used outside the sweep.
-    pub used: Sizes,
+    pub(crate) used: Sizes,
     /// Each stage alone, then the copy and the whole job.
-    pub stages: Vec<Stage>,
+    pub(crate) stages: Vec<Stage>,
     /// The server's limit for each number of connections.
-    pub limits: Vec<Limit>,
+    pub(crate) limits: Vec<Limit>,
     /// The phases of the whole job.
-    pub phases: Vec<PhaseTime>,
+    pub(crate) phases: Vec<PhaseTime>,
     /// What the server did for the whole job.
-    pub server_work: ServerWork,
+    pub(crate) server_work: ServerWork,
     /// The copy against the server's limit, in the same round: 1 is as fast as can be.
-    pub copy_to_limit: f64,
+    pub(crate) copy_to_limit: f64,
     /// The whole job against it.
-    pub whole_to_limit: f64,
+    pub(crate) whole_to_limit: f64,
     /// Processor time of this program for that of the server, in the copy, where that is ours.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_to_server_cpu: Option<f64>,
+    pub(crate) client_to_server_cpu: Option<f64>,
     /// The generator against SQLite's own limit, where rows were generated.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub generator: Option<Generator>,
+    pub(crate) generator: Option<Generator>,
     /// What held the work up.
-    pub bottleneck: Bottleneck,
+    pub(crate) bottleneck: Bottleneck,
     /// The copy with other settings of this program.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sweep: Option<Sweep>,
+    pub(crate) sweep: Option<Sweep>,
     /// The server's settings that cost most.
-    pub settings: Vec<Setting>,
+    pub(crate) settings: Vec<Setting>,
     /// What the user should know.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
     /// Wall-clock seconds of all measuring.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 /// A machine.
 #[derive(Debug, Clone, Serialize)]
-pub struct Machine {
+pub(crate) struct Machine {
     /// Processors that this program may use.
-    pub cores: usize,
+    pub(crate) cores: usize,
     /// Bytes of memory.
-    pub memory: u64,
+    pub(crate) memory: u64,
 }
 
 /// The server that was measured.
 #[derive(Debug, Clone, Serialize)]
-pub struct ServerReport {
+pub(crate) struct ServerReport {
     /// Where it is; never with a secret.
-    pub address: String,
+    pub(crate) address: String,
     /// It was started for this, with its default settings, on this machine.
-    pub private: bool,
+    pub(crate) private: bool,
     /// Its version.
-    pub version: String,
+    pub(crate) version: String,
 }
 
 /// What was moved.
 #[derive(Debug, Clone, Serialize)]
-pub struct SubjectReport {
+pub(crate) struct SubjectReport {
     /// The user's file, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
+    pub(crate) path: Option<String>,
     /// The seed of the rows, where they were generated.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
     /// Tables.
-    pub tables: usize,
+    pub(crate) tables: usize,
     /// Rows of all tables.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Their bytes as binary COPY, in which all rates are told.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Bytes of the file.
-    pub file_bytes: u64,
+    pub(crate) file_bytes: u64,
 }
 
 /// What is measured alone, and the two that are made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Name {
+pub(crate) enum Name {
     /// Reading the SQLite file as the copy does.
     Scan,
     /// The same, and making blocks of it, with their hashes.
@@ -115,7 +115,7 @@ pub enum Name {
 
 impl Name {
     /// All, in the order in which they are told.
-    pub const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Scan,
         Self::Encode,
         Self::Hash,
@@ -129,37 +129,36 @@ impl Name {
 
 /// One of them.
 #[derive(Debug, Clone, Serialize)]
-pub struct Stage {
+pub(crate) struct Stage {
     /// Which.
-    pub stage: Name,
+    pub(crate) stage: Name,
     /// Threads or connections that had a part.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// Rows that went through.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Their bytes as binary COPY.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Wall-clock seconds.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Those of each round.
-    pub seconds_of_rounds: Vec<f64>,
+    pub(crate) seconds_of_rounds: Vec<f64>,
     /// Rows a second.
-    pub rows_per_second: f64,
+    pub(crate) rows_per_second: f64,
     /// Bytes a second.
-    pub bytes_per_second: f64,
+    pub(crate) bytes_per_second: f64,
     /// Processor seconds of this program.
-    pub client_cpu_seconds: f64,
+    pub(crate) client_cpu_seconds: f64,
     /// Processor seconds of the server, where it is ours.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub server_cpu_seconds: Option<f64>,
+    pub(crate) server_cpu_seconds: Option<f64>,
     /// The largest resident set of this program meanwhile, in bytes, where it can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub peak_memory: Option<u64>,
+    pub(crate) peak_memory: Option<u64>,
 }
 
 impl Stage {
     /// What rounds gave: `size` is rows and bytes.
-    #[must_use]
-    pub fn of(stage: Name, threads: usize, size: (u64, u64), costs: &[Cost]) -> Self {
+    pub(crate) fn of(stage: Name, threads: usize, size: (u64, u64), costs: &[Cost]) -> Self {
         let (rows, bytes) = size;
         let seconds = median(costs.iter().map(|cost| cost.seconds));
         let server: Option<Vec<f64>> = costs.iter().map(|cost| cost.server_cpu).collect();
@@ -181,108 +180,108 @@ impl Stage {
 
 /// The server's limit over some connections.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Limit {
+pub(crate) struct Limit {
     /// Connections.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// Wall-clock seconds.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Bytes a second.
-    pub bytes_per_second: f64,
+    pub(crate) bytes_per_second: f64,
 }
 
 /// What the server did, as far as it could be seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct ServerWork {
+pub(crate) struct ServerWork {
     /// Bytes of its log.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub wal_bytes: Option<u64>,
+    pub(crate) wal_bytes: Option<u64>,
     /// The same for each row.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub wal_bytes_per_row: Option<f64>,
+    pub(crate) wal_bytes_per_row: Option<f64>,
     /// Checkpoints that were not due by the clock; anybody's, on a server that others use.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub forced_checkpoints: Option<u64>,
+    pub(crate) forced_checkpoints: Option<u64>,
 }
 
 /// How fast rows were generated, without their indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Generator {
+pub(crate) struct Generator {
     /// Seconds.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Rows a second.
-    pub rows_per_second: f64,
+    pub(crate) rows_per_second: f64,
     /// SQLite's own rate for the same rows.
-    pub insert_rows_per_second: f64,
+    pub(crate) insert_rows_per_second: f64,
     /// The one for the other.
-    pub of_the_limit: f64,
+    pub(crate) of_the_limit: f64,
 }
 
 /// The copy with other settings of this program.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Sweep {
+pub(crate) struct Sweep {
     /// Each pair of settings, the smallest first.
-    pub cells: Vec<Cell>,
+    pub(crate) cells: Vec<Cell>,
     /// The best pair.
-    pub best: Cell,
+    pub(crate) best: Cell,
 }
 
 /// The copy with one number of writers and one size of chunks.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// Connections that write.
-    pub writers: usize,
+    pub(crate) writers: usize,
     /// The most bytes of a chunk.
-    pub chunk_bytes: u64,
+    pub(crate) chunk_bytes: u64,
     /// Wall-clock seconds.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Those of each time it was measured.
-    pub seconds_of_rounds: Vec<f64>,
+    pub(crate) seconds_of_rounds: Vec<f64>,
     /// Rows a second.
-    pub rows_per_second: f64,
+    pub(crate) rows_per_second: f64,
     /// Bytes a second.
-    pub bytes_per_second: f64,
+    pub(crate) bytes_per_second: f64,
     /// The largest resident set of this program meanwhile, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub peak_memory: Option<u64>,
+    pub(crate) peak_memory: Option<u64>,
 }
 
 /// A setting of the server.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its value, as the server shows it.
-    pub value: String,
+    pub(crate) value: String,
     /// The value that was tried, where one was.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tried: Option<String>,
+    pub(crate) tried: Option<String>,
     /// What came of it.
-    pub effects: Vec<Effect>,
+    pub(crate) effects: Vec<Effect>,
     /// What the user should know about it.
-    pub advice: String,
+    pub(crate) advice: String,
 }
 
 /// What a setting changed of one piece of work.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Effect {
+pub(crate) struct Effect {
     /// The work.
-    pub work: Work,
+    pub(crate) work: Work,
     /// Seconds with the server's own value.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Seconds with the value that was tried.
-    pub seconds_tried: f64,
+    pub(crate) seconds_tried: f64,
     /// The part of the time that the tried value saved, in the middle of all rounds; less than
     /// nothing where it cost more.
-    pub saves: f64,
+    pub(crate) saves: f64,
     /// How far apart the rounds with one value were, as a part of their median, of the value with
     /// which they were further apart: a smaller saving says nothing.
-    pub noise: f64,
+    pub(crate) noise: f64,
 }
 
 /// Work that settings have a bearing on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Work {
+pub(crate) enum Work {
     /// Taking ready blocks.
     Limit,
     /// The copy.
@@ -292,8 +291,7 @@ pub enum Work {
 }
 
 /// The middle one; the mean of the two in the middle where they are even in number. 0 of none.
-#[must_use]
-pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -305,15 +303,13 @@ pub fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// The highest peak of all, where every one of them could be told.
-#[must_use]
-pub fn highest_peak(costs: &[Cost]) -> Option<u64> {
+pub(crate) fn highest_peak(costs: &[Cost]) -> Option<u64> {
     let peaks: Option<Vec<u64>> = costs.iter().map(|cost| cost.peak_memory).collect();
     peaks.and_then(|peaks| peaks.into_iter().max())
 }
 
 /// So much a second; 0 where no time went by.
-#[must_use]
-pub fn per(amount: f64, seconds: f64) -> f64 {
+pub(crate) fn per(amount: f64, seconds: f64) -> f64 {
     if seconds > 0.0 { amount / seconds } else { 0.0 }
 }
 

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What all rounds gave.
 #[derive(Debug, Default)]
-pub struct Rounds {
+pub(crate) struct Rounds {
     costs: HashMap<Name, Vec<Cost>>,
     /// By the number of connections.
     limits: Vec<(usize, Vec<Cost>)>,
@@ -57,8 +57,7 @@ struct Round<'a> {
 
 impl Rounds {
     /// The steps of so many rounds.
-    #[must_use]
-    pub fn steps(rounds: usize) -> usize {
+    pub(crate) fn steps(rounds: usize) -> usize {
         // The limit is measured with each number of connections.
         rounds * (Name::ALL.len() - 1 + connections().len())
     }
@@ -67,7 +66,7 @@ impl Rounds {
     ///
     /// # Errors
     /// The first error of any stage; that of SQLite's inserts is only noted.
-    pub fn measure(bench: &Bench<'_>, server: &Server, blocks: &Blocks) -> Result<Self> {
+    pub(crate) fn measure(bench: &Bench<'_>, server: &Server, blocks: &Blocks) -> Result<Self> {
         let options = bench.options(server);
         let mut all = Self {
             limits: connections().into_iter().map(|n| (n, Vec::new())).collect(),
@@ -90,8 +89,7 @@ impl Rounds {
     }
 
     /// The number of connections over which the server was quickest.
-    #[must_use]
-    pub fn best_connections(&self) -> usize {
+    pub(crate) fn best_connections(&self) -> usize {
         self.best_limit().map_or(1, |(connections, _)| *connections)
     }
 
@@ -101,8 +99,7 @@ impl Rounds {
     }
 
     /// The stages, in the order in which they are told.
-    #[must_use]
-    pub fn stages(&self, blocks: &Blocks, used: &Sizes) -> Vec<Stage> {
+    pub(crate) fn stages(&self, blocks: &Blocks, used: &Sizes) -> Vec<Stage> {
         let size = (blocks.rows(), blocks.bytes());
         let threads = |name| match name {
             Name::Scan | Name::Encode | Name::Hash => used.readers,
@@ -121,8 +118,7 @@ impl Rounds {
     }
 
     /// The limit for each number of connections.
-    #[must_use]
-    pub fn limits(&self, blocks: &Blocks) -> Vec<Limit> {
+    pub(crate) fn limits(&self, blocks: &Blocks) -> Vec<Limit> {
         let limit = |(connections, costs): &(usize, Vec<Cost>)| {
             let seconds = median(costs.iter().map(|cost| cost.seconds));
             let bytes_per_second = per(blocks.bytes() as f64, seconds);
@@ -132,8 +128,7 @@ impl Rounds {
     }
 
     /// The phases of the whole job.
-    #[must_use]
-    pub fn phases(&self) -> Vec<PhaseTime> {
+    pub(crate) fn phases(&self) -> Vec<PhaseTime> {
         let seconds_of = |phase| {
             let of_round = |times: &Vec<PhaseTime>| {
                 times.iter().find(|time| time.phase == phase).map_or(0.0, |time| time.seconds)
@@ -145,8 +140,7 @@ impl Rounds {
     }
 
     /// What the server did for a whole job, in the middle.
-    #[must_use]
-    pub fn work(&self) -> Work {
+    pub(crate) fn work(&self) -> Work {
         let middle = |of: fn(&Work) -> Option<u64>| {
             let values: Option<Vec<f64>> =
                 self.work.iter().map(|work| of(work).map(|value| value as f64)).collect();
@@ -157,32 +151,28 @@ impl Rounds {
     }
 
     /// The same, as it is told.
-    #[must_use]
-    pub fn server_work(&self, blocks: &Blocks) -> ServerWork {
+    pub(crate) fn server_work(&self, blocks: &Blocks) -> ServerWork {
         let Work { wal_bytes, forced_checkpoints } = self.work();
         let wal_bytes_per_row = wal_bytes.map(|bytes| per(bytes as f64, blocks.rows() as f64));
         ServerWork { wal_bytes, wal_bytes_per_row, forced_checkpoints }
     }
 
     /// The best limit's time for that of a stage, each with the limit of its own round.
-    #[must_use]
-    pub fn to_limit(&self, stage: Name) -> f64 {
+    pub(crate) fn to_limit(&self, stage: Name) -> f64 {
         let limits = self.best_limit().map_or(&[][..], |(_, costs)| costs);
         let pairs = self.of(stage).iter().zip(limits);
         median(pairs.map(|(stage, limit)| per(limit.seconds, stage.seconds)))
     }
 
     /// The client's processor time for the server's, in the copy.
-    #[must_use]
-    pub fn client_to_server_cpu(&self) -> Option<f64> {
+    pub(crate) fn client_to_server_cpu(&self) -> Option<f64> {
         let ratio = |cost: &Cost| Some(per(cost.client_cpu, cost.server_cpu?));
         let ratios: Option<Vec<f64>> = self.of(Name::Copy).iter().map(ratio).collect();
         ratios.map(|ratios| median(ratios.into_iter()))
     }
 
     /// The generator against SQLite's own inserts, where these were measured.
-    #[must_use]
-    pub fn generator(&self, made: &Summary) -> Option<Generator> {
+    pub(crate) fn generator(&self, made: &Summary) -> Option<Generator> {
         let rows: u64 = made.tables.iter().map(|(_, rows)| rows).sum();
         let inserts = self.of(Name::Insert);
         let seconds = median(inserts.iter().map(|cost| cost.seconds));
@@ -195,10 +185,12 @@ impl Rounds {
     }
 
     /// What held the work up.
-    ///
-    /// # Errors
-    /// Never of rounds that were measured.
-    pub fn bottleneck(&self, blocks: &Blocks, used: &Sizes, cores: usize) -> Result<Bottleneck> {
+    pub(crate) fn bottleneck(
+        &self,
+        blocks: &Blocks,
+        used: &Sizes,
+        cores: usize,
+    ) -> Result<Bottleneck> {
         let stages = self.stages(blocks, used);
         let decided = decide(&stages, &self.phases(), used.encoders, cores);
         decided.ok_or_else(|| Error::failed("internal error: a stage was not measured"))
@@ -311,10 +303,7 @@ impl Round<'_> {
 }
 
 /// Has the server take the ready blocks into new tables, which stay.
-///
-/// # Errors
-/// The server's, or that everything is to end.
-pub fn load(
+pub(crate) fn load(
     server: &Server,
     loading: &Loading,
     blocks: &Blocks,
@@ -328,10 +317,7 @@ pub fn load(
 }
 
 /// The copy alone, into new tables, which are dropped.
-///
-/// # Errors
-/// Either side's, or that everything is to end.
-pub fn copy(
+pub(crate) fn copy(
     bench: &Bench<'_>,
     server: &Server,
     loading: &mut Loading,

@@ -31,28 +31,28 @@ const MOST_CONNECTIONS: usize = 16;
 
 /// What is to be measured, and how.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// What is moved.
-    pub subject: Subject,
+    pub(crate) subject: Subject,
     /// Where to: a connection string; `None` means a private server.
-    pub target: Option<Secret>,
+    pub(crate) target: Option<Secret>,
     /// The name of the scratch schema.
-    pub schema: String,
+    pub(crate) schema: String,
     /// How often each thing is measured, at least once.
-    pub rounds: usize,
+    pub(crate) rounds: usize,
     /// Without the sweep, and without servers of other settings.
-    pub quick: bool,
+    pub(crate) quick: bool,
     /// Only tables that one of these patterns matches; empty means all.
-    pub tables: Vec<String>,
+    pub(crate) tables: Vec<String>,
     /// Without the tables that one of these patterns matches.
-    pub exclude: Vec<String>,
+    pub(crate) exclude: Vec<String>,
     /// The folder for temporary files, an empty one that goes afterwards.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 /// What is moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
+pub(crate) enum Subject {
     /// A generated usage database.
     Generated {
         /// How many rows.
@@ -67,10 +67,7 @@ pub enum Subject {
 impl Request {
     /// About how many seconds it will take on two cores of a common machine: for each passage of
     /// the rows through a server so much, and so much for what is done around it.
-    ///
-    /// # Errors
-    /// The file cannot be looked at.
-    pub fn expected_seconds(&self) -> Result<f64> {
+    pub(crate) fn expected_seconds(&self) -> Result<f64> {
         /// Seconds that a million generated rows take from the file into a table.
         const A_MILLION_ROWS: f64 = 1.0;
         /// Seconds for what goes before and after a passage.
@@ -103,8 +100,7 @@ impl Request {
 }
 
 /// Numbers of connections that a limit is looked for with: powers of two, up to twice the cores.
-#[must_use]
-pub fn connections() -> Vec<usize> {
+pub(crate) fn connections() -> Vec<usize> {
     let most = (2 * cores()).min(MOST_CONNECTIONS);
     std::iter::successors(Some(1), |n| Some(2 * n)).take_while(|n| *n <= most).collect()
 }
@@ -114,7 +110,7 @@ pub fn connections() -> Vec<usize> {
 /// # Errors
 /// Whatever keeps one of the measurements from being done. Nothing is left then, or the error
 /// names what is.
-pub fn run(request: &Request, progress: &Arc<Progress>) -> Result<Report> {
+pub(crate) fn run(request: &Request, progress: &Arc<Progress>) -> Result<Report> {
     let stop = on_signals()?;
     progress.enter(Phase::Measure);
     let measured = prepare_and_measure(request, progress, &stop);
@@ -203,13 +199,13 @@ fn options(request: &Request, path: &Path, server: Option<&Server>) -> Options {
 }
 
 /// A measurement at work.
-pub struct Bench<'a> {
+pub(crate) struct Bench<'a> {
     /// What was asked for.
-    pub request: &'a Request,
+    pub(crate) request: &'a Request,
     /// The SQLite file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Set when it is to end early.
-    pub stop: &'a Arc<AtomicBool>,
+    pub(crate) stop: &'a Arc<AtomicBool>,
     progress: &'a Arc<Progress>,
     /// Of the source, when it was seen first.
     fingerprint: Mutex<Option<Value>>,
@@ -230,10 +226,7 @@ impl Bench<'_> {
     }
 
     /// Does one step of the work, and tells of it.
-    ///
-    /// # Errors
-    /// Its own; or that everything is to end.
-    pub fn step<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(crate) fn step<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::interrupted());
         }
@@ -245,7 +238,7 @@ impl Bench<'_> {
     }
 
     /// Something that the user should know.
-    pub fn note(&self, note: String) {
+    pub(crate) fn note(&self, note: String) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         if !notes.contains(&note) {
             notes.push(note);
@@ -253,14 +246,12 @@ impl Bench<'_> {
     }
 
     /// What a run into `server` is asked to do.
-    #[must_use]
-    pub fn options(&self, server: &Server) -> Options {
+    pub(crate) fn options(&self, server: &Server) -> Options {
         options(self.request, &self.path, Some(server))
     }
 
     /// Counters for a run of its own.
-    #[must_use]
-    pub fn counters(&self) -> Arc<Progress> {
+    pub(crate) fn counters(&self) -> Arc<Progress> {
         Arc::new(self.progress.of_a_part())
     }
 
@@ -278,7 +269,7 @@ impl Bench<'_> {
     ///
     /// # Errors
     /// Either side's; the plan's; those of `work`; or that the source is not what it was.
-    pub fn planned<T>(
+    pub(crate) fn planned<T>(
         &self,
         options: &Options,
         work: impl FnOnce(&mut Loading, &Terms<'_>) -> Result<T>,

@@ -9,7 +9,7 @@ use crate::schema::names::quote;
 use postgres::Client;
 
 /// A schema of its own in somebody's database; it goes when this is dropped.
-pub struct Scratch {
+pub(crate) struct Scratch {
     connection: Connection,
     name: String,
     is_there: bool,
@@ -17,8 +17,7 @@ pub struct Scratch {
 
 impl Scratch {
     /// A name that no other schema has.
-    #[must_use]
-    pub fn new_name() -> String {
+    pub(crate) fn new_name() -> String {
         format!("migrate_bench_{:016x}", fastrand::u64(..))
     }
 
@@ -26,7 +25,7 @@ impl Scratch {
     ///
     /// # Errors
     /// The database cannot be connected to, or the role may not create schemas in it.
-    pub fn make(connection: &Connection, name: &str) -> Result<Self> {
+    pub(crate) fn make(connection: &Connection, name: &str) -> Result<Self> {
         let mut client = connect::<Client>(connection, "bench")?.client;
         client.batch_execute(&format!("CREATE SCHEMA {}", quote(name))).map_err(|error| {
             let refused = Error::refused("cannot create a scratch schema in the target's database");
@@ -39,10 +38,7 @@ impl Scratch {
     }
 
     /// Drops everything that is in it.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn empty(&self) -> Result<()> {
+    pub(crate) fn empty(&self) -> Result<()> {
         self.drop_all("")
     }
 
@@ -50,18 +46,17 @@ impl Scratch {
     ///
     /// # Errors
     /// The server's, with the statement that is left to do.
-    pub fn remove(mut self) -> Result<()> {
+    pub(crate) fn remove(mut self) -> Result<()> {
         self.drop_schema()
     }
 
     /// Leaves it to the end of its server.
-    pub fn forget(mut self) {
+    pub(crate) fn forget(mut self) {
         self.is_there = false;
     }
 
     /// The statement that drops it, for a person.
-    #[must_use]
-    pub fn drop_statement(name: &str) -> String {
+    pub(crate) fn drop_statement(name: &str) -> String {
         format!("DROP SCHEMA {} CASCADE", quote(name))
     }
 

@@ -19,22 +19,19 @@ const DATABASE: &str = "postgres";
 const OWN_VIEW_OF_CHECKPOINTS: u32 = 170_000;
 
 /// A server with a scratch schema.
-pub struct Server {
+pub(crate) struct Server {
     /// Gone before the server is: fields are dropped in this order.
-    pub scratch: Scratch,
+    pub(crate) scratch: Scratch,
     /// What leads to it.
-    pub url: Secret,
+    pub(crate) url: Secret,
     /// The same, understood.
-    pub connection: Connection,
+    pub(crate) connection: Connection,
     private: Option<PrivateServer>,
 }
 
 impl Server {
     /// Starts a server of our own, with the default settings but for `settings`.
-    ///
-    /// # Errors
-    /// It does not start.
-    pub fn start(settings: &[(&str, String)], schema: &str) -> Result<Self> {
+    pub(crate) fn start(settings: &[(&str, String)], schema: &str) -> Result<Self> {
         let settings =
             settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let private = PrivateServer::start(&Options { settings, ..Options::default() })
@@ -47,7 +44,7 @@ impl Server {
     ///
     /// # Errors
     /// It cannot be connected to, or the role may not create a schema.
-    pub fn of(url: Secret, schema: &str) -> Result<Self> {
+    pub(crate) fn of(url: Secret, schema: &str) -> Result<Self> {
         Self::at(url, schema, None)
     }
 
@@ -59,29 +56,23 @@ impl Server {
     }
 
     /// Whether it is one of our own.
-    #[must_use]
-    pub fn is_private(&self) -> bool {
+    pub(crate) fn is_private(&self) -> bool {
         self.private.is_some()
     }
 
     /// The folder of one of our own.
-    #[must_use]
-    pub fn folder(&self) -> Option<&Path> {
+    pub(crate) fn folder(&self) -> Option<&Path> {
         self.private.as_ref().map(PrivateServer::folder)
     }
 
     /// What measures work with it.
-    #[must_use]
-    pub fn meter(&self) -> Meter {
+    pub(crate) fn meter(&self) -> Meter {
         Meter::new(self.private.as_ref().and_then(PrivateServer::postmaster_pid))
     }
 
     /// Has a server of our own write what it still has to, so that no measurement pays for the one
     /// before. Somebody else's server is not troubled with that.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn settle(&self) -> Result<()> {
+    pub(crate) fn settle(&self) -> Result<()> {
         if !self.is_private() {
             return Ok(());
         }
@@ -90,10 +81,7 @@ impl Server {
     }
 
     /// Drops the scratch schema, and ends a server of our own.
-    ///
-    /// # Errors
-    /// The server's, with what is left to do.
-    pub fn end(self) -> Result<()> {
+    pub(crate) fn end(self) -> Result<()> {
         let Self { scratch, private, .. } = self;
         match private {
             // Its folder goes, and with it everything.
@@ -106,10 +94,7 @@ impl Server {
     }
 
     /// What it is: its version, and how it is set up.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn look(&self) -> Result<Looked> {
+    pub(crate) fn look(&self) -> Result<Looked> {
         let what = "cannot learn how the server is set up";
         let mut client = connect::<Client>(&self.connection, "bench")?.client;
         let show = |client: &mut Client, name: &str| -> Result<String> {
@@ -123,10 +108,7 @@ impl Server {
     }
 
     /// What it has done so far, as far as this role may see it.
-    ///
-    /// # Errors
-    /// It cannot be connected to.
-    pub fn work(&self) -> Result<Work> {
+    pub(crate) fn work(&self) -> Result<Work> {
         let session = connect::<Client>(&self.connection, "bench")?;
         let mut client = session.client;
         let mut number = |sql: &str| -> Option<u64> {
@@ -149,7 +131,7 @@ impl Server {
 }
 
 /// The settings that cost most.
-pub const SETTINGS: [&str; 6] = [
+pub(crate) const SETTINGS: [&str; 6] = [
     "wal_level",
     "max_wal_size",
     "shared_buffers",
@@ -160,26 +142,25 @@ pub const SETTINGS: [&str; 6] = [
 
 /// A server, as it is set up.
 #[derive(Debug, Clone)]
-pub struct Looked {
+pub(crate) struct Looked {
     /// Its version, as it says it.
-    pub version: String,
+    pub(crate) version: String,
     /// The values of [`SETTINGS`], as it shows them.
-    pub values: Vec<(&'static str, String)>,
+    pub(crate) values: Vec<(&'static str, String)>,
 }
 
 /// Work of a server since it was set up; what cannot be seen is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Work {
+pub(crate) struct Work {
     /// Bytes of its log.
-    pub wal_bytes: Option<u64>,
+    pub(crate) wal_bytes: Option<u64>,
     /// Checkpoints that were not due by the clock.
-    pub forced_checkpoints: Option<u64>,
+    pub(crate) forced_checkpoints: Option<u64>,
 }
 
 impl Work {
     /// What was done since `before`.
-    #[must_use]
-    pub fn since(self, before: Self) -> Self {
+    pub(crate) fn since(self, before: Self) -> Self {
         let since = |now: Option<u64>, then: Option<u64>| Some(now?.saturating_sub(then?));
         Self {
             wal_bytes: since(self.wal_bytes, before.wal_bytes),

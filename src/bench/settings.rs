@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use std::sync::atomic::Ordering;
 
 /// Servers with another setting than the default.
-pub const TRIED: usize = 4;
+pub(crate) const TRIED: usize = 4;
 
 const MIB: u64 = 1 << 20;
 
@@ -41,8 +41,7 @@ struct Times {
 }
 
 /// The steps of measuring settings: with servers of our own, or with somebody else's alone.
-#[must_use]
-pub fn steps(rounds: usize, is_private: bool) -> usize {
+pub(crate) fn steps(rounds: usize, is_private: bool) -> usize {
     match is_private {
         // The servers' start, all of them, and the limit with commits that are waited for.
         true => 1 + rounds * (TRIED + 2),
@@ -51,8 +50,7 @@ pub fn steps(rounds: usize, is_private: bool) -> usize {
 }
 
 /// The settings as they are, where nothing is to be tried.
-#[must_use]
-pub fn as_they_are(looked: &Looked, rounds: &Rounds) -> Vec<Setting> {
+pub(crate) fn as_they_are(looked: &Looked, rounds: &Rounds) -> Vec<Setting> {
     settings(looked, rounds, Vec::new())
 }
 
@@ -61,7 +59,7 @@ pub fn as_they_are(looked: &Looked, rounds: &Rounds) -> Vec<Setting> {
 /// # Errors
 /// The server's, or that everything is to end. A server that does not start with a changed setting
 /// is only noted.
-pub fn measure(
+pub(crate) fn measure(
     bench: &Bench<'_>,
     server: &Server,
     looked: &Looked,

@@ -7,40 +7,35 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// Bytes of the generated file for each row, with its indexes (measured: 160).
-pub const BYTES_OF_A_ROW: u64 = 165;
+pub(crate) const BYTES_OF_A_ROW: u64 = 165;
 
 /// A new server of our own, and as much of its log as it keeps anyway.
 const SERVER: u64 = 1 << 30;
 
 /// A folder that will be written to, with how much.
 #[derive(Debug, Clone, Copy)]
-pub struct Need<'a> {
+pub(crate) struct Need<'a> {
     /// The folder.
-    pub folder: &'a Path,
+    pub(crate) folder: &'a Path,
     /// Bytes.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 impl<'a> Need<'a> {
     /// What goes into the temporary folder for a source of `bytes`: ready blocks, a new file, and
     /// the source itself where it `is_made`.
-    #[must_use]
-    pub fn of_files(folder: &'a Path, bytes: u64, is_made: bool) -> Self {
+    pub(crate) fn of_files(folder: &'a Path, bytes: u64, is_made: bool) -> Self {
         Self { folder, bytes: bytes * if is_made { 3 } else { 2 } }
     }
 
     /// What goes into the folder of a server of our own: rows, indexes, and their log.
-    #[must_use]
-    pub fn of_server(folder: &'a Path, bytes: u64) -> Self {
+    pub(crate) fn of_server(folder: &'a Path, bytes: u64) -> Self {
         Self { folder, bytes: bytes * 3 + SERVER }
     }
 }
 
 /// Refuses where a file system does not have what all `needs` in it take together.
-///
-/// # Errors
-/// Refused, with the folder and what it lacks.
-pub fn refuse_lack(needs: &[Need<'_>]) -> Result<()> {
+pub(crate) fn refuse_lack(needs: &[Need<'_>]) -> Result<()> {
     for need in needs {
         let cannot = |error: std::io::Error| {
             let folder = need.folder.display();

@@ -31,7 +31,7 @@ enum Piece {
 ///
 /// # Errors
 /// The source cannot be read, those of the two closures, or that `stop` was set.
-pub fn walk<S>(
+pub(crate) fn walk<S>(
     (plan, source): (&Plan, &Source),
     threads: usize,
     stop: &AtomicBool,
@@ -94,10 +94,7 @@ fn pieces(plan: &Plan) -> Vec<Piece> {
 }
 
 /// Reads everything, and nothing more.
-///
-/// # Errors
-/// As for [`walk`].
-pub fn scan(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Result<()> {
+pub(crate) fn scan(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Result<()> {
     walk(subject, threads, stop, |_| Ok(()), |(), _, _, _| Ok(()))
 }
 
@@ -105,7 +102,7 @@ pub fn scan(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Res
 ///
 /// # Errors
 /// As for [`walk`]; and a value that the plan found to fit does not.
-pub fn encode(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Result<()> {
+pub(crate) fn encode(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Result<()> {
     let new = |_| Ok(BytesMut::new());
     walk(subject, threads, stop, new, |spare, table, chunk, rows| {
         let block = block_of(subject.0, table, chunk, rows, std::mem::take(spare))?;
@@ -115,10 +112,7 @@ pub fn encode(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> R
 }
 
 /// A chunk's block.
-///
-/// # Errors
-/// A value that the plan found to fit does not.
-pub fn block_of(
+pub(crate) fn block_of(
     plan: &Plan,
     table: usize,
     chunk: &Chunk,
@@ -137,7 +131,7 @@ pub fn block_of(
 ///
 /// # Errors
 /// The blocks cannot be read, or are not what they were; or `stop` was set.
-pub fn hash(plan: &Plan, blocks: &Blocks, threads: usize, stop: &AtomicBool) -> Result<()> {
+pub(crate) fn hash(plan: &Plan, blocks: &Blocks, threads: usize, stop: &AtomicBool) -> Result<()> {
     let (next, halt) = (AtomicUsize::new(0), Halt::new(stop));
     let work = || -> Result<()> {
         let (mut data, mut scratch) = (Vec::new(), BytesMut::new());

@@ -22,8 +22,7 @@ const CHUNKS: [u64; 4] = [MIB, 2 * MIB, 8 * MIB, 32 * MIB];
 const BEST: usize = 3;
 
 /// How many measurements a sweep has.
-#[must_use]
-pub fn measurements(rounds: usize) -> usize {
+pub(crate) fn measurements(rounds: usize) -> usize {
     let cells = CHUNKS.len() * connections().len();
     cells + rounds.saturating_sub(1) * BEST.min(cells)
 }
@@ -54,10 +53,7 @@ impl Pair {
 }
 
 /// Measures; `size` is rows and bytes of everything.
-///
-/// # Errors
-/// Either side's, or that everything is to end.
-pub fn measure(bench: &Bench<'_>, server: &Server, size: (u64, u64)) -> Result<Sweep> {
+pub(crate) fn measure(bench: &Bench<'_>, server: &Server, size: (u64, u64)) -> Result<Sweep> {
     let mut pairs: Vec<Pair> = CHUNKS
         .iter()
         .flat_map(|&chunk_bytes| {

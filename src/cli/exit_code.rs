@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// Done; and verified, unless the user said not to.
     Done = 0,
     /// Something failed while working, or a connection could not be had.
@@ -22,8 +22,7 @@ pub enum Exit {
 
 impl Exit {
     /// The worse of two ends, as those of several data sets.
-    #[must_use]
-    pub fn worse(self, other: Self) -> Self {
+    pub(crate) fn worse(self, other: Self) -> Self {
         let badness = |exit| match exit {
             Self::Done => 0,
             Self::Refused => 1,
@@ -36,8 +35,7 @@ impl Exit {
     }
 
     /// The number the shell sees.
-    #[must_use]
-    pub fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         self as u8
     }
 }

@@ -10,12 +10,12 @@
     reason = "this is the floor that talks to people; the lints keep all others from it"
 )]
 
-pub mod args;
-pub mod commands;
-pub mod exit_code;
-pub mod output;
-pub mod progress;
-pub mod request;
+pub(crate) mod args;
+pub(crate) mod commands;
+pub(crate) mod exit_code;
+pub(crate) mod output;
+pub(crate) mod progress;
+pub(crate) mod request;
 
 use crate::cli::args::normalize;
 use crate::cli::args::normalize::Flags;

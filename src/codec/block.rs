@@ -5,40 +5,37 @@ use bytes::{Bytes, BytesMut};
 
 /// The head of every binary COPY stream: signature, flags, no extension.
 /// Source: the PostgreSQL manual on COPY, "Binary Format".
-pub const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+pub(crate) const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// What ends it: a field count of -1.
-pub const TRAILER: [u8; 2] = [0xff, 0xff];
+pub(crate) const TRAILER: [u8; 2] = [0xff, 0xff];
 
 /// A chunk, encoded: self-contained, so that any connection can write it, and write it again.
 #[derive(Debug, Clone)]
 pub struct Block {
     /// Which table (its place in the plan).
-    pub table: usize,
+    pub(crate) table: usize,
     /// Which chunk of the table.
-    pub chunk: u32,
+    pub(crate) chunk: u32,
     /// Row count and sum of row hashes.
-    pub digest: Digest,
-    /// Rows of the chunk that the plan leaves out.
-    pub rows_left_out: u64,
+    pub(crate) digest: Digest,
     /// The COPY stream.
     pub data: Bytes,
 }
 
 /// A COPY stream under construction.
 #[derive(Debug)]
-pub struct StreamBuilder {
+pub(crate) struct StreamBuilder {
     data: BytesMut,
 }
 
 impl StreamBuilder {
     /// Bytes of a stream that are no tuples.
-    pub const FRAME: usize = HEADER.len() + TRAILER.len();
+    pub(crate) const FRAME: usize = HEADER.len() + TRAILER.len();
 
     /// A stream with room for `bytes` bytes in all, in the memory of `spare`, whose content is
     /// thrown away.
-    #[must_use]
-    pub fn new(mut spare: BytesMut, bytes: usize) -> Self {
+    pub(crate) fn new(mut spare: BytesMut, bytes: usize) -> Self {
         spare.clear();
         spare.reserve(bytes);
         spare.extend_from_slice(&HEADER);
@@ -47,13 +44,12 @@ impl StreamBuilder {
 
     /// Where tuples are appended.
     #[inline]
-    pub fn tuples(&mut self) -> &mut BytesMut {
+    pub(crate) fn tuples(&mut self) -> &mut BytesMut {
         &mut self.data
     }
 
     /// The finished stream.
-    #[must_use]
-    pub fn finish(mut self) -> Bytes {
+    pub(crate) fn finish(mut self) -> Bytes {
         self.data.extend_from_slice(&TRAILER);
         self.data.freeze()
     }

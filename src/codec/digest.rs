@@ -12,9 +12,9 @@ use xxhash_rust::xxh3::xxh3_128;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     /// How many rows.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// The sum of their hashes, modulo 2^128.
-    pub sum: u128,
+    pub(crate) sum: u128,
 }
 
 impl Digest {
@@ -28,8 +28,7 @@ impl Digest {
     }
 
     /// The sum as 16 bytes, for the ledger.
-    #[must_use]
-    pub fn bytes(&self) -> [u8; 16] {
+    pub(crate) fn bytes(&self) -> [u8; 16] {
         self.sum.to_be_bytes()
     }
 }

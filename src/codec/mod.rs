@@ -8,18 +8,18 @@
 //! that a digest made on one machine means the same on another.
 #![deny(clippy::host_endian_bytes, clippy::little_endian_bytes)]
 
-pub mod block;
-pub mod decode;
-pub mod digest;
-pub mod encode;
-pub mod row_batch;
-pub mod sqlite_value;
-pub mod tuple;
-pub mod types;
+pub(crate) mod block;
+pub(crate) mod decode;
+pub(crate) mod digest;
+pub(crate) mod encode;
+pub(crate) mod row_batch;
+pub(crate) mod sqlite_value;
+pub(crate) mod tuple;
+pub(crate) mod types;
 
 pub use crate::codec::block::Block;
 pub use crate::codec::digest::Digest;
-pub use crate::codec::encode::column_encoder::{Cast, Form, Misfit};
+pub(crate) use crate::codec::encode::column_encoder::{Cast, Form, Misfit};
 pub use crate::codec::row_batch::RowBatch;
 pub use crate::codec::sqlite_value::Raw;
 

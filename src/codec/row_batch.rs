@@ -22,22 +22,20 @@ pub struct RowBatch {
 impl RowBatch {
     /// An empty batch with room for `bytes` bytes of values, in the memory of `spare`, whose
     /// content is thrown away.
-    #[must_use]
-    pub fn new(mut spare: BytesMut, bytes: usize) -> Self {
+    pub(crate) fn new(mut spare: BytesMut, bytes: usize) -> Self {
         spare.clear();
         spare.reserve(bytes);
         Self { rows: 0, data: spare }
     }
 
     /// The batch's memory, for another use.
-    #[must_use]
-    pub fn into_spare(self) -> BytesMut {
+    pub(crate) fn into_spare(self) -> BytesMut {
         self.data
     }
 
     /// Empties the batch. Its memory is kept for what comes next, unless that is more than `most`
     /// bytes.
-    pub fn clear(&mut self, most: usize) {
+    pub(crate) fn clear(&mut self, most: usize) {
         self.rows = 0;
         self.data.clear();
         if self.data.capacity() > most.saturating_mul(2) {
@@ -78,25 +76,16 @@ impl RowBatch {
     }
 
     /// Complete rows so far.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.rows
     }
 
     /// Bytes held.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn byte_len(&self) -> usize {
         self.data.len()
     }
 
-    /// No value was pushed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.data.is_empty()
-    }
-
     /// The values in order, row after row. The caller knows how many make a row.
-    #[must_use]
     pub fn values(&self) -> Values<'_> {
         Values { rest: &self.data }
     }

@@ -17,8 +17,7 @@ pub enum Raw<'a> {
 
 impl Raw<'_> {
     /// Bytes of the value itself in a tuple, before any cast: 0 for NULL, 8 for numbers.
-    #[must_use]
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         match self {
             Raw::Null => 0,
             Raw::Integer(_) | Raw::Real(_) => 8,
@@ -28,4 +27,4 @@ impl Raw<'_> {
 }
 
 /// Integers whose magnitude is at most this are doubles exactly (2^53).
-pub const EXACT_IN_DOUBLE: i64 = 1 << 53;
+pub(crate) const EXACT_IN_DOUBLE: i64 = 1 << 53;

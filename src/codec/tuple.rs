@@ -2,7 +2,7 @@
 
 /// What stands at the start of some bytes of a COPY stream, after its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// A tuple of so many bytes.
     Tuple(usize),
     /// The end of the stream.
@@ -13,8 +13,7 @@ pub enum Next {
 
 /// Looks at the start of `bytes`.
 #[inline]
-#[must_use]
-pub fn next(bytes: &[u8]) -> Next {
+pub(crate) fn next(bytes: &[u8]) -> Next {
     let Some((count, _)) = bytes.split_first_chunk::<2>() else { return Next::Part };
     let Ok(count) = u16::try_from(i16::from_be_bytes(*count)) else { return Next::End };
     let mut at = 2;
@@ -40,7 +39,7 @@ pub enum Field<'a> {
 
 /// The length word of a value that could not be encoded. No server sends it, so that a tuple with
 /// such a field is like no other.
-pub const UNFIT: i32 = -2;
+pub(crate) const UNFIT: i32 = -2;
 
 /// The fields of a tuple, in order.
 #[derive(Debug, Clone)]
@@ -50,7 +49,6 @@ pub struct Fields<'a> {
 
 /// The fields of `tuple`.
 #[inline]
-#[must_use]
 pub fn fields(tuple: &[u8]) -> Fields<'_> {
     Fields { rest: tuple.get(2..).unwrap_or_default() }
 }

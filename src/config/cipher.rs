@@ -27,7 +27,7 @@ const TAG: usize = 16;
 
 /// How a value is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// XSalsa20-Poly1305: what both products read in all their versions.
     Plain,
     /// AES-256-GCM: for systems that must keep to FIPS 140.
@@ -35,10 +35,7 @@ pub enum Form {
 }
 
 /// Encrypts `value`, as it stands in a configuration.
-///
-/// # Errors
-/// The system has no randomness to give.
-pub fn encrypt(value: &Secret, key: &Key, form: Form) -> Result<String> {
+pub(crate) fn encrypt(value: &Secret, key: &Key, form: Form) -> Result<String> {
     let failed = || Error::failed("the value cannot be encrypted");
     let (mut bytes, nonce_length) = match form {
         Form::Plain => (Vec::new(), SECRETBOX_NONCE),
@@ -62,7 +59,7 @@ pub fn encrypt(value: &Secret, key: &Key, form: Form) -> Result<String> {
 
 /// Why a value cannot be decrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     /// It is not base64.
     NotBase64,
     /// It is shorter than the shortest value.
@@ -73,8 +70,7 @@ pub enum Trouble {
 
 impl Trouble {
     /// The trouble in words.
-    #[must_use]
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::NotBase64 => {
                 "it looks like an encrypted value and is no whole base64: part of it may be missing"
@@ -91,8 +87,7 @@ impl Trouble {
 
 /// Whether a value of a configuration is meant to be an encrypted one: base64 of a length that
 /// one can have. A shorter one, and one with other characters, is plain text.
-#[must_use]
-pub fn looks_encrypted(value: &str) -> bool {
+pub(crate) fn looks_encrypted(value: &str) -> bool {
     const SHORTEST_PLAIN: usize = (SECRETBOX_NONCE + TAG) * 4 / 3;
     let digits = value.trim_end_matches('=');
     let is_base64 = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/');
@@ -108,10 +103,7 @@ pub fn looks_encrypted(value: &str) -> bool {
 }
 
 /// Decrypts a value in any of the three forms.
-///
-/// # Errors
-/// Why it cannot be.
-pub fn decrypt(value: &str, key: &Key) -> Result<Secret, Trouble> {
+pub(crate) fn decrypt(value: &str, key: &Key) -> Result<Secret, Trouble> {
     let bytes = BASE64.decode(value.trim()).map_err(|_| Trouble::NotBase64)?;
     let by_version = match bytes.split_first() {
         Some((&VERSIONED, rest)) => open_secretbox(rest, key),

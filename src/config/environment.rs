@@ -21,8 +21,7 @@ pub struct Environment {
 
 impl Environment {
     /// The environment of this process. Variables that are not UTF-8 are left out.
-    #[must_use]
-    pub fn of_this_process() -> Self {
+    pub(crate) fn of_this_process() -> Self {
         Self {
             variables: std::env::vars_os()
                 .filter_map(|(name, value)| {
@@ -37,14 +36,13 @@ impl Environment {
     }
 
     /// The same environment with one more variable.
-    #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.insert(name.to_owned(), value.into());
         self
     }
 
     /// The value of a variable; an empty one counts as absent.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 }

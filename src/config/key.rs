@@ -34,14 +34,11 @@ pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// A key. It is never shown, and wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Key(Zeroizing<Vec<u8>>);
+pub(crate) struct Key(Zeroizing<Vec<u8>>);
 
 impl Key {
     /// A new key, from the system's source of randomness.
-    ///
-    /// # Errors
-    /// The system has no randomness to give.
-    pub fn generate() -> Result<Self> {
+    pub(crate) fn generate() -> Result<Self> {
         let mut key = Zeroizing::new(vec![0; LENGTH]);
         getrandom::fill(&mut key)
             .map_err(|cause| Error::failed("no key can be made").caused_by(cause))?;
@@ -49,10 +46,7 @@ impl Key {
     }
 
     /// Reads a key's text: 1,024 hexadecimal digits or base64; white space counts for nothing.
-    ///
-    /// # Errors
-    /// In a few words what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let mut digits = Zeroizing::new(String::with_capacity(text.len()));
         digits.extend(text.chars().filter(|c| !c.is_ascii_whitespace()));
         let bytes = match unhex(&digits) {
@@ -73,7 +67,7 @@ impl Key {
     ///
     /// # Errors
     /// Refused where it cannot be read, where others can read it, and where it is no key.
-    pub fn read(path: &Path, allowed: u32) -> Result<Self> {
+    pub(crate) fn read(path: &Path, allowed: u32) -> Result<Self> {
         let shown = path.display();
         let unreadable = |cause: std::io::Error| {
             Error::refused(format!("the key file {shown} cannot be read"))
@@ -99,7 +93,7 @@ impl Key {
     ///
     /// # Errors
     /// Refused where the file is there already; or it cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let shown = path.display();
         let unwritable = |cause: std::io::Error| match cause.kind() {
             std::io::ErrorKind::AlreadyExists => {
@@ -119,8 +113,7 @@ impl Key {
     }
 
     /// The key as a key file holds it: hexadecimal digits and a newline.
-    #[must_use]
-    pub fn to_text(&self) -> Secret {
+    pub(crate) fn to_text(&self) -> Secret {
         let mut text = String::with_capacity(LENGTH * 2 + 1);
         hex(&rotated(&self.0), &mut text);
         text.push('\n');
@@ -128,8 +121,7 @@ impl Key {
     }
 
     /// What tells keys apart without showing them: the SHA-256 of all bytes, in hexadecimal.
-    #[must_use]
-    pub fn fingerprint(&self) -> String {
+    pub(crate) fn fingerprint(&self) -> String {
         let mut text = String::new();
         hex(&Sha256::digest(&*self.0), &mut text);
         text

@@ -1,8 +1,8 @@
 //! Configuration: text in, validated values out.
 
-pub mod cipher;
-pub mod connection;
-pub mod environment;
-pub mod gcfg;
-pub mod key;
-pub mod secret;
+pub(crate) mod cipher;
+pub(crate) mod connection;
+pub(crate) mod environment;
+pub(crate) mod gcfg;
+pub(crate) mod key;
+pub(crate) mod secret;

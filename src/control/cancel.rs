@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Whether a run goes on, and the error that ended it.
 #[derive(Debug)]
-pub struct Halt<'a> {
+pub(crate) struct Halt<'a> {
     /// Set by the user's wish to stop.
     outside: &'a AtomicBool,
     /// What is under way when that comes is done first.
@@ -18,38 +18,36 @@ pub struct Halt<'a> {
 
 impl<'a> Halt<'a> {
     /// Goes on until `outside` is set or an error comes.
-    #[must_use]
-    pub fn new(outside: &'a AtomicBool) -> Self {
+    pub(crate) fn new(outside: &'a AtomicBool) -> Self {
         Self { outside, drains: false, inside: AtomicBool::new(false), error: Mutex::new(None) }
     }
 
     /// Goes on until an error comes; once `outside` is set, only with what is under way.
-    #[must_use]
-    pub fn draining(outside: &'a AtomicBool) -> Self {
+    pub(crate) fn draining(outside: &'a AtomicBool) -> Self {
         Self { drains: true, ..Self::new(outside) }
     }
 
     /// Threads should end.
     #[inline]
-    pub fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         let outside = !self.drains && self.outside.load(Ordering::Relaxed);
         outside || self.inside.load(Ordering::Relaxed)
     }
 
     /// Nothing new should be begun.
     #[inline]
-    pub fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         self.inside.load(Ordering::Relaxed) || self.outside.load(Ordering::Relaxed)
     }
 
     /// Stops the run; the first error is the one that is told.
-    pub fn fail(&self, error: Error) {
+    pub(crate) fn fail(&self, error: Error) {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.inside.store(true, Ordering::Relaxed);
     }
 
     /// Runs one thread's work: its error, or its panic, stops the run.
-    pub fn guard(&self, what: &str, work: impl FnOnce() -> Result<()>) {
+    pub(crate) fn guard(&self, what: &str, work: impl FnOnce() -> Result<()>) {
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.fail(error),
@@ -64,7 +62,7 @@ impl<'a> Halt<'a> {
     ///
     /// # Errors
     /// The first error; or that the user stopped the run.
-    pub fn end(self) -> Result<()> {
+    pub(crate) fn end(self) -> Result<()> {
         if let Some(error) = self.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }

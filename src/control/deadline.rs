@@ -8,7 +8,7 @@ use std::fmt;
 
 /// When a run must be over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deadline {
+pub(crate) struct Deadline {
     /// The moment, in the zone in which it is told.
     at: Zoned,
     /// What is odd about it.
@@ -25,10 +25,7 @@ impl Deadline {
     ///
     /// A time that clocks skip on that day, or show twice, is the earlier of its two readings that
     /// is still to come: nobody minds a run that is over too soon.
-    ///
-    /// # Errors
-    /// In one line, what is wrong with the text.
-    pub fn parse(text: &str, now: &Zoned) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, now: &Zoned) -> Result<Self, String> {
         let text = text.trim();
         let zone = now.time_zone();
         if let Ok(at) = text.parse::<Timestamp>() {
@@ -65,10 +62,7 @@ impl Deadline {
     }
 
     /// The deadline that is a length of time such as `2h`, `90m` or `1h30m` after `now`.
-    ///
-    /// # Errors
-    /// In one line, what is wrong with the text.
-    pub fn after(text: &str, now: &Zoned) -> Result<Self, String> {
+    pub(crate) fn after(text: &str, now: &Zoned) -> Result<Self, String> {
         let length = text.trim().parse::<SignedDuration>().ok();
         let length = length.filter(|length| *length > SignedDuration::ZERO);
         let length = length.ok_or("a window is a length of time such as 2h, 90m or 1h30m")?;
@@ -77,14 +71,12 @@ impl Deadline {
     }
 
     /// What the user should know of how it was understood.
-    #[must_use]
-    pub fn warning(&self) -> Option<&str> {
+    pub(crate) fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
     }
 
     /// Seconds that are left; negative once it is over. By the system's clock, whatever that does.
-    #[must_use]
-    pub fn seconds_left(&self) -> f64 {
+    pub(crate) fn seconds_left(&self) -> f64 {
         self.at.timestamp().duration_since(Timestamp::now()).as_secs_f64()
     }
 }

@@ -4,9 +4,6 @@ use std::io;
 use std::path::Path;
 
 /// Bytes that this process may still write to the file system of `folder`.
-///
-/// # Errors
-/// It cannot be looked at.
 pub(crate) fn available(folder: &Path) -> io::Result<u64> {
     let space = rustix::fs::statvfs(folder)?;
     Ok(space.f_bavail * space.f_frsize)

@@ -12,7 +12,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// A number of bytes, handed out and given back.
 #[derive(Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     total: u64,
     state: Mutex<State>,
     changed: Condvar,
@@ -27,20 +27,19 @@ struct State {
 
 /// Bytes taken from a budget; given back when dropped.
 #[derive(Debug)]
-pub struct Permit {
+pub(crate) struct Permit {
     budget: Arc<Budget>,
     bytes: u64,
 }
 
 impl Budget {
     /// A budget of `total` bytes.
-    #[must_use]
-    pub fn new(total: u64) -> Arc<Self> {
+    pub(crate) fn new(total: u64) -> Arc<Self> {
         Arc::new(Self { total, state: Mutex::default(), changed: Condvar::new() })
     }
 
     /// Takes `bytes`, waiting until they are there; `None` when nothing new should be begun.
-    pub fn take(self: &Arc<Self>, bytes: u64, halt: &Halt) -> Option<Permit> {
+    pub(crate) fn take(self: &Arc<Self>, bytes: u64, halt: &Halt) -> Option<Permit> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let ticket = state.next_ticket;
         state.next_ticket += 1;

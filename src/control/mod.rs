@@ -1,11 +1,11 @@
 //! The control of a run below the databases: cancellation, retries, signals, deadlines, progress counters, memory.
 
-pub mod cancel;
-pub mod deadline;
-pub mod disk_space;
-pub mod memory_budget;
-pub mod progress;
-pub mod retry;
-pub mod signals;
-pub mod sizing;
-pub mod statement_cancel;
+pub(crate) mod cancel;
+pub(crate) mod deadline;
+pub(crate) mod disk_space;
+pub(crate) mod memory_budget;
+pub(crate) mod progress;
+pub(crate) mod retry;
+pub(crate) mod signals;
+pub(crate) mod sizing;
+pub(crate) mod statement_cancel;

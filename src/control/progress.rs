@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// The phases of a run, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Phase {
+pub(crate) enum Phase {
     /// Opening and fencing the source, connecting to the target.
     Open,
     /// Reading every value of the source once, to learn types, chunks and limits.
@@ -29,7 +29,7 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in their order.
-    pub const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Open,
         Self::Profile,
         Self::Plan,
@@ -40,8 +40,7 @@ impl Phase {
     ];
 
     /// The word a person reads.
-    #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Profile => "profile",
@@ -56,13 +55,13 @@ impl Phase {
 
 /// One table's part of the phase at hand.
 #[derive(Debug)]
-pub struct TableProgress {
+pub(crate) struct TableProgress {
     /// The table's name.
-    pub name: String,
+    pub(crate) name: String,
     /// Rows to do.
-    pub total: u64,
+    pub(crate) total: u64,
     /// Rows done.
-    pub done: AtomicU64,
+    pub(crate) done: AtomicU64,
 }
 
 /// How long a phase has taken.
@@ -76,22 +75,22 @@ struct Clock {
 
 /// The counters of one phase.
 #[derive(Debug, Default)]
-pub struct PhaseProgress {
+pub(crate) struct PhaseProgress {
     clock: Mutex<Clock>,
     /// Units of work to do: bytes of the source file (profile), rows (copy, verify), steps
     /// (finish, measure). 0 where it is not known.
-    pub total: AtomicU64,
+    pub(crate) total: AtomicU64,
     /// Units done.
-    pub done: AtomicU64,
+    pub(crate) done: AtomicU64,
     /// Bytes of the row form moved so far (copy).
-    pub bytes: AtomicU64,
+    pub(crate) bytes: AtomicU64,
     tables: Mutex<Arc<[TableProgress]>>,
     step: Mutex<String>,
 }
 
 /// All counters of a run. Shared by reference; never locked on the rows' way.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub(crate) struct Progress {
     current: AtomicUsize,
     phases: [PhaseProgress; 7],
     silent: Arc<AtomicBool>,
@@ -99,59 +98,58 @@ pub struct Progress {
 
 impl Progress {
     /// Counters for a run within this one; that a server is silent is told here, too.
-    #[must_use]
-    pub fn of_a_part(&self) -> Self {
+    pub(crate) fn of_a_part(&self) -> Self {
         Self { silent: Arc::clone(&self.silent), ..Self::default() }
     }
 
     /// Begins a phase: it becomes the current one, the one before it ends. Phases may be entered
     /// again (by one data set after another); their clock goes on then.
-    pub fn enter(&self, phase: Phase) {
+    pub(crate) fn enter(&self, phase: Phase) {
         let before = self.current.swap(phase as usize, Ordering::Relaxed);
         self.phases[before].stop();
         self.phases[phase as usize].lock_clock().since = Some(Instant::now());
     }
 
     /// Ends the current phase; called once, when the run is over.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.phases[self.current.load(Ordering::Relaxed)].stop();
     }
 
     /// The phase at hand.
-    pub fn current(&self) -> Phase {
+    pub(crate) fn current(&self) -> Phase {
         Phase::ALL[self.current.load(Ordering::Relaxed)]
     }
 
     /// Says that the server does not answer any more, on no connection: the run may wait for ever.
-    pub fn set_silent(&self) {
+    pub(crate) fn set_silent(&self) {
         self.silent.store(true, Ordering::Relaxed);
     }
 
     /// Whether that was said.
-    pub fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&self) -> bool {
         self.silent.load(Ordering::Relaxed)
     }
 
     /// The counters of `phase`.
-    pub fn phase(&self, phase: Phase) -> &PhaseProgress {
+    pub(crate) fn phase(&self, phase: Phase) -> &PhaseProgress {
         &self.phases[phase as usize]
     }
 }
 
 impl PhaseProgress {
     /// Names the tables that the phase is at: those of one data set after those of another.
-    pub fn set_tables(&self, tables: Vec<TableProgress>) {
+    pub(crate) fn set_tables(&self, tables: Vec<TableProgress>) {
         *self.tables.lock().unwrap_or_else(PoisonError::into_inner) = tables.into();
     }
 
     /// The tables that the phase is at, empty before they are known. To be asked once a block or
     /// some thousand rows.
-    pub fn tables(&self) -> Arc<[TableProgress]> {
+    pub(crate) fn tables(&self) -> Arc<[TableProgress]> {
         Arc::clone(&self.tables.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts what was done of the table with the number `table`.
-    pub fn add(&self, table: usize, rows: u64, bytes: u64) {
+    pub(crate) fn add(&self, table: usize, rows: u64, bytes: u64) {
         self.done.fetch_add(rows, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         if let Some(table) = self.tables().get(table) {
@@ -160,17 +158,17 @@ impl PhaseProgress {
     }
 
     /// Says in a few words what is being done just now.
-    pub fn set_step(&self, step: impl Into<String>) {
+    pub(crate) fn set_step(&self, step: impl Into<String>) {
         *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step.into();
     }
 
     /// What is being done just now; empty where nothing was said.
-    pub fn step(&self) -> String {
+    pub(crate) fn step(&self) -> String {
         self.step.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Seconds that the phase has taken so far. 0 before it was entered.
-    pub fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         let clock = self.lock_clock();
         (clock.before + clock.since.map_or(Duration::ZERO, |since| since.elapsed())).as_secs_f64()
     }

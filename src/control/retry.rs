@@ -23,18 +23,18 @@ const LOST: &str = "the connection is lost, trying again";
 
 /// How long a lost connection is tried for, and what ends that.
 #[derive(Clone, Copy)]
-pub struct Patience<'a> {
+pub(crate) struct Patience<'a> {
     /// From the loss on; zero means that nothing is tried again.
-    pub limit: Duration,
+    pub(crate) limit: Duration,
     /// The run is being stopped.
-    pub is_halted: &'a (dyn Fn() -> bool + Sync),
+    pub(crate) is_halted: &'a (dyn Fn() -> bool + Sync),
     /// Where it is told.
-    pub progress: &'a PhaseProgress,
+    pub(crate) progress: &'a PhaseProgress,
 }
 
 /// A connection that was lost and is not known to be back.
 #[derive(Debug)]
-pub struct Trouble {
+pub(crate) struct Trouble {
     since: Option<Instant>,
     wait: Duration,
 }
@@ -45,7 +45,7 @@ impl Trouble {
     }
 
     /// The server can be reached again: a later loss is another one.
-    pub fn is_over(&mut self) {
+    pub(crate) fn is_over(&mut self) {
         *self = Self::none();
     }
 }
@@ -56,7 +56,7 @@ impl Patience<'_> {
     ///
     /// # Errors
     /// Its own; of a lost connection once there was no other for so long.
-    pub fn again<T>(&self, mut work: impl FnMut(&mut Trouble) -> Result<T>) -> Result<T> {
+    pub(crate) fn again<T>(&self, mut work: impl FnMut(&mut Trouble) -> Result<T>) -> Result<T> {
         let mut trouble = Trouble::none();
         loop {
             match work(&mut trouble) {
@@ -94,10 +94,11 @@ impl Patience<'_> {
 }
 
 /// Makes what a line works with, out of a new session; the backend is one to be ended first.
-pub type Open<'a, C> = Box<dyn Fn(Option<Backend>) -> Result<(C, Backend)> + Send + Sync + 'a>;
+pub(crate) type Open<'a, C> =
+    Box<dyn Fn(Option<Backend>) -> Result<(C, Backend)> + Send + Sync + 'a>;
 
 /// The line; `C` is what it works with.
-pub struct Line<'a, C> {
+pub(crate) struct Line<'a, C> {
     open: Open<'a, C>,
     session: Option<(C, Backend)>,
     /// The session that was lost.
@@ -106,25 +107,22 @@ pub struct Line<'a, C> {
 
 impl<'a, C> Line<'a, C> {
     /// A line whose session is made when it is needed first.
-    pub fn new(open: Open<'a, C>) -> Self {
+    pub(crate) fn new(open: Open<'a, C>) -> Self {
         Self { open, session: None, lost: None }
     }
 
     /// A line that has its first session.
-    pub fn over(session: (C, Backend), open: Open<'a, C>) -> Self {
+    pub(crate) fn over(session: (C, Backend), open: Open<'a, C>) -> Self {
         Self { open, session: Some(session), lost: None }
     }
 
     /// Ends the session; the next work is done on a new one.
-    pub fn end_session(&mut self) {
+    pub(crate) fn end_session(&mut self) {
         self.session = None;
     }
 
     /// Does `work` once.
-    ///
-    /// # Errors
-    /// Its own, and those of a new session.
-    pub fn once<T>(&mut self, work: impl FnOnce(&mut C) -> Result<T>) -> Result<T> {
+    pub(crate) fn once<T>(&mut self, work: impl FnOnce(&mut C) -> Result<T>) -> Result<T> {
         let (client, backend) = match &mut self.session {
             Some(session) => session,
             none => none.insert((self.open)(self.lost)?),
@@ -142,10 +140,7 @@ impl<'a, C> Line<'a, C> {
     }
 
     /// Does `work`, again and again while connections are lost.
-    ///
-    /// # Errors
-    /// As for [`Patience::again`].
-    pub fn run<T>(
+    pub(crate) fn run<T>(
         &mut self,
         patience: &Patience<'_>,
         mut work: impl FnMut(&mut C) -> Result<T>,

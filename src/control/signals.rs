@@ -15,10 +15,7 @@ const ABORTED: i32 = 130;
 
 /// A flag that the first signal sets. Others may set it, too (a deadline): a signal that comes
 /// after that is still the first one.
-///
-/// # Errors
-/// The system does not let us listen.
-pub fn on_signals() -> Result<Arc<AtomicBool>> {
+pub(crate) fn on_signals() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let signalled = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {

@@ -10,9 +10,9 @@ const MIB: u64 = 1 << 20;
 /// ones gain nothing and make a resent block dearer.
 const LARGEST_CHUNK: u64 = 8 * MIB;
 /// The least: below, the round trips of a chunk's transaction show.
-pub const SMALLEST_CHUNK: u64 = 64 * 1024;
+pub(crate) const SMALLEST_CHUNK: u64 = 64 * 1024;
 /// The most that may be asked for: a chunk is a COPY stream in one piece of memory, twice.
-pub const LARGEST_ASKED: u64 = 256 * MIB;
+pub(crate) const LARGEST_ASKED: u64 = 256 * MIB;
 /// Into how many chunks the bytes of a second are cut at least, where there is a limit to them.
 const CHUNKS_A_SECOND: u64 = 4;
 /// Memory of a run on a machine of up to four cores, when nothing else is said.
@@ -30,32 +30,30 @@ const MOST: usize = 16;
 
 /// What a run works with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Sizes {
+pub(crate) struct Sizes {
     /// Threads that read the source; also those that profile it.
-    pub readers: usize,
+    pub(crate) readers: usize,
     /// Threads that encode.
-    pub encoders: usize,
+    pub(crate) encoders: usize,
     /// Connections that write to the target.
-    pub writers: usize,
+    pub(crate) writers: usize,
     /// Bytes that may be in flight between source and target.
-    pub budget: u64,
+    pub(crate) budget: u64,
     /// Bytes of a chunk.
-    pub chunk_bytes: u64,
+    pub(crate) chunk_bytes: u64,
     /// Bytes that may be written in a second; `None` means as many as can be.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_rate: Option<u64>,
+    pub(crate) max_rate: Option<u64>,
 }
 
 /// Processors that this program may use.
-#[must_use]
-pub fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     available_parallelism().map_or(2, usize::from)
 }
 
 impl Sizes {
     /// Chosen for this machine, where the options do not say otherwise.
-    #[must_use]
-    pub fn choose(options: &Options) -> Self {
+    pub(crate) fn choose(options: &Options) -> Self {
         let (readers, writers) = (options.readers, options.writers);
         let sizes = Self::for_cores(cores(), readers, writers, options.memory, options.chunk_bytes);
         sizes.slowed(options.max_rate)

@@ -50,7 +50,6 @@ struct Watched {
 
 impl Interrupt {
     /// Watches `stop`.
-    #[must_use]
     pub fn watch(stop: &Arc<AtomicBool>) -> Self {
         let watched = Arc::new(Watched {
             stop: Arc::clone(stop),
@@ -70,39 +69,35 @@ impl Interrupt {
     }
 
     /// The flag that is watched.
-    #[must_use]
-    pub fn stop(&self) -> &AtomicBool {
+    pub(crate) fn stop(&self) -> &AtomicBool {
         &self.watched.stop
     }
 
     /// The run begins to write: from now on what is in flight gets a while to arrive.
-    pub fn begin_writing(&self) {
+    pub(crate) fn begin_writing(&self) {
         self.watched.writes.store(true, Ordering::Relaxed);
     }
 
     /// The run has begun to write.
-    #[must_use]
-    pub fn writes(&self) -> bool {
+    pub(crate) fn writes(&self) -> bool {
         self.watched.writes.load(Ordering::Relaxed)
     }
 
     /// From now on the run is stopped as soon as `is_late` says so; it is asked some times a
     /// second.
-    pub fn stop_when(&self, is_late: impl Fn() -> bool + Send + 'static) {
+    pub(crate) fn stop_when(&self, is_late: impl Fn() -> bool + Send + 'static) {
         let mut asked = self.watched.is_late.lock().unwrap_or_else(PoisonError::into_inner);
         *asked = Some(Box::new(is_late));
     }
 
     /// The run was stopped because the time was up.
-    #[must_use]
-    pub fn is_late(&self) -> bool {
+    pub(crate) fn is_late(&self) -> bool {
         self.watched.late.load(Ordering::Relaxed)
     }
 
     /// The error that is told of a run that does not pause and ended with `error`: after the wish to
     /// stop, what that brought about is no news.
-    #[must_use]
-    pub fn told(&self, error: Error) -> Error {
+    pub(crate) fn told(&self, error: Error) -> Error {
         match (self.stop().load(Ordering::Relaxed), self.is_late()) {
             (false, _) => error,
             (true, false) => Error::interrupted(),
@@ -113,7 +108,7 @@ impl Interrupt {
     }
 
     /// Nothing is interrupted any more: what is done now is the end of the run.
-    pub fn cease(&self) {
+    pub(crate) fn cease(&self) {
         self.watched.over.store(true, Ordering::Relaxed);
     }
 
@@ -124,7 +119,7 @@ impl Interrupt {
     }
 
     /// From now on the sessions are cancelled that hold the advisory lock `key`.
-    pub fn add_server(&self, connection: &Connection, key: i64) {
+    pub(crate) fn add_server(&self, connection: &Connection, key: i64) {
         let mut servers = self.watched.servers.lock().unwrap_or_else(PoisonError::into_inner);
         servers.push((connection.clone(), key));
     }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Buffers that wait for their next use.
 #[derive(Debug)]
-pub struct Spares {
+pub(crate) struct Spares {
     kept: Mutex<Vec<BytesMut>>,
     /// The capacity of a buffer in bytes, unless more is needed: one that fits all chunks is never
     /// outgrown. What is not used of it takes no memory.
@@ -19,8 +19,7 @@ pub struct Spares {
 
 impl Spares {
     /// None yet; buffers will usually hold `usual` bytes, and at most `most` bytes are ever kept.
-    #[must_use]
-    pub fn new(usual: u64, most: u64) -> Self {
+    pub(crate) fn new(usual: u64, most: u64) -> Self {
         let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
         Self { kept: Mutex::default(), usual: size(usual), most: size(most) }
     }
@@ -30,8 +29,7 @@ impl Spares {
     }
 
     /// A buffer with room for `bytes` bytes.
-    #[must_use]
-    pub fn take(&self, bytes: usize) -> BytesMut {
+    pub(crate) fn take(&self, bytes: usize) -> BytesMut {
         let mut kept = self.lock();
         match kept.iter().rposition(|buffer| buffer.capacity() >= bytes) {
             Some(place) => kept.swap_remove(place),
@@ -40,7 +38,7 @@ impl Spares {
     }
 
     /// Keeps a buffer for later if there is room for it.
-    pub fn put(&self, buffer: BytesMut) {
+    pub(crate) fn put(&self, buffer: BytesMut) {
         let mut kept = self.lock();
         let held: usize = kept.iter().map(BytesMut::capacity).sum();
         if held + buffer.capacity() <= self.most {
@@ -49,7 +47,7 @@ impl Spares {
     }
 
     /// Keeps the memory of a finished stream if nobody else holds it.
-    pub fn put_frozen(&self, data: Bytes) {
+    pub(crate) fn put_frozen(&self, data: Bytes) {
         if let Ok(buffer) = data.try_into_mut() {
             self.put(buffer);
         }

@@ -1,7 +1,7 @@
 //! The copy: a pipeline of readers, encoders and writers joined by bounded channels.
 
-pub mod buffer_pool;
-pub mod rate_limit;
-pub mod schedule;
-pub mod to_postgres;
-pub mod to_sqlite;
+pub(crate) mod buffer_pool;
+pub(crate) mod rate_limit;
+pub(crate) mod schedule;
+pub(crate) mod to_postgres;
+pub(crate) mod to_sqlite;

@@ -15,7 +15,7 @@ const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A limit that writers share.
 #[derive(Debug)]
-pub struct Rate {
+pub(crate) struct Rate {
     bytes_per_second: Option<u64>,
     /// When all bytes that were asked for so far are paid.
     paid: Mutex<Option<Instant>>,
@@ -23,13 +23,12 @@ pub struct Rate {
 
 impl Rate {
     /// A limit of so many bytes a second; `None` is no limit.
-    #[must_use]
-    pub fn new(bytes_per_second: Option<u64>) -> Self {
+    pub(crate) fn new(bytes_per_second: Option<u64>) -> Self {
         Self { bytes_per_second, paid: Mutex::new(None) }
     }
 
     /// Waits until `bytes` may be sent; false as soon as `given_up` says so.
-    pub fn wait(&self, bytes: u64, given_up: impl Fn() -> bool) -> bool {
+    pub(crate) fn wait(&self, bytes: u64, given_up: impl Fn() -> bool) -> bool {
         let Some(due) = self.due(bytes) else { return true };
         loop {
             if given_up() {

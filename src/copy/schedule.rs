@@ -15,20 +15,20 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// The chunks of one table that are to be copied.
 #[derive(Debug, Clone)]
-pub struct TableWork {
+pub(crate) struct TableWork {
     /// The table's place in the plan.
-    pub table: usize,
+    pub(crate) table: usize,
     /// Places of chunks in the table's list.
-    pub chunks: VecDeque<usize>,
+    pub(crate) chunks: VecDeque<usize>,
     /// Bytes of them.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// They can only be read in order, by one reader.
-    pub in_order: bool,
+    pub(crate) in_order: bool,
 }
 
 /// What a reader is given to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Work {
+pub(crate) enum Work {
     /// One chunk.
     Chunk {
         /// The table's place in the plan.
@@ -51,7 +51,7 @@ pub enum Work {
 
 /// Hands out work; shared by readers and writers.
 #[derive(Debug)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     state: Mutex<State>,
     changed: Condvar,
     /// Chunks of one lane that may be in flight.
@@ -73,8 +73,7 @@ struct Lane {
 
 impl Schedule {
     /// A schedule for `lanes` writers.
-    #[must_use]
-    pub fn new(mut tables: Vec<TableWork>, lanes: usize, limit: usize) -> Self {
+    pub(crate) fn new(mut tables: Vec<TableWork>, lanes: usize, limit: usize) -> Self {
         tables.retain(|table| !table.chunks.is_empty());
         tables.sort_by_key(|table| table.bytes);
         let lanes = (0..lanes.max(1)).map(|_| Lane::default()).collect();
@@ -87,7 +86,7 @@ impl Schedule {
 
     /// The next work; waits while every lane has enough in flight. `None` when there is no more,
     /// or nothing new should be begun.
-    pub fn next(&self, halt: &Halt<'_>) -> Option<Work> {
+    pub(crate) fn next(&self, halt: &Halt<'_>) -> Option<Work> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if halt.is_closing() || state.is_empty() {
@@ -105,17 +104,17 @@ impl Schedule {
     }
 
     /// The next work of one lane, whose worker does one after the other; `None` when there is none.
-    pub fn next_of(&self, lane: usize) -> Option<Work> {
+    pub(crate) fn next_of(&self, lane: usize) -> Option<Work> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).take(lane)
     }
 
     /// One more chunk of an ordered table is on its way down a lane.
-    pub fn sent(&self, lane: usize) {
+    pub(crate) fn sent(&self, lane: usize) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).lanes[lane].in_flight += 1;
     }
 
     /// A chunk of a lane is committed.
-    pub fn committed(&self, lane: usize) {
+    pub(crate) fn committed(&self, lane: usize) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.lanes[lane].in_flight -= 1;
         self.changed.notify_one();

@@ -55,24 +55,22 @@ struct Parcel {
 
 /// What was measured of each table.
 #[derive(Debug, Default)]
-pub struct TableStats {
+pub(crate) struct TableStats {
     /// Rows committed.
-    pub rows: AtomicU64,
+    pub(crate) rows: AtomicU64,
     /// Bytes of COPY data committed.
-    pub bytes: AtomicU64,
+    pub(crate) bytes: AtomicU64,
     times: Mutex<Option<(Instant, Instant)>>,
 }
 
 impl TableStats {
     /// One for each table of `plan`, of which nothing has been copied.
-    #[must_use]
-    pub fn of(plan: &Plan) -> Vec<Self> {
+    pub(crate) fn of(plan: &Plan) -> Vec<Self> {
         plan.tables.iter().map(|_| Self::default()).collect()
     }
 
     /// Seconds from the first chunk taken to the last committed.
-    #[must_use]
-    pub fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         times.map_or(0.0, |(first, last)| last.duration_since(first).as_secs_f64())
     }
@@ -85,19 +83,19 @@ impl TableStats {
 }
 
 /// The two ends of a copy.
-pub struct Ends<'a> {
+pub(crate) struct Ends<'a> {
     /// One more reader on the source's state.
-    pub reader: &'a (dyn Fn(Arc<[TableQuery]>) -> Result<ChunkReader> + Sync),
+    pub(crate) reader: &'a (dyn Fn(Arc<[TableQuery]>) -> Result<ChunkReader> + Sync),
     /// One more writer to the target.
-    pub writer: &'a (dyn Fn() -> Result<Box<dyn Writer + 'a>> + Sync),
+    pub(crate) writer: &'a (dyn Fn() -> Result<Box<dyn Writer + 'a>> + Sync),
 }
 
 /// A writer that goes on over a new connection where one was lost, with the block in hand.
-pub struct LastingWriter<'a, W> {
+pub(crate) struct LastingWriter<'a, W> {
     /// Where a lost writer is replaced.
-    pub line: Line<'a, W>,
+    pub(crate) line: Line<'a, W>,
     /// For how long.
-    pub patience: Patience<'a>,
+    pub(crate) patience: Patience<'a>,
 }
 
 impl<W: Writer> Writer for LastingWriter<'_, W> {
@@ -107,7 +105,7 @@ impl<W: Writer> Writer for LastingWriter<'_, W> {
 }
 
 /// One pass of the pipeline over the chunks that are missing, by table.
-pub struct Copy<'a> {
+pub(crate) struct Copy<'a> {
     plan: &'a Plan,
     sizes: &'a Sizes,
     progress: &'a PhaseProgress,
@@ -123,10 +121,7 @@ pub struct Copy<'a> {
 /// begun, and what is in flight is written.
 ///
 /// Errors are told by `halt`, which the first one of any thread sets.
-///
-/// # Errors
-/// No thread can be started.
-pub fn run(
+pub(crate) fn run(
     plan: &Plan,
     done: &HashMap<String, HashMap<u32, u64>>,
     ends: &Ends<'_>,
@@ -147,7 +142,7 @@ pub fn run(
 }
 
 /// Tells of the chunks that are there: what is to be seen of them is that they are done.
-pub fn count(
+pub(crate) fn count(
     plan: &Plan,
     done: &HashMap<String, HashMap<u32, u64>>,
     stats: &[TableStats],
@@ -166,8 +161,7 @@ pub fn count(
 }
 
 /// The tables of the copy phase, for whoever watches.
-#[must_use]
-pub fn tables_to_watch(plan: &Plan) -> Vec<TableProgress> {
+pub(crate) fn tables_to_watch(plan: &Plan) -> Vec<TableProgress> {
     let of_table = |table: &PlannedTable| TableProgress {
         name: table.name.clone(),
         total: table.rows - table.rows_rejected(),

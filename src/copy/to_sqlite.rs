@@ -82,9 +82,6 @@ struct Copy<'a> {
 }
 
 /// Copies all tables.
-///
-/// # Errors
-/// The first error of any thread.
 pub(crate) fn run(
     plan: &Plan,
     writer: &FileWriter,
@@ -199,7 +196,7 @@ impl Copy<'_> {
                 skip -= 1;
                 return Ok(());
             }
-            let full = |(batch, _): &mut (RowBatch, _)| batch.len() + tuple.len() > limit;
+            let full = |(batch, _): &mut (RowBatch, _)| batch.byte_len() + tuple.len() > limit;
             if let Some((batch, permit)) = filled.take_if(full) {
                 send(Rows::Few(batch), permit);
             }
@@ -312,7 +309,7 @@ impl Rows {
 
     fn len(&self) -> usize {
         match self {
-            Self::Few(batch) => batch.len(),
+            Self::Few(batch) => batch.byte_len(),
             Self::One(tuple) => tuple.len(),
         }
     }

@@ -1,4 +1,4 @@
 //! The finish: what comes after the rows.
 
-pub mod to_postgres;
-pub mod to_sqlite;
+pub(crate) mod to_postgres;
+pub(crate) mod to_sqlite;

@@ -35,11 +35,11 @@ const INDEX_MEMORY: &str = "64MB";
 
 /// What the finish did.
 #[derive(Debug, Clone, Default)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// The steps in the order in which they ended.
-    pub steps: Vec<StepReport>,
+    pub(crate) steps: Vec<StepReport>,
     /// What could not be carried over after all.
-    pub left_out: Vec<LeftOut>,
+    pub(crate) left_out: Vec<LeftOut>,
 }
 
 /// Runs the finish with `workers` sessions of the claim, each of which is made anew for so long as
@@ -47,7 +47,7 @@ pub struct Finished {
 ///
 /// # Errors
 /// A key that cannot be built, a lost connection, or that the run was stopped.
-pub fn run(
+pub(crate) fn run(
     plan: &Plan,
     claim: &Claim,
     workers: usize,

@@ -29,9 +29,6 @@ pub(crate) struct Finished {
 
 /// Runs the finish of the file at `path`; `sizes` and the bytes of the page `cache` are for what reads
 /// it with several connections.
-///
-/// # Errors
-/// SQLite's, or that the run was stopped.
 pub(crate) fn run(
     plan: &Plan,
     writer: FileWriter,

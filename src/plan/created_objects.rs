@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// The tables and views of a data set in the target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Made {
+pub(crate) struct Made {
     /// Tables, each with its number on the server: another table of the name is not ours.
     tables: BTreeMap<String, i64>,
     /// Views; they are made last, and known by their names.
@@ -19,10 +19,7 @@ pub struct Made {
 
 impl Made {
     /// What `plan` makes, once its tables are there.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn by(plan: &Plan, client: &mut impl GenericClient) -> Result<Self> {
+    pub(crate) fn by(plan: &Plan, client: &mut impl GenericClient) -> Result<Self> {
         let names = plan.table_names();
         let existing = target_objects::existing(client, &plan.schema)?;
         let ours = |thing: &&Existing| thing.kind == Kind::Table && names.contains(&thing.name);
@@ -33,8 +30,7 @@ impl Made {
     }
 
     /// `thing` is one of them, or goes with one.
-    #[must_use]
-    pub fn has(&self, thing: &Existing) -> bool {
+    pub(crate) fn has(&self, thing: &Existing) -> bool {
         if let Some(table) = thing.of {
             return self.tables.values().any(|oid| *oid == table);
         }

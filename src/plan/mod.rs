@@ -1,9 +1,9 @@
 //! The plan: everything that is decided before the first write. Printing it is the dry run.
 
-pub mod created_objects;
-pub mod table_selection;
-pub mod to_postgres;
-pub mod to_sqlite;
+pub(crate) mod created_objects;
+pub(crate) mod table_selection;
+pub(crate) mod to_postgres;
+pub(crate) mod to_sqlite;
 
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::options;
@@ -23,73 +23,71 @@ use std::collections::HashSet;
 
 /// The plan of one data set. The ledger keeps it, so that a run that was cut off can be continued.
 #[derive(Serialize, Deserialize)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The data set's name.
-    pub data_set: String,
+    pub(crate) data_set: String,
     /// The schema of the target.
-    pub schema: String,
+    pub(crate) schema: String,
     /// The tables, in the source's order.
-    pub tables: Vec<PlannedTable>,
+    pub(crate) tables: Vec<PlannedTable>,
     /// The foreign keys, in the source's order.
-    pub foreign_keys: Vec<PlannedForeignKey>,
+    pub(crate) foreign_keys: Vec<PlannedForeignKey>,
     /// The views, each after those that it reads.
-    pub views: Vec<Optional>,
+    pub(crate) views: Vec<Optional>,
     /// What is not carried over.
-    pub left_out: Vec<LeftOut>,
+    pub(crate) left_out: Vec<LeftOut>,
     /// What the user should know.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
     /// What is in the target schema and is dropped first.
     #[serde(skip)]
-    pub drops: Vec<Existing>,
+    pub(crate) drops: Vec<Existing>,
     /// That is everything, so that the ledger goes, too.
     #[serde(skip)]
-    pub drop_all: bool,
+    pub(crate) drop_all: bool,
 }
 
 /// One table of a plan.
 #[derive(Serialize, Deserialize)]
-pub struct PlannedTable {
+pub(crate) struct PlannedTable {
     /// Its name in the source.
-    pub name: String,
+    pub(crate) name: String,
     /// Its definition in the target.
-    pub ddl: TableDdl,
+    pub(crate) ddl: TableDdl,
     /// How it is read: the columns that are sent, in the order of the layout.
-    pub query: TableQuery,
+    pub(crate) query: TableQuery,
     /// What its tuples are made of.
-    pub layout: TupleLayout,
+    pub(crate) layout: TupleLayout,
     /// The places in `ddl` of the columns that are sent.
-    pub sent: Vec<usize>,
+    pub(crate) sent: Vec<usize>,
     /// Its chunks. They stand in the row of the table in the ledger, not with the plan.
     #[serde(skip)]
-    pub chunks: Vec<Chunk>,
+    pub(crate) chunks: Vec<Chunk>,
     /// Its rows in the source.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Their size as tuples before any cast.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// What each column becomes, all columns in the source's order.
-    pub columns: Vec<PlannedColumn>,
+    pub(crate) columns: Vec<PlannedColumn>,
     /// Keys: unique indexes, most of which become constraints.
-    pub keys: Vec<PlannedKey>,
+    pub(crate) keys: Vec<PlannedKey>,
     /// Other indexes.
-    pub indexes: Vec<Optional>,
+    pub(crate) indexes: Vec<Optional>,
     /// CHECK constraints.
-    pub checks: Vec<Optional>,
+    pub(crate) checks: Vec<Optional>,
     /// The sequence of the identity column, qualified, and the highest value handed out.
-    pub sequence: Option<(String, i64)>,
+    pub(crate) sequence: Option<(String, i64)>,
     /// Rows that stand in the reject file instead, by reason.
-    pub rejected: Vec<(String, Tally)>,
+    pub(crate) rejected: Vec<(String, Tally)>,
 }
 
 impl PlannedTable {
     /// The qualified name in the target.
-    #[must_use]
-    pub fn qualified(&self) -> String {
+    pub(crate) fn qualified(&self) -> String {
         self.ddl.qualified()
     }
 
     /// The column of the target that holds the integer by which the source addresses its rows.
-    #[must_use]
-    pub fn integer_key(&self) -> Option<&str> {
+    pub(crate) fn integer_key(&self) -> Option<&str> {
         let RowAddress::Integer { column } = &self.query.address else { return None };
         let place = self.columns.iter().position(|planned| planned.name == *column)?;
         let is_bigint = self.ddl.columns[place].column_type == ColumnType::BigInt;
@@ -97,74 +95,72 @@ impl PlannedTable {
     }
 
     /// Rows that are left out.
-    #[must_use]
-    pub fn rows_rejected(&self) -> u64 {
+    pub(crate) fn rows_rejected(&self) -> u64 {
         self.rejected.iter().map(|(_, tally)| tally.count).sum()
     }
 }
 
 /// What one column becomes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PlannedColumn {
+pub(crate) struct PlannedColumn {
     /// Its name in the source.
-    pub name: String,
+    pub(crate) name: String,
     /// Its name in the target.
-    pub target_name: String,
+    pub(crate) target_name: String,
     /// Its declared type as written.
-    pub declared: String,
+    pub(crate) declared: String,
     /// What was decided, and why.
-    pub decision: Decision,
+    pub(crate) decision: Decision,
 }
 
 /// A primary key or unique constraint, built as an index first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PlannedKey {
+pub(crate) struct PlannedKey {
     /// What it is, for people: `primary key of "t"`.
-    pub what: String,
+    pub(crate) what: String,
     /// The name of the index and of the constraint.
-    pub name: String,
+    pub(crate) name: String,
     /// The key's columns, by their names in the source.
-    pub columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// CREATE UNIQUE INDEX.
-    pub index: String,
+    pub(crate) index: String,
     /// Makes the index a constraint, where it can be one.
-    pub constraint: Option<String>,
+    pub(crate) constraint: Option<String>,
 }
 
 /// A definition that is listed rather than fatal where the server refuses it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Optional {
+pub(crate) struct Optional {
     /// Its name in the target.
-    pub name: String,
+    pub(crate) name: String,
     /// What it is, for people: `index "i" on "t"`.
-    pub what: String,
+    pub(crate) what: String,
     /// The statement.
-    pub sql: String,
+    pub(crate) sql: String,
     /// How it is listed where it cannot be.
-    pub left_out: LeftOut,
+    pub(crate) left_out: LeftOut,
 }
 
 /// A foreign key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PlannedForeignKey {
+pub(crate) struct PlannedForeignKey {
     /// The child's place in the plan.
-    pub child: usize,
+    pub(crate) child: usize,
     /// The parent's.
-    pub parent: usize,
+    pub(crate) parent: usize,
     /// The child's columns, by their names in the source.
-    pub columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// The parent's columns they refer to.
-    pub parent_columns: Vec<String>,
+    pub(crate) parent_columns: Vec<String>,
     /// Its definition.
-    pub ddl: ForeignKeyDdl,
+    pub(crate) ddl: ForeignKeyDdl,
     /// How it is listed where it cannot be.
-    pub left_out: LeftOut,
+    pub(crate) left_out: LeftOut,
 }
 
 impl PlannedForeignKey {
     /// How it is listed where rows have no parent.
-    #[must_use]
-    pub fn listed(&self, orphans: &Tally) -> LeftOut {
+    pub(crate) fn listed(&self, orphans: &Tally) -> LeftOut {
         let rows = if orphans.count == 1 {
             "1 row has".to_owned()
         } else {
@@ -189,25 +185,23 @@ impl PlannedForeignKey {
 
 impl Plan {
     /// The names of the tables that the plan makes.
-    #[must_use]
-    pub fn table_names(&self) -> HashSet<String> {
+    pub(crate) fn table_names(&self) -> HashSet<String> {
         self.tables.iter().map(|table| table.ddl.name.clone()).collect()
     }
 
     /// The names of the tables with rows that are left out.
-    pub fn rejecting(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn rejecting(&self) -> impl Iterator<Item = &str> {
         let rejecting = self.tables.iter().filter(|table| !table.rejected.is_empty());
         rejecting.map(|table| table.name.as_str())
     }
 
     /// Rows of all tables.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
     }
 
     /// What there is to say about columns that are not what they are declared.
-    pub fn widened(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn widened(&self) -> impl Iterator<Item = String> {
         self.tables.iter().flat_map(|table| {
             table.columns.iter().filter_map(|column| {
                 let decision = &column.decision;
@@ -224,8 +218,7 @@ impl Plan {
     }
 
     /// The plan as it is shown.
-    #[must_use]
-    pub fn summary(&self) -> DataSetPlan {
+    pub(crate) fn summary(&self) -> DataSetPlan {
         let tables = self.table_names();
         let views: HashSet<&str> = self.views.iter().map(|view| view.name.as_str()).collect();
         let comes_back = |thing: &Existing| match thing.kind {
@@ -269,8 +262,7 @@ impl Plan {
 
 impl PlannedTable {
     /// The declared conversions of the table.
-    #[must_use]
-    pub fn conversions(&self) -> Vec<ConversionReport> {
+    pub(crate) fn conversions(&self) -> Vec<ConversionReport> {
         let of_column = |column: &PlannedColumn| {
             let to = column.decision.cast.form.column_type().to_string();
             let name = column.name.clone();
@@ -286,8 +278,7 @@ impl PlannedTable {
     }
 
     /// The rows that are left out, by reason.
-    #[must_use]
-    pub fn rows_left_out(&self) -> Vec<RowsLeftOut> {
+    pub(crate) fn rows_left_out(&self) -> Vec<RowsLeftOut> {
         let told = |(reason, tally): &(String, Tally)| RowsLeftOut {
             count: tally.count,
             reason: reason.clone(),
@@ -296,8 +287,7 @@ impl PlannedTable {
     }
 
     /// The name in the target, where it is another one.
-    #[must_use]
-    pub fn renamed(&self) -> Option<String> {
+    pub(crate) fn renamed(&self) -> Option<String> {
         (self.ddl.name != self.name).then(|| self.ddl.name.clone())
     }
 

@@ -16,14 +16,14 @@ use rusqlite::Connection;
 use std::collections::HashSet;
 
 /// Why a table is not copied that the user left out.
-pub const BY_REQUEST: &str = "left out by --tables or --exclude";
+pub(crate) const BY_REQUEST: &str = "left out by --tables or --exclude";
 
 /// Takes the tables that `--tables` does not name, and the tables and views that `--exclude`
 /// names, out of the schema.
 ///
 /// # Errors
 /// A pattern that is none, or a pattern of `--tables` that matches nothing.
-pub fn choose_tables(schema: &mut Schema, options: &Options) -> Result<Vec<LeftOut>> {
+pub(crate) fn choose_tables(schema: &mut Schema, options: &Options) -> Result<Vec<LeftOut>> {
     let tables = patterns(&options.tables, "--tables")?;
     let exclude = patterns(&options.exclude, "--exclude")?;
     for pattern in &options.tables {
@@ -78,10 +78,7 @@ fn patterns(patterns: &[String], flag: &str) -> Result<GlobSet> {
 }
 
 /// Refuses a source with a table of the ledger's name.
-///
-/// # Errors
-/// Refused.
-pub fn refuse_own_name(schema: &Schema) -> Result<()> {
+pub(crate) fn refuse_own_name(schema: &Schema) -> Result<()> {
     let taken = |name: &str| name.eq_ignore_ascii_case(crate::postgres::ledger::TABLE);
     if schema.tables.iter().any(|table| taken(&table.name)) {
         return Err(Error::refused("the source has a table named migrate_ledger")
@@ -95,7 +92,7 @@ pub fn refuse_own_name(schema: &Schema) -> Result<()> {
 ///
 /// # Errors
 /// Refused, naming what is there; or the server's error.
-pub fn look_at_target(
+pub(crate) fn look_at_target(
     inputs: &Inputs<'_>,
     client: &mut Client,
     existing: &[Existing],
@@ -155,10 +152,7 @@ fn refuse_in_the_way(
 }
 
 /// Takes out tables with more columns than PostgreSQL can hold, if the user lets us.
-///
-/// # Errors
-/// Refused, naming the first such table.
-pub fn leave_out_wide_tables(
+pub(crate) fn leave_out_wide_tables(
     connection: &Connection,
     schema: &mut Schema,
     options: &Options,

@@ -22,15 +22,15 @@ const UNIQUE_VIOLATION: &str = "23505";
 
 /// Where the blocks of one table go.
 #[derive(Debug, Clone)]
-pub struct CopyTarget {
+pub(crate) struct CopyTarget {
     /// The table's name in the source, which is its name in the ledger.
-    pub table: String,
+    pub(crate) table: String,
     /// The COPY statement.
-    pub copy: String,
+    pub(crate) copy: String,
 }
 
 /// A writer: one connection.
-pub struct BlockWriter {
+pub(crate) struct BlockWriter {
     client: Client,
     insert: Statement,
     find: Statement,
@@ -43,10 +43,7 @@ impl BlockWriter {
     ///
     /// Commits are not waited for until they are on the disk: the copy phase ends by a commit that
     /// is, and by reading the whole ledger afterwards.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn new(
+    pub(crate) fn new(
         mut client: Client,
         ledger: &Ledger,
         run: &RunId,
@@ -62,10 +59,7 @@ impl BlockWriter {
 
 /// Sends a block, its bytes and how many rows they are, by the COPY statement `copy`; `what` is what
 /// that is for.
-///
-/// # Errors
-/// The server's, or that it did not take all rows.
-pub fn copy_in<T: ?Sized + ToStatement>(
+pub(crate) fn copy_in<T: ?Sized + ToStatement>(
     client: &mut impl GenericClient,
     copy: &T,
     (data, rows): (&[u8], u64),

@@ -29,13 +29,13 @@ pub struct Snapshot {
 
 /// A table that holds rows itself: not partitioned.
 #[derive(Debug, Clone)]
-pub struct Relation {
+pub(crate) struct Relation {
     /// Its qualified name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its size in blocks, read under the locks. Rows beyond are possible.
-    pub blocks: u64,
+    pub(crate) blocks: u64,
     /// Row-level security keeps rows from this role.
-    pub hidden: bool,
+    pub(crate) hidden: bool,
 }
 
 impl Snapshot {
@@ -58,10 +58,7 @@ impl Snapshot {
     }
 
     /// The relations that hold a table's rows: itself, or the leaves of its partitions.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn relations(&mut self, table: &str) -> Result<Vec<Relation>> {
+    pub(crate) fn relations(&mut self, table: &str) -> Result<Vec<Relation>> {
         let table = literal(table);
         let sql = format!(
             "SELECT n.nspname::text, c.relname::text, \
@@ -87,17 +84,16 @@ impl Snapshot {
     }
 
     /// The session that holds the snapshot, which sees what it sees.
-    pub fn client(&mut self) -> &mut Client {
+    pub(crate) fn client(&mut self) -> &mut Client {
         &mut self.client
     }
 
     /// Whether its session is gone, so that nobody can see what it saw any more.
-    pub fn is_lost(&mut self) -> bool {
+    pub(crate) fn is_lost(&mut self) -> bool {
         self.client.batch_execute("SELECT 1").is_err_and(|error| is_connection_lost(&error))
     }
 
     /// What makes another session see what this one sees.
-    #[must_use]
     pub fn join(&self) -> String {
         format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
@@ -125,9 +121,6 @@ impl TupleReader {
     }
 
     /// Asks a query whose answers come as text.
-    ///
-    /// # Errors
-    /// The server's.
     pub fn simple_query(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, postgres::Error> {
         match &self.client {
             Some(client) => self.runtime.block_on(client.simple_query(sql)),
@@ -136,7 +129,7 @@ impl TupleReader {
     }
 
     /// Whether the connection is gone, so that the same work may succeed on a new one.
-    pub fn is_lost(&mut self) -> bool {
+    pub(crate) fn is_lost(&mut self) -> bool {
         self.simple_query("SELECT 1").is_err_and(|error| is_connection_lost(&error))
     }
 
@@ -157,7 +150,7 @@ impl TupleReader {
     ///
     /// # Errors
     /// The server's, as `what` failed; and those of `each`.
-    pub fn kept_tuples(
+    pub(crate) fn kept_tuples(
         &mut self,
         select: &str,
         what: &str,

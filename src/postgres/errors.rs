@@ -10,7 +10,6 @@ use std::error::Error as _;
 use std::io::{self, ErrorKind};
 
 /// One line that says what the server or the connection to it reported.
-#[must_use]
 pub fn describe(error: &postgres::Error) -> String {
     if let Some(error) = error.as_db_error() {
         return describe_report(error);
@@ -30,32 +29,28 @@ pub fn describe(error: &postgres::Error) -> String {
 }
 
 /// Makes our error of the driver's: `what` failed, for the reason that the server reported.
-pub fn failed(what: &str) -> impl Fn(postgres::Error) -> Error {
+pub(crate) fn failed(what: &str) -> impl Fn(postgres::Error) -> Error {
     move |error| marked(Error::failed(what).caused_by(describe(&error)), &error)
 }
 
 /// `ours`, marked where the driver's error says that the connection is gone.
-#[must_use]
-pub fn marked(ours: Error, error: &postgres::Error) -> Error {
+pub(crate) fn marked(ours: Error, error: &postgres::Error) -> Error {
     if is_connection_lost(error) { ours.lost() } else { ours }
 }
 
 /// Whether the server looked at a statement and would not have it, as opposed to failing to do it:
 /// unsupported, data, integrity, syntax or access, limits; not disk, memory, locks or connections.
-#[must_use]
-pub fn is_refusal(error: &postgres::Error) -> bool {
+pub(crate) fn is_refusal(error: &postgres::Error) -> bool {
     const CLASSES: [&str; 5] = ["0A", "22", "23", "42", "54"];
     sqlstate(error).is_some_and(|code| CLASSES.iter().any(|class| code.starts_with(class)))
 }
 
 /// The SQLSTATE of the server's report, if it is one.
-#[must_use]
 pub fn sqlstate(error: &postgres::Error) -> Option<&str> {
     error.code().map(postgres::error::SqlState::code)
 }
 
 /// Whether the connection is gone, so that the same work may succeed on a new one.
-#[must_use]
 pub fn is_connection_lost(error: &postgres::Error) -> bool {
     if let Some(code) = sqlstate(error) {
         // The class of connection exceptions; the server shutting down, crashing or starting

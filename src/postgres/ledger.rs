@@ -21,7 +21,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 
 /// The ledger's table name.
-pub const TABLE: &str = "migrate_ledger";
+pub(crate) const TABLE: &str = "migrate_ledger";
 
 /// The columns of the ledger.
 const COLUMNS: i64 = 7;
@@ -29,7 +29,7 @@ const COLUMNS: i64 = 7;
 /// The state of a data set, as its row tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub(crate) enum State {
     /// Rows are being copied, or the run that did so ended without finishing.
     Copying,
     /// All rows are there; indexes and constraints may not be.
@@ -44,51 +44,48 @@ pub enum State {
 
 impl State {
     /// The target is complete.
-    #[must_use]
-    pub fn is_complete(self) -> bool {
+    pub(crate) fn is_complete(self) -> bool {
         !matches!(self, Self::Copying | Self::Finishing)
     }
 }
 
 /// The statements on one schema's ledger.
 #[derive(Debug, Clone)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     table: String,
     data_set: String,
 }
 
 /// What a data set's row says.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The data set's name.
-    pub data_set: String,
+    pub(crate) data_set: String,
     /// Its state; `None` where it cannot be read.
-    pub state: Option<State>,
+    pub(crate) state: Option<State>,
     /// All that it says; null where it cannot be read.
-    pub detail: Value,
+    pub(crate) detail: Value,
 }
 
 /// What a table's row says: which table of the server it is, and its chunks.
 #[derive(Debug, Clone, Deserialize)]
-pub struct TableRow {
+pub(crate) struct TableRow {
     /// The table's number on the server. One that was dropped and made anew has another.
-    pub oid: i64,
+    pub(crate) oid: i64,
     /// The number of its file. One that was truncated or rewritten has another.
-    pub filenode: i64,
+    pub(crate) filenode: i64,
     /// The chunks as they were planned.
-    pub chunks: Vec<Chunk>,
+    pub(crate) chunks: Vec<Chunk>,
 }
 
 impl Ledger {
     /// The ledger of `data_set` in `schema`.
-    #[must_use]
-    pub fn new(schema: &str, data_set: &str) -> Self {
+    pub(crate) fn new(schema: &str, data_set: &str) -> Self {
         Self { table: qualify(schema, TABLE), data_set: data_set.to_owned() }
     }
 
     /// Creates the table where it is not there yet.
-    #[must_use]
-    pub fn create(&self) -> String {
+    pub(crate) fn create(&self) -> String {
         format!(
             "CREATE TABLE IF NOT EXISTS {} (\
              data_set text COLLATE \"C\" NOT NULL, \
@@ -104,10 +101,7 @@ impl Ledger {
     }
 
     /// Whether a schema has a ledger, and what its data sets' rows say.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn entries(client: &mut Client, schema: &str) -> Result<Option<Vec<Entry>>> {
+    pub(crate) fn entries(client: &mut Client, schema: &str) -> Result<Option<Vec<Entry>>> {
         let what = CANNOT_READ;
         let there: Option<i64> = client
             .query_opt(
@@ -151,17 +145,17 @@ impl Ledger {
     }
 
     /// What the row of `data_set` says, where a schema has a ledger with such a row.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn entry(client: &mut Client, schema: &str, data_set: &str) -> Result<Option<Entry>> {
+    pub(crate) fn entry(
+        client: &mut Client,
+        schema: &str,
+        data_set: &str,
+    ) -> Result<Option<Entry>> {
         let entries = Self::entries(client, schema)?.unwrap_or_default();
         Ok(entries.into_iter().find(|entry| entry.data_set == data_set))
     }
 
     /// Records the data set and its plan, and forgets what an earlier run of it left.
-    #[must_use]
-    pub fn begin(&self, detail: &Value, plan: &str) -> String {
+    pub(crate) fn begin(&self, detail: &Value, plan: &str) -> String {
         let data_set = literal(&self.data_set);
         format!(
             "DELETE FROM {table} WHERE data_set = {data_set}; \
@@ -174,10 +168,7 @@ impl Ledger {
     }
 
     /// The plan of a run that did not come to its end; `None` where there is none.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn plan(&self, client: &mut Client) -> Result<Option<String>> {
+    pub(crate) fn plan(&self, client: &mut Client) -> Result<Option<String>> {
         let sql = format!(
             "SELECT detail FROM {} WHERE data_set = $1 AND table_name = '' AND chunk = -2",
             self.table
@@ -188,10 +179,7 @@ impl Ledger {
 
     /// What the tables' rows say, by the tables' names in the source. A row that cannot be read is
     /// left out.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn tables(&self, client: &mut Client) -> Result<HashMap<String, TableRow>> {
+    pub(crate) fn tables(&self, client: &mut Client) -> Result<HashMap<String, TableRow>> {
         let sql = format!(
             "SELECT table_name, detail FROM {} WHERE data_set = $1 AND chunk = 0",
             self.table
@@ -206,8 +194,7 @@ impl Ledger {
 
     /// Records a table that was just created, with its identity on the server: a table that was
     /// dropped or truncated since has another one.
-    #[must_use]
-    pub fn add_table(&self, qualified: &str, name: &str, chunks: &Value) -> String {
+    pub(crate) fn add_table(&self, qualified: &str, name: &str, chunks: &Value) -> String {
         format!(
             "INSERT INTO {} (data_set, table_name, chunk, detail) \
              SELECT {}, {}, 0, pg_catalog.json_build_object('oid', c.oid::bigint, \
@@ -224,8 +211,7 @@ impl Ledger {
 
     /// The insertion of a chunk's row, to be prepared: table name, chunk, rows, digest. It inserts
     /// nothing where the ledger names another run than `run`.
-    #[must_use]
-    pub fn insert_chunk(&self, run: &RunId) -> String {
+    pub(crate) fn insert_chunk(&self, run: &RunId) -> String {
         format!(
             "INSERT INTO {table} (data_set, table_name, chunk, row_count, digest) \
              SELECT data_set, $1::text, $2::bigint, $3::bigint, $4::bytea FROM {table} \
@@ -237,8 +223,7 @@ impl Ledger {
 
     /// The question, to be prepared, whether a chunk is there with its rows: table name, chunk,
     /// rows, digest.
-    #[must_use]
-    pub fn has_chunk(&self) -> String {
+    pub(crate) fn has_chunk(&self) -> String {
         format!(
             "SELECT 1 FROM {} WHERE data_set = {} AND table_name = $1 AND chunk = $2 \
              AND row_count = $3 AND digest = $4",
@@ -262,10 +247,7 @@ impl Ledger {
     }
 
     /// The committed chunks of each table: number to rows.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn chunks(&self, client: &mut Client) -> Result<HashMap<String, HashMap<u32, u64>>> {
+    pub(crate) fn chunks(&self, client: &mut Client) -> Result<HashMap<String, HashMap<u32, u64>>> {
         let sql = format!(
             "SELECT table_name, chunk, row_count FROM {} WHERE data_set = $1 AND chunk > 0",
             self.table
@@ -283,10 +265,7 @@ impl Ledger {
 
     /// Changes the data set's row, which must be that of `run` if one is named, by a commit that is waited for
     /// until it is on the disk, and with it all before it. With `forget` all its other rows go.
-    ///
-    /// # Errors
-    /// The server's, or that the row is another run's.
-    pub fn set_detail(
+    pub(crate) fn set_detail(
         &self,
         client: &mut Client,
         run: Option<&RunId>,
@@ -314,10 +293,7 @@ impl Ledger {
 
     /// Writes the data set's row as it is, and says which state that is; `None` where there is no
     /// such row, or no ledger.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn touch(&self, transaction: &mut Transaction<'_>) -> Result<Option<State>> {
+    pub(crate) fn touch(&self, transaction: &mut Transaction<'_>) -> Result<Option<State>> {
         let failed = failed("cannot write the target's ledger");
         let there = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
         if !transaction.query_one(there, &[&self.table]).map_err(&failed)?.get::<_, bool>(0) {
@@ -335,10 +311,7 @@ impl Ledger {
     }
 
     /// Removes all rows of the data set, and with the last data set the table.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn remove(&self, client: &mut Client) -> Result<()> {
+    pub(crate) fn remove(&self, client: &mut Client) -> Result<()> {
         let what = "cannot remove the target's ledger";
         let mut transaction = client.transaction().map_err(failed(what))?;
         let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", self.table);
@@ -364,7 +337,6 @@ pub(crate) fn taken_over(what: &str) -> Error {
 }
 
 /// The sum of row hashes as the ledger keeps it.
-#[must_use]
-pub fn digest_bytes(digest: &Digest) -> Vec<u8> {
+pub(crate) fn digest_bytes(digest: &Digest) -> Vec<u8> {
     digest.bytes().to_vec()
 }

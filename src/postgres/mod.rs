@@ -1,11 +1,11 @@
 //! The PostgreSQL side: connecting, definitions, the ledger, writing blocks.
 
-pub mod catalog;
-pub mod connect;
-pub mod copy_in;
-pub mod copy_out;
+pub(crate) mod catalog;
+pub(crate) mod connect;
+pub(crate) mod copy_in;
+pub(crate) mod copy_out;
 pub mod errors;
-pub mod lease;
-pub mod ledger;
-pub mod server;
-pub mod sql;
+pub(crate) mod lease;
+pub(crate) mod ledger;
+pub(crate) mod server;
+pub(crate) mod sql;

@@ -15,28 +15,28 @@ use std::path::{Path, PathBuf};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     /// Only the data set of this name.
-    pub only: Option<&'a str>,
+    pub(crate) only: Option<&'a str>,
     /// Where the rows come from.
-    pub from: Provider,
+    pub(crate) from: Provider,
     /// Another SQLite file for the first data set.
-    pub sqlite: Option<&'a Path>,
+    pub(crate) sqlite: Option<&'a Path>,
     /// Another SQLite file for the second one.
-    pub second_sqlite: Option<&'a Path>,
+    pub(crate) second_sqlite: Option<&'a Path>,
     /// Another PostgreSQL database, where there is only one data set.
-    pub postgres: Option<&'a str>,
+    pub(crate) postgres: Option<&'a str>,
     /// The key file.
-    pub key_file: Option<&'a Path>,
+    pub(crate) key_file: Option<&'a Path>,
 }
 
 /// What was found.
 #[derive(Debug)]
-pub struct Found {
+pub(crate) struct Found {
     /// The data sets, the first one first.
-    pub data_sets: Vec<DataSet>,
+    pub(crate) data_sets: Vec<DataSet>,
     /// What the user should know.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The keys and names of one data set.
@@ -94,7 +94,7 @@ fn keywords(product: Product) -> [Keywords; 2] {
 /// # Errors
 /// Refused, naming everything that is missing by section and key; a usage error for a data set
 /// that the product does not have.
-pub fn resolve(settings: &Settings, wanted: &Wanted<'_>) -> Result<Found> {
+pub(crate) fn resolve(settings: &Settings, wanted: &Wanted<'_>) -> Result<Found> {
     let product = settings.product;
     let names = product.data_sets();
     if let Some(name) = wanted.only.filter(|name| !names.contains(name)) {

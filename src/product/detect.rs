@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 /// What is known beforehand.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// The product, if it was said.
-    pub product: Option<Product>,
+    pub(crate) product: Option<Product>,
     /// The configuration file, if it was said.
-    pub config: Option<&'a Path>,
+    pub(crate) config: Option<&'a Path>,
     /// The running program's own file.
-    pub program: Option<&'a Path>,
+    pub(crate) program: Option<&'a Path>,
 }
 
 /// The product that is meant and its configuration file; `None` where nothing points to one.
@@ -23,7 +23,7 @@ pub struct Known<'a> {
 /// # Errors
 /// A usage error where both products are there and nothing says which, or where a configuration
 /// file was named that could be of either.
-pub fn find(known: Known<'_>, root: &Root) -> Result<Option<(Product, PathBuf)>> {
+pub(crate) fn find(known: Known<'_>, root: &Root) -> Result<Option<(Product, PathBuf)>> {
     let whole = known.config.map(|config| std::path::absolute(config).unwrap_or(config.into()));
     let by_place = whole.as_deref().or(known.program).and_then(by_path);
     if let Some(product) = known.product.or(by_place) {

@@ -2,22 +2,22 @@
 //! their documentation says of files, keys, groups and services is written down here, and
 //! nowhere else.
 
-pub mod data_sets;
-pub mod detect;
-pub mod next_steps;
-pub mod passwords;
-pub mod permissions;
-pub mod provider;
-pub mod service;
-pub mod settings;
-pub mod sqlite_file;
+pub(crate) mod data_sets;
+pub(crate) mod detect;
+pub(crate) mod next_steps;
+pub(crate) mod passwords;
+pub(crate) mod permissions;
+pub(crate) mod provider;
+pub(crate) mod service;
+pub(crate) mod settings;
+pub(crate) mod sqlite_file;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Product {
+pub(crate) enum Product {
     /// Posit Connect, formerly RStudio Connect.
     Connect,
     /// Posit Package Manager, formerly RStudio Package Manager.
@@ -26,7 +26,7 @@ pub enum Product {
 
 /// A kind of database, as `Database.Provider` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provider {
+pub(crate) enum Provider {
     /// SQLite.
     Sqlite,
     /// PostgreSQL.
@@ -35,11 +35,10 @@ pub enum Provider {
 
 impl Product {
     /// Both.
-    pub const ALL: [Self; 2] = [Self::Connect, Self::PackageManager];
+    pub(crate) const ALL: [Self; 2] = [Self::Connect, Self::PackageManager];
 
     /// The word of `--product`.
-    #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Connect => "connect",
             Self::PackageManager => "package-manager",
@@ -47,8 +46,7 @@ impl Product {
     }
 
     /// The name that its service, its system user and its folders have in common.
-    #[must_use]
-    pub fn system_name(self) -> &'static str {
+    pub(crate) fn system_name(self) -> &'static str {
         match self {
             Self::Connect => "rstudio-connect",
             Self::PackageManager => "rstudio-pm",
@@ -56,21 +54,18 @@ impl Product {
     }
 
     /// Its configuration file.
-    #[must_use]
-    pub fn config(self) -> PathBuf {
+    pub(crate) fn config(self) -> PathBuf {
         let name = self.system_name();
         PathBuf::from(format!("/etc/{name}/{name}.gcfg"))
     }
 
     /// `Server.DataDir` where it is not set.
-    #[must_use]
-    pub fn data_dir(self) -> PathBuf {
+    pub(crate) fn data_dir(self) -> PathBuf {
         Path::new("/var/lib").join(self.system_name())
     }
 
     /// What the names of the variables begin with that override settings.
-    #[must_use]
-    pub fn variables(self) -> &'static str {
+    pub(crate) fn variables(self) -> &'static str {
         match self {
             Self::Connect => "CONNECT",
             Self::PackageManager => "PACKAGEMANAGER",
@@ -78,8 +73,7 @@ impl Product {
     }
 
     /// The names of its data sets.
-    #[must_use]
-    pub fn data_sets(self) -> [&'static str; 2] {
+    pub(crate) fn data_sets(self) -> [&'static str; 2] {
         match self {
             Self::Connect => ["core", "instrumentation"],
             Self::PackageManager => ["main", "usage"],
@@ -98,14 +92,12 @@ impl fmt::Display for Product {
 
 impl Provider {
     /// Reads a value of `Database.Provider`, in any case.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         [Self::Sqlite, Self::Postgres].into_iter().find(|one| one.word().eq_ignore_ascii_case(text))
     }
 
     /// The word of `Database.Provider`.
-    #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
@@ -113,8 +105,7 @@ impl Provider {
     }
 
     /// The other one.
-    #[must_use]
-    pub fn other(self) -> Self {
+    pub(crate) fn other(self) -> Self {
         match self {
             Self::Sqlite => Self::Postgres,
             Self::Postgres => Self::Sqlite,
@@ -124,12 +115,11 @@ impl Provider {
 
 /// A folder that stands in for `/` before every absolute path of defaults and configurations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Root(pub Option<PathBuf>);
+pub(crate) struct Root(pub(crate) Option<PathBuf>);
 
 impl Root {
     /// Where `path` is.
-    #[must_use]
-    pub fn at(&self, path: &Path) -> PathBuf {
+    pub(crate) fn at(&self, path: &Path) -> PathBuf {
         match (&self.0, path.strip_prefix("/")) {
             (Some(root), Ok(below)) => root.join(below),
             _ => path.to_owned(),

@@ -6,23 +6,22 @@ use crate::product::{Product, Provider};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy)]
-pub struct Ended<'a> {
+pub(crate) struct Ended<'a> {
     /// The command that starts this program with the product's flags: `migrate` and the words
     /// `--config FILE` and so on; a command's name goes between them.
-    pub program: &'a str,
+    pub(crate) program: &'a str,
     /// Flags that say which product and configuration is meant; empty, or with a space before.
-    pub flags: &'a str,
+    pub(crate) flags: &'a str,
     /// The database that the service is to use now.
-    pub to: Provider,
+    pub(crate) to: Provider,
     /// Both sides were compared and agree.
-    pub verified: bool,
+    pub(crate) verified: bool,
     /// The provider was set by this run.
-    pub switched: bool,
+    pub(crate) switched: bool,
 }
 
 /// The steps that are left, in their order, and what holds from then on.
-#[must_use]
-pub fn after(settings: &Settings, ended: Ended<'_>) -> Vec<String> {
+pub(crate) fn after(settings: &Settings, ended: Ended<'_>) -> Vec<String> {
     let Ended { program, flags, to, verified, switched } = ended;
     let (product, unit) = (settings.product, settings.product.system_name());
     let config = settings.file().name().display();
@@ -61,7 +60,6 @@ pub fn after(settings: &Settings, ended: Ended<'_>) -> Vec<String> {
 }
 
 /// How the service is started again after a run that did not succeed.
-#[must_use]
-pub fn start_again(settings: &Settings) -> String {
+pub(crate) fn start_again(settings: &Settings) -> String {
     format!("to start the service on it: systemctl start {}", settings.product.system_name())
 }

@@ -11,15 +11,15 @@ use std::path::{Path, PathBuf};
 
 /// Where a key was found.
 #[derive(Debug)]
-pub struct FoundKey {
+pub(crate) struct FoundKey {
     /// The key.
-    pub key: Key,
+    pub(crate) key: Key,
     /// Its file, or the variable that held it.
-    pub origin: String,
+    pub(crate) origin: String,
 }
 
 /// The key of one run, looked for when the first encrypted value is met.
-pub struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     settings: &'a Settings,
     /// The key file that was named.
     file: Option<&'a Path>,
@@ -28,8 +28,7 @@ pub struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     /// The key of `settings`, or of the key file that was named.
-    #[must_use]
-    pub fn new(settings: &'a Settings, file: Option<&'a Path>) -> Self {
+    pub(crate) fn new(settings: &'a Settings, file: Option<&'a Path>) -> Self {
         Self { settings, file, found: OnceCell::new() }
     }
 
@@ -38,7 +37,7 @@ impl<'a> Keys<'a> {
     /// # Errors
     /// Refused where there is none, with the places that were looked at, and where it cannot be
     /// used.
-    pub fn key(&self) -> Result<&FoundKey> {
+    pub(crate) fn key(&self) -> Result<&FoundKey> {
         if let Some(found) = self.found.get() {
             return Ok(found);
         }
@@ -50,7 +49,7 @@ impl<'a> Keys<'a> {
     ///
     /// # Errors
     /// Refused where an encrypted one cannot be opened. No error shows the value.
-    pub fn open(&self, name: &str, setting: &Setting) -> Result<Secret> {
+    pub(crate) fn open(&self, name: &str, setting: &Setting) -> Result<Secret> {
         if !cipher::looks_encrypted(&setting.value) {
             return Ok(Secret::new(setting.value.to_string()));
         }
@@ -68,8 +67,7 @@ impl<'a> Keys<'a> {
 
 /// The permissions that a product's key file may have: Package Manager's may be read by the
 /// group of its service.
-#[must_use]
-pub fn key_file_mode(product: Product) -> u32 {
+pub(crate) fn key_file_mode(product: Product) -> u32 {
     match product {
         Product::Connect => 0o600,
         Product::PackageManager => 0o640,

@@ -8,10 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// Refuses a user who may not.
-///
-/// # Errors
-/// Refused, naming who may.
-pub fn check(product: Product, root: &Root) -> Result<()> {
+pub(crate) fn check(product: Product, root: &Root) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }

@@ -19,7 +19,7 @@ use tempfile::NamedTempFile;
 /// # Errors
 /// Refused where a variable of the environment decides, where the file is not readable, or where
 /// it cannot be written; it is then as it was.
-pub fn switch(settings: &Settings, to: Provider) -> Result<Option<PathBuf>> {
+pub(crate) fn switch(settings: &Settings, to: Provider) -> Result<Option<PathBuf>> {
     let (section, key) = ("Database", "Provider");
     if let Some((variable, _)) = settings.variable(section, key) {
         return Err(Error::refused(format!(

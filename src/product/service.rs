@@ -12,11 +12,11 @@ const PACKAGE_MANAGER_SOCKET: &str = "/var/run/rstudio-pm/rstudio-pm.sock";
 
 /// A product's service.
 #[derive(Debug, Clone)]
-pub struct ProductService {
+pub(crate) struct ProductService {
     /// The product.
-    pub product: Product,
+    pub(crate) product: Product,
     /// What stands before absolute paths.
-    pub root: Root,
+    pub(crate) root: Root,
 }
 
 impl Service for ProductService {

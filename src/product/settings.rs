@@ -11,21 +11,21 @@ use zeroize::Zeroizing;
 
 /// A product's settings.
 #[derive(Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The product.
-    pub product: Product,
+    pub(crate) product: Product,
     /// What stands before absolute paths.
-    pub root: Root,
+    pub(crate) root: Root,
     file: Gcfg,
     environment: Environment,
 }
 
 /// One setting. No `Debug`: the value may be a password.
-pub struct Setting {
+pub(crate) struct Setting {
     /// Its value, which is not empty.
-    pub value: Zeroizing<String>,
+    pub(crate) value: Zeroizing<String>,
     /// Where it came from: `FILE:LINE`, or the name of a variable.
-    pub origin: String,
+    pub(crate) origin: String,
 }
 
 impl Settings {
@@ -33,7 +33,7 @@ impl Settings {
     ///
     /// # Errors
     /// Refused where the file cannot be read or understood.
-    pub fn read(
+    pub(crate) fn read(
         product: Product,
         path: &Path,
         root: Root,
@@ -43,20 +43,17 @@ impl Settings {
     }
 
     /// The configuration file.
-    #[must_use]
-    pub fn file(&self) -> &Gcfg {
+    pub(crate) fn file(&self) -> &Gcfg {
         &self.file
     }
 
     /// The environment that overrides it.
-    #[must_use]
-    pub fn environment(&self) -> &Environment {
+    pub(crate) fn environment(&self) -> &Environment {
         &self.environment
     }
 
     /// The variable that overrides a key, if it is set, and its value.
-    #[must_use]
-    pub fn variable(&self, section: &str, key: &str) -> Option<(String, &str)> {
+    pub(crate) fn variable(&self, section: &str, key: &str) -> Option<(String, &str)> {
         gcfg::overriding(&self.environment, self.product.variables(), section, key)
     }
 
@@ -64,7 +61,7 @@ impl Settings {
     ///
     /// # Errors
     /// Refused, with the position, where the file has a blank key.
-    pub fn text(&self, section: &str, key: &str) -> Result<Option<Setting>> {
+    pub(crate) fn text(&self, section: &str, key: &str) -> Result<Option<Setting>> {
         if let Some((name, value)) = self.variable(section, key) {
             let value = Zeroizing::new(value.to_owned());
             return Ok(Some(Setting { value, origin: format!("the variable {name}") }));
@@ -78,10 +75,7 @@ impl Settings {
     }
 
     /// A setting that is a switch.
-    ///
-    /// # Errors
-    /// Refused where it is none.
-    pub fn switch(&self, section: &str, key: &str) -> Result<Option<bool>> {
+    pub(crate) fn switch(&self, section: &str, key: &str) -> Result<Option<bool>> {
         match self.variable(section, key) {
             Some((name, value)) => gcfg::switch(value).map(Some).ok_or_else(|| {
                 Error::refused(format!("the variable {name} is no switch"))
@@ -92,10 +86,7 @@ impl Settings {
     }
 
     /// A setting that names a folder, or else `default`, under the root.
-    ///
-    /// # Errors
-    /// As for [`Settings::text`].
-    pub fn folder(&self, section: &str, key: &str, default: PathBuf) -> Result<PathBuf> {
+    pub(crate) fn folder(&self, section: &str, key: &str, default: PathBuf) -> Result<PathBuf> {
         let named = self.text(section, key)?.map(|setting| PathBuf::from(&*setting.value));
         Ok(match named {
             Some(path) => self.root.at(&path),
@@ -104,26 +95,17 @@ impl Settings {
     }
 
     /// `Server.DataDir`.
-    ///
-    /// # Errors
-    /// As for [`Settings::text`].
-    pub fn data_dir(&self) -> Result<PathBuf> {
+    pub(crate) fn data_dir(&self) -> Result<PathBuf> {
         self.folder("Server", "DataDir", self.root.at(&self.product.data_dir()))
     }
 
     /// `SQLite.Dir`.
-    ///
-    /// # Errors
-    /// As for [`Settings::text`].
-    pub fn sqlite_dir(&self) -> Result<PathBuf> {
+    pub(crate) fn sqlite_dir(&self) -> Result<PathBuf> {
         self.folder("SQLite", "Dir", self.data_dir()?.join("db"))
     }
 
     /// `Database.Provider`: what the service uses. Both products use SQLite where it is not set.
-    ///
-    /// # Errors
-    /// Refused where it names neither.
-    pub fn provider(&self) -> Result<Provider> {
+    pub(crate) fn provider(&self) -> Result<Provider> {
         let Some(setting) = self.text("Database", "Provider")? else { return Ok(Provider::Sqlite) };
         Provider::parse(&setting.value).ok_or_else(|| {
             Error::refused(format!("{}: Database.Provider names no provider", setting.origin))
@@ -132,8 +114,7 @@ impl Settings {
     }
 
     /// The warning that a comment may have cut the value of a key that was meant to be longer.
-    #[must_use]
-    pub fn cut_warning(&self, section: &str, key: &str) -> Option<String> {
+    pub(crate) fn cut_warning(&self, section: &str, key: &str) -> Option<String> {
         if self.variable(section, key).is_some() {
             return None;
         }

@@ -19,9 +19,6 @@ pub(crate) enum Unfound {
 
 /// Finds the database that is usually named `usual` in `folder`; one whose name holds "usage" is
 /// the usage database and no other.
-///
-/// # Errors
-/// What was found instead.
 pub(crate) fn find(folder: &Path, usual: &str, is_usage: bool) -> Result<PathBuf, Unfound> {
     let path = folder.join(usual);
     if path.exists() {

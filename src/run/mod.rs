@@ -1,17 +1,17 @@
 //! A run, from opening both databases to the report: one story for both directions. What they do
 //! each in its own way lies behind [`Sets`].
 
-pub mod data_set;
-pub mod estimate;
-pub mod name_conflicts;
-pub mod open;
-pub mod pause;
-pub mod planned;
-pub mod resume;
-pub mod service_check;
-pub mod status;
-pub mod to_postgres;
-pub mod to_sqlite;
+pub(crate) mod data_set;
+pub(crate) mod estimate;
+pub(crate) mod name_conflicts;
+pub(crate) mod open;
+pub(crate) mod pause;
+pub(crate) mod planned;
+pub(crate) mod resume;
+pub(crate) mod service_check;
+pub(crate) mod status;
+pub(crate) mod to_postgres;
+pub(crate) mod to_sqlite;
 
 use crate::control::deadline::Deadline;
 use crate::control::progress::{Phase, Progress};
@@ -90,7 +90,7 @@ trait Sets: Send {
 }
 
 /// A planned run.
-pub struct Run {
+pub(crate) struct Run {
     options: Options,
     sets: Box<dyn Sets>,
     /// What the user should know beside what the plans say.
@@ -107,15 +107,12 @@ pub struct Run {
 ///
 /// # Errors
 /// Whatever keeps the run from being planned; nothing has been written then.
-pub fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
+pub(crate) fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
     prepare_until(&on_signals()?, options, progress)
 }
 
 /// The same for one run of several that the same wish to stop ends.
-///
-/// # Errors
-/// As for [`prepare`].
-pub fn prepare_until(
+pub(crate) fn prepare_until(
     stop: &Arc<AtomicBool>,
     options: &Options,
     progress: &Arc<Progress>,

@@ -7,10 +7,9 @@ use std::collections::HashMap;
 
 /// Refuses plans into one place (a server, database and schema) that would create tables, views,
 /// keys or indexes of one name.
-///
-/// # Errors
-/// Refused, with every such name.
-pub fn refuse_shared_names<'a>(plans: impl Iterator<Item = (&'a str, &'a Plan)>) -> Result<()> {
+pub(crate) fn refuse_shared_names<'a>(
+    plans: impl Iterator<Item = (&'a str, &'a Plan)>,
+) -> Result<()> {
     let mut makers: HashMap<(&str, &str), &str> = HashMap::new();
     let mut shared = Vec::new();
     for (place, plan) in plans {

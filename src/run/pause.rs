@@ -13,20 +13,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What of a data set is in the target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct There {
+pub(crate) struct There {
     /// Rows that are committed.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Rows that there will be.
-    pub of: u64,
+    pub(crate) of: u64,
     /// Indexes and constraints are there, too.
-    pub finished: bool,
+    pub(crate) finished: bool,
 }
 
 /// Whether a run was stopped and `error` is what that brought about, rather than a failure of its
 /// own: a thread that left, a statement that was cancelled, or a connection that is not tried
 /// for any longer.
-#[must_use]
-pub fn is_of_the_stop(stop: &AtomicBool, error: &Error) -> bool {
+pub(crate) fn is_of_the_stop(stop: &AtomicBool, error: &Error) -> bool {
     stop.load(Ordering::Relaxed) && (error.is_interruption() || error.is_lost())
 }
 
@@ -36,14 +35,12 @@ fn why(late: bool) -> &'static str {
 }
 
 /// The end of a run that has written nothing.
-#[must_use]
-pub fn before_writing(late: bool) -> Error {
+pub(crate) fn before_writing(late: bool) -> Error {
     Error::paused(format!("{}: nothing was written", why(late)))
 }
 
 /// The end of a run that has written: `there` are its data sets.
-#[must_use]
-pub fn while_writing(late: bool, there: &[There]) -> Error {
+pub(crate) fn while_writing(late: bool, there: &[There]) -> Error {
     let (rows, of) = there.iter().fold((0, 0), |sum, set| (sum.0 + set.rows, sum.1 + set.of));
     let what = if there.iter().all(|set| set.finished) {
         "everything is in the target, and was not compared to the end".to_owned()
@@ -59,10 +56,7 @@ pub fn while_writing(late: bool, there: &[There]) -> Error {
 }
 
 /// Makes what is there of a data set durable, and counts it.
-///
-/// # Errors
-/// The server's: then nobody knows.
-pub fn there(client: &mut Client, ledger: &Ledger, plan: &Plan) -> Result<There> {
+pub(crate) fn there(client: &mut Client, ledger: &Ledger, plan: &Plan) -> Result<There> {
     let of = plan.tables.iter().map(|table| table.rows - table.rows_rejected()).sum();
     let state = durable_state(client, ledger)?;
     let rows = match state {

@@ -5,7 +5,7 @@ use crate::report::{Outcome, PlanSummary};
 use std::sync::Arc;
 
 /// A run that is planned and waits for the word to begin; nothing has been written yet.
-pub trait Planned {
+pub(crate) trait Planned {
     /// What it will do.
     fn summary(&self) -> PlanSummary;
 

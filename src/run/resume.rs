@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
 /// What is done with a data set.
-pub enum Way {
+pub(crate) enum Way {
     /// It is only compared, so deep.
     Compare(Depth),
     /// It is planned and copied.
@@ -26,19 +26,19 @@ pub enum Way {
 }
 
 /// A run that did not come to its end.
-pub struct Unfinished {
+pub(crate) struct Unfinished {
     /// Its plan, with the chunks.
-    pub plan: Plan,
+    pub(crate) plan: Plan,
     /// What the data set's row of the ledger says.
-    pub known: Map<String, Value>,
+    pub(crate) known: Map<String, Value>,
 }
 
 /// Where in [`Unfinished::known`] it stands when the run began.
-pub const BEGUN: &str = "begun";
+pub(crate) const BEGUN: &str = "begun";
 /// ... by which flags the plan was made.
-pub const OPTIONS: &str = "options";
+pub(crate) const OPTIONS: &str = "options";
 /// ... what was made in the target.
-pub const MADE: &str = "made";
+pub(crate) const MADE: &str = "made";
 
 /// What the ledger says of one data set.
 enum Left {
@@ -56,7 +56,7 @@ enum Left {
 ///
 /// # Errors
 /// Refused: a run cannot be continued, and was not thrown away; or the server's error.
-pub fn ways(options: &Options, opened: &mut [Opened]) -> Result<(Vec<Way>, Vec<String>)> {
+pub(crate) fn ways(options: &Options, opened: &mut [Opened]) -> Result<(Vec<Way>, Vec<String>)> {
     if let Verify::Only(depth) = options.verify {
         return Ok((opened.iter().map(|_| Way::Compare(depth)).collect(), Vec::new()));
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A service that uses the databases of a run, as far as it can be seen from outside.
-pub trait Service: fmt::Debug + Send + Sync {
+pub(crate) trait Service: fmt::Debug + Send + Sync {
     /// The signs that it runs, apart from its use of the databases; none where it does not.
     fn signs(&self) -> Vec<String>;
 
@@ -27,7 +27,7 @@ pub trait Service: fmt::Debug + Send + Sync {
 ///
 /// # Errors
 /// Refused where something uses a SQLite file of the run.
-pub fn look_first(options: &Options) -> Result<Vec<String>> {
+pub(crate) fn look_first(options: &Options) -> Result<Vec<String>> {
     let mut warnings = options.warnings.clone();
     for DataSet { source, target, .. } in &options.data_sets {
         let file = [source, target].into_iter().find_map(Location::file);
@@ -38,7 +38,7 @@ pub fn look_first(options: &Options) -> Result<Vec<String>> {
 
 /// When the guard is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
+pub(crate) enum Moment {
     /// Before anything was written.
     Before,
     /// After rows were written, or while they are compared.
@@ -48,11 +48,11 @@ pub enum Moment {
 /// The guard. Without a service only files count, and only before anything is written: the
 /// fence keeps writers out from then on.
 #[derive(Debug, Clone, Default)]
-pub struct Guard {
+pub(crate) struct Guard {
     /// The service, where a product's databases are moved.
-    pub service: Option<Arc<dyn Service>>,
+    pub(crate) service: Option<Arc<dyn Service>>,
     /// Signs are told as warnings, and stop nothing.
-    pub allow_running: bool,
+    pub(crate) allow_running: bool,
 }
 
 impl PartialEq for Guard {
@@ -74,7 +74,7 @@ impl Guard {
     ///
     /// # Errors
     /// Refused or failed, by the moment, with every sign.
-    pub fn look(
+    pub(crate) fn look(
         &self,
         moment: Moment,
         file: Option<&Path>,

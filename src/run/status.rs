@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// What is known of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// A run copied and verified it, and its SQLite file is as it was.
     Verified,
     /// A run copied and verified it, and its SQLite file has changed since.
@@ -30,10 +30,10 @@ pub enum Standing {
 
 /// The standing of `data_set`, and the place of its target (see [`place`]); no place where there
 /// is no such schema.
-///
-/// # Errors
-/// Either side cannot be read.
-pub fn standing(data_set: &DataSet, temp_dir: Option<PathBuf>) -> Result<(Standing, String)> {
+pub(crate) fn standing(
+    data_set: &DataSet,
+    temp_dir: Option<PathBuf>,
+) -> Result<(Standing, String)> {
     let nothing = (Standing::Nothing, String::new());
     let (file, url, back) = match (&data_set.source, &data_set.target) {
         (Location::Sqlite(file), Location::Postgres(url)) => (file, url, false),
@@ -84,10 +84,7 @@ fn of_file(file: &Path, data_set: &str, source: &str) -> Result<Standing> {
 
 /// Removes the record of a verdict on `data_set`, if there is one. What says that a target is half
 /// loaded stays.
-///
-/// # Errors
-/// It cannot be removed.
-pub fn forget(data_set: &DataSet) -> Result<()> {
+pub(crate) fn forget(data_set: &DataSet) -> Result<()> {
     let url = match &data_set.target {
         Location::Sqlite(file) => return verdict_file::remove(file),
         Location::Postgres(url) => url,

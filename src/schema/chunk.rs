@@ -10,28 +10,23 @@ use serde::{Deserialize, Serialize};
 ///
 /// Numbers start at 1 and, with the ranges, are fixed in the plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Chunk {
+pub(crate) struct Chunk {
     /// The chunk's number in its table, from 1.
-    pub number: u32,
+    pub(crate) number: u32,
     /// Which rows.
-    pub range: KeyRange,
+    pub(crate) range: KeyRange,
     /// How many rows.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Their size as tuples before any cast: a length word per field, and the values.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// A range of rows in storage order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum KeyRange {
+pub(crate) enum KeyRange {
     /// Integer keys from `first` to `last`, both included.
-    Integer {
-        #[expect(missing_docs, reason = "said above")]
-        first: i64,
-        #[expect(missing_docs, reason = "said above")]
-        last: i64,
-    },
+    Integer { first: i64, last: i64 },
     /// Keys after one and up to another; without bounds where there is none.
     Key {
         /// The last key before the range.
@@ -40,18 +35,13 @@ pub enum KeyRange {
         through: Option<Vec<KeyValue>>,
     },
     /// So many rows of the scan in storage order, after so many others.
-    Ordinal {
-        #[expect(missing_docs, reason = "said above")]
-        skip: u64,
-        #[expect(missing_docs, reason = "said above")]
-        rows: u64,
-    },
+    Ordinal { skip: u64, rows: u64 },
 }
 
 /// One value of a key that bounds a range.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum KeyValue {
+pub(crate) enum KeyValue {
     /// An integer.
     Integer(i64),
     /// A double, by its bits.
@@ -64,9 +54,7 @@ pub enum KeyValue {
 
 impl KeyValue {
     /// Bytes of the value.
-    #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "a number is never empty")]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Integer(_) | Self::Real(_) => 8,
             Self::Text(bytes) | Self::Blob(bytes) => bytes.len(),
@@ -74,7 +62,7 @@ impl KeyValue {
     }
 
     /// Keeps the first `length` bytes of text or a blob.
-    pub fn truncate(&mut self, length: usize) {
+    pub(crate) fn truncate(&mut self, length: usize) {
         if let Self::Text(bytes) | Self::Blob(bytes) = self {
             bytes.truncate(length);
             bytes.shrink_to_fit();
@@ -83,7 +71,7 @@ impl KeyValue {
 }
 
 /// One of several parallel readers of a source; all of them see the same state.
-pub trait Reader: Send {
+pub(crate) trait Reader: Send {
     /// Reads the rows of `chunk` of the table at `table` in the plan into `batch`.
     ///
     /// # Errors
@@ -92,7 +80,7 @@ pub trait Reader: Send {
 }
 
 /// One of several parallel writers to a target.
-pub trait Writer: Send {
+pub(crate) trait Writer: Send {
     /// Writes a block in one transaction that also records it.
     ///
     /// # Errors

@@ -6,8 +6,7 @@ use std::fmt;
 /// A PostgreSQL column type as far as we create, read or write it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-#[expect(missing_docs, reason = "the names are PostgreSQL's")]
-pub enum ColumnType {
+pub(crate) enum ColumnType {
     Boolean,
     SmallInt,
     Integer,
@@ -73,8 +72,7 @@ impl TryFrom<String> for ColumnType {
 impl ColumnType {
     /// Reads a type as a person or PostgreSQL's `format_type` writes it; `None` where it is none
     /// of ours. Case and spaces around the parts do not matter.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let lower = text.trim().to_ascii_lowercase();
         let (word, arguments) = match lower.split_once('(') {
             Some((word, rest)) => {
@@ -125,8 +123,7 @@ impl ColumnType {
     }
 
     /// The type is one of text in PostgreSQL, to which a collation applies.
-    #[must_use]
-    pub fn is_text(&self) -> bool {
+    pub(crate) fn is_text(&self) -> bool {
         matches!(self, Self::Text | Self::Varchar(_))
     }
 }

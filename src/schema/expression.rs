@@ -5,16 +5,16 @@
 
 /// An expression: its text, and its tree where it is understood.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sql {
+pub(crate) struct Sql {
     /// The text as the database stores it.
-    pub text: String,
+    pub(crate) text: String,
     /// The tree; `None` where the text has a construct that is not known here.
-    pub tree: Option<Expression>,
+    pub(crate) tree: Option<Expression>,
 }
 
 /// A tree of the constructs we can carry from one database to the other.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Expression {
+pub(crate) enum Expression {
     /// NULL.
     Null,
     /// An integer or decimal literal, as written (sign excluded).
@@ -39,38 +39,29 @@ pub enum Expression {
     Binary(Box<Expression>, &'static str, Box<Expression>),
     /// `x [NOT] BETWEEN low AND high`.
     Between {
-        #[expect(missing_docs, reason = "the parts of the construct")]
         operand: Box<Expression>,
-        #[expect(missing_docs, reason = "the parts of the construct")]
         low: Box<Expression>,
-        #[expect(missing_docs, reason = "the parts of the construct")]
         high: Box<Expression>,
         /// NOT BETWEEN.
         negated: bool,
     },
     /// `x [NOT] IN (list)`.
     In {
-        #[expect(missing_docs, reason = "the parts of the construct")]
         operand: Box<Expression>,
-        #[expect(missing_docs, reason = "the parts of the construct")]
         list: Vec<Expression>,
         /// NOT IN.
         negated: bool,
     },
     /// `x IS [NOT] NULL`.
     IsNull {
-        #[expect(missing_docs, reason = "the parts of the construct")]
         operand: Box<Expression>,
         /// IS NOT NULL.
         negated: bool,
     },
     /// `x [NOT] LIKE pattern [ESCAPE e]` or GLOB.
     Like {
-        #[expect(missing_docs, reason = "the parts of the construct")]
         operand: Box<Expression>,
-        #[expect(missing_docs, reason = "the parts of the construct")]
         pattern: Box<Expression>,
-        #[expect(missing_docs, reason = "the parts of the construct")]
         escape: Option<Box<Expression>>,
         /// GLOB rather than LIKE.
         glob: bool,
@@ -79,11 +70,8 @@ pub enum Expression {
     },
     /// `CASE [base] WHEN .. THEN .. [ELSE ..] END`.
     Case {
-        #[expect(missing_docs, reason = "the parts of the construct")]
         base: Option<Box<Expression>>,
-        #[expect(missing_docs, reason = "the parts of the construct")]
         branches: Vec<(Expression, Expression)>,
-        #[expect(missing_docs, reason = "the parts of the construct")]
         otherwise: Option<Box<Expression>>,
     },
     /// `CAST(x AS type)`, the type as written.
@@ -96,8 +84,7 @@ pub enum Expression {
 
 /// The three clocks of SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Current {
+pub(crate) enum Current {
     Date,
     Time,
     Timestamp,
@@ -107,7 +94,7 @@ pub enum Current {
 /// with it (<https://sqlite.org/datatype3.html>, sections 3 and 4.2). The same comparison can
 /// mean different things under different affinities, so a translation has to know them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Affinity {
+pub(crate) enum Affinity {
     /// Text that looks like a number becomes an integer or a real.
     Integer,
     /// Numbers become text.
@@ -122,8 +109,7 @@ pub enum Affinity {
 
 impl Affinity {
     /// INTEGER, REAL or NUMERIC: text that looks like a number becomes one.
-    #[must_use]
-    pub fn is_numeric(self) -> bool {
+    pub(crate) fn is_numeric(self) -> bool {
         matches!(self, Self::Integer | Self::Real | Self::Numeric)
     }
 }

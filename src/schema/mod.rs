@@ -3,55 +3,55 @@
 //! Names are kept exactly as the database that owns them spells them; quoting and shortening
 //! live in [`names`], and nowhere else.
 
-pub mod chunk;
-pub mod column_type;
-pub mod expression;
-pub mod names;
-pub mod query;
+pub(crate) mod chunk;
+pub(crate) mod column_type;
+pub(crate) mod expression;
+pub(crate) mod names;
+pub(crate) mod query;
 
-pub use crate::schema::column_type::ColumnType;
-pub use crate::schema::expression::{Affinity, Expression, Sql};
+pub(crate) use crate::schema::column_type::ColumnType;
+pub(crate) use crate::schema::expression::{Affinity, Expression, Sql};
 
 use serde::{Deserialize, Serialize};
 
 /// Everything of one database (one schema of it) that has to do with data.
 #[derive(Debug, Clone, Default)]
-pub struct Schema {
+pub(crate) struct Schema {
     /// The ordinary tables, in the order of their creation.
-    pub tables: Vec<Table>,
+    pub(crate) tables: Vec<Table>,
     /// The views, in the order of their creation.
-    pub views: Vec<View>,
+    pub(crate) views: Vec<View>,
     /// What the catalog holds and a migration does not carry over, each with the reason.
-    pub left_out: Vec<LeftOut>,
+    pub(crate) left_out: Vec<LeftOut>,
 }
 
 /// One table.
 #[derive(Debug, Clone)]
-pub struct Table {
+pub(crate) struct Table {
     /// The name, as stored.
-    pub name: String,
+    pub(crate) name: String,
     /// The columns in order of declaration, generated ones included.
-    pub columns: Vec<Column>,
+    pub(crate) columns: Vec<Column>,
     /// The primary key, if there is one.
-    pub primary_key: Option<Key>,
+    pub(crate) primary_key: Option<Key>,
     /// UNIQUE constraints (not unique indexes made by CREATE INDEX).
-    pub uniques: Vec<Key>,
+    pub(crate) uniques: Vec<Key>,
     /// Foreign keys of which this table is the child.
-    pub foreign_keys: Vec<ForeignKey>,
+    pub(crate) foreign_keys: Vec<ForeignKey>,
     /// CHECK constraints, of columns and of the table.
-    pub checks: Vec<Check>,
+    pub(crate) checks: Vec<Check>,
     /// Indexes made by CREATE INDEX.
-    pub indexes: Vec<Index>,
+    pub(crate) indexes: Vec<Index>,
     /// How the rows of the table can be addressed by ranges.
-    pub address: RowAddress,
+    pub(crate) address: RowAddress,
     /// The last value that an automatic key has handed out (SQLite: `sqlite_sequence.seq`),
     /// where the database remembers one.
-    pub sequence: Option<i64>,
+    pub(crate) sequence: Option<i64>,
 }
 
 /// How the rows of a table are addressed by ranges of a key, in storage order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RowAddress {
+pub(crate) enum RowAddress {
     /// One 64-bit integer per row, under this column name (SQLite: the rowid or its alias).
     Integer {
         /// The name under which a query reaches it; not necessarily a declared column.
@@ -68,35 +68,35 @@ pub enum RowAddress {
 
 /// One column.
 #[derive(Debug, Clone)]
-pub struct Column {
+pub(crate) struct Column {
     /// The name, as stored.
-    pub name: String,
+    pub(crate) name: String,
     /// The declared type exactly as written; empty where there is none.
-    pub declared: String,
+    pub(crate) declared: String,
     /// Declared NOT NULL (or implied so by a key that enforces it).
-    pub not_null: bool,
+    pub(crate) not_null: bool,
     /// The DEFAULT, if there is one.
-    pub default: Option<Sql>,
+    pub(crate) default: Option<Sql>,
     /// The column's collation.
-    pub collation: Collation,
+    pub(crate) collation: Collation,
     /// How the value is computed, for a generated column.
-    pub generated: Option<Generated>,
+    pub(crate) generated: Option<Generated>,
     /// The column hands out its own integer keys (SQLite: the rowid's alias).
-    pub identity: bool,
+    pub(crate) identity: bool,
 }
 
 /// A generated column's rule.
 #[derive(Debug, Clone)]
-pub struct Generated {
+pub(crate) struct Generated {
     /// The expression.
-    pub expression: Sql,
+    pub(crate) expression: Sql,
     /// STORED rather than VIRTUAL.
-    pub stored: bool,
+    pub(crate) stored: bool,
 }
 
 /// How text compares.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Collation {
+pub(crate) enum Collation {
     /// By bytes.
     #[default]
     Binary,
@@ -110,49 +110,49 @@ pub enum Collation {
 
 /// A column of a key or index, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyColumn {
+pub(crate) struct KeyColumn {
     /// The column's name.
-    pub name: String,
+    pub(crate) name: String,
     /// The collation in this key (normally the column's own).
-    pub collation: Collation,
+    pub(crate) collation: Collation,
     /// Sorted descending.
-    pub descending: bool,
+    pub(crate) descending: bool,
 }
 
 /// A PRIMARY KEY or UNIQUE constraint.
 #[derive(Debug, Clone)]
-pub struct Key {
+pub(crate) struct Key {
     /// The constraint's name, if it was given one.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Its columns in key order.
-    pub columns: Vec<KeyColumn>,
+    pub(crate) columns: Vec<KeyColumn>,
 }
 
 /// A foreign key, seen from the child.
 #[derive(Debug, Clone)]
-pub struct ForeignKey {
+pub(crate) struct ForeignKey {
     /// The constraint's name, if it was given one.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The child's columns.
-    pub columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// The parent table's name as the parent table itself spells it, or as written where there
     /// is no such table.
-    pub parent: String,
+    pub(crate) parent: String,
     /// The parent's columns; where none were written, the parent's primary key (empty where the
     /// parent or its key does not exist).
-    pub parent_columns: Vec<String>,
+    pub(crate) parent_columns: Vec<String>,
     /// ON DELETE.
-    pub on_delete: Action,
+    pub(crate) on_delete: Action,
     /// ON UPDATE.
-    pub on_update: Action,
+    pub(crate) on_update: Action,
     /// DEFERRABLE and how.
-    pub deferrable: Deferrable,
+    pub(crate) deferrable: Deferrable,
 }
 
 /// What a foreign key does when the parent's row goes or changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names are the SQL keywords")]
-pub enum Action {
+#[expect(clippy::enum_variant_names, reason = "SQL's own word")]
+pub(crate) enum Action {
     #[default]
     NoAction,
     Restrict,
@@ -163,7 +163,7 @@ pub enum Action {
 
 /// When a foreign key is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Deferrable {
+pub(crate) enum Deferrable {
     /// At once, always.
     #[default]
     No,
@@ -175,42 +175,42 @@ pub enum Deferrable {
 
 /// A CHECK constraint.
 #[derive(Debug, Clone)]
-pub struct Check {
+pub(crate) struct Check {
     /// The constraint's name, if it was given one.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The condition.
-    pub condition: Sql,
+    pub(crate) condition: Sql,
 }
 
 /// An index made by CREATE INDEX.
 #[derive(Debug, Clone)]
-pub struct Index {
+pub(crate) struct Index {
     /// The name.
-    pub name: String,
+    pub(crate) name: String,
     /// UNIQUE.
-    pub unique: bool,
+    pub(crate) unique: bool,
     /// What it is over, in order.
-    pub terms: Vec<IndexTerm>,
+    pub(crate) terms: Vec<IndexTerm>,
     /// The WHERE of a partial index.
-    pub filter: Option<Sql>,
+    pub(crate) filter: Option<Sql>,
     /// The whole statement as written, for listing.
-    pub definition: String,
+    pub(crate) definition: String,
 }
 
 /// One term of an index.
 #[derive(Debug, Clone)]
-pub struct IndexTerm {
+pub(crate) struct IndexTerm {
     /// A column or an expression.
-    pub over: IndexOver,
+    pub(crate) over: IndexOver,
     /// The collation of this term.
-    pub collation: Collation,
+    pub(crate) collation: Collation,
     /// Sorted descending.
-    pub descending: bool,
+    pub(crate) descending: bool,
 }
 
 /// What an index term is over.
 #[derive(Debug, Clone)]
-pub enum IndexOver {
+pub(crate) enum IndexOver {
     /// A column, by name.
     Column(String),
     /// An expression.
@@ -219,18 +219,17 @@ pub enum IndexOver {
 
 /// A view.
 #[derive(Debug, Clone)]
-pub struct View {
+pub(crate) struct View {
     /// The name.
-    pub name: String,
+    pub(crate) name: String,
     /// The whole CREATE VIEW statement as written.
-    pub definition: String,
+    pub(crate) definition: String,
 }
 
 /// The kinds of things that can be left out of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum ObjectKind {
+pub(crate) enum ObjectKind {
     Table,
     VirtualTable,
     ShadowTable,
@@ -256,25 +255,29 @@ pub enum ObjectKind {
 
 /// Something that is not carried over, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
+pub(crate) struct LeftOut {
     /// What it is.
-    pub kind: ObjectKind,
+    pub(crate) kind: ObjectKind,
     /// The table it belongs to, where it belongs to one.
-    pub table: Option<String>,
+    pub(crate) table: Option<String>,
     /// Its name (for an unnamed constraint: its text in short).
-    pub name: String,
+    pub(crate) name: String,
     /// Why it is left out, in one line.
-    pub reason: String,
+    pub(crate) reason: String,
     /// Its text as the source has it, where that helps to build it by hand.
-    pub definition: Option<String>,
+    pub(crate) definition: Option<String>,
     /// Rows of content that do not arrive because of it.
-    pub rows: Option<u64>,
+    pub(crate) rows: Option<u64>,
 }
 
 impl LeftOut {
     /// A part of `table`, for a reason that is yet to be told.
-    #[must_use]
-    pub fn part(kind: ObjectKind, table: &str, name: &str, definition: Option<&str>) -> Self {
+    pub(crate) fn part(
+        kind: ObjectKind,
+        table: &str,
+        name: &str,
+        definition: Option<&str>,
+    ) -> Self {
         Self {
             kind,
             table: Some(table.to_owned()),
@@ -286,16 +289,14 @@ impl LeftOut {
     }
 
     /// The same, for this reason.
-    #[must_use]
-    pub fn because(self, reason: impl Into<String>) -> Self {
+    pub(crate) fn because(self, reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), ..self }
     }
 }
 
 impl ObjectKind {
     /// The word a person reads.
-    #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Table => "table",
             Self::VirtualTable => "virtual table",

@@ -4,14 +4,13 @@ use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The longest identifier PostgreSQL keeps, in bytes (`NAMEDATALEN` - 1).
-pub const LONGEST: usize = 63;
+pub(crate) const LONGEST: usize = 63;
 
 /// The names of PostgreSQL's system columns, which no column may have.
 const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 
 /// `name` as a quoted identifier of either database: both double an inner quote.
-#[must_use]
-pub fn quote(name: &str) -> String {
+pub(crate) fn quote(name: &str) -> String {
     let mut quoted = String::with_capacity(name.len() + 2);
     quoted.push('"');
     for c in name.chars() {
@@ -25,15 +24,13 @@ pub fn quote(name: &str) -> String {
 }
 
 /// `schema.name`, both quoted.
-#[must_use]
-pub fn qualify(schema: &str, name: &str) -> String {
+pub(crate) fn qualify(schema: &str, name: &str) -> String {
     format!("{}.{}", quote(schema), quote(name))
 }
 
 /// `text` as a string literal that means the same whatever `standard_conforming_strings` says:
 /// a backslash makes it an `E''` string.
-#[must_use]
-pub fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     let doubled = text.replace('\'', "''");
     if doubled.contains('\\') {
         format!("E'{}'", doubled.replace('\\', "\\\\"))
@@ -48,23 +45,23 @@ pub fn literal(text: &str) -> String {
 /// given a suffix made from a hash of the whole name, so that the same name becomes the same
 /// name in every run, on staging as in production.
 #[derive(Debug, Default, Clone)]
-pub struct Allocator {
+pub(crate) struct Allocator {
     taken: HashSet<String>,
 }
 
 impl Allocator {
     /// An allocator in which `taken` are given away already.
-    pub fn new(taken: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn new(taken: impl IntoIterator<Item = String>) -> Self {
         Self { taken: taken.into_iter().collect() }
     }
 
     /// A name for a table, index, constraint or sequence.
-    pub fn relation(&mut self, wanted: &str) -> String {
+    pub(crate) fn relation(&mut self, wanted: &str) -> String {
         self.allocate(wanted, wanted.is_empty())
     }
 
     /// A name for a column (of one table: use one allocator a table).
-    pub fn column(&mut self, wanted: &str) -> String {
+    pub(crate) fn column(&mut self, wanted: &str) -> String {
         self.allocate(wanted, wanted.is_empty() || SYSTEM_COLUMNS.contains(&wanted))
     }
 

@@ -6,22 +6,22 @@ use crate::schema::Expression;
 
 /// A SELECT, or several of them joined by UNION.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Select {
+pub(crate) struct Select {
     /// The first SELECT.
-    pub first: Core,
+    pub(crate) first: Core,
     /// The others, each added to the result of those before it.
-    pub unions: Vec<(Union, Core)>,
+    pub(crate) unions: Vec<(Union, Core)>,
     /// ORDER BY.
-    pub order_by: Vec<Ordering>,
+    pub(crate) order_by: Vec<Ordering>,
     /// LIMIT, in rows.
-    pub limit: Option<u64>,
+    pub(crate) limit: Option<u64>,
     /// OFFSET, in rows.
-    pub offset: Option<u64>,
+    pub(crate) offset: Option<u64>,
 }
 
 /// How two results become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Union {
+pub(crate) enum Union {
     /// UNION ALL: all rows.
     All,
     /// UNION: each row once.
@@ -30,43 +30,43 @@ pub enum Union {
 
 /// One SELECT without ORDER BY and LIMIT.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Core {
+pub(crate) struct Core {
     /// DISTINCT.
-    pub distinct: bool,
+    pub(crate) distinct: bool,
     /// The columns of the result.
-    pub columns: Vec<Expression>,
+    pub(crate) columns: Vec<Expression>,
     /// What is read, joined from left to right; the first has no condition.
-    pub from: Vec<Joined>,
+    pub(crate) from: Vec<Joined>,
     /// WHERE.
-    pub filter: Option<Expression>,
+    pub(crate) filter: Option<Expression>,
     /// GROUP BY.
-    pub group_by: Vec<Expression>,
+    pub(crate) group_by: Vec<Expression>,
     /// HAVING.
-    pub having: Option<Expression>,
+    pub(crate) having: Option<Expression>,
 }
 
 /// A table or view that a SELECT reads.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Joined {
+pub(crate) struct Joined {
     /// Its name as stored.
-    pub relation: String,
+    pub(crate) relation: String,
     /// What columns of it are named by: its alias, or else its name.
-    pub alias: String,
+    pub(crate) alias: String,
     /// Rows before it without a partner stay, beside NULLs.
-    pub left: bool,
+    pub(crate) left: bool,
     /// The condition of the join; without one, every row meets every row.
-    pub on: Option<Expression>,
+    pub(crate) on: Option<Expression>,
 }
 
 /// One term of an ORDER BY.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ordering {
+pub(crate) struct Ordering {
     /// What is sorted by; an expression of the first SELECT.
-    pub by: Expression,
+    pub(crate) by: Expression,
     /// Where `by` is a column of the result (a COLLATE around it aside): its place, from 0.
-    pub place: Option<usize>,
+    pub(crate) place: Option<usize>,
     /// Sorted descending.
-    pub descending: bool,
+    pub(crate) descending: bool,
     /// NULLs come first.
-    pub nulls_first: bool,
+    pub(crate) nulls_first: bool,
 }

@@ -1,10 +1,10 @@
 //! The SQLite side: opening and fencing a source, its catalog, the profile, reading rows.
 
-pub mod catalog;
-pub mod read;
-pub mod source;
-pub mod sql;
-pub mod write;
+pub(crate) mod catalog;
+pub(crate) mod read;
+pub(crate) mod source;
+pub(crate) mod sql;
+pub(crate) mod write;
 
-pub use crate::sqlite::source::fingerprint::{FileState, Fingerprint, Moment, WalState};
-pub use crate::sqlite::source::{Interrupter, Reader, Source, SourceOptions};
+pub(crate) use crate::sqlite::source::Interrupter;
+pub use crate::sqlite::source::{Reader, Source, SourceOptions};

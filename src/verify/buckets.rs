@@ -14,7 +14,7 @@ const ROWS_OF_A_BUCKET: u64 = 16;
 
 /// How rows are told apart into buckets.
 #[derive(Debug, Clone)]
-pub enum Buckets {
+pub(crate) enum Buckets {
     /// By ranges of an integer key: which can be read again alone.
     Keys {
         /// The key's place in the tuple.
@@ -31,8 +31,7 @@ pub enum Buckets {
 
 impl Buckets {
     /// The buckets of a table.
-    #[must_use]
-    pub fn of(subject: &Subject) -> Self {
+    pub(crate) fn of(subject: &Subject) -> Self {
         match subject.integer_key {
             Some(field) => {
                 let firsts = subject.firsts();
@@ -48,8 +47,7 @@ impl Buckets {
     }
 
     /// How many there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         match self {
             Self::Keys { firsts, .. } => firsts.len().max(1),
             Self::Hashes { mask } => *mask as usize + 1,
@@ -59,8 +57,7 @@ impl Buckets {
     /// The bucket of a row, by its canonical tuple and the hash of that. The bucket of the row
     /// before is looked at first: rows mostly come in the order of their keys.
     #[inline]
-    #[must_use]
-    pub fn of_row(&self, tuple: &[u8], hash: u128, before: usize) -> usize {
+    pub(crate) fn of_row(&self, tuple: &[u8], hash: u128, before: usize) -> usize {
         match self {
             Self::Keys { field, firsts } => match tuple::fields(tuple).nth(*field) {
                 Some(Field::Bytes(bytes)) => {
@@ -79,8 +76,7 @@ impl Buckets {
     }
 
     /// The keys of a bucket, first and last; `None` where buckets are no ranges of keys.
-    #[must_use]
-    pub fn keys(&self, bucket: usize) -> Option<(i64, i64)> {
+    pub(crate) fn keys(&self, bucket: usize) -> Option<(i64, i64)> {
         let Self::Keys { firsts, .. } = self else { return None };
         let first = if bucket == 0 { i64::MIN } else { *firsts.get(bucket)? };
         let last = firsts.get(bucket + 1).map_or(i64::MAX, |next| next - 1);
@@ -90,7 +86,7 @@ impl Buckets {
 
 /// The digests of a table's buckets on one side.
 #[derive(Debug, Clone)]
-pub struct Sums {
+pub(crate) struct Sums {
     digests: Vec<Digest>,
     /// The bucket of the row that was added last.
     last: usize,
@@ -98,19 +94,18 @@ pub struct Sums {
 
 impl Sums {
     /// Empty ones.
-    #[must_use]
-    pub fn new(count: usize) -> Self {
+    pub(crate) fn new(count: usize) -> Self {
         Self { digests: vec![Digest::default(); count], last: 0 }
     }
 
     /// Empties them.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.digests.fill(Digest::default());
     }
 
     /// Adds a row.
     #[inline]
-    pub fn add(&mut self, buckets: &Buckets, tuple: &[u8]) {
+    pub(crate) fn add(&mut self, buckets: &Buckets, tuple: &[u8]) {
         let mut row = Digest::default();
         let hash = row.add_row(tuple);
         self.last = buckets.of_row(tuple, hash, self.last);
@@ -118,23 +113,21 @@ impl Sums {
     }
 
     /// Adds what another part of the table gave.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.digests.iter_mut().zip(&other.digests) {
             *mine += *theirs;
         }
     }
 
     /// The digest of the whole table.
-    #[must_use]
-    pub fn total(&self) -> Digest {
+    pub(crate) fn total(&self) -> Digest {
         let mut total = Digest::default();
         self.digests.iter().for_each(|digest| total += *digest);
         total
     }
 
     /// The buckets that differ, each with its rows on both sides together.
-    #[must_use]
-    pub fn differing(&self, other: &Self) -> Vec<(usize, u64)> {
+    pub(crate) fn differing(&self, other: &Self) -> Vec<(usize, u64)> {
         let pairs = self.digests.iter().zip(&other.digests).enumerate();
         pairs.filter(|(_, (a, b))| a != b).map(|(at, (a, b))| (at, a.rows + b.rows)).collect()
     }

@@ -24,21 +24,18 @@ use std::collections::BTreeMap;
 const SHOWN: usize = 200;
 
 /// What differences of one table are explained with.
-pub struct Explain<'a> {
+pub(crate) struct Explain<'a> {
     /// The table.
-    pub subject: &'a Subject,
+    pub(crate) subject: &'a Subject,
     /// What holds its rows in the target.
-    pub relations: &'a [Relation],
+    pub(crate) relations: &'a [Relation],
     /// Values are told, not only where they are.
-    pub show_values: bool,
+    pub(crate) show_values: bool,
 }
 
 impl Explain<'_> {
     /// Explains all of `suspicions`, in their order.
-    ///
-    /// # Errors
-    /// Either side cannot be read.
-    pub fn all(
+    pub(crate) fn all(
         &self,
         suspicions: &[Suspicion],
         connection: &Reader,

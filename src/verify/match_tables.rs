@@ -37,64 +37,63 @@ struct TargetColumn {
 }
 
 /// A table of the source and the one of the target that has its rows.
-pub struct Pair<'a> {
+pub(crate) struct Pair<'a> {
     /// The source's table.
-    pub table: &'a Table,
+    pub(crate) table: &'a Table,
     /// The target's, by its name.
-    pub target: String,
+    pub(crate) target: String,
     /// Columns of the source by their names in the target.
     columns: Vec<(String, String)>,
     /// The highest key that the source has handed out.
-    pub highest: i64,
+    pub(crate) highest: i64,
 }
 
 impl Pair<'_> {
     /// The name in the target of a column of the source.
-    #[must_use]
-    pub fn column(&self, name: &str) -> Option<&str> {
+    pub(crate) fn column(&self, name: &str) -> Option<&str> {
         self.columns.iter().find(|(source, _)| source == name).map(|(_, target)| target.as_str())
     }
 }
 
 /// What is matched.
 #[derive(Default)]
-pub struct Matched<'a> {
+pub(crate) struct Matched<'a> {
     /// The tables to compare.
-    pub subjects: Vec<Subject>,
+    pub(crate) subjects: Vec<Subject>,
     /// The same, as the catalogs have them.
-    pub pairs: Vec<Pair<'a>>,
+    pub(crate) pairs: Vec<Pair<'a>>,
     /// What has no match in the target.
-    pub differences: Vec<String>,
+    pub(crate) differences: Vec<String>,
     /// What has none in the source, and what is compared in another form.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// What a match is made from.
-pub struct Inputs<'a> {
+pub(crate) struct Inputs<'a> {
     /// The source's catalog, without the tables that are not wanted.
-    pub catalog: &'a Catalog,
+    pub(crate) catalog: &'a Catalog,
     /// A reader of the source.
-    pub connection: &'a rusqlite::Connection,
+    pub(crate) connection: &'a rusqlite::Connection,
     /// How its tables are read.
-    pub queries: &'a [TableQuery],
+    pub(crate) queries: &'a [TableQuery],
     /// The ranges in which they are read.
-    pub ranges: Vec<Vec<Chunk>>,
+    pub(crate) ranges: Vec<Vec<Chunk>>,
     /// The target's schema.
-    pub schema: &'a str,
+    pub(crate) schema: &'a str,
     /// Types that the user has fixed: for numbers that count from an epoch.
-    pub casts: &'a [Pinned],
+    pub(crate) casts: &'a [Pinned],
     /// What the ledger says of the run that filled the target; null where it says nothing.
-    pub ledger: &'a Value,
+    pub(crate) ledger: &'a Value,
     /// Names of tables of the source that are not wanted, and whose likes in the target are none
     /// of our business.
-    pub unwanted: &'a [String],
+    pub(crate) unwanted: &'a [String],
 }
 
 /// Matches the tables of both sides.
 ///
 /// # Errors
 /// The server's; and casts that name no column, or another type than the target has.
-pub fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Matched<'a>> {
+pub(crate) fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Matched<'a>> {
     let mut targets = targets(client, inputs.schema)?;
     let mut matched = Matched::default();
     check_casts(inputs.casts, &inputs.catalog.schema)?;

@@ -4,16 +4,16 @@
 //! differ, a second look finds the rows. Nothing is taken from the memory of a copy, and nothing is
 //! written.
 
-pub mod buckets;
-pub mod column_diff;
-pub mod match_tables;
-pub mod row_diff;
-pub mod rows;
-pub mod scan;
-pub mod schema_check;
-pub mod table_pair;
-pub mod to_sqlite;
-pub mod verdict;
+pub(crate) mod buckets;
+pub(crate) mod column_diff;
+pub(crate) mod match_tables;
+pub(crate) mod row_diff;
+pub(crate) mod rows;
+pub(crate) mod scan;
+pub(crate) mod schema_check;
+pub(crate) mod table_pair;
+pub(crate) mod to_sqlite;
+pub(crate) mod verdict;
 
 use crate::codec::Digest;
 use crate::control::progress::{PhaseProgress, TableProgress};
@@ -36,19 +36,16 @@ use crate::verify::table_pair::Subject;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The two ends: one more reader of each side, on the state that all readers of the side see.
-pub struct Ends<'a> {
+pub(crate) struct Ends<'a> {
     /// The source.
-    pub source: &'a (dyn Fn() -> Result<Reader> + Sync),
+    pub(crate) source: &'a (dyn Fn() -> Result<Reader> + Sync),
     /// The target; a session that was lost is ended first.
-    pub target: &'a (dyn Fn(Option<Backend>) -> Result<(TupleReader, Backend)> + Sync),
+    pub(crate) target: &'a (dyn Fn(Option<Backend>) -> Result<(TupleReader, Backend)> + Sync),
 }
 
 impl Ends<'_> {
     /// Sessions of `claim` for [`Ends::target`].
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn session(claim: &Claim, lost: Option<Backend>) -> Result<(TupleReader, Backend)> {
+    pub(crate) fn session(claim: &Claim, lost: Option<Backend>) -> Result<(TupleReader, Backend)> {
         let session = claim.session("verify", lost)?;
         Ok((session.client, session.backend))
     }
@@ -59,10 +56,7 @@ const MOST_ROUNDS: usize = 5;
 
 /// Does `work` under a snapshot of `tables`; all of it again under another one where the session
 /// that holds it is lost.
-///
-/// # Errors
-/// Those of `work`, and the server's.
-pub fn under_snapshot<T>(
+pub(crate) fn under_snapshot<T>(
     claim: &Claim,
     tables: &[String],
     patience: &Patience<'_>,
@@ -89,47 +83,47 @@ pub fn under_snapshot<T>(
 
 /// How many threads read each side.
 #[derive(Debug, Clone, Copy)]
-pub struct Threads {
+pub(crate) struct Threads {
     /// Of the source.
-    pub source: usize,
+    pub(crate) source: usize,
     /// Connections to the target.
-    pub target: usize,
+    pub(crate) target: usize,
 }
 
 /// How a verification is done.
-pub struct Settings<'a> {
+pub(crate) struct Settings<'a> {
     /// How deep it looks.
-    pub depth: Depth,
+    pub(crate) depth: Depth,
     /// What was asked for.
-    pub options: &'a Options,
+    pub(crate) options: &'a Options,
     /// Threads and memory.
-    pub sizes: &'a Sizes,
+    pub(crate) sizes: &'a Sizes,
     /// Where rows done are counted.
-    pub progress: &'a PhaseProgress,
+    pub(crate) progress: &'a PhaseProgress,
     /// Set from outside to end early.
-    pub stop: &'a AtomicBool,
+    pub(crate) stop: &'a AtomicBool,
     /// The target's ledger and the data set in it, where there is one: who wrote after it was
     /// written last was not us.
-    pub ledger: Option<(String, String)>,
+    pub(crate) ledger: Option<(String, String)>,
 }
 
 /// What was found of one table.
-pub struct Compared {
+pub(crate) struct Compared {
     /// As it is reported.
-    pub report: TableVerification,
+    pub(crate) report: TableVerification,
     /// What was seen in the source.
-    pub seen: Seen,
+    pub(crate) seen: Seen,
     /// Row-level security hides rows of it, so that it could not be compared.
-    pub hidden: bool,
+    pub(crate) hidden: bool,
     /// Rows that differ were written after the copy.
-    pub moved_on: bool,
+    pub(crate) moved_on: bool,
 }
 
 /// Compares all tables, under one snapshot of the target.
 ///
 /// # Errors
 /// Either side cannot be read. That they differ is no error.
-pub fn compare(
+pub(crate) fn compare(
     subjects: &[Subject],
     snapshot: &mut Snapshot,
     ends: &Ends<'_>,

@@ -27,49 +27,48 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 const BYTES_OF_A_SUSPECT: u64 = 128;
 
 /// Rows that are followed at once, from the memory that rows may take.
-#[must_use]
-pub fn limit(budget: u64) -> usize {
+pub(crate) fn limit(budget: u64) -> usize {
     usize::try_from(budget / BYTES_OF_A_SUSPECT).unwrap_or(usize::MAX).max(1_024)
 }
 
 /// A difference, by the places of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Suspicion {
+pub(crate) struct Suspicion {
     /// What is different.
-    pub kind: DifferenceKind,
+    pub(crate) kind: DifferenceKind,
     /// In how many rows; more than one only of rows that are equal.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// The row of the source.
-    pub source: Option<i64>,
+    pub(crate) source: Option<i64>,
     /// The row of the target.
-    pub target: Option<Tid>,
+    pub(crate) target: Option<Tid>,
 }
 
 /// What a second look found.
 #[derive(Debug, Clone, Default)]
-pub struct Found {
+pub(crate) struct Found {
     /// Rows that differ.
-    pub total: u64,
+    pub(crate) total: u64,
     /// There may be more.
-    pub at_least: bool,
+    pub(crate) at_least: bool,
     /// The first of them by their places, as many as are wanted.
-    pub first: Vec<Suspicion>,
+    pub(crate) first: Vec<Suspicion>,
 }
 
 /// Where a second look is taken.
-pub struct Look<'a> {
+pub(crate) struct Look<'a> {
     /// The table.
-    pub subject: &'a Subject,
+    pub(crate) subject: &'a Subject,
     /// What holds its rows in the target.
-    pub relations: &'a [Relation],
+    pub(crate) relations: &'a [Relation],
     /// How its rows were told apart.
-    pub buckets: &'a Buckets,
+    pub(crate) buckets: &'a Buckets,
     /// How many differences are wanted with their places.
-    pub wanted: usize,
+    pub(crate) wanted: usize,
     /// How many rows are followed at once.
-    pub limit: usize,
+    pub(crate) limit: usize,
     /// Set from outside to end early.
-    pub stop: &'a AtomicBool,
+    pub(crate) stop: &'a AtomicBool,
 }
 
 /// A row that is on one side only, as far as both were read.
@@ -151,10 +150,7 @@ impl Suspects {
 
 impl Look<'_> {
     /// Looks at the buckets of `bad`, each with its rows on both sides together.
-    ///
-    /// # Errors
-    /// Either side cannot be read.
-    pub fn take(
+    pub(crate) fn take(
         &self,
         bad: &[(usize, u64)],
         connection: &Reader,

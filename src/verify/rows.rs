@@ -19,24 +19,23 @@ const LARGEST_KEPT: usize = 8 << 20;
 
 /// What was seen of a table while its rows were encoded.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Rows that are no part of the comparison.
-    pub left_out: u64,
+    pub(crate) left_out: u64,
     /// Values that are equal after a conversion only, by column.
-    pub converted: Vec<u64>,
+    pub(crate) converted: Vec<u64>,
     /// Values that do not fit, by column, with the reason of the first.
-    pub unfit: Vec<(u64, Option<Misfit>)>,
+    pub(crate) unfit: Vec<(u64, Option<Misfit>)>,
 }
 
 impl Seen {
     /// Nothing, of `width` columns.
-    #[must_use]
-    pub fn new(width: usize) -> Self {
+    pub(crate) fn new(width: usize) -> Self {
         Self { left_out: 0, converted: vec![0; width], unfit: vec![(0, None); width] }
     }
 
     /// Adds what another part of the table gave.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.left_out += other.left_out;
         for (mine, theirs) in self.converted.iter_mut().zip(&other.converted) {
             *mine += theirs;
@@ -49,18 +48,17 @@ impl Seen {
 }
 
 /// Reads rows of the source.
-pub struct SourceRows<'a> {
+pub(crate) struct SourceRows<'a> {
     subject: &'a Subject,
     tuple: BytesMut,
     canonical: BytesMut,
     /// What was seen so far.
-    pub seen: Seen,
+    pub(crate) seen: Seen,
 }
 
 impl<'a> SourceRows<'a> {
     /// Rows of `subject`.
-    #[must_use]
-    pub fn new(subject: &'a Subject) -> Self {
+    pub(crate) fn new(subject: &'a Subject) -> Self {
         Self {
             subject,
             tuple: BytesMut::new(),
@@ -71,10 +69,7 @@ impl<'a> SourceRows<'a> {
 
     /// Hands each row of a range to `each`: its place (the rowid, or its number in the range from
     /// 1 where there is none), the row itself and its canonical tuple.
-    ///
-    /// # Errors
-    /// The source cannot be read; and those of `each`.
-    pub fn read(
+    pub(crate) fn read(
         &mut self,
         connection: &Reader,
         range: &KeyRange,
@@ -124,17 +119,17 @@ impl<'a> SourceRows<'a> {
 
 /// The place of a row in the target, which holds as long as the snapshot does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Tid {
+pub(crate) struct Tid {
     /// Which of the table's relations.
-    pub relation: u32,
+    pub(crate) relation: u32,
     /// The block.
-    pub block: u32,
+    pub(crate) block: u32,
     /// The row in the block.
-    pub offset: u16,
+    pub(crate) offset: u16,
 }
 
 /// Reads rows of the target.
-pub struct TargetRows<'a> {
+pub(crate) struct TargetRows<'a> {
     subject: &'a Subject,
     canonical: BytesMut,
     stripped: BytesMut,
@@ -142,16 +137,12 @@ pub struct TargetRows<'a> {
 
 impl<'a> TargetRows<'a> {
     /// Rows of `subject`.
-    #[must_use]
-    pub fn new(subject: &'a Subject) -> Self {
+    pub(crate) fn new(subject: &'a Subject) -> Self {
         Self { subject, canonical: BytesMut::new(), stripped: BytesMut::new() }
     }
 
     /// Hands each row's canonical tuple to `each`.
-    ///
-    /// # Errors
-    /// The server's; and those of `each`.
-    pub fn read(
+    pub(crate) fn read(
         &mut self,
         client: &mut TupleReader,
         relation: &Relation,
@@ -170,10 +161,7 @@ impl<'a> TargetRows<'a> {
     }
 
     /// As [`TargetRows::read`], with the place of each row.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn read_with_places(
+    pub(crate) fn read_with_places(
         &mut self,
         client: &mut TupleReader,
         (number, relation): (usize, &Relation),

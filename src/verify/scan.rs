@@ -34,15 +34,15 @@ const FORMS: u64 = 3;
 
 /// What both sides gave of one table.
 #[derive(Debug, Clone)]
-pub struct Sides {
+pub(crate) struct Sides {
     /// How its rows were told apart.
-    pub buckets: Buckets,
+    pub(crate) buckets: Buckets,
     /// The source's digests.
-    pub source: Sums,
+    pub(crate) source: Sums,
     /// The target's.
-    pub target: Sums,
+    pub(crate) target: Sums,
     /// What was seen in the source.
-    pub seen: Seen,
+    pub(crate) seen: Seen,
 }
 
 /// A part of one table of the source.
@@ -78,10 +78,7 @@ struct Pass<'a> {
 }
 
 /// Reads everything. Tables of which the target shows no relation are passed over.
-///
-/// # Errors
-/// The first error of any thread.
-pub fn run(
+pub(crate) fn run(
     subjects: &[Subject],
     relations: &[Vec<Relation>],
     ends: &Ends<'_>,
@@ -262,10 +259,7 @@ pub(crate) fn block_ranges(blocks: u64) -> Vec<String> {
 }
 
 /// Counts the rows of all tables on both sides, and nothing more.
-///
-/// # Errors
-/// The first error of any thread.
-pub fn count(
+pub(crate) fn count(
     subjects: &[Subject],
     relations: &[Vec<Relation>],
     ends: &Ends<'_>,

@@ -34,7 +34,7 @@ struct Constraint {
 }
 
 /// What the target's catalog says of one schema.
-pub struct Facts {
+pub(crate) struct Facts {
     schema: String,
     indexes: Vec<Index>,
     constraints: Vec<Constraint>,
@@ -43,19 +43,18 @@ pub struct Facts {
 
 /// What a run left out, as the ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Omission {
+pub(crate) struct Omission {
     /// What it is.
-    pub kind: ObjectKind,
+    pub(crate) kind: ObjectKind,
     /// Its table, where it has one.
-    pub table: Option<String>,
+    pub(crate) table: Option<String>,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 impl Omission {
     /// As the report lists it.
-    #[must_use]
-    pub fn of(left_out: &LeftOut) -> Self {
+    pub(crate) fn of(left_out: &LeftOut) -> Self {
         let LeftOut { kind, table, name, .. } = left_out.clone();
         Self { kind, table, name }
     }
@@ -72,10 +71,7 @@ fn columns_of(key: &str, relation: &str, count: &str) -> String {
 
 impl Facts {
     /// Reads them.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn read(client: &mut Client, schema: &str) -> Result<Self> {
+    pub(crate) fn read(client: &mut Client, schema: &str) -> Result<Self> {
         let mut query = |sql: String| {
             client.query(&sql, &[&schema]).map_err(failed("cannot read the target's catalog"))
         };
@@ -148,10 +144,11 @@ impl Facts {
 
 /// Holds the target against the plan. `left_out` is what the run did not carry over, or only for
 /// new rows.
-///
-/// # Errors
-/// The server's.
-pub fn of_plan(client: &mut Client, plan: &Plan, left_out: &[LeftOut]) -> Result<Vec<String>> {
+pub(crate) fn of_plan(
+    client: &mut Client,
+    plan: &Plan,
+    left_out: &[LeftOut],
+) -> Result<Vec<String>> {
     let facts = Facts::read(client, &plan.schema)?;
     let listed = |one: &LeftOut| {
         left_out.iter().any(|l| l.kind == one.kind && l.table == one.table && l.name == one.name)
@@ -246,19 +243,16 @@ fn behind(
 
 /// What holding the target against the source's catalog gave.
 #[derive(Debug, Default)]
-pub struct Held {
+pub(crate) struct Held {
     /// What is missing.
-    pub differences: Vec<String>,
+    pub(crate) differences: Vec<String>,
     /// What cannot be told, or is weaker than in the source for a known reason.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Holds the tables of the target against those of the source, by columns and not by names.
 /// `omitted` is what the run that filled the target did not carry over.
-///
-/// # Errors
-/// The server's.
-pub fn of_source(
+pub(crate) fn of_source(
     client: &mut Client,
     schema: &str,
     pairs: &[Pair<'_>],

@@ -10,51 +10,50 @@ use crate::schema::names::quote;
 use crate::sqlite::read::query::TableQuery;
 
 /// One table to compare.
-pub struct Subject {
+pub(crate) struct Subject {
     /// Its name in the source.
-    pub name: String,
+    pub(crate) name: String,
     /// Its qualified name in the target.
-    pub target: String,
+    pub(crate) target: String,
     /// How it is read from the source: all columns that both sides have.
-    pub query: TableQuery,
+    pub(crate) query: TableQuery,
     /// What its tuples are made of.
-    pub layout: TupleLayout,
+    pub(crate) layout: TupleLayout,
     /// Its chunks in the source.
-    pub chunks: Vec<Chunk>,
+    pub(crate) chunks: Vec<Chunk>,
     /// Its size in the source, in bytes of tuples.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// The most bytes that a row can have in each of the source's ranges, or in all of the table
     /// where that is known only; empty where nothing is.
-    pub widest: Vec<u64>,
+    pub(crate) widest: Vec<u64>,
     /// The columns, in the order of the tuple.
-    pub columns: Vec<SubjectColumn>,
+    pub(crate) columns: Vec<SubjectColumn>,
     /// The places in the tuple of columns that name a row of the source; empty where none do.
-    pub key: Vec<usize>,
+    pub(crate) key: Vec<usize>,
     /// The place in the tuple of an integer key by which both sides are read in ranges.
-    pub integer_key: Option<usize>,
+    pub(crate) integer_key: Option<usize>,
     /// Rows with values that do not fit are no part of the comparison, as they were left out.
-    pub leave_out: bool,
+    pub(crate) leave_out: bool,
     /// Rows that were left out, as far as it is known before they are read.
-    pub rows_left_out: u64,
+    pub(crate) rows_left_out: u64,
 }
 
 /// One column of a subject.
 #[derive(Debug, Clone)]
-pub struct SubjectColumn {
+pub(crate) struct SubjectColumn {
     /// Its name in the source.
-    pub name: String,
+    pub(crate) name: String,
     /// Its name in the target.
-    pub target_name: String,
+    pub(crate) target_name: String,
     /// It is compared as the text that the server makes of it.
-    pub as_text: bool,
+    pub(crate) as_text: bool,
     /// What is read in its place in the target, where that is not the column itself.
-    pub read: Option<String>,
+    pub(crate) read: Option<String>,
 }
 
 impl Subject {
     /// A table of a plan, with all its columns: also those that the server computed.
-    #[must_use]
-    pub fn of_plan(table: &PlannedTable) -> Self {
+    pub(crate) fn of_plan(table: &PlannedTable) -> Self {
         let columns: Vec<SubjectColumn> = table
             .columns
             .iter()
@@ -89,7 +88,7 @@ impl Subject {
 
     /// Chooses what names a row: the integer key if it is a column that is sent as one, else the
     /// first of `keys` (unique in the source) whose columns are all compared.
-    pub fn choose_key(&mut self, keys: &[&[String]]) {
+    pub(crate) fn choose_key(&mut self, keys: &[&[String]]) {
         let place = |name: &String| self.columns.iter().position(|column| column.name == *name);
         if let RowAddress::Integer { column } = &self.query.address
             && let Some(place) = place(column)
@@ -105,8 +104,7 @@ impl Subject {
 
     /// The ranges in which the source is read. Together they hold every row there can be, not
     /// only those that the plan has seen.
-    #[must_use]
-    pub fn ranges(&self) -> Vec<KeyRange> {
+    pub(crate) fn ranges(&self) -> Vec<KeyRange> {
         if self.chunks.is_empty() || self.query.address == RowAddress::Ordinal {
             return vec![self.whole()];
         }
@@ -125,8 +123,7 @@ impl Subject {
 
     /// The most bytes that a row can have in the source's range `place`, or in all of the table; 0
     /// where nobody knows.
-    #[must_use]
-    pub fn widest_in(&self, place: Option<usize>) -> u64 {
+    pub(crate) fn widest_in(&self, place: Option<usize>) -> u64 {
         let by_range =
             self.widest.len() == self.chunks.len() && self.query.address != RowAddress::Ordinal;
         let here = place.filter(|_| by_range).and_then(|place| self.widest.get(place));
@@ -134,8 +131,7 @@ impl Subject {
     }
 
     /// The first key of each chunk, for tables with an integer key.
-    #[must_use]
-    pub fn firsts(&self) -> Vec<i64> {
+    pub(crate) fn firsts(&self) -> Vec<i64> {
         let first = |chunk: &Chunk| match chunk.range {
             KeyRange::Integer { first, .. } => Some(first),
             _ => None,
@@ -144,8 +140,7 @@ impl Subject {
     }
 
     /// The range of the whole table.
-    #[must_use]
-    pub fn whole(&self) -> KeyRange {
+    pub(crate) fn whole(&self) -> KeyRange {
         match self.query.address {
             RowAddress::Integer { .. } => KeyRange::Integer { first: i64::MIN, last: i64::MAX },
             RowAddress::Key { .. } => KeyRange::Key { after: None, through: None },
@@ -154,8 +149,7 @@ impl Subject {
     }
 
     /// A query of the target's rows as tuples, with their places behind if they are wanted.
-    #[must_use]
-    pub fn select(&self, relation: &Relation, places: bool, condition: &str) -> String {
+    pub(crate) fn select(&self, relation: &Relation, places: bool, condition: &str) -> String {
         let mut list: Vec<String> = self
             .columns
             .iter()

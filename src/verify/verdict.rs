@@ -10,23 +10,22 @@ use serde_json::{Value, json};
 
 /// A verdict with its reasons.
 #[derive(Debug, Default)]
-pub struct Judged {
+pub(crate) struct Judged {
     /// Something differs.
-    pub differs: bool,
+    pub(crate) differs: bool,
     /// What each table's rows gave, in the order of the tables.
-    pub tables: Vec<TableVerification>,
+    pub(crate) tables: Vec<TableVerification>,
     /// What differs beside rows.
-    pub differences: Vec<String>,
+    pub(crate) differences: Vec<String>,
     /// What the user should know.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
     /// What to do.
-    pub hints: Vec<String>,
+    pub(crate) hints: Vec<String>,
 }
 
 impl Judged {
     /// Judges what was compared; `differences` are those that are known already.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         subjects: &[Subject],
         compared: &[Compared],
         differences: Vec<String>,
@@ -102,7 +101,7 @@ impl Judged {
     }
 
     /// Adds the verdict to the report of its data set, whose tables are in the same order.
-    pub fn tell(&self, report: &mut DataSetReport) {
+    pub(crate) fn tell(&self, report: &mut DataSetReport) {
         report.verdict = if self.differs { Verdict::Differ } else { Verdict::Match };
         for (table, verification) in report.tables.iter_mut().zip(&self.tables) {
             table.verification = Some(verification.clone());
@@ -113,8 +112,7 @@ impl Judged {
     }
 
     /// The tables' digests, for the ledger.
-    #[must_use]
-    pub fn digests(&self, subjects: &[Subject]) -> Value {
+    pub(crate) fn digests(&self, subjects: &[Subject]) -> Value {
         let pairs = subjects.iter().zip(&self.tables).map(|(subject, table)| {
             let sum = table.source_digest.clone().unwrap_or_else(|| "0".repeat(32));
             (subject.name.clone(), json!({"rows": table.source_rows, "sum": sum}))
@@ -124,8 +122,7 @@ impl Judged {
 }
 
 /// The conversions that equality needed, by column.
-#[must_use]
-pub fn conversions(subject: &Subject, table: &Compared) -> Vec<ConversionReport> {
+pub(crate) fn conversions(subject: &Subject, table: &Compared) -> Vec<ConversionReport> {
     let columns = subject.columns.iter().zip(subject.layout.casts()).zip(&table.seen.converted);
     columns
         .filter(|(_, count)| **count > 0)

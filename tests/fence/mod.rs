@@ -6,7 +6,7 @@ mod places;
 mod unreadable;
 mod writers;
 
-use migrate::sqlite::{Reader, Source, SourceOptions};
+use migrate::internals::{Reader, Source, SourceOptions};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};

@@ -2,8 +2,8 @@
 
 use super::other::{self, as_nobody, assigned};
 use super::{AS_BUILT, Place, WITH_LOG, seen};
-use migrate::error::Kind;
-use migrate::sqlite::{Source, SourceOptions};
+use migrate::Kind;
+use migrate::internals::{Source, SourceOptions};
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};

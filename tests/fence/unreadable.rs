@@ -2,8 +2,8 @@
 
 use super::other::{as_nobody, assigned};
 use super::{AS_BUILT, Place, seen};
-use migrate::error::Kind;
-use migrate::sqlite::{Source, SourceOptions};
+use migrate::Kind;
+use migrate::internals::{Source, SourceOptions};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixListener;

@@ -2,8 +2,8 @@
 
 use super::other::{self, LOCK_THE_FILE, Other};
 use super::{AS_BUILT, Place, WITH_LOG, seen};
-use migrate::error::Kind;
-use migrate::sqlite::Source;
+use migrate::Kind;
+use migrate::internals::Source;
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 use super::{assert_paused_and_goes_on, source, start, start_into};
 use crate::harness::{Database, psql, server, sha256, text};
 use crate::waiting::{end, holds, signal, wait_for_a_chunk, wait_for_a_lock, wait_until};
-use migrate::postgres::server::{Halt, Options, PrivateServer};
+use migrate::internals::{Halt, Options, PrivateServer};
 use postgres::{Client, NoTls};
 use std::path::PathBuf;
 use std::process::Child;

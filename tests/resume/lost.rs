@@ -1,7 +1,7 @@
 //! A server that is killed and started again, in whole or one of its processes.
 
 use super::*;
-use migrate::postgres::server::{Halt, Options, PrivateServer};
+use migrate::internals::{Halt, Options, PrivateServer};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;

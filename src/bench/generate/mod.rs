@@ -5,11 +5,11 @@
 //! NULLs and non-ASCII text; nine foreign keys that hold, and eighteen indexes. A row is about
 //! 115 bytes of binary COPY on average.
 
-pub mod random;
-pub mod tables;
-pub mod text;
-pub mod words;
-pub mod writer;
+pub(crate) mod random;
+pub(crate) mod tables;
+pub(crate) mod text;
+pub(crate) mod words;
+pub(crate) mod writer;
 
 use crate::bench::generate::random::Random;
 use crate::bench::generate::writer::Writer;
@@ -28,13 +28,13 @@ const INDEXES: &str = include_str!("indexes.sql");
 
 /// A number of rows, written as `100000`, `100k`, `12.5M` or `1G`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rows(pub u64);
+pub(crate) struct Rows(pub u64);
 
 impl Rows {
     /// The fewest: every table has one.
-    pub const FEWEST: u64 = 100;
+    pub(crate) const FEWEST: u64 = 100;
     /// The most: what 32-bit random numbers choose from, with room to spare.
-    pub const MOST: u64 = 4_000_000_000;
+    pub(crate) const MOST: u64 = 4_000_000_000;
 }
 
 impl FromStr for Rows {
@@ -73,15 +73,15 @@ impl FromStr for Rows {
 
 /// What was made.
 #[derive(Debug, Clone)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Tables and their rows, in order of creation.
-    pub tables: Vec<(&'static str, u64)>,
+    pub(crate) tables: Vec<(&'static str, u64)>,
     /// The number of indexes, those of keys not counted.
-    pub indexes: usize,
+    pub(crate) indexes: usize,
     /// The size of the file, in bytes.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// The seconds that the rows took, without the indexes.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 /// Makes the file `path` with `rows` rows in all; the same `rows` and `seed` make the same rows.
@@ -93,7 +93,7 @@ pub struct Summary {
 /// # Errors
 /// Where the file exists, cannot be written, or `rows` is out of range, and where `progress` ends
 /// it. What was begun is removed.
-pub fn generate(
+pub(crate) fn generate(
     path: &Path,
     rows: Rows,
     seed: u64,

@@ -22,7 +22,7 @@ const ROWS_BETWEEN_LOOKS: u64 = 4_096;
 
 /// Whether a commit is waited for until it is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Commit {
+pub(crate) enum Commit {
     /// As the copy does it.
     NotAwaited,
     /// As servers do it by default.
@@ -31,7 +31,7 @@ pub enum Commit {
 
 /// Ready blocks, and as many connections as send them: everything that is needed before the
 /// clock is started.
-pub struct Load<'a> {
+pub(crate) struct Load<'a> {
     plan: &'a Plan,
     blocks: &'a Blocks,
     clients: Vec<Client>,
@@ -39,10 +39,7 @@ pub struct Load<'a> {
 
 impl<'a> Load<'a> {
     /// Creates the plan's tables, without keys and indexes, and connects.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn prepare(
+    pub(crate) fn prepare(
         plan: &'a Plan,
         blocks: &'a Blocks,
         connection: &Connection,
@@ -71,10 +68,7 @@ impl<'a> Load<'a> {
 
     /// Sends all blocks, each as one COPY. Each connection keeps to tables of its own as long as
     /// there are any.
-    ///
-    /// # Errors
-    /// The server's; or `stop` was set.
-    pub fn run(mut self, stop: &AtomicBool) -> Result<()> {
+    pub(crate) fn run(mut self, stop: &AtomicBool) -> Result<()> {
         let Self { plan, blocks, clients } = &mut self;
         let (plan, blocks) = (*plan, *blocks);
         let of_table = |table: usize| {
@@ -114,17 +108,18 @@ impl<'a> Load<'a> {
 }
 
 /// Rows to be copied out: the pieces of all tables that were loaded, and who reads them.
-pub struct Unload {
+pub(crate) struct Unload {
     pieces: Vec<String>,
     readers: Vec<TupleReader>,
 }
 
 impl Unload {
     /// Cuts the tables into pieces as a verification does, and connects.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn prepare(plan: &Plan, connection: &Connection, connections: usize) -> Result<Self> {
+    pub(crate) fn prepare(
+        plan: &Plan,
+        connection: &Connection,
+        connections: usize,
+    ) -> Result<Self> {
         let what = "cannot see how large the tables are";
         let mut client = connect::<Client>(connection, "bench")?.client;
         let mut tables: Vec<&PlannedTable> = plan.tables.iter().collect();
@@ -150,10 +145,7 @@ impl Unload {
     }
 
     /// Reads all rows, and throws them away; says how many there were.
-    ///
-    /// # Errors
-    /// The server's; or `stop` was set.
-    pub fn run(self, stop: &AtomicBool) -> Result<u64> {
+    pub(crate) fn run(self, stop: &AtomicBool) -> Result<u64> {
         let Self { pieces, mut readers } = self;
         let (pieces, all, halt) = (Mutex::new(pieces), Mutex::new(0), Halt::new(stop));
         let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).pop();

@@ -17,11 +17,11 @@ const READY_ROWS: usize = 4096;
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Filled {
     /// Rows inserted.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Seconds of the inserts and the commit.
     pub seconds: f64,
     /// Processor seconds of them.
-    pub cpu: f64,
+    pub(crate) cpu: f64,
 }
 
 /// Makes the tables of `source` again, without its indexes, in the new file `path`, and fills them
@@ -133,9 +133,6 @@ fn owned(value: ValueRef<'_>) -> Value {
 }
 
 /// The tables of a database and their definitions, but for SQLite's own and virtual ones.
-///
-/// # Errors
-/// SQLite's.
 pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let sql = "SELECT name, sql FROM sqlite_schema \
                WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";

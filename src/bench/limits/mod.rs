@@ -1,4 +1,4 @@
 //! The limits that the stages are compared with.
 
-pub mod copy_limit;
+pub(crate) mod copy_limit;
 pub mod insert_limit;

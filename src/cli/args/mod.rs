@@ -3,9 +3,9 @@
 //! The texts here are the help and the man page. [`crate::cli::request`] turns what was typed into
 //! what the program needs.
 
-pub mod normalize;
-pub mod usage_error;
-pub mod value_parsers;
+pub(crate) mod normalize;
+pub(crate) mod usage_error;
+pub(crate) mod value_parsers;
 
 use crate::cli::commands::bench::BenchArguments;
 use crate::cli::commands::generate::GenerateArgs;

@@ -121,9 +121,6 @@ impl BenchArguments {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// Usage errors.
 pub(crate) fn run(typed: &BenchArguments, screen: &mut Screen) -> Result<Exit> {
     let (request, folder, output) = typed.request()?;
     let has_source = typed.from.is_some();

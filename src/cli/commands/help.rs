@@ -12,9 +12,6 @@ pub(crate) fn all() -> StyledStr {
 }
 
 /// The flags of one command.
-///
-/// # Errors
-/// A usage error where there is no such command.
 pub(crate) fn of(command: &str) -> Result<StyledStr> {
     let mut all = Arguments::command();
     all.build();
@@ -28,9 +25,6 @@ pub(crate) fn of(command: &str) -> Result<StyledStr> {
 }
 
 /// Writes the manual page, in roff: one page with the flags of every command.
-///
-/// # Errors
-/// Those of `out`.
 pub(crate) fn manual(out: &mut dyn Write) -> io::Result<()> {
     let mut all = Arguments::command();
     all.build();

@@ -17,9 +17,6 @@ use zeroize::Zeroizing;
 const LONGEST: u64 = 1 << 20;
 
 /// Encrypts a value and prints it as a configuration holds it.
-///
-/// # Errors
-/// There is no key, or no value.
 pub(crate) fn encrypt(typed: &EncryptArguments, screen: &mut Screen) -> Result<()> {
     let key = key(&typed.config)?;
     let value = value()?;
@@ -28,9 +25,6 @@ pub(crate) fn encrypt(typed: &EncryptArguments, screen: &mut Screen) -> Result<(
 }
 
 /// Makes a key file.
-///
-/// # Errors
-/// The file is there already, or cannot be written.
 pub(crate) fn generate(typed: &GenerateKeyArguments, screen: &mut Screen) -> Result<()> {
     let key = Key::generate()?;
     key.write(&typed.key_file)?;
@@ -38,9 +32,6 @@ pub(crate) fn generate(typed: &GenerateKeyArguments, screen: &mut Screen) -> Res
 }
 
 /// Prints a key's fingerprint.
-///
-/// # Errors
-/// There is no key.
 pub(crate) fn fingerprint(typed: &ConfigArguments, screen: &mut Screen) -> Result<()> {
     say(screen, &key(typed)?.fingerprint())
 }

@@ -1,11 +1,11 @@
 //! The commands, one file each.
 
-pub mod bench;
-pub mod database;
-pub mod generate;
-pub mod help;
-pub mod keys;
-pub mod plan;
-pub mod private_server;
-pub mod provider;
-pub mod supervise;
+pub(crate) mod bench;
+pub(crate) mod database;
+pub(crate) mod generate;
+pub(crate) mod help;
+pub(crate) mod keys;
+pub(crate) mod plan;
+pub(crate) mod private_server;
+pub(crate) mod provider;
+pub(crate) mod supervise;

@@ -34,9 +34,6 @@ fn setting(text: &str) -> Result<(String, String), String> {
 }
 
 /// Runs the command; the exit code is the command's own.
-///
-/// # Errors
-/// Where the server or the command does not start.
 pub(crate) fn run(args: &PrivateServerArgs) -> Result<ExitCode> {
     let options =
         Options { durable: !args.volatile, settings: args.settings.clone(), ..Options::default() };

@@ -84,9 +84,6 @@ fn wanted(to: Provider, typed: &ProviderArguments) -> Wanted<'_> {
 
 /// Removes the records of verdicts, beside SQLite files or in the ledger, that stood there until
 /// they were needed.
-///
-/// # Errors
-/// A folder or a ledger cannot be written to.
 pub(crate) fn forget_verdicts(data_sets: &[DataSet]) -> Result<()> {
     data_sets.iter().try_for_each(status::forget)
 }

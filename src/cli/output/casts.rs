@@ -11,9 +11,6 @@ use std::fs;
 use std::path::Path;
 
 /// Reads one `--cast`.
-///
-/// # Errors
-/// A usage error that says what is wrong with it.
 pub(crate) fn parse(text: &str) -> Result<Cast> {
     parse_parts(text).map_err(|cause| {
         Error::usage(format!("--cast '{text}' cannot be read")).caused_by(cause).hint(
@@ -102,9 +99,6 @@ fn read(path: &Path) -> Result<Vec<Cast>> {
 }
 
 /// Writes the types of `casts` so that `--casts` reads them.
-///
-/// # Errors
-/// The file cannot be written.
 pub(crate) fn write(path: &Path, casts: &[Cast]) -> Result<()> {
     let mut file = File::new();
     for cast in casts {

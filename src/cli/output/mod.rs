@@ -1,14 +1,14 @@
 //! What people and programs read.
 
-pub mod bench;
-pub mod casts;
-pub mod console;
-pub mod differences;
-pub mod errors;
-pub mod format;
-pub mod json;
-pub mod plan;
-pub mod redact;
-pub mod report;
-pub mod rerun_command;
-pub mod tables;
+pub(crate) mod bench;
+pub(crate) mod casts;
+pub(crate) mod console;
+pub(crate) mod differences;
+pub(crate) mod errors;
+pub(crate) mod format;
+pub(crate) mod json;
+pub(crate) mod plan;
+pub(crate) mod redact;
+pub(crate) mod report;
+pub(crate) mod rerun_command;
+pub(crate) mod tables;

@@ -1,5 +1,5 @@
 //! Progress while a run works.
 
-pub mod renderer;
-pub mod snapshot;
-pub mod term;
+pub(crate) mod renderer;
+pub(crate) mod snapshot;
+pub(crate) mod term;

@@ -1,8 +1,8 @@
 //! What the program needs, made from what was typed: the second of two steps. All that can be
 //! checked without looking into a database is checked here.
 
-pub mod output_file;
-pub mod product;
+pub(crate) mod output_file;
+pub(crate) mod product;
 
 use crate::cli::args::{
     ConfigArguments, DataSetArguments, DatabaseArguments, DepthWord, MisfitWord, PlanArguments,
@@ -118,9 +118,6 @@ impl Request {
     }
 
     /// The request of `migrate plan`.
-    ///
-    /// # Errors
-    /// As for [`Request::database`].
     pub(crate) fn plan(typed: PlanArguments) -> Result<Self> {
         let mut request = Self::shared(typed.shared, Purpose::Plan)?;
         let into_sqlite = |set: &DataSet| matches!(set.target, Location::Sqlite(_));

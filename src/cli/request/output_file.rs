@@ -37,9 +37,6 @@ fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
 /// Checks before a long run that a result can be written to `path` at its end, and that doing so
 /// does not touch one of `databases`: a file of theirs that was overwritten would be a loss
 /// without remedy. `flag` is what the user typed.
-///
-/// # Errors
-/// A usage error.
 pub(crate) fn check(flag: &str, path: &Path, databases: &[&Path]) -> Result<()> {
     let shown = path.display();
     if path.as_os_str().is_empty() {

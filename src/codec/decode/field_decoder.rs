@@ -9,15 +9,13 @@ use crate::codec::types::{numeric, temporal, uuid};
 
 /// How the binary form of a field is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wire {
+pub(crate) enum Wire {
     /// One byte: 0 or 1.
     Boolean,
     /// `int2`, `int4`, `int8`, by their length.
     Integer,
     /// `float4`, `float8`, by their length. A `float4` is widened, which is exact.
     Real,
-    /// `numeric`, as the text that the server prints.
-    NumericText,
     /// `numeric`, as an integer or the nearest double.
     NumericNumber,
     /// Text as its bytes: all types whose binary form is text.
@@ -44,7 +42,7 @@ pub enum Wire {
 
 /// The field is not of its type, or its value has no equal in SQLite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Undecodable;
+pub(crate) struct Undecodable;
 
 impl Wire {
     /// The value of a field. Text that has to be written is written into `scratch`.
@@ -52,7 +50,7 @@ impl Wire {
     /// # Errors
     /// The field is not of this form, or SQLite has no such value.
     #[inline]
-    pub fn decode<'a>(
+    pub(crate) fn decode<'a>(
         self,
         field: &'a [u8],
         scratch: &'a mut Vec<u8>,
@@ -73,7 +71,6 @@ impl Wire {
                 [byte @ (0 | 1)] => return Some(Raw::Integer(i64::from(*byte))),
                 _ => return None,
             },
-            Self::NumericText => numeric::decode(field, scratch)?,
             Self::NumericNumber => {
                 numeric::decode(field, scratch)?;
                 return number(scratch);
@@ -144,8 +141,7 @@ fn count(epoch: Epoch, micros: i64) -> Raw<'static> {
 /// What SQLite makes of a text in a column of numeric affinity, if that is a number: whether the
 /// number's own text is the same again, so that nothing is lost. `None` where the text stays.
 /// With REAL affinity (`as_real`) every number becomes a real, else a whole one an integer.
-#[must_use]
-pub fn number_returns(text: &[u8], as_real: bool) -> Option<bool> {
+pub(crate) fn number_returns(text: &[u8], as_real: bool) -> Option<bool> {
     let trimmed = std::str::from_utf8(text).ok()?.trim_matches(|c| " \t\n\x0b\x0c\r".contains(c));
     let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
     // What Rust reads beyond SQLite's numbers are words: inf, infinity, nan.
@@ -216,7 +212,6 @@ mod tests {
     fn a_numeric_is_its_digits_or_a_number() {
         let mut field = Vec::new();
         numeric::encode_decimal(b"1.50", None, &mut field).unwrap();
-        assert_eq!(decode(Wire::NumericText, &field).as_deref(), Some("1.50"));
         assert_eq!(decode(Wire::NumericNumber, &field).as_deref(), Some("Real(1.5)"));
         field.clear();
         numeric::encode_decimal(b"9223372036854775807", None, &mut field).unwrap();

@@ -1,3 +1,3 @@
 //! Decoding: rows of PostgreSQL's binary COPY to values of SQLite.
 
-pub mod field_decoder;
+pub(crate) mod field_decoder;

@@ -7,7 +7,7 @@
 
 use crate::codec::Raw;
 use crate::codec::sqlite_value::EXACT_IN_DOUBLE;
-pub use crate::codec::types::epoch::Epoch;
+pub(crate) use crate::codec::types::epoch::Epoch;
 use crate::codec::types::temporal;
 use crate::codec::types::{decimal, json, numeric, uuid};
 use crate::schema::ColumnType;
@@ -84,8 +84,7 @@ pub enum PointInTime {
 
 impl Form {
     /// The column type the form is sent to.
-    #[must_use]
-    pub fn column_type(self) -> ColumnType {
+    pub(crate) fn column_type(self) -> ColumnType {
         match self {
             Self::Boolean => ColumnType::Boolean,
             Self::SmallInt => ColumnType::SmallInt,
@@ -113,8 +112,7 @@ impl Form {
     }
 
     /// The form in which values are sent to a column of type `to` when nothing else is said.
-    #[must_use]
-    pub fn of(to: &ColumnType) -> Self {
+    pub(crate) fn of(to: &ColumnType) -> Self {
         match *to {
             ColumnType::Boolean => Self::Boolean,
             ColumnType::SmallInt => Self::SmallInt,
@@ -150,7 +148,7 @@ pub struct Cast {
 
 /// A value that fits: exactly, or converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fit {
+pub(crate) enum Fit {
     /// What comes back is what was stored.
     Exact,
     /// What comes back differs in text or storage class.
@@ -160,8 +158,7 @@ pub enum Fit {
 /// Why a value does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "each has its text below")]
-pub enum Misfit {
+pub(crate) enum Misfit {
     NulInText,
     InvalidText,
     TooLarge,
@@ -218,18 +215,15 @@ impl fmt::Display for Misfit {
 /// The largest field the server takes. Its limit on a value is 1 GB with the length word, and a
 /// row's message has to stay below that as well.
 /// Source: `MaxAllocSize` in PostgreSQL's memutils.h.
-pub const LARGEST_FIELD: usize = 0x3fff_ffff - 64;
+pub(crate) const LARGEST_FIELD: usize = 0x3fff_ffff - 64;
 
 /// JSON nested deeper than this is sent as text: the server's parser is recursive and refuses
 /// deep nesting by its stack depth limit, at query time if not before.
-pub const DEEPEST_JSON: u32 = 1_000;
+pub(crate) const DEEPEST_JSON: u32 = 1_000;
 
 /// Text must be UTF-8 without NUL to be text in PostgreSQL.
-///
-/// # Errors
-/// Says which of the two it is not.
 #[inline(always)]
-pub fn check_text(bytes: &[u8]) -> Result<(), Misfit> {
+pub(crate) fn check_text(bytes: &[u8]) -> Result<(), Misfit> {
     // Most text is short and plain ASCII: a look at each eight bytes settles it.
     if is_plain(bytes) && bytes.len() <= LARGEST_FIELD { Ok(()) } else { check_any_text(bytes) }
 }
@@ -267,12 +261,11 @@ fn check_any_text(bytes: &[u8]) -> Result<(), Misfit> {
 }
 
 /// The words taken for booleans: the true and the false one of each pair.
-pub const BOOLEAN_WORDS: [(&[u8], &[u8]); 4] =
+pub(crate) const BOOLEAN_WORDS: [(&[u8], &[u8]); 4] =
     [(b"t", b"f"), (b"true", b"false"), (b"yes", b"no"), (b"on", b"off")];
 
 /// A text's place among [`BOOLEAN_WORDS`] and its value.
-#[must_use]
-pub fn boolean_word(text: &[u8]) -> Option<(usize, bool)> {
+pub(crate) fn boolean_word(text: &[u8]) -> Option<(usize, bool)> {
     BOOLEAN_WORDS.iter().enumerate().find_map(|(pair, (yes, no))| {
         if text.eq_ignore_ascii_case(yes) {
             Some((pair, true))
@@ -285,10 +278,7 @@ pub fn boolean_word(text: &[u8]) -> Option<(usize, bool)> {
 }
 
 /// Whether a JSON text can go into a `json` column.
-///
-/// # Errors
-/// Says why not.
-pub fn check_json(text: &[u8]) -> Result<json::Facts, Misfit> {
+pub(crate) fn check_json(text: &[u8]) -> Result<json::Facts, Misfit> {
     check_text(text)?;
     let facts = json::validate(text).ok_or(Misfit::NotJson)?;
     if facts.nul_escape {
@@ -303,7 +293,7 @@ pub fn check_json(text: &[u8]) -> Result<json::Facts, Misfit> {
 /// The decimal text of a double: its shortest round-trip decimal, with a point or an exponent so
 /// that it reads as a real again. Infinity is written as a number too large to be finite, which
 /// is how SQLite itself writes it.
-pub fn real_text(real: f64, out: &mut Vec<u8>) {
+pub(crate) fn real_text(real: f64, out: &mut Vec<u8>) {
     if real.is_infinite() {
         out.extend_from_slice(if real > 0.0 { b"9e999" } else { b"-9e999" });
     } else {
@@ -318,7 +308,7 @@ impl Cast {
     /// # Errors
     /// The reason, where the value does not fit. What was appended then is to be thrown away.
     #[inline(always)]
-    pub fn encode(&self, raw: Raw<'_>, out: &mut BytesMut) -> Result<Fit, Misfit> {
+    pub(crate) fn encode(&self, raw: Raw<'_>, out: &mut BytesMut) -> Result<Fit, Misfit> {
         match (self.form, raw) {
             (_, Raw::Null) => {
                 out.extend_from_slice(&[0xff; 4]);
@@ -558,8 +548,7 @@ fn whole(raw: Raw<'_>) -> Result<i64, Misfit> {
 }
 
 /// Characters of text that is known to be UTF-8.
-#[must_use]
-pub fn characters(text: &[u8]) -> u64 {
+pub(crate) fn characters(text: &[u8]) -> u64 {
     text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u64
 }
 

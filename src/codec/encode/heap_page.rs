@@ -17,11 +17,10 @@ const LONGEST_KEPT: usize = 24;
 const POINTER: usize = 18;
 
 /// Tables with fewer columns than this always fit: a column needs at most 24 bytes in the page.
-pub const COLUMNS_THAT_ALWAYS_FIT: usize = WIDEST_ROW / LONGEST_KEPT - 16;
+pub(crate) const COLUMNS_THAT_ALWAYS_FIT: usize = WIDEST_ROW / LONGEST_KEPT - 16;
 
 /// Whether the tuple (as COPY has it, field count first) fits a page, and a message of the server.
-#[must_use]
-pub fn fits(casts: &[Cast], tuple: &[u8]) -> bool {
+pub(crate) fn fits(casts: &[Cast], tuple: &[u8]) -> bool {
     if tuple.len() > LARGEST_FIELD {
         return false;
     }

@@ -1,5 +1,5 @@
 //! Encoding: values of SQLite to rows of PostgreSQL's binary COPY.
 
-pub mod column_encoder;
-pub mod heap_page;
-pub mod tuple_encoder;
+pub(crate) mod column_encoder;
+pub(crate) mod heap_page;
+pub(crate) mod tuple_encoder;

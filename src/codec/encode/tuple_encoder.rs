@@ -47,16 +47,15 @@ impl From<TupleLayout> for Vec<Cast> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unsendable {
     /// The row's place in its chunk, from 0.
-    pub row: u64,
+    pub(crate) row: u64,
     /// The field's place in the tuple; `None` where it is the row as a whole.
-    pub field: Option<usize>,
+    pub(crate) field: Option<usize>,
     /// Why.
-    pub misfit: Misfit,
+    pub(crate) misfit: Misfit,
 }
 
 impl TupleLayout {
     /// The layout of tuples with these casts, in the order of the COPY's column list.
-    #[must_use]
     pub fn new(casts: Vec<Cast>) -> Self {
         let form = |cast: &Cast| match cast.form.column_type() {
             ColumnType::Numeric(_) => Canonical::Numeric,
@@ -68,23 +67,15 @@ impl TupleLayout {
         Self { casts, forms, varies }
     }
 
-    /// Fields of a tuple.
-    #[must_use]
-    pub fn width(&self) -> usize {
-        self.casts.len()
-    }
-
     /// The casts, in order.
-    #[must_use]
-    pub fn casts(&self) -> &[Cast] {
+    pub(crate) fn casts(&self) -> &[Cast] {
         &self.casts
     }
 
     /// Bytes that the batch takes as a block, unless casts make its values longer: a value has up
     /// to three bytes more in a tuple than in a batch.
-    #[must_use]
-    pub fn room(&self, batch: &RowBatch) -> usize {
-        batch.len() + (2 + 3 * self.casts.len()) * batch.rows() as usize + StreamBuilder::FRAME
+    pub(crate) fn room(&self, batch: &RowBatch) -> usize {
+        batch.byte_len() + (2 + 3 * self.casts.len()) * batch.rows() as usize + StreamBuilder::FRAME
     }
 
     /// Encodes a chunk's batch, into the memory of `spare`. With `leave_out`, rows that cannot be sent are counted and left
@@ -101,9 +92,9 @@ impl TupleLayout {
         spare: BytesMut,
     ) -> Result<Block, Unsendable> {
         let per_row = 2 + 4 * self.casts.len();
-        let mut stream = StreamBuilder::new(spare, batch.len() + per_row * batch.rows() as usize);
+        let mut stream =
+            StreamBuilder::new(spare, batch.byte_len() + per_row * batch.rows() as usize);
         let mut digest = Digest::default();
-        let mut rows_left_out = 0;
         let mut canonical = BytesMut::new();
         let mut values = batch.values();
         for row in 0..batch.rows() {
@@ -128,16 +119,15 @@ impl TupleLayout {
                 Some(unsendable) if !leave_out => return Err(unsendable),
                 Some(_) => {
                     out.truncate(start);
-                    rows_left_out += 1;
                 }
             }
         }
-        Ok(Block { table, chunk, digest, rows_left_out, data: stream.finish() })
+        Ok(Block { table, chunk, digest, data: stream.finish() })
     }
 
     /// The canonical form of a tuple: itself, unless a field has several wire forms.
     #[inline]
-    pub fn canonical<'a>(&self, tuple: &'a [u8], scratch: &'a mut BytesMut) -> &'a [u8] {
+    pub(crate) fn canonical<'a>(&self, tuple: &'a [u8], scratch: &'a mut BytesMut) -> &'a [u8] {
         if !self.varies {
             return tuple;
         }

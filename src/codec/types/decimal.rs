@@ -12,44 +12,26 @@ const EXPONENT_END: i64 = i32::MAX as i64 / 2;
 /// How many digits a number takes on either side of the point, without leading and trailing
 /// zeros: it fits `numeric(p,s)` where `integer <= p - s` and `fraction <= s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Digits {
+pub(crate) struct Digits {
     /// Digits before the point; 0 for a number below one.
-    pub integer: u32,
+    pub(crate) integer: u32,
     /// Digits after the point.
-    pub fraction: u32,
+    pub(crate) fraction: u32,
 }
 
-impl Digits {
-    /// The digits that hold both numbers.
-    #[must_use]
-    pub fn max(self, other: Self) -> Self {
-        Self {
-            integer: self.integer.max(other.integer),
-            fraction: self.fraction.max(other.fraction),
-        }
-    }
-}
+impl Digits {}
 
 /// The digits of an integer.
-#[must_use]
-pub fn digits_of_integer(value: i64) -> Digits {
+pub(crate) fn digits_of_integer(value: i64) -> Digits {
     Digits { integer: value.unsigned_abs().checked_ilog10().map_or(0, |log| log + 1), fraction: 0 }
 }
 
 /// The digits of a real's shortest round-trip decimal; `None` for infinities and NaN.
-#[must_use]
-pub fn digits_of_real(value: f64) -> Option<Digits> {
+pub(crate) fn digits_of_real(value: f64) -> Option<Digits> {
     if !value.is_finite() {
         return None;
     }
     Decimal::parse(zmij::Buffer::new().format_finite(value).as_bytes())?.digits()
-}
-
-/// The digits of a decimal text; `None` where it is no decimal text or has more digits than PostgreSQL
-/// holds.
-#[must_use]
-pub fn digits_of_decimal(text: &[u8]) -> Option<Digits> {
-    Decimal::parse(text)?.digits()
 }
 
 /// PostgreSQL's numeric holds the decimal text, zeros at its end included.
@@ -176,18 +158,21 @@ mod tests {
             ("12.5e1", 3, 0),
             ("12.5e5", 7, 0),
         ] {
-            assert_eq!(digits_of_decimal(text.as_bytes()), Some(Digits { integer, fraction }));
+            assert_eq!(
+                Decimal::parse(text.as_bytes()).and_then(|it| it.digits()),
+                Some(Digits { integer, fraction })
+            );
         }
         assert_eq!(digits_of_real(-19.99), Some(Digits { integer: 2, fraction: 2 }));
         assert_eq!(digits_of_real(1e300), Some(Digits { integer: 301, fraction: 0 }));
-        let most = digits_of_integer(-12).max(Digits { integer: 1, fraction: 7 });
-        assert_eq!(most, Digits { integer: 2, fraction: 7 });
+        assert_eq!(digits_of_integer(-12), Digits { integer: 2, fraction: 0 });
     }
 
     #[test]
     fn the_digits_of_an_integer_are_those_of_its_text() {
         for value in [0, 1, -1, 9, 10, -99, 100, 999_999, i64::MIN, i64::MAX] {
-            let digits = digits_of_decimal(value.to_string().as_bytes());
+            let text = value.to_string();
+            let digits = Decimal::parse(text.as_bytes()).and_then(|it| it.digits());
             assert_eq!(Some(digits_of_integer(value)), digits, "{value}");
         }
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {

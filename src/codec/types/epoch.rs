@@ -34,7 +34,6 @@ pub enum Epoch {
 impl Epoch {
     /// The timestamp of an integer, in microseconds since 2000-01-01 00:00:00, and whether it is
     /// exact. `None` where PostgreSQL has no such timestamp. Nanoseconds are rounded, half up.
-    #[must_use]
     pub fn from_integer(self, value: i64) -> Option<(i64, bool)> {
         let since_zero = match self.micros_per_unit() {
             Some(unit) => i128::from(value) * i128::from(unit),
@@ -50,7 +49,6 @@ impl Epoch {
     /// A Julian day's double is some 40 microseconds coarse, and SQLite itself counts
     /// milliseconds: where the millisecond makes the same double again, that is the moment
     /// meant. All else is rounded to the nearest microsecond, half up.
-    #[must_use]
     pub fn from_real(self, value: f64) -> Option<(i64, bool)> {
         if !value.is_finite() {
             return None;
@@ -81,8 +79,7 @@ impl Epoch {
     /// 00:00:00, rounded down (as Go's `Time.Unix` does). `None` beyond 64 bits, which only
     /// nanoseconds reach. What is not a whole number of units shows in [`Epoch::from_integer`]
     /// of the result being another timestamp.
-    #[must_use]
-    pub fn to_integer(self, micros: i64) -> Option<i64> {
+    pub(crate) fn to_integer(self, micros: i64) -> Option<i64> {
         let since_zero = i128::from(micros) + i128::from(self.zero());
         match self.micros_per_unit() {
             Some(unit) => match i64::try_from(since_zero) {
@@ -94,7 +91,6 @@ impl Epoch {
     }
 
     /// The real nearest to a timestamp, given in microseconds since 2000-01-01 00:00:00.
-    #[must_use]
     pub fn to_real(self, micros: i64) -> f64 {
         let since_zero = i128::from(micros) + i128::from(self.zero());
         let Some(unit) = self.micros_per_unit() else { return (since_zero * 1_000) as f64 };

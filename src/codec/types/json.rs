@@ -15,18 +15,17 @@ const PLAIN_NUMBER: usize = 16_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Facts {
     /// Arrays and objects around the innermost value; 0 for a scalar.
-    pub depth: u32,
+    pub(crate) depth: u32,
     /// A string or key holds the escape `\u0000`, which `json` keeps as it is and `jsonb`, like
     /// every function that takes the string out, refuses.
-    pub nul_escape: bool,
+    pub(crate) nul_escape: bool,
     /// An escape names half of a surrogate pair without the other: the same.
-    pub bad_surrogates: bool,
+    pub(crate) bad_surrogates: bool,
     /// A number is beyond what a numeric holds: the same.
-    pub huge_number: bool,
+    pub(crate) huge_number: bool,
 }
 
 /// Reads a text, which must be valid UTF-8, to its end. `None` where it is not JSON.
-#[must_use]
 pub fn validate(text: &[u8]) -> Option<Facts> {
     let mut reader = Reader { text, at: 0, facts: Facts::default() };
     let mut nesting = Nesting::default();

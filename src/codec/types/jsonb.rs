@@ -12,8 +12,7 @@ const DEEPEST: u32 = 4_000;
 
 /// Appends the canonical form of a field of `jsonb`: a version byte and a JSON text. `None`, and
 /// rubbish appended, where it is none.
-#[must_use]
-pub fn canonical(field: &[u8], out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn canonical(field: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let (1, text) = field.split_first().map(|(version, text)| (*version, text))? else {
         return None;
     };

@@ -1,9 +1,9 @@
 //! The forms of single types.
 
-pub mod decimal;
-pub mod epoch;
+pub(crate) mod decimal;
+pub(crate) mod epoch;
 pub mod json;
-pub mod jsonb;
+pub(crate) mod jsonb;
 pub mod numeric;
 pub mod temporal;
 pub mod uuid;

@@ -39,7 +39,6 @@ pub fn encode_integer(value: i64, scale: Option<u16>, out: &mut Vec<u8>) {
 /// scale is that decimal's count of digits after the point. `None`, and nothing written, where
 /// a given `scale` has too few digits for it or it is an infinity, which no `numeric(p,s)`
 /// holds. A numeric has no negative zero: the sign of -0.0 is lost.
-#[must_use]
 pub fn encode_real(value: f64, scale: Option<u16>, out: &mut Vec<u8>) -> Option<()> {
     if value.is_finite() {
         let mut buffer = zmij::Buffer::new();
@@ -63,7 +62,6 @@ pub fn encode_real(value: f64, scale: Option<u16>, out: &mut Vec<u8>) -> Option<
 /// scale is the count of digits after the point that the text has. `None`, and nothing written,
 /// where it is something else, has more digits than PostgreSQL holds, or needs more digits
 /// after the point than a given `scale` has.
-#[must_use]
 pub fn encode_decimal(text: &[u8], scale: Option<u16>, out: &mut Vec<u8>) -> Option<()> {
     let decimal = Decimal::parse(text)?;
     let scale = match scale {
@@ -76,7 +74,6 @@ pub fn encode_decimal(text: &[u8], scale: Option<u16>, out: &mut Vec<u8>) -> Opt
 /// Appends the decimal text of a binary numeric as PostgreSQL prints it: as many digits after
 /// the point as the display scale says, `NaN`, `Infinity`, `-Infinity`. `None`, and nothing
 /// written, where the bytes are no numeric that a server sends.
-#[must_use]
 pub fn decode(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let wire = Wire::parse(bytes)?;
     match wire.sign {
@@ -96,7 +93,6 @@ pub fn decode(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
 /// Appends the one form that all spellings of a number share, for hashing: no zero groups at
 /// either end and the smallest display scale that shows every digit, so that 1, 1.0 and 1.00
 /// are the same bytes. `None`, and nothing written, where [`decode`] would refuse.
-#[must_use]
 pub fn canonical(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let wire = Wire::parse(bytes)?;
     let count = (wire.groups.len() / 2) as u16;

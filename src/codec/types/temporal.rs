@@ -25,31 +25,30 @@ const MAX_ZONE_HOURS: i64 = 15;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timestamp {
     /// Microseconds since 2000-01-01 00:00:00, in UTC where the text has a zone.
-    pub micros: i64,
+    pub(crate) micros: i64,
     /// The text names a zone.
-    pub zoned: bool,
+    pub(crate) zoned: bool,
     /// The text is exactly what [`format_timestamp`] writes for this value.
-    pub canonical: bool,
+    pub(crate) canonical: bool,
     /// Digits other than zero stood beyond the microseconds and were rounded off.
-    pub nanos_lost: bool,
+    pub(crate) nanos_lost: bool,
 }
 
 /// A time of day as read from text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Time {
+pub(crate) struct Time {
     /// Microseconds since midnight, less than a day.
-    pub micros: i64,
+    pub(crate) micros: i64,
     /// The text is exactly what [`format_time`] writes for this value.
-    pub canonical: bool,
+    pub(crate) canonical: bool,
     /// Digits other than zero stood beyond the microseconds and were rounded off.
-    pub nanos_lost: bool,
+    pub(crate) nanos_lost: bool,
 }
 
 /// Reads a timestamp. A date alone is its midnight, without a zone. A zone is `Z`, `z`, `+HH`,
 /// `+HHMM`, `+HH:MM` or `+HH:MM:SS`, at once or after one space; digits beyond the microseconds
 /// are rounded, half up. `None` where the text is something else, or the moment lies (in UTC)
 /// outside the years 0001 to 9999.
-#[must_use]
 pub fn parse_timestamp(text: &[u8]) -> Option<Timestamp> {
     let (day, rest) = read_date(text)?;
     let midnight = i64::from(day) * DAY;
@@ -72,7 +71,6 @@ pub fn parse_timestamp(text: &[u8]) -> Option<Timestamp> {
 }
 
 /// Reads a date, `YYYY-MM-DD`, as days since 2000-01-01. There is one spelling of each.
-#[must_use]
 pub fn parse_date(text: &[u8]) -> Option<i32> {
     let (day, rest) = read_date(text)?;
     rest.is_empty().then_some(day)
@@ -80,8 +78,7 @@ pub fn parse_date(text: &[u8]) -> Option<i32> {
 
 /// Reads a time of day, `HH:MM[:SS[.digits]]`, without a zone. Digits beyond the microseconds
 /// are rounded, half up; what that would round to 24:00:00 does not fit.
-#[must_use]
-pub fn parse_time(text: &[u8]) -> Option<Time> {
+pub(crate) fn parse_time(text: &[u8]) -> Option<Time> {
     let (clock, rest) = read_clock(text)?;
     (rest.is_empty() && clock.micros < DAY).then_some(clock)
 }
@@ -89,7 +86,6 @@ pub fn parse_time(text: &[u8]) -> Option<Time> {
 /// Writes a timestamp as `YYYY-MM-DD HH:MM:SS[.ffffff]`, the fraction without trailing zeros,
 /// with `+00:00` at the end where it is `zoned`. `None`, and nothing written, for PostgreSQL's
 /// infinities and for years outside 0001 to 9999, which have no ISO text.
-#[must_use]
 pub fn format_timestamp(micros: i64, zoned: bool, out: &mut Vec<u8>) -> Option<()> {
     if !in_years(micros) {
         return None;
@@ -105,8 +101,7 @@ pub fn format_timestamp(micros: i64, zoned: bool, out: &mut Vec<u8>) -> Option<(
 
 /// Writes a date as `YYYY-MM-DD`. `None`, and nothing written, for PostgreSQL's infinities and
 /// for years outside 0001 to 9999.
-#[must_use]
-pub fn format_date(days: i32, out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn format_date(days: i32, out: &mut Vec<u8>) -> Option<()> {
     if !(FIRST_DAY..=LAST_DAY).contains(&days) {
         return None;
     }
@@ -116,8 +111,7 @@ pub fn format_date(days: i32, out: &mut Vec<u8>) -> Option<()> {
 
 /// Writes a time as `HH:MM:SS[.ffffff]`, the fraction without trailing zeros. `None`, and
 /// nothing written, outside the day: PostgreSQL's 24:00:00 is not read back by [`parse_time`].
-#[must_use]
-pub fn format_time(micros: i64, out: &mut Vec<u8>) -> Option<()> {
+pub(crate) fn format_time(micros: i64, out: &mut Vec<u8>) -> Option<()> {
     if !(0..DAY).contains(&micros) {
         return None;
     }

@@ -27,7 +27,6 @@ const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 
 /// or without braces around all of it, and with or without a hyphen after each group of four.
 /// With it: whether the text is exactly what [`format()`] writes for the value (lower case,
 /// hyphens as 8-4-4-4-12). `None` where it is no UUID.
-#[must_use]
 pub fn parse(text: &[u8]) -> Option<([u8; 16], bool)> {
     match <&[u8; 36]>::try_from(text) {
         Ok(usual) if [8, 13, 18, 23].iter().all(|at| usual[*at] == b'-') => {

@@ -6,17 +6,17 @@
 //! from libpq, both towards safety: a password file that others can read is refused rather than
 //! skipped, and a certificate file that is named but missing is an error in every `sslmode`.
 
-pub mod key_value;
-pub mod password_file;
-pub mod service_file;
-pub mod settings;
+pub(crate) mod key_value;
+pub(crate) mod password_file;
+pub(crate) mod service_file;
+pub(crate) mod settings;
 #[cfg(test)]
 mod tests;
-pub mod tls;
-pub mod url;
+pub(crate) mod tls;
+pub(crate) mod url;
 
-pub use crate::config::connection::settings::Origin;
-pub use crate::config::connection::tls::{ChannelBinding, Roots, SslMode, Tls};
+pub(crate) use crate::config::connection::settings::Origin;
+pub(crate) use crate::config::connection::tls::{ChannelBinding, Roots, SslMode, Tls};
 
 use crate::config::connection::password_file::PasswordFile;
 use crate::config::connection::settings::Settings;
@@ -35,46 +35,46 @@ const DEFAULT_PORT: u16 = 5432;
 #[derive(Clone)]
 pub struct Connection {
     /// The hosts, in order of trial; at least one.
-    pub hosts: Vec<Host>,
+    pub(crate) hosts: Vec<Host>,
     /// The database's name.
-    pub dbname: String,
+    pub(crate) dbname: String,
     /// How the database is usually named, where that is known.
-    pub usual_dbname: Option<&'static str>,
+    pub(crate) usual_dbname: Option<&'static str>,
     /// The role's name.
-    pub user: String,
+    pub(crate) user: String,
     /// Where the passwords of the hosts came from, if there are any.
-    pub password_origin: Option<Origin>,
+    pub(crate) password_origin: Option<Origin>,
     /// Where a password was looked for, each with what was found there, for the error of a
     /// server that wants one.
-    pub password_places: Vec<String>,
+    pub(crate) password_places: Vec<String>,
     /// How the connection is encrypted.
-    pub tls: Tls,
+    pub(crate) tls: Tls,
     /// The server options of the session (`-c name=value ...`).
-    pub options: Option<String>,
+    pub(crate) options: Option<String>,
     /// The longest time one attempt may take; none where it may take any.
-    pub connect_timeout: Option<Duration>,
+    pub(crate) connect_timeout: Option<Duration>,
     /// What the server must be to be taken.
-    pub target: Target,
+    pub(crate) target: Target,
     /// Hosts are tried in random order.
-    pub shuffle_hosts: bool,
+    pub(crate) shuffle_hosts: bool,
     /// The settings of the TCP connection.
-    pub tcp: Tcp,
+    pub(crate) tcp: Tcp,
 }
 
 /// One host of a connection string.
 #[derive(Debug, Clone)]
-pub struct Host {
+pub(crate) struct Host {
     /// Where it is.
-    pub place: Place,
+    pub(crate) place: Place,
     /// Its port (on a socket: the number in the socket's name).
-    pub port: u16,
+    pub(crate) port: u16,
     /// The password to give it.
-    pub password: Option<Secret>,
+    pub(crate) password: Option<Secret>,
 }
 
 /// Where a server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// A host on the network.
     Tcp {
         /// Its name, which its certificate must bear in `verify-full`.
@@ -88,8 +88,7 @@ pub enum Place {
 
 /// libpq's `target_session_attrs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the names are libpq's words")]
-pub enum Target {
+pub(crate) enum Target {
     #[default]
     Any,
     ReadWrite,
@@ -101,38 +100,29 @@ pub enum Target {
 
 /// The settings of the TCP connection; what is not set is the system's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tcp {
+pub(crate) struct Tcp {
     /// Keepalive probes are sent.
-    pub keepalives: bool,
+    pub(crate) keepalives: bool,
     /// Silence before the first probe.
-    pub idle: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
     /// Time between probes.
-    pub interval: Option<Duration>,
+    pub(crate) interval: Option<Duration>,
     /// Unanswered probes after which the connection is lost.
-    pub count: Option<u32>,
+    pub(crate) count: Option<u32>,
     /// Time that sent data may stay unacknowledged.
-    pub user_timeout: Option<Duration>,
+    pub(crate) user_timeout: Option<Duration>,
 }
 
 /// What stands in for settings that neither the text nor the environment gives.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Defaults {
     /// The `sslmode`.
-    pub sslmode: SslMode,
+    pub(crate) sslmode: SslMode,
     /// The password of the configuration file; it goes before the service file, the
     /// environment and the password file, and after one in the text itself.
-    pub password: Option<Secret>,
+    pub(crate) password: Option<Secret>,
     /// How the database is usually named, for the error of one that does not exist.
-    pub usual_dbname: Option<&'static str>,
-}
-
-/// Whether `text` looks like a PostgreSQL connection string rather than like the path of a file.
-pub fn is_location(text: &str) -> bool {
-    if url::after_scheme(text).is_some() {
-        return true;
-    }
-    let text = text.trim_ascii_start();
-    text.split_once('=').is_some_and(|(key, _)| settings::is_key(key.trim_ascii_end()))
+    pub(crate) usual_dbname: Option<&'static str>,
 }
 
 impl Connection {
@@ -170,16 +160,14 @@ impl Connection {
     }
 
     /// The connection as a URL without its secrets, for messages.
-    #[must_use]
-    pub fn display(&self) -> String {
+    pub(crate) fn display(&self) -> String {
         let hosts: Vec<String> = self.hosts.iter().map(Host::to_string).collect();
         let (user, dbname) = (url::encode(&self.user), url::encode(&self.dbname));
         format!("postgres://{user}@{}/{dbname}", hosts.join(","))
     }
 
     /// The same server, role and settings, another database.
-    #[must_use]
-    pub fn with_dbname(&self, dbname: &str) -> Self {
+    pub(crate) fn with_dbname(&self, dbname: &str) -> Self {
         Self { dbname: dbname.to_owned(), ..self.clone() }
     }
 

@@ -84,7 +84,7 @@ pub(crate) fn is_key(key: &str) -> bool {
 
 /// Where a value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// The connection string.
     Text,
     /// The configuration file's own setting for it.

@@ -330,15 +330,3 @@ fn times_have_libpqs_units() {
     assert_eq!(parse("connect_timeout=0").connect_timeout, None);
     assert_eq!(parse("connect_timeout=-1").connect_timeout, None);
 }
-
-#[test]
-fn a_path_is_told_from_a_connection_string() {
-    for text in ["postgres://h", "PostgreSQL://", "host=h", " dbname = x", "service=app"] {
-        assert!(is_location(text), "{text}");
-    }
-    for text in
-        ["app.db", "/var/lib/a=b.db", "sqlite:app.db", "C=x", "postgres", "", "post☃gres://"]
-    {
-        assert!(!is_location(text), "{text}");
-    }
-}

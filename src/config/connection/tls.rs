@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// libpq's `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum SslMode {
+pub(crate) enum SslMode {
     /// Never TLS.
     Disable,
     /// Without TLS first, then with it.
@@ -26,8 +26,7 @@ pub enum SslMode {
 
 /// libpq's `channel_binding`: whether the password exchange must be tied to the TLS connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the names are libpq's words")]
-pub enum ChannelBinding {
+pub(crate) enum ChannelBinding {
     Disable,
     #[default]
     Prefer,
@@ -36,7 +35,7 @@ pub enum ChannelBinding {
 
 /// Whose signature makes a server's certificate good.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Roots {
+pub(crate) enum Roots {
     /// Nobody's: there is no root certificate.
     None,
     /// The authorities that the system trusts.
@@ -47,25 +46,25 @@ pub enum Roots {
 
 /// How a connection is encrypted. Sockets are not, whatever is said here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tls {
+pub(crate) struct Tls {
     /// Whether, and how far the server must prove itself.
-    pub mode: SslMode,
+    pub(crate) mode: SslMode,
     /// TLS from the first byte, without asking the server (PostgreSQL 17).
-    pub direct: bool,
+    pub(crate) direct: bool,
     /// The known authorities.
-    pub roots: Roots,
+    pub(crate) roots: Roots,
     /// The PEM file of revoked certificates.
-    pub revoked: Option<PathBuf>,
+    pub(crate) revoked: Option<PathBuf>,
     /// The client's certificate and key, PEM files.
-    pub client: Option<(PathBuf, PathBuf)>,
+    pub(crate) client: Option<(PathBuf, PathBuf)>,
     /// The host's name is sent in the clear, for proxies.
-    pub server_name: bool,
+    pub(crate) server_name: bool,
     /// TLS 1.2 may be used.
-    pub version_1_2: bool,
+    pub(crate) version_1_2: bool,
     /// TLS 1.3 may be used.
-    pub version_1_3: bool,
+    pub(crate) version_1_3: bool,
     /// The password exchange's tie to the TLS connection.
-    pub channel_binding: ChannelBinding,
+    pub(crate) channel_binding: ChannelBinding,
 }
 
 impl Tls {

@@ -11,7 +11,12 @@ impl Gcfg {
     ///
     /// # Errors
     /// Refused where gcfg cannot hold the value: it has no form for NUL and carriage return.
-    pub fn with_value(&self, section: &str, key: &str, value: &str) -> Result<Zeroizing<String>> {
+    pub(crate) fn with_value(
+        &self,
+        section: &str,
+        key: &str,
+        value: &str,
+    ) -> Result<Zeroizing<String>> {
         if value.contains(['\0', '\r']) {
             return Err(Error::refused(format!(
                 "the value of {section}.{key} cannot be written: it holds a zero byte or a \

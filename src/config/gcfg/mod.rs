@@ -6,8 +6,8 @@
 //! every other byte stays. Errors read `file:line:column: message`, as the library's do, and
 //! never show a value: it may be a password.
 
-pub mod edit;
-pub mod scan;
+pub(crate) mod edit;
+pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
 
@@ -29,11 +29,11 @@ pub struct Gcfg {
 /// Where something stands in a file, both numbers from 1; columns count bytes, as the Go library
 /// does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
+pub(crate) struct Position {
     /// The line.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The byte in the line.
-    pub column: usize,
+    pub(crate) column: usize,
 }
 
 /// The header of a section.
@@ -45,16 +45,16 @@ struct Header {
 }
 
 /// A key of a section. No `Debug`: the value may be a password.
-pub struct Entry {
+pub(crate) struct Entry {
     section: String,
     subsection: Option<String>,
     key: String,
     value: Option<Zeroizing<String>>,
     /// Where the key stands.
-    pub position: Position,
+    pub(crate) position: Position,
     /// A comment begins right behind the value, without white space between them: as likely as
     /// not the value was meant to hold the `#` or `;`.
-    pub cut: bool,
+    pub(crate) cut: bool,
     /// Where the value stands in the text as it is written there; of a blank key an empty place
     /// right behind the key.
     place: Range<usize>,
@@ -65,7 +65,7 @@ impl Gcfg {
     ///
     /// # Errors
     /// Refused where it cannot be read, with the path, or is not gcfg, with the position.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map(Zeroizing::new).map_err(|cause| {
             let shown = path.display();
             Error::refused(format!("the configuration file {shown} cannot be read"))
@@ -76,21 +76,17 @@ impl Gcfg {
     }
 
     /// Reads `bytes` as the content of a file named `name`.
-    ///
-    /// # Errors
-    /// Refused, with the position.
     pub fn parse(name: &Path, bytes: &[u8]) -> Result<Self> {
         scan::scan(name, bytes)
     }
 
     /// The file's name as it was given.
-    #[must_use]
-    pub fn name(&self) -> &Path {
+    pub(crate) fn name(&self) -> &Path {
         &self.name
     }
 
     /// All keys of a name in a section without a subsection, in their order.
-    pub fn entries<'a, 'n>(
+    pub(crate) fn entries<'a, 'n>(
         &'a self,
         section: &'n str,
         key: &'n str,
@@ -104,7 +100,7 @@ impl Gcfg {
     ///
     /// # Errors
     /// Refused, with the position, where any entry of that name is blank: only a switch can be.
-    pub fn text(&self, section: &str, key: &str) -> Result<Option<&Entry>> {
+    pub(crate) fn text(&self, section: &str, key: &str) -> Result<Option<&Entry>> {
         if let Some(blank) = self.entries(section, key).find(|entry| entry.value.is_none()) {
             return Err(self.error(blank.position, "a value is missing: write KEY = VALUE"));
         }
@@ -115,7 +111,7 @@ impl Gcfg {
     ///
     /// # Errors
     /// Refused, with the position, where a value is no switch.
-    pub fn switch(&self, section: &str, key: &str) -> Result<Option<bool>> {
+    pub(crate) fn switch(&self, section: &str, key: &str) -> Result<Option<bool>> {
         let mut value = None;
         for entry in self.entries(section, key) {
             value = match &entry.value {
@@ -129,14 +125,12 @@ impl Gcfg {
     }
 
     /// The refusal of what stands at `position`.
-    #[must_use]
-    pub fn error(&self, position: Position, message: &str) -> Error {
+    pub(crate) fn error(&self, position: Position, message: &str) -> Error {
         error(&self.name, position, message)
     }
 
     /// `file:line` of an entry, for messages.
-    #[must_use]
-    pub fn place_of(&self, entry: &Entry) -> String {
+    pub(crate) fn place_of(&self, entry: &Entry) -> String {
         format!("{}:{}", self.name.display(), entry.position.line)
     }
 }
@@ -149,15 +143,13 @@ impl fmt::Debug for Gcfg {
 
 impl Entry {
     /// The value; of a blank key none.
-    #[must_use]
-    pub fn value(&self) -> Option<&str> {
+    pub(crate) fn value(&self) -> Option<&str> {
         self.value.as_ref().map(|value| value.as_str())
     }
 }
 
 /// Reads a switch's word, in any case.
-#[must_use]
-pub fn switch(text: &str) -> Option<bool> {
+pub(crate) fn switch(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Some(true),
         "false" | "no" | "off" | "0" => Some(false),
@@ -167,7 +159,7 @@ pub fn switch(text: &str) -> Option<bool> {
 
 /// The name of the variable that overrides a key, and its value where it is set to something:
 /// prefix, section and key in upper case, joined by `_`, with `_` for `-`.
-pub fn overriding<'a>(
+pub(crate) fn overriding<'a>(
     environment: &'a Environment,
     prefix: &str,
     section: &str,

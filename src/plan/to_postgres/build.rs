@@ -32,30 +32,30 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
 
 /// What a plan is made from.
-pub struct Inputs<'a> {
+pub(crate) struct Inputs<'a> {
     /// The data set's name.
-    pub data_set: &'a str,
+    pub(crate) data_set: &'a str,
     /// The fenced source.
-    pub source: &'a Source,
+    pub(crate) source: &'a Source,
     /// The target's schema.
-    pub schema: &'a str,
+    pub(crate) schema: &'a str,
     /// What was asked for.
-    pub options: &'a Options,
+    pub(crate) options: &'a Options,
     /// Threads and sizes.
-    pub sizes: &'a Sizes,
+    pub(crate) sizes: &'a Sizes,
     /// Where progress is told.
-    pub progress: &'a Progress,
+    pub(crate) progress: &'a Progress,
     /// What of the target is dropped first.
-    pub drop: &'a Drop,
+    pub(crate) drop: &'a Drop,
     /// The names of all data sets of the run.
-    pub data_sets: &'a [&'a str],
+    pub(crate) data_sets: &'a [&'a str],
     /// Set from outside to end early.
-    pub stop: &'a AtomicBool,
+    pub(crate) stop: &'a AtomicBool,
 }
 
 /// What is dropped before the tables are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Drop {
+pub(crate) enum Drop {
     /// Nothing.
     Nothing,
     /// What an earlier run made, as far as it is still that.
@@ -79,7 +79,7 @@ impl Drop {
 ///
 /// # Errors
 /// Refused, with table, column, count, first places and mend, where something stands in the way.
-pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
+pub(crate) fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     let connection = inputs.source.connect()?;
     let mut catalog = catalog::read(&connection)?;
     let mut left_out = choose_tables(&mut catalog.schema, inputs.options)?;
@@ -163,8 +163,7 @@ pub fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
 }
 
 /// How the tables of a schema are read.
-#[must_use]
-pub fn queries(encoding: TextEncoding, schema: &Schema) -> Vec<TableQuery> {
+pub(crate) fn queries(encoding: TextEncoding, schema: &Schema) -> Vec<TableQuery> {
     schema
         .tables
         .iter()

@@ -14,10 +14,10 @@ use crate::sqlite::sql::declared_type::{Declared, column_affinity};
 use std::collections::HashMap;
 
 /// A column's place: the table in the schema, the column in the table.
-pub type Place = (usize, usize);
+pub(crate) type Place = (usize, usize);
 
 /// What is known of all columns before the profile, by table and column.
-pub struct Columns {
+pub(crate) struct Columns {
     columns: Vec<Vec<Column>>,
     /// Groups of columns that foreign keys join, each with at least two members.
     joined: Vec<Vec<Place>>,
@@ -28,7 +28,7 @@ impl Columns {
     ///
     /// # Errors
     /// A pin that names no column, or a type that pins cannot give.
-    pub fn new(catalog: &Catalog, pins: &[PinnedCast]) -> Result<Self> {
+    pub(crate) fn new(catalog: &Catalog, pins: &[PinnedCast]) -> Result<Self> {
         let schema = &catalog.schema;
         let strict =
             |table: &Table| catalog.facts.get(&table.name).is_some_and(|facts| facts.strict);
@@ -46,8 +46,7 @@ impl Columns {
     }
 
     /// The columns of a table.
-    #[must_use]
-    pub fn of(&self, table: usize) -> &[Column] {
+    pub(crate) fn of(&self, table: usize) -> &[Column] {
         &self.columns[table]
     }
 
@@ -89,8 +88,7 @@ impl Columns {
     }
 
     /// Decides all columns.
-    #[must_use]
-    pub fn decide(&self, profiles: &[TableProfile], widen: bool) -> Vec<Vec<Decision>> {
+    pub(crate) fn decide(&self, profiles: &[TableProfile], widen: bool) -> Vec<Vec<Decision>> {
         let mut decisions: Vec<Vec<Decision>> = self
             .columns
             .iter()
@@ -212,10 +210,7 @@ fn of_table(table: &Table, strict: bool) -> Vec<Column> {
 }
 
 /// Refuses casts of columns that are not there.
-///
-/// # Errors
-/// A usage error that names the first of them.
-pub fn check_casts(casts: &[PinnedCast], schema: &Schema) -> Result<()> {
+pub(crate) fn check_casts(casts: &[PinnedCast], schema: &Schema) -> Result<()> {
     casts.iter().try_for_each(|cast| find(schema, &cast.table, &cast.column).map(drop))
 }
 
@@ -240,8 +235,7 @@ fn find(schema: &Schema, table: &str, column: &str) -> Result<Place> {
 }
 
 /// The form that a pin asks for.
-#[must_use]
-pub fn form_of(to: &CastType) -> Form {
+pub(crate) fn form_of(to: &CastType) -> Form {
     match (to.epoch, &to.column_type) {
         (Some(unit), ColumnType::Date) => Form::Epoch { unit, to: PointInTime::Date },
         (Some(unit), ColumnType::TimestampTz) => Form::Epoch { unit, to: PointInTime::TimestampTz },
@@ -251,8 +245,7 @@ pub fn form_of(to: &CastType) -> Form {
 }
 
 /// The pin that would give a column the form it has.
-#[must_use]
-pub fn pin_of(form: Form) -> CastType {
+pub(crate) fn pin_of(form: Form) -> CastType {
     let epoch: Option<Epoch> = match form {
         Form::Epoch { unit, .. } => Some(unit),
         _ => None,
@@ -304,15 +297,15 @@ fn join(groups: &mut Vec<Vec<Place>>, one: Place, other: Place) {
 
 /// One column's values that the target cannot hold.
 #[derive(Debug, Clone)]
-pub struct ColumnMisfit {
+pub(crate) struct ColumnMisfit {
     /// The table.
-    pub table: String,
+    pub(crate) table: String,
     /// The column.
-    pub column: String,
+    pub(crate) column: String,
     /// What places are: `rowid`, or `row` where there is none.
-    pub place_word: &'static str,
+    pub(crate) place_word: &'static str,
     /// Why.
-    pub misfit: Misfit,
+    pub(crate) misfit: Misfit,
     /// How many, and the first places.
-    pub tally: Tally,
+    pub(crate) tally: Tally,
 }

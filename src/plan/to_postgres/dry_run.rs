@@ -18,7 +18,7 @@ use std::collections::HashSet;
 ///
 /// # Errors
 /// Refused: the server does not take a table or a key of the plan, or what has to be dropped.
-pub fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
+pub(crate) fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
     let what = "cannot try the definitions on the target";
     let mut transaction = client.transaction().map_err(failed(what))?;
     drop_things(&mut transaction, &plan.schema, &plan.drops, plan.drop_all)?;

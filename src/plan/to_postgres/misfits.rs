@@ -19,14 +19,14 @@ use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
 
 /// Rows that are left out of a table, by reason.
-pub type Rejected = Vec<(String, Tally)>;
+pub(crate) type Rejected = Vec<(String, Tally)>;
 
 /// Refuses values that the target cannot hold, or leaves their rows out. Tables that cannot be
 /// held at all leave the schema where the user lets them.
 ///
 /// # Errors
 /// Refused, with table, column, count and first places; or the source cannot be read.
-pub fn settle(
+pub(crate) fn settle(
     inputs: &Inputs<'_>,
     connection: &Reader,
     schema: &mut Schema,
@@ -151,10 +151,7 @@ fn refuse_misfits(found: &[ColumnMisfit]) -> Error {
 }
 
 /// A key that no index entry can hold would end the run after the rows are in.
-///
-/// # Errors
-/// Refused, naming the key.
-pub fn refuse_wide_keys(
+pub(crate) fn refuse_wide_keys(
     schema: &Schema,
     too_wide: &HashMap<(usize, String), u64>,
     widen: bool,
@@ -185,7 +182,7 @@ pub fn refuse_wide_keys(
 ///
 /// # Errors
 /// Refused, naming the key; or the source cannot be read.
-pub fn refuse_merged_keys(
+pub(crate) fn refuse_merged_keys(
     connection: &Connection,
     schema: &Schema,
     decisions: &[Vec<Decision>],

@@ -1,11 +1,11 @@
 //! The plan from SQLite to PostgreSQL.
 
-pub mod build;
-pub mod column_types;
-pub mod ddl;
-pub mod dry_run;
-pub mod misfits;
-pub mod reject;
-pub mod source_checks;
-pub mod type_rules;
-pub mod views;
+pub(crate) mod build;
+pub(crate) mod column_types;
+pub(crate) mod ddl;
+pub(crate) mod dry_run;
+pub(crate) mod misfits;
+pub(crate) mod reject;
+pub(crate) mod source_checks;
+pub(crate) mod type_rules;
+pub(crate) mod views;

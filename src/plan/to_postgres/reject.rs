@@ -17,16 +17,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// An open reject file.
-pub struct RejectFile {
+pub(crate) struct RejectFile {
     connection: Connection,
 }
 
 impl RejectFile {
     /// Creates the file, readable by its owner only.
-    ///
-    /// # Errors
-    /// Refused where it exists or cannot be made.
-    pub fn create(path: &Path) -> Result<Self> {
+    pub(crate) fn create(path: &Path) -> Result<Self> {
         let what = || format!("cannot create the reject file {}", path.display());
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(
             |error| {
@@ -42,10 +39,7 @@ impl RejectFile {
     }
 
     /// Opens the file of a run that is continued; where it was moved away, it is made again.
-    ///
-    /// # Errors
-    /// It cannot be made or opened.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         if path.symlink_metadata().is_err() {
             return Self::create(path);
         }
@@ -64,10 +58,7 @@ impl RejectFile {
     }
 
     /// Takes a table out: a run that began its data set anew had written it.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn forget(&self, table: &str) -> Result<()> {
+    pub(crate) fn forget(&self, table: &str) -> Result<()> {
         let sql = format!("DROP TABLE IF EXISTS {}", quote(table));
         self.connection.execute_batch(&sql).map_err(failed)
     }
@@ -106,10 +97,7 @@ impl RejectFile {
     }
 
     /// Makes all rows durable.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         self.connection.execute_batch("COMMIT").map_err(failed)
     }
 }
@@ -128,8 +116,7 @@ fn failed(error: rusqlite::Error) -> Error {
 }
 
 /// The reason of a rejected row, in words.
-#[must_use]
-pub fn reason(column: Option<&str>, misfit: Misfit) -> String {
+pub(crate) fn reason(column: Option<&str>, misfit: Misfit) -> String {
     match column {
         Some(column) => format!("column {}: {misfit}", quote(column)),
         None => misfit.to_string(),
@@ -137,10 +124,7 @@ pub fn reason(column: Option<&str>, misfit: Misfit) -> String {
 }
 
 /// Refuses a reject file that exists: it may hold what somebody still needs.
-///
-/// # Errors
-/// Refused.
-pub fn refuse_existing(options: &Options) -> Result<()> {
+pub(crate) fn refuse_existing(options: &Options) -> Result<()> {
     match &options.on_misfit {
         OnMisfit::Reject { file } if file.symlink_metadata().is_ok() => {
             Err(Error::refused(format!("the reject file {} exists", file.display()))
@@ -156,7 +140,7 @@ pub fn refuse_existing(options: &Options) -> Result<()> {
 ///
 /// # Errors
 /// The source cannot be read, or the file not be written.
-pub fn add_rows(
+pub(crate) fn add_rows(
     file: &RejectFile,
     plan: &Plan,
     connection: &Reader,

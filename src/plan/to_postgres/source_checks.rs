@@ -21,10 +21,7 @@ use rusqlite::Connection;
 use std::collections::HashMap;
 
 /// Index and key entries that could be too wide, with the width of the widest.
-///
-/// # Errors
-/// The source cannot be read.
-pub fn too_wide(
+pub(crate) fn too_wide(
     connection: &Connection,
     schema: &Schema,
     profiles: &[TableProfile],
@@ -108,10 +105,7 @@ fn widest(
 }
 
 /// Whether a key whose columns are brought to `terms` has the same values in two rows.
-///
-/// # Errors
-/// The source cannot be read.
-pub fn has_duplicates(
+pub(crate) fn has_duplicates(
     connection: &Connection,
     table: &Table,
     columns: &[&String],
@@ -129,10 +123,7 @@ pub fn has_duplicates(
 }
 
 /// Rows that break a CHECK, for each of a table's checks: `None` where SQLite cannot tell.
-///
-/// # Errors
-/// The source cannot be read.
-pub fn broken_checks(connection: &Connection, table: &Table) -> Result<Vec<Option<u64>>> {
+pub(crate) fn broken_checks(connection: &Connection, table: &Table) -> Result<Vec<Option<u64>>> {
     let mut counts = Vec::with_capacity(table.checks.len());
     for check in &table.checks {
         let sql = format!(
@@ -150,10 +141,7 @@ pub fn broken_checks(connection: &Connection, table: &Table) -> Result<Vec<Optio
 }
 
 /// Rows of a table.
-///
-/// # Errors
-/// The source cannot be read.
-pub fn rows(connection: &Connection, table: &Table) -> Result<u64> {
+pub(crate) fn rows(connection: &Connection, table: &Table) -> Result<u64> {
     let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
     let rows: i64 = connection
         .query_row(&sql, [], |row| row.get(0))
@@ -162,10 +150,7 @@ pub fn rows(connection: &Connection, table: &Table) -> Result<u64> {
 }
 
 /// The child rows of a foreign key that have no parent, compared bytewise as the server does.
-///
-/// # Errors
-/// The source cannot be read.
-pub fn orphans(
+pub(crate) fn orphans(
     connection: &Connection,
     tables: &[PlannedTable],
     key: &PlannedForeignKey,
@@ -206,15 +191,12 @@ pub fn orphans(
 }
 
 /// The most columns of a table (`MaxHeapAttributeNumber`, less system columns).
-pub const MOST_COLUMNS: usize = 1_600;
+pub(crate) const MOST_COLUMNS: usize = 1_600;
 
 /// Finds the rows that a plan cannot send: with a value that does not fit its column, or too wide
 /// for a page even with every long value moved out of it. Each is given to `each` with its place
 /// and the reason.
-///
-/// # Errors
-/// The source cannot be read; and those of `each`.
-pub fn unsendable(
+pub(crate) fn unsendable(
     connection: &Reader,
     query: &TableQuery,
     layout: &TupleLayout,
@@ -243,7 +225,6 @@ pub fn unsendable(
 }
 
 /// Whether rows of a table may be too wide for a page, or too large for the server, at all.
-#[must_use]
-pub fn may_be_too_wide(decisions: &[Decision], profile: &TableProfile) -> bool {
+pub(crate) fn may_be_too_wide(decisions: &[Decision], profile: &TableProfile) -> bool {
     decisions.len() > COLUMNS_THAT_ALWAYS_FIT || profile.largest_row > LARGEST_FIELD as u64
 }

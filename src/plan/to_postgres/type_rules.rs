@@ -14,42 +14,41 @@ use std::borrow::Cow;
 
 /// What is known of a column before its values are.
 #[derive(Debug, Clone)]
-pub struct Column {
+pub(crate) struct Column {
     /// Its declared type, read.
-    pub declared: Declared,
+    pub(crate) declared: Declared,
     /// Its affinity.
-    pub affinity: Affinity,
+    pub(crate) affinity: Affinity,
     /// It is the rowid's alias.
-    pub identity: bool,
+    pub(crate) identity: bool,
     /// It is in a primary key, a unique constraint or index, or a foreign key.
-    pub in_key: bool,
+    pub(crate) in_key: bool,
     /// It is in any index at all.
-    pub indexed: bool,
+    pub(crate) indexed: bool,
     /// It has text affinity and is joined by a foreign key to a column of integers.
-    pub joins_integers: bool,
+    pub(crate) joins_integers: bool,
     /// The form the user pinned.
-    pub pinned: Option<Form>,
+    pub(crate) pinned: Option<Form>,
 }
 
 /// What a column becomes, and what there is to say about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Decision {
+pub(crate) struct Decision {
     /// The cast of every value.
-    pub cast: Cast,
+    pub(crate) cast: Cast,
     /// Values that change form: what changes, and how many.
-    pub conversions: Vec<(Cow<'static, str>, u64)>,
+    pub(crate) conversions: Vec<(Cow<'static, str>, u64)>,
     /// Why it is not the type its declaration promises.
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// The declaration was a number, a boolean or a date, and the column became something wider.
-    pub needs_decision: bool,
+    pub(crate) needs_decision: bool,
     /// Values that the target cannot hold in this form.
-    pub misfits: Vec<(Misfit, Tally)>,
+    pub(crate) misfits: Vec<(Misfit, Tally)>,
 }
 
 impl Column {
     /// The casts that the profile has to try on each value, in order of preference.
-    #[must_use]
-    pub fn wanted(&self) -> WantedColumn {
+    pub(crate) fn wanted(&self) -> WantedColumn {
         let mut characters = false;
         let forms = match (self.pinned, self.declared) {
             (Some(form), _) => vec![form],
@@ -84,8 +83,7 @@ impl Column {
 
     /// Decides from what the scan found. `widen` lets a column with values that no text can hold
     /// become `bytea`.
-    #[must_use]
-    pub fn decide(&self, profile: &ColumnProfile, widen: bool) -> Decision {
+    pub(crate) fn decide(&self, profile: &ColumnProfile, widen: bool) -> Decision {
         if let Some(form) = self.pinned {
             return self.decide_pinned(form, profile, widen);
         }
@@ -108,8 +106,12 @@ impl Column {
     }
 
     /// The decision for a column that shares the form of the columns it is joined to.
-    #[must_use]
-    pub fn decide_shared(&self, form: Form, profile: &ColumnProfile, widen: bool) -> Decision {
+    pub(crate) fn decide_shared(
+        &self,
+        form: Form,
+        profile: &ColumnProfile,
+        widen: bool,
+    ) -> Decision {
         let mut decision = self.plain(form, profile, widen);
         if decision.cast.form != self.decide(profile, widen).cast.form {
             decision.reason =
@@ -325,8 +327,7 @@ fn mixes_words(profile: &ColumnProfile) -> bool {
 }
 
 /// How wide a form is, for columns that have to share one.
-#[must_use]
-pub fn breadth(form: Form) -> u8 {
+pub(crate) fn breadth(form: Form) -> u8 {
     match form {
         Form::Boolean | Form::SmallInt | Form::Integer | Form::BigInt | Form::BigIntText => 0,
         Form::Real | Form::Double => 1,
@@ -337,8 +338,7 @@ pub fn breadth(form: Form) -> u8 {
 }
 
 /// A tally as a person reads it: `3 (first at 5, 9, 12)`.
-#[must_use]
-pub fn told(tally: &Tally) -> String {
+pub(crate) fn told(tally: &Tally) -> String {
     let places = tally.places.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
     format!("{} (first at {places})", tally.count)
 }

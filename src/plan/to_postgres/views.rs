@@ -22,7 +22,7 @@ struct Known {
 
 /// Defines the views that can be carried over, each after those that it reads, and lists the
 /// others. `connection` tells whether SQLite itself can read a view, and the names of its columns.
-pub fn define(
+pub(crate) fn define(
     connection: &Connection,
     schema_name: &str,
     schema: &Schema,

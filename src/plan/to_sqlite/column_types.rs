@@ -121,9 +121,6 @@ const NUMBER: [Affinity; 4] =
 const DATED: [Affinity; 3] = [Affinity::Numeric, Affinity::Text, Affinity::Blob];
 
 /// The proposals for a column, at least one.
-///
-/// # Errors
-/// A pin that the column cannot take.
 pub(crate) fn proposals(given: &Given<'_>) -> Result<Vec<Proposal>> {
     if let Some(pin) = given.pin {
         return pinned(given, pin).map(|proposal| vec![proposal]);

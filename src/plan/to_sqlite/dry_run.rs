@@ -9,9 +9,6 @@ use crate::sqlite::write::bulk_insert::trial;
 
 /// Makes all definitions in an empty database of its own. What SQLite will not have there is taken
 /// out and listed: an index, or what is optional about a table.
-///
-/// # Errors
-/// Refused, where it will not have a table at all.
 pub(crate) fn try_out(tables: &mut [TableDefinition], left_out: &mut Vec<LeftOut>) -> Result<()> {
     loop {
         let mut statements: Vec<String> = tables.iter().map(|table| table.ddl.create()).collect();

@@ -2,14 +2,14 @@
 //! of its work: `make` (the sequence), `choose`, `columns` (which type a column becomes, and why),
 //! `asked` (what the server counts for that), `definitions` and `names`, `trial`, `pieces`.
 
-pub mod build;
-pub mod column_types;
-pub mod ddl;
-pub mod dry_run;
-pub mod key_ranges;
-pub mod names;
-pub mod preconditions;
-pub mod value_checks;
+pub(crate) mod build;
+pub(crate) mod column_types;
+pub(crate) mod ddl;
+pub(crate) mod dry_run;
+pub(crate) mod key_ranges;
+pub(crate) mod names;
+pub(crate) mod preconditions;
+pub(crate) mod value_checks;
 
 use crate::plan::Optional;
 use crate::plan::to_sqlite::column_types::Proposal;

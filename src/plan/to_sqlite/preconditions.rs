@@ -13,9 +13,6 @@ use crate::schema::{LeftOut, ObjectKind};
 use postgres::Client;
 
 /// Refuses a table of which row-level security hides rows.
-///
-/// # Errors
-/// Refused.
 pub(crate) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
     let hidden = catalog.schema.tables.iter().find(|table| catalog.facts[&table.name].hidden);
     let Some(table) = hidden else { return Ok(()) };
@@ -43,9 +40,6 @@ pub(crate) fn leave_out_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>)
 }
 
 /// Describes values that a column cannot take, with their first places.
-///
-/// # Errors
-/// The server's.
 pub(crate) fn misfit(
     client: &mut Client,
     (table, column): (&str, &str),

@@ -45,9 +45,6 @@ pub(crate) struct Answer {
 }
 
 /// Asks all questions over connections that `connect` makes.
-///
-/// # Errors
-/// The server's, or that the run was stopped.
 pub(crate) fn ask(
     questions: &[Question<'_>],
     connect: &(dyn Fn() -> Result<TupleReader> + Sync),

@@ -7,7 +7,7 @@ use postgres::Client;
 
 /// An index, as far as it is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Index {
+pub(crate) enum Index {
     /// There is none of that name on the table.
     Absent,
     /// It is there and good for nothing.
@@ -19,10 +19,7 @@ pub enum Index {
 const WHAT: &str = "cannot read the target's catalog";
 
 /// The index `name` on `table` (qualified).
-///
-/// # Errors
-/// The server's.
-pub fn index(client: &mut Client, table: &str, name: &str) -> Result<Index> {
+pub(crate) fn index(client: &mut Client, table: &str, name: &str) -> Result<Index> {
     const SQL: &str = "\
         SELECT i.indisvalid AND i.indisready AND i.indislive \
         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
@@ -36,10 +33,7 @@ pub fn index(client: &mut Client, table: &str, name: &str) -> Result<Index> {
 }
 
 /// Whether the constraint `name` is on `table` (qualified); and whether its rows were looked at.
-///
-/// # Errors
-/// The server's.
-pub fn constraint(client: &mut Client, table: &str, name: &str) -> Result<Option<bool>> {
+pub(crate) fn constraint(client: &mut Client, table: &str, name: &str) -> Result<Option<bool>> {
     const SQL: &str = "\
         SELECT convalidated FROM pg_catalog.pg_constraint \
         WHERE conrelid = $1::text::pg_catalog.regclass AND conname = $2";
@@ -48,10 +42,7 @@ pub fn constraint(client: &mut Client, table: &str, name: &str) -> Result<Option
 }
 
 /// Whether the view `name` is in `schema`.
-///
-/// # Errors
-/// The server's.
-pub fn view(client: &mut Client, schema: &str, name: &str) -> Result<bool> {
+pub(crate) fn view(client: &mut Client, schema: &str, name: &str) -> Result<bool> {
     const SQL: &str = "\
         SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \

@@ -4,12 +4,12 @@
 //! table is one table; expressions keep the server's own spelling and, where every construct in
 //! them is known, their tree ([`crate::postgres::sql::parse`]).
 
-pub mod columns;
-pub mod constraints;
-pub mod existing;
-pub mod indexes;
-pub mod relations;
-pub mod target_objects;
+pub(crate) mod columns;
+pub(crate) mod constraints;
+pub(crate) mod existing;
+pub(crate) mod indexes;
+pub(crate) mod relations;
+pub(crate) mod target_objects;
 
 use crate::error::Result;
 use crate::postgres::errors::failed;
@@ -20,56 +20,53 @@ use std::collections::{HashMap, HashSet};
 
 /// One schema of a PostgreSQL database.
 #[derive(Debug, Clone, Default)]
-pub struct Catalog {
+pub(crate) struct Catalog {
     /// What both databases have. A column's declared type is spelt as `format_type` does.
-    pub schema: Schema,
+    pub(crate) schema: Schema,
     /// What only PostgreSQL knows, by the name of the table.
-    pub facts: HashMap<String, TableFacts>,
+    pub(crate) facts: HashMap<String, TableFacts>,
 }
 
 /// What only PostgreSQL knows of a table.
 #[derive(Debug, Clone, Default)]
-pub struct TableFacts {
+pub(crate) struct TableFacts {
     /// Its rows lie in partitions.
-    pub partitioned: bool,
+    pub(crate) partitioned: bool,
     /// Row-level security keeps rows from this role.
-    pub hidden: bool,
+    pub(crate) hidden: bool,
     /// Bytes of its rows on the disk, those of its partitions included, without indexes and
     /// values stored apart.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Bytes of values stored apart (TOAST), as they are compressed there.
-    pub bytes_apart: u64,
+    pub(crate) bytes_apart: u64,
     /// What a copy of ours kept of the SQLite table that it came from; null where it did not.
-    pub origin: Value,
+    pub(crate) origin: Value,
     /// The columns, in the order of the table's.
-    pub columns: Vec<ColumnFacts>,
+    pub(crate) columns: Vec<ColumnFacts>,
     /// The names of foreign keys that hold for new rows only.
-    pub not_valid: HashSet<String>,
+    pub(crate) not_valid: HashSet<String>,
 }
 
 /// What only PostgreSQL knows of a column.
 #[derive(Debug, Clone, Default)]
-pub struct ColumnFacts {
+pub(crate) struct ColumnFacts {
     /// The name of its type, or of the type that its domains are made of, in `pg_catalog`; empty
     /// for all types that PostgreSQL does not bring itself.
-    pub base: String,
+    pub(crate) base: String,
     /// That type with its modifiers, as `format_type` spells it.
-    pub base_type: String,
+    pub(crate) base_type: String,
     /// The type's output function, qualified and quoted.
-    pub output: String,
+    pub(crate) output: String,
     /// The declared type is a domain.
-    pub domain: bool,
+    pub(crate) domain: bool,
     /// Text of it compares by bytes.
-    pub bytewise: bool,
+    pub(crate) bytewise: bool,
     /// What a copy of ours kept of the SQLite column that it came from; null where it did not.
-    pub origin: Value,
+    pub(crate) origin: Value,
 }
 
 /// Reads the catalog of `schema`, as the session's transaction sees it.
-///
-/// # Errors
-/// The server's.
-pub fn read(client: &mut Client, schema: &str) -> Result<Catalog> {
+pub(crate) fn read(client: &mut Client, schema: &str) -> Result<Catalog> {
     let mut catalog = Catalog::default();
     let tables = relations::tables(client, schema, &mut catalog)?;
     columns::read(client, schema, &tables, &mut catalog)?;

@@ -14,8 +14,7 @@ const LOCK_SECONDS: u32 = 10;
 
 /// A kind of thing in a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Kind {
+pub(crate) enum Kind {
     View,
     MaterializedView,
     ForeignTable,
@@ -27,8 +26,7 @@ pub enum Kind {
 
 impl Kind {
     /// The word a person reads.
-    #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::View => "view",
             Self::MaterializedView => "materialized view",
@@ -43,25 +41,22 @@ impl Kind {
 
 /// A thing in the target schema.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Existing {
+pub(crate) struct Existing {
     /// What it is.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// It goes when something else goes: an index, a sequence of a column, a partition.
-    pub belongs: bool,
+    pub(crate) belongs: bool,
     /// Its number on the server.
-    pub oid: i64,
+    pub(crate) oid: i64,
     /// The number of the table with which it goes, of an index or sequence.
-    pub of: Option<i64>,
+    pub(crate) of: Option<i64>,
 }
 
 /// Lists what the schema holds: relations and types, without members of extensions, the ledger,
 /// and the row types and array types that come and go with relations.
-///
-/// # Errors
-/// The server's.
-pub fn existing(client: &mut impl GenericClient, schema: &str) -> Result<Vec<Existing>> {
+pub(crate) fn existing(client: &mut impl GenericClient, schema: &str) -> Result<Vec<Existing>> {
     const SQL: &str = "\
         SELECT c.relname::text, c.relkind::text, \
           c.relkind IN ('i', 'I') OR c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_depend d \
@@ -115,7 +110,7 @@ pub fn existing(client: &mut impl GenericClient, schema: &str) -> Result<Vec<Exi
 ///
 /// # Errors
 /// Refused, naming the dependant; or the server's error.
-pub fn drop_things(
+pub(crate) fn drop_things(
     transaction: &mut postgres::Transaction<'_>,
     schema: &str,
     things: &[Existing],
@@ -200,10 +195,7 @@ fn refusal(what: &str, error: &postgres::Error) -> Error {
 }
 
 /// Runs a statement in a savepoint, so that its failure leaves the transaction as it was.
-///
-/// # Errors
-/// The statement's error.
-pub fn in_savepoint(
+pub(crate) fn in_savepoint(
     transaction: &mut postgres::Transaction<'_>,
     statement: &str,
 ) -> std::result::Result<(), postgres::Error> {
@@ -213,16 +205,15 @@ pub fn in_savepoint(
 }
 
 /// What of `wanted` is there already.
-#[must_use]
-pub fn in_the_way<'a>(existing: &'a [Existing], wanted: &HashSet<String>) -> Vec<&'a Existing> {
+pub(crate) fn in_the_way<'a>(
+    existing: &'a [Existing],
+    wanted: &HashSet<String>,
+) -> Vec<&'a Existing> {
     existing.iter().filter(|thing| wanted.contains(&thing.name)).collect()
 }
 
 /// What tells a schema of a database on a server from any other, however it is connected to.
-///
-/// # Errors
-/// The server's.
-pub fn place(client: &mut Client, schema: &str) -> Result<String> {
+pub(crate) fn place(client: &mut Client, schema: &str) -> Result<String> {
     const SQL: &str = "\
         SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || oid::text \
         FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
@@ -231,10 +222,7 @@ pub fn place(client: &mut Client, schema: &str) -> Result<String> {
 }
 
 /// What tells a schema of a database from others on its server, also after a restart.
-///
-/// # Errors
-/// The server's.
-pub fn lasting_place(client: &mut Client, schema: &str) -> Result<String> {
+pub(crate) fn lasting_place(client: &mut Client, schema: &str) -> Result<String> {
     const SQL: &str = "\
         SELECT d.oid::text, d.datname::text, n.oid::text FROM pg_catalog.pg_database d, \
         pg_catalog.pg_namespace n WHERE datname = pg_catalog.current_database() AND nspname = $1";

@@ -6,12 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One of the server's processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Backend {
+pub(crate) struct Backend {
     /// Its process number on the server's machine.
-    pub pid: i32,
+    pub(crate) pid: i32,
     /// When it began, in microseconds since 1970; 0 where the server does not tell, and then it is
     /// never ended by us.
-    pub started: i64,
+    pub(crate) started: i64,
 }
 
 /// How long the server may take to end one, in milliseconds.
@@ -25,7 +25,7 @@ fn awaited() -> MutexGuard<'static, BTreeSet<Backend>> {
 }
 
 /// While it lives, a backend's answer is awaited.
-pub struct Awaited(Backend);
+pub(crate) struct Awaited(Backend);
 
 impl Drop for Awaited {
     fn drop(&mut self) {
@@ -35,24 +35,21 @@ impl Drop for Awaited {
 
 impl Backend {
     /// Says that its answer is awaited.
-    #[must_use]
-    pub fn awaited(self) -> Awaited {
+    pub(crate) fn awaited(self) -> Awaited {
         awaited().insert(self);
         Awaited(self)
     }
 
     /// All whose answer is awaited.
-    #[must_use]
-    pub fn all_awaited() -> Vec<Self> {
+    pub(crate) fn all_awaited() -> Vec<Self> {
         awaited().iter().copied().collect()
     }
 
     /// Of a session that nobody has to end.
-    pub const NONE: Self = Self { pid: 0, started: 0 };
+    pub(crate) const NONE: Self = Self { pid: 0, started: 0 };
 
     /// The statement that ends it, if it is still there, and waits until it is gone.
-    #[must_use]
-    pub fn end(&self) -> String {
+    pub(crate) fn end(&self) -> String {
         format!(
             "SELECT pg_catalog.pg_terminate_backend(pid, {END_LIMIT}) \
              FROM pg_catalog.pg_stat_activity WHERE pid = {} \

@@ -17,15 +17,9 @@ pub trait Driver: Sized + Send + 'static {
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send;
 
     /// Asks a query whose answers come as text.
-    ///
-    /// # Errors
-    /// The server's.
     fn simple_query(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error>;
 
     /// Runs statements.
-    ///
-    /// # Errors
-    /// The server's.
     fn batch_execute(&mut self, sql: &str) -> Result<(), Error>;
 }
 

@@ -6,14 +6,14 @@
 //! way to the next one, while a server that answers and refuses has the last word. The driver
 //! itself knows neither the modes `allow` and `verify-*` nor a limit on a server's silence.
 
-pub mod backend;
-pub mod driver;
-pub mod failure;
-pub mod session;
-pub mod tls;
+pub(crate) mod backend;
+pub(crate) mod driver;
+pub(crate) mod failure;
+pub(crate) mod session;
+pub(crate) mod tls;
 
 pub use crate::postgres::connect::driver::Driver;
-pub use crate::postgres::connect::session::{OLDEST_VERSION, Session};
+pub use crate::postgres::connect::session::Session;
 
 use crate::config::connection::{ChannelBinding, Connection, Host, Place, SslMode, Target};
 use crate::error::{Error, Result};

@@ -10,7 +10,7 @@ use crate::postgres::errors;
 use postgres::{Client, SimpleQueryMessage};
 
 /// The oldest server version that is supported, as its major number.
-pub const OLDEST_VERSION: u32 = 14;
+pub(crate) const OLDEST_VERSION: u32 = 14;
 
 /// A connection with pinned settings.
 pub struct Session<D = Client> {
@@ -24,7 +24,7 @@ pub struct Session<D = Client> {
     /// The connection is encrypted.
     pub encrypted: bool,
     /// The server's process behind it.
-    pub backend: Backend,
+    pub(crate) backend: Backend,
 }
 
 /// Within seconds the server notices, in the middle of a statement too, that nobody is there any

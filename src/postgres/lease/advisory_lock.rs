@@ -13,14 +13,12 @@ const IS_HELD: &str = "l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted 
                        WHERE datname = pg_catalog.current_database())";
 
 /// The key that all sessions of a run on `schema` hold.
-#[must_use]
-pub fn key(schema: &str) -> i64 {
+pub(crate) fn key(schema: &str) -> i64 {
     xxhash_rust::xxh3::xxh3_64(format!("migrate\0{schema}").as_bytes()) as i64
 }
 
 /// The statement that takes `keys` in shared mode, waiting for whoever has one for himself.
-#[must_use]
-pub fn hold(keys: &[i64]) -> String {
+pub(crate) fn hold(keys: &[i64]) -> String {
     // As a bare number the least one would be the negative of a number that is no bigint.
     let lock = |key: &i64| format!("pg_catalog.pg_advisory_lock_shared('{key}'::bigint)");
     format!("SELECT {}", keys.iter().map(lock).collect::<Vec<_>>().join(", "))
@@ -28,10 +26,7 @@ pub fn hold(keys: &[i64]) -> String {
 
 /// The sessions that hold `key`: process number, when it began and when it last did something (both
 /// in microseconds since 1970, NULL where the server does not tell), and the session's name.
-///
-/// # Errors
-/// The server's.
-pub fn holders(client: &mut Client, key: i64) -> Result<Vec<Row>> {
+pub(crate) fn holders(client: &mut Client, key: i64) -> Result<Vec<Row>> {
     let sql = format!(
         "SELECT a.pid, (extract(epoch FROM a.backend_start) * 1000000)::bigint, \
            (extract(epoch FROM a.state_change) * 1000000)::bigint, \
@@ -43,10 +38,7 @@ pub fn holders(client: &mut Client, key: i64) -> Result<Vec<Row>> {
 }
 
 /// Cancels what the sessions that hold `key` are busy with.
-///
-/// # Errors
-/// The server's.
-pub fn cancel_holders(client: &mut Client, key: i64) -> Result<()> {
+pub(crate) fn cancel_holders(client: &mut Client, key: i64) -> Result<()> {
     let sql = format!(
         "SELECT pg_catalog.pg_cancel_backend(l.pid) FROM pg_catalog.pg_locks l WHERE {IS_HELD}"
     );

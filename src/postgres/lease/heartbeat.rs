@@ -37,11 +37,11 @@ const GRACE: u32 = 10;
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Who is told that the server does not answer.
-pub struct Alarm {
+pub(crate) struct Alarm {
     /// Whoever looks there.
-    pub progress: Arc<Progress>,
+    pub(crate) progress: Arc<Progress>,
     /// After this time and a little more.
-    pub after: Duration,
+    pub(crate) after: Duration,
 }
 
 /// How far a backend has come: when it last began or ended something, in microseconds since 1970,

@@ -1,6 +1,6 @@
 //! The lease of a run on its target: advisory locks, heartbeat, other sessions.
 
-pub mod advisory_lock;
-pub mod heartbeat;
-pub mod other_sessions;
-pub mod run_lock;
+pub(crate) mod advisory_lock;
+pub(crate) mod heartbeat;
+pub(crate) mod other_sessions;
+pub(crate) mod run_lock;

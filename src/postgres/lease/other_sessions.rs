@@ -7,10 +7,7 @@ use postgres::Client;
 /// The client sessions on the connection's database that are not ours and whose application or
 /// role is one of `names`, in words. Of other roles' sessions an ordinary role sees the role
 /// and not the application.
-///
-/// # Errors
-/// The server's.
-pub fn of(client: &mut Client, names: &[&str]) -> Result<Vec<String>> {
+pub(crate) fn of(client: &mut Client, names: &[&str]) -> Result<Vec<String>> {
     const SQL: &str = "\
         SELECT pid, coalesce(usename::text, ''), coalesce(application_name, '') \
         FROM pg_catalog.pg_stat_activity \

@@ -33,15 +33,14 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// What tells one run of the program from all others.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RunId(String);
+pub(crate) struct RunId(String);
 
 /// Hexadecimal digits of a [`RunId`].
 const DIGITS: usize = 16;
 
 impl RunId {
     /// A new one.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(format!("{:0DIGITS$x}", fastrand::u64(..)))
     }
 
@@ -66,7 +65,7 @@ impl fmt::Display for RunId {
 }
 
 /// The claim; the lock goes with the last session.
-pub struct Claim {
+pub(crate) struct Claim {
     connection: Connection,
     key: i64,
     run: RunId,
@@ -77,10 +76,7 @@ pub struct Claim {
 impl Claim {
     /// Claims `schema` for the run and has `keeper` hold the lock. Ends the sessions of a dead run.
     /// `wait` is called before anything is waited for; the wait ends when `stop` is set.
-    ///
-    /// # Errors
-    /// Refused: another run is at work there.
-    pub fn take(
+    pub(crate) fn take(
         keeper: &mut Client,
         connection: &Connection,
         schema: &str,
@@ -106,10 +102,7 @@ impl Claim {
     }
 
     /// The claim of a second data set in a schema that the run has claimed.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn share(
+    pub(crate) fn share(
         keeper: &mut Client,
         connection: &Connection,
         schema: &str,
@@ -123,29 +116,23 @@ impl Claim {
     }
 
     /// The key of the lock.
-    #[must_use]
-    pub fn key(&self) -> i64 {
+    pub(crate) fn key(&self) -> i64 {
         self.key
     }
 
     /// The run whose claim it is.
-    #[must_use]
-    pub fn run(&self) -> &RunId {
+    pub(crate) fn run(&self) -> &RunId {
         &self.run
     }
 
     /// What all sessions connect to.
-    #[must_use]
-    pub fn connection(&self) -> &Connection {
+    pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
 
     /// One more session of the run. `instead` is a session that was lost: it is ended first, as
     /// what it was doing may still be going on.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn session<D: Driver>(
+    pub(crate) fn session<D: Driver>(
         &self,
         purpose: &str,
         instead: Option<Backend>,
@@ -166,8 +153,7 @@ impl Claim {
 }
 
 /// The name by which a session of a run is known, for [`connect`].
-#[must_use]
-pub fn purpose_of(purpose: &str, run: &RunId) -> String {
+pub(crate) fn purpose_of(purpose: &str, run: &RunId) -> String {
     format!("{purpose} {run}")
 }
 

@@ -4,10 +4,10 @@
 //! unprivileged user where we are root, and is gone, folder and all, when we are: see
 //! [`watchdog`].
 
-pub mod account;
-pub mod folder;
-pub mod programs;
-pub mod watchdog;
+pub(crate) mod account;
+pub(crate) mod folder;
+pub(crate) mod programs;
+pub(crate) mod watchdog;
 
 use crate::error::{Error, Result};
 use crate::postgres::server::account::Account;
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The superuser's name, the same whoever we are.
-pub const USER: &str = "postgres";
+pub(crate) const USER: &str = "postgres";
 
 /// PostgreSQL's own default port; without TCP it is only a part of the socket's name.
 const DEFAULT_PORT: u16 = 5432;
@@ -115,48 +115,39 @@ impl PrivateServer {
     }
 
     /// A URL for `database` over the socket, in the form that psql understands, too.
-    #[must_use]
     pub fn url(&self, database: &str) -> String {
         let (database, folder) = (encoded(database), encoded(&self.folder().to_string_lossy()));
         format!("postgres://{USER}@/{database}?host={folder}&port={}", self.port)
     }
 
     /// A URL for `database` over TCP, with the password in it; `None` unless TCP was asked for.
-    #[must_use]
     pub fn tcp_url(&self, database: &str) -> Option<String> {
         let password = self.password.as_ref()?;
         Some(format!("postgres://{USER}:{password}@127.0.0.1:{}/{}", self.port, encoded(database)))
     }
 
     /// The server's own folder: the socket is in it, `data` below it, and `log`.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// The port: the last part of the socket's name, and where TCP was asked for that port.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// The folder of the server's programs; its own `psql` is often beside them.
-    #[must_use]
     pub fn programs(&self) -> &Path {
         &self.bin
     }
 
     /// The number of the server's first process; `None` while the server is halted.
-    #[must_use]
     pub fn postmaster_pid(&self) -> Option<u32> {
         self.postmaster
     }
 
     /// Stops the server in one of the server's ways, waits for the end of its first process and
     /// keeps the folder, so that [`Self::restart`] finds everything again.
-    ///
-    /// # Errors
-    /// Where the watchdog is gone.
     pub fn halt(&mut self, how: Halt) -> Result<()> {
         self.postmaster = None;
         self.watchdog.halt(how.signal())
@@ -173,9 +164,6 @@ impl PrivateServer {
     }
 
     /// Stops the server in good order and removes its folder.
-    ///
-    /// # Errors
-    /// Where the watchdog is gone.
     pub fn stop(mut self) -> Result<()> {
         self.halt(Halt::Fast)
     }

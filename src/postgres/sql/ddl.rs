@@ -8,34 +8,34 @@ use serde::{Deserialize, Serialize};
 
 /// A table to create.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TableDdl {
+pub(crate) struct TableDdl {
     /// Its schema.
-    pub schema: String,
+    pub(crate) schema: String,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its columns in order.
-    pub columns: Vec<ColumnDdl>,
+    pub(crate) columns: Vec<ColumnDdl>,
     /// A comment, where there is something to keep.
-    pub comment: Option<String>,
+    pub(crate) comment: Option<String>,
 }
 
 /// A column of a table to create.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ColumnDdl {
+pub(crate) struct ColumnDdl {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its type. Text is given `COLLATE "C"`, which orders as SQLite does, by bytes.
-    pub column_type: ColumnType,
+    pub(crate) column_type: ColumnType,
     /// NOT NULL.
-    pub not_null: bool,
+    pub(crate) not_null: bool,
     /// The translated DEFAULT.
-    pub default: Option<String>,
+    pub(crate) default: Option<String>,
     /// The translated expression of a stored generated column.
-    pub generated: Option<String>,
+    pub(crate) generated: Option<String>,
     /// The name of the sequence of an identity column.
-    pub identity: Option<String>,
+    pub(crate) identity: Option<String>,
     /// A comment: what the way back needs to know.
-    pub comment: Option<String>,
+    pub(crate) comment: Option<String>,
 }
 
 impl ColumnDdl {
@@ -63,15 +63,13 @@ impl ColumnDdl {
 
 impl TableDdl {
     /// The table's qualified name.
-    #[must_use]
-    pub fn qualified(&self) -> String {
+    pub(crate) fn qualified(&self) -> String {
         qualify(&self.schema, &self.name)
     }
 
     /// CREATE TABLE, and the comments. Autovacuum stays away while rows are loaded; see
     /// [`end_of_loading`].
-    #[must_use]
-    pub fn create(&self) -> String {
+    pub(crate) fn create(&self) -> String {
         let columns: Vec<String> = self.columns.iter().map(ColumnDdl::definition).collect();
         let table = self.qualified();
         let mut sql = format!(
@@ -92,8 +90,7 @@ impl TableDdl {
     }
 
     /// The COPY that takes blocks whose tuples hold `columns` (places in the table) in order.
-    #[must_use]
-    pub fn copy(&self, columns: &[usize]) -> String {
+    pub(crate) fn copy(&self, columns: &[usize]) -> String {
         let names: Vec<String> =
             columns.iter().map(|&place| quote(&self.columns[place].name)).collect();
         format!("COPY {} ({}) FROM STDIN (FORMAT binary)", self.qualified(), names.join(", "))
@@ -101,14 +98,12 @@ impl TableDdl {
 }
 
 /// Gives a table back to autovacuum.
-#[must_use]
-pub fn end_of_loading(table: &str) -> String {
+pub(crate) fn end_of_loading(table: &str) -> String {
     format!("ALTER TABLE {table} RESET (autovacuum_enabled)")
 }
 
 /// CREATE INDEX. `terms` and `filter` are finished SQL.
-#[must_use]
-pub fn create_index(
+pub(crate) fn create_index(
     table: &str,
     name: &str,
     unique: bool,
@@ -121,8 +116,7 @@ pub fn create_index(
 }
 
 /// Makes a unique index the table's primary key or a unique constraint, under the same name.
-#[must_use]
-pub fn add_key(table: &str, name: &str, primary: bool) -> String {
+pub(crate) fn add_key(table: &str, name: &str, primary: bool) -> String {
     let kind = if primary { "PRIMARY KEY" } else { "UNIQUE" };
     let name = quote(name);
     format!("ALTER TABLE {table} ADD CONSTRAINT {name} {kind} USING INDEX {name}")
@@ -130,29 +124,28 @@ pub fn add_key(table: &str, name: &str, primary: bool) -> String {
 
 /// A foreign key to add.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ForeignKeyDdl {
+pub(crate) struct ForeignKeyDdl {
     /// The child, qualified.
-    pub table: String,
+    pub(crate) table: String,
     /// The constraint's name.
-    pub name: String,
+    pub(crate) name: String,
     /// The child's columns.
-    pub columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// The parent, qualified.
-    pub parent: String,
+    pub(crate) parent: String,
     /// The parent's columns.
-    pub parent_columns: Vec<String>,
+    pub(crate) parent_columns: Vec<String>,
     /// ON DELETE.
-    pub on_delete: Action,
+    pub(crate) on_delete: Action,
     /// ON UPDATE.
-    pub on_update: Action,
+    pub(crate) on_update: Action,
     /// DEFERRABLE and how.
-    pub deferrable: Deferrable,
+    pub(crate) deferrable: Deferrable,
 }
 
 impl ForeignKeyDdl {
     /// Adds the key without looking at the rows that are there.
-    #[must_use]
-    pub fn add(&self) -> String {
+    pub(crate) fn add(&self) -> String {
         let list = |names: &[String]| names.iter().map(|n| quote(n)).collect::<Vec<_>>().join(", ");
         let deferrable = match self.deferrable {
             Deferrable::No => "",
@@ -192,21 +185,18 @@ impl ForeignKeyDdl {
     }
 
     /// Counts the rows of the child that have no parent.
-    #[must_use]
-    pub fn count_orphans(&self) -> String {
+    pub(crate) fn count_orphans(&self) -> String {
         format!("SELECT count(*) {}", self.orphans())
     }
 
     /// The first of them, by the child's integer key `column`.
-    #[must_use]
-    pub fn first_orphans(&self, column: &str) -> String {
+    pub(crate) fn first_orphans(&self, column: &str) -> String {
         let column = quote(column);
         format!("SELECT c.{column} {} ORDER BY c.{column} LIMIT 3", self.orphans())
     }
 
     /// Looks at the rows that are there.
-    #[must_use]
-    pub fn validate(&self) -> String {
+    pub(crate) fn validate(&self) -> String {
         format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", self.table, quote(&self.name))
     }
 }
@@ -222,16 +212,14 @@ fn action(action: Action) -> &'static str {
 }
 
 /// Adds a CHECK; the rows that are there were looked at in the source.
-#[must_use]
-pub fn add_check(table: &str, name: &str, condition: &str, validated: bool) -> String {
+pub(crate) fn add_check(table: &str, name: &str, condition: &str, validated: bool) -> String {
     let rest = if validated { "" } else { " NOT VALID" };
     format!("ALTER TABLE {table} ADD CONSTRAINT {} CHECK ({condition}){rest}", quote(name))
 }
 
 /// Sets a sequence so that the next value lies past `highest`; where nothing was handed out yet,
 /// the next value is 1.
-#[must_use]
-pub fn set_sequence(sequence: &str, highest: i64) -> String {
+pub(crate) fn set_sequence(sequence: &str, highest: i64) -> String {
     let (value, called) = if highest < 1 { (1, false) } else { (highest, true) };
     format!(
         "SELECT pg_catalog.setval({}::pg_catalog.regclass, {value}, {called})",

@@ -1,5 +1,5 @@
 //! SQL for and from PostgreSQL: parsing, statements, translation.
 
-pub mod ddl;
-pub mod from_sqlite;
-pub mod parse;
+pub(crate) mod ddl;
+pub(crate) mod from_sqlite;
+pub(crate) mod parse;

@@ -31,11 +31,11 @@ use postgres::Client;
 use serde_json::Value;
 
 /// A data set to compare.
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// The fenced source.
-    pub source: Source,
+    pub(crate) source: Source,
     /// The target.
-    pub claim: Claim,
+    pub(crate) claim: Claim,
     data_set: String,
     schema: String,
     keeper: Client,
@@ -50,10 +50,7 @@ pub struct Comparison {
 
 impl Comparison {
     /// Opens both sides and finds out what there is to compare.
-    ///
-    /// # Errors
-    /// Whatever keeps the two from being read.
-    pub fn prepare(opened: Opened, depth: Depth, options: &Options) -> Result<Self> {
+    pub(crate) fn prepare(opened: Opened, depth: Depth, options: &Options) -> Result<Self> {
         let Opened { data_set, source, claim, mut keeper, schema, .. } = opened;
         let reader = source.connect()?;
         let mut catalog = catalog::read(&reader)?;
@@ -87,17 +84,13 @@ impl Comparison {
     }
 
     /// Asks the guard.
-    ///
-    /// # Errors
-    /// The service runs.
-    pub fn look(&mut self, options: &Options, moment: Moment) -> Result<Vec<String>> {
+    pub(crate) fn look(&mut self, options: &Options, moment: Moment) -> Result<Vec<String>> {
         let client = (&mut self.keeper, self.claim.connection().user.as_str());
         options.guard.look(moment, Some(self.source.path()), Some(client))
     }
 
     /// What will be compared.
-    #[must_use]
-    pub fn summary(&self) -> DataSetPlan {
+    pub(crate) fn summary(&self) -> DataSetPlan {
         let tables = self.catalog.schema.tables.iter().zip(&self.ranges);
         let tables = tables.map(|(table, ranges)| TablePlan {
             name: table.name.clone(),
@@ -124,7 +117,7 @@ impl Comparison {
     ///
     /// # Errors
     /// Either side cannot be read. That they differ is no error.
-    pub fn run(&mut self, depth: Depth, terms: &Terms<'_>) -> Result<DataSetReport> {
+    pub(crate) fn run(&mut self, depth: Depth, terms: &Terms<'_>) -> Result<DataSetReport> {
         let Terms { options, sizes, progress, interrupt, .. } = *terms;
         let stop = interrupt.stop();
         progress.enter(Phase::Verify);

@@ -1,6 +1,6 @@
 //! The work on one data set, once for each direction.
 
-pub mod compare_only;
-pub mod run_state;
-pub mod to_postgres;
-pub mod to_sqlite;
+pub(crate) mod compare_only;
+pub(crate) mod run_state;
+pub(crate) mod to_postgres;
+pub(crate) mod to_sqlite;

@@ -18,10 +18,7 @@ use serde_json::{Map, Value, json};
 
 impl Loading {
     /// Creates the tables, or takes the place of the run that did.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn begin(&mut self, terms: &Terms<'_>) -> Result<()> {
+    pub(crate) fn begin(&mut self, terms: &Terms<'_>) -> Result<()> {
         let (ledger, detail) = (self.ledger(), self.detail(State::Copying));
         let patience = terms.patience(Phase::Copy);
         if self.is_continued() {

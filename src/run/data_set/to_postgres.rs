@@ -48,42 +48,41 @@ const MOST_ROUNDS: usize = 5;
 
 /// What all data sets of a run go by.
 #[derive(Clone, Copy)]
-pub struct Terms<'a> {
+pub(crate) struct Terms<'a> {
     /// What was asked for.
-    pub options: &'a Options,
+    pub(crate) options: &'a Options,
     /// Threads and memory.
-    pub sizes: &'a Sizes,
+    pub(crate) sizes: &'a Sizes,
     /// Where progress is told.
-    pub progress: &'a Arc<Progress>,
+    pub(crate) progress: &'a Arc<Progress>,
     /// What the run is ended early by.
-    pub interrupt: &'a Interrupt,
+    pub(crate) interrupt: &'a Interrupt,
     /// Whether that was asked for.
-    pub is_halted: &'a (dyn Fn() -> bool + Sync),
+    pub(crate) is_halted: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl<'a> Terms<'a> {
     /// How long a connection is tried for in `phase`.
-    #[must_use]
-    pub fn patience(&self, phase: Phase) -> Patience<'a> {
+    pub(crate) fn patience(&self, phase: Phase) -> Patience<'a> {
         let (limit, is_halted) = (self.options.retry_for, self.is_halted);
         Patience { limit, is_halted, progress: self.progress.phase(phase) }
     }
 }
 
 /// One data set, opened, fenced and planned.
-pub struct Loading {
+pub(crate) struct Loading {
     /// The fenced source.
-    pub source: Source,
+    pub(crate) source: Source,
     /// What tells the target schema from any other, whatever the connection string is.
-    pub place: String,
+    pub(crate) place: String,
     /// What is to be done.
-    pub plan: Plan,
+    pub(crate) plan: Plan,
     /// The right to do it.
-    pub claim: Arc<Claim>,
+    pub(crate) claim: Arc<Claim>,
     /// The run that is continued, if one is.
     continued: Option<Continued>,
     /// What it will take, where there is a deadline.
-    pub estimate: Option<Estimate>,
+    pub(crate) estimate: Option<Estimate>,
     /// The session that writes the ledger.
     pub(crate) keeper: Line<'static, Client>,
     /// What the ledger keeps beside the state, as it becomes known.
@@ -92,10 +91,7 @@ pub struct Loading {
 
 impl Loading {
     /// Profiles the source and plans; nothing is written yet.
-    ///
-    /// # Errors
-    /// Whatever keeps the data set from being copied.
-    pub fn plan(mut opened: Opened, drop: &Drop, terms: &Terms<'_>) -> Result<Self> {
+    pub(crate) fn plan(mut opened: Opened, drop: &Drop, terms: &Terms<'_>) -> Result<Self> {
         let names: Vec<&str> =
             terms.options.data_sets.iter().map(|set| set.name.as_str()).collect();
         let inputs = Inputs {
@@ -118,10 +114,7 @@ impl Loading {
     }
 
     /// Takes up the plan of a run that was cut off.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn go_on(mut opened: Opened, unfinished: Unfinished) -> Result<Self> {
+    pub(crate) fn go_on(mut opened: Opened, unfinished: Unfinished) -> Result<Self> {
         let Unfinished { plan, known } = unfinished;
         let ledger = Ledger::new(&plan.schema, &plan.data_set);
         let there = ledger.chunks(&mut opened.keeper)?;
@@ -147,22 +140,17 @@ impl Loading {
     }
 
     /// What will be done.
-    #[must_use]
-    pub fn summary(&self) -> DataSetPlan {
+    pub(crate) fn summary(&self) -> DataSetPlan {
         DataSetPlan { continues: self.continued.clone(), ..self.plan.summary() }
     }
 
     /// An earlier run's work is continued.
-    #[must_use]
-    pub fn is_continued(&self) -> bool {
+    pub(crate) fn is_continued(&self) -> bool {
         self.continued.is_some()
     }
 
     /// Asks the guard.
-    ///
-    /// # Errors
-    /// The service runs.
-    pub fn look(&mut self, terms: &Terms<'_>, moment: Moment) -> Result<Vec<String>> {
+    pub(crate) fn look(&mut self, terms: &Terms<'_>, moment: Moment) -> Result<Vec<String>> {
         let guard = &terms.options.guard;
         let (file, user) = (self.source.path(), self.claim.connection().user.as_str());
         let patience = terms.patience(terms.progress.current());
@@ -170,10 +158,7 @@ impl Loading {
     }
 
     /// Drops what is dropped first.
-    ///
-    /// # Errors
-    /// The server's; something depends on it.
-    pub fn drop_old(&mut self, terms: &Terms<'_>) -> Result<()> {
+    pub(crate) fn drop_old(&mut self, terms: &Terms<'_>) -> Result<()> {
         let plan = &self.plan;
         if plan.drops.is_empty() && !plan.drop_all {
             return Ok(());
@@ -190,7 +175,7 @@ impl Loading {
     ///
     /// # Errors
     /// The source cannot be read or the target not be written.
-    pub fn fill(&mut self, terms: &Terms<'_>, stats: &[TableStats]) -> Result<Finished> {
+    pub(crate) fn fill(&mut self, terms: &Terms<'_>, stats: &[TableStats]) -> Result<Finished> {
         terms.progress.enter(Phase::Copy);
         self.copy(terms, stats)?;
         self.set_state(terms, State::Finishing)?;
@@ -217,7 +202,7 @@ impl Loading {
     ///
     /// # Errors
     /// The source cannot be read or the target not be written.
-    pub fn copy(&mut self, terms: &Terms<'_>, stats: &[TableStats]) -> Result<()> {
+    pub(crate) fn copy(&mut self, terms: &Terms<'_>, stats: &[TableStats]) -> Result<()> {
         let ledger = self.ledger();
         let counters = terms.progress.phase(Phase::Copy);
         counters.set_tables(copy::to_postgres::tables_to_watch(&self.plan));
@@ -263,7 +248,7 @@ impl Loading {
     ///
     /// # Errors
     /// Either side cannot be read. That they differ is no error.
-    pub fn verify(
+    pub(crate) fn verify(
         &mut self,
         depth: Depth,
         terms: &Terms<'_>,
@@ -305,10 +290,7 @@ impl Loading {
     }
 
     /// What is there, for a run that pauses.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn there(&mut self) -> Result<There> {
+    pub(crate) fn there(&mut self) -> Result<There> {
         let (ledger, plan) = (self.ledger(), &self.plan);
         let mut there = || self.keeper.once(|client| pause::there(client, &ledger, plan));
         // The session may have been lost before; a second one is not waited for.
@@ -316,10 +298,7 @@ impl Loading {
     }
 
     /// Measures what the rest of the loading will take, on the target as it will be.
-    ///
-    /// # Errors
-    /// Either side's.
-    pub fn measure(&mut self, terms: &Terms<'_>) -> Result<Estimate> {
+    pub(crate) fn measure(&mut self, terms: &Terms<'_>) -> Result<Estimate> {
         let (ledger, plan, source) = (self.ledger(), &self.plan, &self.source);
         let is_continued = self.continued.is_some();
         let estimate = self.keeper.run(&terms.patience(Phase::Plan), |client| {
@@ -331,10 +310,7 @@ impl Loading {
     }
 
     /// Removes the ledger, if that was asked for.
-    ///
-    /// # Errors
-    /// The server's.
-    pub fn drop_ledger(&mut self, terms: &Terms<'_>) -> Result<()> {
+    pub(crate) fn drop_ledger(&mut self, terms: &Terms<'_>) -> Result<()> {
         if !terms.options.drop_ledger {
             return Ok(());
         }
@@ -347,8 +323,7 @@ impl Loading {
     }
 
     /// What was done, before the comparison.
-    #[must_use]
-    pub fn report(&self, stats: &[TableStats], finished: Finished) -> DataSetReport {
+    pub(crate) fn report(&self, stats: &[TableStats], finished: Finished) -> DataSetReport {
         let tables = self.plan.tables.iter().zip(stats).map(|(table, stats)| TableReport {
             name: table.name.clone(),
             target_name: table.renamed(),

@@ -64,9 +64,6 @@ impl Building {
     }
 
     /// Asks the guard.
-    ///
-    /// # Errors
-    /// The service runs.
     pub(crate) fn look(&mut self, options: &Options, moment: Moment) -> Result<Vec<String>> {
         let file = self.place.is_occupied().then_some(self.place.path.as_path());
         let client = (self.snapshot.client(), self.connection.user.as_str());
@@ -160,9 +157,6 @@ impl Building {
     }
 
     /// Puts the new file in the target's place, and keeps a good verdict beside it.
-    ///
-    /// # Errors
-    /// The file cannot be synced or renamed.
     pub(crate) fn publish(&mut self, options: &Options, report: &mut DataSetReport) -> Result<()> {
         if let Some(partial) = self.partial.take() {
             report.notes.extend(partial.publish()?);

@@ -1,7 +1,7 @@
 //! The estimate: how long copy, finish and verification will take, from a sample that went the
 //! whole way, and what of that must be kept free so that a deadline can be kept.
 
-pub mod sample;
+pub(crate) mod sample;
 
 use crate::control::deadline::Deadline;
 use crate::control::progress::{Phase, Progress};
@@ -14,31 +14,29 @@ use std::sync::atomic::Ordering;
 
 /// Seconds that the phases to come will about take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Estimate {
+pub(crate) struct Estimate {
     /// Copying the rows that are not there yet.
-    pub copy: f64,
+    pub(crate) copy: f64,
     /// Indexes, constraints, statistics.
-    pub finish: f64,
+    pub(crate) finish: f64,
     /// Reading both sides again.
-    pub verify: f64,
+    pub(crate) verify: f64,
     /// What the first is made of: bytes of rows still to be copied.
     #[serde(skip)]
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// The copy is held back by the rate that was asked for, not by what the databases can do.
     #[serde(skip)]
-    pub held_back: bool,
+    pub(crate) held_back: bool,
 }
 
 impl Estimate {
     /// Seconds of all phases.
-    #[must_use]
-    pub fn total(&self) -> f64 {
+    pub(crate) fn total(&self) -> f64 {
         self.copy + self.finish + self.verify
     }
 
     /// Both of two data sets, one after the other.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         Self {
             copy: self.copy + other.copy,
             finish: self.finish + other.finish,
@@ -51,8 +49,7 @@ impl Estimate {
     /// Seconds that finish and verification need, once so many `bytes` were copied in so many
     /// `seconds`. A copy that turns out slower than the sample was tells of a machine that is
     /// slower at all of it; a quicker one tells nothing, as the work after it is of another kind.
-    #[must_use]
-    pub fn reserve(&self, bytes: u64, seconds: f64) -> f64 {
+    pub(crate) fn reserve(&self, bytes: u64, seconds: f64) -> f64 {
         let expected = self.copy * bytes as f64 / (self.bytes.max(1)) as f64;
         let settled = seconds >= SETTLED && expected > 0.0 && !self.held_back;
         let slowness = if settled { (seconds / expected).max(1.0) } else { 1.0 };
@@ -67,7 +64,11 @@ const SETTLED: f64 = 5.0;
 ///
 /// # Errors
 /// Refused where they would not be over by the deadline; and those of either side.
-pub fn of_all(sets: &mut [Loading], deadline: &Deadline, terms: &Terms<'_>) -> Result<TimeLimit> {
+pub(crate) fn of_all(
+    sets: &mut [Loading],
+    deadline: &Deadline,
+    terms: &Terms<'_>,
+) -> Result<TimeLimit> {
     terms.progress.phase(Phase::Plan).set_step("measuring how long it will take");
     let mut all: Option<Estimate> = None;
     for set in sets {
@@ -101,19 +102,18 @@ fn too_late(estimate: &Estimate, deadline: &Deadline, left: f64) -> Error {
 
 /// What of a deadline concerns the data set at hand.
 #[derive(Debug, Clone)]
-pub struct Watch {
+pub(crate) struct Watch {
     /// When the run must be over.
-    pub deadline: Deadline,
+    pub(crate) deadline: Deadline,
     /// What its phases will take; `None` where nothing is kept free for what comes after the copy.
-    pub estimate: Option<Estimate>,
+    pub(crate) estimate: Option<Estimate>,
     /// Bytes that were copied, and seconds that it took, before this data set's turn.
-    pub before: (u64, f64),
+    pub(crate) before: (u64, f64),
 }
 
 impl Watch {
     /// Watches over the data set whose turn it is; `None` without a deadline.
-    #[must_use]
-    pub fn over(set: &Loading, options: &Options, progress: &Progress) -> Option<Self> {
+    pub(crate) fn over(set: &Loading, options: &Options, progress: &Progress) -> Option<Self> {
         let deadline = options.deadline.clone()?;
         let copy = progress.phase(Phase::Copy);
         let before = (copy.bytes.load(Ordering::Relaxed), copy.seconds());
@@ -122,8 +122,7 @@ impl Watch {
 
     /// Whether the run must stop now. While it copies, the time that finish and verification need
     /// is kept free: a copy that is not over by then cannot be finished in time.
-    #[must_use]
-    pub fn is_over(&self, progress: &Progress) -> bool {
+    pub(crate) fn is_over(&self, progress: &Progress) -> bool {
         let copy = progress.phase(Phase::Copy);
         let reserve = match &self.estimate {
             Some(estimate) if progress.current() == Phase::Copy => {

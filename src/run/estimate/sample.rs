@@ -54,10 +54,7 @@ struct Sampled {
 }
 
 /// Measures what the rest of a plan will take: all of it but the chunks that are `done`.
-///
-/// # Errors
-/// Either side's, or that the run was stopped.
-pub fn measure(
+pub(crate) fn measure(
     plan: &Plan,
     done: &HashMap<String, HashMap<u32, u64>>,
     source: &Source,

@@ -1,7 +1,7 @@
 //! Opening: both databases of a data set on the way into PostgreSQL, the source fenced and the
 //! target's schema claimed.
 
-pub mod to_sqlite;
+pub(crate) mod to_sqlite;
 
 use crate::config::connection::Connection;
 use crate::config::environment::Environment;
@@ -21,39 +21,38 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Both databases of a data set.
-pub struct Opened {
+pub(crate) struct Opened {
     /// The data set's name.
-    pub data_set: String,
+    pub(crate) data_set: String,
     /// The fenced source.
-    pub source: Source,
+    pub(crate) source: Source,
     /// The right to write to the target schema.
-    pub claim: Claim,
+    pub(crate) claim: Claim,
     /// The session that had the lock first.
-    pub keeper: Client,
+    pub(crate) keeper: Client,
     /// The server's process behind it.
-    pub backend: Backend,
+    pub(crate) backend: Backend,
     /// The target schema.
-    pub schema: String,
+    pub(crate) schema: String,
 }
 
 /// What opens the data sets of one run, one after another.
-pub struct Opener<'a> {
+pub(crate) struct Opener<'a> {
     /// What was asked for.
-    pub options: &'a Options,
+    pub(crate) options: &'a Options,
     /// What the databases are busy with is interrupted with the run.
-    pub interrupt: &'a Interrupt,
+    pub(crate) interrupt: &'a Interrupt,
     /// Where it is told that a server does not answer.
-    pub progress: &'a Arc<Progress>,
+    pub(crate) progress: &'a Arc<Progress>,
     /// The run.
-    pub run: RunId,
+    pub(crate) run: RunId,
     /// The places that are claimed already.
     claimed: HashSet<String>,
 }
 
 impl<'a> Opener<'a> {
     /// For one run.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         options: &'a Options,
         interrupt: &'a Interrupt,
         progress: &'a Arc<Progress>,
@@ -65,7 +64,7 @@ impl<'a> Opener<'a> {
     ///
     /// # Errors
     /// Either cannot be opened, or another run is at work.
-    pub fn open(&mut self, data_set: &DataSet) -> Result<Opened> {
+    pub(crate) fn open(&mut self, data_set: &DataSet) -> Result<Opened> {
         let (Location::Sqlite(file), Location::Postgres(target)) =
             (&data_set.source, &data_set.target)
         else {
@@ -123,9 +122,6 @@ impl<'a> Opener<'a> {
 }
 
 /// Opens a SQLite database to be read.
-///
-/// # Errors
-/// It cannot be read, or somebody writes to it.
 pub(crate) fn open_source(file: &Path, options: &Options) -> Result<Source> {
     let defaults = SourceOptions::default();
     Source::open(file, &SourceOptions { temp_dir: options.temp_dir.clone(), ..defaults })

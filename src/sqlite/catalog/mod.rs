@@ -4,10 +4,10 @@
 //! text of the CREATE statements adds only what they do not tell ([`parse`]). No virtual table
 //! is touched, not even connected ([`modules`]).
 
-pub mod indexes;
-pub mod modules;
-pub mod references;
-pub mod table;
+pub(crate) mod indexes;
+pub(crate) mod modules;
+pub(crate) mod references;
+pub(crate) mod table;
 
 use crate::error::{Error, Result};
 use crate::schema::{LeftOut, ObjectKind, Schema, Table, View, names};
@@ -19,24 +19,24 @@ use std::collections::HashMap;
 
 /// A SQLite database's catalog.
 #[derive(Debug, Clone, Default)]
-pub struct Catalog {
+pub(crate) struct Catalog {
     /// What both databases have.
-    pub schema: Schema,
+    pub(crate) schema: Schema,
     /// What only SQLite knows, by the name of the table.
-    pub facts: HashMap<String, TableFacts>,
+    pub(crate) facts: HashMap<String, TableFacts>,
 }
 
 /// What only SQLite knows of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableFacts {
+pub(crate) struct TableFacts {
     /// WITHOUT ROWID.
-    pub without_rowid: bool,
+    pub(crate) without_rowid: bool,
     /// STRICT: columns enforce their types, and ANY means no type.
-    pub strict: bool,
+    pub(crate) strict: bool,
     /// The key is AUTOINCREMENT: a value is never handed out twice.
-    pub autoincrement: bool,
+    pub(crate) autoincrement: bool,
     /// The CREATE TABLE statement as stored.
-    pub definition: String,
+    pub(crate) definition: String,
 }
 
 /// Reads the catalog of the connection's main database.
@@ -44,7 +44,7 @@ pub struct TableFacts {
 /// # Errors
 /// Refused where SQLite cannot read the schema, where a name or statement in it is not UTF-8,
 /// and where a table's columns cannot be told.
-pub fn read(connection: &Connection) -> Result<Catalog> {
+pub(crate) fn read(connection: &Connection) -> Result<Catalog> {
     let entries = entries(connection)?;
     let virtuals: Vec<(&str, ModuleText)> = entries
         .iter()
@@ -84,7 +84,7 @@ pub fn read(connection: &Connection) -> Result<Catalog> {
 }
 
 /// One row of `sqlite_schema`.
-struct Entry {
+pub(crate) struct Entry {
     kind: String,
     name: String,
     table: String,

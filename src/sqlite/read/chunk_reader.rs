@@ -18,7 +18,7 @@ const COLLECTED: usize = 256 * 1024;
 
 /// A row of a scan: an iterator over the values of its columns.
 #[derive(Debug, Clone)]
-pub struct StoredRow<'a> {
+pub(crate) struct StoredRow<'a> {
     start: Values<'a>,
     rest: Values<'a>,
     keys: usize,
@@ -36,15 +36,13 @@ impl<'a> StoredRow<'a> {
     }
 
     /// The row from its first column on.
-    #[must_use]
-    pub fn again(&self) -> Self {
+    pub(crate) fn again(&self) -> Self {
         Self::new(self.start.clone(), self.keys, self.columns)
     }
 
     /// The row's integer key; 0 in a table without.
     #[inline]
-    #[must_use]
-    pub fn integer_key(&self) -> i64 {
+    pub(crate) fn integer_key(&self) -> i64 {
         match self.start.clone().next() {
             Some(Raw::Integer(key)) if self.keys == 1 => key,
             _ => 0,
@@ -52,8 +50,7 @@ impl<'a> StoredRow<'a> {
     }
 
     /// The row's whole key.
-    #[must_use]
-    pub fn key_values(&self) -> Vec<KeyValue> {
+    pub(crate) fn key_values(&self) -> Vec<KeyValue> {
         let value = |raw| match raw {
             // A key of this kind never holds NULL; an empty blob sorts after all else.
             Raw::Null => KeyValue::Blob(Vec::new()),
@@ -84,8 +81,7 @@ impl<'a> Iterator for StoredRow<'a> {
 
 /// Whether a scan goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Next {
+pub(crate) enum Next {
     Row,
     Stop,
 }
@@ -94,7 +90,7 @@ pub enum Next {
 ///
 /// # Errors
 /// SQLite's, or those of `each`, with the table named.
-pub fn scan(
+pub(crate) fn scan(
     source: &Source,
     query: &TableQuery,
     range: &KeyRange,
@@ -228,15 +224,14 @@ impl ToSql for KeyValue {
 }
 
 /// SQLite's error while reading a table, in our words.
-#[must_use]
-pub fn read_error(table: &str, error: rusqlite::Error) -> Error {
+pub(crate) fn read_error(table: &str, error: rusqlite::Error) -> Error {
     Error::failed(format!("cannot read table {}", quote(table)))
         .caused_by(error)
         .hint("check the file with: sqlite3 FILE 'PRAGMA integrity_check'")
 }
 
 /// A reader of chunks: one connection on the fenced state.
-pub struct ChunkReader {
+pub(crate) struct ChunkReader {
     connection: Source,
     queries: Arc<[TableQuery]>,
     scratch: Vec<u8>,
@@ -244,7 +239,7 @@ pub struct ChunkReader {
 
 impl ChunkReader {
     /// A reader over `connection`; `queries` are the plan's tables in their order.
-    pub fn new(connection: Source, queries: Arc<[TableQuery]>) -> Self {
+    pub(crate) fn new(connection: Source, queries: Arc<[TableQuery]>) -> Self {
         // A statement a table and kind of range, kept while the table is being read.
         connection.set_prepared_statement_cache_capacity(8);
         Self { connection, queries, scratch: Vec::new() }
@@ -255,7 +250,7 @@ impl ChunkReader {
     ///
     /// # Errors
     /// The source cannot be read, or has other rows than the plan found; and those of the two.
-    pub fn read_in_order(
+    pub(crate) fn read_in_order(
         &mut self,
         table: usize,
         chunks: &[Chunk],

@@ -12,21 +12,21 @@ use rusqlite::{Connection, Error, OptionalExtension, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The function's name.
-pub const NAME: &str = "migrate_collect";
+pub(crate) const NAME: &str = "migrate_collect";
 
 /// Values that a function takes at most, as the bundled library is built.
 /// Source: `SQLITE_MAX_FUNCTION_ARG`, SQLite's "Implementation Limits".
-pub const MOST_VALUES: usize = 1000;
+pub(crate) const MOST_VALUES: usize = 1000;
 
 /// A batch that is being filled.
 #[derive(Debug)]
-pub struct Filling {
+pub(crate) struct Filling {
     /// The rows so far.
-    pub batch: RowBatch,
+    pub(crate) batch: RowBatch,
     /// Collecting ended before the query did.
-    pub full: bool,
+    pub(crate) full: bool,
     /// The last row's key.
-    pub last: Option<i64>,
+    pub(crate) last: Option<i64>,
     /// Collecting ends after the row with which the batch holds so many bytes.
     most: usize,
     /// Each row's key stands before its columns.
@@ -38,8 +38,7 @@ pub struct Filling {
 
 impl Filling {
     /// An empty `batch` for rows of `query`.
-    #[must_use]
-    pub fn new(query: &TableQuery, batch: RowBatch) -> Self {
+    pub(crate) fn new(query: &TableQuery, batch: RowBatch) -> Self {
         Self {
             batch,
             full: false,
@@ -53,8 +52,7 @@ impl Filling {
     }
 
     /// The same, of about `most` bytes, each row with its key before its columns.
-    #[must_use]
-    pub fn with_keys(query: &TableQuery, batch: RowBatch, most: usize) -> Self {
+    pub(crate) fn with_keys(query: &TableQuery, batch: RowBatch, most: usize) -> Self {
         Self { most, with_keys: true, ..Self::new(query, batch) }
     }
 
@@ -81,7 +79,7 @@ impl Filling {
     #[inline]
     pub(crate) fn end(&mut self) -> bool {
         self.batch.end_row();
-        self.full = self.batch.len() >= self.most;
+        self.full = self.batch.byte_len() >= self.most;
         self.full
     }
 
@@ -110,7 +108,7 @@ impl Filling {
 
 /// A stored value, as it is.
 #[inline]
-pub fn raw(value: ValueRef<'_>) -> Raw<'_> {
+pub(crate) fn raw(value: ValueRef<'_>) -> Raw<'_> {
     match value {
         ValueRef::Null => Raw::Null,
         ValueRef::Integer(integer) => Raw::Integer(integer),
@@ -121,7 +119,7 @@ pub fn raw(value: ValueRef<'_>) -> Raw<'_> {
 }
 
 /// A stored value of a UTF-16 database, of which text was fetched as its bytes.
-pub fn raw_utf16<'a>(
+pub(crate) fn raw_utf16<'a>(
     value: ValueRef<'a>,
     is_text: bool,
     encoding: TextEncoding,
@@ -165,7 +163,7 @@ fn utf16_to_utf8(bytes: &[u8], encoding: TextEncoding, out: &mut Vec<u8>) {
 }
 
 /// The collector of one connection.
-pub struct Collector(Slot);
+pub(crate) struct Collector(Slot);
 
 /// Where a batch waits for its query, and the full one for whoever wants it.
 #[derive(Clone, Default)]
@@ -197,10 +195,7 @@ impl Aggregate<Filling, Option<i64>> for Slot {
 
 impl Collector {
     /// Installs the function on `connection`, out of reach of its schema.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn install(connection: &Connection) -> Result<Self> {
+    pub(crate) fn install(connection: &Connection) -> Result<Self> {
         let slot = Slot::default();
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
         connection.create_aggregate_function(NAME, -1, flags, slot.clone())?;
@@ -208,10 +203,7 @@ impl Collector {
     }
 
     /// Fills a batch with the rows from the key `first` to `last`, both included, until it is full.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn fill(
+    pub(crate) fn fill(
         &self,
         connection: &Connection,
         collect: &str,

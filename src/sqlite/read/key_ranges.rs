@@ -22,10 +22,7 @@ const MOST: u64 = 65_536;
 /// Cuts a table into ranges, in the order of their keys: one range where there is no integer key,
 /// none where there are no rows. The rows of each are a guess, those of all together are counted;
 /// their bytes only tell larger tables from smaller ones.
-///
-/// # Errors
-/// The table cannot be read.
-pub fn cut(connection: &Connection, query: &TableQuery) -> Result<Vec<Chunk>> {
+pub(crate) fn cut(connection: &Connection, query: &TableQuery) -> Result<Vec<Chunk>> {
     query.check()?;
     let failed = |error| read_error(&query.table, error);
     let count = format!("SELECT count(*) FROM {}", quote(&query.table));

@@ -1,8 +1,8 @@
 //! Reading a SQLite file: pages, chunks, profile.
 
-pub mod btree;
-pub mod chunk_reader;
-pub mod collector;
-pub mod key_ranges;
-pub mod profile;
-pub mod query;
+pub(crate) mod btree;
+pub(crate) mod chunk_reader;
+pub(crate) mod collector;
+pub(crate) mod key_ranges;
+pub(crate) mod profile;
+pub(crate) mod query;

@@ -39,17 +39,17 @@ const STRETCHES_PER_CHUNK: u64 = 8;
 /// A count, and the first places where it was found: rowids, or row numbers in storage order from
 /// 1 where there is no rowid.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// How often.
-    pub count: u64,
+    pub(crate) count: u64,
     /// The first places, ascending.
-    pub places: Vec<i64>,
+    pub(crate) places: Vec<i64>,
 }
 
 impl Tally {
     /// One more, at `place`; places come in ascending order.
     #[inline]
-    pub fn add(&mut self, place: i64) {
+    pub(crate) fn add(&mut self, place: i64) {
         self.count += 1;
         if self.places.len() < PLACES {
             self.places.push(place);
@@ -57,7 +57,7 @@ impl Tally {
     }
 
     /// Adds what another part of the scan found.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.places.extend_from_slice(&other.places);
         self.places.sort_unstable();
@@ -67,49 +67,49 @@ impl Tally {
 
 /// What the values say about one candidate cast.
 #[derive(Debug, Clone)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// The cast.
-    pub cast: Cast,
+    pub(crate) cast: Cast,
     /// Values that arrive converted.
-    pub converted: u64,
+    pub(crate) converted: u64,
     /// Values that do not fit. Counted to the end only for a column's first candidate; a later
     /// one is given up at its first misfit.
-    pub misfits: Tally,
+    pub(crate) misfits: Tally,
     /// Why the first of them does not fit.
-    pub reason: Option<Misfit>,
+    pub(crate) reason: Option<Misfit>,
 }
 
 /// What a column holds.
 #[derive(Debug, Clone, Default)]
-pub struct ColumnProfile {
+pub(crate) struct ColumnProfile {
     /// NULLs.
-    pub nulls: u64,
+    pub(crate) nulls: u64,
     /// Integers.
-    pub integers: Tally,
+    pub(crate) integers: Tally,
     /// Reals.
-    pub reals: Tally,
+    pub(crate) reals: Tally,
     /// Texts.
-    pub texts: Tally,
+    pub(crate) texts: Tally,
     /// Blobs.
-    pub blobs: Tally,
+    pub(crate) blobs: Tally,
     /// The least and the greatest integer.
-    pub range: Option<(i64, i64)>,
+    pub(crate) range: Option<(i64, i64)>,
     /// Integers that a double does not hold exactly.
-    pub wide_integers: Tally,
+    pub(crate) wide_integers: Tally,
     /// Reals without a fraction (infinities included).
-    pub whole_reals: u64,
+    pub(crate) whole_reals: u64,
     /// Texts with a NUL character.
-    pub nul_texts: Tally,
+    pub(crate) nul_texts: Tally,
     /// Texts that are not valid in their encoding.
-    pub invalid_texts: Tally,
+    pub(crate) invalid_texts: Tally,
     /// The longest text or blob, in bytes.
-    pub longest: u64,
+    pub(crate) longest: u64,
     /// The longest text in characters; only where the declared type limits it.
-    pub longest_characters: u64,
+    pub(crate) longest_characters: u64,
     /// Which pairs of [`BOOLEAN_WORDS`] occur, as bits; only where a boolean is a candidate.
-    pub word_pairs: u8,
+    pub(crate) word_pairs: u8,
     /// The candidates, in order of preference.
-    pub candidates: Vec<Candidate>,
+    pub(crate) candidates: Vec<Candidate>,
 }
 
 impl ColumnProfile {
@@ -123,8 +123,7 @@ impl ColumnProfile {
     }
 
     /// Values that are not NULL.
-    #[must_use]
-    pub fn values(&self) -> u64 {
+    pub(crate) fn values(&self) -> u64 {
         self.integers.count + self.reals.count + self.texts.count + self.blobs.count
     }
 
@@ -201,7 +200,7 @@ impl ColumnProfile {
 
     /// Adds what another part of the scan, or another column, found. Candidates are added up only
     /// where they are the same ones.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.nulls += other.nulls;
         for (mine, theirs) in [
             (&mut self.integers, &other.integers),
@@ -246,53 +245,53 @@ struct Stretch {
 
 /// What a table holds.
 #[derive(Debug, Clone, Default)]
-pub struct TableProfile {
+pub(crate) struct TableProfile {
     /// Rows.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Their size as tuples before any cast.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// The size of the largest of them.
-    pub largest_row: u64,
+    pub(crate) largest_row: u64,
     /// The columns, in the order of the query.
-    pub columns: Vec<ColumnProfile>,
+    pub(crate) columns: Vec<ColumnProfile>,
     stretches: Vec<Stretch>,
 }
 
 /// What is wanted of a column.
 #[derive(Debug, Clone, Default)]
-pub struct WantedColumn {
+pub(crate) struct WantedColumn {
     /// Casts to try on each value, in order of preference.
-    pub candidates: Vec<Cast>,
+    pub(crate) candidates: Vec<Cast>,
     /// The longest text is wanted in characters.
-    pub characters: bool,
+    pub(crate) characters: bool,
 }
 
 /// What is wanted of a table.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// How it is read.
-    pub query: TableQuery,
+    pub(crate) query: TableQuery,
     /// What is wanted of each column, in the query's order.
-    pub columns: Vec<WantedColumn>,
+    pub(crate) columns: Vec<WantedColumn>,
 }
 
 /// How the scan is done.
-pub struct ProfileOptions<'a> {
+pub(crate) struct ProfileOptions<'a> {
     /// Threads, each with a connection of its own.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// The size of a chunk, in bytes of tuples.
-    pub chunk_bytes: u64,
+    pub(crate) chunk_bytes: u64,
     /// Where rows done are counted.
-    pub progress: &'a PhaseProgress,
+    pub(crate) progress: &'a PhaseProgress,
     /// Set from outside to end early.
-    pub stop: &'a AtomicBool,
+    pub(crate) stop: &'a AtomicBool,
 }
 
 /// Profiles all tables.
 ///
 /// # Errors
 /// A table cannot be read, or the run is being stopped.
-pub fn profile(
+pub(crate) fn profile(
     connect: &(dyn Fn() -> Result<Reader> + Sync),
     wanted: &[Wanted],
     options: &ProfileOptions<'_>,
@@ -355,8 +354,7 @@ impl TableProfile {
 
     /// How the rows are addressed, given how it was wished: by their number where a key that would
     /// bound a range is too long to be kept.
-    #[must_use]
-    pub fn address(&self, wished: RowAddress) -> RowAddress {
+    pub(crate) fn address(&self, wished: RowAddress) -> RowAddress {
         let long =
             |key: &Vec<KeyValue>| key.iter().map(KeyValue::len).sum::<usize>() > LONGEST_BOUND;
         let mut bounds = self.stretches.iter().filter_map(|stretch| stretch.through.as_ref());
@@ -367,7 +365,7 @@ impl TableProfile {
     }
 
     /// Cuts the table into chunks of about `chunk_bytes`, in storage order.
-    pub fn chunks(&mut self, address: &RowAddress, chunk_bytes: u64) -> Vec<Chunk> {
+    pub(crate) fn chunks(&mut self, address: &RowAddress, chunk_bytes: u64) -> Vec<Chunk> {
         if matches!(address, RowAddress::Integer { .. }) {
             self.stretches.sort_unstable_by_key(|stretch| stretch.keys.0);
         }

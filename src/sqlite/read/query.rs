@@ -9,31 +9,27 @@ use serde::{Deserialize, Serialize};
 
 /// What is read of one table.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TableQuery {
+pub(crate) struct TableQuery {
     /// The table's name.
-    pub table: String,
+    pub(crate) table: String,
     /// The columns, in the order in which their values are wanted.
-    pub columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// How ranges are addressed.
-    pub address: RowAddress,
+    pub(crate) address: RowAddress,
     /// How the database keeps text.
-    pub encoding: TextEncoding,
+    pub(crate) encoding: TextEncoding,
 }
 
 /// How a SQLite database keeps text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum TextEncoding {
+pub(crate) enum TextEncoding {
     Utf8,
     Utf16Le,
     Utf16Be,
 }
 
 /// How the database of `connection` keeps text.
-///
-/// # Errors
-/// SQLite cannot tell.
-pub fn encoding(connection: &Connection) -> Result<TextEncoding> {
+pub(crate) fn encoding(connection: &Connection) -> Result<TextEncoding> {
     let name: String = connection
         .query_row("PRAGMA encoding", [], |row| row.get(0))
         .map_err(|error| Error::refused("cannot read the source").caused_by(error))?;
@@ -46,11 +42,11 @@ pub fn encoding(connection: &Connection) -> Result<TextEncoding> {
 
 /// Which bounds a range of composite keys has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Only keys after one.
-    pub after: bool,
+    pub(crate) after: bool,
     /// Only keys up to one, and that one.
-    pub through: bool,
+    pub(crate) through: bool,
 }
 
 /// SQLite's limit on the columns of a result, as the bundled library is built.
@@ -61,7 +57,7 @@ impl TableQuery {
     ///
     /// # Errors
     /// A UTF-16 table with so many columns that their encodings cannot be asked for.
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if self.utf16() && self.columns.len() * 2 >= MOST_RESULT_COLUMNS {
             return Err(Error::refused(format!(
                 "table {} has too many columns to be read from a UTF-16 database",

@@ -21,7 +21,7 @@ const STEP: i32 = 4096;
 /// # Errors
 /// Refused where the folder is none or has not the space for all of them, or where a file cannot
 /// be made; a part of a copy does not stay.
-pub fn back_up(sources: &[&Source], folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn back_up(sources: &[&Source], folder: &Path) -> Result<Vec<PathBuf>> {
     let refused = |cause: &dyn std::fmt::Display| {
         Error::refused(format!("no backup can be made in {}", folder.display()))
             .caused_by(cause)

@@ -21,35 +21,35 @@ const SALTS: std::ops::Range<usize> = 16..24;
 
 /// A time as the file system keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// Seconds since 1970.
-    pub seconds: i64,
+    pub(crate) seconds: i64,
     /// Nanoseconds within the second.
-    pub nanoseconds: i64,
+    pub(crate) nanoseconds: i64,
 }
 
 /// What the file system says of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileState {
+pub(crate) struct FileState {
     /// The device it lies on.
-    pub device: u64,
+    pub(crate) device: u64,
     /// Its number there.
-    pub inode: u64,
+    pub(crate) inode: u64,
     /// Its size in bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// When its content was last changed.
-    pub modified: Moment,
+    pub(crate) modified: Moment,
     /// When its content or its attributes were last changed.
-    pub changed: Moment,
+    pub(crate) changed: Moment,
 }
 
 /// The write-ahead log beside a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalState {
     /// Its size in bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Its salts in hexadecimal, which every restart of the log changes.
-    pub salts: String,
+    pub(crate) salts: String,
 }
 
 /// A source's files at one moment. Two equal fingerprints mean the same content; the change
@@ -57,9 +57,9 @@ pub struct WalState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// The database file.
-    pub file: FileState,
+    pub(crate) file: FileState,
     /// The database header in hexadecimal.
-    pub header: String,
+    pub(crate) header: String,
     /// The log; `None` where there is none or an empty one.
     pub wal: Option<WalState>,
 }

@@ -4,13 +4,13 @@
 //! In this process nothing but SQLite opens the file, its `-wal` or its `-shm` while a fence
 //! holds: closing any descriptor of a file drops every lock that the process has on it.
 
-pub mod backup;
-pub mod cleanup;
-pub mod fingerprint;
-pub mod lock_holders;
-pub mod open_files;
-pub mod private_copy;
-pub mod write_lock;
+pub(crate) mod backup;
+pub(crate) mod cleanup;
+pub(crate) mod fingerprint;
+pub(crate) mod lock_holders;
+pub(crate) mod open_files;
+pub(crate) mod private_copy;
+pub(crate) mod write_lock;
 
 use crate::error::{Error, Result};
 use crate::sqlite::read::btree::{PageFile, PageReader};
@@ -86,7 +86,7 @@ struct Opened {
 
 /// Ends what the readers of a source are doing, from another thread; does not keep it open.
 #[derive(Clone, Default)]
-pub struct Interrupter(Arc<Mutex<Vec<InterruptHandle>>>);
+pub(crate) struct Interrupter(Arc<Mutex<Vec<InterruptHandle>>>);
 
 impl Interrupter {
     fn lock(&self) -> MutexGuard<'_, Vec<InterruptHandle>> {
@@ -94,7 +94,7 @@ impl Interrupter {
     }
 
     /// Ends the statements that run now, with an error.
-    pub fn interrupt(&self) {
+    pub(crate) fn interrupt(&self) {
         self.lock().iter().for_each(InterruptHandle::interrupt);
     }
 }
@@ -210,10 +210,7 @@ impl Source {
     }
 
     /// The same, for a reader that takes rows from the file's pages itself where it can.
-    ///
-    /// # Errors
-    /// Like [`Source::connect`].
-    pub fn connect_to_pages(&self) -> Result<Reader> {
+    pub(crate) fn connect_to_pages(&self) -> Result<Reader> {
         let reader = self.connect()?;
         let file = self.0.file.clone().filter(|_| self.0.plain);
         let pages = file.map(|file| RefCell::new(PageReader::new(file)));
@@ -221,37 +218,31 @@ impl Source {
     }
 
     /// What ends the statements of the source's readers from another thread.
-    #[must_use]
-    pub fn interrupter(&self) -> Interrupter {
+    pub(crate) fn interrupter(&self) -> Interrupter {
         self.0.interrupter.clone()
     }
 
     /// The source's fingerprint, taken before the fence and true under it.
-    #[must_use]
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.0.fingerprint
     }
 
     /// What a person should know about the way this source is read.
-    #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.0.notes
     }
 
     /// Whether writers are kept out of the source.
-    #[must_use]
     pub fn fenced(&self) -> bool {
         self.0.fence.is_some()
     }
 
     /// Whether the database keeps its text in UTF-16.
-    #[must_use]
     pub fn is_utf16(&self) -> bool {
         self.0.utf16
     }
 
     /// The database file, with all symbolic links resolved.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
     }
@@ -289,10 +280,7 @@ impl Source {
 impl Reader {
     /// Fills a batch with the rows of `query` from the first of `keys` to the last, both included,
     /// until it is full. `collect` is the query for the collector.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn collect(
+    pub(crate) fn collect(
         &self,
         query: &TableQuery,
         collect: &str,

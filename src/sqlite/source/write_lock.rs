@@ -41,9 +41,6 @@ pub(crate) enum Mode {
 }
 
 /// Tries once to keep writers out of the database at `path`.
-///
-/// # Errors
-/// Refuses what SQLite cannot read.
 pub(crate) fn raise(path: &Path, header: &Header) -> Result<Raised> {
     if wal_out_of_reach(path, header)? {
         return Ok(Raised::NoPermission);

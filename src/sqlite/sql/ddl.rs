@@ -6,47 +6,47 @@ use crate::schema::{Action, Deferrable};
 
 /// A table to create.
 #[derive(Debug, Clone, Default)]
-pub struct TableDdl {
+pub(crate) struct TableDdl {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its columns in order.
-    pub columns: Vec<ColumnDdl>,
+    pub(crate) columns: Vec<ColumnDdl>,
     /// The primary key's columns, where it is not a column's own.
-    pub primary_key: Vec<String>,
+    pub(crate) primary_key: Vec<String>,
     /// UNIQUE constraints.
-    pub uniques: Vec<Vec<String>>,
+    pub(crate) uniques: Vec<Vec<String>>,
     /// CHECKs: their names and translated conditions.
-    pub checks: Vec<(Option<String>, String)>,
+    pub(crate) checks: Vec<(Option<String>, String)>,
     /// Foreign keys.
-    pub foreign_keys: Vec<ForeignKeyDdl>,
+    pub(crate) foreign_keys: Vec<ForeignKeyDdl>,
     /// WITHOUT ROWID.
-    pub without_rowid: bool,
+    pub(crate) without_rowid: bool,
     /// STRICT.
-    pub strict: bool,
+    pub(crate) strict: bool,
 }
 
 /// A column of a table to create.
 #[derive(Debug, Clone, Default)]
-pub struct ColumnDdl {
+pub(crate) struct ColumnDdl {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its declared type; may be empty.
-    pub declared: String,
+    pub(crate) declared: String,
     /// Its collation, where it is not BINARY.
-    pub collation: Option<String>,
+    pub(crate) collation: Option<String>,
     /// NOT NULL.
-    pub not_null: bool,
+    pub(crate) not_null: bool,
     /// The translated DEFAULT.
-    pub default: Option<String>,
+    pub(crate) default: Option<String>,
     /// The translated expression of a generated column, and whether its values are stored.
-    pub generated: Option<(String, bool)>,
+    pub(crate) generated: Option<(String, bool)>,
     /// It is the primary key by itself.
-    pub key: Option<ColumnKey>,
+    pub(crate) key: Option<ColumnKey>,
 }
 
 /// How a column is the primary key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ColumnKey {
+pub(crate) enum ColumnKey {
     /// The rowid under another name.
     Rowid,
     /// The same; no value is handed out twice.
@@ -59,21 +59,19 @@ pub enum ColumnKey {
 
 /// A foreign key.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "as in the neutral schema")]
-pub struct ForeignKeyDdl {
-    pub name: Option<String>,
-    pub columns: Vec<String>,
-    pub parent: String,
-    pub parent_columns: Vec<String>,
-    pub on_delete: Action,
-    pub on_update: Action,
-    pub deferrable: Deferrable,
+pub(crate) struct ForeignKeyDdl {
+    pub(crate) name: Option<String>,
+    pub(crate) columns: Vec<String>,
+    pub(crate) parent: String,
+    pub(crate) parent_columns: Vec<String>,
+    pub(crate) on_delete: Action,
+    pub(crate) on_update: Action,
+    pub(crate) deferrable: Deferrable,
 }
 
 impl TableDdl {
     /// CREATE TABLE.
-    #[must_use]
-    pub fn create(&self) -> String {
+    pub(crate) fn create(&self) -> String {
         let mut parts: Vec<String> = self.columns.iter().map(ColumnDdl::definition).collect();
         if !self.primary_key.is_empty() {
             parts.push(format!("PRIMARY KEY ({})", list(&self.primary_key)));
@@ -97,14 +95,12 @@ impl TableDdl {
     }
 
     /// How many values a row is inserted with: one for each column that is not generated.
-    #[must_use]
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.inserted().count()
     }
 
     /// The insertion of `rows` rows by one statement.
-    #[must_use]
-    pub fn insert(&self, rows: usize) -> String {
+    pub(crate) fn insert(&self, rows: usize) -> String {
         let names: Vec<String> = self.inserted().map(|column| column.name.clone()).collect();
         let row = format!("({})", vec!["?"; names.len()].join(","));
         let rows = vec![row; rows].join(",");
@@ -175,8 +171,7 @@ impl ForeignKeyDdl {
 }
 
 /// CREATE INDEX. `terms` and `filter` are finished SQL.
-#[must_use]
-pub fn create_index(
+pub(crate) fn create_index(
     table: &str,
     name: &str,
     unique: bool,

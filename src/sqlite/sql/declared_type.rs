@@ -1,12 +1,12 @@
 //! What a declared column type says: SQLite takes any words there, and reads only an affinity
 //! out of them; applications mean more by some of them.
 
-pub use crate::schema::Affinity;
+pub(crate) use crate::schema::Affinity;
 use crate::schema::Collation;
 
 /// A declared column type, read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Declared {
+pub(crate) enum Declared {
     /// No type at all, or ANY in a STRICT table: values stay as they come.
     Untyped,
     /// BOOL, BOOLEAN.
@@ -39,8 +39,7 @@ const LARGEST_PRECISION: u32 = 1000;
 impl Declared {
     /// Reads a declared type as the column's definition has it. `strict` says that the table is
     /// a STRICT one, in which ANY means no type; elsewhere it is a word like any other.
-    #[must_use]
-    pub fn read(declared: &str, strict: bool) -> Self {
+    pub(crate) fn read(declared: &str, strict: bool) -> Self {
         let (word, arguments) = split(declared);
         match word.as_str() {
             "" => return Self::Untyped,
@@ -88,8 +87,7 @@ impl Declared {
 /// The affinity of a column of this declared type: SQLite's five rules, in SQLite's order
 /// (<https://sqlite.org/datatype3.html#determination_of_column_affinity>). In a STRICT table ANY
 /// has none ([`column_affinity`]).
-#[must_use]
-pub fn affinity(declared: &str) -> Affinity {
+pub(crate) fn affinity(declared: &str) -> Affinity {
     let upper = declared.to_ascii_uppercase();
     let has = |word: &str| upper.contains(word);
     if has("INT") {
@@ -107,8 +105,7 @@ pub fn affinity(declared: &str) -> Affinity {
 
 /// The affinity of a column, for which STRICT tables have a rule of their own: ANY converts
 /// nothing there.
-#[must_use]
-pub fn column_affinity(declared: &str, strict: bool) -> Affinity {
+pub(crate) fn column_affinity(declared: &str, strict: bool) -> Affinity {
     if strict && declared.trim().eq_ignore_ascii_case("ANY") {
         Affinity::Blob
     } else {
@@ -117,8 +114,7 @@ pub fn column_affinity(declared: &str, strict: bool) -> Affinity {
 }
 
 /// The collation of this name: SQLite's three, or one that the application has to define.
-#[must_use]
-pub fn collation_named(name: &str) -> Collation {
+pub(crate) fn collation_named(name: &str) -> Collation {
     match name.to_ascii_uppercase().as_str() {
         "BINARY" => Collation::Binary,
         "NOCASE" => Collation::NoCase,

@@ -1,6 +1,6 @@
 //! SQL for and from SQLite: parsing, statements, translation.
 
-pub mod ddl;
-pub mod declared_type;
-pub mod from_postgres;
-pub mod parse;
+pub(crate) mod ddl;
+pub(crate) mod declared_type;
+pub(crate) mod from_postgres;
+pub(crate) mod parse;

@@ -24,17 +24,14 @@ const AT_ONCE: usize = 16;
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A new database being filled.
-pub struct FileWriter {
+pub(crate) struct FileWriter {
     connection: Connection,
 }
 
 impl FileWriter {
     /// Opens the empty file at `path`. Pages have `page_size` bytes; `cache` bytes of them are
     /// kept in memory, and as much is used for sorting.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn open(path: &Path, page_size: u32, cache: u64) -> Result<Self> {
+    pub(crate) fn open(path: &Path, page_size: u32, cache: u64) -> Result<Self> {
         let what = || format!("cannot make a database of {}", path.display());
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || -> rusqlite::Result<Connection> {
@@ -52,18 +49,12 @@ impl FileWriter {
     }
 
     /// Runs statements; `what` is what they are for.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn run(&self, what: &str, sql: &str) -> Result<()> {
+    pub(crate) fn run(&self, what: &str, sql: &str) -> Result<()> {
         self.connection.execute_batch(sql).map_err(|error| failed(what, error))
     }
 
     /// Fills one table: `feed` hands over its batches. All of it is one transaction.
-    ///
-    /// # Errors
-    /// SQLite's, and those of `feed`.
-    pub fn fill(
+    pub(crate) fn fill(
         &self,
         table: &TableDdl,
         feed: impl FnOnce(&mut Insert<'_>) -> Result<()>,
@@ -80,10 +71,7 @@ impl FileWriter {
     }
 
     /// Sees to it that an automatic key goes on after `last`.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn set_sequence(&self, table: &str, last: i64) -> Result<()> {
+    pub(crate) fn set_sequence(&self, table: &str, last: i64) -> Result<()> {
         let set = || -> rusqlite::Result<()> {
             let update = "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1";
             if self.connection.execute(update, (table, last))? == 0 {
@@ -96,10 +84,7 @@ impl FileWriter {
     }
 
     /// Rows of `table` that break each of its foreign keys, by the key's number.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn orphans(&self, table: &str) -> Result<Vec<(usize, u64)>> {
+    pub(crate) fn orphans(&self, table: &str) -> Result<Vec<(usize, u64)>> {
         let read = || -> rusqlite::Result<Vec<(usize, u64)>> {
             let sql = "SELECT fkid, count(*) FROM pragma_foreign_key_check(?1) GROUP BY fkid";
             let mut statement = self.connection.prepare(sql)?;
@@ -113,10 +98,7 @@ impl FileWriter {
     }
 
     /// Runs `work`, which may take long inside SQLite, and ends it early when `stop` is set.
-    ///
-    /// # Errors
-    /// Those of `work`.
-    pub fn interruptible<T>(
+    pub(crate) fn interruptible<T>(
         &self,
         stop: &AtomicBool,
         work: impl FnOnce() -> Result<T>,
@@ -125,18 +107,12 @@ impl FileWriter {
     }
 
     /// Closes the database.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn close(self) -> Result<()> {
+    pub(crate) fn close(self) -> Result<()> {
         self.connection.close().map_err(|(_, error)| failed("cannot close the new database", error))
     }
 }
 
 /// Runs `work`, which may take long inside SQLite, and ends it early when `is_halted` says so.
-///
-/// # Errors
-/// Those of `work`, or that it was halted.
 pub(crate) fn interruptible<T>(
     connection: &Connection,
     is_halted: &(dyn Fn() -> bool + Sync),
@@ -170,7 +146,7 @@ impl Drop for Over<'_> {
 }
 
 /// The insertion of rows into one table.
-pub struct Insert<'c> {
+pub(crate) struct Insert<'c> {
     one: Rows<'c>,
     several: Rows<'c>,
     what: &'c str,
@@ -184,10 +160,7 @@ struct Rows<'c> {
 
 impl Insert<'_> {
     /// Inserts all rows of a batch.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn batch(&mut self, batch: &RowBatch) -> Result<()> {
+    pub(crate) fn batch(&mut self, batch: &RowBatch) -> Result<()> {
         let Self { one, several, what } = self;
         let mut values = batch.values();
         let mut insert = || -> rusqlite::Result<()> {
@@ -204,10 +177,7 @@ impl Insert<'_> {
 
     /// Inserts one row, which may be very large: `values` binds its values by their places. SQLite
     /// keeps copies of what is bound, which are given back at once.
-    ///
-    /// # Errors
-    /// SQLite's, and those of `values`.
-    pub fn row(
+    pub(crate) fn row(
         &mut self,
         values: impl FnOnce(&mut dyn FnMut(usize, Raw<'_>) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
@@ -232,7 +202,7 @@ impl Rows<'_> {
 }
 
 /// A value on its way into a statement.
-pub struct Bound<'a>(pub Raw<'a>);
+pub(crate) struct Bound<'a>(pub(crate) Raw<'a>);
 
 impl ToSql for Bound<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -254,10 +224,7 @@ pub(crate) fn failed(what: &str, error: rusqlite::Error) -> Error {
 
 /// What SQLite says to `statements` in an empty database of its own: nothing, or the number of
 /// the first that it will not have and why.
-///
-/// # Errors
-/// There is no memory for one.
-pub fn trial(statements: &[String]) -> Result<Option<(usize, String)>> {
+pub(crate) fn trial(statements: &[String]) -> Result<Option<(usize, String)>> {
     let connection = Connection::open_in_memory()
         .map_err(|error| Error::failed("cannot try the definitions").caused_by(error))?;
     for (place, sql) in statements.iter().enumerate() {

@@ -14,7 +14,7 @@ const TOLD: u32 = 5;
 
 /// A part of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// The whole file.
     File,
     /// A table with its indexes.
@@ -22,16 +22,13 @@ pub enum Part {
 }
 
 /// A connection that checks.
-pub struct Checker {
+pub(crate) struct Checker {
     connection: Connection,
 }
 
 impl Checker {
     /// A look at the file at `path`, with `cache` bytes of its pages in memory.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn open(path: &Path, cache: u64) -> Result<Self> {
+    pub(crate) fn open(path: &Path, cache: u64) -> Result<Self> {
         let open = || -> rusqlite::Result<Connection> {
             // SQLite forgets the CHECKs of a database that is opened for reading only.
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -48,10 +45,7 @@ impl Checker {
     }
 
     /// All parts. Of the tables SQLite's own are among them.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn parts(&self) -> Result<Vec<Part>> {
+    pub(crate) fn parts(&self) -> Result<Vec<Part>> {
         let tables = self.column("SELECT name FROM sqlite_schema WHERE type = 'table'", [])?;
         let mut parts: Vec<Part> = tables.into_iter().map(Part::Table).collect();
         parts.push(Part::File);
@@ -59,10 +53,7 @@ impl Checker {
     }
 
     /// Checks one part; ends early when `is_halted` says so.
-    ///
-    /// # Errors
-    /// What it found, or that it could not look.
-    pub fn part(&self, part: &Part, is_halted: &(dyn Fn() -> bool + Sync)) -> Result<()> {
+    pub(crate) fn part(&self, part: &Part, is_halted: &(dyn Fn() -> bool + Sync)) -> Result<()> {
         let look = || match part {
             Part::File => self.column("SELECT * FROM pragma_quick_check LIMIT ?1", [TOLD]),
             Part::Table(name) => {

@@ -1,6 +1,6 @@
 //! Writing a SQLite file.
 
-pub mod bulk_insert;
-pub mod integrity_check;
-pub mod staged_file;
-pub mod verdict_file;
+pub(crate) mod bulk_insert;
+pub(crate) mod integrity_check;
+pub(crate) mod staged_file;
+pub(crate) mod verdict_file;

@@ -25,13 +25,13 @@ const WAIT: Duration = Duration::from_secs(5);
 
 /// What stands under the target's name before the run, and what the new file takes over from it.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub(crate) struct Place {
     /// The file, symbolic links resolved.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The tables that are in it.
-    pub tables: Vec<String>,
+    pub(crate) tables: Vec<String>,
     /// Bytes of a page.
-    pub page_size: u32,
+    pub(crate) page_size: u32,
     /// The journal is a write-ahead log.
     wal: bool,
     /// There is a database under the name already.
@@ -46,7 +46,7 @@ impl Place {
     ///
     /// # Errors
     /// Refused where there is something else than a SQLite database, or no folder.
-    pub fn look(path: &Path, mode: u32) -> Result<Self> {
+    pub(crate) fn look(path: &Path, mode: u32) -> Result<Self> {
         let refused = |cause: &dyn std::fmt::Display| {
             Error::refused(format!("cannot use {} as target", path.display())).caused_by(cause)
         };
@@ -112,14 +112,12 @@ impl Place {
     }
 
     /// There is a database under the name already.
-    #[must_use]
-    pub fn is_occupied(&self) -> bool {
+    pub(crate) fn is_occupied(&self) -> bool {
         self.occupied
     }
 
     /// The name of the partial file.
-    #[must_use]
-    pub fn partial(&self) -> PathBuf {
+    pub(crate) fn partial(&self) -> PathBuf {
         beside(&self.path, ".migrate-partial")
     }
 
@@ -168,7 +166,7 @@ fn tables(path: &Path) -> rusqlite::Result<Vec<String>> {
 }
 
 /// A partial file; it and its marker are removed when this is dropped.
-pub struct Partial {
+pub(crate) struct Partial {
     place: Place,
     /// Locked as long as the run lives.
     marker: File,
@@ -179,7 +177,7 @@ impl Partial {
     ///
     /// # Errors
     /// Refused where another run is at work, or files of those names are not ours.
-    pub fn begin(place: &Place) -> Result<Self> {
+    pub(crate) fn begin(place: &Place) -> Result<Self> {
         // Asked before the first write, and again before the last.
         place.settle(Error::refused)?;
         let cannot = |error: io::Error| {
@@ -245,8 +243,7 @@ impl Partial {
     }
 
     /// The partial file.
-    #[must_use]
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.place.partial()
     }
 
@@ -254,7 +251,7 @@ impl Partial {
     ///
     /// # Errors
     /// The old file, if there was one, is then still there.
-    pub fn publish(self) -> Result<Vec<String>> {
+    pub(crate) fn publish(self) -> Result<Vec<String>> {
         let Self { place, .. } = &self;
         let (partial, path) = (place.partial(), &place.path);
         let cannot = |error: io::Error| {

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 /// What stands in the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub(crate) struct Record {
     /// The data set.
-    pub data_set: String,
+    pub(crate) data_set: String,
     /// Where its rows came from: a database and schema.
-    pub source: String,
+    pub(crate) source: String,
     /// The file, as it was verified.
-    pub file: Fingerprint,
+    pub(crate) file: Fingerprint,
 }
 
 fn path(file: &Path) -> PathBuf {
@@ -25,10 +25,7 @@ fn path(file: &Path) -> PathBuf {
 }
 
 /// The fingerprint of the database at `file` as it is now.
-///
-/// # Errors
-/// It cannot be read, or somebody writes to it.
-pub fn fingerprint(file: &Path) -> Result<Fingerprint> {
+pub(crate) fn fingerprint(file: &Path) -> Result<Fingerprint> {
     let source = Source::open(file, &SourceOptions::default())?;
     let fingerprint = source.fingerprint().clone();
     source.close()?;
@@ -36,10 +33,7 @@ pub fn fingerprint(file: &Path) -> Result<Fingerprint> {
 }
 
 /// Writes the record of the database at `file`, in the place of an older one, in one step.
-///
-/// # Errors
-/// The folder cannot be written to.
-pub fn write(file: &Path, record: &Record) -> Result<()> {
+pub(crate) fn write(file: &Path, record: &Record) -> Result<()> {
     let failed = |cause: std::io::Error| {
         Error::failed(format!("cannot keep the verdict beside {}", file.display())).caused_by(cause)
     };
@@ -53,10 +47,7 @@ pub fn write(file: &Path, record: &Record) -> Result<()> {
 }
 
 /// The record of the database at `file`; `None` where there is none.
-///
-/// # Errors
-/// It cannot be read.
-pub fn read(file: &Path) -> Result<Option<Record>> {
+pub(crate) fn read(file: &Path) -> Result<Option<Record>> {
     let refused = |cause: &dyn std::fmt::Display| {
         Error::refused(format!("cannot read the verdict beside {}", file.display()))
             .caused_by(cause)
@@ -69,10 +60,7 @@ pub fn read(file: &Path) -> Result<Option<Record>> {
 }
 
 /// Removes the record of the database at `file`, if there is one.
-///
-/// # Errors
-/// The folder cannot be written to.
-pub fn remove(file: &Path) -> Result<()> {
+pub(crate) fn remove(file: &Path) -> Result<()> {
     match fs::remove_file(path(file)) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(Error::failed(format!("cannot remove the verdict beside {}", file.display()))

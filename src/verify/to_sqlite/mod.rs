@@ -2,7 +2,7 @@
 //! values of a SQLite file with the rows of PostgreSQL. Only the roles are told the other way
 //! round.
 
-pub mod schema_check;
+pub(crate) mod schema_check;
 
 use crate::codec::encode::column_encoder::{Cast, Form};
 use crate::codec::encode::tuple_encoder::TupleLayout;

@@ -9,7 +9,7 @@ use crate::schema::{ForeignKey, LeftOut, ObjectKind};
 
 impl Definitions<'_> {
     /// Defines the foreign keys, after all tables.
-    pub fn foreign_keys(&mut self, columns: &[&[PlannedColumn]]) -> Vec<PlannedForeignKey> {
+    pub(crate) fn foreign_keys(&mut self, columns: &[&[PlannedColumn]]) -> Vec<PlannedForeignKey> {
         let schema = self.schema;
         let mut keys = Vec::new();
         for (child, table) in schema.tables.iter().enumerate() {

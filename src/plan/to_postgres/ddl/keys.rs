@@ -10,7 +10,7 @@ use crate::schema::{Collation, ColumnType, Index, IndexOver, LeftOut, ObjectKind
 
 /// The widest entry of a b-tree index, in bytes: a third of a page.
 /// Source: `BTMaxItemSize` in PostgreSQL's nbtree.h, less the entry's own head.
-pub const WIDEST_ENTRY: u64 = 2_704 - 16;
+pub(crate) const WIDEST_ENTRY: u64 = 2_704 - 16;
 
 impl Definitions<'_> {
     pub(crate) fn keys(&mut self, place: usize, scope: &[ScopeColumn]) -> Vec<PlannedKey> {
@@ -157,8 +157,7 @@ impl Definitions<'_> {
 }
 
 /// How the measured widths name the key with this number (the primary key first).
-#[must_use]
-pub fn key_label(number: usize) -> String {
+pub(crate) fn key_label(number: usize) -> String {
     format!("\0key {number}")
 }
 

@@ -1,10 +1,10 @@
 //! From the source's schema and the decided columns to the definitions of the target.
 
-pub mod comments;
-pub mod foreign_keys;
-pub mod keys;
+pub(crate) mod comments;
+pub(crate) mod foreign_keys;
+pub(crate) mod keys;
 
-pub use crate::plan::to_postgres::ddl::keys::{WIDEST_ENTRY, key_label};
+pub(crate) use crate::plan::to_postgres::ddl::keys::{WIDEST_ENTRY, key_label};
 
 use crate::plan::to_postgres::type_rules::Decision;
 use crate::plan::{Optional, PlannedColumn, PlannedKey};
@@ -20,36 +20,36 @@ use crate::sqlite::sql::declared_type::column_affinity;
 use std::collections::{HashMap, HashSet};
 
 /// Everything that defines one table in the target.
-pub struct TableDefinition {
+pub(crate) struct TableDefinition {
     /// The table.
-    pub ddl: TableDdl,
+    pub(crate) ddl: TableDdl,
     /// Its columns.
-    pub columns: Vec<PlannedColumn>,
+    pub(crate) columns: Vec<PlannedColumn>,
     /// Keys.
-    pub keys: Vec<PlannedKey>,
+    pub(crate) keys: Vec<PlannedKey>,
     /// Indexes.
-    pub indexes: Vec<Optional>,
+    pub(crate) indexes: Vec<Optional>,
     /// Checks.
-    pub checks: Vec<Optional>,
+    pub(crate) checks: Vec<Optional>,
     /// The identity column's sequence and the highest value handed out.
-    pub sequence: Option<(String, i64)>,
+    pub(crate) sequence: Option<(String, i64)>,
 }
 
 /// What else decides about definitions, beside schema and values.
-pub struct Circumstances {
+pub(crate) struct Circumstances {
     /// Widths of index and key entries over [`WIDEST_ENTRY`], by table and name of the index (for
     /// keys: their label, see [`key_label`]).
-    pub too_wide: HashMap<(usize, String), u64>,
+    pub(crate) too_wide: HashMap<(usize, String), u64>,
     /// By table: its generated columns become plain ones.
-    pub keep_plain: Vec<bool>,
+    pub(crate) keep_plain: Vec<bool>,
     /// Tables of the source that are not copied because the user said so.
-    pub excluded: HashSet<String>,
+    pub(crate) excluded: HashSet<String>,
     /// Names in the target schema that belong to things that stay.
-    pub taken: Vec<String>,
+    pub(crate) taken: Vec<String>,
 }
 
 /// Makes definitions: one for all tables of a plan, as names must not collide between them.
-pub struct Definitions<'a> {
+pub(crate) struct Definitions<'a> {
     schema_name: &'a str,
     schema: &'a Schema,
     profiles: &'a [TableProfile],
@@ -74,18 +74,18 @@ pub struct Definitions<'a> {
     index_names: Vec<Vec<String>>,
     view_names: Vec<String>,
     /// What could not be carried over.
-    pub left_out: Vec<LeftOut>,
+    pub(crate) left_out: Vec<LeftOut>,
     /// Keys that PostgreSQL can hold as constraints or plain unique indexes, by table: what a
     /// foreign key may refer to.
     referable: Vec<Vec<Vec<String>>>,
     /// Names that had to be changed, and keys that had to be built otherwise.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl<'a> Definitions<'a> {
     /// Allocates the names, around those that are `taken` by things that stay in the target. Those
     /// that fit are given first, so that a shortened one can never take the name of another table.
-    pub fn new(
+    pub(crate) fn new(
         schema_name: &'a str,
         catalog: &'a Catalog,
         profiles: &'a [TableProfile],
@@ -159,13 +159,12 @@ impl<'a> Definitions<'a> {
     }
 
     /// The name of a view in the target.
-    #[must_use]
-    pub fn view_name(&self, place: usize) -> &str {
+    pub(crate) fn view_name(&self, place: usize) -> &str {
         &self.view_names[place]
     }
 
     /// Defines one table.
-    pub fn table(&mut self, place: usize) -> TableDefinition {
+    pub(crate) fn table(&mut self, place: usize) -> TableDefinition {
         let table = &self.schema.tables[place];
         let decisions = &self.decisions[place];
         let columns = self.name_columns(place);
@@ -267,8 +266,11 @@ impl<'a> Definitions<'a> {
     }
 
     /// The columns as expressions have to know them.
-    #[must_use]
-    pub fn scope_columns(&self, place: usize, columns: &[PlannedColumn]) -> Vec<ScopeColumn> {
+    pub(crate) fn scope_columns(
+        &self,
+        place: usize,
+        columns: &[PlannedColumn],
+    ) -> Vec<ScopeColumn> {
         columns
             .iter()
             .zip(&self.schema.tables[place].columns)
@@ -322,8 +324,7 @@ impl<'a> Definitions<'a> {
 
 /// The names of a table's or view's columns in the target. Those that keep theirs come first, as
 /// for tables.
-#[must_use]
-pub fn column_names(wanted: &[&str]) -> Vec<String> {
+pub(crate) fn column_names(wanted: &[&str]) -> Vec<String> {
     let mut names = Allocator::default();
     let mut given = vec![String::new(); wanted.len()];
     for fitting in [true, false] {

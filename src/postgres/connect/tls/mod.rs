@@ -5,7 +5,7 @@
 //! own root, certificates of X.509 version 1, and a host name that is only in the common name.
 //! They are accepted here too; everything else is rustls's verification.
 
-pub mod certificate;
+pub(crate) mod certificate;
 
 use crate::config::connection::{Roots, SslMode, Tls};
 use crate::error::{Error, Result};

@@ -14,7 +14,7 @@ use crate::schema::{ColumnType, Expression, Sql};
 ///
 /// # Errors
 /// The reason why it has no equal, or why the type cannot hold it.
-pub fn default(sql: &Sql, to: &ColumnType) -> Result<String, Reason> {
+pub(crate) fn default(sql: &Sql, to: &ColumnType) -> Result<String, Reason> {
     let expr = tree(sql)?;
     if matches!(expr, Expression::Null) {
         return Ok("NULL".to_owned());

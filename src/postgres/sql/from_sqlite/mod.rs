@@ -9,55 +9,55 @@
 //! All functions that appear in a result are IMMUTABLE, so that it may stand in an index. Text
 //! columns are taken to be `COLLATE "C"`: they compare by bytes, as SQLite's BINARY does.
 
-pub mod aggregate;
-pub mod compare;
-pub mod constant;
-pub mod default;
-pub mod functions;
-pub mod select;
+pub(crate) mod aggregate;
+pub(crate) mod compare;
+pub(crate) mod constant;
+pub(crate) mod default;
+pub(crate) mod functions;
+pub(crate) mod select;
 #[cfg(test)]
 mod select_tests;
 #[cfg(test)]
 mod tests;
-pub mod value;
+pub(crate) mod value;
 
-pub use crate::postgres::sql::from_sqlite::default::default;
-pub use crate::postgres::sql::from_sqlite::select::{Readable, Selected, select};
+pub(crate) use crate::postgres::sql::from_sqlite::default::default;
+pub(crate) use crate::postgres::sql::from_sqlite::select::{Readable, select};
 
 use crate::postgres::sql::from_sqlite::value::{Kind, Node};
 use crate::schema::names::quote;
 use crate::schema::{Affinity, Collation, ColumnType, Expression, IndexOver, IndexTerm, Sql};
 
 /// Why an expression cannot be carried over, in a few words that follow "because it".
-pub type Reason = String;
+pub(crate) type Reason = String;
 
 /// One column, as an expression has to know it.
 #[derive(Debug, Clone)]
-pub struct ScopeColumn {
+pub(crate) struct ScopeColumn {
     /// The table's alias where columns of several tables are at hand: in the source, and in the
     /// target.
-    pub table: Option<(String, String)>,
+    pub(crate) table: Option<(String, String)>,
     /// Its name in the source.
-    pub name: String,
+    pub(crate) name: String,
     /// Its name in the target.
-    pub target: String,
+    pub(crate) target: String,
     /// Its type in the target.
-    pub column_type: ColumnType,
+    pub(crate) column_type: ColumnType,
     /// Its affinity in the source, which decides what comparisons with it mean there.
-    pub affinity: Affinity,
+    pub(crate) affinity: Affinity,
     /// Its collation in the source.
-    pub collation: Collation,
+    pub(crate) collation: Collation,
     /// Values change form on their way (a declared conversion: text that became booleans, numbers
     /// that became text, dates spelt in several ways): what was said of the old values need not
     /// hold for the new ones, except whether they are NULL.
-    pub converted: bool,
+    pub(crate) converted: bool,
     /// It is a generated column in the target too.
-    pub generated: bool,
+    pub(crate) generated: bool,
 }
 
 /// The columns that an expression may name.
 #[derive(Debug, Clone, Copy)]
-pub struct Scope<'a> {
+pub(crate) struct Scope<'a> {
     columns: &'a [ScopeColumn],
     /// Generated columns may be named; PostgreSQL forbids it in generated columns.
     generated: bool,
@@ -75,8 +75,7 @@ impl ScopeColumn {
 
 impl<'a> Scope<'a> {
     /// The columns of one table.
-    #[must_use]
-    pub fn new(columns: &'a [ScopeColumn]) -> Self {
+    pub(crate) fn new(columns: &'a [ScopeColumn]) -> Self {
         Self { columns, generated: true }
     }
 
@@ -108,19 +107,13 @@ fn tree(sql: &Sql) -> Result<&Expression, Reason> {
 }
 
 /// A condition: of a CHECK, or the WHERE of a partial index. Without outer parentheses.
-///
-/// # Errors
-/// The reason why it has no equal.
-pub fn condition(sql: &Sql, scope: &Scope<'_>) -> Result<String, Reason> {
+pub(crate) fn condition(sql: &Sql, scope: &Scope<'_>) -> Result<String, Reason> {
     scope.truth(tree(sql)?)
 }
 
 /// One term of an index, ready to stand between the commas: a column or an expression in
 /// parentheses, and DESC where it descends. A NOCASE or RTRIM term is over the folded text.
-///
-/// # Errors
-/// The reason why it has no equal.
-pub fn index_term(term: &IndexTerm, scope: &Scope<'_>) -> Result<String, Reason> {
+pub(crate) fn index_term(term: &IndexTerm, scope: &Scope<'_>) -> Result<String, Reason> {
     let direction = if term.descending { " DESC" } else { "" };
     let (node, plain) = match &term.over {
         IndexOver::Column(name) => {
@@ -154,10 +147,11 @@ pub fn index_term(term: &IndexTerm, scope: &Scope<'_>) -> Result<String, Reason>
 
 /// The expression of a generated column, for `GENERATED ALWAYS AS (...) STORED`. `column` is the
 /// column itself.
-///
-/// # Errors
-/// The reason why it has no equal.
-pub fn generated(sql: &Sql, scope: &Scope<'_>, column: &ScopeColumn) -> Result<String, Reason> {
+pub(crate) fn generated(
+    sql: &Sql,
+    scope: &Scope<'_>,
+    column: &ScopeColumn,
+) -> Result<String, Reason> {
     let scope = Scope { generated: false, ..*scope };
     let node = scope.value(tree(sql)?)?.bare()?;
     let kind = Kind::of_type(&column.column_type)?;

@@ -12,27 +12,24 @@ use crate::schema::{Affinity, Collation, ColumnType, Expression};
 
 /// A table or view of the target that a SELECT may read.
 #[derive(Debug, Clone, Copy)]
-pub struct Readable<'a> {
+pub(crate) struct Readable<'a> {
     /// Its qualified name in the target.
-    pub target: &'a str,
+    pub(crate) target: &'a str,
     /// Its columns.
-    pub columns: &'a [ScopeColumn],
+    pub(crate) columns: &'a [ScopeColumn],
 }
 
 /// A translated SELECT.
 #[derive(Debug)]
-pub struct Selected {
+pub(crate) struct Selected {
     /// The statement.
-    pub sql: String,
+    pub(crate) sql: String,
     /// The columns of its result; their names are empty.
-    pub columns: Vec<ScopeColumn>,
+    pub(crate) columns: Vec<ScopeColumn>,
 }
 
 /// Translates a SELECT. `relation` gives what it reads by the name in the source.
-///
-/// # Errors
-/// The reason why it has no equal.
-pub fn select<'a>(
+pub(crate) fn select<'a>(
     select: &Select,
     relation: &dyn Fn(&str) -> Option<Readable<'a>>,
 ) -> Result<Selected, Reason> {

@@ -1,5 +1,6 @@
 //! What SELECTs become; the text is read by the SQLite side's parser.
 
+use crate::postgres::sql::from_sqlite::select::Selected;
 use crate::postgres::sql::from_sqlite::tests::columns;
 use crate::postgres::sql::from_sqlite::*;
 use crate::sqlite::sql::parse;

@@ -4,7 +4,7 @@
 //! `::`, IN lists are `= ANY (ARRAY[...])`, LIKE is `~~`. What is not known here has no tree;
 //! nothing is guessed. A cast is kept with the type as printed, a function under its bare name.
 
-pub mod tokens;
+pub(crate) mod tokens;
 
 use crate::postgres::sql::parse::tokens::{Token, tokens};
 use crate::schema::expression::Current;
@@ -14,8 +14,7 @@ use crate::schema::{Collation, Expression};
 const DEEPEST: u32 = 100;
 
 /// The tree of an expression. `value` is the column that VALUE means, in the check of a domain.
-#[must_use]
-pub fn tree(text: &str, value: Option<&str>) -> Option<Expression> {
+pub(crate) fn tree(text: &str, value: Option<&str>) -> Option<Expression> {
     let tokens = tokens(text)?;
     let mut parser = Parser { tokens: &tokens, at: 0, depth: DEEPEST, value };
     let tree = parser.expression(0)?;

@@ -9,8 +9,8 @@
 //!
 //! Source of all numbers here: <https://sqlite.org/fileformat2.html>, sections 1 and 2.
 
-pub mod layout;
-pub mod record;
+pub(crate) mod layout;
+pub(crate) mod record;
 #[cfg(test)]
 mod tests;
 

@@ -5,8 +5,8 @@
 //! reason; nothing is guessed. The one latitude: where PostgreSQL refuses an overflowing integer,
 //! SQLite goes on with a real.
 
-pub mod clock;
-pub mod constant;
+pub(crate) mod clock;
+pub(crate) mod constant;
 #[cfg(test)]
 mod tests;
 
@@ -14,11 +14,11 @@ use crate::schema::names::quote;
 use crate::schema::{Collation, Expression, IndexOver, IndexTerm, Sql};
 
 /// Why an expression cannot be carried over, in a few words that follow "because it".
-pub type Reason = String;
+pub(crate) type Reason = String;
 
 /// What kind of value a column or an expression holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Integers.
     Integer,
     /// Doubles.
@@ -52,18 +52,18 @@ pub enum Kind {
 
 /// One column, as an expression has to know it.
 #[derive(Debug, Clone)]
-pub struct ScopeColumn {
+pub(crate) struct ScopeColumn {
     /// Its name in PostgreSQL.
-    pub name: String,
+    pub(crate) name: String,
     /// Its name in SQLite.
-    pub target: String,
+    pub(crate) target: String,
     /// What it holds.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
 }
 
 /// A translated part of an expression.
 #[derive(Debug, Clone)]
-struct Node {
+pub(crate) struct Node {
     sql: String,
     kind: Kind,
     /// The text of a constant of text.
@@ -81,18 +81,12 @@ fn tree(sql: &Sql) -> Result<&Expression, Reason> {
 }
 
 /// A condition: of a CHECK, or the WHERE of a partial index.
-///
-/// # Errors
-/// The reason why it has no equal.
-pub fn condition(sql: &Sql, columns: &[ScopeColumn]) -> Result<String, Reason> {
+pub(crate) fn condition(sql: &Sql, columns: &[ScopeColumn]) -> Result<String, Reason> {
     truth(tree(sql)?, columns)
 }
 
 /// The expression of a generated column of this kind.
-///
-/// # Errors
-/// The reason why it has no equal.
-pub fn generated(sql: &Sql, kind: Kind, columns: &[ScopeColumn]) -> Result<String, Reason> {
+pub(crate) fn generated(sql: &Sql, kind: Kind, columns: &[ScopeColumn]) -> Result<String, Reason> {
     let node = value(tree(sql)?, columns)?;
     let text = |kind| matches!(kind, Kind::Text { .. });
     if node.kind == kind || text(node.kind) && text(kind) || node.kind == Kind::Null {
@@ -103,10 +97,7 @@ pub fn generated(sql: &Sql, kind: Kind, columns: &[ScopeColumn]) -> Result<Strin
 }
 
 /// One term of an index, ready to stand between the commas.
-///
-/// # Errors
-/// The reason why it has no equal.
-pub fn index_term(term: &IndexTerm, columns: &[ScopeColumn]) -> Result<String, Reason> {
+pub(crate) fn index_term(term: &IndexTerm, columns: &[ScopeColumn]) -> Result<String, Reason> {
     let direction = if term.descending { " DESC" } else { "" };
     let sql = match &term.over {
         IndexOver::Column(name) => quote(&column(name, columns)?.target),
@@ -116,10 +107,7 @@ pub fn index_term(term: &IndexTerm, columns: &[ScopeColumn]) -> Result<String, R
 }
 
 /// The value of a DEFAULT clause for a column of this kind, with parentheses where it needs them.
-///
-/// # Errors
-/// The reason why it has no equal.
-pub fn default(sql: &Sql, kind: Kind) -> Result<String, Reason> {
+pub(crate) fn default(sql: &Sql, kind: Kind) -> Result<String, Reason> {
     let expression = tree(sql)?;
     if let Some(clock) = clock::default(expression, kind) {
         return Ok(clock);

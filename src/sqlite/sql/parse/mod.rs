@@ -5,10 +5,10 @@
 //! gives `None` here, and an expression with a construct that [`Expression`] does not know has
 //! no tree; nothing is guessed.
 
-pub mod expression;
-pub mod view;
+pub(crate) mod expression;
+pub(crate) mod view;
 
-pub use crate::sqlite::sql::parse::view::{Refusal, Relation, view};
+pub(crate) use crate::sqlite::sql::parse::view::{Refusal, Relation, view};
 
 use crate::schema::{Check, Deferrable, Expression, Sql};
 use crate::sqlite::sql::parse::expression::{Reason, boolean, is_rowid, resolve, tree, unquote};
@@ -22,53 +22,52 @@ use sqlite3_parser::{Bump, FallibleIterator as _};
 
 /// What names in the expressions of a table can mean.
 #[derive(Debug, Clone, Copy)]
-pub struct Names<'a> {
+pub(crate) struct Names<'a> {
     /// The table's name.
-    pub table: &'a str,
+    pub(crate) table: &'a str,
     /// Its columns' names, as stored.
-    pub columns: &'a [String],
+    pub(crate) columns: &'a [String],
     /// The column that is another name of the rowid, if there is one.
-    pub rowid_alias: Option<&'a str>,
+    pub(crate) rowid_alias: Option<&'a str>,
 }
 
 /// What the text of a CREATE TABLE adds to the pragmas.
 #[derive(Debug, Default)]
-pub struct TableText {
+pub(crate) struct TableText {
     /// The table is STRICT.
-    pub strict: bool,
+    pub(crate) strict: bool,
     /// The name of the PRIMARY KEY constraint.
-    pub primary_key: Option<String>,
+    pub(crate) primary_key: Option<String>,
     /// The UNIQUE constraints in order: their names, if given, and columns as written.
-    pub uniques: Vec<(Option<String>, Vec<String>)>,
+    pub(crate) uniques: Vec<(Option<String>, Vec<String>)>,
     /// The CHECKs, of columns first.
-    pub checks: Vec<Check>,
+    pub(crate) checks: Vec<Check>,
     /// The generated columns: their names as written, and expressions.
-    pub generated: Vec<(String, Sql)>,
+    pub(crate) generated: Vec<(String, Sql)>,
     /// The foreign keys in order of declaration: their names, if given, and when checked.
-    pub foreign_keys: Vec<(Option<String>, Deferrable)>,
+    pub(crate) foreign_keys: Vec<(Option<String>, Deferrable)>,
 }
 
 /// What the text of a CREATE INDEX adds to the pragmas.
 #[derive(Debug)]
-pub struct IndexText {
+pub(crate) struct IndexText {
     /// Each term, without COLLATE and ASC or DESC.
-    pub terms: Vec<Sql>,
+    pub(crate) terms: Vec<Sql>,
     /// The WHERE.
-    pub filter: Option<Sql>,
+    pub(crate) filter: Option<Sql>,
 }
 
 /// A virtual table's module and its arguments.
 #[derive(Debug)]
-pub struct ModuleText {
+pub(crate) struct ModuleText {
     /// The module's name in lower case.
-    pub name: String,
+    pub(crate) name: String,
     /// Its arguments as written.
-    pub arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
 }
 
 /// Reads a CREATE TABLE statement.
-#[must_use]
-pub fn table(text: &str, names: &Names<'_>) -> Option<TableText> {
+pub(crate) fn table(text: &str, names: &Names<'_>) -> Option<TableText> {
     statement(text, |stmt| {
         let Stmt::CreateTable { body, .. } = stmt else { return None };
         let CreateTableBody::ColumnsAndConstraints { columns, constraints, flags } = body else {
@@ -156,8 +155,7 @@ fn deferrable(clause: Option<&DeferSubclause>) -> Deferrable {
 }
 
 /// Reads a CREATE INDEX statement.
-#[must_use]
-pub fn index(text: &str, names: &Names<'_>) -> Option<IndexText> {
+pub(crate) fn index(text: &str, names: &Names<'_>) -> Option<IndexText> {
     statement(text, |stmt| {
         let Stmt::CreateIndex { columns, where_clause, .. } = stmt else { return None };
         let term = |column: &SortedColumn<'_>| {
@@ -175,8 +173,7 @@ pub fn index(text: &str, names: &Names<'_>) -> Option<IndexText> {
 }
 
 /// Reads a CREATE VIRTUAL TABLE statement.
-#[must_use]
-pub fn module(text: &str) -> Option<ModuleText> {
+pub(crate) fn module(text: &str) -> Option<ModuleText> {
     statement(text, |stmt| {
         let Stmt::CreateVirtualTable { module_name, args, .. } = stmt else { return None };
         Some(ModuleText {
@@ -188,8 +185,7 @@ pub fn module(text: &str) -> Option<ModuleText> {
 
 /// Reads a column's DEFAULT as `PRAGMA table_xinfo` gives it. Columns cannot be named there: a
 /// bare word other than TRUE and FALSE is a string, whatever its quotes.
-#[must_use]
-pub fn default(text: &str) -> Sql {
+pub(crate) fn default(text: &str) -> Sql {
     let names = Names { table: "", columns: &[], rowid_alias: None };
     let tree = expression(text, |expr| match expr {
         Expr::Id(id) => match boolean(id.0) {

@@ -13,18 +13,18 @@ use sqlite3_parser::ast::{
 
 /// A table or view that a view may read.
 #[derive(Debug, Clone)]
-pub struct Relation {
+pub(crate) struct Relation {
     /// Its name as stored.
-    pub name: String,
+    pub(crate) name: String,
     /// Its columns' names as stored, in order.
-    pub columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// The column that is another name of the rowid, if there is one.
-    pub rowid_alias: Option<String>,
+    pub(crate) rowid_alias: Option<String>,
 }
 
 /// Why a view has no tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// It reads a relation that is not known, of this name as written.
     Unknown(String),
     /// It has something that is not known here: in a few words that follow "because it".
@@ -43,10 +43,10 @@ fn refuse<T>(reason: &str) -> Result<T, Refusal> {
 
 /// Reads a CREATE VIEW statement. `relation` gives what it reads by the name as written, ASCII
 /// letters without regard to case.
-///
-/// # Errors
-/// The reason why it has no tree.
-pub fn view(text: &str, relation: &dyn Fn(&str) -> Option<Relation>) -> Result<Select, Refusal> {
+pub(crate) fn view(
+    text: &str,
+    relation: &dyn Fn(&str) -> Option<Relation>,
+) -> Result<Select, Refusal> {
     statement(text, |stmt| match stmt {
         Stmt::CreateView { select, .. } => Some(read(select, text, relation)),
         _ => None,
