@@ -7,8 +7,8 @@ use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use migrate::internals::TupleLayout;
 use migrate::internals::fields;
-use migrate::internals::{Block, Digest, Raw, RowBatch};
-use migrate::internals::{Cast, Epoch, Form, PointInTime};
+use migrate::internals::{Block, Digest, RowBatch, SqliteValue};
+use migrate::internals::{ColumnEncoder, Encoding, Epoch, TemporalType};
 use std::hint::black_box;
 
 /// Rows of a batch.
@@ -23,58 +23,64 @@ enum Stored {
 }
 
 impl Stored {
-    fn raw(&self) -> Raw<'_> {
+    fn raw(&self) -> SqliteValue<'_> {
         match self {
-            Self::Integer(integer) => Raw::Integer(*integer),
-            Self::Real(real) => Raw::Real(*real),
-            Self::Text(text) => Raw::Text(text.as_bytes()),
-            Self::Blob(blob) => Raw::Blob(blob),
+            Self::Integer(integer) => SqliteValue::Integer(*integer),
+            Self::Real(real) => SqliteValue::Real(*real),
+            Self::Text(text) => SqliteValue::Text(text.as_bytes()),
+            Self::Blob(blob) => SqliteValue::Blob(blob),
         }
     }
 }
 
 /// The values of a column: for each form what is sent in it, made from the row's number.
-fn column(form: Form, row: u64) -> Stored {
+fn column(form: Encoding, row: u64) -> Stored {
     let mixed = row.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
     match form {
-        Form::Boolean => Stored::Integer((mixed % 2) as i64),
-        Form::SmallInt => Stored::Integer((mixed % 30_000) as i64),
-        Form::Integer | Form::Epoch { .. } => Stored::Integer((mixed % 2_000_000_000) as i64),
-        Form::BigInt => Stored::Integer(mixed.cast_signed()),
-        Form::BigIntText => Stored::Text(mixed.cast_signed().to_string()),
-        Form::Real => Stored::Real((mixed % 4096) as f64 / 16.0),
-        Form::Double => Stored::Real(mixed as f64 / 1e7),
-        Form::Numeric | Form::Decimal { .. } => Stored::Real((mixed % 1_000_000) as f64 / 100.0),
-        Form::Text if mixed.is_multiple_of(8) => Stored::Text(format!("señal número {mixed}")),
-        Form::Text | Form::Varchar(_) => Stored::Text(format!("shiny-app-{}", mixed % 100_000)),
-        Form::Bytea => Stored::Blob(mixed.to_be_bytes().repeat(4)),
-        Form::Date => {
+        Encoding::Boolean => Stored::Integer((mixed % 2) as i64),
+        Encoding::SmallInt => Stored::Integer((mixed % 30_000) as i64),
+        Encoding::Integer | Encoding::Epoch { .. } => {
+            Stored::Integer((mixed % 2_000_000_000) as i64)
+        }
+        Encoding::BigInt => Stored::Integer(mixed.cast_signed()),
+        Encoding::BigIntText => Stored::Text(mixed.cast_signed().to_string()),
+        Encoding::Real => Stored::Real((mixed % 4096) as f64 / 16.0),
+        Encoding::Double => Stored::Real(mixed as f64 / 1e7),
+        Encoding::Numeric | Encoding::Decimal { .. } => {
+            Stored::Real((mixed % 1_000_000) as f64 / 100.0)
+        }
+        Encoding::Text if mixed.is_multiple_of(8) => Stored::Text(format!("señal número {mixed}")),
+        Encoding::Text | Encoding::Varchar(_) => {
+            Stored::Text(format!("shiny-app-{}", mixed % 100_000))
+        }
+        Encoding::Bytea => Stored::Blob(mixed.to_be_bytes().repeat(4)),
+        Encoding::Date => {
             Stored::Text(format!("20{:02}-0{}-1{}", mixed % 100, mixed % 9 + 1, mixed % 10))
         }
-        Form::Time => Stored::Text(format!("1{}:0{}:2{}", mixed % 10, mixed % 10, mixed % 10)),
-        Form::Timestamp => Stored::Text(format!(
+        Encoding::Time => Stored::Text(format!("1{}:0{}:2{}", mixed % 10, mixed % 10, mixed % 10)),
+        Encoding::Timestamp => Stored::Text(format!(
             "2024-0{}-17 08:1{}:42.{:06}",
             mixed % 9 + 1,
             mixed % 10,
             mixed % 1_000_000
         )),
-        Form::TimestampTz => {
+        Encoding::TimestampTz => {
             Stored::Text(format!("2024-0{}-17T08:1{}:42Z", mixed % 9 + 1, mixed % 10))
         }
-        Form::Uuid => {
+        Encoding::Uuid => {
             let bits = u128::from(mixed) << 64 | u128::from(mixed.rotate_left(31));
             let hex = format!("{bits:032x}");
             let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
             Stored::Text(parts.join("-"))
         }
-        Form::Json | Form::Jsonb => Stored::Text(format!(
+        Encoding::Json | Encoding::Jsonb => Stored::Text(format!(
             r#"{{"id": {}, "event": "session.start", "ok": true}}"#,
             mixed % 1_000
         )),
     }
 }
 
-fn batch(forms: &[Form]) -> RowBatch {
+fn batch(forms: &[Encoding]) -> RowBatch {
     let mut batch = RowBatch::default();
     for row in 0..ROWS {
         forms.iter().for_each(|form| batch.push(column(*form, row).raw()));
@@ -83,8 +89,13 @@ fn batch(forms: &[Form]) -> RowBatch {
     batch
 }
 
-fn layout(forms: &[Form]) -> TupleLayout {
-    TupleLayout::new(forms.iter().map(|&form| Cast { form, numbers_return: false }).collect())
+fn layout(forms: &[Encoding]) -> TupleLayout {
+    TupleLayout::new(
+        forms
+            .iter()
+            .map(|&form| ColumnEncoder { form, affinity_restores_numbers: false })
+            .collect(),
+    )
 }
 
 /// Encodes a batch; its values fit.
@@ -92,7 +103,7 @@ fn encode(layout: &TupleLayout, batch: &RowBatch, spare: BytesMut) -> Option<Blo
     layout.encode(0, 1, batch, false, spare).ok()
 }
 
-fn encode_by(criterion: &mut Criterion, name: &str, forms: &[Form]) {
+fn encode_by(criterion: &mut Criterion, name: &str, forms: &[Encoding]) {
     let (layout, batch) = (layout(forms), batch(forms));
     assert!(encode(&layout, &batch, BytesMut::new()).is_some(), "{name} does not fit");
     let mut group = criterion.benchmark_group(name);
@@ -110,40 +121,40 @@ fn encode_by(criterion: &mut Criterion, name: &str, forms: &[Form]) {
 }
 
 /// A row of a table of downloads: numbers, times and short texts.
-const USUAL: [Form; 7] = [
-    Form::BigInt,
-    Form::BigInt,
-    Form::Text,
-    Form::Timestamp,
-    Form::Text,
-    Form::Double,
-    Form::Boolean,
+const USUAL: [Encoding; 7] = [
+    Encoding::BigInt,
+    Encoding::BigInt,
+    Encoding::Text,
+    Encoding::Timestamp,
+    Encoding::Text,
+    Encoding::Double,
+    Encoding::Boolean,
 ];
 
 fn types(criterion: &mut Criterion) {
-    let decimal = Form::Decimal { precision: 12, scale: 2 };
-    let epoch = Form::Epoch { unit: Epoch::Seconds, to: PointInTime::Timestamp };
+    let decimal = Encoding::Decimal { precision: 12, scale: 2 };
+    let epoch = Encoding::Epoch { unit: Epoch::Seconds, to: TemporalType::Timestamp };
     let forms = [
-        ("boolean", Form::Boolean),
-        ("smallint", Form::SmallInt),
-        ("integer", Form::Integer),
-        ("bigint", Form::BigInt),
-        ("bigint_of_text", Form::BigIntText),
-        ("real", Form::Real),
-        ("double", Form::Double),
-        ("numeric", Form::Numeric),
+        ("boolean", Encoding::Boolean),
+        ("smallint", Encoding::SmallInt),
+        ("integer", Encoding::Integer),
+        ("bigint", Encoding::BigInt),
+        ("bigint_of_text", Encoding::BigIntText),
+        ("real", Encoding::Real),
+        ("double", Encoding::Double),
+        ("numeric", Encoding::Numeric),
         ("decimal", decimal),
-        ("text", Form::Text),
-        ("varchar", Form::Varchar(40)),
-        ("bytea", Form::Bytea),
-        ("date", Form::Date),
-        ("time", Form::Time),
-        ("timestamp", Form::Timestamp),
-        ("timestamptz", Form::TimestampTz),
+        ("text", Encoding::Text),
+        ("varchar", Encoding::Varchar(40)),
+        ("bytea", Encoding::Bytea),
+        ("date", Encoding::Date),
+        ("time", Encoding::Time),
+        ("timestamp", Encoding::Timestamp),
+        ("timestamptz", Encoding::TimestampTz),
         ("epoch", epoch),
-        ("uuid", Form::Uuid),
-        ("json", Form::Json),
-        ("jsonb", Form::Jsonb),
+        ("uuid", Encoding::Uuid),
+        ("json", Encoding::Json),
+        ("jsonb", Encoding::Jsonb),
     ];
     for (name, form) in forms {
         encode_by(criterion, &format!("encode_{name}"), &[form]);
@@ -156,7 +167,7 @@ fn rows(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("read_batch");
     group.throughput(Throughput::Elements(ROWS));
     group.bench_function("rows", |bencher| {
-        bencher.iter(|| black_box(&batch).values().filter(|raw| *raw != Raw::Null).count());
+        bencher.iter(|| black_box(&batch).values().filter(|raw| *raw != SqliteValue::Null).count());
     });
     group.finish();
 }

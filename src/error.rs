@@ -92,19 +92,19 @@ impl Error {
 
     /// Marks it: a connection was lost or cannot be had just now, so that the same work may succeed
     /// on a new one.
-    pub(crate) fn lost(self) -> Self {
+    pub(crate) fn retryable(self) -> Self {
         Self { lost: true, ..self }
     }
 
     /// Names a flag that the next command should have more than this one.
-    pub(crate) fn with_flag(mut self, flag: &'static str) -> Self {
+    pub(crate) fn suggest_flag(mut self, flag: &'static str) -> Self {
         self.flags.push(flag);
         self
     }
 
     /// The same error seen from further up: `message` first, what was the message becomes the
     /// first cause. Kind and hints stay.
-    pub(crate) fn within(mut self, message: impl Into<String>) -> Self {
+    pub(crate) fn context(mut self, message: impl Into<String>) -> Self {
         self.causes.insert(0, std::mem::replace(&mut self.message, message.into()));
         self
     }
@@ -122,7 +122,7 @@ impl Error {
     }
 
     /// The same work may succeed on a new connection.
-    pub(crate) fn is_lost(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         self.lost
     }
 

@@ -36,19 +36,19 @@ pub use error::{Error, Kind, Result};
 #[doc(hidden)]
 pub mod internals {
     pub use crate::bench::limits::insert_limit;
-    pub use crate::codec::encode::column_encoder::{Cast, Form, PointInTime};
+    pub use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding, TemporalType};
     pub use crate::codec::encode::tuple_encoder::TupleLayout;
     pub use crate::codec::tuple::fields;
     pub use crate::codec::types::epoch::Epoch;
     pub use crate::codec::types::{json, numeric, temporal, uuid};
-    pub use crate::codec::{Block, Digest, Raw, RowBatch};
+    pub use crate::codec::{Block, Digest, RowBatch, SqliteValue};
     pub use crate::config::connection::{Connection, Defaults};
     pub use crate::config::environment::Environment;
     pub use crate::config::gcfg::Gcfg;
-    pub use crate::control::statement_cancel::Interrupt;
+    pub use crate::control::statement_cancel::StatementCanceller;
     pub use crate::postgres::connect::{Driver, Session, connect, create_database};
     pub use crate::postgres::copy_out::{Snapshot, TupleReader};
     pub use crate::postgres::errors;
     pub use crate::postgres::server::{Halt, Options, PrivateServer};
-    pub use crate::sqlite::{Reader, Source, SourceOptions};
+    pub use crate::sqlite::{Source, SourceConnection, SourceOptions};
 }

@@ -4,7 +4,7 @@ use crate::codec::encode::column_encoder::Epoch;
 use crate::config::connection::Defaults;
 use crate::config::secret::Secret;
 use crate::control::deadline::Deadline;
-use crate::run::service_check::Guard;
+use crate::run::service_check::ServiceCheck;
 use crate::schema::ColumnType;
 use serde::{Serialize, Serializer};
 use serde_json::json;
@@ -25,7 +25,7 @@ pub(crate) struct Options {
     /// Without the tables that one of these glob patterns matches.
     pub(crate) exclude: Vec<String>,
     /// Column types that the user has fixed, each column at most once.
-    pub(crate) casts: Vec<Cast>,
+    pub(crate) casts: Vec<TypeOverride>,
     /// What becomes of values that the target cannot hold.
     pub(crate) on_misfit: OnMisfit,
     /// Everything that would only be listed refuses the run.
@@ -61,7 +61,7 @@ pub(crate) struct Options {
     /// Differences are told with the values themselves.
     pub(crate) show_values: bool,
     /// What is watched while the run is at work.
-    pub(crate) guard: Guard,
+    pub(crate) service_check: ServiceCheck,
     /// The folder that receives a copy of the SQLite sources before anything is written.
     pub(crate) backup: Option<PathBuf>,
     /// When the run must be over.
@@ -98,7 +98,7 @@ impl Options {
             verify: Verify::AfterCopy(Depth::Full),
             max_differences: 0,
             show_values: false,
-            guard: Guard::default(),
+            service_check: ServiceCheck::default(),
             backup: None,
             deadline: None,
             allow_late: false,
@@ -107,7 +107,7 @@ impl Options {
     }
 
     /// What shapes a plan, by the flags' names: a run that goes on with a plan needs the same.
-    pub(crate) fn that_shape_a_plan(&self) -> BTreeMap<String, serde_json::Value> {
+    pub(crate) fn plan_options(&self) -> BTreeMap<String, serde_json::Value> {
         let (on_misfit, reject_file) = match &self.on_misfit {
             OnMisfit::Refuse => ("refuse", None),
             OnMisfit::Widen => ("widen", None),
@@ -213,18 +213,18 @@ pub(crate) enum Depth {
 
 /// A column type that the user has fixed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Cast {
+pub(crate) struct TypeOverride {
     /// The table's name in the source.
     pub(crate) table: String,
     /// The column's name.
     pub(crate) column: String,
     /// The type it gets.
-    pub(crate) to: CastType,
+    pub(crate) to: OverrideType,
 }
 
 /// A type with, for dates out of numbers, what the numbers count.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CastType {
+pub(crate) struct OverrideType {
     /// The target column's type.
     pub(crate) column_type: ColumnType,
     /// What a stored number counts; only with `date`, `timestamp` and `timestamptz`.
@@ -240,7 +240,7 @@ const EPOCH_WORDS: [(&str, Epoch); 5] = [
     ("julian", Epoch::Julian),
 ];
 
-impl CastType {
+impl OverrideType {
     /// Reads `type` or `type:unit`, such as `numeric(10,2)` or `timestamp:ms`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (type_text, unit) = match text.split_once(':') {
@@ -265,8 +265,8 @@ impl CastType {
     }
 }
 
-impl fmt::Display for CastType {
-    /// What [`CastType::parse`] reads.
+impl fmt::Display for OverrideType {
+    /// What [`OverrideType::parse`] reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.column_type)?;
         match self.epoch {
@@ -279,7 +279,7 @@ impl fmt::Display for CastType {
     }
 }
 
-impl Serialize for CastType {
+impl Serialize for OverrideType {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -294,10 +294,10 @@ mod tests {
         for text in
             ["bigint", "numeric(10,2)", "timestamp:s", "timestamptz:ms", "date:julian", "json"]
         {
-            assert_eq!(CastType::parse(text).map(|to| to.to_string()).as_deref(), Ok(text));
+            assert_eq!(OverrideType::parse(text).map(|to| to.to_string()).as_deref(), Ok(text));
         }
         assert_eq!(
-            CastType::parse(" timestamp : ns ").map(|to| to.to_string()).as_deref(),
+            OverrideType::parse(" timestamp : ns ").map(|to| to.to_string()).as_deref(),
             Ok("timestamp:ns")
         );
     }
@@ -305,15 +305,15 @@ mod tests {
     #[test]
     fn a_unit_goes_only_with_dates_and_is_one_of_five() {
         assert_eq!(
-            CastType::parse("bigint:ms"),
+            OverrideType::parse("bigint:ms"),
             Err("a unit goes with date, timestamp and timestamptz, not with bigint".to_owned())
         );
         assert_eq!(
-            CastType::parse("timestamp:min"),
+            OverrideType::parse("timestamp:min"),
             Err("\"min\" is none of s, ms, us, ns, julian".to_owned())
         );
         assert_eq!(
-            CastType::parse("money"),
+            OverrideType::parse("money"),
             Err("\"money\" is not a column type known here".to_owned())
         );
     }

@@ -293,7 +293,7 @@ pub(crate) struct DataSetPlan {
     /// What the user should know: order of text, renamed things, unrelated objects.
     pub(crate) notes: Vec<String>,
     /// The type of every column, so that another run can be held to the same ones.
-    pub(crate) casts: Vec<crate::options::Cast>,
+    pub(crate) casts: Vec<crate::options::TypeOverride>,
 }
 
 /// One table's part of a plan.
@@ -328,7 +328,7 @@ pub(crate) struct ColumnPlan {
     /// Why it is that one, with counts and the first places.
     pub(crate) reason: String,
     /// A declared type was widened and the user should look at it.
-    pub(crate) needs_decision: bool,
+    pub(crate) needs_review: bool,
 }
 
 /// A run that was cut off and is continued.

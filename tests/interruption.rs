@@ -4,7 +4,7 @@ use crate::harness::{
     Database, migrate, migrate_command, psql, server, sha256, sqlite3_script, text,
 };
 use crate::waiting::{signal, wait_for_a_chunk, wait_for_a_lock};
-use migrate::internals::Interrupt;
+use migrate::internals::StatementCanceller;
 use migrate::internals::{Source, SourceOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -105,7 +105,7 @@ fn a_statement_of_sqlite_is_interrupted_and_the_next_one_is_not() {
     let path = folder.path().join("app.db");
     sqlite3_script(&path, "CREATE TABLE t (a)");
     let stop = Arc::new(AtomicBool::new(false));
-    let interrupt = Interrupt::watch(&stop);
+    let interrupt = StatementCanceller::watch(&stop);
     let source = Source::open(&path, &SourceOptions::default()).unwrap();
     interrupt.add_source(&source);
     let reader = source.connect().unwrap();

@@ -376,7 +376,7 @@ fn a_vacuum_full_waits_until_the_snapshot_is_let_go() {
     let connection =
         Connection::parse(&target.url, &Environment::default(), Defaults::default()).unwrap();
     let mut reader: TupleReader = connect_as(&connection, "test").unwrap().client;
-    reader.simple_query(&snapshot.join()).unwrap();
+    reader.simple_query(&snapshot.import_sql()).unwrap();
     let mut rows = 0;
     reader
         .tuples("SELECT id FROM public.t", "cannot read", |_| {

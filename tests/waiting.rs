@@ -6,14 +6,14 @@ use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Waits for `what`.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let since = Instant::now();
     while !is_so() {
         assert!(since.elapsed() < LONG, "never: {what}");
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -50,7 +50,7 @@ pub fn end(mut child: Child) -> Output {
             child.kill().unwrap();
             panic!("it hangs: {}", text(&child.wait_with_output().unwrap()));
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(POLL_INTERVAL);
     }
     child.wait_with_output().unwrap()
 }

@@ -14,7 +14,7 @@ use std::thread::{self, sleep};
 use std::time::Duration;
 
 /// How often a wait looks again.
-const LOOK: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// Longer bodies are no COMMIT.
 const SHORT: usize = 1024;
 
@@ -134,7 +134,7 @@ impl Shared {
 
     fn pass(&self) {
         while self.stalled.load(SeqCst) {
-            sleep(LOOK);
+            sleep(POLL_INTERVAL);
         }
     }
 
@@ -194,7 +194,7 @@ impl Shared {
         let before = self.connected.load(SeqCst);
         client.shutdown(Shutdown::Both)?;
         while self.connected.load(SeqCst) == before && !self.over.load(SeqCst) {
-            sleep(LOOK);
+            sleep(POLL_INTERVAL);
         }
         // Long enough for the new session to ask the ledger and to send its block again.
         sleep(Duration::from_millis(fastrand::u64(..300)));

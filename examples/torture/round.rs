@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Runs after which it must be done.
-const MOST_RUNS: usize = 4;
+const MAX_RUNS: usize = 4;
 
 /// What is done in one round.
 pub struct Round<'a> {
@@ -89,7 +89,7 @@ impl Round<'_> {
         let mut restart = false;
         // The first run may have been over already; another one says so.
         while codes.len() == 1 || codes.last().is_some_and(|code| code != "0") {
-            if codes.len() > MOST_RUNS {
+            if codes.len() > MAX_RUNS {
                 return Err(format!("not done after {}", codes.join(", ")).into());
             }
             let more: &[&str] = if restart { &["--restart"] } else { &[] };

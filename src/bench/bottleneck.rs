@@ -137,7 +137,7 @@ fn longest(phases: &[PhaseTime]) -> Option<(Phase, String)> {
     let share = 100.0 * per(longest.seconds, all);
     let text = format!(
         "{} takes {share:.0} % of the whole job, {:.2} of {all:.2} s",
-        longest.phase.word(),
+        longest.phase.as_str(),
         longest.seconds
     );
     Some((longest.phase, text))

@@ -2,7 +2,7 @@
 
 use crate::bench::bottleneck::Bottleneck;
 use crate::bench::measure::Cost;
-use crate::control::sizing::Sizes;
+use crate::control::sizing::Resources;
 use crate::report::PhaseTime;
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ pub(crate) struct Report {
     /// How often each thing was measured; figures are medians.
     pub(crate) rounds: usize,
     /// The settings of this program that were used outside the sweep.
-    pub(crate) used: Sizes,
+    pub(crate) used: Resources,
     /// Each stage alone, then the copy and the whole job.
     pub(crate) stages: Vec<Stage>,
     /// The server's limit for each number of connections.

@@ -12,12 +12,12 @@ use crate::bench::run::{Bench, connections};
 use crate::bench::server::{Server, Work};
 use crate::bench::stages;
 use crate::control::progress::Phase;
-use crate::control::sizing::Sizes;
+use crate::control::sizing::Resources;
 use crate::copy::to_postgres::TableStats;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::report::{Outcome, PhaseTime, Verdict};
-use crate::run::data_set::to_postgres::{Loading, Terms};
+use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
 use crate::run::planned::Planned as _;
 use crate::run::prepare_until;
 use std::collections::HashMap;
@@ -34,7 +34,7 @@ pub(crate) struct Rounds {
     work: Vec<Work>,
 }
 
-fn word(name: Name) -> &'static str {
+fn stage_label(name: Name) -> &'static str {
     match name {
         Name::Scan => "scan",
         Name::Encode => "encode",
@@ -74,7 +74,7 @@ impl Rounds {
         };
         for number in 1..=bench.request.rounds {
             let round = Round { bench, server, blocks, number };
-            bench.planned(&options, |loading, terms| round.stages(&mut all, loading, terms))?;
+            bench.planned(&options, |loading, env| round.stages(&mut all, loading, env))?;
             round.whole(&mut all, &options)?;
         }
         Ok(all)
@@ -99,7 +99,7 @@ impl Rounds {
     }
 
     /// The stages, in the order in which they are told.
-    pub(crate) fn stages(&self, blocks: &Blocks, used: &Sizes) -> Vec<Stage> {
+    pub(crate) fn stages(&self, blocks: &Blocks, used: &Resources) -> Vec<Stage> {
         let size = (blocks.rows(), blocks.bytes());
         let threads = |name| match name {
             Name::Scan | Name::Encode | Name::Hash => used.readers,
@@ -188,7 +188,7 @@ impl Rounds {
     pub(crate) fn bottleneck(
         &self,
         blocks: &Blocks,
-        used: &Sizes,
+        used: &Resources,
         cores: usize,
     ) -> Result<Bottleneck> {
         let stages = self.stages(blocks, used);
@@ -200,12 +200,12 @@ impl Rounds {
 impl Round<'_> {
     fn step<T>(&self, name: Name, more: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let (number, rounds) = (self.number, self.bench.request.rounds);
-        self.bench.step(&format!("round {number} of {rounds}: {}{more}", word(name)), work)
+        self.bench.step(&format!("round {number} of {rounds}: {}{more}", stage_label(name)), work)
     }
 
-    fn stages(&self, all: &mut Rounds, loading: &mut Loading, terms: &Terms<'_>) -> Result<()> {
+    fn stages(&self, all: &mut Rounds, loading: &mut PostgresLoad, env: &RunEnv<'_>) -> Result<()> {
         let Self { bench, blocks, server, .. } = self;
-        let (meter, threads, stop) = (server.meter(), terms.sizes.readers, &**bench.stop);
+        let (meter, threads, stop) = (server.meter(), env.resources.readers, &**bench.stop);
         {
             let (plan, subject) = (&loading.plan, (&loading.plan, &loading.source));
             let mut alone = |name, work: &dyn Fn() -> Result<()>| -> Result<()> {
@@ -217,15 +217,15 @@ impl Round<'_> {
             alone(Name::Encode, &|| stages::encode(subject, threads, stop))?;
             alone(Name::Hash, &|| stages::hash(plan, blocks, threads, stop))?;
         }
-        self.limits(all, loading, terms)?;
+        self.limits(all, loading, env)?;
         self.insert(all, loading)?;
-        let cost = self.step(Name::Copy, "", || copy(bench, server, loading, terms))?;
+        let cost = self.step(Name::Copy, "", || copy(bench, server, loading, env))?;
         all.add(Name::Copy, cost);
         Ok(())
     }
 
     /// The server's limits. What the last one loaded is copied out.
-    fn limits(&self, all: &mut Rounds, loading: &Loading, terms: &Terms<'_>) -> Result<()> {
+    fn limits(&self, all: &mut Rounds, loading: &PostgresLoad, env: &RunEnv<'_>) -> Result<()> {
         let Self { bench, server, blocks, .. } = self;
         let (plan, stop) = (&loading.plan, &**bench.stop);
         for (connections, costs) in &mut all.limits {
@@ -237,7 +237,7 @@ impl Round<'_> {
             costs.push(cost);
         }
         let cost = self.step(Name::CopyOut, "", || {
-            let unload = Unload::prepare(plan, &server.connection, terms.sizes.writers)?;
+            let unload = Unload::prepare(plan, &server.connection, env.resources.writers)?;
             let (rows, cost) = server.meter().measure(|| unload.run(stop))?;
             if rows != blocks.rows() {
                 let (had, sent) = (rows, blocks.rows());
@@ -253,7 +253,7 @@ impl Round<'_> {
 
     /// SQLite's limit. A file whose definitions need more than SQLite alone has cannot be made
     /// again: that is noted.
-    fn insert(&self, all: &mut Rounds, loading: &Loading) -> Result<()> {
+    fn insert(&self, all: &mut Rounds, loading: &PostgresLoad) -> Result<()> {
         let path = self.bench.request.folder.join("new.db");
         let meter = self.server.meter();
         let measured = self.step(Name::Insert, "", || {
@@ -305,7 +305,7 @@ impl Round<'_> {
 /// Has the server take the ready blocks into new tables, which stay.
 pub(crate) fn load(
     server: &Server,
-    loading: &Loading,
+    loading: &PostgresLoad,
     blocks: &Blocks,
     connections: usize,
     commit: Commit,
@@ -320,13 +320,13 @@ pub(crate) fn load(
 pub(crate) fn copy(
     bench: &Bench<'_>,
     server: &Server,
-    loading: &mut Loading,
-    terms: &Terms<'_>,
+    loading: &mut PostgresLoad,
+    env: &RunEnv<'_>,
 ) -> Result<Cost> {
     let stats = TableStats::of(&loading.plan);
-    loading.begin(terms)?;
+    loading.begin(env)?;
     server.settle()?;
-    let copied = server.meter().measure(|| loading.copy(terms, &stats));
+    let copied = server.meter().measure(|| loading.copy(env, &stats));
     if bench.stop.load(Ordering::Relaxed) {
         return Err(Error::interrupted());
     }

@@ -11,13 +11,13 @@ use crate::bench::{settings, sweep};
 use crate::config::secret::Secret;
 use crate::control::progress::{Phase, Progress};
 use crate::control::signals::on_signals;
-use crate::control::sizing::{Sizes, cores};
-use crate::control::statement_cancel::Interrupt;
+use crate::control::sizing::{Resources, cores};
+use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Kind, Result};
 use crate::options::{DataSet, FILE_MODE, Location, OnMisfit, Options};
-use crate::plan::to_postgres::build::Drop;
-use crate::run::data_set::to_postgres::{Loading, Terms};
-use crate::run::open::Opener;
+use crate::plan::to_postgres::build::DropScope;
+use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
+use crate::run::open::DataSetOpener;
 use crate::run::service_check::look_first;
 use crate::sqlite::{Source, SourceOptions};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// The most connections that a limit is looked for with.
-const MOST_CONNECTIONS: usize = 16;
+const MAX_CONNECTIONS: usize = 16;
 
 /// What is to be measured, and how.
 #[derive(Debug, Clone)]
@@ -101,7 +101,7 @@ impl Request {
 
 /// Numbers of connections that a limit is looked for with: powers of two, up to twice the cores.
 pub(crate) fn connections() -> Vec<usize> {
-    let most = (2 * cores()).min(MOST_CONNECTIONS);
+    let most = (2 * cores()).min(MAX_CONNECTIONS);
     std::iter::successors(Some(1), |n| Some(2 * n)).take_while(|n| *n <= most).collect()
 }
 
@@ -116,8 +116,8 @@ pub(crate) fn run(request: &Request, progress: &Arc<Progress>) -> Result<Report>
     let measured = prepare_and_measure(request, progress, &stop);
     progress.end();
     measured.map_err(|error| {
-        let is_of_the_stop = error.is_interruption() || error.kind() == Kind::Paused;
-        match stop.load(Ordering::Relaxed) && (is_of_the_stop || error.is_lost()) {
+        let caused_by_stop = error.is_interruption() || error.kind() == Kind::Paused;
+        match stop.load(Ordering::Relaxed) && (caused_by_stop || error.is_retryable()) {
             true => error
                 .hints()
                 .iter()
@@ -272,22 +272,22 @@ impl Bench<'_> {
     pub(crate) fn planned<T>(
         &self,
         options: &Options,
-        work: impl FnOnce(&mut Loading, &Terms<'_>) -> Result<T>,
+        work: impl FnOnce(&mut PostgresLoad, &RunEnv<'_>) -> Result<T>,
     ) -> Result<T> {
-        let (progress, sizes) = (self.counters(), Sizes::choose(options));
-        let interrupt = Interrupt::watch(self.stop);
+        let (progress, resources) = (self.counters(), Resources::choose(options));
+        let canceller = StatementCanceller::watch(self.stop);
         let is_halted = || self.stop.load(Ordering::Relaxed);
-        let terms = Terms {
+        let env = RunEnv {
             options,
-            sizes: &sizes,
+            resources: &resources,
             progress: &progress,
-            interrupt: &interrupt,
+            canceller: &canceller,
             is_halted: &is_halted,
         };
         let data_set = &options.data_sets[0];
-        let opened = Opener::new(options, &interrupt, &progress).open(data_set)?;
-        let mut loading = Loading::plan(opened, &Drop::Nothing, &terms)?;
-        let done = self.refuse_another(&loading.source).and_then(|()| work(&mut loading, &terms));
+        let opened = DataSetOpener::new(options, &canceller, &progress).open(data_set)?;
+        let mut loading = PostgresLoad::plan(opened, &DropScope::Nothing, &env)?;
+        let done = self.refuse_another(&loading.source).and_then(|()| work(&mut loading, &env));
         let closed = loading.source.close();
         let done = done?;
         if let Some(changed) = closed? {
@@ -312,13 +312,13 @@ impl Bench<'_> {
         let options = self.options(server);
         let folder = &self.request.folder;
         let made = self.step("making blocks that are ready to be sent", || {
-            self.planned(&options, |loading, terms| {
+            self.planned(&options, |loading, env| {
                 let subject = (&loading.plan, &loading.source);
-                let blocks = Blocks::make(subject, folder, terms.sizes.readers, self.stop)?;
-                Ok((blocks, loading.plan.tables.len(), *terms.sizes))
+                let blocks = Blocks::make(subject, folder, env.resources.readers, self.stop)?;
+                Ok((blocks, loading.plan.tables.len(), *env.resources))
             })
         });
-        let (blocks, tables, sizes) = made?;
+        let (blocks, tables, resources) = made?;
         let rounds = Rounds::measure(self, server, &blocks)?;
         let connections = rounds.best_connections();
         let (sweep, settings) = match self.request.quick {
@@ -334,8 +334,8 @@ impl Bench<'_> {
             server: server_report(server, &looked),
             subject: self.subject(tables, &blocks)?,
             rounds: self.request.rounds,
-            used: sizes,
-            stages: rounds.stages(&blocks, &sizes),
+            used: resources,
+            stages: rounds.stages(&blocks, &resources),
             limits: rounds.limits(&blocks),
             phases: rounds.phases(),
             server_work: rounds.server_work(&blocks),
@@ -343,7 +343,7 @@ impl Bench<'_> {
             whole_to_limit: rounds.to_limit(Name::Whole),
             client_to_server_cpu: rounds.client_to_server_cpu(),
             generator: self.made.as_ref().and_then(|made| rounds.generator(made)),
-            bottleneck: rounds.bottleneck(&blocks, &sizes, cores())?,
+            bottleneck: rounds.bottleneck(&blocks, &resources, cores())?,
             sweep,
             settings,
             notes: self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone(),

@@ -4,7 +4,7 @@ use crate::config::connection::Connection;
 use crate::error::{Error, Result};
 use crate::postgres::catalog::target_objects::{drop_things, existing};
 use crate::postgres::connect::connect;
-use crate::postgres::errors::{describe, failed};
+use crate::postgres::errors::{db_error, describe};
 use crate::schema::names::quote;
 use postgres::Client;
 
@@ -67,7 +67,7 @@ impl Scratch {
         self.drop_all(&format!("DROP SCHEMA {} RESTRICT", quote(&self.name))).map_err(|error| {
             let name = quote(&self.name);
             error
-                .within(format!("the scratch schema {name} is left in the target's database"))
+                .context(format!("the scratch schema {name} is left in the target's database"))
                 .hint(format!("drop it: {}", Self::drop_statement(&self.name)))
         })
     }
@@ -76,15 +76,15 @@ impl Scratch {
     fn drop_all(&self, rest: &str) -> Result<()> {
         let what = "cannot drop the scratch tables";
         let mut client = connect::<Client>(&self.connection, "bench")?.client;
-        let mut transaction = client.transaction().map_err(failed(what))?;
+        let mut transaction = client.transaction().map_err(db_error(what))?;
         let things = existing(&mut transaction, &self.name)?;
         // A refusal would say that nothing was written yet.
         drop_things(&mut transaction, &self.name, &things, true).map_err(|error| {
             let failed = Error::failed(error.message());
             error.causes().iter().fold(failed, Error::caused_by)
         })?;
-        transaction.batch_execute(rest).map_err(failed(what))?;
-        transaction.commit().map_err(failed(what))
+        transaction.batch_execute(rest).map_err(db_error(what))?;
+        transaction.commit().map_err(db_error(what))
     }
 }
 

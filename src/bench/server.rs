@@ -7,7 +7,7 @@ use crate::config::environment::Environment;
 use crate::config::secret::Secret;
 use crate::error::Result;
 use crate::postgres::connect::connect;
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use crate::postgres::server::{Options, PrivateServer};
 use postgres::Client;
 use std::path::Path;
@@ -77,7 +77,7 @@ impl Server {
             return Ok(());
         }
         let mut client = connect::<Client>(&self.connection, "bench")?.client;
-        client.batch_execute("CHECKPOINT").map_err(failed("cannot write a checkpoint"))
+        client.batch_execute("CHECKPOINT").map_err(db_error("cannot write a checkpoint"))
     }
 
     /// Drops the scratch schema, and ends a server of our own.
@@ -99,7 +99,7 @@ impl Server {
         let mut client = connect::<Client>(&self.connection, "bench")?.client;
         let show = |client: &mut Client, name: &str| -> Result<String> {
             let sql = "SELECT pg_catalog.current_setting($1)";
-            Ok(client.query_one(sql, &[&name]).map_err(failed(what))?.get(0))
+            Ok(client.query_one(sql, &[&name]).map_err(db_error(what))?.get(0))
         };
         let version = show(&mut client, "server_version")?;
         let values = SETTINGS.iter().map(|&name| Ok((name, show(&mut client, name)?)));

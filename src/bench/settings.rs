@@ -71,7 +71,7 @@ pub(crate) fn measure(
         true => bench.step("starting servers with other settings", || start(bench))?,
         false => Vec::new(),
     };
-    let (mut own, mut awaited, mut not_awaited) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut own, mut in_flight, mut not_awaited) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=bench.request.rounds {
         let what = |name: &str| format!("settings, round {round}: {name}");
         if server.is_private() {
@@ -91,11 +91,11 @@ pub(crate) fn measure(
         }
         let (with, without) =
             bench.step(&what(OF_A_SESSION), || commits(bench, server, blocks, connections))?;
-        awaited.push(with);
+        in_flight.push(with);
         not_awaited.push(without);
     }
     let mut tried =
-        vec![(OF_A_SESSION, "off".to_owned(), vec![effect(Work::Limit, &awaited, &not_awaited)])];
+        vec![(OF_A_SESSION, "off".to_owned(), vec![effect(Work::Limit, &in_flight, &not_awaited)])];
     for Other { name, tried: value, server, times } in others {
         let of = |of: fn(&Times) -> f64, work| {
             let seconds = |times: &[Times]| times.iter().map(of).collect::<Vec<_>>();
@@ -139,17 +139,17 @@ fn start(bench: &Bench<'_>) -> Result<Vec<Other>> {
 
 /// What the same work takes on one server: ready blocks, then the copy and what follows it.
 fn times(bench: &Bench<'_>, server: &Server, blocks: &Blocks, connections: usize) -> Result<Times> {
-    bench.planned(&bench.options(server), |loading, terms| {
+    bench.planned(&bench.options(server), |loading, env| {
         let stop = &**bench.stop;
         let limit = load(server, loading, blocks, connections, Commit::NotAwaited, stop)?;
         server.scratch.empty()?;
         let stats = TableStats::of(&loading.plan);
-        loading.begin(terms)?;
+        loading.begin(env)?;
         server.settle()?;
         // The clocks of both phases run while they are at work; so far neither was.
-        loading.fill(terms, &stats)?;
-        terms.progress.end();
-        let seconds = |phase| terms.progress.phase(phase).seconds();
+        loading.load(env, &stats)?;
+        env.progress.end();
+        let seconds = |phase| env.progress.phase(phase).seconds();
         let (copy, finish) = (seconds(Phase::Copy), seconds(Phase::Finish));
         server.scratch.empty()?;
         Ok(Times { limit: limit.seconds, copy, finish })
@@ -169,7 +169,7 @@ fn commits(
             server.scratch.empty()?;
             Ok(cost.seconds)
         };
-        Ok((with(Commit::Awaited)?, with(Commit::NotAwaited)?))
+        Ok((with(Commit::InFlight)?, with(Commit::NotAwaited)?))
     })
 }
 

@@ -3,13 +3,13 @@
 use crate::bench::blocks::{Blocks, ReadyBlock};
 use crate::codec::block::HEADER;
 use crate::codec::tuple;
-use crate::codec::tuple::Next;
+use crate::codec::tuple::NextField;
 use crate::codec::{Digest, RowBatch};
-use crate::control::cancel::Halt;
+use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::schema::RowAddress;
-use crate::schema::chunk::{Chunk, Reader as _};
+use crate::schema::chunk::Chunk;
 use crate::schema::names::quote;
 use crate::sqlite::Source;
 use crate::sqlite::read::chunk_reader::ChunkReader;
@@ -40,13 +40,13 @@ pub(crate) fn walk<S>(
 ) -> Result<()> {
     let queries: Arc<[TableQuery]> = plan.tables.iter().map(|table| table.query.clone()).collect();
     let pieces = pieces(plan);
-    let (next, halt) = (AtomicUsize::new(0), Halt::new(stop));
+    let (next, halt) = (AtomicUsize::new(0), CancelScope::new(stop));
     let read = |number| -> Result<()> {
         let mut state = state(number)?;
         let mut reader = ChunkReader::new(source.connect_to_pages()?, Arc::clone(&queries));
         let mut spare = BytesMut::new();
         while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if halt.is_set() {
+            if halt.is_cancelled() {
                 break;
             }
             match *piece {
@@ -58,7 +58,7 @@ pub(crate) fn walk<S>(
                     spare = rows.into_spare();
                 }
                 Piece::Whole { table } => {
-                    let new = |chunk: &Chunk| match halt.is_set() {
+                    let new = |chunk: &Chunk| match halt.is_cancelled() {
                         true => Err(Error::interrupted()),
                         false => Ok(RowBatch::new(BytesMut::new(), chunk.bytes as usize)),
                     };
@@ -72,7 +72,7 @@ pub(crate) fn walk<S>(
     std::thread::scope(|scope| {
         for number in 0..threads {
             let (halt, read) = (&halt, &read);
-            scope.spawn(move || halt.guard("a reader", || read(number)));
+            scope.spawn(move || halt.run_thread("a reader", || read(number)));
         }
     });
     halt.end()
@@ -132,11 +132,11 @@ pub(crate) fn block_of(
 /// # Errors
 /// The blocks cannot be read, or are not what they were; or `stop` was set.
 pub(crate) fn hash(plan: &Plan, blocks: &Blocks, threads: usize, stop: &AtomicBool) -> Result<()> {
-    let (next, halt) = (AtomicUsize::new(0), Halt::new(stop));
+    let (next, halt) = (AtomicUsize::new(0), CancelScope::new(stop));
     let work = || -> Result<()> {
         let (mut data, mut scratch) = (Vec::new(), BytesMut::new());
         while let Some(ready) = blocks.list().get(next.fetch_add(1, Ordering::Relaxed)) {
-            if halt.is_set() {
+            if halt.is_cancelled() {
                 break;
             }
             blocks.read(ready, &mut data)?;
@@ -148,7 +148,7 @@ pub(crate) fn hash(plan: &Plan, blocks: &Blocks, threads: usize, stop: &AtomicBo
     };
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| halt.guard("a thread that hashes", work));
+            scope.spawn(|| halt.run_thread("a thread that hashes", work));
         }
     });
     halt.end()
@@ -158,7 +158,7 @@ fn digest_of(plan: &Plan, ready: &ReadyBlock, data: &[u8], scratch: &mut BytesMu
     let layout = &plan.tables[ready.table].layout;
     let mut digest = Digest::default();
     let mut rest = data.get(HEADER.len()..).unwrap_or_default();
-    while let Next::Tuple(length) = tuple::next(rest) {
+    while let NextField::Tuple(length) = tuple::next(rest) {
         let (tuple, after) = rest.split_at(length);
         digest.add_row(layout.canonical(tuple, scratch));
         rest = after;

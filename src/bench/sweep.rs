@@ -8,10 +8,10 @@ use crate::bench::report::{Cell, Sweep, highest_peak, median, per};
 use crate::bench::rounds::copy;
 use crate::bench::run::{Bench, connections};
 use crate::bench::server::Server;
-use crate::control::sizing::Sizes;
+use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::run::data_set::to_postgres::Terms;
+use crate::run::data_set::to_postgres::RunEnv;
 
 const MIB: u64 = 1 << 20;
 
@@ -102,15 +102,15 @@ fn measure_once(
         }
         let with =
             |writers| Options { writers, chunk_bytes: Some(chunk_bytes), ..bench.options(server) };
-        bench.planned(&with(None), |loading, terms| {
+        bench.planned(&with(None), |loading, env| {
             for place in ours {
                 let pair = &mut pairs[place];
                 let options = with(Some(pair.writers));
-                let sizes = Sizes::choose(&options);
-                let terms = Terms { options: &options, sizes: &sizes, ..*terms };
+                let resources = Resources::choose(&options);
+                let env = RunEnv { options: &options, resources: &resources, ..*env };
                 let (writers, size) = (pair.writers, chunk_bytes / MIB);
                 let what = format!("sweep: {writers} writers, chunks of {size} MiB");
-                let cost = bench.step(&what, || copy(bench, server, loading, &terms))?;
+                let cost = bench.step(&what, || copy(bench, server, loading, &env))?;
                 pair.costs.push(cost);
             }
             Ok(())

@@ -1,7 +1,7 @@
 //! What is typed and what is shown: the only place that prints or draws.
 //!
 //! A command line goes through two steps. [`normalise`] and [`arguments`] say what was typed;
-//! [`request`] makes of it what the program needs. A command then writes to its [`screen`]:
+//! [`request`] makes of it what the program needs. A command then writes to its [`console`]:
 //! what was asked for to standard output, errors and progress to standard error.
 
 #![allow(
@@ -30,7 +30,7 @@ use crate::cli::commands::plan;
 use crate::cli::commands::private_server;
 use crate::cli::commands::provider;
 use crate::cli::exit_code::Exit;
-use crate::cli::output::console::Screen;
+use crate::cli::output::console::Console;
 use crate::cli::output::rerun_command::CommandLine;
 use crate::cli::request::Request;
 use crate::error::{Error, Result};
@@ -55,45 +55,45 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 fn run(program: OsString, typed: &[OsString]) -> ExitCode {
     let normal = normalize::normalise(typed, &Flags::of(&Arguments::command()));
     choose_colour(normal.as_deref().unwrap_or_default());
-    let mut screen = Screen::standard();
+    let mut console = Console::standard();
     let parsed = normal.map(|normal| {
         let whole = [&["migrate".into()], &normal[..]].concat();
         (Arguments::try_parse_from(whole), CommandLine::new(program, normal))
     });
     let command = match parsed {
-        Err(error) => return screen.fail(&error).into(),
+        Err(error) => return console.fail(&error).into(),
         Ok((Ok(typed), line)) => typed.command.map(|command| (command, line)),
         Ok((Err(shown), _)) if !shown.use_stderr() => {
-            return print(&mut screen, |out| write!(out, "{}", shown.render().ansi())).into();
+            return print(&mut console, |out| write!(out, "{}", shown.render().ansi())).into();
         }
-        Ok((Err(error), _)) => return screen.fail(&usage_error::from_clap(&error)).into(),
+        Ok((Err(error), _)) => return console.fail(&usage_error::from_clap(&error)).into(),
     };
     let Some((command, line)) = command else {
         // Where standard error is closed the exit code still tells it.
-        let _ = write!(screen.err, "{}", help::all().ansi());
+        let _ = write!(console.err, "{}", help::all().ansi());
         return Exit::Usage.into();
     };
-    dispatch(command, &line, &mut screen).unwrap_or_else(|error| screen.fail(&error).into())
+    dispatch(command, &line, &mut console).unwrap_or_else(|error| console.fail(&error).into())
 }
 
-fn dispatch(command: Command, line: &CommandLine, screen: &mut Screen) -> Result<ExitCode> {
+fn dispatch(command: Command, line: &CommandLine, console: &mut Console) -> Result<ExitCode> {
     let exit = match command {
         Command::Database(typed) => {
             let request = Request::database(*typed)
-                .map_err(|error| database::with_remedy(error, line, None))?;
-            database::run(&request, line, screen, prepare)
+                .map_err(|error| database::with_recovery_hints(error, line, None))?;
+            database::run(&request, line, console, prepare)
         }
-        Command::Plan(typed) => plan::run(&Request::plan(*typed)?, screen, prepare),
-        Command::Provider(typed) => done(provider::run(&typed, screen))?,
-        Command::EncryptConfigValue(typed) => done(keys::encrypt(&typed, screen))?,
-        Command::GenerateKey(typed) => done(keys::generate(&typed, screen))?,
-        Command::Fingerprint(typed) => done(keys::fingerprint(&typed, screen))?,
-        Command::Bench(typed) => bench::run(&typed, screen)?,
+        Command::Plan(typed) => plan::run(&Request::plan(*typed)?, console, prepare),
+        Command::Provider(typed) => done(provider::run(&typed, console))?,
+        Command::EncryptConfigValue(typed) => done(keys::encrypt(&typed, console))?,
+        Command::GenerateKey(typed) => done(keys::generate(&typed, console))?,
+        Command::Fingerprint(typed) => done(keys::fingerprint(&typed, console))?,
+        Command::Bench(typed) => bench::run(&typed, console)?,
         Command::Help { command } => {
             let text = command.as_deref().map_or_else(|| Ok(help::all()), help::of)?;
-            print(screen, |out| write!(out, "{}", text.ansi()))
+            print(console, |out| write!(out, "{}", text.ansi()))
         }
-        Command::Man => print(screen, help::manual),
+        Command::Man => print(console, help::manual),
         Command::Generate(typed) => return generate::run(&typed),
         Command::PrivateServer(typed) => return private_server::run(&typed),
     };
@@ -105,10 +105,10 @@ fn done(result: Result<()>) -> Result<Exit> {
 }
 
 /// Prints what was asked for. That the reader went away is no failure.
-fn print(screen: &mut Screen, text: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Exit {
-    match text(&mut screen.out).and_then(|()| screen.out.flush()) {
+fn print(console: &mut Console, text: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Exit {
+    match text(&mut console.out).and_then(|()| console.out.flush()) {
         Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
-            screen.fail(&Error::failed("standard output cannot be written").caused_by(cause))
+            console.fail(&Error::failed("standard output cannot be written").caused_by(cause))
         }
         _ => Exit::Done,
     }

@@ -47,15 +47,15 @@ mod tests {
     #[test]
     fn a_digest_does_not_depend_on_order_or_on_the_parts() {
         let rows: [&[u8]; 4] = [b"a", b"b", b"b", b""];
-        let mut whole = Digest::default();
-        rows.iter().for_each(|row| _ = whole.add_row(row));
+        let mut expect_integer = Digest::default();
+        rows.iter().for_each(|row| _ = expect_integer.add_row(row));
         let (mut left, mut right) = (Digest::default(), Digest::default());
         left.add_row(rows[3]);
         left.add_row(rows[1]);
         right.add_row(rows[2]);
         right.add_row(rows[0]);
         left += right;
-        assert_eq!(whole, left);
+        assert_eq!(expect_integer, left);
     }
 
     #[test]

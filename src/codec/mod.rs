@@ -19,9 +19,9 @@ pub(crate) mod types;
 
 pub use crate::codec::block::Block;
 pub use crate::codec::digest::Digest;
-pub(crate) use crate::codec::encode::column_encoder::{Cast, Form, Misfit};
+pub(crate) use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding, Misfit};
 pub use crate::codec::row_batch::RowBatch;
-pub use crate::codec::sqlite_value::Raw;
+pub use crate::codec::sqlite_value::SqliteValue;
 
 /// The property tests' settings: the same cases in every run, nothing written beside the code.
 #[cfg(test)]

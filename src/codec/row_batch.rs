@@ -3,7 +3,7 @@
 //! Each value is a tag byte, then its payload: 8 bytes for numbers; a `u32` length and the bytes
 //! for text and blobs. All values of a row stand side by side, so that the encoder makes one pass.
 
-use crate::codec::Raw;
+use crate::codec::SqliteValue;
 use bytes::BytesMut;
 
 const NULL: u8 = 0;
@@ -45,13 +45,13 @@ impl RowBatch {
 
     /// Appends one value to the row at hand.
     #[inline(always)]
-    pub fn push(&mut self, value: Raw<'_>) {
+    pub fn push(&mut self, value: SqliteValue<'_>) {
         match value {
-            Raw::Null => self.data.extend_from_slice(&[NULL]),
-            Raw::Integer(integer) => self.push_number(INTEGER, integer.to_be_bytes()),
-            Raw::Real(real) => self.push_number(REAL, real.to_bits().to_be_bytes()),
-            Raw::Text(bytes) => self.push_bytes(TEXT, bytes),
-            Raw::Blob(bytes) => self.push_bytes(BLOB, bytes),
+            SqliteValue::Null => self.data.extend_from_slice(&[NULL]),
+            SqliteValue::Integer(integer) => self.push_number(INTEGER, integer.to_be_bytes()),
+            SqliteValue::Real(real) => self.push_number(REAL, real.to_bits().to_be_bytes()),
+            SqliteValue::Text(bytes) => self.push_bytes(TEXT, bytes),
+            SqliteValue::Blob(bytes) => self.push_bytes(BLOB, bytes),
         }
     }
 
@@ -115,17 +115,17 @@ impl<'a> Values<'a> {
 }
 
 impl<'a> Iterator for Values<'a> {
-    type Item = Raw<'a>;
+    type Item = SqliteValue<'a>;
 
     #[inline]
-    fn next(&mut self) -> Option<Raw<'a>> {
+    fn next(&mut self) -> Option<SqliteValue<'a>> {
         let [tag] = self.take()?;
         match tag {
-            NULL => Some(Raw::Null),
-            INTEGER => Some(Raw::Integer(i64::from_be_bytes(self.take()?))),
-            REAL => Some(Raw::Real(f64::from_bits(u64::from_be_bytes(self.take()?)))),
-            TEXT => Some(Raw::Text(self.take_bytes()?)),
-            BLOB => Some(Raw::Blob(self.take_bytes()?)),
+            NULL => Some(SqliteValue::Null),
+            INTEGER => Some(SqliteValue::Integer(i64::from_be_bytes(self.take()?))),
+            REAL => Some(SqliteValue::Real(f64::from_bits(u64::from_be_bytes(self.take()?)))),
+            TEXT => Some(SqliteValue::Text(self.take_bytes()?)),
+            BLOB => Some(SqliteValue::Blob(self.take_bytes()?)),
             _ => None,
         }
     }
@@ -138,12 +138,12 @@ mod tests {
     #[test]
     fn a_batch_gives_back_what_was_pushed() {
         let values = [
-            Raw::Null,
-            Raw::Integer(i64::MIN),
-            Raw::Real(-0.0),
-            Raw::Text(b"a\0\xff"),
-            Raw::Blob(b""),
-            Raw::Real(f64::INFINITY),
+            SqliteValue::Null,
+            SqliteValue::Integer(i64::MIN),
+            SqliteValue::Real(-0.0),
+            SqliteValue::Text(b"a\0\xff"),
+            SqliteValue::Blob(b""),
+            SqliteValue::Real(f64::INFINITY),
         ];
         let mut batch = RowBatch::default();
         for value in values {

@@ -2,7 +2,7 @@
 
 /// One value, borrowed from whoever read it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Raw<'a> {
+pub enum SqliteValue<'a> {
     /// NULL.
     Null,
     /// A 64-bit signed integer.
@@ -15,13 +15,13 @@ pub enum Raw<'a> {
     Blob(&'a [u8]),
 }
 
-impl Raw<'_> {
+impl SqliteValue<'_> {
     /// Bytes of the value itself in a tuple, before any cast: 0 for NULL, 8 for numbers.
     pub(crate) fn width(&self) -> usize {
         match self {
-            Raw::Null => 0,
-            Raw::Integer(_) | Raw::Real(_) => 8,
-            Raw::Text(bytes) | Raw::Blob(bytes) => bytes.len(),
+            SqliteValue::Null => 0,
+            SqliteValue::Integer(_) | SqliteValue::Real(_) => 8,
+            SqliteValue::Text(bytes) | SqliteValue::Blob(bytes) => bytes.len(),
         }
     }
 }

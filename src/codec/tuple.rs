@@ -2,7 +2,7 @@
 
 /// What stands at the start of some bytes of a COPY stream, after its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum NextField {
     /// A tuple of so many bytes.
     Tuple(usize),
     /// The end of the stream.
@@ -13,17 +13,17 @@ pub(crate) enum Next {
 
 /// Looks at the start of `bytes`.
 #[inline]
-pub(crate) fn next(bytes: &[u8]) -> Next {
-    let Some((count, _)) = bytes.split_first_chunk::<2>() else { return Next::Part };
-    let Ok(count) = u16::try_from(i16::from_be_bytes(*count)) else { return Next::End };
+pub(crate) fn next(bytes: &[u8]) -> NextField {
+    let Some((count, _)) = bytes.split_first_chunk::<2>() else { return NextField::Part };
+    let Ok(count) = u16::try_from(i16::from_be_bytes(*count)) else { return NextField::End };
     let mut at = 2;
     for _ in 0..count {
         let Some(length) = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()) else {
-            return Next::Part;
+            return NextField::Part;
         };
         at += 4 + usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
     }
-    if at <= bytes.len() { Next::Tuple(at) } else { Next::Part }
+    if at <= bytes.len() { NextField::Tuple(at) } else { NextField::Part }
 }
 
 /// A field: its bytes, or why there are none.
@@ -77,13 +77,13 @@ mod tests {
     #[test]
     fn a_tuple_is_read_field_by_field_and_its_end_is_found() {
         let tuple = [0, 3, 0, 0, 0, 2, b'a', b'b', 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
-        assert_eq!(next(&tuple), Next::Tuple(tuple.len()));
+        assert_eq!(next(&tuple), NextField::Tuple(tuple.len()));
         let all: Vec<Field<'_>> = fields(&tuple).collect();
         assert_eq!(all, [Field::Bytes(b"ab"), Field::Null, Field::Bytes(b"")]);
         for cut in 0..tuple.len() {
-            assert_eq!(next(&tuple[..cut]), Next::Part, "{cut}");
+            assert_eq!(next(&tuple[..cut]), NextField::Part, "{cut}");
         }
-        assert_eq!(next(&[0xff, 0xff]), Next::End);
+        assert_eq!(next(&[0xff, 0xff]), NextField::End);
         assert_eq!(fields(&[0, 1, 0xff, 0xff, 0xff, 0xfe]).next(), Some(Field::Unfit));
     }
 }

@@ -27,7 +27,7 @@ const TAG: usize = 16;
 
 /// How a value is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum CipherFormat {
     /// XSalsa20-Poly1305: what both products read in all their versions.
     Plain,
     /// AES-256-GCM: for systems that must keep to FIPS 140.
@@ -35,20 +35,20 @@ pub(crate) enum Form {
 }
 
 /// Encrypts `value`, as it stands in a configuration.
-pub(crate) fn encrypt(value: &Secret, key: &Key, form: Form) -> Result<String> {
+pub(crate) fn encrypt(value: &Secret, key: &Key, form: CipherFormat) -> Result<String> {
     let failed = || Error::failed("the value cannot be encrypted");
     let (mut bytes, nonce_length) = match form {
-        Form::Plain => (Vec::new(), SECRETBOX_NONCE),
-        Form::Fips => (vec![FIPS], GCM_NONCE),
+        CipherFormat::Plain => (Vec::new(), SECRETBOX_NONCE),
+        CipherFormat::Fips => (vec![FIPS], GCM_NONCE),
     };
     let mut nonce = vec![0; nonce_length];
     getrandom::fill(&mut nonce).map_err(|cause| failed().caused_by(cause))?;
     let plain = value.reveal().as_bytes();
     let sealed = match form {
-        Form::Plain => XSalsa20Poly1305::new_from_slice(key.cipher_key())
+        CipherFormat::Plain => XSalsa20Poly1305::new_from_slice(key.cipher_key())
             .map_err(|_| failed())?
             .encrypt(Nonce::<XSalsa20Poly1305>::from_slice(&nonce), plain),
-        Form::Fips => Aes256Gcm::new_from_slice(key.cipher_key())
+        CipherFormat::Fips => Aes256Gcm::new_from_slice(key.cipher_key())
             .map_err(|_| failed())?
             .encrypt(Nonce::<Aes256Gcm>::from_slice(&nonce), plain),
     };
@@ -59,7 +59,7 @@ pub(crate) fn encrypt(value: &Secret, key: &Key, form: Form) -> Result<String> {
 
 /// Why a value cannot be decrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum DecryptError {
     /// It is not base64.
     NotBase64,
     /// It is shorter than the shortest value.
@@ -68,7 +68,7 @@ pub(crate) enum Trouble {
     WrongKey,
 }
 
-impl Trouble {
+impl DecryptError {
     /// The trouble in words.
     pub(crate) fn words(self) -> &'static str {
         match self {
@@ -88,7 +88,7 @@ impl Trouble {
 /// Whether a value of a configuration is meant to be an encrypted one: base64 of a length that
 /// one can have. A shorter one, and one with other characters, is plain text.
 pub(crate) fn looks_encrypted(value: &str) -> bool {
-    const SHORTEST_PLAIN: usize = (SECRETBOX_NONCE + TAG) * 4 / 3;
+    const MIN_PLAIN: usize = (SECRETBOX_NONCE + TAG) * 4 / 3;
     let digits = value.trim_end_matches('=');
     let is_base64 = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/');
     if digits.is_empty() || !digits.bytes().all(is_base64) {
@@ -99,28 +99,28 @@ pub(crate) fn looks_encrypted(value: &str) -> bool {
             .decode(value)
             .is_ok_and(|bytes| bytes.first() == Some(&FIPS) && bytes.len() > GCM_NONCE + TAG)
     };
-    digits.len() >= SHORTEST_PLAIN || is_fips()
+    digits.len() >= MIN_PLAIN || is_fips()
 }
 
 /// Decrypts a value in any of the three forms.
-pub(crate) fn decrypt(value: &str, key: &Key) -> Result<Secret, Trouble> {
-    let bytes = BASE64.decode(value.trim()).map_err(|_| Trouble::NotBase64)?;
+pub(crate) fn decrypt(value: &str, key: &Key) -> Result<Secret, DecryptError> {
+    let bytes = BASE64.decode(value.trim()).map_err(|_| DecryptError::NotBase64)?;
     let by_version = match bytes.split_first() {
         Some((&VERSIONED, rest)) => open_secretbox(rest, key),
         Some((&FIPS, rest)) => open_gcm(rest, key),
-        _ => Err(Trouble::TooShort),
+        _ => Err(DecryptError::TooShort),
     };
     let opened = by_version.or_else(|first| {
         open_secretbox(&bytes, key).map_err(|second| match (first, second) {
-            (Trouble::TooShort, Trouble::TooShort) => Trouble::TooShort,
-            _ => Trouble::WrongKey,
+            (DecryptError::TooShort, DecryptError::TooShort) => DecryptError::TooShort,
+            _ => DecryptError::WrongKey,
         })
     })?;
-    let text = std::str::from_utf8(&opened).map_err(|_| Trouble::WrongKey)?;
+    let text = std::str::from_utf8(&opened).map_err(|_| DecryptError::WrongKey)?;
     Ok(Secret::new(text.to_owned()))
 }
 
-fn open_secretbox(bytes: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+fn open_secretbox(bytes: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
     let (nonce, sealed) = split(bytes, SECRETBOX_NONCE)?;
     XSalsa20Poly1305::new_from_slice(key.cipher_key())
         .ok()
@@ -128,22 +128,22 @@ fn open_secretbox(bytes: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, Trouble
             cipher.decrypt(Nonce::<XSalsa20Poly1305>::from_slice(nonce), sealed).ok()
         })
         .map(Zeroizing::new)
-        .ok_or(Trouble::WrongKey)
+        .ok_or(DecryptError::WrongKey)
 }
 
-fn open_gcm(bytes: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+fn open_gcm(bytes: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
     let (nonce, sealed) = split(bytes, GCM_NONCE)?;
     Aes256Gcm::new_from_slice(key.cipher_key())
         .ok()
         .and_then(|cipher| cipher.decrypt(Nonce::<Aes256Gcm>::from_slice(nonce), sealed).ok())
         .map(Zeroizing::new)
-        .ok_or(Trouble::WrongKey)
+        .ok_or(DecryptError::WrongKey)
 }
 
 /// Nonce, and tag with text.
-fn split(bytes: &[u8], nonce: usize) -> Result<(&[u8], &[u8]), Trouble> {
+fn split(bytes: &[u8], nonce: usize) -> Result<(&[u8], &[u8]), DecryptError> {
     if bytes.len() < nonce + TAG {
-        return Err(Trouble::TooShort);
+        return Err(DecryptError::TooShort);
     }
     Ok(bytes.split_at(nonce))
 }
@@ -160,12 +160,12 @@ mod tests {
     fn a_value_comes_back_in_every_form() {
         let key = Key::generate().unwrap();
         for text in ["", "a", "pa#ss \"word\"", "pässwörd 表", &"long".repeat(300)] {
-            for form in [Form::Plain, Form::Fips] {
+            for form in [CipherFormat::Plain, CipherFormat::Fips] {
                 let encrypted = encrypt(&secret(text), &key, form).unwrap();
                 assert_eq!(decrypt(&encrypted, &key), Ok(secret(text)), "{form:?}");
                 assert_ne!(encrypted, encrypt(&secret(text), &key, form).unwrap(), "a new nonce");
             }
-            let plain = encrypt(&secret(text), &key, Form::Plain).unwrap();
+            let plain = encrypt(&secret(text), &key, CipherFormat::Plain).unwrap();
             let versioned = [&[VERSIONED][..], &BASE64.decode(plain).unwrap()].concat();
             assert_eq!(decrypt(&BASE64.encode(versioned), &key), Ok(secret(text)));
         }
@@ -176,7 +176,7 @@ mod tests {
         let key = Key::generate().unwrap();
         let mut seen = [false; 2];
         while seen != [true; 2] {
-            let encrypted = encrypt(&secret("x"), &key, Form::Plain).unwrap();
+            let encrypted = encrypt(&secret("x"), &key, CipherFormat::Plain).unwrap();
             if let version @ (VERSIONED | FIPS) = BASE64.decode(&encrypted).unwrap()[0] {
                 seen[usize::from(version) - 1] = true;
                 assert_eq!(decrypt(&encrypted, &key), Ok(secret("x")));
@@ -187,21 +187,21 @@ mod tests {
     #[test]
     fn a_wrong_key_and_a_damaged_value_are_told_apart_from_a_short_one() {
         let (key, other) = (Key::generate().unwrap(), Key::generate().unwrap());
-        for form in [Form::Plain, Form::Fips] {
+        for form in [CipherFormat::Plain, CipherFormat::Fips] {
             let encrypted = encrypt(&secret("some secret"), &key, form).unwrap();
-            assert_eq!(decrypt(&encrypted, &other), Err(Trouble::WrongKey));
+            assert_eq!(decrypt(&encrypted, &other), Err(DecryptError::WrongKey));
             let cut = &encrypted[..encrypted.len() - 4];
-            assert_eq!(decrypt(cut, &key), Err(Trouble::WrongKey));
-            assert_eq!(decrypt(&cut[..cut.len() - 1], &key), Err(Trouble::NotBase64));
-            assert_eq!(decrypt(&encrypted[..20], &key), Err(Trouble::TooShort));
+            assert_eq!(decrypt(cut, &key), Err(DecryptError::WrongKey));
+            assert_eq!(decrypt(&cut[..cut.len() - 1], &key), Err(DecryptError::NotBase64));
+            assert_eq!(decrypt(&encrypted[..20], &key), Err(DecryptError::TooShort));
         }
     }
 
     #[test]
     fn only_base64_of_a_fitting_length_looks_encrypted() {
         let key = Key::generate().unwrap();
-        let plain = encrypt(&secret(""), &key, Form::Plain).unwrap();
-        let fips = encrypt(&secret("x"), &key, Form::Fips).unwrap();
+        let plain = encrypt(&secret(""), &key, CipherFormat::Plain).unwrap();
+        let fips = encrypt(&secret("x"), &key, CipherFormat::Fips).unwrap();
         for text in [&plain[..], &plain[..plain.len() - 1], &fips, &"ab12".repeat(20)] {
             assert!(looks_encrypted(text), "{text}");
         }

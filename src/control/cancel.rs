@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Whether a run goes on, and the error that ended it.
 #[derive(Debug)]
-pub(crate) struct Halt<'a> {
+pub(crate) struct CancelScope<'a> {
     /// Set by the user's wish to stop.
     outside: &'a AtomicBool,
     /// What is under way when that comes is done first.
@@ -16,27 +16,27 @@ pub(crate) struct Halt<'a> {
     error: Mutex<Option<Error>>,
 }
 
-impl<'a> Halt<'a> {
+impl<'a> CancelScope<'a> {
     /// Goes on until `outside` is set or an error comes.
     pub(crate) fn new(outside: &'a AtomicBool) -> Self {
         Self { outside, drains: false, inside: AtomicBool::new(false), error: Mutex::new(None) }
     }
 
     /// Goes on until an error comes; once `outside` is set, only with what is under way.
-    pub(crate) fn draining(outside: &'a AtomicBool) -> Self {
+    pub(crate) fn new_draining(outside: &'a AtomicBool) -> Self {
         Self { drains: true, ..Self::new(outside) }
     }
 
     /// Threads should end.
     #[inline]
-    pub(crate) fn is_set(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         let outside = !self.drains && self.outside.load(Ordering::Relaxed);
         outside || self.inside.load(Ordering::Relaxed)
     }
 
     /// Nothing new should be begun.
     #[inline]
-    pub(crate) fn is_closing(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.inside.load(Ordering::Relaxed) || self.outside.load(Ordering::Relaxed)
     }
 
@@ -47,7 +47,7 @@ impl<'a> Halt<'a> {
     }
 
     /// Runs one thread's work: its error, or its panic, stops the run.
-    pub(crate) fn guard(&self, what: &str, work: impl FnOnce() -> Result<()>) {
+    pub(crate) fn run_thread(&self, what: &str, work: impl FnOnce() -> Result<()>) {
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.fail(error),

@@ -3,16 +3,13 @@
 //! Whoever asks holds nothing yet, so nobody waits while others wait for him. Requests are served
 //! in their order. One that is larger than the whole budget passes when nothing else is in flight.
 
-use crate::control::cancel::Halt;
+use crate::control::POLL_INTERVAL;
+use crate::control::cancel::CancelScope;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
-
-/// How often a wait looks whether the run is being stopped.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// A number of bytes, handed out and given back.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct MemoryBudget {
     total: u64,
     state: Mutex<State>,
     changed: Condvar,
@@ -28,23 +25,23 @@ struct State {
 /// Bytes taken from a budget; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    budget: Arc<Budget>,
+    budget: Arc<MemoryBudget>,
     bytes: u64,
 }
 
-impl Budget {
+impl MemoryBudget {
     /// A budget of `total` bytes.
     pub(crate) fn new(total: u64) -> Arc<Self> {
         Arc::new(Self { total, state: Mutex::default(), changed: Condvar::new() })
     }
 
     /// Takes `bytes`, waiting until they are there; `None` when nothing new should be begun.
-    pub(crate) fn take(self: &Arc<Self>, bytes: u64, halt: &Halt) -> Option<Permit> {
+    pub(crate) fn take(self: &Arc<Self>, bytes: u64, halt: &CancelScope) -> Option<Permit> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let ticket = state.next_ticket;
         state.next_ticket += 1;
         loop {
-            if halt.is_closing() {
+            if halt.is_stopping() {
                 return None;
             }
             let fits = state.used + bytes <= self.total || state.used == 0;
@@ -54,7 +51,7 @@ impl Budget {
                 self.changed.notify_all();
                 return Some(Permit { budget: Arc::clone(self), bytes });
             }
-            let waited = self.changed.wait_timeout(state, LOOK);
+            let waited = self.changed.wait_timeout(state, POLL_INTERVAL);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -76,8 +73,8 @@ mod tests {
     #[test]
     fn a_huge_request_passes_alone_and_small_ones_do_not_overtake_it() {
         let stop = AtomicBool::new(false);
-        let halt = Halt::new(&stop);
-        let budget = Budget::new(100);
+        let halt = CancelScope::new(&stop);
+        let budget = MemoryBudget::new(100);
         let small = budget.take(60, &halt).expect("free");
         let order = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
@@ -107,8 +104,8 @@ mod tests {
     #[test]
     fn a_stopped_run_waits_for_no_budget() {
         let stop = AtomicBool::new(false);
-        let halt = Halt::new(&stop);
-        let budget = Budget::new(1);
+        let halt = CancelScope::new(&stop);
+        let budget = MemoryBudget::new(1);
         let _held = budget.take(1, &halt).expect("free");
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| budget.take(1, &halt).is_none());

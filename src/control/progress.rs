@@ -40,7 +40,7 @@ impl Phase {
     ];
 
     /// The word a person reads.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Profile => "profile",

@@ -3,6 +3,7 @@
 //! What a session was doing is done again on the new one, so all work on a line can be repeated.
 //! The old session is ended first: the server may not know yet that nobody listens to it.
 
+use crate::control::POLL_INTERVAL;
 use crate::control::progress::PhaseProgress;
 use crate::error::{Error, Result};
 use crate::postgres::connect::backend::Backend;
@@ -13,17 +14,14 @@ use std::time::{Duration, Instant};
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// The longest wait: a server that is back is used again within this time.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
-/// How often a wait looks whether the run is being stopped.
-const LOOK: Duration = Duration::from_millis(50);
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// What people see while a connection is made anew.
 const LOST: &str = "the connection is lost, trying again";
 
 /// How long a lost connection is tried for, and what ends that.
 #[derive(Clone, Copy)]
-pub(crate) struct Patience<'a> {
+pub(crate) struct RetryPolicy<'a> {
     /// From the loss on; zero means that nothing is tried again.
     pub(crate) limit: Duration,
     /// The run is being stopped.
@@ -34,12 +32,12 @@ pub(crate) struct Patience<'a> {
 
 /// A connection that was lost and is not known to be back.
 #[derive(Debug)]
-pub(crate) struct Trouble {
+pub(crate) struct Outage {
     since: Option<Instant>,
     wait: Duration,
 }
 
-impl Trouble {
+impl Outage {
     fn none() -> Self {
         Self { since: None, wait: FIRST_WAIT }
     }
@@ -50,28 +48,28 @@ impl Trouble {
     }
 }
 
-impl Patience<'_> {
+impl RetryPolicy<'_> {
     /// Does `work` until it succeeds or fails for another reason than a lost connection. It says
     /// itself when the trouble is over, or it is when it succeeds.
     ///
     /// # Errors
     /// Its own; of a lost connection once there was no other for so long.
-    pub(crate) fn again<T>(&self, mut work: impl FnMut(&mut Trouble) -> Result<T>) -> Result<T> {
-        let mut trouble = Trouble::none();
+    pub(crate) fn retry<T>(&self, mut work: impl FnMut(&mut Outage) -> Result<T>) -> Result<T> {
+        let mut outage = Outage::none();
         loop {
-            match work(&mut trouble) {
+            match work(&mut outage) {
                 Ok(done) => return Ok(done),
-                Err(error) => self.wait(&mut trouble, error)?,
+                Err(error) => self.wait(&mut outage, error)?,
             }
         }
     }
 
     /// Waits after `error`, if there is a point in that.
-    fn wait(&self, trouble: &mut Trouble, error: Error) -> Result<()> {
-        if !error.is_lost() || self.limit.is_zero() {
+    fn wait(&self, outage: &mut Outage, error: Error) -> Result<()> {
+        if !error.is_retryable() || self.limit.is_zero() {
             return Err(error);
         }
-        let since = *trouble.since.get_or_insert_with(Instant::now);
+        let since = *outage.since.get_or_insert_with(Instant::now);
         if since.elapsed() >= self.limit {
             return Err(error.hint(format!(
                 "it was tried again for {} s; --retry-for sets the time",
@@ -80,14 +78,14 @@ impl Patience<'_> {
         }
         let step = self.progress.step();
         self.progress.set_step(LOST);
-        let end = Instant::now() + trouble.wait.min(self.limit.saturating_sub(since.elapsed()));
+        let end = Instant::now() + outage.wait.min(self.limit.saturating_sub(since.elapsed()));
         while Instant::now() < end {
             if (self.is_halted)() {
                 return Err(error);
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
-        trouble.wait = (trouble.wait * 2).min(LONGEST_WAIT);
+        outage.wait = (outage.wait * 2).min(MAX_WAIT);
         self.progress.set_step(if step == LOST { String::new() } else { step });
         Ok(())
     }
@@ -98,14 +96,14 @@ pub(crate) type Open<'a, C> =
     Box<dyn Fn(Option<Backend>) -> Result<(C, Backend)> + Send + Sync + 'a>;
 
 /// The line; `C` is what it works with.
-pub(crate) struct Line<'a, C> {
+pub(crate) struct Reconnecting<'a, C> {
     open: Open<'a, C>,
     session: Option<(C, Backend)>,
     /// The session that was lost.
     lost: Option<Backend>,
 }
 
-impl<'a, C> Line<'a, C> {
+impl<'a, C> Reconnecting<'a, C> {
     /// A line whose session is made when it is needed first.
     pub(crate) fn new(open: Open<'a, C>) -> Self {
         Self { open, session: None, lost: None }
@@ -129,10 +127,10 @@ impl<'a, C> Line<'a, C> {
         };
         self.lost = None;
         let backend = *backend;
-        let awaited = backend.awaited();
+        let in_flight = backend.in_flight();
         let done = work(client);
-        drop(awaited);
-        if done.as_ref().is_err_and(Error::is_lost) {
+        drop(in_flight);
+        if done.as_ref().is_err_and(Error::is_retryable) {
             self.lost = Some(backend);
             self.session = None;
         }
@@ -142,10 +140,10 @@ impl<'a, C> Line<'a, C> {
     /// Does `work`, again and again while connections are lost.
     pub(crate) fn run<T>(
         &mut self,
-        patience: &Patience<'_>,
+        retry_policy: &RetryPolicy<'_>,
         mut work: impl FnMut(&mut C) -> Result<T>,
     ) -> Result<T> {
-        patience.again(|_| self.once(&mut work))
+        retry_policy.retry(|_| self.once(&mut work))
     }
 }
 
@@ -162,14 +160,14 @@ mod tests {
     }
 
     fn gone() -> Error {
-        Error::failed("cannot write").lost()
+        Error::failed("cannot write").retryable()
     }
 
     #[test]
     fn work_is_done_again_on_a_new_session_and_the_old_one_is_ended_once() {
         let progress = PhaseProgress::default();
         let limit = Duration::from_secs(60);
-        let patience = Patience { limit, is_halted: &NEVER, progress: &progress };
+        let retry_policy = RetryPolicy { limit, is_halted: &NEVER, progress: &progress };
         let (opened, ended) = (AtomicU32::new(0), Mutex::new(Vec::new()));
         let open = |lost: Option<Backend>| {
             ended.lock().unwrap().push(lost);
@@ -177,10 +175,11 @@ mod tests {
             // The second attempt to connect fails, too.
             if number == 1 { Err(gone()) } else { Ok((number, backend(number as i32))) }
         };
-        let mut line = Line::new(Box::new(open));
-        let done = line.run(&patience, |session| if *session == 0 { Err(gone()) } else { Ok(()) });
+        let mut line = Reconnecting::new(Box::new(open));
+        let done =
+            line.run(&retry_policy, |session| if *session == 0 { Err(gone()) } else { Ok(()) });
         assert!(done.is_ok());
-        assert!(line.run(&patience, |_| Ok(())).is_ok());
+        assert!(line.run(&retry_policy, |_| Ok(())).is_ok());
         assert_eq!(*ended.lock().unwrap(), [None, Some(backend(0)), Some(backend(0))]);
         assert_eq!(progress.step(), "");
     }
@@ -189,9 +188,9 @@ mod tests {
     fn what_is_no_lost_connection_is_not_done_again() {
         let progress = PhaseProgress::default();
         let limit = Duration::from_secs(60);
-        let patience = Patience { limit, is_halted: &NEVER, progress: &progress };
+        let retry_policy = RetryPolicy { limit, is_halted: &NEVER, progress: &progress };
         let mut times = 0;
-        let done: Result<()> = patience.again(|_| {
+        let done: Result<()> = retry_policy.retry(|_| {
             times += 1;
             Err(Error::failed("the disk is full"))
         });
@@ -206,10 +205,10 @@ mod tests {
         for (limit, is_halted) in
             [(Duration::from_millis(120), NEVER), (Duration::ZERO, NEVER), (long, always)]
         {
-            let patience = Patience { limit, is_halted: &is_halted, progress: &progress };
+            let retry_policy = RetryPolicy { limit, is_halted: &is_halted, progress: &progress };
             let since = Instant::now();
-            let done: Result<()> = patience.again(|_| Err(gone()));
-            assert!(done.unwrap_err().is_lost());
+            let done: Result<()> = retry_policy.retry(|_| Err(gone()));
+            assert!(done.unwrap_err().is_retryable());
             assert!(since.elapsed() < Duration::from_secs(10));
         }
     }
@@ -218,11 +217,11 @@ mod tests {
     fn a_loss_after_the_trouble_was_over_is_another_one() {
         let progress = PhaseProgress::default();
         let limit = Duration::from_millis(150);
-        let patience = Patience { limit, is_halted: &NEVER, progress: &progress };
+        let retry_policy = RetryPolicy { limit, is_halted: &NEVER, progress: &progress };
         let mut times = 0;
-        let done = patience.again(|trouble| {
+        let done = retry_policy.retry(|outage| {
             times += 1;
-            trouble.is_over();
+            outage.is_over();
             if times < 5 { Err(gone()) } else { Ok(()) }
         });
         assert!(done.is_ok(), "each wait alone is shorter than the limit, all are not");

@@ -8,11 +8,11 @@ const MIB: u64 = 1 << 20;
 
 /// The most bytes of a chunk. Blocks of 1 MiB cost about a tenth more time than 8 MiB; larger
 /// ones gain nothing and make a resent block dearer.
-const LARGEST_CHUNK: u64 = 8 * MIB;
+const MAX_CHUNK: u64 = 8 * MIB;
 /// The least: below, the round trips of a chunk's transaction show.
-pub(crate) const SMALLEST_CHUNK: u64 = 64 * 1024;
+pub(crate) const MIN_CHUNK: u64 = 64 * 1024;
 /// The most that may be asked for: a chunk is a COPY stream in one piece of memory, twice.
-pub(crate) const LARGEST_ASKED: u64 = 256 * MIB;
+pub(crate) const MAX_CHUNK_ASKED: u64 = 256 * MIB;
 /// Into how many chunks the bytes of a second are cut at least, where there is a limit to them.
 const CHUNKS_A_SECOND: u64 = 4;
 /// Memory of a run on a machine of up to four cores, when nothing else is said.
@@ -26,11 +26,11 @@ const IN_FLIGHT: u64 = 2;
 /// two forms.
 const CHUNKS_HELD: u64 = 4;
 /// Readers and writers beyond this gain nothing that was measured.
-const MOST: usize = 16;
+const MAX_THREADS: usize = 16;
 
 /// What a run works with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Sizes {
+pub(crate) struct Resources {
     /// Threads that read the source; also those that profile it.
     pub(crate) readers: usize,
     /// Threads that encode.
@@ -51,19 +51,20 @@ pub(crate) fn cores() -> usize {
     available_parallelism().map_or(2, usize::from)
 }
 
-impl Sizes {
+impl Resources {
     /// Chosen for this machine, where the options do not say otherwise.
     pub(crate) fn choose(options: &Options) -> Self {
         let (readers, writers) = (options.readers, options.writers);
-        let sizes = Self::for_cores(cores(), readers, writers, options.memory, options.chunk_bytes);
-        sizes.slowed(options.max_rate)
+        let resources =
+            Self::for_cores(cores(), readers, writers, options.memory, options.chunk_bytes);
+        resources.slowed(options.max_rate)
     }
 
     /// With a limit to the bytes written in a second. Chunks are then small beside what a second
     /// allows, so that the target gets little at a time, and often.
     fn slowed(self, max_rate: Option<u64>) -> Self {
         let most = max_rate.map_or(u64::MAX, |rate| rate / CHUNKS_A_SECOND);
-        let chunk_bytes = self.chunk_bytes.min(most.max(SMALLEST_CHUNK));
+        let chunk_bytes = self.chunk_bytes.min(most.max(MIN_CHUNK));
         Self { chunk_bytes, max_rate, ..self }
     }
 
@@ -74,8 +75,8 @@ impl Sizes {
         memory: Option<u64>,
         chunk: Option<u64>,
     ) -> Self {
-        let readers = readers.unwrap_or(cores.clamp(1, MOST));
-        let writers = writers.unwrap_or(cores.clamp(2, MOST));
+        let readers = readers.unwrap_or(cores.clamp(1, MAX_THREADS));
+        let writers = writers.unwrap_or(cores.clamp(2, MAX_THREADS));
         let beyond_four = cores.saturating_sub(4) as u64;
         let held = CHUNKS_HELD * (readers + writers) as u64;
         // Where the user asks for larger chunks and names no memory, it grows with them.
@@ -88,7 +89,7 @@ impl Sizes {
             encoders: readers.div_ceil(2),
             writers,
             budget,
-            chunk_bytes: chunk_bytes.clamp(SMALLEST_CHUNK, chunk.unwrap_or(LARGEST_CHUNK)),
+            chunk_bytes: chunk_bytes.clamp(MIN_CHUNK, chunk.unwrap_or(MAX_CHUNK)),
             max_rate: None,
         }
     }
@@ -101,31 +102,31 @@ mod tests {
     #[test]
     fn chunks_in_flight_never_exceed_the_budget_by_the_threads_alone() {
         for cores in [1, 2, 4, 8, 64, 256] {
-            let sizes = Sizes::for_cores(cores, None, None, None, None);
-            let held = 4 * sizes.chunk_bytes * (sizes.readers + sizes.writers) as u64;
-            assert!(held <= sizes.budget, "{cores} cores: {sizes:?}");
+            let resources = Resources::for_cores(cores, None, None, None, None);
+            let held = 4 * resources.chunk_bytes * (resources.readers + resources.writers) as u64;
+            assert!(held <= resources.budget, "{cores} cores: {resources:?}");
         }
-        let two = Sizes::for_cores(2, None, None, None, None);
+        let two = Resources::for_cores(2, None, None, None, None);
         assert_eq!((two.readers, two.writers, two.chunk_bytes), (2, 2, 8 * MIB));
     }
 
     #[test]
     fn memory_grows_with_the_chunks_that_are_asked_for_unless_it_is_given() {
-        let sizes = |memory, chunk| {
-            let sizes = Sizes::for_cores(2, None, None, memory, Some(chunk));
-            (sizes.chunk_bytes, sizes.budget)
+        let resources = |memory, chunk| {
+            let resources = Resources::for_cores(2, None, None, memory, Some(chunk));
+            (resources.chunk_bytes, resources.budget)
         };
-        assert_eq!(sizes(None, MIB), (MIB, 128 * MIB));
-        assert_eq!(sizes(None, 32 * MIB), (32 * MIB, 512 * MIB));
-        assert_eq!(sizes(Some(256 * MIB), 32 * MIB), (8 * MIB, 128 * MIB));
+        assert_eq!(resources(None, MIB), (MIB, 128 * MIB));
+        assert_eq!(resources(None, 32 * MIB), (32 * MIB, 512 * MIB));
+        assert_eq!(resources(Some(256 * MIB), 32 * MIB), (8 * MIB, 128 * MIB));
     }
 
     #[test]
     fn a_slowed_run_takes_small_chunks() {
-        let sizes = Sizes::for_cores(2, None, None, None, None);
-        let chunk_bytes = |rate| sizes.slowed(rate).chunk_bytes;
+        let resources = Resources::for_cores(2, None, None, None, None);
+        let chunk_bytes = |rate| resources.slowed(rate).chunk_bytes;
         assert_eq!(chunk_bytes(Some(4_000_000)), 1_000_000);
-        assert_eq!(chunk_bytes(Some(1)), SMALLEST_CHUNK);
+        assert_eq!(chunk_bytes(Some(1)), MIN_CHUNK);
         assert_eq!(chunk_bytes(Some(u64::MAX)), 8 * MIB);
         assert_eq!(chunk_bytes(None), 8 * MIB);
     }

@@ -7,6 +7,7 @@
 //! of SQLite at once while nothing is written yet.
 
 use crate::config::connection::Connection;
+use crate::control::POLL_INTERVAL;
 use crate::error::Error;
 use crate::postgres::connect::connect;
 use crate::postgres::lease::advisory_lock;
@@ -17,25 +18,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How often the flag is looked at.
-const LOOK: Duration = Duration::from_millis(100);
-
 /// What is in flight may be committed for so long.
-const GRACE: Duration = Duration::from_secs(3);
+const CANCEL_GRACE: Duration = Duration::from_secs(3);
 
 /// Between two attempts to cancel what still goes on.
-const AGAIN: Duration = Duration::from_secs(1);
+const CANCEL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Watches the stop flag until it is dropped.
-pub struct Interrupt {
-    watched: Arc<Watched>,
+pub struct StatementCanceller {
+    watched: Arc<Shared>,
     watcher: Option<JoinHandle<()>>,
 }
 
 /// Says whether the time is up.
 type IsLate = Box<dyn Fn() -> bool + Send>;
 
-struct Watched {
+struct Shared {
     stop: Arc<AtomicBool>,
     /// Rows are in flight, or were.
     writes: AtomicBool,
@@ -48,10 +46,10 @@ struct Watched {
     servers: Mutex<Vec<(Connection, i64)>>,
 }
 
-impl Interrupt {
+impl StatementCanceller {
     /// Watches `stop`.
     pub fn watch(stop: &Arc<AtomicBool>) -> Self {
-        let watched = Arc::new(Watched {
+        let watched = Arc::new(Shared {
             stop: Arc::clone(stop),
             writes: AtomicBool::new(false),
             late: AtomicBool::new(false),
@@ -85,7 +83,7 @@ impl Interrupt {
 
     /// From now on the run is stopped as soon as `is_late` says so; it is asked some times a
     /// second.
-    pub(crate) fn stop_when(&self, is_late: impl Fn() -> bool + Send + 'static) {
+    pub(crate) fn cancel_when(&self, is_late: impl Fn() -> bool + Send + 'static) {
         let mut asked = self.watched.is_late.lock().unwrap_or_else(PoisonError::into_inner);
         *asked = Some(Box::new(is_late));
     }
@@ -108,7 +106,7 @@ impl Interrupt {
     }
 
     /// Nothing is interrupted any more: what is done now is the end of the run.
-    pub(crate) fn cease(&self) {
+    pub(crate) fn disarm(&self) {
         self.watched.over.store(true, Ordering::Relaxed);
     }
 
@@ -125,7 +123,7 @@ impl Interrupt {
     }
 }
 
-impl Drop for Interrupt {
+impl Drop for StatementCanceller {
     fn drop(&mut self) {
         self.watched.over.store(true, Ordering::Relaxed);
         if let Some(watcher) = self.watcher.take() {
@@ -138,24 +136,24 @@ impl Drop for Interrupt {
     }
 }
 
-impl Watched {
+impl Shared {
     fn run(&self) {
         let mut stopped: Option<Instant> = None;
         let mut cancelled: Option<Instant> = None;
         while !self.over.load(Ordering::Relaxed) {
             self.look_at_the_clock();
             if self.stop.load(Ordering::Relaxed) {
-                let is_over = stopped.get_or_insert_with(Instant::now).elapsed() >= GRACE;
+                let is_over = stopped.get_or_insert_with(Instant::now).elapsed() >= CANCEL_GRACE;
                 if is_over || !self.writes.load(Ordering::Relaxed) {
                     self.interrupt_sources();
                 }
-                let is_due = cancelled.is_none_or(|last| last.elapsed() >= AGAIN);
+                let is_due = cancelled.is_none_or(|last| last.elapsed() >= CANCEL_INTERVAL);
                 if is_over && is_due {
                     self.cancel_statements();
                     cancelled = Some(Instant::now());
                 }
             }
-            thread::park_timeout(LOOK);
+            thread::park_timeout(POLL_INTERVAL);
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Buffers that wait for their next use.
 #[derive(Debug)]
-pub(crate) struct Spares {
+pub(crate) struct BufferPool {
     kept: Mutex<Vec<BytesMut>>,
     /// The capacity of a buffer in bytes, unless more is needed: one that fits all chunks is never
     /// outgrown. What is not used of it takes no memory.
@@ -17,7 +17,7 @@ pub(crate) struct Spares {
     most: usize,
 }
 
-impl Spares {
+impl BufferPool {
     /// None yet; buffers will usually hold `usual` bytes, and at most `most` bytes are ever kept.
     pub(crate) fn new(usual: u64, most: u64) -> Self {
         let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn memory_is_used_again_and_never_more_kept_than_allowed() {
-        let spares = Spares::new(600, 1000);
+        let spares = BufferPool::new(600, 1000);
         let mut buffer = spares.take(10);
         buffer.extend_from_slice(b"row");
         let place = buffer.as_ptr();
@@ -68,8 +68,8 @@ mod tests {
         spares.put(BytesMut::with_capacity(600));
         assert_eq!(spares.lock().len(), 1);
         assert_eq!(spares.take(700).capacity(), 700);
-        let again = spares.take(500);
-        assert_eq!((again.as_ptr(), again.capacity()), (place, 600));
+        let retry = spares.take(500);
+        assert_eq!((retry.as_ptr(), retry.capacity()), (place, 600));
         assert_eq!(spares.lock().len(), 0);
     }
 }

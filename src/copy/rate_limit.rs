@@ -4,24 +4,22 @@
 //! order of asking, so that what was written never exceeds the rate times the seconds since the
 //! first.
 
+use crate::control::POLL_INTERVAL;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// How often a wait looks whether it is still wanted.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Longer than any run.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A limit that writers share.
 #[derive(Debug)]
-pub(crate) struct Rate {
+pub(crate) struct RateLimiter {
     bytes_per_second: Option<u64>,
     /// When all bytes that were asked for so far are paid.
     paid: Mutex<Option<Instant>>,
 }
 
-impl Rate {
+impl RateLimiter {
     /// A limit of so many bytes a second; `None` is no limit.
     pub(crate) fn new(bytes_per_second: Option<u64>) -> Self {
         Self { bytes_per_second, paid: Mutex::new(None) }
@@ -36,7 +34,7 @@ impl Rate {
             }
             match due.saturating_duration_since(Instant::now()) {
                 Duration::ZERO => return true,
-                left => std::thread::sleep(left.min(LOOK)),
+                left => std::thread::sleep(left.min(POLL_INTERVAL)),
             }
         }
     }
@@ -63,7 +61,7 @@ mod tests {
 
     #[test]
     fn several_writers_together_are_not_quicker_than_the_rate() {
-        let rate = Rate::new(Some(1_000_000));
+        let rate = RateLimiter::new(Some(1_000_000));
         let started = Instant::now();
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -75,7 +73,7 @@ mod tests {
 
     #[test]
     fn idle_time_is_not_saved_up() {
-        let rate = Rate::new(Some(1_000_000));
+        let rate = RateLimiter::new(Some(1_000_000));
         let first = rate.due(1_000).unwrap();
         std::thread::sleep(Duration::from_millis(20));
         let now = Instant::now();
@@ -86,12 +84,12 @@ mod tests {
     #[test]
     fn a_wait_ends_when_it_is_given_up() {
         let given_up = AtomicBool::new(false);
-        let rate = Rate::new(Some(1));
+        let rate = RateLimiter::new(Some(1));
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| rate.wait(u64::MAX, || given_up.load(Ordering::Relaxed)));
             given_up.store(true, Ordering::Relaxed);
             assert!(!waiting.join().unwrap());
         });
-        assert!(Rate::new(None).wait(u64::MAX, || true), "without a limit there is no wait");
+        assert!(RateLimiter::new(None).wait(u64::MAX, || true), "without a limit there is no wait");
     }
 }

@@ -5,13 +5,10 @@
 //! left do lanes share what remains of the others'. The next chunk goes to the lane with the
 //! fewest in flight, so that no writer waits while another has a queue.
 
-use crate::control::cancel::Halt;
+use crate::control::POLL_INTERVAL;
+use crate::control::cancel::CancelScope;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
-
-/// How often a wait looks whether the run is being stopped.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// The chunks of one table that are to be copied.
 #[derive(Debug, Clone)]
@@ -86,10 +83,10 @@ impl Schedule {
 
     /// The next work; waits while every lane has enough in flight. `None` when there is no more,
     /// or nothing new should be begun.
-    pub(crate) fn next(&self, halt: &Halt<'_>) -> Option<Work> {
+    pub(crate) fn next(&self, halt: &CancelScope<'_>) -> Option<Work> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if halt.is_closing() || state.is_empty() {
+            if halt.is_stopping() || state.is_empty() {
                 return None;
             }
             let lane = (0..state.lanes.len())
@@ -98,7 +95,7 @@ impl Schedule {
             if let Some(lane) = lane {
                 return state.take(lane);
             }
-            let waited = self.changed.wait_timeout(state, LOOK);
+            let waited = self.changed.wait_timeout(state, POLL_INTERVAL);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -168,7 +165,7 @@ mod tests {
     #[test]
     fn writers_keep_to_tables_of_their_own_until_only_one_is_left() {
         let stop = AtomicBool::new(false);
-        let halt = Halt::new(&stop);
+        let halt = CancelScope::new(&stop);
         let schedule = Schedule::new(vec![table(0, 1), table(1, 6), table(2, 3)], 2, 1);
         let mut lanes_of: Vec<Vec<usize>> = vec![Vec::new(); 3];
         let mut taken = Vec::new();
@@ -194,7 +191,7 @@ mod tests {
     #[test]
     fn a_table_without_a_key_goes_to_one_reader_whole() {
         let stop = AtomicBool::new(false);
-        let halt = Halt::new(&stop);
+        let halt = CancelScope::new(&stop);
         let work = TableWork { in_order: true, ..table(7, 4) };
         let schedule = Schedule::new(vec![work], 2, 1);
         let chunks = (0..4).collect();

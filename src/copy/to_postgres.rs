@@ -7,20 +7,22 @@
 //! The phase ends only when a commit that reached the disk has been followed by a reading of the
 //! whole ledger in which no chunk is missing: commits before were acknowledged, not yet durable.
 
-use crate::codec::encode::tuple_encoder::Unsendable;
+use crate::codec::encode::tuple_encoder::EncodeError;
 use crate::codec::{Block, RowBatch};
-use crate::control::cancel::Halt;
-use crate::control::memory_budget::{Budget, Permit};
+use crate::control::POLL_INTERVAL;
+use crate::control::cancel::CancelScope;
+use crate::control::memory_budget::{MemoryBudget, Permit};
 use crate::control::progress::{PhaseProgress, TableProgress};
-use crate::control::retry::{Line, Patience};
-use crate::control::sizing::Sizes;
-use crate::copy::buffer_pool::Spares;
-use crate::copy::rate_limit::Rate;
+use crate::control::retry::{Reconnecting, RetryPolicy};
+use crate::control::sizing::Resources;
+use crate::copy::buffer_pool::BufferPool;
+use crate::copy::rate_limit::RateLimiter;
 use crate::copy::schedule::{Schedule, TableWork, Work};
 use crate::error::{Error, Result};
 use crate::plan::{Plan, PlannedTable};
+use crate::postgres::copy_in::Writer;
 use crate::schema::RowAddress;
-use crate::schema::chunk::{Chunk, Reader as _, Writer};
+use crate::schema::chunk::Chunk;
 use crate::schema::names::quote;
 use crate::sqlite::read::chunk_reader::ChunkReader;
 use crate::sqlite::read::query::TableQuery;
@@ -29,14 +31,11 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Bytes that a chunk takes while it is in flight, for each of its bytes: as a batch and as a
 /// block, the latter with room for numbers that grow as decimals.
 const COPIES_IN_FLIGHT: u64 = 2;
-
-/// How often a wait on a channel looks whether the run is being stopped.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// A batch on its way to the encoders.
 struct Batch {
@@ -48,7 +47,7 @@ struct Batch {
 }
 
 /// A block on its way to a writer.
-struct Parcel {
+struct BlockMessage {
     block: Block,
     permit: Permit,
 }
@@ -91,30 +90,30 @@ pub(crate) struct Ends<'a> {
 }
 
 /// A writer that goes on over a new connection where one was lost, with the block in hand.
-pub(crate) struct LastingWriter<'a, W> {
+pub(crate) struct ReconnectingWriter<'a, W> {
     /// Where a lost writer is replaced.
-    pub(crate) line: Line<'a, W>,
+    pub(crate) line: Reconnecting<'a, W>,
     /// For how long.
-    pub(crate) patience: Patience<'a>,
+    pub(crate) retry_policy: RetryPolicy<'a>,
 }
 
-impl<W: Writer> Writer for LastingWriter<'_, W> {
+impl<W: Writer> Writer for ReconnectingWriter<'_, W> {
     fn write(&mut self, block: &Block) -> Result<()> {
-        self.line.run(&self.patience, |writer| writer.write(block))
+        self.line.run(&self.retry_policy, |writer| writer.write(block))
     }
 }
 
 /// One pass of the pipeline over the chunks that are missing, by table.
 pub(crate) struct Copy<'a> {
     plan: &'a Plan,
-    sizes: &'a Sizes,
+    resources: &'a Resources,
     progress: &'a PhaseProgress,
     stats: &'a [TableStats],
-    halt: &'a Halt<'a>,
+    halt: &'a CancelScope<'a>,
     schedule: Schedule,
-    budget: Arc<Budget>,
-    rate: Rate,
-    spares: Spares,
+    budget: Arc<MemoryBudget>,
+    rate: RateLimiter,
+    spares: BufferPool,
 }
 
 /// Copies the chunks that the ledger does not hold yet. Once `stop` is set no further chunk is
@@ -125,20 +124,22 @@ pub(crate) fn run(
     plan: &Plan,
     done: &HashMap<String, HashMap<u32, u64>>,
     ends: &Ends<'_>,
-    sizes: &Sizes,
+    resources: &Resources,
     progress: &PhaseProgress,
     stats: &[TableStats],
-    halt: &Halt<'_>,
+    halt: &CancelScope<'_>,
 ) -> Result<()> {
     let work = plan.tables.iter().enumerate().map(|(place, table)| missing(place, table, done));
     // Each lane may hold its share of the chunks that the budget has room for.
-    let room = sizes.budget / (COPIES_IN_FLIGHT * sizes.chunk_bytes);
-    let schedule = Schedule::new(work.collect(), sizes.writers, room as usize / sizes.writers);
-    let budget = Budget::new(sizes.budget);
-    let rate = Rate::new(sizes.max_rate);
+    let room = resources.budget / (COPIES_IN_FLIGHT * resources.chunk_bytes);
+    let schedule =
+        Schedule::new(work.collect(), resources.writers, room as usize / resources.writers);
+    let budget = MemoryBudget::new(resources.budget);
+    let rate = RateLimiter::new(resources.max_rate);
     // What waits for its next use is at most what was in flight, and that as batch or as block.
-    let spares = Spares::new(sizes.chunk_bytes * 3 / 2, sizes.budget / COPIES_IN_FLIGHT);
-    Copy { plan, sizes, progress, stats, halt, schedule, budget, rate, spares }.run(ends)
+    let spares =
+        BufferPool::new(resources.chunk_bytes * 3 / 2, resources.budget / COPIES_IN_FLIGHT);
+    Copy { plan, resources, progress, stats, halt, schedule, budget, rate, spares }.run(ends)
 }
 
 /// Tells of the chunks that are there: what is to be seen of them is that they are done.
@@ -161,7 +162,7 @@ pub(crate) fn count(
 }
 
 /// The tables of the copy phase, for whoever watches.
-pub(crate) fn tables_to_watch(plan: &Plan) -> Vec<TableProgress> {
+pub(crate) fn table_progress(plan: &Plan) -> Vec<TableProgress> {
     let of_table = |table: &PlannedTable| TableProgress {
         name: table.name.clone(),
         total: table.rows - table.rows_rejected(),
@@ -191,29 +192,31 @@ impl Copy<'_> {
         let queries: Arc<[TableQuery]> =
             self.plan.tables.iter().map(|table| table.query.clone()).collect();
         let encoders = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.sizes.encoders)
+            .num_threads(self.resources.encoders)
             .thread_name(|number| format!("encoder {number}"))
             .build()
             .map_err(|error| Error::failed("cannot start the encoders").caused_by(error))?;
-        let (batches_in, batches) = bounded::<Batch>(self.sizes.encoders);
-        let lanes: Vec<(Sender<Parcel>, Receiver<Parcel>)> =
-            (0..self.sizes.writers).map(|_| bounded(2)).collect();
+        let (batches_in, batches) = bounded::<Batch>(self.resources.encoders);
+        let lanes: Vec<(Sender<BlockMessage>, Receiver<BlockMessage>)> =
+            (0..self.resources.writers).map(|_| bounded(2)).collect();
         let (to_lanes, at_lanes): (Vec<_>, Vec<_>) = lanes.into_iter().unzip();
         std::thread::scope(|scope| {
             for (lane, parcels) in at_lanes.into_iter().enumerate() {
                 scope.spawn(move || {
-                    self.halt.guard("a writer", || self.write(lane, &parcels, (ends.writer)()?));
+                    self.halt
+                        .run_thread("a writer", || self.write(lane, &parcels, (ends.writer)()?));
                 });
             }
-            for _ in 0..self.sizes.readers {
+            for _ in 0..self.resources.readers {
                 let (queries, batches_in) = (Arc::clone(&queries), batches_in.clone());
                 scope.spawn(move || {
-                    self.halt.guard("a reader", || self.read((ends.reader)(queries)?, &batches_in));
+                    self.halt
+                        .run_thread("a reader", || self.read((ends.reader)(queries)?, &batches_in));
                 });
             }
             drop(batches_in);
             encoders.broadcast(|_| {
-                self.halt.guard("an encoder", || self.encode(&batches, &to_lanes));
+                self.halt.run_thread("an encoder", || self.encode(&batches, &to_lanes));
             });
             drop(to_lanes);
         });
@@ -233,7 +236,7 @@ impl Copy<'_> {
                     let wanted: HashSet<usize> = chunks.into_iter().collect();
                     let read = self.read_in_order(&mut reader, table, &wanted, lane, batches);
                     // A scan that is left because nothing new is begun is no failure.
-                    if self.halt.is_closing() && !self.halt.is_set() {
+                    if self.halt.is_stopping() && !self.halt.is_cancelled() {
                         break;
                     }
                     read?;
@@ -292,7 +295,7 @@ impl Copy<'_> {
     }
 
     /// One encoder: takes batches until there are no more.
-    fn encode(&self, batches: &Receiver<Batch>, lanes: &[Sender<Parcel>]) -> Result<()> {
+    fn encode(&self, batches: &Receiver<Batch>, lanes: &[Sender<BlockMessage>]) -> Result<()> {
         while let Some(Batch { table, chunk, lane, rows, permit }) = receive(batches, self.halt) {
             let planned = &self.plan.tables[table];
             let number = planned.chunks[chunk].number;
@@ -303,7 +306,7 @@ impl Copy<'_> {
                 .encode(table, number, &rows, leave_out, spare)
                 .map_err(|unsendable| unsendable_row(planned, number, unsendable))?;
             self.spares.put(rows.into_spare());
-            send(&lanes[lane], Parcel { block, permit }, self.halt);
+            send(&lanes[lane], BlockMessage { block, permit }, self.halt);
         }
         Ok(())
     }
@@ -312,12 +315,12 @@ impl Copy<'_> {
     fn write(
         &self,
         lane: usize,
-        parcels: &Receiver<Parcel>,
+        parcels: &Receiver<BlockMessage>,
         mut writer: Box<dyn Writer + '_>,
     ) -> Result<()> {
-        while let Some(Parcel { block, permit }) = receive(parcels, self.halt) {
+        while let Some(BlockMessage { block, permit }) = receive(parcels, self.halt) {
             // A block that waits for its turn when the run is being stopped is left to the next run.
-            if !self.rate.wait(block.data.len() as u64, || self.halt.is_closing()) {
+            if !self.rate.wait(block.data.len() as u64, || self.halt.is_stopping()) {
                 continue;
             }
             writer.write(&block)?;
@@ -336,9 +339,9 @@ impl Copy<'_> {
 }
 
 /// Sends, unless the run is being stopped: then what is sent is of no use any more.
-fn send<T>(channel: &Sender<T>, mut message: T, halt: &Halt<'_>) {
-    while !halt.is_set() {
-        match channel.send_timeout(message, LOOK) {
+fn send<T>(channel: &Sender<T>, mut message: T, halt: &CancelScope<'_>) {
+    while !halt.is_cancelled() {
+        match channel.send_timeout(message, POLL_INTERVAL) {
             Err(SendTimeoutError::Timeout(back)) => message = back,
             Ok(()) | Err(SendTimeoutError::Disconnected(_)) => return,
         }
@@ -346,12 +349,12 @@ fn send<T>(channel: &Sender<T>, mut message: T, halt: &Halt<'_>) {
 }
 
 /// The next message; `None` when there are no more senders, or the run is being stopped.
-fn receive<T>(channel: &Receiver<T>, halt: &Halt<'_>) -> Option<T> {
+fn receive<T>(channel: &Receiver<T>, halt: &CancelScope<'_>) -> Option<T> {
     loop {
-        if halt.is_set() {
+        if halt.is_cancelled() {
             return None;
         }
-        match channel.recv_timeout(LOOK) {
+        match channel.recv_timeout(POLL_INTERVAL) {
             Ok(message) => return Some(message),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return None,
@@ -360,7 +363,7 @@ fn receive<T>(channel: &Receiver<T>, halt: &Halt<'_>) -> Option<T> {
 }
 
 /// A value that the profile found to fit does not.
-fn unsendable_row(table: &PlannedTable, chunk: u32, unsendable: Unsendable) -> Error {
+fn unsendable_row(table: &PlannedTable, chunk: u32, unsendable: EncodeError) -> Error {
     let place = unsendable.field.and_then(|field| table.sent.get(field));
     Error::failed(format!(
         "table {}{}: {} (row {} of chunk {chunk})",
@@ -370,5 +373,5 @@ fn unsendable_row(table: &PlannedTable, chunk: u32, unsendable: Unsendable) -> E
         unsendable.row + 1
     ))
     .hint("the source changed since it was profiled; stop what writes to it")
-    .with_flag("--restart")
+    .suggest_flag("--restart")
 }

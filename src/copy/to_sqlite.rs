@@ -5,15 +5,16 @@
 //! another from giving the writer what it waits for. Rows larger than such a budget are read only
 //! when the writer waits for them, so that there is never more than one of them in memory.
 
-use crate::codec::decode::field_decoder::Wire;
+use crate::codec::decode::field_decoder::FieldDecoder;
 use crate::codec::tuple::{Field, fields};
-use crate::codec::{Raw, RowBatch};
-use crate::control::cancel::Halt;
-use crate::control::memory_budget::{Budget, Permit};
+use crate::codec::{RowBatch, SqliteValue};
+use crate::control::POLL_INTERVAL;
+use crate::control::cancel::CancelScope;
+use crate::control::memory_budget::{MemoryBudget, Permit};
 use crate::control::progress::PhaseProgress;
-use crate::control::sizing::Sizes;
-use crate::copy::buffer_pool::Spares;
-use crate::copy::rate_limit::Rate;
+use crate::control::sizing::Resources;
+use crate::copy::buffer_pool::BufferPool;
+use crate::copy::rate_limit::RateLimiter;
 use crate::error::{Error, Result};
 use crate::plan::to_sqlite::{Plan, PlannedTable};
 use crate::postgres::copy_out::TupleReader;
@@ -23,15 +24,13 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Bytes of a batch: enough that handing it over does not show, few enough to fit the smallest
 /// budget several times.
 const BATCH_BYTES: u64 = 1 << 20;
-/// How often a wait looks whether the run is being stopped.
-const LOOK: Duration = Duration::from_millis(50);
 /// How often a reader may lose its connection in one piece.
-const MOST_LOSSES: u32 = 5;
+const MAX_LOSSES: u32 = 5;
 
 /// What was copied of one table.
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,11 +73,11 @@ struct Copy<'a> {
     connect: &'a (dyn Fn() -> Result<TupleReader> + Sync),
     /// Bytes of one reader's batches.
     budget: u64,
-    halt: Halt<'a>,
-    rate: Rate,
+    halt: CancelScope<'a>,
+    rate: RateLimiter,
     progress: &'a PhaseProgress,
     /// The memory of batches that were written.
-    spares: Spares,
+    spares: BufferPool,
 }
 
 /// Copies all tables.
@@ -86,13 +85,13 @@ pub(crate) fn run(
     plan: &Plan,
     writer: &FileWriter,
     connect: &(dyn Fn() -> Result<TupleReader> + Sync),
-    sizes: &Sizes,
+    resources: &Resources,
     progress: &PhaseProgress,
     stop: &AtomicBool,
 ) -> Result<Vec<Copied>> {
     let pieces = plan.tables.iter().map(|table| table.pieces.len()).sum();
-    let readers = sizes.readers.min(pieces);
-    let budget = sizes.budget / readers.max(1) as u64;
+    let readers = resources.readers.min(pieces);
+    let budget = resources.budget / readers.max(1) as u64;
     let mut pieces = Vec::with_capacity(pieces);
     let mut receivers = Vec::with_capacity(pieces.capacity());
     for (table, planned) in plan.tables.iter().enumerate() {
@@ -110,17 +109,17 @@ pub(crate) fn run(
         at: AtomicUsize::new(0),
         connect,
         budget,
-        halt: Halt::new(stop),
-        rate: Rate::new(sizes.max_rate),
+        halt: CancelScope::new(stop),
+        rate: RateLimiter::new(resources.max_rate),
         progress,
-        spares: Spares::new(BATCH_BYTES * 9 / 8, sizes.budget / 8),
+        spares: BufferPool::new(BATCH_BYTES * 9 / 8, resources.budget / 8),
     };
     let mut copied = vec![Copied::default(); plan.tables.len()];
     std::thread::scope(|scope| {
         for _ in 0..readers {
-            scope.spawn(|| copy.halt.guard("a reader", || copy.read()));
+            scope.spawn(|| copy.halt.run_thread("a reader", || copy.read()));
         }
-        copy.halt.guard("the writer", || copy.write(writer, receivers, &mut copied));
+        copy.halt.run_thread("the writer", || copy.write(writer, receivers, &mut copied));
     });
     copy.halt.end()?;
     Ok(copied)
@@ -129,17 +128,20 @@ pub(crate) fn run(
 impl Copy<'_> {
     /// One reader: takes pieces until there are no more.
     fn read(&self) -> Result<()> {
-        let budget = Budget::new(self.budget);
+        let budget = MemoryBudget::new(self.budget);
         let mut client: Option<TupleReader> = None;
         loop {
             let place = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(piece) = self.pieces.get(place).filter(|_| !self.halt.is_set()) else {
+            let Some(piece) = self.pieces.get(place).filter(|_| !self.halt.is_cancelled()) else {
                 return Ok(());
             };
             let to_writer = piece.to_writer.lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(to_writer) = to_writer else { continue };
-            while piece.alone && self.at.load(Ordering::Relaxed) < place && !self.halt.is_set() {
-                std::thread::park_timeout(LOOK);
+            while piece.alone
+                && self.at.load(Ordering::Relaxed) < place
+                && !self.halt.is_cancelled()
+            {
+                std::thread::park_timeout(POLL_INTERVAL);
             }
             let mut sent = 0;
             let mut losses = 0;
@@ -152,7 +154,11 @@ impl Copy<'_> {
                     Ok(()) => break,
                     // The snapshot lives on with the keeper: whoever joins it sees the same rows
                     // in the same order.
-                    Err(_) if losses < MOST_LOSSES && !self.halt.is_set() && session.is_lost() => {
+                    Err(_)
+                        if losses < MAX_LOSSES
+                            && !self.halt.is_cancelled()
+                            && session.is_retryable() =>
+                    {
                         losses += 1;
                         client = None;
                     }
@@ -169,7 +175,7 @@ impl Copy<'_> {
         &self,
         client: &mut TupleReader,
         piece: &Piece<'_>,
-        budget: &Arc<Budget>,
+        budget: &Arc<MemoryBudget>,
         to_writer: &Sender<Batch>,
         sent: &mut u64,
     ) -> Result<()> {
@@ -248,7 +254,7 @@ impl Copy<'_> {
                 Ok(())
             })?;
             done.seconds = started.elapsed().as_secs_f64();
-            if done.rows != table.rows && !self.halt.is_set() {
+            if done.rows != table.rows && !self.halt.is_cancelled() {
                 return Err(Error::failed(format!(
                     "table {} gave {} rows where {} were counted",
                     quote(&table.name),
@@ -270,13 +276,13 @@ impl Copy<'_> {
         done: &mut Copied,
     ) -> Result<()> {
         loop {
-            let Batch { rows, permit } = match received.recv_timeout(LOOK) {
+            let Batch { rows, permit } = match received.recv_timeout(POLL_INTERVAL) {
                 Ok(batch) => batch,
-                Err(RecvTimeoutError::Timeout) if !self.halt.is_set() => continue,
+                Err(RecvTimeoutError::Timeout) if !self.halt.is_cancelled() => continue,
                 Err(_) => return Ok(()),
             };
-            let wait = self.rate.wait(rows.len() as u64, || self.halt.is_set());
-            if !wait || self.halt.is_set() {
+            let wait = self.rate.wait(rows.len() as u64, || self.halt.is_cancelled());
+            if !wait || self.halt.is_cancelled() {
                 return Err(Error::interrupted());
             }
             let (count, bytes) = (rows.count(), rows.len() as u64);
@@ -316,7 +322,7 @@ impl Rows {
 }
 
 /// How the fields of a table's tuples are read.
-fn wires(table: &PlannedTable) -> Vec<Wire> {
+fn wires(table: &PlannedTable) -> Vec<FieldDecoder> {
     let sent = table.columns.iter().zip(&table.ddl.columns);
     let sent = sent.filter(|(_, ddl)| ddl.generated.is_none());
     sent.map(|(column, _)| column.proposal.wire).collect()
@@ -326,15 +332,15 @@ fn wires(table: &PlannedTable) -> Vec<Wire> {
 #[inline]
 fn decode(
     table: &PlannedTable,
-    wires: &[Wire],
+    wires: &[FieldDecoder],
     tuple: &[u8],
     scratch: &mut Vec<u8>,
-    mut each: impl FnMut(usize, Raw<'_>) -> Result<()>,
+    mut each: impl FnMut(usize, SqliteValue<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut fields = fields(tuple);
     for (place, wire) in wires.iter().enumerate() {
         match fields.next() {
-            Some(Field::Null) => each(place, Raw::Null)?,
+            Some(Field::Null) => each(place, SqliteValue::Null)?,
             Some(Field::Bytes(field)) => match wire.decode(field, scratch) {
                 Ok(raw) => each(place, raw)?,
                 Err(_) => return Err(undecodable(table, place)),

@@ -8,15 +8,15 @@
 //! Every step looks first whether it is done: a run that was cut off here does the rest, and after a
 //! lost connection a step is done again.
 
-use crate::control::cancel::Halt;
+use crate::control::cancel::CancelScope;
 use crate::control::progress::{Phase, PhaseProgress, Progress};
-use crate::control::retry::{Line, Patience};
+use crate::control::retry::{Reconnecting, RetryPolicy};
 use crate::error::Result;
-use crate::plan::{Optional, Plan, PlannedForeignKey, PlannedKey, PlannedTable};
+use crate::plan::{OptionalDdl, Plan, PlannedForeignKey, PlannedKey, PlannedTable};
 use crate::postgres::catalog::existing;
 use crate::postgres::catalog::existing::Index;
-use crate::postgres::errors::{describe, failed, is_connection_lost, is_refusal};
-use crate::postgres::lease::run_lock::Claim;
+use crate::postgres::errors::{db_error, describe, is_connection_lost, is_refusal};
+use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::sql::ddl;
 use crate::report::StepReport;
 use crate::schema::LeftOut;
@@ -49,7 +49,7 @@ pub(crate) struct Finished {
 /// A key that cannot be built, a lost connection, or that the run was stopped.
 pub(crate) fn run(
     plan: &Plan,
-    claim: &Claim,
+    claim: &RunLock,
     workers: usize,
     progress: &Progress,
     retry_for: Duration,
@@ -59,16 +59,16 @@ pub(crate) fn run(
     let finish = Finish { plan, progress, finished: Mutex::default(), retry_for, stop };
     finish.progress.total.store(finish.steps(), Ordering::Relaxed);
     let line = |_| {
-        Line::new(Box::new(|lost| {
+        Reconnecting::new(Box::new(|lost| {
             let mut session = claim.session::<Client>("finish", lost)?;
             session
                 .client
                 .batch_execute(&format!("SET maintenance_work_mem = '{INDEX_MEMORY}'"))
-                .map_err(failed("cannot prepare a connection for the indexes"))?;
+                .map_err(db_error("cannot prepare a connection for the indexes"))?;
             Ok((session.client, session.backend))
         }))
     };
-    let mut clients: Vec<Line<'_, Client>> = (0..workers.max(1)).map(line).collect();
+    let mut clients: Vec<Reconnecting<'_, Client>> = (0..workers.max(1)).map(line).collect();
     finish.indexes(&mut clients)?;
     let keys = plan.foreign_keys.iter().collect();
     finish.share(&mut clients[..1], keys, |client, key| {
@@ -102,7 +102,7 @@ enum Build<'a> {
     },
     Index {
         table: usize,
-        optional: &'a Optional,
+        optional: &'a OptionalDdl,
     },
     /// The table's constraints, when its last index is there.
     Constraints {
@@ -170,7 +170,7 @@ impl<'a> Finish<'a> {
                 self.lock().left_out.push(LeftOut { reason, ..left_out.clone() });
                 Ok(())
             }
-            Err(error) => Err(failed(&format!("cannot build {what}"))(error)),
+            Err(error) => Err(db_error(&format!("cannot build {what}"))(error)),
         }
     }
 
@@ -178,28 +178,28 @@ impl<'a> Finish<'a> {
     /// What comes of a task is the next one.
     fn share<T: Send>(
         &self,
-        clients: &mut [Line<'_, Client>],
+        clients: &mut [Reconnecting<'_, Client>],
         tasks: VecDeque<T>,
         work: impl Fn(&mut Client, &T) -> Result<Option<T>> + Sync,
     ) -> Result<()> {
-        let halt = Halt::new(self.stop);
+        let halt = CancelScope::new(self.stop);
         let tasks = Mutex::new(tasks);
         let next = || tasks.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         std::thread::scope(|scope| {
             for client in clients {
                 let (halt, next, work) = (&halt, &next, &work);
                 scope.spawn(move || {
-                    halt.guard("a connection of the finish", || {
-                        let patience = Patience {
+                    halt.run_thread("a connection of the finish", || {
+                        let retry_policy = RetryPolicy {
                             limit: self.retry_for,
-                            is_halted: &|| halt.is_set(),
+                            is_halted: &|| halt.is_cancelled(),
                             progress: self.progress,
                         };
-                        while !halt.is_set() {
+                        while !halt.is_cancelled() {
                             let Some(task) = next() else { break };
                             let mut task = Some(task);
                             while let Some(one) = task {
-                                task = client.run(&patience, |client| work(client, &one))?;
+                                task = client.run(&retry_policy, |client| work(client, &one))?;
                             }
                         }
                         Ok(())
@@ -217,7 +217,7 @@ impl<'a> Finish<'a> {
         places
     }
 
-    fn indexes(&self, clients: &mut [Line<'_, Client>]) -> Result<()> {
+    fn indexes(&self, clients: &mut [Reconnecting<'_, Client>]) -> Result<()> {
         let mut builds = VecDeque::new();
         let mut left = Vec::new();
         left.resize_with(self.plan.tables.len(), || AtomicUsize::new(0));
@@ -251,10 +251,10 @@ impl<'a> Finish<'a> {
             return Ok(());
         }
         self.step(&key.what, || client.batch_execute(&key.index))
-            .map_err(failed(&format!("cannot build the {}", key.what)))
+            .map_err(db_error(&format!("cannot build the {}", key.what)))
     }
 
-    fn index(&self, client: &mut Client, table: &PlannedTable, index: &Optional) -> Result<()> {
+    fn index(&self, client: &mut Client, table: &PlannedTable, index: &OptionalDdl) -> Result<()> {
         if self.is_built(client, table, &index.name)? {
             return Ok(());
         }
@@ -270,7 +270,7 @@ impl<'a> Finish<'a> {
                 let name = qualify(&self.plan.schema, name);
                 client
                     .batch_execute(&format!("DROP INDEX IF EXISTS {name}"))
-                    .map_err(failed("cannot drop an index that is built in part only"))?;
+                    .map_err(db_error("cannot drop an index that is built in part only"))?;
                 return Ok(false);
             }
         }
@@ -286,7 +286,7 @@ impl<'a> Finish<'a> {
             {
                 client
                     .batch_execute(constraint)
-                    .map_err(failed(&format!("cannot make the {}", key.what)))?;
+                    .map_err(db_error(&format!("cannot make the {}", key.what)))?;
             }
         }
         for check in &table.checks {
@@ -297,8 +297,8 @@ impl<'a> Finish<'a> {
             self.optional(client, &check.what, &check.sql, &check.left_out)?;
         }
         client
-            .batch_execute(&ddl::end_of_loading(&table.qualified()))
-            .map_err(failed(&format!("cannot finish table {}", quote(&table.name))))
+            .batch_execute(&ddl::enable_autovacuum(&table.qualified()))
+            .map_err(db_error(&format!("cannot finish table {}", quote(&table.name))))
     }
 
     fn foreign_key(&self, client: &mut Client, key: &PlannedForeignKey) -> Result<()> {
@@ -310,19 +310,19 @@ impl<'a> Finish<'a> {
         self.optional(client, &what, &key.ddl.add(), &key.left_out)
     }
 
-    fn analyze(&self, clients: &mut [Line<'_, Client>]) -> Result<()> {
+    fn analyze(&self, clients: &mut [Reconnecting<'_, Client>]) -> Result<()> {
         self.share(clients, self.by_size().into(), |client, place| {
             let table = &self.plan.tables[*place];
             let what = format!("statistics of {}", quote(&table.name));
             self.step(&what, || client.batch_execute(&format!("ANALYZE {}", table.qualified())))
-                .map_err(failed(&format!("cannot gather the {what}")))
+                .map_err(db_error(&format!("cannot gather the {what}")))
                 .map(|()| None)
         })
     }
 
     /// Looks at the rows of each foreign key. One that finds rows without a parent stays as it
     /// is, NOT VALID, and is listed with their number.
-    fn validate(&self, clients: &mut [Line<'_, Client>]) -> Result<()> {
+    fn validate(&self, clients: &mut [Reconnecting<'_, Client>]) -> Result<()> {
         let children = self.by_size().into();
         self.share(clients, children, |client, child| {
             let keys = self.plan.foreign_keys.iter().filter(|key| key.child == *child);
@@ -335,7 +335,7 @@ impl<'a> Finish<'a> {
                 let validated = self.step(&what, || client.batch_execute(&key.ddl.validate()));
                 let Err(error) = validated else { continue };
                 if error.code() != Some(&SqlState::FOREIGN_KEY_VIOLATION) {
-                    return Err(failed(&format!("cannot end the {what}"))(error));
+                    return Err(db_error(&format!("cannot end the {what}"))(error));
                 }
                 let listed = key.listed(&self.orphans(client, key)?);
                 self.lock().left_out.push(listed);
@@ -357,11 +357,12 @@ impl<'a> Finish<'a> {
     fn orphans(&self, client: &mut Client, key: &PlannedForeignKey) -> Result<Tally> {
         let what = format!("cannot count the rows that break foreign key {}", quote(&key.ddl.name));
         let count: i64 =
-            client.query_one(&key.ddl.count_orphans(), &[]).map_err(failed(&what))?.get(0);
+            client.query_one(&key.ddl.count_orphans(), &[]).map_err(db_error(&what))?.get(0);
         let child = &self.plan.tables[key.child];
         let mut tally = Tally { count: count.unsigned_abs(), places: Vec::new() };
         if let Some(column) = child.integer_key() {
-            let rows = client.query(&key.ddl.first_orphans(column), &[]).map_err(failed(&what))?;
+            let rows =
+                client.query(&key.ddl.first_orphans(column), &[]).map_err(db_error(&what))?;
             tally.places = rows.iter().map(|row| row.get(0)).collect();
         }
         Ok(tally)
@@ -371,10 +372,10 @@ impl<'a> Finish<'a> {
         let Some((sequence, highest)) = &table.sequence else { return Ok(()) };
         let what = format!("sequence of {}", quote(&table.name));
         self.step(&what, || client.batch_execute(&ddl::set_sequence(sequence, *highest)))
-            .map_err(failed(&format!("cannot set the {what}")))
+            .map_err(db_error(&format!("cannot set the {what}")))
     }
 
-    fn view(&self, client: &mut Client, view: &Optional) -> Result<()> {
+    fn view(&self, client: &mut Client, view: &OptionalDdl) -> Result<()> {
         if existing::view(client, &self.plan.schema, &view.name)? {
             self.progress.done.fetch_add(1, Ordering::Relaxed);
             return Ok(());

@@ -1,9 +1,9 @@
 //! The finish: what comes after the rows. Keys that go on where they were, indexes, foreign keys,
 //! statistics, and SQLite's own check of the whole file.
 
-use crate::control::cancel::Halt;
+use crate::control::cancel::CancelScope;
 use crate::control::progress::PhaseProgress;
-use crate::control::sizing::Sizes;
+use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
 use crate::plan::to_sqlite::{Plan, PlannedTable};
 use crate::report::StepReport;
@@ -27,12 +27,12 @@ pub(crate) struct Finished {
     pub(crate) left_out: Vec<LeftOut>,
 }
 
-/// Runs the finish of the file at `path`; `sizes` and the bytes of the page `cache` are for what reads
+/// Runs the finish of the file at `path`; `resources` and the bytes of the page `cache` are for what reads
 /// it with several connections.
 pub(crate) fn run(
     plan: &Plan,
     writer: FileWriter,
-    (path, sizes, cache): (&Path, &Sizes, u64),
+    (path, resources, cache): (&Path, &Resources, u64),
     progress: &PhaseProgress,
     stop: &AtomicBool,
 ) -> Result<Finished> {
@@ -70,7 +70,7 @@ pub(crate) fn run(
     // It has the file for itself.
     writer.close()?;
     let entries: HashMap<&str, u64> = plan.tables.iter().map(entries).collect();
-    step("integrity check", &mut || check(path, &entries, sizes.readers, cache, stop))?;
+    step("integrity check", &mut || check(path, &entries, resources.readers, cache, stop))?;
     finished.left_out = orphans;
     Ok(finished)
 }
@@ -91,7 +91,7 @@ fn check(
     cache: u64,
     stop: &AtomicBool,
 ) -> Result<()> {
-    let halt = Halt::new(stop);
+    let halt = CancelScope::new(stop);
     let cache = cache / threads as u64;
     let mut parts = Checker::open(path, cache)?.parts()?;
     // To look whether an entry is where it should be takes far longer than to read it.
@@ -104,13 +104,13 @@ fn check(
     let work = || -> Result<()> {
         let checker = Checker::open(path, cache)?;
         while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-            checker.part(part, &|| halt.is_set())?;
+            checker.part(part, &|| halt.is_cancelled())?;
         }
         Ok(())
     };
     std::thread::scope(|scope| {
         for _ in 0..threads.min(parts.len()) {
-            scope.spawn(|| halt.guard("the check of the new file", work));
+            scope.spawn(|| halt.run_thread("the check of the new file", work));
         }
     });
     halt.end()

@@ -8,8 +8,8 @@ pub(crate) mod to_sqlite;
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::options;
 use crate::plan::to_postgres::column_types::pin_of;
-use crate::plan::to_postgres::type_rules::Decision;
-use crate::postgres::catalog::target_objects::{Existing, Kind};
+use crate::plan::to_postgres::type_rules::TypeDecision;
+use crate::postgres::catalog::target_objects::{CatalogObject, ObjectClass};
 use crate::postgres::sql::ddl::{ForeignKeyDdl, TableDdl};
 use crate::report::{ColumnPlan, ConversionReport, DataSetPlan, Dropped, RowsLeftOut, TablePlan};
 use crate::schema::chunk::Chunk;
@@ -33,14 +33,14 @@ pub(crate) struct Plan {
     /// The foreign keys, in the source's order.
     pub(crate) foreign_keys: Vec<PlannedForeignKey>,
     /// The views, each after those that it reads.
-    pub(crate) views: Vec<Optional>,
+    pub(crate) views: Vec<OptionalDdl>,
     /// What is not carried over.
     pub(crate) left_out: Vec<LeftOut>,
     /// What the user should know.
     pub(crate) notes: Vec<String>,
     /// What is in the target schema and is dropped first.
     #[serde(skip)]
-    pub(crate) drops: Vec<Existing>,
+    pub(crate) drops: Vec<CatalogObject>,
     /// That is everything, so that the ledger goes, too.
     #[serde(skip)]
     pub(crate) drop_all: bool,
@@ -71,9 +71,9 @@ pub(crate) struct PlannedTable {
     /// Keys: unique indexes, most of which become constraints.
     pub(crate) keys: Vec<PlannedKey>,
     /// Other indexes.
-    pub(crate) indexes: Vec<Optional>,
+    pub(crate) indexes: Vec<OptionalDdl>,
     /// CHECK constraints.
-    pub(crate) checks: Vec<Optional>,
+    pub(crate) checks: Vec<OptionalDdl>,
     /// The sequence of the identity column, qualified, and the highest value handed out.
     pub(crate) sequence: Option<(String, i64)>,
     /// Rows that stand in the reject file instead, by reason.
@@ -110,7 +110,7 @@ pub(crate) struct PlannedColumn {
     /// Its declared type as written.
     pub(crate) declared: String,
     /// What was decided, and why.
-    pub(crate) decision: Decision,
+    pub(crate) decision: TypeDecision,
 }
 
 /// A primary key or unique constraint, built as an index first.
@@ -130,7 +130,7 @@ pub(crate) struct PlannedKey {
 
 /// A definition that is listed rather than fatal where the server refuses it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Optional {
+pub(crate) struct OptionalDdl {
     /// Its name in the target.
     pub(crate) name: String,
     /// What it is, for people: `index "i" on "t"`.
@@ -221,8 +221,8 @@ impl Plan {
     pub(crate) fn summary(&self) -> DataSetPlan {
         let tables = self.table_names();
         let views: HashSet<&str> = self.views.iter().map(|view| view.name.as_str()).collect();
-        let comes_back = |thing: &Existing| match thing.kind {
-            Kind::View => views.contains(thing.name.as_str()),
+        let comes_back = |thing: &CatalogObject| match thing.kind {
+            ObjectClass::View => views.contains(thing.name.as_str()),
             _ => tables.contains(&thing.name),
         };
         DataSetPlan {
@@ -234,9 +234,9 @@ impl Plan {
             drops: self
                 .drops
                 .iter()
-                .filter(|thing| !thing.belongs)
+                .filter(|thing| !thing.is_dependent)
                 .map(|thing| Dropped {
-                    kind: thing.kind.word().to_owned(),
+                    kind: thing.kind.as_str().to_owned(),
                     name: thing.name.clone(),
                     comes_back: comes_back(thing),
                 })
@@ -247,9 +247,9 @@ impl Plan {
     }
 
     /// The type of every column, as pins for another run.
-    fn casts(&self) -> Vec<options::Cast> {
+    fn casts(&self) -> Vec<options::TypeOverride> {
         let of_table = |table: &PlannedTable| {
-            let pin = |column: &PlannedColumn| options::Cast {
+            let pin = |column: &PlannedColumn| options::TypeOverride {
                 table: table.name.clone(),
                 column: column.name.clone(),
                 to: pin_of(column.decision.cast.form),
@@ -299,7 +299,7 @@ impl PlannedTable {
                 declared: column.declared.clone(),
                 to: decision.cast.form.column_type().to_string(),
                 reason: decision.reason.clone()?,
-                needs_decision: decision.needs_decision,
+                needs_review: decision.needs_review,
             })
         });
         TablePlan {

@@ -3,10 +3,10 @@
 
 use crate::error::{Error, Result};
 use crate::options::{OnMisfit, Options};
-use crate::plan::to_postgres::build::{Drop, Inputs};
+use crate::plan::to_postgres::build::{DropScope, PlanInputs};
 use crate::plan::to_postgres::source_checks;
 use crate::postgres::catalog::target_objects;
-use crate::postgres::catalog::target_objects::Existing;
+use crate::postgres::catalog::target_objects::CatalogObject;
 use crate::postgres::ledger::{Entry, Ledger, State};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind, Schema};
@@ -92,13 +92,13 @@ pub(crate) fn refuse_own_name(schema: &Schema) -> Result<()> {
 ///
 /// # Errors
 /// Refused, naming what is there; or the server's error.
-pub(crate) fn look_at_target(
-    inputs: &Inputs<'_>,
+pub(crate) fn check_target(
+    inputs: &PlanInputs<'_>,
     client: &mut Client,
-    existing: &[Existing],
+    existing: &[CatalogObject],
     schema: &Schema,
 ) -> Result<()> {
-    if *inputs.drop == Drop::Everything {
+    if *inputs.drop == DropScope::Everything {
         return Ok(());
     }
     // What an earlier run of one of our own data sets left was looked at already.
@@ -116,11 +116,11 @@ pub(crate) fn look_at_target(
     let tables = schema.tables.iter().map(|table| &table.name);
     let names = tables.chain(schema.views.iter().map(|view| &view.name)).cloned().collect();
     let earlier = entries.iter().find(|entry| entry.data_set == inputs.data_set);
-    refuse_in_the_way(existing, &names, inputs.schema, earlier)
+    refuse_conflicts(existing, &names, inputs.schema, earlier)
 }
 
-fn refuse_in_the_way(
-    existing: &[Existing],
+fn refuse_conflicts(
+    existing: &[CatalogObject],
     names: &HashSet<String>,
     schema: &str,
     earlier: Option<&Entry>,
@@ -130,7 +130,7 @@ fn refuse_in_the_way(
         return Ok(());
     }
     let mut list: Vec<String> =
-        found.iter().take(10).map(|t| format!("{} {}", t.kind.word(), quote(&t.name))).collect();
+        found.iter().take(10).map(|t| format!("{} {}", t.kind.as_str(), quote(&t.name))).collect();
     if found.len() > 10 {
         list.push(format!("and {} more", found.len() - 10));
     }
@@ -158,7 +158,7 @@ pub(crate) fn leave_out_wide_tables(
     options: &Options,
     left_out: &mut Vec<LeftOut>,
 ) -> Result<()> {
-    let too_wide = |table: &crate::schema::Table| table.columns.len() > source_checks::MOST_COLUMNS;
+    let too_wide = |table: &crate::schema::Table| table.columns.len() > source_checks::MAX_COLUMNS;
     let Some(first) = schema.tables.iter().find(|table| too_wide(table)) else { return Ok(()) };
     if options.on_misfit != OnMisfit::Widen {
         return Err(Error::refused(format!(

@@ -2,10 +2,9 @@
 
 use crate::codec::Block;
 use crate::error::{Error, Result};
-use crate::postgres::errors::{failed, sqlstate};
+use crate::postgres::errors::{db_error, sqlstate};
 use crate::postgres::lease::run_lock::RunId;
 use crate::postgres::ledger::{Ledger, digest_bytes, taken_over};
-use crate::schema::chunk::Writer;
 use crate::schema::names::quote;
 use postgres::types::ToSql;
 use postgres::{Client, GenericClient, Statement, ToStatement};
@@ -50,9 +49,9 @@ impl BlockWriter {
         targets: Arc<[CopyTarget]>,
     ) -> Result<Self> {
         let what = "cannot prepare a connection for writing";
-        client.batch_execute("SET synchronous_commit = off").map_err(failed(what))?;
-        let insert = client.prepare(&ledger.insert_chunk(run)).map_err(failed(what))?;
-        let find = client.prepare(&ledger.has_chunk()).map_err(failed(what))?;
+        client.batch_execute("SET synchronous_commit = off").map_err(db_error(what))?;
+        let insert = client.prepare(&ledger.insert_chunk(run)).map_err(db_error(what))?;
+        let find = client.prepare(&ledger.has_chunk()).map_err(db_error(what))?;
         Ok(Self { client, insert, find, targets, copies: HashMap::new() })
     }
 }
@@ -65,16 +64,16 @@ pub(crate) fn copy_in<T: ?Sized + ToStatement>(
     (data, rows): (&[u8], u64),
     what: &str,
 ) -> Result<()> {
-    let mut stream = client.copy_in(copy).map_err(failed(what))?;
+    let mut stream = client.copy_in(copy).map_err(db_error(what))?;
     let sent = data.chunks(MESSAGE_BYTES).try_for_each(|message| stream.write_all(message));
     if let Err(error) = sent {
         // The server's own reason, where it gave one, is told when the stream is finished.
         return Err(match stream.finish() {
-            Err(reason) => failed(what)(reason),
+            Err(reason) => db_error(what)(reason),
             Ok(_) => Error::failed(what).caused_by(error),
         });
     }
-    let taken = stream.finish().map_err(failed(what))?;
+    let taken = stream.finish().map_err(db_error(what))?;
     if taken != rows {
         let cause = format!("the server took {taken} of {rows} rows");
         return Err(Error::failed(what).caused_by(cause));
@@ -82,11 +81,21 @@ pub(crate) fn copy_in<T: ?Sized + ToStatement>(
     Ok(())
 }
 
+/// One of several parallel writers of blocks.
+pub(crate) trait Writer: Send {
+    /// Writes a block in one transaction that also records it.
+    ///
+    /// # Errors
+    /// Nothing of the block arrived then, unless the connection was lost while committing; the
+    /// ledger says whether it did.
+    fn write(&mut self, block: &Block) -> Result<()>;
+}
+
 impl Writer for BlockWriter {
     fn write(&mut self, block: &Block) -> Result<()> {
         let target = &self.targets[block.table];
         let what = format!("cannot write chunk {} of table {}", block.chunk, quote(&target.table));
-        let failed = failed(&what);
+        let failed = db_error(&what);
         let copy = match self.copies.get(&block.table) {
             Some(statement) => statement.clone(),
             None => {

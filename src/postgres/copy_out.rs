@@ -6,9 +6,9 @@
 
 use crate::codec::block::HEADER;
 use crate::codec::tuple;
-use crate::codec::tuple::Next;
+use crate::codec::tuple::NextField;
 use crate::error::{Error, Result};
-use crate::postgres::errors::{failed, is_connection_lost};
+use crate::postgres::errors::{db_error, is_connection_lost};
 use crate::schema::names::{literal, qualify};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 /// How long a connection that is not needed any more may take to end.
-const FAREWELL: Duration = Duration::from_millis(500);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A snapshot, held by a session of its own.
 pub struct Snapshot {
@@ -49,10 +49,10 @@ impl Snapshot {
         if !tables.is_empty() {
             begin.push_str(&format!("; LOCK TABLE {} IN ACCESS SHARE MODE", tables.join(", ")));
         }
-        client.batch_execute(&begin).map_err(failed(what))?;
+        client.batch_execute(&begin).map_err(db_error(what))?;
         let id = client
             .query_one("SELECT pg_catalog.pg_export_snapshot()", &[])
-            .map_err(failed(what))?
+            .map_err(db_error(what))?
             .get(0);
         Ok(Self { client, id })
     }
@@ -74,7 +74,7 @@ impl Snapshot {
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY c.oid"
         );
         let rows =
-            self.client.query(&sql, &[]).map_err(failed("cannot read PostgreSQL's catalog"))?;
+            self.client.query(&sql, &[]).map_err(db_error("cannot read PostgreSQL's catalog"))?;
         let relation = |row: &postgres::Row| Relation {
             name: qualify(row.get(0), row.get(1)),
             blocks: u64::try_from(row.get::<_, i64>(2)).unwrap_or(0),
@@ -89,12 +89,12 @@ impl Snapshot {
     }
 
     /// Whether its session is gone, so that nobody can see what it saw any more.
-    pub(crate) fn is_lost(&mut self) -> bool {
+    pub(crate) fn is_retryable(&mut self) -> bool {
         self.client.batch_execute("SELECT 1").is_err_and(|error| is_connection_lost(&error))
     }
 
     /// What makes another session see what this one sees.
-    pub fn join(&self) -> String {
+    pub fn import_sql(&self) -> String {
         format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
             literal(&self.id)
@@ -129,7 +129,7 @@ impl TupleReader {
     }
 
     /// Whether the connection is gone, so that the same work may succeed on a new one.
-    pub(crate) fn is_lost(&mut self) -> bool {
+    pub(crate) fn is_retryable(&mut self) -> bool {
         self.simple_query("SELECT 1").is_err_and(|error| is_connection_lost(&error))
     }
 
@@ -159,12 +159,12 @@ impl TupleReader {
         let copy = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
         let Some(client) = &self.client else { return Ok(()) };
         self.runtime.block_on(async {
-            let mut stream = pin!(client.copy_out(&copy).await.map_err(failed(what))?);
+            let mut stream = pin!(client.copy_out(&copy).await.map_err(db_error(what))?);
             let (mut head, mut ended) = (true, false);
             // What a message left over; empty as long as messages hold whole rows.
             let mut carried: Vec<u8> = Vec::new();
             // To be read to its end, or the connection could not be used again.
-            while let Some(message) = stream.try_next().await.map_err(failed(what))? {
+            while let Some(message) = stream.try_next().await.map_err(db_error(what))? {
                 if carried.is_empty() {
                     let (used, at_end) = whole_tuples(&message, &mut head, &mut each)?;
                     ended |= at_end;
@@ -194,7 +194,7 @@ impl Drop for TupleReader {
     fn drop(&mut self) {
         drop(self.client.take());
         if let Some(connection) = self.connection.take() {
-            let farewell = async { tokio::time::timeout(FAREWELL, connection).await };
+            let farewell = async { tokio::time::timeout(SHUTDOWN_TIMEOUT, connection).await };
             drop(self.runtime.block_on(farewell));
         }
     }
@@ -219,12 +219,12 @@ fn whole_tuples(
     }
     loop {
         match tuple::next(&bytes[used..]) {
-            Next::Tuple(length) => {
+            NextField::Tuple(length) => {
                 each(&bytes[used..used + length], bytes)?;
                 used += length;
             }
-            Next::End => return Ok((used, true)),
-            Next::Part => return Ok((used, false)),
+            NextField::End => return Ok((used, true)),
+            NextField::Part => return Ok((used, false)),
         }
     }
 }

@@ -29,13 +29,13 @@ pub fn describe(error: &postgres::Error) -> String {
 }
 
 /// Makes our error of the driver's: `what` failed, for the reason that the server reported.
-pub(crate) fn failed(what: &str) -> impl Fn(postgres::Error) -> Error {
-    move |error| marked(Error::failed(what).caused_by(describe(&error)), &error)
+pub(crate) fn db_error(what: &str) -> impl Fn(postgres::Error) -> Error {
+    move |error| mark_retryable(Error::failed(what).caused_by(describe(&error)), &error)
 }
 
 /// `ours`, marked where the driver's error says that the connection is gone.
-pub(crate) fn marked(ours: Error, error: &postgres::Error) -> Error {
-    if is_connection_lost(error) { ours.lost() } else { ours }
+pub(crate) fn mark_retryable(ours: Error, error: &postgres::Error) -> Error {
+    if is_connection_lost(error) { ours.retryable() } else { ours }
 }
 
 /// Whether the server looked at a statement and would not have it, as opposed to failing to do it:

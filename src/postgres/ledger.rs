@@ -11,7 +11,7 @@
 
 use crate::codec::Digest;
 use crate::error::{Error, Result};
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunId;
 use crate::schema::chunk::Chunk;
 use crate::schema::names::{literal, qualify, quote};
@@ -112,7 +112,7 @@ impl Ledger {
                  ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
                 &[&schema, &TABLE],
             )
-            .map_err(failed(what))?
+            .map_err(db_error(what))?
             .map(|row| row.get(0));
         match there {
             None => return Ok(None),
@@ -130,7 +130,7 @@ impl Ledger {
             "SELECT data_set, detail FROM {} WHERE table_name = '' AND chunk = -1 ORDER BY 1",
             qualify(schema, TABLE)
         );
-        let rows = client.query(&sql, &[]).map_err(failed(what))?;
+        let rows = client.query(&sql, &[]).map_err(db_error(what))?;
         let entries = rows
             .iter()
             .map(|row| {
@@ -173,7 +173,7 @@ impl Ledger {
             "SELECT detail FROM {} WHERE data_set = $1 AND table_name = '' AND chunk = -2",
             self.table
         );
-        let row = client.query_opt(&sql, &[&self.data_set]).map_err(failed(CANNOT_READ))?;
+        let row = client.query_opt(&sql, &[&self.data_set]).map_err(db_error(CANNOT_READ))?;
         Ok(row.and_then(|row| row.get(0)))
     }
 
@@ -184,7 +184,7 @@ impl Ledger {
             "SELECT table_name, detail FROM {} WHERE data_set = $1 AND chunk = 0",
             self.table
         );
-        let rows = client.query(&sql, &[&self.data_set]).map_err(failed(CANNOT_READ))?;
+        let rows = client.query(&sql, &[&self.data_set]).map_err(db_error(CANNOT_READ))?;
         let read = |row: &postgres::Row| {
             let detail: Option<&str> = row.get(1);
             Some((row.get(0), serde_json::from_str(detail?).ok()?))
@@ -252,7 +252,7 @@ impl Ledger {
             "SELECT table_name, chunk, row_count FROM {} WHERE data_set = $1 AND chunk > 0",
             self.table
         );
-        let rows = client.query(&sql, &[&self.data_set]).map_err(failed(CANNOT_READ))?;
+        let rows = client.query(&sql, &[&self.data_set]).map_err(db_error(CANNOT_READ))?;
         let mut tables: HashMap<String, HashMap<u32, u64>> = HashMap::new();
         for row in rows {
             let (chunk, count): (i64, Option<i64>) = (row.get(1), row.get(2));
@@ -273,28 +273,28 @@ impl Ledger {
         forget: bool,
     ) -> Result<()> {
         let what = "cannot write the target's ledger";
-        let mut transaction = client.transaction().map_err(failed(what))?;
-        transaction.batch_execute("SET LOCAL synchronous_commit = on").map_err(failed(what))?;
+        let mut transaction = client.transaction().map_err(db_error(what))?;
+        transaction.batch_execute("SET LOCAL synchronous_commit = on").map_err(db_error(what))?;
         let sql = format!(
             "UPDATE {} SET detail = {}, written_at = pg_catalog.clock_timestamp() WHERE {}",
             self.table,
             literal(&detail.to_string()),
             run.map_or_else(|| self.is_the_data_set(), |run| self.is_of(run))
         );
-        if transaction.execute(&sql, &[]).map_err(failed(what))? != 1 {
+        if transaction.execute(&sql, &[]).map_err(db_error(what))? != 1 {
             return Err(taken_over(what));
         }
         if forget {
             let sql = format!("DELETE FROM {} WHERE data_set = $1 AND chunk <> -1", self.table);
-            transaction.execute(&sql, &[&self.data_set]).map_err(failed(what))?;
+            transaction.execute(&sql, &[&self.data_set]).map_err(db_error(what))?;
         }
-        transaction.commit().map_err(failed(what))
+        transaction.commit().map_err(db_error(what))
     }
 
     /// Writes the data set's row as it is, and says which state that is; `None` where there is no
     /// such row, or no ledger.
     pub(crate) fn touch(&self, transaction: &mut Transaction<'_>) -> Result<Option<State>> {
-        let failed = failed("cannot write the target's ledger");
+        let failed = db_error("cannot write the target's ledger");
         let there = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
         if !transaction.query_one(there, &[&self.table]).map_err(&failed)?.get::<_, bool>(0) {
             return Ok(None);
@@ -313,17 +313,17 @@ impl Ledger {
     /// Removes all rows of the data set, and with the last data set the table.
     pub(crate) fn remove(&self, client: &mut Client) -> Result<()> {
         let what = "cannot remove the target's ledger";
-        let mut transaction = client.transaction().map_err(failed(what))?;
+        let mut transaction = client.transaction().map_err(db_error(what))?;
         let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", self.table);
         let delete = format!("DELETE FROM {} WHERE data_set = $1", self.table);
         let left = format!("SELECT EXISTS (SELECT FROM {})", self.table);
-        transaction.batch_execute(&lock).map_err(failed(what))?;
-        transaction.execute(&delete, &[&self.data_set]).map_err(failed(what))?;
-        if !transaction.query_one(&left, &[]).map_err(failed(what))?.get::<_, bool>(0) {
+        transaction.batch_execute(&lock).map_err(db_error(what))?;
+        transaction.execute(&delete, &[&self.data_set]).map_err(db_error(what))?;
+        if !transaction.query_one(&left, &[]).map_err(db_error(what))?.get::<_, bool>(0) {
             let drop = format!("DROP TABLE {} RESTRICT", self.table);
-            transaction.batch_execute(&drop).map_err(failed(what))?;
+            transaction.batch_execute(&drop).map_err(db_error(what))?;
         }
-        transaction.commit().map_err(failed(what))
+        transaction.commit().map_err(db_error(what))
     }
 }
 

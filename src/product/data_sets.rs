@@ -8,7 +8,7 @@ use crate::options::{DataSet, FILE_MODE, Location};
 use crate::product::passwords::Keys;
 use crate::product::settings::{Setting, Settings};
 use crate::product::sqlite_file;
-use crate::product::sqlite_file::Unfound;
+use crate::product::sqlite_file::SearchError;
 use crate::product::{Product, Provider};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub(crate) struct Found {
 }
 
 /// The keys and names of one data set.
-struct Keywords {
+struct DataSetKeys {
     name: &'static str,
     url: &'static str,
     password: &'static str,
@@ -51,18 +51,18 @@ struct Keywords {
 
 /// Of each product the first data set and the second. Package Manager's documentation names no
 /// files: these names are tried first.
-fn keywords(product: Product) -> [Keywords; 2] {
+fn keywords(product: Product) -> [DataSetKeys; 2] {
     let [first, second] = product.data_sets();
     match product {
         Product::Connect => [
-            Keywords {
+            DataSetKeys {
                 name: first,
                 url: "URL",
                 password: "Password",
                 file: "connect.db",
                 flag: "--sqlite",
             },
-            Keywords {
+            DataSetKeys {
                 name: second,
                 url: "InstrumentationURL",
                 password: "InstrumentationPassword",
@@ -71,14 +71,14 @@ fn keywords(product: Product) -> [Keywords; 2] {
             },
         ],
         Product::PackageManager => [
-            Keywords {
+            DataSetKeys {
                 name: first,
                 url: "URL",
                 password: "Password",
                 file: "rstudio-pm.db",
                 flag: "--sqlite",
             },
-            Keywords {
+            DataSetKeys {
                 name: second,
                 url: "UsageDataURL",
                 password: "UsageDataPassword",
@@ -118,7 +118,7 @@ pub(crate) fn resolve(settings: &Settings, wanted: &Wanted<'_>) -> Result<Found>
         let error = Error::refused(format!("{config} does not say all that is needed"));
         let error = missing.into_iter().fold(error, Error::caused_by);
         return Err(error.hint(
-            "both databases must be configured beside each other before the migration, and the \
+            "both databases must be configured sibling each other before the migration, and the \
              provider changed after it",
         ));
     }
@@ -175,7 +175,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// Whether the second data set is there at all. Connect always has it; Package Manager
     /// stores usage data if that is switched on, or if such a database exists.
-    fn has_second(&mut self, words: &Keywords) -> Result<bool> {
+    fn has_second(&mut self, words: &DataSetKeys) -> Result<bool> {
         let settings = self.settings;
         if settings.product == Product::Connect
             || self.wanted.only.is_some()
@@ -190,7 +190,7 @@ impl Search<'_> {
         let switched_on = settings.switch("Server", "UsageDataEnabled")?.unwrap_or(false);
         // One that cannot be told apart or looked for exists, too, until somebody says otherwise.
         let found = sqlite_file::find(&self.usage_dir()?, words.file, true);
-        let exists = !matches!(found, Err(Unfound::Absent(_)));
+        let exists = !matches!(found, Err(SearchError::Absent(_)));
         if has_url && !switched_on && !exists {
             self.warnings.push(format!(
                 "Postgres.{} is set, and there is no usage database: only {} is moved",
@@ -206,7 +206,7 @@ impl Search<'_> {
         self.settings.folder("SQLite", "UsageDataDir", self.settings.sqlite_dir()?)
     }
 
-    fn sqlite(&mut self, words: &Keywords, is_second: bool) -> Result<Option<PathBuf>> {
+    fn sqlite(&mut self, words: &DataSetKeys, is_second: bool) -> Result<Option<PathBuf>> {
         let settings = self.settings;
         let named = if is_second { self.wanted.second_sqlite } else { self.wanted.sqlite };
         let is_target = self.wanted.from == Provider::Postgres;
@@ -222,8 +222,8 @@ impl Search<'_> {
                 match sqlite_file::find(&folder, words.file, is_second) {
                     Ok(path) => Ok(path),
                     // A file that is to be made gets the usual name.
-                    Err(Unfound::Absent(_)) if is_target => Ok(folder.join(words.file)),
-                    Err(Unfound::Absent(why) | Unfound::Unclear(why)) => Err(why),
+                    Err(SearchError::Absent(_)) if is_target => Ok(folder.join(words.file)),
+                    Err(SearchError::Absent(why) | SearchError::Unclear(why)) => Err(why),
                 }
             }
         };
@@ -238,7 +238,7 @@ impl Search<'_> {
         })
     }
 
-    fn postgres(&mut self, words: &Keywords, is_second: bool) -> Result<Option<Postgres>> {
+    fn postgres(&mut self, words: &DataSetKeys, is_second: bool) -> Result<Option<Postgres>> {
         let (settings, section) = (self.settings, "Postgres");
         if let Some(url) = self.wanted.postgres {
             return Ok(Some(Postgres { url: Secret::new(url.to_owned()), password: None }));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// What is known beforehand.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Known<'a> {
+pub(crate) struct DetectInput<'a> {
     /// The product, if it was said.
     pub(crate) product: Option<Product>,
     /// The configuration file, if it was said.
@@ -23,7 +23,7 @@ pub(crate) struct Known<'a> {
 /// # Errors
 /// A usage error where both products are there and nothing says which, or where a configuration
 /// file was named that could be of either.
-pub(crate) fn find(known: Known<'_>, root: &Root) -> Result<Option<(Product, PathBuf)>> {
+pub(crate) fn find(known: DetectInput<'_>, root: &Root) -> Result<Option<(Product, PathBuf)>> {
     let whole = known.config.map(|config| std::path::absolute(config).unwrap_or(config.into()));
     let by_place = whole.as_deref().or(known.program).and_then(by_path);
     if let Some(product) = known.product.or(by_place) {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    fn found(known: Known<'_>, root: &Root) -> Option<(Product, PathBuf)> {
+    fn found(known: DetectInput<'_>, root: &Root) -> Option<(Product, PathBuf)> {
         find(known, root).unwrap()
     }
 
@@ -72,18 +72,18 @@ mod tests {
     fn what_was_said_comes_before_names_and_names_before_what_is_there() {
         let root = Root::default();
         let config = Some(Path::new("/etc/rstudio-pm/custom.gcfg"));
-        let known = Known { config, ..Known::default() };
+        let known = DetectInput { config, ..DetectInput::default() };
         let path = PathBuf::from("/etc/rstudio-pm/custom.gcfg");
         assert_eq!(found(known, &root), Some((Product::PackageManager, path.clone())));
-        let said = Known { product: Some(Product::Connect), ..known };
+        let said = DetectInput { product: Some(Product::Connect), ..known };
         assert_eq!(found(said, &root), Some((Product::Connect, path)));
         let named = Some(Path::new("/etc/rstudio-pm/rstudio-connect.gcfg"));
-        let known = Known { config: named, ..Known::default() };
+        let known = DetectInput { config: named, ..DetectInput::default() };
         assert_eq!(found(known, &root).unwrap().0, Product::Connect);
         let program = Some(Path::new("/opt/rstudio-connect/bin/migrate"));
-        let known = Known { program, ..Known::default() };
+        let known = DetectInput { program, ..DetectInput::default() };
         assert_eq!(found(known, &root), Some((Product::Connect, Product::Connect.config())));
-        let plain = Known { program, config: Some(Path::new("/tmp/x.gcfg")), product: None };
+        let plain = DetectInput { program, config: Some(Path::new("/tmp/x.gcfg")), product: None };
         assert_eq!(found(plain, &root), Some((Product::Connect, "/tmp/x.gcfg".into())));
     }
 
@@ -91,7 +91,7 @@ mod tests {
     fn the_only_default_file_decides_and_two_ask() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root(Some(folder.path().to_owned()));
-        assert_eq!(found(Known::default(), &root), None);
+        assert_eq!(found(DetectInput::default(), &root), None);
         let put = |product: Product| {
             let path = root.at(&product.config());
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -99,9 +99,9 @@ mod tests {
         };
         put(Product::PackageManager);
         let expected = (Product::PackageManager, root.at(&Product::PackageManager.config()));
-        assert_eq!(found(Known::default(), &root), Some(expected));
+        assert_eq!(found(DetectInput::default(), &root), Some(expected));
         put(Product::Connect);
-        let error = find(Known::default(), &root).unwrap_err();
+        let error = find(DetectInput::default(), &root).unwrap_err();
         assert_eq!(error.kind(), crate::error::Kind::Usage);
         assert!(error.hints()[0].contains("--product connect"), "{error:?}");
     }

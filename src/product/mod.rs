@@ -38,7 +38,7 @@ impl Product {
     pub(crate) const ALL: [Self; 2] = [Self::Connect, Self::PackageManager];
 
     /// The word of `--product`.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",
             Self::PackageManager => "package-manager",
@@ -93,11 +93,13 @@ impl fmt::Display for Product {
 impl Provider {
     /// Reads a value of `Database.Provider`, in any case.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Sqlite, Self::Postgres].into_iter().find(|one| one.word().eq_ignore_ascii_case(text))
+        [Self::Sqlite, Self::Postgres]
+            .into_iter()
+            .find(|one| one.as_str().eq_ignore_ascii_case(text))
     }
 
     /// The word of `Database.Provider`.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",

@@ -6,7 +6,7 @@ use crate::product::{Product, Provider};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ended<'a> {
+pub(crate) struct RunOutcome<'a> {
     /// The command that starts this program with the product's flags: `migrate` and the words
     /// `--config FILE` and so on; a command's name goes between them.
     pub(crate) program: &'a str,
@@ -21,8 +21,8 @@ pub(crate) struct Ended<'a> {
 }
 
 /// The steps that are left, in their order, and what holds from then on.
-pub(crate) fn after(settings: &Settings, ended: Ended<'_>) -> Vec<String> {
-    let Ended { program, flags, to, verified, switched } = ended;
+pub(crate) fn after(settings: &Settings, ended: RunOutcome<'_>) -> Vec<String> {
+    let RunOutcome { program, flags, to, verified, switched } = ended;
     let (product, unit) = (settings.product, settings.product.system_name());
     let config = settings.file().name().display();
     let mut steps = Vec::new();
@@ -36,8 +36,8 @@ pub(crate) fn after(settings: &Settings, ended: Ended<'_>) -> Vec<String> {
     if !switched {
         steps.push(format!(
             "set Database.Provider to {} in {config}: {program} provider{flags} {}",
-            to.word(),
-            to.word()
+            to.as_str(),
+            to.as_str()
         ));
     }
     steps.push(format!("start the service: systemctl start {unit}"));

@@ -54,7 +54,7 @@ impl<'a> Keys<'a> {
             return Ok(Secret::new(setting.value.to_string()));
         }
         let what = || format!("{}: the value of {name} cannot be decrypted", setting.origin);
-        let FoundKey { key, origin } = self.key().map_err(|error| error.within(what()))?;
+        let FoundKey { key, origin } = self.key().map_err(|error| error.context(what()))?;
         cipher::decrypt(&setting.value, key).map_err(|trouble| {
             Error::refused(what())
                 .caused_by(trouble.words())

@@ -25,7 +25,7 @@ pub(crate) fn switch(settings: &Settings, to: Provider) -> Result<Option<PathBuf
         return Err(Error::refused(format!(
             "the variable {variable} decides on the provider, and not the configuration file"
         ))
-        .hint(format!("set {variable} to {} where the service gets it from", to.word())));
+        .hint(format!("set {variable} to {} where the service gets it from", to.as_str())));
     }
     // Read again: since it was read first somebody may have edited it.
     let name = settings.file().name();
@@ -35,7 +35,7 @@ pub(crate) fn switch(settings: &Settings, to: Provider) -> Result<Option<PathBuf
     if current.map_or(Some(Provider::Sqlite), Provider::parse) == Some(to) {
         return Ok(None);
     }
-    let text = file.with_value(section, key, to.word())?;
+    let text = file.with_value(section, key, to.as_str())?;
     let unwritable = |cause: io::Error| {
         Error::refused(format!("the configuration file {} cannot be changed", path.display()))
             .caused_by(cause)

@@ -20,7 +20,7 @@ pub(crate) struct ProductService {
 }
 
 impl Service for ProductService {
-    fn signs(&self) -> Vec<String> {
+    fn running_evidence(&self) -> Vec<String> {
         [self.unit(), self.socket()].into_iter().flatten().collect()
     }
 

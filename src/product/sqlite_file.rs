@@ -10,7 +10,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// Why no file is the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unfound {
+pub(crate) enum SearchError {
     /// There is none, in words.
     Absent(String),
     /// There may be one, in words: several files fit, or the folder cannot be read.
@@ -19,7 +19,7 @@ pub(crate) enum Unfound {
 
 /// Finds the database that is usually named `usual` in `folder`; one whose name holds "usage" is
 /// the usage database and no other.
-pub(crate) fn find(folder: &Path, usual: &str, is_usage: bool) -> Result<PathBuf, Unfound> {
+pub(crate) fn find(folder: &Path, usual: &str, is_usage: bool) -> Result<PathBuf, SearchError> {
     let path = folder.join(usual);
     if path.exists() {
         return Ok(path);
@@ -28,9 +28,9 @@ pub(crate) fn find(folder: &Path, usual: &str, is_usage: bool) -> Result<PathBuf
     let entries = fs::read_dir(folder).map_err(|cause| {
         let why = format!("the folder {shown} cannot be read: {cause}");
         if cause.kind() == ErrorKind::NotFound {
-            Unfound::Absent(why)
+            SearchError::Absent(why)
         } else {
-            Unfound::Unclear(why)
+            SearchError::Unclear(why)
         }
     })?;
     let mut found: Vec<PathBuf> = entries
@@ -41,14 +41,16 @@ pub(crate) fn find(folder: &Path, usual: &str, is_usage: bool) -> Result<PathBuf
     found.sort();
     match found.as_slice() {
         [only] => Ok(only.clone()),
-        [] => Err(Unfound::Absent(format!("there is no SQLite database {usual} in {shown}"))),
+        [] => Err(SearchError::Absent(format!("there is no SQLite database {usual} in {shown}"))),
         several => {
             let names: Vec<String> = several
                 .iter()
                 .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
                 .collect();
             let names = names.join(", ");
-            Err(Unfound::Unclear(format!("several files in {shown} may be the database: {names}")))
+            Err(SearchError::Unclear(format!(
+                "several files in {shown} may be the database: {names}"
+            )))
         }
     }
 }
@@ -82,12 +84,12 @@ mod tests {
         put("notes.txt", b"not a database");
         put("usage.db", MAGIC);
         let absent = format!("there is no SQLite database usual.db in {}", folder.path().display());
-        assert_eq!(find(false), Err(Unfound::Absent(absent)));
+        assert_eq!(find(false), Err(SearchError::Absent(absent)));
         assert_eq!(find(true), Ok("usage.db".into()));
         put("one.db", MAGIC);
         assert_eq!(find(false), Ok("one.db".into()));
         put("two.db", MAGIC);
-        let Err(Unfound::Unclear(why)) = find(false) else { panic!("one was chosen") };
+        let Err(SearchError::Unclear(why)) = find(false) else { panic!("one was chosen") };
         assert!(why.ends_with("may be the database: one.db, two.db"), "{why}");
         put("usual.db", b"");
         assert_eq!(find(false), Ok("usual.db".into()));

@@ -1,5 +1,5 @@
 //! A run, from opening both databases to the report: one story for both directions. What they do
-//! each in its own way lies behind [`Sets`].
+//! each in its own way lies behind [`Direction`].
 
 pub(crate) mod data_set;
 pub(crate) mod estimate;
@@ -16,16 +16,16 @@ pub(crate) mod to_sqlite;
 use crate::control::deadline::Deadline;
 use crate::control::progress::{Phase, Progress};
 use crate::control::signals::on_signals;
-use crate::control::sizing::Sizes;
-use crate::control::statement_cancel::Interrupt;
+use crate::control::sizing::Resources;
+use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Result};
 use crate::options::{Depth, Location, Options, Verify};
 use crate::report::{
     DataSetPlan, DataSetReport, Outcome, PhaseTime, PlanSummary, RateReport, Report, TimeLimit,
 };
-use crate::run::data_set::to_postgres::Terms;
+use crate::run::data_set::to_postgres::RunEnv;
 use crate::run::planned::Planned;
-use crate::run::service_check::{Moment, look_first};
+use crate::run::service_check::{CheckTime, look_first};
 use crate::run::to_postgres::IntoPostgres;
 use crate::run::to_sqlite::IntoSqlite;
 use std::collections::HashSet;
@@ -36,7 +36,7 @@ use std::time::Instant;
 
 /// The data sets of a run, opened and planned, and the steps that each direction takes in its own
 /// way, in the order in which a run takes them.
-trait Sets: Send {
+trait Direction: Send {
     /// The sources and the targets, for people.
     fn names(&self) -> (String, String);
 
@@ -47,43 +47,43 @@ trait Sets: Send {
     fn warnings(&self) -> Vec<String>;
 
     /// Asks the guard about each, and returns its warnings.
-    fn look(&mut self, terms: &Terms<'_>, moment: Moment) -> Result<Vec<String>>;
+    fn look(&mut self, env: &RunEnv<'_>, moment: CheckTime) -> Result<Vec<String>>;
 
     /// What is known of the time that all will take; an error where that is too long.
-    fn limit(&mut self, deadline: &Deadline, terms: &Terms<'_>) -> Result<TimeLimit>;
+    fn limit(&mut self, deadline: &Deadline, env: &RunEnv<'_>) -> Result<TimeLimit>;
 
     /// Compares those that are not filled.
-    fn compare(&mut self, terms: &Terms<'_>, reports: &mut Vec<DataSetReport>) -> Result<()>;
+    fn compare(&mut self, env: &RunEnv<'_>, reports: &mut Vec<DataSetReport>) -> Result<()>;
 
     /// How many are filled.
-    fn to_fill(&self) -> usize;
+    fn pending_count(&self) -> usize;
 
     /// The rows of those.
     fn rows(&self) -> u64;
 
     /// Backs up the SQLite files, and says where to.
-    fn back_up(&self, folder: &Path, terms: &Terms<'_>) -> Result<Vec<PathBuf>>;
+    fn back_up(&self, folder: &Path, env: &RunEnv<'_>) -> Result<Vec<PathBuf>>;
 
     /// Makes room for all, before any of them is filled.
-    fn make_room(&mut self, terms: &Terms<'_>) -> Result<()>;
+    fn drop_existing(&mut self, env: &RunEnv<'_>) -> Result<()>;
 
     /// Copies and finishes one. What was done is told of a failure, too.
-    fn fill(&mut self, place: usize, terms: &Terms<'_>) -> (DataSetReport, Result<()>);
+    fn load(&mut self, place: usize, env: &RunEnv<'_>) -> (DataSetReport, Result<()>);
 
     /// Compares one that was filled, and records the verdict.
     fn verify(
         &mut self,
         place: usize,
         depth: Depth,
-        terms: &Terms<'_>,
+        env: &RunEnv<'_>,
         report: &mut DataSetReport,
     ) -> Result<()>;
 
     /// Ends the work on all that were filled, whose reports these are.
-    fn settle(&mut self, terms: &Terms<'_>, reports: &mut [DataSetReport]) -> Result<()>;
+    fn commit_all(&mut self, env: &RunEnv<'_>, reports: &mut [DataSetReport]) -> Result<()>;
 
     /// What is told of a run that ended with `error`, which may be the user's wish.
-    fn stopped(&mut self, interrupt: &Interrupt, error: Error) -> Error;
+    fn map_stop_error(&mut self, canceller: &StatementCanceller, error: Error) -> Error;
 
     /// Closes both sides, and says what should not be as it is.
     fn close(self: Box<Self>) -> Vec<String>;
@@ -92,14 +92,14 @@ trait Sets: Send {
 /// A planned run.
 pub(crate) struct Run {
     options: Options,
-    sets: Box<dyn Sets>,
+    sets: Box<dyn Direction>,
     /// What the user should know beside what the plans say.
     warnings: Vec<String>,
-    sizes: Sizes,
+    resources: Resources,
     /// When it must be over.
     limit: Option<TimeLimit>,
     /// The user's wish to stop; at work until the run is over.
-    interrupt: Interrupt,
+    canceller: StatementCanceller,
     started: Instant,
 }
 
@@ -118,26 +118,31 @@ pub(crate) fn prepare_until(
     progress: &Arc<Progress>,
 ) -> Result<Run> {
     let started = Instant::now();
-    let interrupt = Interrupt::watch(stop);
+    let canceller = StatementCanceller::watch(stop);
     if let Some(deadline) = options.deadline.clone() {
-        interrupt.stop_when(move || deadline.seconds_left() <= 0.0);
+        canceller.cancel_when(move || deadline.seconds_left() <= 0.0);
     }
     let goes_into_sqlite =
         options.data_sets.iter().any(|set| matches!(set.target, Location::Sqlite(_)));
-    let sizes = Sizes::choose(options);
+    let resources = Resources::choose(options);
     let is_halted = || stop.load(Ordering::Relaxed);
-    let terms =
-        Terms { options, sizes: &sizes, progress, interrupt: &interrupt, is_halted: &is_halted };
+    let env = RunEnv {
+        options,
+        resources: &resources,
+        progress,
+        canceller: &canceller,
+        is_halted: &is_halted,
+    };
     let planned = || -> Result<_> {
         progress.enter(Phase::Open);
         let mut warnings = look_first(options)?;
-        let mut sets: Box<dyn Sets> = match goes_into_sqlite {
-            true => Box::new(IntoSqlite::plan(&terms)?),
-            false => Box::new(IntoPostgres::plan(&terms, &mut warnings)?),
+        let mut sets: Box<dyn Direction> = match goes_into_sqlite {
+            true => Box::new(IntoSqlite::plan(&env)?),
+            false => Box::new(IntoPostgres::plan(&env, &mut warnings)?),
         };
-        warnings.extend(sets.look(&terms, Moment::Before)?);
+        warnings.extend(sets.look(&env, CheckTime::BeforeWrite)?);
         let deadline = options.deadline.as_ref();
-        let limit = deadline.map(|deadline| sets.limit(deadline, &terms)).transpose()?;
+        let limit = deadline.map(|deadline| sets.limit(deadline, &env)).transpose()?;
         let mut told = HashSet::new();
         warnings.retain(|warning| told.insert(warning.clone()));
         // What could not be found out because it was interrupted is no finding.
@@ -147,11 +152,11 @@ pub(crate) fn prepare_until(
         Ok((sets, warnings, limit))
     };
     let (sets, warnings, limit) = planned().map_err(|error| match goes_into_sqlite {
-        true => interrupt.told(error),
-        false if pause::is_of_the_stop(stop, &error) => pause::before_writing(interrupt.is_late()),
+        true => canceller.told(error),
+        false if pause::caused_by_stop(stop, &error) => pause::before_writing(canceller.is_late()),
         false => error,
     })?;
-    Ok(Run { options: options.clone(), sets, warnings, sizes, limit, interrupt, started })
+    Ok(Run { options: options.clone(), sets, warnings, resources, limit, canceller, started })
 }
 
 impl Planned for Run {
@@ -169,7 +174,7 @@ impl Planned for Run {
     fn run(mut self, progress: &Arc<Progress>) -> Outcome {
         let mut reports = Vec::new();
         let result = self.work(progress, &mut reports);
-        let result = result.map_err(|error| self.sets.stopped(&self.interrupt, error));
+        let result = result.map_err(|error| self.sets.map_stop_error(&self.canceller, error));
         let mut warnings = self.warnings();
         let (source, target) = self.sets.names();
         warnings.extend(self.sets.close());
@@ -197,17 +202,17 @@ impl Run {
     }
 
     fn work(&mut self, progress: &Arc<Progress>, reports: &mut Vec<DataSetReport>) -> Result<()> {
-        let Self { options, sets, sizes, interrupt, .. } = self;
-        let is_halted = || interrupt.stop().load(Ordering::Relaxed);
-        let terms = Terms { options, sizes, progress, interrupt, is_halted: &is_halted };
-        sets.compare(&terms, reports)?;
-        if sets.to_fill() == 0 {
+        let Self { options, sets, resources, canceller, .. } = self;
+        let is_halted = || canceller.stop().load(Ordering::Relaxed);
+        let env = RunEnv { options, resources, progress, canceller, is_halted: &is_halted };
+        sets.compare(&env, reports)?;
+        if sets.pending_count() == 0 {
             return Ok(());
         }
         // The plan may have taken long.
-        sets.look(&terms, Moment::Before)?;
+        sets.look(&env, CheckTime::BeforeWrite)?;
         if let Some(folder) = &options.backup {
-            let made = sets.back_up(folder, &terms)?;
+            let made = sets.back_up(folder, &env)?;
             let told = made.iter().map(|path| format!("a backup was made: {}", path.display()));
             self.warnings.extend(told);
         }
@@ -216,17 +221,17 @@ impl Run {
         }
         progress.enter(Phase::Copy);
         progress.phase(Phase::Copy).total.store(sets.rows(), Ordering::Relaxed);
-        sets.make_room(&terms)?;
+        sets.drop_existing(&env)?;
         let compared = reports.len();
-        for place in 0..sets.to_fill() {
-            let (mut report, filled) = sets.fill(place, &terms);
+        for place in 0..sets.pending_count() {
+            let (mut report, filled) = sets.load(place, &env);
             let done = filled.and_then(|()| match options.verify {
-                Verify::AfterCopy(depth) => sets.verify(place, depth, &terms, &mut report),
+                Verify::AfterCopy(depth) => sets.verify(place, depth, &env, &mut report),
                 _ => Ok(()),
             });
             reports.push(report);
             done?;
         }
-        sets.settle(&terms, &mut reports[compared..])
+        sets.commit_all(&env, &mut reports[compared..])
     }
 }

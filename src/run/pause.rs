@@ -6,14 +6,14 @@
 
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use crate::postgres::ledger::{Ledger, State};
 use postgres::Client;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What of a data set is in the target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct There {
+pub(crate) struct LoadedRows {
     /// Rows that are committed.
     pub(crate) rows: u64,
     /// Rows that there will be.
@@ -25,8 +25,8 @@ pub(crate) struct There {
 /// Whether a run was stopped and `error` is what that brought about, rather than a failure of its
 /// own: a thread that left, a statement that was cancelled, or a connection that is not tried
 /// for any longer.
-pub(crate) fn is_of_the_stop(stop: &AtomicBool, error: &Error) -> bool {
-    stop.load(Ordering::Relaxed) && (error.is_interruption() || error.is_lost())
+pub(crate) fn caused_by_stop(stop: &AtomicBool, error: &Error) -> bool {
+    stop.load(Ordering::Relaxed) && (error.is_interruption() || error.is_retryable())
 }
 
 /// Why a run pauses.
@@ -40,7 +40,7 @@ pub(crate) fn before_writing(late: bool) -> Error {
 }
 
 /// The end of a run that has written: `there` are its data sets.
-pub(crate) fn while_writing(late: bool, there: &[There]) -> Error {
+pub(crate) fn while_writing(late: bool, there: &[LoadedRows]) -> Error {
     let (rows, of) = there.iter().fold((0, 0), |sum, set| (sum.0 + set.rows, sum.1 + set.of));
     let what = if there.iter().all(|set| set.finished) {
         "everything is in the target, and was not compared to the end".to_owned()
@@ -51,12 +51,12 @@ pub(crate) fn while_writing(late: bool, there: &[There]) -> Error {
     };
     Error::paused(format!("{}: {what}", why(late))).hint(
         "continue only while the service stays stopped; once it was started, use --restart, which \
-         does all of it again",
+         does all of it retry",
     )
 }
 
 /// Makes what is there of a data set durable, and counts it.
-pub(crate) fn there(client: &mut Client, ledger: &Ledger, plan: &Plan) -> Result<There> {
+pub(crate) fn there(client: &mut Client, ledger: &Ledger, plan: &Plan) -> Result<LoadedRows> {
     let of = plan.tables.iter().map(|table| table.rows - table.rows_rejected()).sum();
     let state = durable_state(client, ledger)?;
     let rows = match state {
@@ -64,13 +64,13 @@ pub(crate) fn there(client: &mut Client, ledger: &Ledger, plan: &Plan) -> Result
         Some(State::Copying) => ledger.chunks(client)?.values().flat_map(|t| t.values()).sum(),
         Some(_) => of,
     };
-    Ok(There { rows, of, finished: state.is_some_and(State::is_complete) })
+    Ok(LoadedRows { rows, of, finished: state.is_some_and(State::is_complete) })
 }
 
 /// The data set's state, after a commit that is waited for until it is on the disk, and with it all
 /// commits before it. `None` where the data set was not begun.
 fn durable_state(client: &mut Client, ledger: &Ledger) -> Result<Option<State>> {
-    let failed = failed("cannot make sure of what is in the target");
+    let failed = db_error("cannot make sure of what is in the target");
     let mut transaction = client.transaction().map_err(&failed)?;
     transaction.batch_execute("SET LOCAL synchronous_commit = on").map_err(&failed)?;
     let Some(touch) = ledger.touch(&mut transaction)? else { return Ok(None) };
@@ -89,15 +89,15 @@ mod tests {
             .caused_by("canceling statement due to user request (SQLSTATE 57014)");
         let left = Error::interrupted();
         let full = Error::failed("cannot write").caused_by("no space left (SQLSTATE 53100)");
-        assert!(is_of_the_stop(&stopped, &cancelled) && is_of_the_stop(&stopped, &left));
-        assert!(!is_of_the_stop(&stopped, &full), "a full disk is told all the same");
-        assert!(!is_of_the_stop(&going, &cancelled), "somebody else cancelled it");
+        assert!(caused_by_stop(&stopped, &cancelled) && caused_by_stop(&stopped, &left));
+        assert!(!caused_by_stop(&stopped, &full), "a full disk is told all the same");
+        assert!(!caused_by_stop(&going, &cancelled), "somebody else cancelled it");
     }
 
     #[test]
     fn a_pause_says_how_much_is_there() {
-        let set = |rows, finished| There { rows, of: 10, finished };
-        let told = |there: &[There]| while_writing(false, there).message().to_owned();
+        let set = |rows, finished| LoadedRows { rows, of: 10, finished };
+        let told = |there: &[LoadedRows]| while_writing(false, there).message().to_owned();
         assert_eq!(
             told(&[set(10, true), set(3, false)]),
             "paused, as you said: 13 of 20 rows are in the target"

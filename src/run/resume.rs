@@ -4,36 +4,36 @@
 use crate::error::{Error, Result};
 use crate::options::{Depth, Options, Verify};
 use crate::plan::Plan;
-use crate::plan::created_objects::Made;
-use crate::plan::to_postgres::build::Drop;
-use crate::postgres::catalog::target_objects::place;
-use crate::postgres::errors::failed;
+use crate::plan::created_objects::CreatedObjects;
+use crate::plan::to_postgres::build::DropScope;
+use crate::postgres::catalog::target_objects::schema_id;
+use crate::postgres::errors::db_error;
 use crate::postgres::ledger::{Entry, Ledger, State, TableRow};
-use crate::run::open::Opened;
+use crate::run::open::OpenDataSet;
 use crate::schema::names::quote;
 use postgres::Client;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
 /// What is done with a data set.
-pub(crate) enum Way {
+pub(crate) enum Action {
     /// It is only compared, so deep.
     Compare(Depth),
     /// It is planned and copied.
-    Copy(Drop),
+    Copy(DropScope),
     /// The run that was cut off is continued.
-    Continue(Box<Unfinished>),
+    Continue(Box<ResumableRun>),
 }
 
 /// A run that did not come to its end.
-pub(crate) struct Unfinished {
+pub(crate) struct ResumableRun {
     /// Its plan, with the chunks.
     pub(crate) plan: Plan,
     /// What the data set's row of the ledger says.
     pub(crate) known: Map<String, Value>,
 }
 
-/// Where in [`Unfinished::known`] it stands when the run began.
+/// Where in [`ResumableRun::known`] it stands when the run began.
 pub(crate) const BEGUN: &str = "begun";
 /// ... by which flags the plan was made.
 pub(crate) const OPTIONS: &str = "options";
@@ -41,13 +41,13 @@ pub(crate) const OPTIONS: &str = "options";
 pub(crate) const MADE: &str = "made";
 
 /// What the ledger says of one data set.
-enum Left {
+enum PriorRun {
     Nothing,
     /// A run that came to its end, but for the verdict.
     Other,
     /// A good verdict on the source as it is.
     Done,
-    Unfinished(Box<Unfinished>),
+    ResumableRun(Box<ResumableRun>),
     /// A run that cannot be continued, and why.
     Stuck(Error),
 }
@@ -56,50 +56,53 @@ enum Left {
 ///
 /// # Errors
 /// Refused: a run cannot be continued, and was not thrown away; or the server's error.
-pub(crate) fn ways(options: &Options, opened: &mut [Opened]) -> Result<(Vec<Way>, Vec<String>)> {
+pub(crate) fn ways(
+    options: &Options,
+    opened: &mut [OpenDataSet],
+) -> Result<(Vec<Action>, Vec<String>)> {
     if let Verify::Only(depth) = options.verify {
-        return Ok((opened.iter().map(|_| Way::Compare(depth)).collect(), Vec::new()));
+        return Ok((opened.iter().map(|_| Action::Compare(depth)).collect(), Vec::new()));
     }
     let mut found = Vec::with_capacity(opened.len());
     for one in opened.iter_mut() {
-        let place = place(&mut one.keeper, &one.schema)?;
+        let place = schema_id(&mut one.keeper, &one.schema)?;
         let entry = Ledger::entry(&mut one.keeper, &one.schema, &one.data_set)?;
         let made = entry.as_ref().map(|entry| entry.detail[MADE].clone()).unwrap_or_default();
         found.push(Found { left: left(options, one, entry)?, made, place });
     }
-    let anew = Anew::of(options, &found);
+    let anew = Restart::of(options, &found);
     let (mut ways, mut told) = (Vec::new(), Vec::new());
     for (one, found) in opened.iter().zip(found) {
         let drop = anew.drop(options, &found);
         ways.push(match found.left {
-            _ if anew.counts(&found) => Way::Copy(drop),
-            Left::Done => {
+            _ if anew.counts(&found) => Action::Copy(drop),
+            PriorRun::Done => {
                 told.push(format!(
                     "{} is done: an earlier run copied and verified it, and it is only compared \
-                     again",
+                     retry",
                     one.data_set
                 ));
-                Way::Compare(match options.verify {
+                Action::Compare(match options.verify {
                     Verify::AfterCopy(depth) => depth,
                     _ => Depth::Rows,
                 })
             }
-            Left::Unfinished(unfinished) => Way::Continue(unfinished),
-            Left::Stuck(error) => return Err(error),
-            Left::Nothing | Left::Other => Way::Copy(drop),
+            PriorRun::ResumableRun(unfinished) => Action::Continue(unfinished),
+            PriorRun::Stuck(error) => return Err(error),
+            PriorRun::Nothing | PriorRun::Other => Action::Copy(drop),
         });
     }
     Ok((ways, told))
 }
 
 struct Found {
-    left: Left,
+    left: PriorRun,
     made: Value,
     place: String,
 }
 
 /// What is thrown away and done anew, by the user's word.
-struct Anew {
+struct Restart {
     /// All of it: everything was done already, so it was asked for anew.
     everything: bool,
     /// The schemas that `--drop-all` empties.
@@ -108,19 +111,20 @@ struct Anew {
     unfinished: bool,
 }
 
-impl Anew {
+impl Restart {
     fn of(options: &Options, found: &[Found]) -> Self {
         let asked = options.restart || options.drop_all;
-        let everything = asked && found.iter().all(|found| matches!(found.left, Left::Done));
+        let everything = asked && found.iter().all(|found| matches!(found.left, PriorRun::Done));
         // A run that dropped everything and was cut off afterwards is continued, unless something
         // of it cannot be: then all that shares its schema begins anew.
         let goes_on = |place: &str| {
             let mut here = found.iter().filter(|found| found.place == place);
-            here.clone().any(|found| matches!(found.left, Left::Unfinished(_)))
-                && !here.any(|found| matches!(found.left, Left::Stuck(_)))
+            here.clone().any(|found| matches!(found.left, PriorRun::ResumableRun(_)))
+                && !here.any(|found| matches!(found.left, PriorRun::Stuck(_)))
         };
         let stays_done = |place: &str| {
-            found.iter().all(|f| f.place != place || matches!(f.left, Left::Done)) && !everything
+            found.iter().all(|f| f.place != place || matches!(f.left, PriorRun::Done))
+                && !everything
         };
         let places = found.iter().map(|found| found.place.as_str());
         let emptied = places
@@ -137,32 +141,32 @@ impl Anew {
     fn counts(&self, found: &Found) -> bool {
         self.everything
             || self.emptied.contains(&found.place)
-            || self.unfinished && !matches!(found.left, Left::Done)
+            || self.unfinished && !matches!(found.left, PriorRun::Done)
     }
 
-    fn drop(&self, options: &Options, found: &Found) -> Drop {
+    fn drop(&self, options: &Options, found: &Found) -> DropScope {
         if self.emptied.contains(&found.place) {
-            return Drop::Everything;
+            return DropScope::Everything;
         }
-        match serde_json::from_value::<Made>(found.made.clone()) {
-            Ok(made) if options.restart => Drop::Made(made),
-            _ => Drop::Nothing,
+        match serde_json::from_value::<CreatedObjects>(found.made.clone()) {
+            Ok(made) if options.restart => DropScope::CreatedObjects(made),
+            _ => DropScope::Nothing,
         }
     }
 }
 
-fn left(options: &Options, opened: &mut Opened, entry: Option<Entry>) -> Result<Left> {
-    let Some(entry) = entry else { return Ok(Left::Nothing) };
+fn left(options: &Options, opened: &mut OpenDataSet, entry: Option<Entry>) -> Result<PriorRun> {
+    let Some(entry) = entry else { return Ok(PriorRun::Nothing) };
     let same_source = entry.detail["source"] == json!(opened.source.fingerprint());
     match entry.state {
-        Some(State::Verified) if same_source => return Ok(Left::Done),
-        Some(State::Verified | State::Differs) => return Ok(Left::Other),
+        Some(State::Verified) if same_source => return Ok(PriorRun::Done),
+        Some(State::Verified | State::Differs) => return Ok(PriorRun::Other),
         _ => {}
     }
     let ledger = Ledger::new(&opened.schema, &opened.data_set);
     let text = ledger.plan(&mut opened.keeper)?;
     if text.is_none() && entry.state == Some(State::NotVerified) {
-        return Ok(Left::Other);
+        return Ok(PriorRun::Other);
     }
     let tables = ledger.tables(&mut opened.keeper)?;
     let plan = text.and_then(|text| read(&text, &tables));
@@ -175,7 +179,7 @@ fn left(options: &Options, opened: &mut Opened, entry: Option<Entry>) -> Result<
     if !same_source {
         changes.push(format!("{} has changed since", opened.source.path().display()));
     }
-    for (flag, value) in options.that_shape_a_plan() {
+    for (flag, value) in options.plan_options() {
         if entry.detail[OPTIONS][&flag] != value {
             changes.push(format!("{flag} was another one"));
         }
@@ -184,9 +188,9 @@ fn left(options: &Options, opened: &mut Opened, entry: Option<Entry>) -> Result<
         changes.extend(other_tables(&mut opened.keeper, plan, &tables)?);
     }
     let (Some(plan), true, Value::Object(known)) = (plan, changes.is_empty(), entry.detail) else {
-        return Ok(Left::Stuck(stuck(opened, changes)));
+        return Ok(PriorRun::Stuck(stuck(opened, changes)));
     };
-    Ok(Left::Unfinished(Box::new(Unfinished { plan, known })))
+    Ok(PriorRun::ResumableRun(Box::new(ResumableRun { plan, known })))
 }
 
 /// The plan with its chunks; `None` where it cannot be read.
@@ -209,7 +213,7 @@ fn other_tables(
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE n.nspname = $1 AND c.relkind = 'r'";
     let rows =
-        client.query(SQL, &[&plan.schema]).map_err(failed("cannot read the target's catalog"))?;
+        client.query(SQL, &[&plan.schema]).map_err(db_error("cannot read the target's catalog"))?;
     let there: HashMap<&str, (i64, Option<i64>)> =
         rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
     let mut changes = Vec::new();
@@ -229,7 +233,7 @@ fn other_tables(
     Ok(changes)
 }
 
-fn stuck(opened: &Opened, changes: Vec<String>) -> Error {
+fn stuck(opened: &OpenDataSet, changes: Vec<String>) -> Error {
     let error = Error::refused(format!(
         "schema {} of the target is half loaded, and the run of {} that did it cannot be continued",
         quote(&opened.schema),
@@ -242,5 +246,5 @@ fn stuck(opened: &Opened, changes: Vec<String>) -> Error {
             "--restart throws away what that run made and does all anew; a service that was \
              started on the source has changed it, so that there is no other way then",
         )
-        .with_flag("--restart")
+        .suggest_flag("--restart")
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// A service that uses the databases of a run, as far as it can be seen from outside.
 pub(crate) trait Service: fmt::Debug + Send + Sync {
     /// The signs that it runs, apart from its use of the databases; none where it does not.
-    fn signs(&self) -> Vec<String>;
+    fn running_evidence(&self) -> Vec<String>;
 
     /// The names by which its sessions on a server are known: application or role.
     fn names(&self) -> Vec<&str>;
@@ -31,31 +31,31 @@ pub(crate) fn look_first(options: &Options) -> Result<Vec<String>> {
     let mut warnings = options.warnings.clone();
     for DataSet { source, target, .. } in &options.data_sets {
         let file = [source, target].into_iter().find_map(Location::file);
-        warnings.extend(options.guard.look(Moment::Before, file, None)?);
+        warnings.extend(options.service_check.look(CheckTime::BeforeWrite, file, None)?);
     }
     Ok(warnings)
 }
 
 /// When the guard is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
+pub(crate) enum CheckTime {
     /// Before anything was written.
-    Before,
+    BeforeWrite,
     /// After rows were written, or while they are compared.
-    During,
+    DuringRun,
 }
 
 /// The guard. Without a service only files count, and only before anything is written: the
 /// fence keeps writers out from then on.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Guard {
+pub(crate) struct ServiceCheck {
     /// The service, where a product's databases are moved.
     pub(crate) service: Option<Arc<dyn Service>>,
     /// Signs are told as warnings, and stop nothing.
     pub(crate) allow_running: bool,
 }
 
-impl PartialEq for Guard {
+impl PartialEq for ServiceCheck {
     fn eq(&self, other: &Self) -> bool {
         let same = match (&self.service, &other.service) {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
@@ -65,9 +65,9 @@ impl PartialEq for Guard {
     }
 }
 
-impl Eq for Guard {}
+impl Eq for ServiceCheck {}
 
-impl Guard {
+impl ServiceCheck {
     /// Looks for signs that the service runs: what it shows itself, processes that have `file`
     /// open, and sessions on the server that `client` is connected to, of the service or of
     /// `role`, the role that the service itself uses. Returns warnings.
@@ -76,45 +76,46 @@ impl Guard {
     /// Refused or failed, by the moment, with every sign.
     pub(crate) fn look(
         &self,
-        moment: Moment,
+        moment: CheckTime,
         file: Option<&Path>,
         client: Option<(&mut Client, &str)>,
     ) -> Result<Vec<String>> {
-        if self.service.is_none() && moment == Moment::During {
+        if self.service.is_none() && moment == CheckTime::DuringRun {
             return Ok(Vec::new());
         }
-        let mut signs = self.service.as_ref().map(|service| service.signs()).unwrap_or_default();
+        let mut running_evidence =
+            self.service.as_ref().map(|service| service.running_evidence()).unwrap_or_default();
         if let Some(file) = file {
             let has = |process| format!("{process} has {} open", file.display());
-            signs.extend(lock_holders::openers_of(file).into_iter().map(has));
+            running_evidence.extend(lock_holders::processes_with_open(file).into_iter().map(has));
         }
         if let (Some(service), Some((client, role))) = (&self.service, client) {
             let mut names = service.names();
             names.push(role);
-            signs.extend(other_sessions::of(client, &names)?);
+            running_evidence.extend(other_sessions::of(client, &names)?);
         }
-        if signs.is_empty() {
-            return Ok(signs);
+        if running_evidence.is_empty() {
+            return Ok(running_evidence);
         }
         if self.allow_running {
             let warn = |sign| format!("{sign}; if it writes, verification may fail");
-            return Ok(signs.into_iter().map(warn).collect());
+            return Ok(running_evidence.into_iter().map(warn).collect());
         }
-        Err(self.error(moment, signs))
+        Err(self.error(moment, running_evidence))
     }
 
-    fn error(&self, moment: Moment, signs: Vec<String>) -> Error {
+    fn error(&self, moment: CheckTime, running_evidence: Vec<String>) -> Error {
         let what = match self.service {
             Some(_) => "the service is running",
             None => "the database is in use",
         };
         let error = match moment {
-            Moment::Before => Error::refused(what),
-            Moment::During => {
+            CheckTime::BeforeWrite => Error::refused(what),
+            CheckTime::DuringRun => {
                 Error::failed(format!("{what}: it was started before verification had ended"))
             }
         };
-        let error = signs.into_iter().fold(error, Error::caused_by);
+        let error = running_evidence.into_iter().fold(error, Error::caused_by);
         let stop = match &self.service {
             Some(service) => format!("stop it: {}", service.stop_command()),
             None => "end what uses it".to_owned(),

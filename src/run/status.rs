@@ -6,7 +6,7 @@ use crate::config::environment::Environment;
 use crate::config::secret::Secret;
 use crate::error::Result;
 use crate::options::{DataSet, Location};
-use crate::postgres::catalog::target_objects::{lasting_place, place};
+use crate::postgres::catalog::target_objects::{lasting_schema_id, schema_id};
 use crate::postgres::connect::connect;
 use crate::postgres::ledger::{Ledger, State};
 use crate::sqlite::write::verdict_file;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// What is known of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum MigrationStatus {
     /// A run copied and verified it, and its SQLite file is as it was.
     Verified,
     /// A run copied and verified it, and its SQLite file has changed since.
@@ -33,8 +33,8 @@ pub(crate) enum Standing {
 pub(crate) fn standing(
     data_set: &DataSet,
     temp_dir: Option<PathBuf>,
-) -> Result<(Standing, String)> {
-    let nothing = (Standing::Nothing, String::new());
+) -> Result<(MigrationStatus, String)> {
+    let nothing = (MigrationStatus::Nothing, String::new());
     let (file, url, back) = match (&data_set.source, &data_set.target) {
         (Location::Sqlite(file), Location::Postgres(url)) => (file, url, false),
         (Location::Postgres(url), Location::Sqlite(file)) => (file, url, true),
@@ -42,25 +42,26 @@ pub(crate) fn standing(
     };
     let Some((mut client, schema)) = reach(data_set, url)? else { return Ok(nothing) };
     if back {
-        let source = lasting_place(&mut client, &schema)?;
+        let source = lasting_schema_id(&mut client, &schema)?;
         let place = file.display().to_string();
         return Ok((of_file(file, &data_set.name, &source)?, place));
     }
-    let place = place(&mut client, &schema)?;
+    let place = schema_id(&mut client, &schema)?;
     let entry = Ledger::entry(&mut client, &schema, &data_set.name)?;
     let Some((entry, state)) = entry.and_then(|entry| entry.state.map(|state| (entry, state)))
     else {
-        return Ok((Standing::Nothing, place));
+        return Ok((MigrationStatus::Nothing, place));
     };
     if state != State::Verified {
         let is_complete = state.is_complete();
-        let standing = if is_complete { Standing::Unverified } else { Standing::Nothing };
+        let standing =
+            if is_complete { MigrationStatus::Unverified } else { MigrationStatus::Nothing };
         return Ok((standing, place));
     }
     let source = Source::open(file, &SourceOptions { temp_dir, ..SourceOptions::default() })?;
     let unchanged = entry.detail["source"] == json!(source.fingerprint());
     source.close()?;
-    Ok((if unchanged { Standing::Verified } else { Standing::Outdated }, place))
+    Ok((if unchanged { MigrationStatus::Verified } else { MigrationStatus::Outdated }, place))
 }
 
 /// A session on the PostgreSQL side of `data_set`, and the schema; `None` where there is none.
@@ -73,13 +74,13 @@ fn reach(data_set: &DataSet, url: &Secret) -> Result<Option<(Client, String)>> {
 
 /// The standing of a SQLite file that is a target. That nobody has written to PostgreSQL since is
 /// for the guard to see to.
-fn of_file(file: &Path, data_set: &str, source: &str) -> Result<Standing> {
+fn of_file(file: &Path, data_set: &str, source: &str) -> Result<MigrationStatus> {
     let record = verdict_file::read(file)?;
     let Some(record) = record.filter(|it| it.data_set == data_set && it.source == source) else {
-        return Ok(Standing::Nothing);
+        return Ok(MigrationStatus::Nothing);
     };
     let unchanged = verdict_file::fingerprint(file)? == record.file;
-    Ok(if unchanged { Standing::Verified } else { Standing::Outdated })
+    Ok(if unchanged { MigrationStatus::Verified } else { MigrationStatus::Outdated })
 }
 
 /// Removes the record of a verdict on `data_set`, if there is one. What says that a target is half

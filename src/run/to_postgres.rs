@@ -2,23 +2,23 @@
 
 use crate::config::connection::Connection;
 use crate::control::deadline::Deadline;
-use crate::control::statement_cancel::Interrupt;
+use crate::control::statement_cancel::StatementCanceller;
 use crate::copy::to_postgres::TableStats;
 use crate::error::{Error, Result};
 use crate::options::{Depth, OnMisfit};
 use crate::plan::to_postgres::reject;
 use crate::plan::to_postgres::reject::RejectFile;
 use crate::report::{DataSetPlan, DataSetReport, TimeLimit, Verdict};
-use crate::run::Sets;
+use crate::run::Direction;
 use crate::run::data_set::compare_only::Comparison;
-use crate::run::data_set::to_postgres::{Loading, Terms};
+use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
 use crate::run::estimate;
 use crate::run::name_conflicts::refuse_shared_names;
-use crate::run::open::{Opened, Opener};
+use crate::run::open::{DataSetOpener, OpenDataSet};
 use crate::run::pause;
-use crate::run::pause::There;
-use crate::run::resume::{Way, ways};
-use crate::run::service_check::Moment;
+use crate::run::pause::LoadedRows;
+use crate::run::resume::{Action, ways};
+use crate::run::service_check::CheckTime;
 use crate::schema::ObjectKind;
 use crate::schema::names::quote;
 use crate::sqlite::Source;
@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) struct IntoPostgres {
-    sets: Vec<Loading>,
+    sets: Vec<PostgresLoad>,
     /// What is only compared.
     comparisons: Vec<(Comparison, Depth)>,
     /// Where rows go that the target cannot hold.
@@ -40,25 +40,27 @@ impl IntoPostgres {
     ///
     /// # Errors
     /// Whatever keeps the run from being planned; nothing has been written then.
-    pub(crate) fn plan(terms: &Terms<'_>, warnings: &mut Vec<String>) -> Result<Self> {
-        let options = terms.options;
-        let mut opener = Opener::new(options, terms.interrupt, terms.progress);
+    pub(crate) fn plan(env: &RunEnv<'_>, warnings: &mut Vec<String>) -> Result<Self> {
+        let options = env.options;
+        let mut opener = DataSetOpener::new(options, env.canceller, env.progress);
         let opened = options.data_sets.iter().map(|data_set| opener.open(data_set));
-        let mut opened: Vec<Opened> = opened.collect::<Result<_>>()?;
+        let mut opened: Vec<OpenDataSet> = opened.collect::<Result<_>>()?;
         let (ways, told) = ways(options, &mut opened)?;
         warnings.extend(told);
-        let continues = ways.iter().any(|way| matches!(way, Way::Continue(_)));
+        let continues = ways.iter().any(|way| matches!(way, Action::Continue(_)));
         if !continues {
             reject::refuse_existing(options)?;
         }
         let (mut sets, mut comparisons) = (Vec::new(), Vec::new());
         for (opened, way) in opened.into_iter().zip(ways) {
             match way {
-                Way::Compare(depth) => {
+                Action::Compare(depth) => {
                     comparisons.push((Comparison::prepare(opened, depth, options)?, depth));
                 }
-                Way::Copy(drop) => sets.push(Loading::plan(opened, &drop, terms)?),
-                Way::Continue(unfinished) => sets.push(Loading::go_on(opened, *unfinished)?),
+                Action::Copy(drop) => sets.push(PostgresLoad::plan(opened, &drop, env)?),
+                Action::Continue(unfinished) => {
+                    sets.push(PostgresLoad::go_on(opened, *unfinished)?)
+                }
             }
         }
         refuse_shared_names(sets.iter().map(|set| (set.place.as_str(), &set.plan)))?;
@@ -71,7 +73,7 @@ impl IntoPostgres {
 
     /// What a data set's plan says. What another data set makes again in the same schema is not
     /// lost.
-    fn summary_of(&self, set: &Loading) -> DataSetPlan {
+    fn summary_of(&self, set: &PostgresLoad) -> DataSetPlan {
         let mut summary = set.summary();
         let others = self.sets.iter().filter(|other| other.place == set.place);
         let tables = others.flat_map(|other| &other.plan.tables);
@@ -83,7 +85,7 @@ impl IntoPostgres {
     }
 }
 
-impl Sets for IntoPostgres {
+impl Direction for IntoPostgres {
     fn names(&self) -> (String, String) {
         let sources = self.sets.iter().map(|set| &set.source);
         let sources = sources.chain(self.comparisons.iter().map(|(one, _)| &one.source));
@@ -111,36 +113,36 @@ impl Sets for IntoPostgres {
             .filter(|left| left.kind != ObjectKind::Table || left.rows.is_some())
             .filter_map(|left| {
                 let rows = left.rows.filter(|rows| *rows > 0)?;
-                let (word, name) = (left.kind.word(), quote(&left.name));
+                let (word, name) = (left.kind.as_str(), quote(&left.name));
                 Some(format!("{word} {name} holds {rows} rows that do not arrive"))
             })
             .chain(rejected)
             .collect()
     }
 
-    fn look(&mut self, terms: &Terms<'_>, moment: Moment) -> Result<Vec<String>> {
+    fn look(&mut self, env: &RunEnv<'_>, moment: CheckTime) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
         for set in &mut self.sets {
-            warnings.extend(set.look(terms, moment)?);
+            warnings.extend(set.look(env, moment)?);
         }
         for (one, _) in &mut self.comparisons {
-            warnings.extend(one.look(terms.options, moment)?);
+            warnings.extend(one.look(env.options, moment)?);
         }
         Ok(warnings)
     }
 
-    fn limit(&mut self, deadline: &Deadline, terms: &Terms<'_>) -> Result<TimeLimit> {
-        estimate::of_all(&mut self.sets, deadline, terms)
+    fn limit(&mut self, deadline: &Deadline, env: &RunEnv<'_>) -> Result<TimeLimit> {
+        estimate::of_all(&mut self.sets, deadline, env)
     }
 
-    fn compare(&mut self, terms: &Terms<'_>, reports: &mut Vec<DataSetReport>) -> Result<()> {
+    fn compare(&mut self, env: &RunEnv<'_>, reports: &mut Vec<DataSetReport>) -> Result<()> {
         for (one, depth) in &mut self.comparisons {
-            reports.push(one.run(*depth, terms)?);
+            reports.push(one.run(*depth, env)?);
         }
         Ok(())
     }
 
-    fn to_fill(&self) -> usize {
+    fn pending_count(&self) -> usize {
         self.sets.len()
     }
 
@@ -148,32 +150,32 @@ impl Sets for IntoPostgres {
         self.sets.iter().map(|set| set.plan.rows()).sum()
     }
 
-    fn back_up(&self, folder: &Path, _: &Terms<'_>) -> Result<Vec<PathBuf>> {
+    fn back_up(&self, folder: &Path, _: &RunEnv<'_>) -> Result<Vec<PathBuf>> {
         backup::back_up(&self.sets.iter().map(|set| &set.source).collect::<Vec<_>>(), folder)
     }
 
-    fn make_room(&mut self, terms: &Terms<'_>) -> Result<()> {
-        terms.interrupt.begin_writing();
+    fn drop_existing(&mut self, env: &RunEnv<'_>) -> Result<()> {
+        env.canceller.begin_writing();
         if let Some(path) = &self.reject_file {
             write_rejected(path, &self.sets)?;
         }
         let mut emptied = HashSet::new();
         for set in &mut self.sets {
             if !set.plan.drop_all || emptied.insert(set.place.clone()) {
-                set.drop_old(terms)?;
+                set.drop_old(env)?;
             }
         }
         Ok(())
     }
 
-    fn fill(&mut self, place: usize, terms: &Terms<'_>) -> (DataSetReport, Result<()>) {
+    fn load(&mut self, place: usize, env: &RunEnv<'_>) -> (DataSetReport, Result<()>) {
         let set = &mut self.sets[place];
-        if let Some(watch) = estimate::Watch::over(set, terms.options, terms.progress) {
-            let progress = Arc::clone(terms.progress);
-            terms.interrupt.stop_when(move || watch.is_over(&progress));
+        if let Some(watch) = estimate::Watch::over(set, env.options, env.progress) {
+            let progress = Arc::clone(env.progress);
+            env.canceller.cancel_when(move || watch.is_over(&progress));
         }
         let stats = TableStats::of(&set.plan);
-        let done = set.begin(terms).and_then(|()| set.fill(terms, &stats));
+        let done = set.begin(env).and_then(|()| set.load(env, &stats));
         match done {
             Ok(finished) => (set.report(&stats, finished), Ok(())),
             Err(error) => (set.report(&stats, Default::default()), Err(error)),
@@ -184,34 +186,34 @@ impl Sets for IntoPostgres {
         &mut self,
         place: usize,
         depth: Depth,
-        terms: &Terms<'_>,
+        env: &RunEnv<'_>,
         report: &mut DataSetReport,
     ) -> Result<()> {
-        self.sets[place].verify(depth, terms, report)
+        self.sets[place].verify(depth, env, report)
     }
 
-    fn settle(&mut self, terms: &Terms<'_>, reports: &mut [DataSetReport]) -> Result<()> {
+    fn commit_all(&mut self, env: &RunEnv<'_>, reports: &mut [DataSetReport]) -> Result<()> {
         for (set, report) in self.sets.iter_mut().zip(reports) {
             if report.verdict == Verdict::Match {
-                set.drop_ledger(terms)?;
+                set.drop_ledger(env)?;
             }
         }
         Ok(())
     }
 
-    fn stopped(&mut self, interrupt: &Interrupt, error: Error) -> Error {
-        if !pause::is_of_the_stop(interrupt.stop(), &error) {
+    fn map_stop_error(&mut self, canceller: &StatementCanceller, error: Error) -> Error {
+        if !pause::caused_by_stop(canceller.stop(), &error) {
             return error;
         }
-        let late = interrupt.is_late();
-        if !interrupt.writes() {
+        let late = canceller.is_late();
+        if !canceller.writes() {
             return pause::before_writing(late);
         }
-        interrupt.cease();
-        match self.sets.iter_mut().map(Loading::there).collect::<Result<Vec<There>>>() {
+        canceller.disarm();
+        match self.sets.iter_mut().map(PostgresLoad::there).collect::<Result<Vec<LoadedRows>>>() {
             Ok(there) => pause::while_writing(late, &there),
             Err(error) => {
-                error.within("the run was stopped, and cannot tell what is in the target")
+                error.context("the run was stopped, and cannot tell what is in the target")
             }
         }
     }
@@ -228,8 +230,8 @@ impl Sets for IntoPostgres {
 }
 
 /// Writes the rows that are left out to the reject file, before anything else is written.
-fn write_rejected(path: &Path, sets: &[Loading]) -> Result<()> {
-    let is_continued = sets.iter().any(Loading::is_continued);
+fn write_rejected(path: &Path, sets: &[PostgresLoad]) -> Result<()> {
+    let is_continued = sets.iter().any(PostgresLoad::is_continued);
     let file = if is_continued { RejectFile::open(path)? } else { RejectFile::create(path)? };
     let (continued, anew): (Vec<_>, Vec<_>) = sets.iter().partition(|set| set.is_continued());
     let kept: HashSet<&str> = continued.iter().flat_map(|set| set.plan.rejecting()).collect();

@@ -1,9 +1,5 @@
-//! The seam: what a database does for a run in the role of source or target.
-//!
-//! It is crossed once per chunk, never per row or value.
+//! Chunks: the unit of work, and the key ranges that bound them.
 
-use crate::codec::{Block, RowBatch};
-use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
 /// A part of one table that is read, encoded, committed, recorded and retried as a whole.
@@ -68,23 +64,4 @@ impl KeyValue {
             bytes.shrink_to_fit();
         }
     }
-}
-
-/// One of several parallel readers of a source; all of them see the same state.
-pub(crate) trait Reader: Send {
-    /// Reads the rows of `chunk` of the table at `table` in the plan into `batch`.
-    ///
-    /// # Errors
-    /// The source cannot be read, or does not hold what the plan found.
-    fn read(&mut self, table: usize, chunk: &Chunk, batch: &mut RowBatch) -> Result<()>;
-}
-
-/// One of several parallel writers to a target.
-pub(crate) trait Writer: Send {
-    /// Writes a block in one transaction that also records it.
-    ///
-    /// # Errors
-    /// Nothing of the block is there then, unless the connection was lost while committing; the
-    /// target's ledger tells.
-    fn write(&mut self, block: &Block) -> Result<()>;
 }

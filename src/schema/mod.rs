@@ -296,7 +296,7 @@ impl LeftOut {
 
 impl ObjectKind {
     /// The word a person reads.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Table => "table",
             Self::VirtualTable => "virtual table",

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The longest identifier PostgreSQL keeps, in bytes (`NAMEDATALEN` - 1).
-pub(crate) const LONGEST: usize = 63;
+pub(crate) const MAX_NAME_BYTES: usize = 63;
 
 /// The names of PostgreSQL's system columns, which no column may have.
 const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
@@ -66,14 +66,14 @@ impl Allocator {
     }
 
     fn allocate(&mut self, wanted: &str, forbidden: bool) -> String {
-        if !forbidden && wanted.len() <= LONGEST && self.taken.insert(wanted.to_owned()) {
+        if !forbidden && wanted.len() <= MAX_NAME_BYTES && self.taken.insert(wanted.to_owned()) {
             return wanted.to_owned();
         }
         let mut round = 0_u32;
         loop {
             let hash = xxh3_64(format!("{round}{wanted}").as_bytes());
             let suffix = format!("_{:08x}", hash as u32);
-            let mut stem = LONGEST - suffix.len();
+            let mut stem = MAX_NAME_BYTES - suffix.len();
             if stem >= wanted.len() {
                 stem = wanted.len();
             }
@@ -107,7 +107,7 @@ mod tests {
         let mut names = Allocator::default();
         let (first, second) = (names.relation(&a), names.relation(&b));
         assert_ne!(first, second);
-        assert!(first.len() <= LONGEST && second.len() <= LONGEST);
+        assert!(first.len() <= MAX_NAME_BYTES && second.len() <= MAX_NAME_BYTES);
         let mut again = Allocator::default();
         assert_eq!(again.relation(&b), second);
         assert_eq!(again.relation(&a), first);
@@ -117,7 +117,7 @@ mod tests {
     fn a_name_is_never_cut_inside_a_character() {
         let mut names = Allocator::default();
         let name = names.relation(&"é".repeat(40));
-        assert!(name.len() <= LONGEST);
+        assert!(name.len() <= MAX_NAME_BYTES);
         assert!(name.starts_with('é'));
     }
 

@@ -7,4 +7,4 @@ pub(crate) mod sql;
 pub(crate) mod write;
 
 pub(crate) use crate::sqlite::source::Interrupter;
-pub use crate::sqlite::source::{Reader, Source, SourceOptions};
+pub use crate::sqlite::source::{Source, SourceConnection, SourceOptions};

@@ -4,10 +4,10 @@
 use crate::codec::Digest;
 use crate::codec::tuple;
 use crate::codec::tuple::Field;
-use crate::verify::table_pair::Subject;
+use crate::verify::table_pair::ComparedTable;
 
 /// Buckets of a table at most: 2 MiB of digests.
-const MOST_BUCKETS: usize = 65_536;
+const MAX_BUCKETS: usize = 65_536;
 
 /// Rows of a bucket at least, where buckets are made by row hash: fewer would only cost memory.
 const ROWS_OF_A_BUCKET: u64 = 16;
@@ -31,16 +31,16 @@ pub(crate) enum Buckets {
 
 impl Buckets {
     /// The buckets of a table.
-    pub(crate) fn of(subject: &Subject) -> Self {
+    pub(crate) fn of(subject: &ComparedTable) -> Self {
         match subject.integer_key {
             Some(field) => {
                 let firsts = subject.firsts();
-                let every = firsts.len().div_ceil(MOST_BUCKETS).max(1);
+                let every = firsts.len().div_ceil(MAX_BUCKETS).max(1);
                 Self::Keys { field, firsts: firsts.into_iter().step_by(every).collect() }
             }
             None => {
                 let rows: u64 = subject.chunks.iter().map(|chunk| chunk.rows).sum();
-                let wanted = (rows / ROWS_OF_A_BUCKET).clamp(1, MOST_BUCKETS as u64);
+                let wanted = (rows / ROWS_OF_A_BUCKET).clamp(1, MAX_BUCKETS as u64);
                 Self::Hashes { mask: u128::from(wanted.next_power_of_two() - 1) }
             }
         }
@@ -86,13 +86,13 @@ impl Buckets {
 
 /// The digests of a table's buckets on one side.
 #[derive(Debug, Clone)]
-pub(crate) struct Sums {
+pub(crate) struct BucketDigests {
     digests: Vec<Digest>,
     /// The bucket of the row that was added last.
     last: usize,
 }
 
-impl Sums {
+impl BucketDigests {
     /// Empty ones.
     pub(crate) fn new(count: usize) -> Self {
         Self { digests: vec![Digest::default(); count], last: 0 }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn only_the_bucket_of_a_changed_row_differs() {
         let buckets = Buckets::Keys { field: 0, firsts: vec![0, 10, 20] };
-        let (mut one, mut other) = (Sums::new(3), Sums::new(3));
+        let (mut one, mut other) = (BucketDigests::new(3), BucketDigests::new(3));
         for key in 0..30 {
             one.add(&buckets, &row(key));
             let mut tuple = row(key);

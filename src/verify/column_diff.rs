@@ -1,32 +1,32 @@
 //! Explaining differences: the rows by their places and keys, the columns, and the values where
 //! the user wants to see them.
 
-use crate::codec::Raw;
+use crate::codec::SqliteValue;
 use crate::codec::encode::column_encoder::real_text;
 use crate::codec::tuple;
 use crate::codec::tuple::Field;
 use crate::error::Result;
 use crate::postgres::copy_out::{Relation, TupleReader};
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use crate::report::{ColumnDifference, DifferenceKind, KeyColumn, RowDifference};
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
 use crate::schema::{ColumnType, RowAddress};
-use crate::sqlite::Reader;
+use crate::sqlite::SourceConnection;
 use crate::sqlite::read::chunk_reader::{Next, StoredRow};
-use crate::verify::row_diff::Suspicion;
+use crate::verify::row_diff::RowMismatch;
 use crate::verify::rows::{SourceRows, TargetRows, Tid};
-use crate::verify::table_pair::Subject;
+use crate::verify::table_pair::ComparedTable;
 use postgres::SimpleQueryMessage;
 use std::collections::BTreeMap;
 
 /// Characters of a value that are shown at most.
-const SHOWN: usize = 200;
+const MAX_SHOWN_CHARS: usize = 200;
 
 /// What differences of one table are explained with.
 pub(crate) struct Explain<'a> {
     /// The table.
-    pub(crate) subject: &'a Subject,
+    pub(crate) subject: &'a ComparedTable,
     /// What holds its rows in the target.
     pub(crate) relations: &'a [Relation],
     /// Values are told, not only where they are.
@@ -37,8 +37,8 @@ impl Explain<'_> {
     /// Explains all of `suspicions`, in their order.
     pub(crate) fn all(
         &self,
-        suspicions: &[Suspicion],
-        connection: &Reader,
+        suspicions: &[RowMismatch],
+        connection: &SourceConnection,
         client: &mut TupleReader,
     ) -> Result<Vec<RowDifference>> {
         let mut told: Vec<Option<RowDifference>> = vec![None; suspicions.len()];
@@ -71,7 +71,7 @@ impl Explain<'_> {
 
     fn one(
         &self,
-        suspicion: &Suspicion,
+        suspicion: &RowMismatch,
         source: Option<(&StoredRow<'_>, &[u8])>,
         client: &mut TupleReader,
     ) -> Result<RowDifference> {
@@ -161,13 +161,13 @@ impl Explain<'_> {
             .iter()
             .map(|column| {
                 let name = quote(&column.target_name);
-                format!("pg_catalog.left({name}::pg_catalog.text, {})", SHOWN + 1)
+                format!("pg_catalog.left({name}::pg_catalog.text, {})", MAX_SHOWN_CHARS + 1)
             })
             .collect();
         let relation = &self.relations[tid.relation as usize].name;
         let sql = format!("SELECT {} FROM ONLY {relation} WHERE {}", list.join(", "), at(tid));
         let what = format!("cannot read table {} of PostgreSQL", quote(&self.subject.name));
-        let messages = client.simple_query(&sql).map_err(failed(&what))?;
+        let messages = client.simple_query(&sql).map_err(db_error(&what))?;
         let row = messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
@@ -193,20 +193,22 @@ fn differing(one: &[u8], other: &[u8]) -> Vec<usize> {
 }
 
 /// A stored value as text.
-fn shown(raw: Raw<'_>) -> String {
-    let text =
-        |bytes: &[u8]| cut(&String::from_utf8_lossy(&bytes[..bytes.len().min(4 * SHOWN + 4)]));
+fn shown(raw: SqliteValue<'_>) -> String {
+    let text = |bytes: &[u8]| {
+        cut(&String::from_utf8_lossy(&bytes[..bytes.len().min(4 * MAX_SHOWN_CHARS + 4)]))
+    };
     match raw {
-        Raw::Null => "NULL".to_owned(),
-        Raw::Integer(integer) => integer.to_string(),
-        Raw::Real(real) => {
+        SqliteValue::Null => "NULL".to_owned(),
+        SqliteValue::Integer(integer) => integer.to_string(),
+        SqliteValue::Real(real) => {
             let mut out = Vec::new();
             real_text(real, &mut out);
             text(&out)
         }
-        Raw::Text(bytes) => text(bytes),
-        Raw::Blob(bytes) => {
-            let hex: String = bytes.iter().take(SHOWN).map(|byte| format!("{byte:02x}")).collect();
+        SqliteValue::Text(bytes) => text(bytes),
+        SqliteValue::Blob(bytes) => {
+            let hex: String =
+                bytes.iter().take(MAX_SHOWN_CHARS).map(|byte| format!("{byte:02x}")).collect();
             cut(&format!("\\x{hex}"))
         }
     }
@@ -216,7 +218,7 @@ fn shown(raw: Raw<'_>) -> String {
 fn cut(text: &str) -> String {
     let mut shown = String::new();
     for (number, character) in text.chars().enumerate() {
-        if number == SHOWN {
+        if number == MAX_SHOWN_CHARS {
             shown.push('…');
             break;
         }
@@ -235,11 +237,17 @@ mod tests {
 
     #[test]
     fn shown_values_are_cut_and_cannot_move_the_cursor() {
-        assert_eq!(shown(Raw::Text(b"a\0b\x1b[1m\n")), "a\\u{0}b\\u{1b}[1m\\n");
-        assert_eq!(shown(Raw::Blob(&[0, 255])), "\\x00ff");
-        assert_eq!(shown(Raw::Real(1.0)), "1.0");
-        let long = "é".repeat(SHOWN + 1);
-        assert_eq!(shown(Raw::Text(long.as_bytes())), format!("{}…", "é".repeat(SHOWN)));
-        assert_eq!(shown(Raw::Text("é".repeat(SHOWN).as_bytes())), "é".repeat(SHOWN));
+        assert_eq!(shown(SqliteValue::Text(b"a\0b\x1b[1m\n")), "a\\u{0}b\\u{1b}[1m\\n");
+        assert_eq!(shown(SqliteValue::Blob(&[0, 255])), "\\x00ff");
+        assert_eq!(shown(SqliteValue::Real(1.0)), "1.0");
+        let long = "é".repeat(MAX_SHOWN_CHARS + 1);
+        assert_eq!(
+            shown(SqliteValue::Text(long.as_bytes())),
+            format!("{}…", "é".repeat(MAX_SHOWN_CHARS))
+        );
+        assert_eq!(
+            shown(SqliteValue::Text("é".repeat(MAX_SHOWN_CHARS).as_bytes())),
+            "é".repeat(MAX_SHOWN_CHARS)
+        );
     }
 }

@@ -4,12 +4,12 @@
 //! left in a comment where it had to choose another one), and the target's column types lead: each
 //! stored value has to become exactly what stands there.
 
-use crate::codec::encode::column_encoder::{Cast, Form};
+use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding};
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::error::{Error, Result};
-use crate::options::{Cast as Pinned, CastType};
+use crate::options::{OverrideType, TypeOverride};
 use crate::plan::to_postgres::column_types::{check_casts, form_of};
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use crate::postgres::ledger::TABLE;
 use crate::schema::chunk::Chunk;
 use crate::schema::names::{qualify, quote};
@@ -18,7 +18,7 @@ use crate::sqlite::catalog::Catalog;
 use crate::sqlite::read::chunk_reader::read_error;
 use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::sql::declared_type::column_affinity;
-use crate::verify::table_pair::{Subject, SubjectColumn};
+use crate::verify::table_pair::{ComparedTable, SubjectColumn};
 use postgres::Client;
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ struct TargetColumn {
 }
 
 /// A table of the source and the one of the target that has its rows.
-pub(crate) struct Pair<'a> {
+pub(crate) struct TablePair<'a> {
     /// The source's table.
     pub(crate) table: &'a Table,
     /// The target's, by its name.
@@ -48,7 +48,7 @@ pub(crate) struct Pair<'a> {
     pub(crate) highest: i64,
 }
 
-impl Pair<'_> {
+impl TablePair<'_> {
     /// The name in the target of a column of the source.
     pub(crate) fn column(&self, name: &str) -> Option<&str> {
         self.columns.iter().find(|(source, _)| source == name).map(|(_, target)| target.as_str())
@@ -57,11 +57,11 @@ impl Pair<'_> {
 
 /// What is matched.
 #[derive(Default)]
-pub(crate) struct Matched<'a> {
+pub(crate) struct MatchedTables<'a> {
     /// The tables to compare.
-    pub(crate) subjects: Vec<Subject>,
+    pub(crate) subjects: Vec<ComparedTable>,
     /// The same, as the catalogs have them.
-    pub(crate) pairs: Vec<Pair<'a>>,
+    pub(crate) pairs: Vec<TablePair<'a>>,
     /// What has no match in the target.
     pub(crate) differences: Vec<String>,
     /// What has none in the source, and what is compared in another form.
@@ -81,7 +81,7 @@ pub(crate) struct Inputs<'a> {
     /// The target's schema.
     pub(crate) schema: &'a str,
     /// Types that the user has fixed: for numbers that count from an epoch.
-    pub(crate) casts: &'a [Pinned],
+    pub(crate) casts: &'a [TypeOverride],
     /// What the ledger says of the run that filled the target; null where it says nothing.
     pub(crate) ledger: &'a Value,
     /// Names of tables of the source that are not wanted, and whose likes in the target are none
@@ -93,9 +93,9 @@ pub(crate) struct Inputs<'a> {
 ///
 /// # Errors
 /// The server's; and casts that name no column, or another type than the target has.
-pub(crate) fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Matched<'a>> {
+pub(crate) fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<MatchedTables<'a>> {
     let mut targets = targets(client, inputs.schema)?;
-    let mut matched = Matched::default();
+    let mut matched = MatchedTables::default();
     check_casts(inputs.casts, &inputs.catalog.schema)?;
     let tables = inputs.catalog.schema.tables.iter().zip(inputs.queries).zip(inputs.ranges);
     for ((table, query), chunks) in tables {
@@ -123,7 +123,7 @@ pub(crate) fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Ma
             let affinity = column_affinity(&column.declared, strict);
             let pin = inputs.casts.iter().find(|c| c.table == table.name && c.column == *name);
             let kept = inputs.ledger["types"][&table.name][name].as_str();
-            let kept = kept.and_then(|text| CastType::parse(text).ok());
+            let kept = kept.and_then(|text| OverrideType::parse(text).ok());
             let known = ColumnType::parse(&there.type_name);
             if let Some(kept) = &kept
                 && pin.is_none()
@@ -146,7 +146,10 @@ pub(crate) fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Ma
                 as_text,
                 read: None,
             });
-            casts.push(Cast { form, numbers_return: numbers_return(affinity, form) });
+            casts.push(ColumnEncoder {
+                form,
+                affinity_restores_numbers: affinity_restores_numbers(affinity, form),
+            });
         }
         for extra in &target.columns {
             if !columns.iter().any(|column| column.target_name == extra.name) {
@@ -159,7 +162,7 @@ pub(crate) fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Ma
         }
         let highest = highest(inputs.connection, table)?;
         let left_out = inputs.ledger["rows_left_out"][&table.name].as_u64().unwrap_or(0);
-        let mut subject = Subject {
+        let mut subject = ComparedTable {
             name: table.name.clone(),
             target: qualify(inputs.schema, &target.name),
             query: TableQuery {
@@ -184,7 +187,12 @@ pub(crate) fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Ma
             .collect();
         subject.choose_key(&keys.iter().map(Vec::as_slice).collect::<Vec<_>>());
         let pairs = subject.columns.iter().map(|c| (c.name.clone(), c.target_name.clone()));
-        matched.pairs.push(Pair { table, target: target.name, columns: pairs.collect(), highest });
+        matched.pairs.push(TablePair {
+            table,
+            target: target.name,
+            columns: pairs.collect(),
+            highest,
+        });
         matched.subjects.push(subject);
     }
     for target in targets {
@@ -197,8 +205,9 @@ pub(crate) fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Ma
 
 /// Whether a number that changed its type would come back as it was. Text in place of numbers is
 /// told all the same: nobody planned it.
-fn numbers_return(affinity: Affinity, form: Form) -> bool {
-    form != Form::Text && matches!(affinity, Affinity::Integer | Affinity::Numeric | Affinity::Real)
+fn affinity_restores_numbers(affinity: Affinity, form: Encoding) -> bool {
+    form != Encoding::Text
+        && matches!(affinity, Affinity::Integer | Affinity::Numeric | Affinity::Real)
 }
 
 /// The highest value that the table's own key has had.
@@ -215,10 +224,10 @@ fn highest(connection: &rusqlite::Connection, table: &Table) -> Result<i64> {
 fn form(
     column: &TargetColumn,
     affinity: Affinity,
-    pin: Option<CastType>,
+    pin: Option<OverrideType>,
     table: &Table,
     notes: &mut Vec<String>,
-) -> Result<(Form, bool)> {
+) -> Result<(Encoding, bool)> {
     let known = ColumnType::parse(&column.type_name);
     if let Some(pin) = pin {
         if known.as_ref() != Some(&pin.column_type) {
@@ -234,8 +243,8 @@ fn form(
     }
     Ok(match known {
         // Keys kept as text, joined to integers.
-        Some(ColumnType::BigInt) if affinity == Affinity::Text => (Form::BigIntText, false),
-        Some(known) => (Form::of(&known), false),
+        Some(ColumnType::BigInt) if affinity == Affinity::Text => (Encoding::BigIntText, false),
+        Some(known) => (Encoding::of(&known), false),
         None => {
             notes.push(format!(
                 "column {} of {} is {} in the target, and compared as text",
@@ -243,7 +252,7 @@ fn form(
                 quote(&table.name),
                 column.type_name
             ));
-            (Form::Text, true)
+            (Encoding::Text, true)
         }
     })
 }
@@ -283,7 +292,7 @@ fn targets(client: &mut Client, schema: &str) -> Result<Vec<Target>> {
         ORDER BY c.oid, a.attnum";
     let rows = client
         .query(SQL, &[&schema, &TABLE])
-        .map_err(failed("cannot read the target's catalog"))?;
+        .map_err(db_error("cannot read the target's catalog"))?;
     let mut targets: Vec<(i64, Target)> = Vec::new();
     for row in rows {
         let oid: i64 = row.get(0);

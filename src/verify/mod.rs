@@ -17,65 +17,68 @@ pub(crate) mod verdict;
 
 use crate::codec::Digest;
 use crate::control::progress::{PhaseProgress, TableProgress};
-use crate::control::retry::Patience;
-use crate::control::sizing::Sizes;
+use crate::control::retry::RetryPolicy;
+use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
 use crate::options::{Depth, Options};
 use crate::postgres::connect::backend::Backend;
 use crate::postgres::copy_out::{Relation, Snapshot, TupleReader};
-use crate::postgres::errors::failed;
-use crate::postgres::lease::run_lock::Claim;
+use crate::postgres::errors::db_error;
+use crate::postgres::lease::run_lock::RunLock;
 use crate::report::TableVerification;
 use crate::schema::names::{literal, quote};
-use crate::sqlite::Reader;
+use crate::sqlite::SourceConnection;
 use crate::verify::column_diff::Explain;
-use crate::verify::row_diff::{Found, Look};
-use crate::verify::rows::Seen;
-use crate::verify::scan::Sides;
-use crate::verify::table_pair::Subject;
+use crate::verify::row_diff::{RowDiff, RowDiffResult};
+use crate::verify::rows::SourceStats;
+use crate::verify::scan::TableDigests;
+use crate::verify::table_pair::ComparedTable;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The two ends: one more reader of each side, on the state that all readers of the side see.
 pub(crate) struct Ends<'a> {
     /// The source.
-    pub(crate) source: &'a (dyn Fn() -> Result<Reader> + Sync),
+    pub(crate) source: &'a (dyn Fn() -> Result<SourceConnection> + Sync),
     /// The target; a session that was lost is ended first.
     pub(crate) target: &'a (dyn Fn(Option<Backend>) -> Result<(TupleReader, Backend)> + Sync),
 }
 
 impl Ends<'_> {
     /// Sessions of `claim` for [`Ends::target`].
-    pub(crate) fn session(claim: &Claim, lost: Option<Backend>) -> Result<(TupleReader, Backend)> {
+    pub(crate) fn session(
+        claim: &RunLock,
+        lost: Option<Backend>,
+    ) -> Result<(TupleReader, Backend)> {
         let session = claim.session("verify", lost)?;
         Ok((session.client, session.backend))
     }
 }
 
 /// How often a comparison is begun anew because its snapshot was lost.
-const MOST_ROUNDS: usize = 5;
+const MAX_ROUNDS: usize = 5;
 
 /// Does `work` under a snapshot of `tables`; all of it again under another one where the session
 /// that holds it is lost.
 pub(crate) fn under_snapshot<T>(
-    claim: &Claim,
+    claim: &RunLock,
     tables: &[String],
-    patience: &Patience<'_>,
+    retry_policy: &RetryPolicy<'_>,
     mut work: impl FnMut(&mut Snapshot) -> Result<T>,
 ) -> Result<T> {
-    let counters = [&patience.progress.total, &patience.progress.done];
+    let counters = [&retry_policy.progress.total, &retry_policy.progress.done];
     let before = counters.map(|counter| counter.load(Ordering::Relaxed));
     let mut rounds = 0;
-    patience.again(|trouble| {
+    retry_policy.retry(|outage| {
         let session = claim.session("snapshot", None)?;
         let mut snapshot = Snapshot::take(session.client, tables)?;
-        trouble.is_over();
+        outage.is_over();
         rounds += 1;
         for (counter, before) in counters.iter().zip(before) {
             counter.store(before, Ordering::Relaxed);
         }
         let done = work(&mut snapshot);
-        if rounds < MOST_ROUNDS && done.is_err() && snapshot.is_lost() {
-            return done.map(Ok).map_err(Error::lost);
+        if rounds < MAX_ROUNDS && done.is_err() && snapshot.is_retryable() {
+            return done.map(Ok).map_err(Error::retryable);
         }
         Ok(done)
     })?
@@ -97,7 +100,7 @@ pub(crate) struct Settings<'a> {
     /// What was asked for.
     pub(crate) options: &'a Options,
     /// Threads and memory.
-    pub(crate) sizes: &'a Sizes,
+    pub(crate) resources: &'a Resources,
     /// Where rows done are counted.
     pub(crate) progress: &'a PhaseProgress,
     /// Set from outside to end early.
@@ -112,11 +115,11 @@ pub(crate) struct Compared {
     /// As it is reported.
     pub(crate) report: TableVerification,
     /// What was seen in the source.
-    pub(crate) seen: Seen,
+    pub(crate) seen: SourceStats,
     /// Row-level security hides rows of it, so that it could not be compared.
     pub(crate) hidden: bool,
     /// Rows that differ were written after the copy.
-    pub(crate) moved_on: bool,
+    pub(crate) modified_after_copy: bool,
 }
 
 /// Compares all tables, under one snapshot of the target.
@@ -124,7 +127,7 @@ pub(crate) struct Compared {
 /// # Errors
 /// Either side cannot be read. That they differ is no error.
 pub(crate) fn compare(
-    subjects: &[Subject],
+    subjects: &[ComparedTable],
     snapshot: &mut Snapshot,
     ends: &Ends<'_>,
     settings: &Settings<'_>,
@@ -136,12 +139,12 @@ pub(crate) fn compare(
         hidden.push(found.iter().any(|relation| relation.hidden));
         relations.push(if hidden.last() == Some(&true) { Vec::new() } else { found });
     }
-    let join = snapshot.join();
+    let join = snapshot.import_sql();
     let target = |lost| -> Result<(TupleReader, Backend)> {
         let (mut client, backend) = (ends.target)(lost)?;
         client
             .simple_query(&join)
-            .map_err(failed("cannot share one view of PostgreSQL's tables"))?;
+            .map_err(db_error("cannot share one view of PostgreSQL's tables"))?;
         Ok((client, backend))
     };
     let ends = Ends { source: ends.source, target: &target };
@@ -150,35 +153,36 @@ pub(crate) fn compare(
         let compared =
             subjects.iter().zip(counts).zip(hidden).map(|((subject, counts), hidden)| Compared {
                 report: summary(counts, None, hidden),
-                seen: Seen::new(subject.columns.len()),
+                seen: SourceStats::new(subject.columns.len()),
                 hidden,
-                moved_on: false,
+                modified_after_copy: false,
             });
         return Ok(compared.collect());
     }
     watch(subjects, settings.progress);
-    let threads = Threads { source: settings.sizes.readers, target: settings.sizes.writers };
+    let threads =
+        Threads { source: settings.resources.readers, target: settings.resources.writers };
     let sides = scan::run(subjects, &relations, &ends, &threads, settings)?;
     let found = second_look(subjects, &relations, &sides, &ends, settings)?;
     let mut compared = Vec::with_capacity(subjects.len());
     let all = sides.into_iter().zip(found).zip(hidden).zip(&relations);
     for (((sides, found), hidden), relations) in all {
         let totals = (sides.source.total(), sides.target.total());
-        let moved_on = match (&found, &settings.ledger) {
+        let modified_after_copy = match (&found, &settings.ledger) {
             (Some((found, _)), Some(ledger)) => wrote_later(snapshot, relations, found, ledger)?,
             _ => false,
         };
         let report = summary(totals, found, hidden);
-        compared.push(Compared { report, seen: sides.seen, hidden, moved_on });
+        compared.push(Compared { report, seen: sides.seen, hidden, modified_after_copy });
     }
     Ok(compared)
 }
 
 /// Names the tables and the rows of both sides for whoever watches.
-fn watch(subjects: &[Subject], progress: &PhaseProgress) {
-    let rows = |subject: &Subject| subject.chunks.iter().map(|chunk| chunk.rows).sum::<u64>();
+fn watch(subjects: &[ComparedTable], progress: &PhaseProgress) {
+    let rows = |subject: &ComparedTable| subject.chunks.iter().map(|chunk| chunk.rows).sum::<u64>();
     progress.total.fetch_add(2 * subjects.iter().map(rows).sum::<u64>(), Ordering::Relaxed);
-    let table = |subject: &Subject| TableProgress {
+    let table = |subject: &ComparedTable| TableProgress {
         name: subject.name.clone(),
         total: 2 * rows(subject),
         done: AtomicU64::new(0),
@@ -186,17 +190,17 @@ fn watch(subjects: &[Subject], progress: &PhaseProgress) {
     progress.set_tables(subjects.iter().map(table).collect());
 }
 
-type Told = Option<(Found, Vec<crate::report::RowDifference>)>;
+type Told = Option<(RowDiffResult, Vec<crate::report::RowDifference>)>;
 
 /// Finds the rows that differ, table by table.
 fn second_look(
-    subjects: &[Subject],
+    subjects: &[ComparedTable],
     relations: &[Vec<Relation>],
-    sides: &[Sides],
+    sides: &[TableDigests],
     ends: &Ends<'_>,
     settings: &Settings<'_>,
 ) -> Result<Vec<Told>> {
-    let mut readers: Option<(Reader, TupleReader)> = None;
+    let mut readers: Option<(SourceConnection, TupleReader)> = None;
     let mut all = Vec::with_capacity(subjects.len());
     for ((subject, relations), sides) in subjects.iter().zip(relations).zip(sides) {
         let bad = sides.source.differing(&sides.target);
@@ -209,12 +213,12 @@ fn second_look(
             Some(readers) => readers,
             none => none.insert(((ends.source)()?, (ends.target)(None)?.0)),
         };
-        let look = Look {
+        let look = RowDiff {
             subject,
             relations,
             buckets: &sides.buckets,
             wanted: settings.options.max_differences as usize,
-            limit: row_diff::limit(settings.sizes.budget),
+            limit: row_diff::limit(settings.resources.budget),
             stop: settings.stop,
         };
         let found = look.take(&bad, connection, client)?;
@@ -245,7 +249,7 @@ fn summary((source, target): (Digest, Digest), told: Told, hidden: bool) -> Tabl
 fn wrote_later(
     snapshot: &mut Snapshot,
     relations: &[Relation],
-    found: &Found,
+    found: &RowDiffResult,
     (ledger, data_set): &(String, String),
 ) -> Result<bool> {
     for (number, relation) in relations.iter().enumerate() {
@@ -269,7 +273,7 @@ fn wrote_later(
         );
         let row = snapshot.client().query_one(&sql, &[]);
         let what = "cannot tell when the target was written";
-        if row.map_err(failed(what))?.get(0) {
+        if row.map_err(db_error(what))?.get(0) {
             return Ok(true);
         }
     }

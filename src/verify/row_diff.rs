@@ -12,11 +12,11 @@ use crate::postgres::copy_out::{Relation, TupleReader};
 use crate::report::DifferenceKind;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
-use crate::sqlite::Reader;
+use crate::sqlite::SourceConnection;
 use crate::sqlite::read::chunk_reader::Next;
 use crate::verify::buckets::Buckets;
 use crate::verify::rows::{SourceRows, TargetRows, Tid};
-use crate::verify::table_pair::Subject;
+use crate::verify::table_pair::ComparedTable;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +33,7 @@ pub(crate) fn limit(budget: u64) -> usize {
 
 /// A difference, by the places of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Suspicion {
+pub(crate) struct RowMismatch {
     /// What is different.
     pub(crate) kind: DifferenceKind,
     /// In how many rows; more than one only of rows that are equal.
@@ -46,19 +46,19 @@ pub(crate) struct Suspicion {
 
 /// What a second look found.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Found {
+pub(crate) struct RowDiffResult {
     /// Rows that differ.
     pub(crate) total: u64,
     /// There may be more.
     pub(crate) at_least: bool,
     /// The first of them by their places, as many as are wanted.
-    pub(crate) first: Vec<Suspicion>,
+    pub(crate) first: Vec<RowMismatch>,
 }
 
 /// Where a second look is taken.
-pub(crate) struct Look<'a> {
+pub(crate) struct RowDiff<'a> {
     /// The table.
-    pub(crate) subject: &'a Subject,
+    pub(crate) subject: &'a ComparedTable,
     /// What holds its rows in the target.
     pub(crate) relations: &'a [Relation],
     /// How its rows were told apart.
@@ -73,7 +73,7 @@ pub(crate) struct Look<'a> {
 
 /// A row that is on one side only, as far as both were read.
 #[derive(Debug)]
-struct Suspect {
+struct Unmatched {
     hash: u128,
     source: u64,
     target: u64,
@@ -82,26 +82,26 @@ struct Suspect {
 }
 
 /// The rows that are followed, by what identifies them.
-struct Suspects {
-    rows: HashMap<u128, Suspect>,
+struct UnmatchedRows {
+    rows: HashMap<u128, Unmatched>,
     limit: usize,
     /// The low half of an identity is at most this, or the row is not followed.
-    followed: u64,
+    sample_limit: u64,
 }
 
-impl Suspects {
+impl UnmatchedRows {
     fn new(limit: usize) -> Self {
-        Self { rows: HashMap::new(), limit, followed: u64::MAX }
+        Self { rows: HashMap::new(), limit, sample_limit: u64::MAX }
     }
 
     fn follows(&self, identity: u128) -> bool {
-        identity as u64 <= self.followed
+        identity as u64 <= self.sample_limit
     }
 
     fn add_source(&mut self, identity: u128, hash: u128, place: i64) {
         if self.follows(identity) {
             let new =
-                Suspect { hash, source: 0, target: 0, source_place: place, target_place: None };
+                Unmatched { hash, source: 0, target: 0, source_place: place, target_place: None };
             self.rows.entry(identity).or_insert(new).source += 1;
             self.shrink();
         }
@@ -126,7 +126,7 @@ impl Suspects {
                 }
             }
             Entry::Vacant(free) => {
-                free.insert(Suspect {
+                free.insert(Unmatched {
                     hash,
                     source: 0,
                     target: 1,
@@ -140,23 +140,23 @@ impl Suspects {
 
     /// Follows only half as many rows from now on, where they are too many.
     fn shrink(&mut self) {
-        while self.rows.len() > self.limit && self.followed > 0 {
-            self.followed /= 2;
-            let followed = self.followed;
-            self.rows.retain(|identity, _| *identity as u64 <= followed);
+        while self.rows.len() > self.limit && self.sample_limit > 0 {
+            self.sample_limit /= 2;
+            let sample_limit = self.sample_limit;
+            self.rows.retain(|identity, _| *identity as u64 <= sample_limit);
         }
     }
 }
 
-impl Look<'_> {
+impl RowDiff<'_> {
     /// Looks at the buckets of `bad`, each with its rows on both sides together.
     pub(crate) fn take(
         &self,
         bad: &[(usize, u64)],
-        connection: &Reader,
+        connection: &SourceConnection,
         client: &mut TupleReader,
-    ) -> Result<Found> {
-        let mut found = Found::default();
+    ) -> Result<RowDiffResult> {
+        let mut found = RowDiffResult::default();
         let mut rest = bad;
         while !rest.is_empty() {
             let group = self.group(rest);
@@ -188,11 +188,11 @@ impl Look<'_> {
     fn follow(
         &self,
         buckets: &[usize],
-        connection: &Reader,
+        connection: &SourceConnection,
         client: &mut TupleReader,
-    ) -> Result<Suspects> {
+    ) -> Result<UnmatchedRows> {
         let subject = self.subject;
-        let mut suspects = Suspects::new(self.limit);
+        let mut suspects = UnmatchedRows::new(self.limit);
         let whole = (subject.whole(), "true".to_owned());
         let parts: Vec<(KeyRange, String)> = match self.buckets {
             Buckets::Hashes { .. } => vec![whole],
@@ -262,8 +262,8 @@ impl Look<'_> {
     }
 
     /// Adds what is left of the suspects to the findings.
-    fn tell(&self, suspects: Suspects, found: &mut Found) {
-        found.at_least |= suspects.followed < u64::MAX;
+    fn tell(&self, suspects: UnmatchedRows, found: &mut RowDiffResult) {
+        found.at_least |= suspects.sample_limit < u64::MAX;
         for suspect in suspects.rows.into_values() {
             let changed = suspect.source.min(suspect.target);
             let source = Some(suspect.source_place);
@@ -275,7 +275,7 @@ impl Look<'_> {
             for (kind, rows, source, target) in kinds {
                 if rows > 0 {
                     found.total += rows;
-                    found.first.push(Suspicion { kind, rows, source, target });
+                    found.first.push(RowMismatch { kind, rows, source, target });
                 }
             }
         }
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn equal_rows_cancel_and_the_others_stay() {
-        let mut suspects = Suspects::new(100);
+        let mut suspects = UnmatchedRows::new(100);
         for (identity, hash) in [(1, 10), (2, 20), (2, 20), (3, 30)] {
             suspects.add_source(identity, hash, 7);
         }
@@ -312,12 +312,12 @@ mod tests {
 
     #[test]
     fn too_many_suspects_are_thinned_out_alike_on_both_sides() {
-        let mut suspects = Suspects::new(64);
+        let mut suspects = UnmatchedRows::new(64);
         for row in 0..1_000_u128 {
             suspects.add_source(xxh3_128(&row.to_be_bytes()), row, 0);
         }
         assert!(suspects.rows.len() <= 64 && suspects.rows.len() > 8);
-        assert!(suspects.followed < u64::MAX);
+        assert!(suspects.sample_limit < u64::MAX);
         for row in 0..1_000_u128 {
             suspects.add_target(xxh3_128(&row.to_be_bytes()), row, PLACE);
         }

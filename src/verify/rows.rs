@@ -1,7 +1,7 @@
 //! The rows of both sides as canonical tuples.
 
 use crate::codec::Misfit;
-use crate::codec::encode::column_encoder::Fit;
+use crate::codec::encode::column_encoder::Fidelity;
 use crate::codec::encode::heap_page;
 use crate::codec::tuple::UNFIT;
 use crate::error::{Error, Result};
@@ -9,17 +9,17 @@ use crate::postgres::copy_out::{Relation, TupleReader};
 use crate::schema::RowAddress;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
-use crate::sqlite::Reader;
+use crate::sqlite::SourceConnection;
 use crate::sqlite::read::chunk_reader::{Next, StoredRow, scan};
-use crate::verify::table_pair::Subject;
+use crate::verify::table_pair::ComparedTable;
 use bytes::{BufMut, BytesMut};
 
 /// Buffers larger than this are given back after the row that needed them.
-const LARGEST_KEPT: usize = 8 << 20;
+const MAX_KEPT_BYTES: usize = 8 << 20;
 
 /// What was seen of a table while its rows were encoded.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Seen {
+pub(crate) struct SourceStats {
     /// Rows that are no part of the comparison.
     pub(crate) left_out: u64,
     /// Values that are equal after a conversion only, by column.
@@ -28,7 +28,7 @@ pub(crate) struct Seen {
     pub(crate) unfit: Vec<(u64, Option<Misfit>)>,
 }
 
-impl Seen {
+impl SourceStats {
     /// Nothing, of `width` columns.
     pub(crate) fn new(width: usize) -> Self {
         Self { left_out: 0, converted: vec![0; width], unfit: vec![(0, None); width] }
@@ -49,21 +49,21 @@ impl Seen {
 
 /// Reads rows of the source.
 pub(crate) struct SourceRows<'a> {
-    subject: &'a Subject,
+    subject: &'a ComparedTable,
     tuple: BytesMut,
     canonical: BytesMut,
     /// What was seen so far.
-    pub(crate) seen: Seen,
+    pub(crate) seen: SourceStats,
 }
 
 impl<'a> SourceRows<'a> {
     /// Rows of `subject`.
-    pub(crate) fn new(subject: &'a Subject) -> Self {
+    pub(crate) fn new(subject: &'a ComparedTable) -> Self {
         Self {
             subject,
             tuple: BytesMut::new(),
             canonical: BytesMut::new(),
-            seen: Seen::new(subject.columns.len()),
+            seen: SourceStats::new(subject.columns.len()),
         }
     }
 
@@ -71,12 +71,12 @@ impl<'a> SourceRows<'a> {
     /// 1 where there is none), the row itself and its canonical tuple.
     pub(crate) fn read(
         &mut self,
-        connection: &Reader,
+        connection: &SourceConnection,
         range: &KeyRange,
         mut each: impl FnMut(i64, &StoredRow<'_>, &[u8]) -> Result<Next>,
     ) -> Result<()> {
         let Self { subject, tuple, canonical, seen } = self;
-        let subject: &Subject = subject;
+        let subject: &ComparedTable = subject;
         let query = &subject.query;
         let casts = subject.layout.casts();
         let has_rowid = matches!(query.address, RowAddress::Integer { .. });
@@ -89,8 +89,8 @@ impl<'a> SourceRows<'a> {
             for (field, raw) in row.enumerate() {
                 let start = tuple.len();
                 match casts[field].encode(raw, tuple) {
-                    Ok(Fit::Exact) => {}
-                    Ok(Fit::Converted) => seen.converted[field] += 1,
+                    Ok(Fidelity::Exact) => {}
+                    Ok(Fidelity::Converted) => seen.converted[field] += 1,
                     Err(misfit) => {
                         tuple.truncate(start);
                         tuple.put_i32(UNFIT);
@@ -108,7 +108,7 @@ impl<'a> SourceRows<'a> {
             let place = if has_rowid { row.integer_key() } else { number };
             let next = each(place, row, subject.layout.canonical(tuple, canonical));
             for buffer in [&mut *tuple, &mut *canonical] {
-                if buffer.capacity() > LARGEST_KEPT {
+                if buffer.capacity() > MAX_KEPT_BYTES {
                     *buffer = BytesMut::new();
                 }
             }
@@ -130,14 +130,14 @@ pub(crate) struct Tid {
 
 /// Reads rows of the target.
 pub(crate) struct TargetRows<'a> {
-    subject: &'a Subject,
+    subject: &'a ComparedTable,
     canonical: BytesMut,
     stripped: BytesMut,
 }
 
 impl<'a> TargetRows<'a> {
     /// Rows of `subject`.
-    pub(crate) fn new(subject: &'a Subject) -> Self {
+    pub(crate) fn new(subject: &'a ComparedTable) -> Self {
         Self { subject, canonical: BytesMut::new(), stripped: BytesMut::new() }
     }
 
@@ -153,7 +153,7 @@ impl<'a> TargetRows<'a> {
         let select = subject.select(relation, false, condition);
         client.tuples(&select, &cannot_read(subject), |tuple| {
             let result = each(subject.layout.canonical(tuple, canonical));
-            if canonical.capacity() > LARGEST_KEPT {
+            if canonical.capacity() > MAX_KEPT_BYTES {
                 *canonical = BytesMut::new();
             }
             result
@@ -190,7 +190,7 @@ impl<'a> TargetRows<'a> {
             };
             let result = each(tid, subject.layout.canonical(stripped, canonical));
             for buffer in [&mut *stripped, &mut *canonical] {
-                if buffer.capacity() > LARGEST_KEPT {
+                if buffer.capacity() > MAX_KEPT_BYTES {
                     *buffer = BytesMut::new();
                 }
             }
@@ -199,6 +199,6 @@ impl<'a> TargetRows<'a> {
     }
 }
 
-fn cannot_read(subject: &Subject) -> String {
+fn cannot_read(subject: &ComparedTable) -> String {
     format!("cannot read table {} of PostgreSQL", quote(&subject.name))
 }

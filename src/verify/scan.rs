@@ -1,19 +1,19 @@
 //! The pass: every row of both sides read once, both sides at the same time, and added up.
 
 use crate::codec::Digest;
-use crate::control::cancel::Halt;
-use crate::control::memory_budget::{Budget, Permit};
+use crate::control::cancel::CancelScope;
+use crate::control::memory_budget::{MemoryBudget, Permit};
 use crate::control::progress::PhaseProgress;
-use crate::control::retry::{Line, Patience};
+use crate::control::retry::{Reconnecting, RetryPolicy};
 use crate::error::{Error, Result};
 use crate::postgres::copy_out::Relation;
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
 use crate::sqlite::read::chunk_reader::{Next, read_error};
-use crate::verify::buckets::{Buckets, Sums};
-use crate::verify::rows::{Seen, SourceRows, TargetRows};
-use crate::verify::table_pair::Subject;
+use crate::verify::buckets::{BucketDigests, Buckets};
+use crate::verify::rows::{SourceRows, SourceStats, TargetRows};
+use crate::verify::table_pair::ComparedTable;
 use crate::verify::{Ends, Settings, Threads};
 use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;
@@ -26,7 +26,7 @@ use std::time::Duration;
 const BLOCKS_OF_A_PIECE: u64 = 2_048;
 
 /// Rows between two looks at whether to stop.
-const ROWS_BETWEEN_LOOKS: u64 = 4_096;
+const ROWS_BETWEEN_CHECKS: u64 = 4_096;
 
 /// A row is in memory in so many forms at a time: as the database gives it, as a tuple, as a canonical
 /// one.
@@ -34,15 +34,15 @@ const FORMS: u64 = 3;
 
 /// What both sides gave of one table.
 #[derive(Debug, Clone)]
-pub(crate) struct Sides {
+pub(crate) struct TableDigests {
     /// How its rows were told apart.
     pub(crate) buckets: Buckets,
     /// The source's digests.
-    pub(crate) source: Sums,
+    pub(crate) source: BucketDigests,
     /// The target's.
-    pub(crate) target: Sums,
+    pub(crate) target: BucketDigests,
     /// What was seen in the source.
-    pub(crate) seen: Seen,
+    pub(crate) seen: SourceStats,
 }
 
 /// A part of one table of the source.
@@ -61,44 +61,50 @@ struct TargetPiece {
     widest: u64,
 }
 
-struct Pass<'a> {
-    subjects: &'a [Subject],
+struct Scan<'a> {
+    subjects: &'a [ComparedTable],
     relations: &'a [Vec<Relation>],
     ends: &'a Ends<'a>,
     progress: &'a PhaseProgress,
     retry_for: Duration,
-    halt: Halt<'a>,
+    halt: CancelScope<'a>,
     /// For rows that are too large for a thread to have one whenever it wants.
-    budget: Arc<Budget>,
+    budget: Arc<MemoryBudget>,
     /// Bytes that a thread may have whenever it wants.
     share: u64,
     source: Mutex<VecDeque<SourcePiece>>,
     target: Mutex<VecDeque<TargetPiece>>,
-    sides: Vec<Mutex<Sides>>,
+    sides: Vec<Mutex<TableDigests>>,
 }
 
 /// Reads everything. Tables of which the target shows no relation are passed over.
 pub(crate) fn run(
-    subjects: &[Subject],
+    subjects: &[ComparedTable],
     relations: &[Vec<Relation>],
     ends: &Ends<'_>,
     threads: &Threads,
     settings: &Settings<'_>,
-) -> Result<Vec<Sides>> {
-    let sides = |subject: &Subject| {
+) -> Result<Vec<TableDigests>> {
+    let sides = |subject: &ComparedTable| {
         let buckets = Buckets::of(subject);
-        let (source, target) = (Sums::new(buckets.count()), Sums::new(buckets.count()));
-        Mutex::new(Sides { buckets, source, target, seen: Seen::new(subject.columns.len()) })
+        let (source, target) =
+            (BucketDigests::new(buckets.count()), BucketDigests::new(buckets.count()));
+        Mutex::new(TableDigests {
+            buckets,
+            source,
+            target,
+            seen: SourceStats::new(subject.columns.len()),
+        })
     };
-    let pass = Pass {
+    let pass = Scan {
         subjects,
         relations,
         ends,
         progress: settings.progress,
         retry_for: settings.options.retry_for,
-        halt: Halt::new(settings.stop),
-        budget: Budget::new(settings.sizes.budget),
-        share: settings.sizes.budget / (threads.source + threads.target).max(1) as u64,
+        halt: CancelScope::new(settings.stop),
+        budget: MemoryBudget::new(settings.resources.budget),
+        share: settings.resources.budget / (threads.source + threads.target).max(1) as u64,
         source: Mutex::default(),
         target: Mutex::default(),
         sides: subjects.iter().map(sides).collect(),
@@ -106,10 +112,10 @@ pub(crate) fn run(
     pass.cut();
     std::thread::scope(|scope| {
         for _ in 0..threads.source.max(1) {
-            scope.spawn(|| pass.halt.guard("a reader of the source", || pass.read_source()));
+            scope.spawn(|| pass.halt.run_thread("a reader of the source", || pass.read_source()));
         }
         for _ in 0..threads.target.max(1) {
-            scope.spawn(|| pass.halt.guard("a reader of the target", || pass.read_target()));
+            scope.spawn(|| pass.halt.run_thread("a reader of the target", || pass.read_target()));
         }
     });
     pass.halt.end()?;
@@ -124,7 +130,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Pass<'_> {
+impl Scan<'_> {
     /// Cuts both sides into pieces, the largest table's first.
     fn cut(&self) {
         let mut order: Vec<usize> =
@@ -163,9 +169,9 @@ impl Pass<'_> {
     /// Every now and then: count, stop.
     fn look(&self, table: usize, rows: &mut u64) -> Result<()> {
         *rows += 1;
-        if *rows == ROWS_BETWEEN_LOOKS {
+        if *rows == ROWS_BETWEEN_CHECKS {
             self.progress.add(table, std::mem::take(rows), 0);
-            if self.halt.is_set() {
+            if self.halt.is_cancelled() {
                 return Err(Error::interrupted());
             }
         }
@@ -175,11 +181,11 @@ impl Pass<'_> {
     fn read_source(&self) -> Result<()> {
         let connection = (self.ends.source)()?;
         connection.set_prepared_statement_cache_capacity(8);
-        let next = || lock(&self.source).pop_front().filter(|_| !self.halt.is_set());
+        let next = || lock(&self.source).pop_front().filter(|_| !self.halt.is_cancelled());
         let mut piece = next();
         while let Some(SourcePiece { table, .. }) = piece {
             let buckets = lock(&self.sides[table]).buckets.clone();
-            let mut sums = Sums::new(buckets.count());
+            let mut sums = BucketDigests::new(buckets.count());
             let mut rows = SourceRows::new(&self.subjects[table]);
             let mut since = 0;
             // A thread adds up all its pieces of a table before it shares the sums.
@@ -202,24 +208,24 @@ impl Pass<'_> {
     }
 
     fn read_target(&self) -> Result<()> {
-        let mut line = Line::new(Box::new(self.ends.target));
-        let patience = Patience {
+        let mut line = Reconnecting::new(Box::new(self.ends.target));
+        let retry_policy = RetryPolicy {
             limit: self.retry_for,
-            is_halted: &|| self.halt.is_set(),
+            is_halted: &|| self.halt.is_cancelled(),
             progress: self.progress,
         };
-        let next = || lock(&self.target).pop_front().filter(|_| !self.halt.is_set());
+        let next = || lock(&self.target).pop_front().filter(|_| !self.halt.is_cancelled());
         let mut piece = next();
         while let Some(TargetPiece { table, .. }) = piece {
             let buckets = lock(&self.sides[table]).buckets.clone();
-            let mut sums = Sums::new(buckets.count());
+            let mut sums = BucketDigests::new(buckets.count());
             let mut piece_sums = sums.clone();
             let mut rows = TargetRows::new(&self.subjects[table]);
             let mut since = 0;
             while let Some(part) = piece.take_if(|piece| piece.table == table) {
                 let relation = &self.relations[table][part.relation];
                 let permit = self.room(part.widest)?;
-                line.run(&patience, |client| {
+                line.run(&retry_policy, |client| {
                     // What a connection has given before it was lost does not count.
                     piece_sums.clear();
                     rows.read(client, relation, &part.condition, |tuple| {
@@ -260,12 +266,12 @@ pub(crate) fn block_ranges(blocks: u64) -> Vec<String> {
 
 /// Counts the rows of all tables on both sides, and nothing more.
 pub(crate) fn count(
-    subjects: &[Subject],
+    subjects: &[ComparedTable],
     relations: &[Vec<Relation>],
     ends: &Ends<'_>,
     stop: &AtomicBool,
 ) -> Result<Vec<(Digest, Digest)>> {
-    let halt = Halt::new(stop);
+    let halt = CancelScope::new(stop);
     let counts = |_| Mutex::new((Digest::default(), Digest::default()));
     let counts: Vec<_> = subjects.iter().map(counts).collect();
     let of_source = || -> Result<()> {
@@ -285,7 +291,7 @@ pub(crate) fn count(
             for relation in relations {
                 let sql = format!("SELECT count(*) FROM ONLY {}", relation.name);
                 let what = format!("cannot count the rows of table {}", quote(&subject.name));
-                let answer = client.simple_query(&sql).map_err(failed(&what))?;
+                let answer = client.simple_query(&sql).map_err(db_error(&what))?;
                 let rows = answer.iter().find_map(|message| match message {
                     SimpleQueryMessage::Row(row) => row.get(0)?.parse::<u64>().ok(),
                     _ => None,
@@ -296,8 +302,8 @@ pub(crate) fn count(
         Ok(())
     };
     std::thread::scope(|scope| {
-        scope.spawn(|| halt.guard("a reader of the source", of_source));
-        scope.spawn(|| halt.guard("a reader of the target", of_target));
+        scope.spawn(|| halt.run_thread("a reader of the source", of_source));
+        scope.spawn(|| halt.run_thread("a reader of the target", of_target));
     });
     halt.end()?;
     Ok(counts.into_iter().map(|c| c.into_inner().unwrap_or_else(PoisonError::into_inner)).collect())

@@ -3,10 +3,10 @@
 
 use crate::error::Result;
 use crate::plan::Plan;
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use crate::schema::names::{literal, qualify, quote};
 use crate::schema::{IndexOver, LeftOut, ObjectKind};
-use crate::verify::match_tables::Pair;
+use crate::verify::match_tables::TablePair;
 use postgres::{Client, Row};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -34,7 +34,7 @@ struct Constraint {
 }
 
 /// What the target's catalog says of one schema.
-pub(crate) struct Facts {
+pub(crate) struct TargetCatalog {
     schema: String,
     indexes: Vec<Index>,
     constraints: Vec<Constraint>,
@@ -69,11 +69,11 @@ fn columns_of(key: &str, relation: &str, count: &str) -> String {
     COLUMNS.replace("KEY", key).replace("REL", relation).replace("COUNT", count)
 }
 
-impl Facts {
+impl TargetCatalog {
     /// Reads them.
     pub(crate) fn read(client: &mut Client, schema: &str) -> Result<Self> {
         let mut query = |sql: String| {
-            client.query(&sql, &[&schema]).map_err(failed("cannot read the target's catalog"))
+            client.query(&sql, &[&schema]).map_err(db_error("cannot read the target's catalog"))
         };
         let from = "JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace WHERE n.nspname = $1";
         let indexes = query(format!(
@@ -149,7 +149,7 @@ pub(crate) fn of_plan(
     plan: &Plan,
     left_out: &[LeftOut],
 ) -> Result<Vec<String>> {
-    let facts = Facts::read(client, &plan.schema)?;
+    let facts = TargetCatalog::read(client, &plan.schema)?;
     let listed = |one: &LeftOut| {
         left_out.iter().any(|l| l.kind == one.kind && l.table == one.table && l.name == one.name)
     };
@@ -215,7 +215,7 @@ fn is_there(client: &mut Client, relation: &str) -> Result<bool> {
     client
         .query_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[&relation])
         .map(|row| row.get(0))
-        .map_err(failed("cannot read the target's catalog"))
+        .map_err(db_error("cannot read the target's catalog"))
 }
 
 /// Says so where the next value of a sequence was handed out already.
@@ -230,7 +230,7 @@ fn behind(
     }
     let row = client
         .query_one(&format!("SELECT last_value, is_called FROM {sequence}"), &[])
-        .map_err(failed(&format!("cannot read the sequence of {}", quote(table))))?;
+        .map_err(db_error(&format!("cannot read the sequence of {}", quote(table))))?;
     let (last, called): (i64, bool) = (row.get(0), row.get(1));
     let next = last.saturating_add(i64::from(called));
     Ok((next <= highest && last < i64::MAX).then(|| {
@@ -243,7 +243,7 @@ fn behind(
 
 /// What holding the target against the source's catalog gave.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct SchemaDiff {
     /// What is missing.
     pub(crate) differences: Vec<String>,
     /// What cannot be told, or is weaker than in the source for a known reason.
@@ -255,11 +255,11 @@ pub(crate) struct Held {
 pub(crate) fn of_source(
     client: &mut Client,
     schema: &str,
-    pairs: &[Pair<'_>],
+    pairs: &[TablePair<'_>],
     omitted: &[Omission],
-) -> Result<Held> {
-    let facts = Facts::read(client, schema)?;
-    let mut held = Held::default();
+) -> Result<SchemaDiff> {
+    let facts = TargetCatalog::read(client, schema)?;
+    let mut held = SchemaDiff::default();
     for pair in pairs {
         keys(&facts, pair, omitted, &mut held);
         indexes(&facts, pair, omitted, &mut held);
@@ -300,7 +300,7 @@ fn stands_for(there: &str, wanted: &str) -> bool {
     there == wanted || there.is_empty()
 }
 
-fn keys(facts: &Facts, pair: &Pair<'_>, omitted: &[Omission], held: &mut Held) {
+fn keys(facts: &TargetCatalog, pair: &TablePair<'_>, omitted: &[Omission], held: &mut SchemaDiff) {
     let table = pair.table;
     let primary = table.primary_key.iter().map(|key| (key, "primary key", ObjectKind::PrimaryKey));
     let uniques = table.uniques.iter().map(|key| (key, "unique key", ObjectKind::Unique));
@@ -328,7 +328,12 @@ fn keys(facts: &Facts, pair: &Pair<'_>, omitted: &[Omission], held: &mut Held) {
     }
 }
 
-fn indexes(facts: &Facts, pair: &Pair<'_>, omitted: &[Omission], held: &mut Held) {
+fn indexes(
+    facts: &TargetCatalog,
+    pair: &TablePair<'_>,
+    omitted: &[Omission],
+    held: &mut SchemaDiff,
+) {
     for index in &pair.table.indexes {
         let what = format!("index {} on {}", quote(&index.name), quote(&pair.table.name));
         if omits(omitted, ObjectKind::Index, &pair.table.name, Some(&index.name)) {
@@ -362,11 +367,11 @@ fn indexes(facts: &Facts, pair: &Pair<'_>, omitted: &[Omission], held: &mut Held
 }
 
 fn foreign_keys(
-    facts: &Facts,
-    pair: &Pair<'_>,
-    pairs: &[Pair<'_>],
+    facts: &TargetCatalog,
+    pair: &TablePair<'_>,
+    pairs: &[TablePair<'_>],
     omitted: &[Omission],
-    held: &mut Held,
+    held: &mut SchemaDiff,
 ) {
     let table = pair.table;
     for key in &table.foreign_keys {
@@ -376,7 +381,7 @@ fn foreign_keys(
             held.notes.push(format!("the {what} is not compared, as its parent is not"));
             continue;
         };
-        let mapped = |pair: &Pair<'_>, names: &[String]| -> Option<Vec<String>> {
+        let mapped = |pair: &TablePair<'_>, names: &[String]| -> Option<Vec<String>> {
             names.iter().map(|name| pair.column(name).map(str::to_owned)).collect()
         };
         let (columns, parents) = (mapped(pair, &key.columns), mapped(parent, &key.parent_columns));
@@ -402,14 +407,14 @@ fn foreign_keys(
 
 fn sequence(
     client: &mut Client,
-    facts: &Facts,
-    pair: &Pair<'_>,
+    facts: &TargetCatalog,
+    pair: &TablePair<'_>,
     column: &str,
-    held: &mut Held,
+    held: &mut SchemaDiff,
 ) -> Result<()> {
     let table = literal(&qualify(&facts.schema, &pair.target));
     let sql = format!("SELECT pg_catalog.pg_get_serial_sequence({table}, {})", literal(column));
-    let row = client.query_one(&sql, &[]).map_err(failed("cannot read the target's catalog"))?;
+    let row = client.query_one(&sql, &[]).map_err(db_error("cannot read the target's catalog"))?;
     match row.get::<_, Option<String>>(0) {
         Some(sequence) => {
             held.differences.extend(behind(client, &sequence, pair.highest, &pair.table.name)?);

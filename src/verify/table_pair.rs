@@ -1,6 +1,6 @@
 //! A subject: one table as it is compared, with what is known of it on both sides.
 
-use crate::codec::Form;
+use crate::codec::Encoding;
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::plan::PlannedTable;
 use crate::postgres::copy_out::Relation;
@@ -10,7 +10,7 @@ use crate::schema::names::quote;
 use crate::sqlite::read::query::TableQuery;
 
 /// One table to compare.
-pub(crate) struct Subject {
+pub(crate) struct ComparedTable {
     /// Its name in the source.
     pub(crate) name: String,
     /// Its qualified name in the target.
@@ -51,7 +51,7 @@ pub(crate) struct SubjectColumn {
     pub(crate) read: Option<String>,
 }
 
-impl Subject {
+impl ComparedTable {
     /// A table of a plan, with all its columns: also those that the server computed.
     pub(crate) fn of_plan(table: &PlannedTable) -> Self {
         let columns: Vec<SubjectColumn> = table
@@ -92,7 +92,7 @@ impl Subject {
         let place = |name: &String| self.columns.iter().position(|column| column.name == *name);
         if let RowAddress::Integer { column } = &self.query.address
             && let Some(place) = place(column)
-            && self.layout.casts()[place].form == Form::BigInt
+            && self.layout.casts()[place].form == Encoding::BigInt
         {
             self.integer_key = Some(place);
             self.key = vec![place];

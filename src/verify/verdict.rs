@@ -5,12 +5,12 @@ use crate::options::Depth;
 use crate::report::{ConversionReport, DataSetReport, TableVerification, Verdict};
 use crate::schema::names::quote;
 use crate::verify::Compared;
-use crate::verify::table_pair::Subject;
+use crate::verify::table_pair::ComparedTable;
 use serde_json::{Value, json};
 
 /// A verdict with its reasons.
 #[derive(Debug, Default)]
-pub(crate) struct Judged {
+pub(crate) struct VerdictReport {
     /// Something differs.
     pub(crate) differs: bool,
     /// What each table's rows gave, in the order of the tables.
@@ -23,20 +23,20 @@ pub(crate) struct Judged {
     pub(crate) hints: Vec<String>,
 }
 
-impl Judged {
+impl VerdictReport {
     /// Judges what was compared; `differences` are those that are known already.
     pub(crate) fn new(
-        subjects: &[Subject],
+        subjects: &[ComparedTable],
         compared: &[Compared],
         differences: Vec<String>,
         depth: Depth,
     ) -> Self {
         let mut judged = Self { differences, ..Self::default() };
-        let (mut moved_on, mut grown) = (false, false);
+        let (mut modified_after_copy, mut has_extra_rows) = (false, false);
         for (subject, table) in subjects.iter().zip(compared) {
             judged.look_at(subject, table, depth);
-            moved_on |= table.moved_on;
-            grown |= table.report.target_rows > table.report.source_rows;
+            modified_after_copy |= table.modified_after_copy;
+            has_extra_rows |= table.report.target_rows > table.report.source_rows;
             judged.tables.push(table.report.clone());
         }
         judged.differs =
@@ -44,13 +44,13 @@ impl Judged {
         if depth == Depth::Rows {
             judged.notes.push("only rows were counted; values were not compared".to_owned());
         }
-        if moved_on {
+        if modified_after_copy {
             judged.hints.push(
                 "rows that differ were written to the target after the copy: whoever does so (a \
                  service that was started already?) must stop before a comparison can succeed"
                     .to_owned(),
             );
-        } else if grown {
+        } else if has_extra_rows {
             judged.hints.push(
                 "the target has rows that the source has not: if a service was started on it \
                  already, these can be its own"
@@ -60,7 +60,7 @@ impl Judged {
         judged
     }
 
-    fn look_at(&mut self, subject: &Subject, table: &Compared, depth: Depth) {
+    fn look_at(&mut self, subject: &ComparedTable, table: &Compared, depth: Depth) {
         let name = quote(&subject.name);
         if table.hidden {
             self.differences.push(format!(
@@ -101,7 +101,7 @@ impl Judged {
     }
 
     /// Adds the verdict to the report of its data set, whose tables are in the same order.
-    pub(crate) fn tell(&self, report: &mut DataSetReport) {
+    pub(crate) fn apply_to(&self, report: &mut DataSetReport) {
         report.verdict = if self.differs { Verdict::Differ } else { Verdict::Match };
         for (table, verification) in report.tables.iter_mut().zip(&self.tables) {
             table.verification = Some(verification.clone());
@@ -112,7 +112,7 @@ impl Judged {
     }
 
     /// The tables' digests, for the ledger.
-    pub(crate) fn digests(&self, subjects: &[Subject]) -> Value {
+    pub(crate) fn digests(&self, subjects: &[ComparedTable]) -> Value {
         let pairs = subjects.iter().zip(&self.tables).map(|(subject, table)| {
             let sum = table.source_digest.clone().unwrap_or_else(|| "0".repeat(32));
             (subject.name.clone(), json!({"rows": table.source_rows, "sum": sum}))
@@ -122,7 +122,7 @@ impl Judged {
 }
 
 /// The conversions that equality needed, by column.
-pub(crate) fn conversions(subject: &Subject, table: &Compared) -> Vec<ConversionReport> {
+pub(crate) fn conversions(subject: &ComparedTable, table: &Compared) -> Vec<ConversionReport> {
     let columns = subject.columns.iter().zip(subject.layout.casts()).zip(&table.seen.converted);
     columns
         .filter(|(_, count)| **count > 0)

@@ -6,7 +6,7 @@ mod places;
 mod unreadable;
 mod writers;
 
-use migrate::internals::{Reader, Source, SourceOptions};
+use migrate::internals::{Source, SourceConnection, SourceOptions};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -147,7 +147,7 @@ fn build(path: &Path, mode: &str) {
 }
 
 /// Count and sum of what a reader sees: 1000 and 500,500 as built, 500 and -125,250 with the log.
-fn seen(reader: &Reader) -> (i64, i64) {
+fn seen(reader: &SourceConnection) -> (i64, i64) {
     let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
     reader.query_row("SELECT count(*), sum(a) FROM t", [], row).unwrap()
 }

@@ -34,7 +34,7 @@ impl Rows {
     /// The fewest: every table has one.
     pub(crate) const FEWEST: u64 = 100;
     /// The most: what 32-bit random numbers choose from, with room to spare.
-    pub(crate) const MOST: u64 = 4_000_000_000;
+    pub(crate) const MAX_ROWS: u64 = 4_000_000_000;
 }
 
 impl FromStr for Rows {
@@ -60,11 +60,11 @@ impl FromStr for Rows {
             unit /= 10;
             rows += u64::from(digit) * unit;
         }
-        if !(Self::FEWEST..=Self::MOST).contains(&rows) {
+        if !(Self::FEWEST..=Self::MAX_ROWS).contains(&rows) {
             return Err(format!(
                 "{rows} rows: from {} to {} can be made",
                 Self::FEWEST,
-                Self::MOST
+                Self::MAX_ROWS
             ));
         }
         Ok(Self(rows))
@@ -99,7 +99,7 @@ pub(crate) fn generate(
     seed: u64,
     progress: &mut dyn FnMut(&str, u64) -> bool,
 ) -> Result<Summary> {
-    if !(Rows::FEWEST..=Rows::MOST).contains(&rows.0) {
+    if !(Rows::FEWEST..=Rows::MAX_ROWS).contains(&rows.0) {
         return Err(Error::usage(format!("{} rows cannot be made", rows.0)));
     }
     OpenOptions::new().write(true).create_new(true).open(path).map_err(|e| {
@@ -117,7 +117,7 @@ pub(crate) fn generate(
                 fs::metadata(path).map_err(|e| Error::failed("its size").caused_by(e))?.len();
             Ok(Summary { tables, indexes, bytes, seconds })
         })
-        .map_err(|e| e.within(format!("cannot generate {}", path.display())));
+        .map_err(|e| e.context(format!("cannot generate {}", path.display())));
     if built.is_err() {
         // The error at hand says more than a second one would.
         let _ = fs::remove_file(path);

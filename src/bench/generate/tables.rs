@@ -21,7 +21,7 @@ const SHARES: [(&str, u64); 9] = [
 ];
 
 /// The settings are few, whatever the size.
-const MOST_SETTINGS: u64 = 60;
+const MAX_SETTINGS: u64 = 60;
 
 /// Visitors come back: so many addresses there are at most.
 const ADDRESSES: u64 = 30_000;
@@ -40,7 +40,7 @@ struct World {
 pub(crate) fn fill(writer: &mut Writer<'_>, rows: u64) -> Result<Vec<(&'static str, u64)>> {
     let mut counts: Vec<(&str, u64)> =
         SHARES.iter().map(|(table, share)| (*table, (rows * share / 1000).max(1))).collect();
-    counts[0].1 = (rows / 100).min(MOST_SETTINGS);
+    counts[0].1 = (rows / 100).min(MAX_SETTINGS);
     let others: u64 = counts.iter().map(|(_, n)| n).sum();
     counts.insert(5, ("downloads", rows - others));
 

@@ -2,14 +2,14 @@
 
 use crate::bench::blocks::Blocks;
 use crate::config::connection::Connection;
-use crate::control::cancel::Halt;
+use crate::control::cancel::CancelScope;
 use crate::copy::schedule::{Schedule, TableWork, Work};
 use crate::error::{Error, Result};
 use crate::plan::{Plan, PlannedTable};
 use crate::postgres::connect::connect;
 use crate::postgres::copy_in::copy_in;
 use crate::postgres::copy_out::TupleReader;
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use crate::schema::names::{literal, quote};
 use crate::verify::scan::block_ranges;
 use postgres::Client;
@@ -18,7 +18,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Rows between two looks at whether to stop.
-const ROWS_BETWEEN_LOOKS: u64 = 4_096;
+const ROWS_BETWEEN_CHECKS: u64 = 4_096;
 
 /// Whether a commit is waited for until it is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) enum Commit {
     /// As the copy does it.
     NotAwaited,
     /// As servers do it by default.
-    Awaited,
+    InFlight,
 }
 
 /// Ready blocks, and as many connections as send them: everything that is needed before the
@@ -49,20 +49,20 @@ impl<'a> Load<'a> {
         let what = "cannot prepare the tables";
         let setting = match commit {
             Commit::NotAwaited => "off",
-            Commit::Awaited => "on",
+            Commit::InFlight => "on",
         };
         let open = |_| -> Result<Client> {
             let mut client = connect::<Client>(connection, "bench")?.client;
             let set = format!("SET synchronous_commit = {setting}");
-            client.batch_execute(&set).map_err(failed(what))?;
+            client.batch_execute(&set).map_err(db_error(what))?;
             Ok(client)
         };
         let mut clients: Vec<Client> = (0..connections.max(1)).map(open).collect::<Result<_>>()?;
-        let mut transaction = clients[0].transaction().map_err(failed(what))?;
+        let mut transaction = clients[0].transaction().map_err(db_error(what))?;
         for table in &plan.tables {
-            transaction.batch_execute(&table.ddl.create()).map_err(failed(what))?;
+            transaction.batch_execute(&table.ddl.create()).map_err(db_error(what))?;
         }
-        transaction.commit().map_err(failed(what))?;
+        transaction.commit().map_err(db_error(what))?;
         Ok(Self { plan, blocks, clients })
     }
 
@@ -78,15 +78,15 @@ impl<'a> Load<'a> {
         };
         let work = (0..plan.tables.len()).map(of_table).collect();
         let schedule = Schedule::new(work, clients.len(), usize::MAX);
-        let halt = Halt::new(stop);
+        let halt = CancelScope::new(stop);
         std::thread::scope(|scope| {
             for (lane, client) in clients.iter_mut().enumerate() {
                 let (halt, schedule) = (&halt, &schedule);
                 scope.spawn(move || {
-                    halt.guard("a connection", || {
+                    halt.run_thread("a connection", || {
                         let mut data = Vec::new();
                         while let Some(Work::Chunk { chunk, .. }) = schedule.next_of(lane) {
-                            if halt.is_set() {
+                            if halt.is_cancelled() {
                                 break;
                             }
                             let ready = &blocks.list()[chunk];
@@ -132,7 +132,7 @@ impl Unload {
                  / pg_catalog.current_setting('block_size')::bigint",
                 literal(&name)
             );
-            let blocks: i64 = client.query_one(&sql, &[]).map_err(failed(what))?.get(0);
+            let blocks: i64 = client.query_one(&sql, &[]).map_err(db_error(what))?.get(0);
             let ranges = block_ranges(u64::try_from(blocks).unwrap_or(0));
             // The last piece is read first: so the largest table's come first, from its start on.
             let selects =
@@ -147,18 +147,18 @@ impl Unload {
     /// Reads all rows, and throws them away; says how many there were.
     pub(crate) fn run(self, stop: &AtomicBool) -> Result<u64> {
         let Self { pieces, mut readers } = self;
-        let (pieces, all, halt) = (Mutex::new(pieces), Mutex::new(0), Halt::new(stop));
+        let (pieces, all, halt) = (Mutex::new(pieces), Mutex::new(0), CancelScope::new(stop));
         let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).pop();
         std::thread::scope(|scope| {
             for reader in &mut readers {
                 let (halt, all, next) = (&halt, &all, &next);
                 scope.spawn(move || {
-                    halt.guard("a connection", || {
+                    halt.run_thread("a connection", || {
                         let mut rows = 0;
                         while let Some(select) = next() {
                             reader.tuples(&select, "cannot read the rows back", |_| {
                                 rows += 1;
-                                let stops = rows % ROWS_BETWEEN_LOOKS == 0 && halt.is_set();
+                                let stops = rows % ROWS_BETWEEN_CHECKS == 0 && halt.is_cancelled();
                                 if stops { Err(Error::interrupted()) } else { Ok(()) }
                             })?;
                         }

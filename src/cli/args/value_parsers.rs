@@ -1,18 +1,18 @@
 //! Values of flags: sizes, rates, times. What is wrong with one is said in one line.
 
 use crate::control::deadline::Deadline;
-use crate::control::sizing::{LARGEST_ASKED, SMALLEST_CHUNK};
+use crate::control::sizing::{MAX_CHUNK_ASKED, MIN_CHUNK};
 use jiff::{SignedDuration, Zoned};
 use std::time::Duration;
 
 /// The least memory with which a reader, an encoder and a writer can each hold a chunk of a
 /// useful size.
-const LEAST_MEMORY: u64 = 16 << 20;
+const MIN_MEMORY: u64 = 16 << 20;
 
 /// Reads a size in bytes, with binary multiples: `256M`, `1G`, `64MiB`, `16777216`.
 pub(crate) fn memory(text: &str) -> Result<u64, String> {
     match size(text)? {
-        size if size < LEAST_MEMORY => Err("at least 16M are needed".to_owned()),
+        size if size < MIN_MEMORY => Err("at least 16M are needed".to_owned()),
         size => Ok(size),
     }
 }
@@ -20,7 +20,7 @@ pub(crate) fn memory(text: &str) -> Result<u64, String> {
 /// Reads the size of a chunk, in the same form.
 pub(crate) fn chunk_size(text: &str) -> Result<u64, String> {
     match size(text)? {
-        size if (SMALLEST_CHUNK..=LARGEST_ASKED).contains(&size) => Ok(size),
+        size if (MIN_CHUNK..=MAX_CHUNK_ASKED).contains(&size) => Ok(size),
         _ => Err("a chunk has from 64K to 256M".to_owned()),
     }
 }

@@ -4,13 +4,13 @@ use crate::bench;
 use crate::bench::generate::Rows;
 use crate::bench::scratch::Scratch;
 use crate::bench::{Request, Subject};
-use crate::cli::commands::supervise::attended;
+use crate::cli::commands::supervise::supervised;
 use crate::cli::exit_code::Exit;
 use crate::cli::output;
-use crate::cli::output::console::Screen;
+use crate::cli::output::console::Console;
 use crate::cli::output::format::time_left;
 use crate::cli::request;
-use crate::cli::request::{Output, Typed, check_patterns, check_temp_dir};
+use crate::cli::request::{LocationArg, Output, check_patterns, check_temp_dir};
 use crate::config::secret::Secret;
 use crate::control::progress::Progress;
 use crate::error::{Error, Result};
@@ -69,7 +69,7 @@ impl BenchArguments {
             return Ok(Subject::Generated { rows: self.rows, seed: self.seed });
         };
         match request::location("--from", from)? {
-            Typed::At(Location::Sqlite(path)) => Ok(Subject::File(path)),
+            LocationArg::At(Location::Sqlite(path)) => Ok(Subject::File(path)),
             _ => Err(Error::usage("--from names the SQLite file whose rows are to be measured")
                 .hint("without it rows are generated")),
         }
@@ -78,7 +78,7 @@ impl BenchArguments {
     fn target(&self) -> Result<Option<Secret>> {
         let Some(to) = &self.to else { return Ok(None) };
         match request::location("--to", to)? {
-            Typed::At(Location::Postgres(url)) => Ok(Some(url)),
+            LocationArg::At(Location::Postgres(url)) => Ok(Some(url)),
             _ => Err(Error::usage("--to names the PostgreSQL server that is to be measured")
                 .hint("without it a private server is started")),
         }
@@ -121,21 +121,21 @@ impl BenchArguments {
 }
 
 /// Runs the command.
-pub(crate) fn run(typed: &BenchArguments, screen: &mut Screen) -> Result<Exit> {
-    let (request, folder, output) = typed.request()?;
-    let has_source = typed.from.is_some();
+pub(crate) fn run(args: &BenchArguments, console: &mut Console) -> Result<Exit> {
+    let (request, folder, output) = args.request()?;
+    let has_source = args.from.is_some();
     let progress = Arc::new(Progress::default());
     let measured = request.expected_seconds().and_then(|seconds| {
         // Nobody has to read it.
         let _ = writeln!(
-            screen.err,
+            console.err,
             "measuring takes about {} on two cores of a common machine; Ctrl-C leaves nothing",
             time_left(seconds)
         );
-        let watch = screen.watch(&progress, typed.progress);
+        let watch = console.watch(&progress, args.progress);
         let schema = request.schema.clone();
         let is_theirs = request.target.is_some();
-        let measured = attended(&progress, move |progress| bench::run(&request, progress));
+        let measured = supervised(&progress, move |progress| bench::run(&request, progress));
         drop(watch);
         measured.unwrap_or_else(|error| {
             let drop = Scratch::drop_statement(&schema);
@@ -155,7 +155,7 @@ pub(crate) fn run(typed: &BenchArguments, screen: &mut Screen) -> Result<Exit> {
     let exit = error.as_ref().map_or(Exit::Done, |error| Exit::from(error.kind()));
     if let Some(report) = &report {
         // What cannot be shown was measured all the same.
-        let _ = output::bench::write(screen.for_people(output.as_ref()), report);
+        let _ = output::bench::write(console.human(output.as_ref()), report);
     }
-    Ok(screen.end(output.as_ref(), report.as_ref(), exit, error.as_ref()))
+    Ok(console.end(output.as_ref(), report.as_ref(), exit, error.as_ref()))
 }

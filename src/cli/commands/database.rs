@@ -1,19 +1,19 @@
 //! `migrate database`: plan, say what will be done, do it, tell how it went.
 
 use crate::cli::commands::provider::forget_verdicts;
-use crate::cli::commands::supervise::attended;
+use crate::cli::commands::supervise::supervised;
 use crate::cli::exit_code::Exit;
-use crate::cli::output::console::Screen;
-use crate::cli::output::format::{counted, plain};
+use crate::cli::output::console::Console;
+use crate::cli::output::format::{counted, escape_for_terminal};
 use crate::cli::output::rerun_command::CommandLine;
 use crate::cli::output::{plan, report};
 use crate::cli::request::Request;
-use crate::cli::request::product::ByProduct;
+use crate::cli::request::product::ProductRequest;
 use crate::control::progress::Progress;
 use crate::error::{Error, Kind, Result};
 use crate::options::{DataSet, Location, Options, Verify};
 use crate::product::next_steps;
-use crate::product::next_steps::Ended;
+use crate::product::next_steps::RunOutcome;
 use crate::product::provider;
 use crate::report::{Outcome, PlanSummary, Report, Verdict};
 use crate::run::planned::Planned;
@@ -23,23 +23,23 @@ use std::sync::Arc;
 pub(crate) fn run<P: Planned + Send + 'static>(
     request: &Request,
     line: &CommandLine,
-    screen: &mut Screen,
+    console: &mut Console,
     prepare: impl FnOnce(&Options, &Arc<Progress>) -> Result<P> + Send + 'static,
 ) -> Exit {
     let progress = Arc::new(Progress::default());
-    let watch = screen.watch(&progress, request.bars_anywhere);
+    let watch = console.watch(&progress, request.bars_anywhere);
     let options = request.options.clone();
-    let planned = attended(&progress, move |progress| prepare(&options, progress));
+    let planned = supervised(&progress, move |progress| prepare(&options, progress));
     drop(watch);
-    let planned = match planned.flatten().and_then(|planned| agreed(planned, request, screen)) {
+    let planned = match planned.flatten().and_then(|planned| agreed(planned, request, console)) {
         Ok(planned) => planned,
         Err(error) => {
-            let error = with_remedy(error, line, request.product.as_ref());
-            return end(request, line, screen, None, Some(error));
+            let error = with_recovery_hints(error, line, request.product.as_ref());
+            return end(request, line, console, None, Some(error));
         }
     };
-    let watch = screen.watch(&progress, request.bars_anywhere);
-    let outcome = attended(&progress, |progress| planned.run(progress));
+    let watch = console.watch(&progress, request.bars_anywhere);
+    let outcome = supervised(&progress, |progress| planned.run(progress));
     drop(watch);
     let (report, result) = match outcome {
         Ok(Outcome { report, result }) => (Some(report), result),
@@ -49,38 +49,40 @@ pub(crate) fn run<P: Planned + Send + 'static>(
     let error = result.err().map(|error| {
         let is_failure = error.kind() != Kind::Paused;
         let goes_on = is_failure && loads(request) && error.flags().is_empty();
-        let error = with_remedy(error, line, product);
-        if goes_on { or_anew(error, line) } else { error }
+        let error = with_recovery_hints(error, line, product);
+        if goes_on { with_restart_hint(error, line) } else { error }
     });
-    end(request, line, screen, report.as_ref(), error)
+    end(request, line, console, report.as_ref(), error)
 }
 
 /// Shows the plan and has the loss of tables agreed to.
-fn agreed<P: Planned>(planned: P, request: &Request, screen: &mut Screen) -> Result<P> {
+fn agreed<P: Planned>(planned: P, request: &Request, console: &mut Console) -> Result<P> {
     let summary = planned.summary();
     // A run does not stop because nobody reads what it says.
-    let _ = plan::write(screen.for_people(request.json.as_ref()), &summary);
-    let _ = writeln!(screen.for_people(request.json.as_ref()));
+    let _ = plan::write(console.human(request.json.as_ref()), &summary);
+    let _ = writeln!(console.human(request.json.as_ref()));
     if !request.yes && !request.options.restart {
-        agree_to_loss(&summary, screen)?;
+        agree_to_loss(&summary, console)?;
     }
     Ok(planned)
 }
 
-fn agree_to_loss(summary: &PlanSummary, screen: &mut Screen) -> Result<()> {
+fn agree_to_loss(summary: &PlanSummary, console: &mut Console) -> Result<()> {
     const NAMED: usize = 5;
     let lost = summary.lost_tables().count() as u64;
     if lost == 0 {
         return Ok(());
     }
-    let names =
-        summary.lost_tables().take(NAMED).map(|table| format!("\"{}\"", plain(&table.name)));
+    let names = summary
+        .lost_tables()
+        .take(NAMED)
+        .map(|table| format!("\"{}\"", escape_for_terminal(&table.name)));
     let mut names = names.collect::<Vec<_>>().join(", ");
     if lost > NAMED as u64 {
         names.push_str(", ...");
     }
     let loss = format!("{} that the source does not have: {names}", counted(lost, "table"));
-    match screen.consents(&format!("Drop {loss}?")) {
+    match console.confirm(&format!("Drop {loss}?")) {
         Some(true) => Ok(()),
         Some(false) => Err(Error::refused("nothing was dropped, as you said")),
         None => Err(Error::refused(format!("--drop-all would drop {loss}"))
@@ -90,12 +92,16 @@ fn agree_to_loss(summary: &PlanSummary, screen: &mut Screen) -> Result<()> {
 
 /// `error` with what every run that did not succeed ends by saying: that the old service can be
 /// started, and how to go on.
-pub(crate) fn with_remedy(error: Error, line: &CommandLine, product: Option<&ByProduct>) -> Error {
+pub(crate) fn with_recovery_hints(
+    error: Error,
+    line: &CommandLine,
+    product: Option<&ProductRequest>,
+) -> Error {
     let (when, again) = match error.kind() {
         Kind::Usage => return error,
-        Kind::Paused => ("to go on", line.to_go_on()),
-        Kind::Failed | Kind::Differs => ("once the cause is gone", line.again_with(error.flags())),
-        Kind::Refused => ("then", line.again_with(error.flags())),
+        Kind::Paused => ("to go on", line.resume()),
+        Kind::Failed | Kind::Differs => ("once the cause is gone", line.with_flags(error.flags())),
+        Kind::Refused => ("then", line.with_flags(error.flags())),
     };
     let error = error.hint("the source is unchanged, and the service may be started on it again");
     let error = match product {
@@ -118,11 +124,11 @@ fn loads(request: &Request) -> bool {
 }
 
 /// `error` with how to begin anew, and when that is the only way.
-fn or_anew(error: Error, line: &CommandLine) -> Error {
+fn with_restart_hint(error: Error, line: &CommandLine) -> Error {
     error.hint(format!(
         "it goes on where it was cut off, as long as the service stays stopped; once that was \
          started, or to begin anew, run: {}",
-        line.again_with(&["--restart"]).text
+        line.with_flags(&["--restart"]).text
     ))
 }
 
@@ -130,7 +136,7 @@ fn or_anew(error: Error, line: &CommandLine) -> Error {
 fn end(
     request: &Request,
     line: &CommandLine,
-    screen: &mut Screen,
+    console: &mut Console,
     report: Option<&Report>,
     error: Option<Error>,
 ) -> Exit {
@@ -141,23 +147,23 @@ fn end(
     };
     if let Some(report) = report {
         // As above: what cannot be shown does not undo what was done.
-        let _ = report::write(screen.for_people(request.json.as_ref()), report, error.is_none());
+        let _ = report::write(console.human(request.json.as_ref()), report, error.is_none());
     }
     let mut error = error;
     if let (Some(product), Some(report), Exit::Done) = (&request.product, report, exit) {
         match steps(product, &request.options.data_sets, line, report::worst_verdict(report)) {
             Ok(steps) => {
-                let _ = report::write_steps(screen.for_people(request.json.as_ref()), &steps);
+                let _ = report::write_steps(console.human(request.json.as_ref()), &steps);
             }
             Err(failure) => error = Some(failure),
         }
     }
     if exit == Exit::Differ && error.is_none() {
         let steps = after_differences(request, line);
-        let _ = report::write_steps(screen.for_people(request.json.as_ref()), &steps);
+        let _ = report::write_steps(console.human(request.json.as_ref()), &steps);
     }
     let exit = error.as_ref().map_or(exit, |error| exit.worse(Exit::from(error.kind())));
-    screen.end(request.json.as_ref(), report, exit, error.as_ref())
+    console.end(request.json.as_ref(), report, exit, error.as_ref())
 }
 
 /// What is left to do where the databases differ.
@@ -168,13 +174,13 @@ fn after_differences(request: &Request, line: &CommandLine) -> Vec<String> {
         (_, true) => &["--restart"],
         (_, false) => &["--drop-all"],
     };
-    let again = format!("once the cause is gone, run: {}", line.again_with(flags).text);
+    let again = format!("once the cause is gone, run: {}", line.with_flags(flags).text);
     start.into_iter().chain([again]).collect()
 }
 
 /// Sets the provider where that was asked for, and says what is left to do.
 fn steps(
-    product: &ByProduct,
+    product: &ProductRequest,
     data_sets: &[DataSet],
     line: &CommandLine,
     verdict: Verdict,
@@ -184,7 +190,7 @@ fn steps(
     let switched = product.switch && verified;
     let mut done = Vec::new();
     if switched {
-        let word = product.to.word();
+        let word = product.to.as_str();
         let backup = provider::switch(&product.settings, product.to).map_err(|error| {
             let failed = Error::failed("the data is moved, and the provider is not switched");
             let failed = failed.caused_by(&error);
@@ -200,7 +206,7 @@ fn steps(
         });
         forget_verdicts(data_sets)?;
     }
-    let ended = Ended { program: &program, flags, to: product.to, verified, switched };
+    let ended = RunOutcome { program: &program, flags, to: product.to, verified, switched };
     done.extend(next_steps::after(&product.settings, ended));
     Ok(done)
 }
@@ -279,14 +285,14 @@ mod tests {
         answer: Option<&'static str>,
         prepared: Result<Fake>,
     ) -> (Exit, String, String) {
-        let typed = ["database", "--from=app.db", "--to=postgres://u:hunter2@h/d"];
-        let typed: Vec<_> = typed.iter().chain(more).map(OsString::from).collect();
-        let whole = [&["migrate".into()], &typed[..]].concat();
+        let args = ["database", "--from=app.db", "--to=postgres://u:hunter2@h/d"];
+        let args: Vec<_> = args.iter().chain(more).map(OsString::from).collect();
+        let whole = [&["migrate".into()], &args[..]].concat();
         let Some(Command::Database(arguments)) = Arguments::parse_from(whole).command else {
             panic!("not the command");
         };
         let (out, err) = (Recorder::default(), Recorder::default());
-        let mut screen = Screen {
+        let mut console = Console {
             out: Box::new(anstream::StripStream::new(
                 Box::new(out.clone()) as Box<dyn std::io::Write>
             )),
@@ -297,8 +303,8 @@ mod tests {
             progress: |_| None,
         };
         let request = Request::database(*arguments).unwrap();
-        let line = CommandLine::new("migrate".into(), typed);
-        let exit = run(&request, &line, &mut screen, |_, _| prepared);
+        let line = CommandLine::new("migrate".into(), args);
+        let exit = run(&request, &line, &mut console, |_, _| prepared);
         (exit, out.raw(), err.raw())
     }
 

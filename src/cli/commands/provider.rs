@@ -1,7 +1,7 @@
 //! `migrate provider`: the last step of a migration, by which the service uses the other database.
 
 use crate::cli::args::ProviderArguments;
-use crate::cli::output::console::Screen;
+use crate::cli::output::console::Console;
 use crate::cli::request::product;
 use crate::error::{Error, Result};
 use crate::options::DataSet;
@@ -10,55 +10,59 @@ use crate::product::data_sets::Wanted;
 use crate::product::service::ProductService;
 use crate::product::settings::Settings;
 use crate::product::{Provider, permissions, provider};
-use crate::run::service_check::Service;
+use crate::run::service_check::Service as _;
 use crate::run::status;
-use crate::run::status::{Standing, standing};
+use crate::run::status::{MigrationStatus, standing};
 
 /// Runs the command.
 ///
 /// # Errors
 /// Refused where the databases were not compared with a good verdict, or the file cannot be
 /// changed.
-pub(crate) fn run(typed: &ProviderArguments, screen: &mut Screen) -> Result<()> {
-    if let Some((product, _, root)) = product::product(&typed.config)? {
+pub(crate) fn run(args: &ProviderArguments, console: &mut Console) -> Result<()> {
+    if let Some((product, _, root)) = product::product(&args.config)? {
         permissions::check(product, &root)?;
     }
-    let settings = product::settings(&typed.config)?;
-    let to = typed.provider.provider();
+    let settings = product::settings(&args.config)?;
+    let to = args.provider.provider();
     let config = settings.file().name().display().to_string();
     if settings.provider()? == to && settings.variable("Database", "Provider").is_none() {
-        return say(screen, &format!("Database.Provider in {config} is {} already", to.word()));
+        return say(console, &format!("Database.Provider in {config} is {} already", to.as_str()));
     }
-    if !typed.allow_unverified {
-        check_verdicts(&settings, to, typed)?;
+    if !args.allow_unverified {
+        check_verdicts(&settings, to, args)?;
     }
     let backup = provider::switch(&settings, to)?;
-    say(screen, &format!("Database.Provider in {config} is {} now", to.word()))?;
-    if !typed.allow_unverified {
-        forget_verdicts(&data_sets::resolve(&settings, &wanted(to, typed))?.data_sets)?;
+    say(console, &format!("Database.Provider in {config} is {} now", to.as_str()))?;
+    if !args.allow_unverified {
+        forget_verdicts(&data_sets::resolve(&settings, &wanted(to, args))?.data_sets)?;
     }
     if let Some(backup) = backup {
-        say(screen, &format!("the file as it was: {}", backup.display()))?;
+        say(console, &format!("the file as it was: {}", backup.display()))?;
     }
     let unit = settings.product.system_name();
-    say(screen, &format!("next: start the service: systemctl start {unit}"))
+    say(console, &format!("next: start the service: systemctl start {unit}"))
 }
 
 /// Refuses a target that was not verified, or whose source has changed since or may be changing.
-fn check_verdicts(settings: &Settings, to: Provider, typed: &ProviderArguments) -> Result<()> {
+fn check_verdicts(settings: &Settings, to: Provider, args: &ProviderArguments) -> Result<()> {
     // A service that runs may write what was never moved.
     let service = ProductService { product: settings.product, root: settings.root.clone() };
-    let mut causes = service.signs();
-    for data_set in data_sets::resolve(settings, &wanted(to, typed))?.data_sets {
+    let mut causes = service.running_evidence();
+    for data_set in data_sets::resolve(settings, &wanted(to, args))?.data_sets {
         let name = &data_set.name;
         match standing(&data_set, None)?.0 {
-            Standing::Verified => {}
-            Standing::Outdated => {
+            MigrationStatus::Verified => {}
+            MigrationStatus::Outdated => {
                 let which = if to == Provider::Sqlite { "target" } else { "source" };
                 causes.push(format!("{name}: the {which} has changed since it was verified"));
             }
-            Standing::Unverified => causes.push(format!("{name}: it was never verified as equal")),
-            Standing::Nothing => causes.push(format!("{name}: the target holds no verdict of it")),
+            MigrationStatus::Unverified => {
+                causes.push(format!("{name}: it was never verified as equal"))
+            }
+            MigrationStatus::Nothing => {
+                causes.push(format!("{name}: the target holds no verdict of it"))
+            }
         }
     }
     if causes.is_empty() {
@@ -71,14 +75,14 @@ fn check_verdicts(settings: &Settings, to: Provider, typed: &ProviderArguments) 
         .hint("--allow-unverified sets the provider all the same"))
 }
 
-fn wanted(to: Provider, typed: &ProviderArguments) -> Wanted<'_> {
+fn wanted(to: Provider, args: &ProviderArguments) -> Wanted<'_> {
     Wanted {
         only: None,
         from: to.other(),
         sqlite: None,
         second_sqlite: None,
         postgres: None,
-        key_file: typed.config.key_file.as_deref(),
+        key_file: args.config.key_file.as_deref(),
     }
 }
 
@@ -88,7 +92,7 @@ pub(crate) fn forget_verdicts(data_sets: &[DataSet]) -> Result<()> {
     data_sets.iter().try_for_each(status::forget)
 }
 
-fn say(screen: &mut Screen, line: &str) -> Result<()> {
-    writeln!(screen.out, "{line}")
+fn say(console: &mut Console, line: &str) -> Result<()> {
+    writeln!(console.out, "{line}")
         .map_err(|cause| Error::failed("standard output cannot be written").caused_by(cause))
 }

@@ -1,23 +1,20 @@
 //! Attending a run: it is at work on a thread of its own, so that the program can end where the
 //! run waits for a server that does not answer any more.
 
+use crate::control::POLL_INTERVAL;
 use crate::control::progress::Progress;
 use crate::error::{Error, Result};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
-
-/// How often it is looked whether there is still hope.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// Does `work` and waits for it, but not for a server's answer that does not come: then the thread
 /// is left alone, and ends with the program.
 ///
 /// # Errors
 /// The server does not answer, or no thread can be had. A panic goes on in the caller.
-pub(crate) fn attended<T: Send + 'static>(
+pub(crate) fn supervised<T: Send + 'static>(
     progress: &Arc<Progress>,
     work: impl FnOnce(&Arc<Progress>) -> T + Send + 'static,
 ) -> Result<T> {
@@ -30,7 +27,7 @@ pub(crate) fn attended<T: Send + 'static>(
     let thread = thread::Builder::new().name("run".to_owned()).spawn(run);
     let thread = thread.map_err(|error| Error::failed("cannot start a thread").caused_by(error))?;
     loop {
-        match is_done.recv_timeout(LOOK) {
+        match is_done.recv_timeout(POLL_INTERVAL) {
             Ok(done) => return Ok(done),
             Err(RecvTimeoutError::Timeout) if progress.is_silent() => {
                 return Err(Error::failed("the server does not answer any more")
@@ -55,8 +52,8 @@ mod tests {
     #[test]
     fn a_run_that_waits_for_ever_is_left_alone_once_the_server_is_silent() {
         let progress = Arc::new(Progress::default());
-        assert_eq!(attended(&progress, |_| 7).unwrap(), 7);
-        let error = attended(&progress, |progress| {
+        assert_eq!(supervised(&progress, |_| 7).unwrap(), 7);
+        let error = supervised(&progress, |progress| {
             progress.set_silent();
             loop {
                 thread::park();
@@ -69,6 +66,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "as a run may")]
     fn a_panic_is_the_caller_s() {
-        let _ = attended(&Arc::new(Progress::default()), |_| panic!("as a run may"));
+        let _ = supervised(&Arc::new(Progress::default()), |_| panic!("as a run may"));
     }
 }

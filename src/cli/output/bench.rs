@@ -1,7 +1,7 @@
 //! A measurement as a person reads it.
 
 use crate::bench::report::{Effect, Name, Report, Setting, Stage, Sweep, Work};
-use crate::cli::output::format::{bytes, count, counted, plain, time};
+use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, time};
 use crate::cli::output::tables::{TITLE, aligned, notes};
 use std::io::{self, Write};
 
@@ -31,7 +31,7 @@ pub(crate) fn write(out: &mut dyn Write, report: &Report) -> io::Result<()> {
 fn head(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let subject = &report.subject;
     match &subject.path {
-        Some(path) => writeln!(out, "from {}", plain(path))?,
+        Some(path) => writeln!(out, "from {}", escape_for_terminal(path))?,
         None => {
             let seed = subject.seed.unwrap_or_default();
             writeln!(out, "from a generated usage database, seed {seed}")?;
@@ -39,7 +39,12 @@ fn head(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     }
     let server = &report.server;
     let kind = if server.private { "a private PostgreSQL" } else { "PostgreSQL" };
-    writeln!(out, "to   {}, {kind} {}", plain(&server.address), plain(&server.version))?;
+    writeln!(
+        out,
+        "to   {}, {kind} {}",
+        escape_for_terminal(&server.address),
+        escape_for_terminal(&server.version)
+    )?;
     let (rows, tables) = (counted(subject.rows, "row"), counted(subject.tables as u64, "table"));
     writeln!(
         out,
@@ -122,7 +127,7 @@ fn chunk(bytes: u64) -> String {
 fn whole(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let phases = report.phases.iter();
     let phases: Vec<_> =
-        phases.map(|phase| format!("{} {}", phase.phase.word(), time(phase.seconds))).collect();
+        phases.map(|phase| format!("{} {}", phase.phase.as_str(), time(phase.seconds))).collect();
     let mut lines = vec![phases.join(", ")];
     let work = &report.server_work;
     if let (Some(wal), Some(each)) = (work.wal_bytes, work.wal_bytes_per_row) {
@@ -200,8 +205,8 @@ fn write_settings(out: &mut dyn Write, settings: &[Setting]) -> io::Result<()> {
             effect.map(saving).unwrap_or_default()
         };
         vec![
-            plain(&setting.name).into_owned(),
-            plain(&setting.value).into_owned(),
+            escape_for_terminal(&setting.name).into_owned(),
+            escape_for_terminal(&setting.value).into_owned(),
             setting.tried.clone().unwrap_or_default(),
             effect(Work::Limit),
             effect(Work::Copy),

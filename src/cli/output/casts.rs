@@ -5,13 +5,13 @@
 
 use crate::cli::request::output_file;
 use crate::error::{Error, Result};
-use crate::options::{Cast, CastType};
+use crate::options::{OverrideType, TypeOverride};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 /// Reads one `--cast`.
-pub(crate) fn parse(text: &str) -> Result<Cast> {
+pub(crate) fn parse(text: &str) -> Result<TypeOverride> {
     parse_parts(text).map_err(|cause| {
         Error::usage(format!("--cast '{text}' cannot be read")).caused_by(cause).hint(
             "write --cast 'table.column=type'; names that hold . = or \" stand in double quotes",
@@ -19,14 +19,14 @@ pub(crate) fn parse(text: &str) -> Result<Cast> {
     })
 }
 
-fn parse_parts(text: &str) -> Result<Cast, String> {
+fn parse_parts(text: &str) -> Result<TypeOverride, String> {
     let (table, rest) = name(text.trim(), "table")?;
     let rest = rest.strip_prefix('.').ok_or("after the table's name a dot is expected")?;
     let (column, rest) = name(rest, "column")?;
     let to = rest
         .strip_prefix('=')
         .ok_or("after the column's name an equals sign is expected, and no second dot")?;
-    Ok(Cast { table, column, to: CastType::parse(to)? })
+    Ok(TypeOverride { table, column, to: OverrideType::parse(to)? })
 }
 
 /// The name at the start of `text`, and what follows it.
@@ -55,8 +55,8 @@ fn name<'a>(text: &'a str, what: &str) -> Result<(String, &'a str), String> {
 /// # Errors
 /// The file cannot be read or is malformed (refused); a `--cast` is, or two of them contradict
 /// each other (usage).
-pub(crate) fn gather(file: Option<&Path>, typed: &[String]) -> Result<Vec<Cast>> {
-    let mut typed_casts: Vec<Cast> = Vec::new();
+pub(crate) fn gather(file: Option<&Path>, typed: &[String]) -> Result<Vec<TypeOverride>> {
+    let mut typed_casts: Vec<TypeOverride> = Vec::new();
     for text in typed {
         let cast = parse(text)?;
         match typed_casts.iter().find(|other| same_column(other, &cast)) {
@@ -74,13 +74,13 @@ pub(crate) fn gather(file: Option<&Path>, typed: &[String]) -> Result<Vec<Cast>>
     Ok(casts)
 }
 
-fn same_column(a: &Cast, b: &Cast) -> bool {
+fn same_column(a: &TypeOverride, b: &TypeOverride) -> bool {
     a.table == b.table && a.column == b.column
 }
 
 type File = BTreeMap<String, BTreeMap<String, String>>;
 
-fn read(path: &Path) -> Result<Vec<Cast>> {
+fn read(path: &Path) -> Result<Vec<TypeOverride>> {
     let refused = || Error::refused(format!("the casts in \"{}\" cannot be read", path.display()));
     let text = fs::read_to_string(path).map_err(|cause| refused().caused_by(cause))?;
     let file: File = serde_json::from_str(&text).map_err(|cause| {
@@ -89,17 +89,17 @@ fn read(path: &Path) -> Result<Vec<Cast>> {
     let mut casts = Vec::new();
     for (table, columns) in file {
         for (column, to) in columns {
-            let to = CastType::parse(&to).map_err(|cause| {
+            let to = OverrideType::parse(&to).map_err(|cause| {
                 refused().caused_by(format!("\"{table}\".\"{column}\": {cause}"))
             })?;
-            casts.push(Cast { table: table.clone(), column, to });
+            casts.push(TypeOverride { table: table.clone(), column, to });
         }
     }
     Ok(casts)
 }
 
 /// Writes the types of `casts` so that `--casts` reads them.
-pub(crate) fn write(path: &Path, casts: &[Cast]) -> Result<()> {
+pub(crate) fn write(path: &Path, casts: &[TypeOverride]) -> Result<()> {
     let mut file = File::new();
     for cast in casts {
         file.entry(cast.table.clone())

@@ -2,7 +2,7 @@
 
 use crate::cli::exit_code::Exit;
 use crate::cli::output::errors;
-use crate::cli::progress::renderer::{Style, Watch};
+use crate::cli::progress::renderer::{Renderer, Style};
 use crate::cli::progress::term::Stream;
 use crate::cli::request::Output;
 use crate::control::progress::Progress;
@@ -13,7 +13,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
 /// The streams of a command.
-pub(crate) struct Screen {
+pub(crate) struct Console {
     /// Standard output: what was asked for.
     pub(crate) out: Box<dyn Write>,
     /// Standard error: errors, questions, progress.
@@ -24,15 +24,15 @@ pub(crate) struct Screen {
     pub(crate) progress: fn(bars_anywhere: bool) -> Option<(Style, Stream)>,
 }
 
-impl Screen {
+impl Console {
     /// The program's own. Colours stay on a terminal only, unless the user said otherwise.
     pub(crate) fn standard() -> Self {
         let (out, err) = (io::stdout(), io::stderr());
-        let attended = io::stdin().is_terminal() && err.is_terminal();
+        let supervised = io::stdin().is_terminal() && err.is_terminal();
         Self {
             out: Box::new(AutoStream::auto(out)),
             err: Box::new(AutoStream::auto(err)),
-            answers: attended.then(|| Box::new(io::stdin().lock()) as Box<dyn BufRead>),
+            answers: supervised.then(|| Box::new(io::stdin().lock()) as Box<dyn BufRead>),
             progress: |bars_anywhere| {
                 let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
                 let bars = bars_anywhere || (io::stderr().is_terminal() && !dumb);
@@ -42,7 +42,7 @@ impl Screen {
     }
 
     /// The stream for what a person reads: standard output, unless data goes there.
-    pub(crate) fn for_people(&mut self, json: Option<&Output>) -> &mut dyn Write {
+    pub(crate) fn human(&mut self, json: Option<&Output>) -> &mut dyn Write {
         match json {
             Some(Output::Stdout) => &mut self.err,
             Some(Output::File(_)) | None => &mut self.out,
@@ -80,7 +80,7 @@ impl Screen {
     }
 
     /// Asks for a yes; `None` where nobody can answer.
-    pub(crate) fn consents(&mut self, question: &str) -> Option<bool> {
+    pub(crate) fn confirm(&mut self, question: &str) -> Option<bool> {
         let answers = self.answers.as_mut()?;
         write!(self.err, "{question} [y/N] ").and_then(|()| self.err.flush()).ok()?;
         let mut answer = String::new();
@@ -89,8 +89,8 @@ impl Screen {
     }
 
     /// Shows the progress of a run for as long as the guard lives.
-    pub(crate) fn watch(&self, progress: &Arc<Progress>, bars_anywhere: bool) -> Option<Watch> {
+    pub(crate) fn watch(&self, progress: &Arc<Progress>, bars_anywhere: bool) -> Option<Renderer> {
         let (style, stream) = (self.progress)(bars_anywhere)?;
-        Some(Watch::start(Arc::clone(progress), style, stream))
+        Some(Renderer::start(Arc::clone(progress), style, stream))
     }
 }

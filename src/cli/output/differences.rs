@@ -1,6 +1,6 @@
 //! What differs, as a person reads it: what and where first, then what to do.
 
-use crate::cli::output::format::{count, counted, plain};
+use crate::cli::output::format::{count, counted, escape_for_terminal};
 use crate::cli::output::tables::{TITLE, notes};
 use crate::report::{
     ColumnDifference, DataSetReport, DifferenceKind, RowDifference, TableReport, TableVerification,
@@ -10,7 +10,7 @@ use std::io::{self, Write};
 /// Writes the differences of a data set; nothing where there are none.
 pub(crate) fn write(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<()> {
     let mut lines: Vec<String> =
-        data_set.differences.iter().map(|text| plain(text).into_owned()).collect();
+        data_set.differences.iter().map(|text| escape_for_terminal(text).into_owned()).collect();
     // Tables that lack rows, or have too many, before those where only values differ.
     let mut tables: Vec<&TableReport> = data_set.tables.iter().collect();
     let same_count = |found: &TableVerification| found.source_rows == found.target_rows;
@@ -49,7 +49,7 @@ fn headline(name: &str, found: &TableVerification) -> String {
     } else {
         format!("{source} in the source, {target} in the target")
     };
-    format!("\"{}\": {at_least}{differing} {verb} ({rows})", plain(name))
+    format!("\"{}\": {at_least}{differing} {verb} ({rows})", escape_for_terminal(name))
 }
 
 /// One row: what is with it, which it is, and the columns.
@@ -63,7 +63,9 @@ fn of_row(row: &RowDifference) -> String {
     if row.rows > 1 {
         text.push_str(&format!(" {} times", count(row.rows)));
     }
-    let key = row.key.iter().map(|key| format!("{} {}", plain(&key.column), plain(&key.value)));
+    let key = row.key.iter().map(|key| {
+        format!("{} {}", escape_for_terminal(&key.column), escape_for_terminal(&key.value))
+    });
     let key: Vec<String> = key.collect();
     let places = row.source_place.iter().chain(&row.target_place).cloned().collect::<Vec<_>>();
     match (key.is_empty(), places.is_empty()) {
@@ -80,12 +82,18 @@ fn of_row(row: &RowDifference) -> String {
 }
 
 fn of_column(column: &ColumnDifference) -> String {
-    let name = plain(&column.column);
+    let name = escape_for_terminal(&column.column);
     match (&column.source, &column.target) {
         (Some(source), Some(target)) => {
-            format!("\"{name}\" is {} and became {}", plain(source), plain(target))
+            format!(
+                "\"{name}\" is {} and became {}",
+                escape_for_terminal(source),
+                escape_for_terminal(target)
+            )
         }
-        (Some(value), None) | (None, Some(value)) => format!("\"{name}\" is {}", plain(value)),
+        (Some(value), None) | (None, Some(value)) => {
+            format!("\"{name}\" is {}", escape_for_terminal(value))
+        }
         (None, None) => format!("\"{name}\""),
     }
 }

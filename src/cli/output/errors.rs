@@ -1,6 +1,6 @@
 //! How an error is told: what failed, the causes, a blank line, what to do next.
 
-use crate::cli::output::format::plain;
+use crate::cli::output::format::escape_for_terminal;
 use crate::error::Error;
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
@@ -10,15 +10,15 @@ const HINT: Style = AnsiColor::Green.on_default().bold();
 
 /// Writes `error`; the stream decides whether the colours stay.
 pub(crate) fn write(out: &mut dyn Write, error: &Error) -> io::Result<()> {
-    writeln!(out, "{ERROR}error:{ERROR:#} {}", plain(error.message()))?;
+    writeln!(out, "{ERROR}error:{ERROR:#} {}", escape_for_terminal(error.message()))?;
     for cause in error.causes() {
-        writeln!(out, "  caused by: {}", plain(cause))?;
+        writeln!(out, "  caused by: {}", escape_for_terminal(cause))?;
     }
     if !error.hints().is_empty() {
         writeln!(out)?;
     }
     for hint in error.hints() {
-        writeln!(out, "{HINT}hint:{HINT:#} {}", plain(hint))?;
+        writeln!(out, "{HINT}hint:{HINT:#} {}", escape_for_terminal(hint))?;
     }
     Ok(())
 }
@@ -36,7 +36,7 @@ mod tests {
     #[test]
     fn an_error_is_told_with_its_causes_and_hints() {
         let error = Error::failed("connection refused")
-            .within("the target cannot be reached")
+            .context("the target cannot be reached")
             .hint("start the server")
             .hint("then run it again");
         assert_eq!(

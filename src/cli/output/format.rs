@@ -78,7 +78,7 @@ pub(crate) fn rate(number: u64, seconds: f64) -> Option<u64> {
 
 /// A text that came from a database or a command line, made safe for a terminal: control
 /// characters, and those that reorder or hide what stands beside them, are written as escapes.
-pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+pub(crate) fn escape_for_terminal(text: &str) -> Cow<'_, str> {
     if !text.contains(hides_or_moves) {
         return Cow::Borrowed(text);
     }
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn control_characters_in_names_are_escaped() {
-        assert_eq!(plain("plain é 表"), "plain é 表");
-        assert_eq!(plain("a\nb\u{1b}[31m\u{202e}"), "a\\nb\\u{1b}[31m\\u{202e}");
+        assert_eq!(escape_for_terminal("plain é 表"), "plain é 表");
+        assert_eq!(escape_for_terminal("a\nb\u{1b}[31m\u{202e}"), "a\\nb\\u{1b}[31m\\u{202e}");
     }
 }

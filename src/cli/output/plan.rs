@@ -1,7 +1,7 @@
 //! A plan as a person reads it: what needs a decision first, then one line a table, and details
 //! only where there is something to say.
 
-use crate::cli::output::format::{bytes, count, counted, plain, time_left};
+use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, time_left};
 use crate::cli::output::tables::{
     Entry, aligned, aligned_section, conversions, left_out, notes, rows_left_out, section,
 };
@@ -10,8 +10,8 @@ use std::io::{self, Write};
 
 /// Writes `plan`.
 pub(crate) fn write(out: &mut dyn Write, plan: &PlanSummary) -> io::Result<()> {
-    writeln!(out, "from {}", plain(&plan.source))?;
-    writeln!(out, "to   {}", plain(&plan.target))?;
+    writeln!(out, "from {}", escape_for_terminal(&plan.source))?;
+    writeln!(out, "to   {}", escape_for_terminal(&plan.target))?;
     if let Some(limit) = &plan.limit {
         write_limit(out, limit)?;
     }
@@ -35,7 +35,12 @@ fn write_limit(out: &mut dyn Write, limit: &TimeLimit) -> io::Result<()> {
 
 fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()> {
     let tables = &data_set.tables;
-    writeln!(out, "\n{} -> {}", plain(&data_set.name), plain(&data_set.target_schema))?;
+    writeln!(
+        out,
+        "\n{} -> {}",
+        escape_for_terminal(&data_set.name),
+        escape_for_terminal(&data_set.target_schema)
+    )?;
     if let Some(Continued { begun, chunks_there, chunks }) = &data_set.continues {
         writeln!(
             out,
@@ -47,7 +52,7 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
     aligned_section(out, "needs decision", columns(tables, true), 4)?;
     let dropped = data_set.drops.iter().map(|dropped| {
         let lost = if dropped.comes_back { "" } else { ", which the source does not have" };
-        Entry::from(format!("{} \"{}\"{lost}", dropped.kind, plain(&dropped.name)))
+        Entry::from(format!("{} \"{}\"{lost}", dropped.kind, escape_for_terminal(&dropped.name)))
     });
     section(out, "will be dropped first", &dropped.collect::<Vec<_>>())?;
     writeln!(out)?;
@@ -71,8 +76,10 @@ fn table_rows(tables: &[TablePlan]) -> Vec<Vec<String>> {
     let mut rows = vec![["table", "rows", "about"].map(str::to_owned).to_vec()];
     for table in tables {
         let name = match &table.target_name {
-            Some(target) => format!("{} -> {}", plain(&table.name), plain(target)),
-            None => plain(&table.name).into_owned(),
+            Some(target) => {
+                format!("{} -> {}", escape_for_terminal(&table.name), escape_for_terminal(target))
+            }
+            None => escape_for_terminal(&table.name).into_owned(),
         };
         rows.push(vec![name, count(table.rows), bytes(table.bytes)]);
     }
@@ -85,18 +92,18 @@ fn table_rows(tables: &[TablePlan]) -> Vec<Vec<String>> {
 }
 
 /// The columns that need a decision, or the others that are told.
-fn columns(tables: &[TablePlan], needs_decision: bool) -> Vec<Vec<String>> {
+fn columns(tables: &[TablePlan], needs_review: bool) -> Vec<Vec<String>> {
     let told = tables.iter().flat_map(|table| table.columns.iter().map(move |c| (table, c)));
-    let told = told.filter(|(_, column)| column.needs_decision == needs_decision);
+    let told = told.filter(|(_, column)| column.needs_review == needs_review);
     told.map(|(table, column)| column_row(&table.name, column)).collect()
 }
 
 fn column_row(table: &str, column: &ColumnPlan) -> Vec<String> {
     let declared = if column.declared.is_empty() { "no type" } else { &column.declared };
     vec![
-        plain(&format!("{table}.{}", column.column)).into_owned(),
-        format!("{} -> {}", plain(declared), plain(&column.to)),
-        plain(&column.reason).into_owned(),
+        escape_for_terminal(&format!("{table}.{}", column.column)).into_owned(),
+        format!("{} -> {}", escape_for_terminal(declared), escape_for_terminal(&column.to)),
+        escape_for_terminal(&column.reason).into_owned(),
     ]
 }
 
@@ -117,13 +124,13 @@ mod tests {
         }
     }
 
-    fn column(column: &str, declared: &str, to: &str, needs_decision: bool) -> ColumnPlan {
+    fn column(column: &str, declared: &str, to: &str, needs_review: bool) -> ColumnPlan {
         ColumnPlan {
             column: column.to_owned(),
             declared: declared.to_owned(),
             to: to.to_owned(),
             reason: "because".to_owned(),
-            needs_decision,
+            needs_review,
         }
     }
 

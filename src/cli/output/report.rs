@@ -1,7 +1,7 @@
 //! The end of a run as a person reads it: a table, totals, what was left out, times, verdict.
 
 use crate::cli::output::differences;
-use crate::cli::output::format::{bytes, count, counted, plain, rate, time};
+use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, rate, time};
 use crate::cli::output::tables::{
     aligned, aligned_section, conversions, left_out, notes, rows_left_out, section,
 };
@@ -18,8 +18,8 @@ const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
 /// Writes `report`. The verdict is its last line, and only of a run that came to its end: of
 /// another one the error that follows says how it ended.
 pub(crate) fn write(out: &mut dyn Write, report: &Report, ended: bool) -> io::Result<()> {
-    writeln!(out, "from {}", plain(&report.source))?;
-    writeln!(out, "to   {}", plain(&report.target))?;
+    writeln!(out, "from {}", escape_for_terminal(&report.source))?;
+    writeln!(out, "to   {}", escape_for_terminal(&report.target))?;
     for data_set in &report.data_sets {
         write_data_set(out, data_set)?;
     }
@@ -32,7 +32,7 @@ pub(crate) fn write(out: &mut dyn Write, report: &Report, ended: bool) -> io::Re
     let phases: Vec<_> = report
         .phases
         .iter()
-        .map(|phase| format!("{} {}", phase.phase.word(), time(phase.seconds)))
+        .map(|phase| format!("{} {}", phase.phase.as_str(), time(phase.seconds)))
         .collect();
     let phases = if phases.is_empty() { String::new() } else { format!(": {}", phases.join(", ")) };
     writeln!(out, "\n{} in all{phases}", time(report.seconds))?;
@@ -52,7 +52,8 @@ pub(crate) fn write_steps(out: &mut dyn Write, steps: &[String]) -> io::Result<(
 }
 
 fn write_data_set(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<()> {
-    let (name, schema) = (plain(&data_set.name), plain(&data_set.target_schema));
+    let (name, schema) =
+        (escape_for_terminal(&data_set.name), escape_for_terminal(&data_set.target_schema));
     writeln!(out, "\n{name} -> {schema}")?;
     if data_set.tables.is_empty() {
         writeln!(out, "  no tables")?;
@@ -69,7 +70,8 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<(
     section(out, "left out", &all)?;
     notes(out, "notes", &data_set.notes)?;
     let long_steps = data_set.steps.iter().filter(|step| step.seconds >= LONG_STEP);
-    let steps = long_steps.map(|step| vec![plain(&step.what).into_owned(), time(step.seconds)]);
+    let steps = long_steps
+        .map(|step| vec![escape_for_terminal(&step.what).into_owned(), time(step.seconds)]);
     aligned_section(out, "steps of a second and more", steps.collect(), 1)?;
     differences::write(out, data_set)
 }
@@ -80,8 +82,10 @@ fn table_rows(tables: &[TableReport]) -> Vec<Vec<String>> {
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for table in tables {
         let name = match &table.target_name {
-            Some(target) => format!("{} -> {}", plain(&table.name), plain(target)),
-            None => plain(&table.name).into_owned(),
+            Some(target) => {
+                format!("{} -> {}", escape_for_terminal(&table.name), escape_for_terminal(target))
+            }
+            None => escape_for_terminal(&table.name).into_owned(),
         };
         rows.push(table_row(name, &Sum::of([table]), table.seconds));
     }

@@ -15,7 +15,7 @@ pub(crate) struct CommandLine {
 
 /// A command to type again.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Again {
+pub(crate) struct RerunCommand {
     /// One line for a POSIX shell.
     pub(crate) text: String,
     /// A password was in the command line and is not in the text.
@@ -35,7 +35,7 @@ impl CommandLine {
 
     /// The same command without what would not go on from a pause: `--restart`, and a deadline that
     /// was a single moment.
-    pub(crate) fn to_go_on(&self) -> Again {
+    pub(crate) fn resume(&self) -> RerunCommand {
         let goes_on = |argument: &OsString| match split_value(argument) {
             Some((flag, value)) => flag != "--deadline" || !value.as_bytes().contains(&b'T'),
             None => argument != "--restart",
@@ -44,11 +44,11 @@ impl CommandLine {
         let (ours, others) = self.arguments.split_at(end.unwrap_or(self.arguments.len()));
         let arguments = ours.iter().filter(|argument| goes_on(argument)).chain(others);
         let arguments = arguments.cloned().collect();
-        Self { program: self.program.clone(), arguments }.again_with(&[])
+        Self { program: self.program.clone(), arguments }.with_flags(&[])
     }
 
     /// The same command, with `flags` (such as `--drop-all`) where it does not have them yet.
-    pub(crate) fn again_with(&self, flags: &[&str]) -> Again {
+    pub(crate) fn with_flags(&self, flags: &[&str]) -> RerunCommand {
         let mut text = quoted(&self.program);
         let mut password_left_out = false;
         let end = self.arguments.iter().position(|argument| argument == "--");
@@ -75,7 +75,7 @@ impl CommandLine {
                 }
             }
         }
-        Again { text, password_left_out }
+        RerunCommand { text, password_left_out }
     }
 }
 
@@ -126,9 +126,9 @@ fn dollar_quoted(argument: &OsStr) -> String {
 mod tests {
     use super::*;
 
-    fn again(arguments: &[&str], flags: &[&str]) -> Again {
+    fn again(arguments: &[&str], flags: &[&str]) -> RerunCommand {
         let arguments = arguments.iter().map(OsString::from).collect();
-        CommandLine::new("migrate".into(), arguments).again_with(flags)
+        CommandLine::new("migrate".into(), arguments).with_flags(flags)
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
     fn what_goes_on_from_a_pause_neither_begins_anew_nor_keeps_a_deadline_that_is_over() {
         let line = |words: &[&str]| {
             let words = words.iter().map(OsString::from).collect();
-            CommandLine::new("m".into(), words).to_go_on().text
+            CommandLine::new("m".into(), words).resume().text
         };
         assert_eq!(line(&["database", "--restart", "--window=2h"]), "m database --window 2h");
         assert_eq!(line(&["database", "--deadline=04:30"]), "m database --deadline 04:30");
@@ -190,6 +190,6 @@ mod tests {
         assert_eq!(again(&["it's", ""], &[]).text, r"migrate 'it'\''s' ''");
         assert_eq!(again(&["a\nb"], &[]).text, r"migrate $'a\012b'");
         let odd = CommandLine::new("m".into(), vec![OsString::from_vec(b"\xff'1".to_vec())]);
-        assert_eq!(odd.again_with(&[]).text, r"m $'\377\'1'");
+        assert_eq!(odd.with_flags(&[]).text, r"m $'\377\'1'");
     }
 }

@@ -1,6 +1,6 @@
 //! Aligned columns and lists of bounded length, of which report and plan are made.
 
-use crate::cli::output::format::{counted, plain};
+use crate::cli::output::format::{counted, escape_for_terminal};
 use crate::report::{ConversionReport, RowsLeftOut};
 use crate::schema::LeftOut;
 use anstyle::Style;
@@ -8,9 +8,9 @@ use comfy_table::{CellAlignment, Table, presets};
 use std::io::{self, Write};
 
 /// The most lines of one list; what is longer is for --json.
-const LONGEST_LIST: usize = 20;
+const MAX_LIST: usize = 20;
 /// The most lines of one object's definition.
-const LONGEST_DEFINITION: usize = 5;
+const MAX_DEFINITION: usize = 5;
 pub(crate) const TITLE: Style = Style::new().bold();
 
 /// `rows` as lines with aligned columns, two spaces apart. The columns from the `words`-th on
@@ -52,7 +52,7 @@ pub(crate) fn section(out: &mut dyn Write, title: &str, entries: &[Entry]) -> io
     for (at, entry) in entries.iter().enumerate() {
         let lines = entry.lines.len() + usize::from(entry.heading.is_some());
         // The last line is for the count of what is not shown.
-        let room = LONGEST_LIST - usize::from(at + 1 < entries.len());
+        let room = MAX_LIST - usize::from(at + 1 < entries.len());
         if used + lines > room {
             let more = entries.len() - at;
             return writeln!(out, "  ... and {more} more; --json tells all");
@@ -78,7 +78,8 @@ pub(crate) fn aligned_section(
 
 /// Notes and warnings.
 pub(crate) fn notes(out: &mut dyn Write, title: &str, notes: &[String]) -> io::Result<()> {
-    let entries: Vec<_> = notes.iter().map(|note| Entry::from(plain(note).into_owned())).collect();
+    let entries: Vec<_> =
+        notes.iter().map(|note| Entry::from(escape_for_terminal(note).into_owned())).collect();
     section(out, title, &entries)
 }
 
@@ -86,9 +87,9 @@ pub(crate) fn notes(out: &mut dyn Write, title: &str, notes: &[String]) -> io::R
 pub(crate) fn conversions(table: &str, conversions: &[ConversionReport]) -> Vec<Vec<String>> {
     let row = |conversion: &ConversionReport| {
         vec![
-            plain(&format!("{table}.{}", conversion.column)).into_owned(),
-            plain(&conversion.to).into_owned(),
-            plain(&conversion.what).into_owned(),
+            escape_for_terminal(&format!("{table}.{}", conversion.column)).into_owned(),
+            escape_for_terminal(&conversion.to).into_owned(),
+            escape_for_terminal(&conversion.what).into_owned(),
             crate::cli::output::format::count(conversion.count),
         ]
     };
@@ -99,7 +100,11 @@ pub(crate) fn conversions(table: &str, conversions: &[ConversionReport]) -> Vec<
 pub(crate) fn rows_left_out(table: &str, left_out: &[RowsLeftOut]) -> Vec<Entry> {
     let line = |rows: &RowsLeftOut| {
         let count = counted(rows.count, "row");
-        Entry::from(format!("{count} of \"{}\": {}", plain(table), plain(&rows.reason)))
+        Entry::from(format!(
+            "{count} of \"{}\": {}",
+            escape_for_terminal(table),
+            escape_for_terminal(&rows.reason)
+        ))
     };
     left_out.iter().map(line).collect()
 }
@@ -119,8 +124,8 @@ pub(crate) fn left_out(objects: &[LeftOut]) -> Vec<Entry> {
     let mut entries = Vec::new();
     for group in groups {
         let mut heading = group.first().map(|object| {
-            let count = counted(group.len() as u64, object.kind.word());
-            format!("{count}: {}", plain(&object.reason))
+            let count = counted(group.len() as u64, object.kind.as_str());
+            format!("{count}: {}", escape_for_terminal(&object.reason))
         });
         for object in group {
             entries.push(Entry { heading: heading.take(), lines: left_out_lines(object) });
@@ -130,19 +135,21 @@ pub(crate) fn left_out(objects: &[LeftOut]) -> Vec<Entry> {
 }
 
 fn left_out_lines(object: &LeftOut) -> Vec<String> {
-    let mut line = format!("  \"{}\"", plain(&object.name));
+    let mut line = format!("  \"{}\"", escape_for_terminal(&object.name));
     if let Some(table) = &object.table {
-        line.push_str(&format!(" on \"{}\"", plain(table)));
+        line.push_str(&format!(" on \"{}\"", escape_for_terminal(table)));
     }
     if let Some(rows) = object.rows {
         line.push_str(&format!(", {}", counted(rows, "row")));
     }
     let definition = object.definition.as_deref().unwrap_or_default();
-    let indented = |text: &str| format!("      {}", plain(&text.trim_end().replace('\t', "    ")));
+    let indented = |text: &str| {
+        format!("      {}", escape_for_terminal(&text.trim_end().replace('\t', "    ")))
+    };
     let mut lines: Vec<_> =
         definition.lines().filter(|text| !text.trim().is_empty()).map(indented).collect();
-    if lines.len() > LONGEST_DEFINITION {
-        lines.truncate(LONGEST_DEFINITION - 1);
+    if lines.len() > MAX_DEFINITION {
+        lines.truncate(MAX_DEFINITION - 1);
         lines.push("      ...".to_owned());
     }
     lines.insert(0, line);

@@ -3,8 +3,8 @@
 //! It only reads, so a slow terminal cannot hold up a row; and it ends with its guard, however
 //! the run ends.
 
-use crate::cli::progress::snapshot::{Gauge, View};
-use crate::cli::progress::term::{Stream, Surface};
+use crate::cli::progress::snapshot::{ProgressSnapshot, RateMeter};
+use crate::cli::progress::term::{Stream, TermBuffer};
 use crate::control::progress::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::Write;
@@ -20,7 +20,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// What ends sooner is not worth a flicker.
 const UNSEEN: Duration = Duration::from_millis(500);
 /// Narrower than this there is no room for a bar beside its numbers.
-const LEAST_WIDTH_FOR_BAR: u16 = 48;
+const MIN_WIDTH_FOR_BAR: u16 = 48;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +33,12 @@ pub(crate) enum Style {
 
 /// The guard of a watcher: while it lives, progress is shown; dropping it clears the bars.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct Renderer {
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Watch {
+impl Renderer {
     /// Shows `progress` on `stream`. Where no thread can be had nothing is shown.
     pub(crate) fn start(progress: Arc<Progress>, style: Style, stream: Stream) -> Self {
         let (end, ended) = channel();
@@ -51,7 +51,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for Renderer {
     fn drop(&mut self) {
         drop(self.end.take());
         if let Some(thread) = self.thread.take() {
@@ -67,7 +67,7 @@ fn wait(ended: &Receiver<()>, time: Duration) -> bool {
 }
 
 fn lines(progress: &Progress, mut stream: Stream, ended: &Receiver<()>, every: Duration) {
-    let (start, mut gauge) = (Instant::now(), Gauge::default());
+    let (start, mut gauge) = (Instant::now(), RateMeter::default());
     let mut next = every;
     while wait(ended, TICK) {
         let now = start.elapsed();
@@ -85,7 +85,7 @@ fn bars(progress: &Progress, stream: Stream, ended: &Receiver<()>) {
     if !wait(ended, UNSEEN) {
         return;
     }
-    let mut gauge = Gauge::default();
+    let mut gauge = RateMeter::default();
     let mut drawing = Drawing::new(stream);
     loop {
         drawing.draw(&gauge.look(progress, start.elapsed().as_secs_f64()));
@@ -98,7 +98,7 @@ fn bars(progress: &Progress, stream: Stream, ended: &Receiver<()>) {
 /// The lines on the screen: the amounts, a bar where the total is known, the tables at work.
 /// They are cleared when it is dropped.
 struct Drawing {
-    surface: Surface,
+    surface: TermBuffer,
     all: MultiProgress,
     lines: Vec<ProgressBar>,
     text_style: ProgressStyle,
@@ -107,7 +107,7 @@ struct Drawing {
 
 impl Drawing {
     fn new(stream: Stream) -> Self {
-        let surface = Surface::new(stream);
+        let surface = TermBuffer::new(stream);
         // The library draws all lines anew for each that changes: its own limit makes that one
         // drawing a tick, in which a line may be a tick old.
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(surface.clone()), 10);
@@ -126,9 +126,9 @@ impl Drawing {
         }
     }
 
-    fn draw(&mut self, view: &View) {
+    fn draw(&mut self, view: &ProgressSnapshot) {
         let bar = view.thousandths().zip(view.outlook());
-        let bar = bar.filter(|_| self.surface.columns() >= LEAST_WIDTH_FOR_BAR);
+        let bar = bar.filter(|_| self.surface.columns() >= MIN_WIDTH_FOR_BAR);
         let tables = view.tables.iter().map(|table| (None, format!("  {table}")));
         let amounts = match bar {
             Some(_) => view.amounts(),
@@ -196,7 +196,7 @@ mod tests {
         for columns in [10, 40, 80, 300] {
             let recorder = Recorder::default();
             let mut drawing = Drawing::new(recorder.stream(columns));
-            drawing.draw(&Gauge::default().look(&copying(), 0.0));
+            drawing.draw(&RateMeter::default().look(&copying(), 0.0));
             let shown = recorder.text();
             let last = shown.rsplit("copy: ").next().unwrap_or_default();
             let longest = last.lines().map(|line| line.trim_end().chars().count()).max();
@@ -211,7 +211,7 @@ mod tests {
     fn a_bar_shows_the_share_that_is_done() {
         let recorder = Recorder::default();
         let mut drawing = Drawing::new(recorder.stream(60));
-        drawing.draw(&Gauge::default().look(&copying(), 0.0));
+        drawing.draw(&RateMeter::default().look(&copying(), 0.0));
         assert!(recorder.text().contains("[=============>"), "{}", recorder.text());
         assert!(recorder.text().contains("]  25 %"), "{}", recorder.text());
     }
@@ -220,7 +220,7 @@ mod tests {
     fn what_is_over_at_once_draws_nothing() {
         let recorder = Recorder::default();
         for style in [Style::Bars, Style::Lines] {
-            drop(Watch::start(copying(), style, recorder.stream(80)));
+            drop(Renderer::start(copying(), style, recorder.stream(80)));
         }
         assert_eq!(recorder.raw(), "");
     }
@@ -244,7 +244,7 @@ mod tests {
         let recorder = Recorder::default();
         let stream = recorder.stream(80);
         let run = thread::spawn(move || {
-            let _watch = Watch::start(copying(), Style::Bars, stream);
+            let _watch = Renderer::start(copying(), Style::Bars, stream);
             panic!("as a run may");
         });
         assert!(run.join().is_err());

@@ -1,6 +1,6 @@
 //! Progress in words: what of how much, how fast, how long still.
 
-use crate::cli::output::format::{bytes, count, plain, time_left};
+use crate::cli::output::format::{bytes, count, escape_for_terminal, time_left};
 use crate::control::progress::{Phase, PhaseProgress, Progress, TableProgress};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Speeds are those of the last seconds: long enough to be steady, short enough to follow.
 const WINDOW: f64 = 15.0;
 /// Before this many seconds a speed is an accident.
-const SETTLED: f64 = 0.5;
+const MIN_SAMPLE_SECS: f64 = 0.5;
 /// The most tables that are told about at once.
 const TABLES: usize = 4;
 
 /// One look at the counters of the phase at hand.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct View {
+pub(crate) struct ProgressSnapshot {
     phase: Phase,
     done: u64,
     total: u64,
@@ -29,15 +29,15 @@ pub(crate) struct View {
 
 /// Looks at the counters again and again, and remembers enough to tell speeds.
 #[derive(Debug, Default)]
-pub(crate) struct Gauge {
+pub(crate) struct RateMeter {
     phase: Option<Phase>,
     /// When (in seconds), units done, bytes.
     looks: VecDeque<(f64, u64, u64)>,
 }
 
-impl Gauge {
+impl RateMeter {
     /// Looks at `progress` at `now`, in seconds since any fixed moment.
-    pub(crate) fn look(&mut self, progress: &Progress, now: f64) -> View {
+    pub(crate) fn look(&mut self, progress: &Progress, now: f64) -> ProgressSnapshot {
         let phase = progress.current();
         let counters = progress.phase(phase);
         let (done, total) = (counters.done.load(Relaxed), counters.total.load(Relaxed));
@@ -54,11 +54,11 @@ impl Gauge {
         let (then, done_then, moved_then) = self.looks.front().copied().unwrap_or((now, 0, 0));
         let seconds = now - then;
         let speed = |now: u64, then: u64| {
-            (seconds >= SETTLED).then(|| now.saturating_sub(then) as f64 / seconds)
+            (seconds >= MIN_SAMPLE_SECS).then(|| now.saturating_sub(then) as f64 / seconds)
         };
         let (speed, byte_speed) = (speed(done, done_then), speed(moved, moved_then));
         let tables = tables_at_work(counters);
-        View { phase, done, total, step: counters.step(), speed, byte_speed, tables }
+        ProgressSnapshot { phase, done, total, step: counters.step(), speed, byte_speed, tables }
     }
 }
 
@@ -73,7 +73,7 @@ fn tables_at_work(counters: &PhaseProgress) -> Vec<String> {
         let percent = percent(done, table.total);
         format!(
             "{}: {} of {} rows, {percent} %",
-            plain(&table.name),
+            escape_for_terminal(&table.name),
             count(done),
             count(table.total)
         )
@@ -86,7 +86,7 @@ fn percent(done: u64, total: u64) -> u64 {
     if total == 0 { 100 } else { (u128::from(done.min(total)) * 100 / u128::from(total)) as u64 }
 }
 
-impl View {
+impl ProgressSnapshot {
     /// Phase, units and speeds, and what is being done just now.
     pub(crate) fn amounts(&self) -> String {
         self.told(None)
@@ -98,7 +98,7 @@ impl View {
     }
 
     fn told(&self, outlook: Option<&str>) -> String {
-        let mut text = self.phase.word().to_owned();
+        let mut text = self.phase.as_str().to_owned();
         if let Some(amount) = self.amount() {
             text.push_str(&format!(": {amount}"));
         }
@@ -109,7 +109,7 @@ impl View {
             text.push_str(&format!(", {}", outlook.trim_start()));
         }
         if !self.step.is_empty() {
-            text.push_str(&format!(": {}", plain(&self.step)));
+            text.push_str(&format!(": {}", escape_for_terminal(&self.step)));
         }
         text
     }
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn the_copy_is_told_in_rows_bytes_and_time_left() {
-        let (progress, mut gauge) = (Progress::default(), Gauge::default());
+        let (progress, mut gauge) = (Progress::default(), RateMeter::default());
         progress.enter(Phase::Copy);
         set(&progress, Phase::Copy, 0, 12_572_000, 0);
         assert_eq!(gauge.look(&progress, 0.0).line(), "copy: 0 of 12,572,000 rows, 0 %");
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_speed_is_that_of_the_last_seconds() {
-        let (progress, mut gauge) = (Progress::default(), Gauge::default());
+        let (progress, mut gauge) = (Progress::default(), RateMeter::default());
         progress.enter(Phase::Copy);
         for second in 0..100 {
             let done = if second < 50 { 0 } else { (second - 50) * 10 };
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn every_phase_has_its_units() {
-        let (progress, mut gauge) = (Progress::default(), Gauge::default());
+        let (progress, mut gauge) = (Progress::default(), RateMeter::default());
         assert_eq!(gauge.look(&progress, 0.0).line(), "open");
         progress.phase(Phase::Open).set_step("connecting");
         assert_eq!(gauge.look(&progress, 1.0).line(), "open: connecting");
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn totals_of_zero_and_counts_beyond_the_total_do_no_harm() {
-        let (progress, mut gauge) = (Progress::default(), Gauge::default());
+        let (progress, mut gauge) = (Progress::default(), RateMeter::default());
         progress.enter(Phase::Verify);
         let view = gauge.look(&progress, 0.0);
         assert_eq!((view.line(), view.thousandths()), ("verify".to_owned(), None));
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn only_tables_at_work_are_told_and_only_some() {
-        let (progress, mut gauge) = (Progress::default(), Gauge::default());
+        let (progress, mut gauge) = (Progress::default(), RateMeter::default());
         progress.enter(Phase::Copy);
         let table = |n: u64| TableProgress {
             name: format!("t\t{n}"),

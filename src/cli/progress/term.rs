@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The size taken where nothing tells another one.
-const USUAL: (u16, u16) = (80, 24);
+const DEFAULT_SIZE: (u16, u16) = (80, 24);
 
 /// A stream with a size.
 pub(crate) struct Stream {
@@ -34,7 +34,7 @@ fn stderr_size() -> Option<(u16, u16)> {
         return Some((size.ws_col, size.ws_row));
     }
     let columns = std::env::var("COLUMNS").ok()?.parse().ok()?;
-    (columns > 0).then_some((columns, USUAL.1))
+    (columns > 0).then_some((columns, DEFAULT_SIZE.1))
 }
 
 impl Write for Stream {
@@ -55,7 +55,7 @@ impl fmt::Debug for Stream {
 
 /// A stream to draw on; its clones are the same one.
 #[derive(Debug, Clone)]
-pub(crate) struct Surface(Arc<Mutex<Inner>>);
+pub(crate) struct TermBuffer(Arc<Mutex<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
@@ -67,7 +67,7 @@ struct Inner {
     texts: usize,
 }
 
-impl Surface {
+impl TermBuffer {
     pub(crate) fn new(stream: Stream) -> Self {
         Self(Arc::new(Mutex::new(Inner { stream, pending: Vec::new(), texts: 0 })))
     }
@@ -78,7 +78,7 @@ impl Surface {
     }
 
     fn size(&self) -> (u16, u16) {
-        self.with(|inner| (inner.stream.size)().unwrap_or(USUAL))
+        self.with(|inner| (inner.stream.size)().unwrap_or(DEFAULT_SIZE))
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
@@ -97,7 +97,7 @@ impl Surface {
     }
 }
 
-impl TermLike for Surface {
+impl TermLike for TermBuffer {
     fn width(&self) -> u16 {
         self.size().0
     }

@@ -9,13 +9,13 @@ use crate::cli::args::{
     SharedArguments,
 };
 use crate::cli::output::casts;
-use crate::cli::request::product::{ByProduct, Places, Purpose, Resolved};
+use crate::cli::request::product::{NamedLocations, ProductRequest, Purpose, Resolved};
 use crate::config::connection::Defaults;
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
 use crate::options::{DataSet, Depth, FILE_MODE, Location, OnMisfit, Options, Verify};
 use crate::product::Provider;
-use crate::run::service_check::Guard;
+use crate::run::service_check::ServiceCheck;
 use globset::Glob;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -35,7 +35,7 @@ pub(crate) struct Request {
     /// Where the plan's column types go.
     pub(crate) write_casts: Option<PathBuf>,
     /// The product whose databases these are, where its configuration was read.
-    pub(crate) product: Option<ByProduct>,
+    pub(crate) product: Option<ProductRequest>,
 }
 
 /// Where data is written.
@@ -63,48 +63,48 @@ impl Request {
     ///
     /// # Errors
     /// Usage errors; a refusal where a file of casts cannot be read.
-    pub(crate) fn database(typed: DatabaseArguments) -> Result<Self> {
-        let depth = match typed.depth {
+    pub(crate) fn database(args: DatabaseArguments) -> Result<Self> {
+        let depth = match args.depth {
             DepthWord::Rows => Depth::Rows,
             DepthWord::Full => Depth::Full,
         };
-        let allow_live_target = typed.allow_live_target;
+        let allow_live_target = args.allow_live_target;
         let purpose =
-            if typed.verify { Purpose::Compare } else { Purpose::Copy { allow_live_target } };
-        let mut request = Self::shared(typed.shared, purpose)?;
-        request.yes = typed.yes;
+            if args.verify { Purpose::Compare } else { Purpose::Copy { allow_live_target } };
+        let mut request = Self::shared(args.shared, purpose)?;
+        request.yes = args.yes;
         match &mut request.product {
-            Some(product) => product.switch = typed.switch_provider,
-            None if typed.switch_provider => return Err(only_by_product("--switch-provider")),
+            Some(product) => product.switch = args.switch_provider,
+            None if args.switch_provider => return Err(only_by_product("--switch-provider")),
             None => {}
         }
         let options = &mut request.options;
         let into_sqlite = |set: &DataSet| matches!(set.target, Location::Sqlite(_));
-        if typed.create_database && options.data_sets.iter().any(into_sqlite) {
+        if args.create_database && options.data_sets.iter().any(into_sqlite) {
             return Err(Error::usage("--create-database is for a PostgreSQL target")
                 .hint("a SQLite file is made where there is none"));
         }
-        options.create_database = typed.create_database;
-        options.verify = match (typed.verify, typed.no_verify) {
+        options.create_database = args.create_database;
+        options.verify = match (args.verify, args.no_verify) {
             (true, _) => Verify::Only(depth),
             (false, true) => Verify::No,
             (false, false) => Verify::AfterCopy(depth),
         };
-        options.drop_ledger = typed.drop_ledger;
-        options.retry_for = typed.retry_for;
-        if typed.drop_ledger && options.data_sets.iter().any(into_sqlite) {
+        options.drop_ledger = args.drop_ledger;
+        options.retry_for = args.retry_for;
+        if args.drop_ledger && options.data_sets.iter().any(into_sqlite) {
             return Err(Error::usage("--drop-ledger is for a PostgreSQL target"));
         }
-        options.max_differences = typed.max_differences;
-        options.show_values = typed.show_values;
-        options.backup = typed.backup;
-        options.max_rate = typed.max_rate;
-        if typed.chunk_size.is_some() && options.data_sets.iter().any(into_sqlite) {
+        options.max_differences = args.max_differences;
+        options.show_values = args.show_values;
+        options.backup = args.backup;
+        options.max_rate = args.max_rate;
+        if args.chunk_size.is_some() && options.data_sets.iter().any(into_sqlite) {
             return Err(Error::usage("--chunk-size is for the way into PostgreSQL"));
         }
-        options.chunk_bytes = typed.chunk_size;
-        options.deadline = typed.deadline.or(typed.window);
-        options.allow_late = typed.allow_late;
+        options.chunk_bytes = args.chunk_size;
+        options.deadline = args.deadline.or(args.window);
+        options.allow_late = args.allow_late;
         let warning = options.deadline.as_ref().and_then(|deadline| deadline.warning());
         options.warnings.extend(warning.map(str::to_owned));
         if options.allow_late && options.deadline.is_none() {
@@ -118,50 +118,50 @@ impl Request {
     }
 
     /// The request of `migrate plan`.
-    pub(crate) fn plan(typed: PlanArguments) -> Result<Self> {
-        let mut request = Self::shared(typed.shared, Purpose::Plan)?;
+    pub(crate) fn plan(args: PlanArguments) -> Result<Self> {
+        let mut request = Self::shared(args.shared, Purpose::Plan)?;
         let into_sqlite = |set: &DataSet| matches!(set.target, Location::Sqlite(_));
-        if typed.write_casts.is_some() && request.options.data_sets.iter().any(into_sqlite) {
+        if args.write_casts.is_some() && request.options.data_sets.iter().any(into_sqlite) {
             return Err(Error::usage("--write-casts is for the way into PostgreSQL"));
         }
-        if let Some(path) = &typed.write_casts {
+        if let Some(path) = &args.write_casts {
             output_file::check("--write-casts", path, &files(&request.options))?;
         }
-        request.write_casts = typed.write_casts;
+        request.write_casts = args.write_casts;
         request.options.verify = Verify::No;
         Ok(request)
     }
 
-    fn shared(typed: SharedArguments, purpose: Purpose) -> Result<Self> {
-        let DataSets { sets, guard, warnings, product } = data_sets(&typed, purpose)?;
+    fn shared(args: SharedArguments, purpose: Purpose) -> Result<Self> {
+        let DataSets { sets, service_check, warnings, product } = data_sets(&args, purpose)?;
         let into_postgres = |set: &DataSet| matches!(set.target, Location::Postgres(_));
-        if typed.schema.is_some() && sets.iter().any(into_postgres) {
+        if args.schema.is_some() && sets.iter().any(into_postgres) {
             return Err(Error::usage("--schema names the schema of a PostgreSQL source").hint(
                 "that of a target is the first of its search path: options=-csearch_path=NAME",
             ));
         }
-        if typed.restart && !sets.iter().any(into_postgres) {
+        if args.restart && !sets.iter().any(into_postgres) {
             return Err(Error::usage("--restart is for a PostgreSQL target")
                 .hint("a run into a SQLite file always begins anew"));
         }
-        check_patterns("--tables", &typed.tables)?;
-        check_patterns("--exclude", &typed.exclude)?;
-        let threads = |own: Option<u16>| own.or(typed.threads).map(usize::from);
+        check_patterns("--tables", &args.tables)?;
+        check_patterns("--exclude", &args.exclude)?;
+        let threads = |own: Option<u16>| own.or(args.threads).map(usize::from);
         let options = Options {
-            casts: casts::gather(typed.casts.as_deref(), &typed.cast)?,
-            on_misfit: on_misfit(typed.on_misfit, typed.reject_file)?,
-            readers: threads(typed.readers),
-            writers: threads(typed.writers),
-            schema: typed.schema,
-            tables: typed.tables,
-            exclude: typed.exclude,
-            strict: typed.strict,
-            exact: typed.exact,
-            drop_all: typed.drop_all,
-            restart: typed.restart,
-            memory: typed.memory,
-            temp_dir: typed.temp_dir,
-            guard,
+            casts: casts::gather(args.casts.as_deref(), &args.cast)?,
+            on_misfit: on_misfit(args.on_misfit, args.reject_file)?,
+            readers: threads(args.readers),
+            writers: threads(args.writers),
+            schema: args.schema,
+            tables: args.tables,
+            exclude: args.exclude,
+            strict: args.strict,
+            exact: args.exact,
+            drop_all: args.drop_all,
+            restart: args.restart,
+            memory: args.memory,
+            temp_dir: args.temp_dir,
+            service_check,
             warnings,
             ..Options::new(sets)
         };
@@ -169,8 +169,8 @@ impl Request {
         if let OnMisfit::Reject { file } = &options.on_misfit {
             output_file::check("--reject-file", file, &databases(&options))?;
         }
-        let json = typed.json.map(|path| Output::of(path, &files(&options))).transpose()?;
-        let bars_anywhere = typed.progress;
+        let json = args.json.map(|path| Output::of(path, &files(&options))).transpose()?;
+        let bars_anywhere = args.progress;
         Ok(Self { options, yes: false, bars_anywhere, json, write_casts: None, product })
     }
 }
@@ -224,7 +224,7 @@ pub(crate) fn check_patterns(flag: &str, patterns: &[String]) -> Result<()> {
 }
 
 /// What a location can be: a place, or only the kind of database that would be there.
-pub(crate) enum Typed {
+pub(crate) enum LocationArg {
     At(Location),
     Provider(&'static str),
 }
@@ -232,13 +232,13 @@ pub(crate) enum Typed {
 /// The data sets of a command line, and what goes with them.
 struct DataSets {
     sets: Vec<DataSet>,
-    guard: Guard,
+    service_check: ServiceCheck,
     warnings: Vec<String>,
-    product: Option<ByProduct>,
+    product: Option<ProductRequest>,
 }
 
-fn data_sets(typed: &SharedArguments, purpose: Purpose) -> Result<DataSets> {
-    let (source, target) = (location("--from", &typed.from)?, location("--to", &typed.to)?);
+fn data_sets(args: &SharedArguments, purpose: Purpose) -> Result<DataSets> {
+    let (source, target) = (location("--from", &args.from)?, location("--to", &args.to)?);
     let both = match (is_sqlite(&source), is_sqlite(&target)) {
         (true, true) => Some("SQLite"),
         (false, false) => Some("PostgreSQL"),
@@ -250,10 +250,10 @@ fn data_sets(typed: &SharedArguments, purpose: Purpose) -> Result<DataSets> {
             .hint("where they are not given, --from is sqlite3 and --to is pgx"));
     }
     let (source, target) = match (source, target) {
-        (Typed::At(source), Typed::At(target)) => (source, target),
-        (source, target) => return by_configuration(typed, &source, &target, purpose),
+        (LocationArg::At(source), LocationArg::At(target)) => (source, target),
+        (source, target) => return by_configuration(args, &source, &target, purpose),
     };
-    if let Some(flag) = needless(&typed.config, &typed.data_sets) {
+    if let Some(flag) = needless(&args.config, &args.data_sets) {
         return Err(only_by_product(flag));
     }
     let file = match (&source, &target) {
@@ -261,32 +261,33 @@ fn data_sets(typed: &SharedArguments, purpose: Purpose) -> Result<DataSets> {
         _ => Path::new(""),
     };
     let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
-    let guard = Guard { service: None, allow_running: typed.data_sets.allow_running };
+    let service_check = ServiceCheck { service: None, allow_running: args.data_sets.allow_running };
     let sets =
         vec![DataSet { name, source, target, defaults: Defaults::default(), file_mode: FILE_MODE }];
-    Ok(DataSets { sets, guard, warnings: Vec::new(), product: None })
+    Ok(DataSets { sets, service_check, warnings: Vec::new(), product: None })
 }
 
 /// The data sets that a product's configuration names.
 fn by_configuration(
-    typed: &SharedArguments,
-    source: &Typed,
-    target: &Typed,
+    args: &SharedArguments,
+    source: &LocationArg,
+    target: &LocationArg,
     purpose: Purpose,
 ) -> Result<DataSets> {
-    let mut places = Places::default();
+    let mut places = NamedLocations::default();
     for one in [source, target] {
         match one {
-            Typed::At(Location::Sqlite(path)) => places.sqlite = Some(path.clone()),
-            Typed::At(Location::Postgres(text)) => places.postgres = Some(text.clone()),
-            Typed::Provider(_) => {}
+            LocationArg::At(Location::Sqlite(path)) => places.sqlite = Some(path.clone()),
+            LocationArg::At(Location::Postgres(text)) => places.postgres = Some(text.clone()),
+            LocationArg::Provider(_) => {}
         }
     }
     let from = if is_sqlite(source) { Provider::Sqlite } else { Provider::Postgres };
-    let resolved = product::resolve(&typed.config, &typed.data_sets, from, places, purpose)?;
-    let Resolved { product, found, guard } = resolved.ok_or_else(|| no_place(source, target))?;
+    let resolved = product::resolve(&args.config, &args.data_sets, from, places, purpose)?;
+    let Resolved { product, found, service_check } =
+        resolved.ok_or_else(|| no_place(source, target))?;
     let (sets, warnings) = (found.data_sets, found.warnings);
-    Ok(DataSets { sets, guard, warnings, product: Some(product) })
+    Ok(DataSets { sets, service_check, warnings, product: Some(product) })
 }
 
 /// A flag that only a configuration gives a meaning.
@@ -310,12 +311,12 @@ fn only_by_product(flag: &str) -> Error {
 }
 
 /// The error where a provider's name stands and nothing says where its database is.
-fn no_place(source: &Typed, target: &Typed) -> Error {
-    let missing = |flag, typed: &Typed| match typed {
-        Typed::Provider(name) => {
+fn no_place(source: &LocationArg, target: &LocationArg) -> Error {
+    let missing = |flag, args: &LocationArg| match args {
+        LocationArg::Provider(name) => {
             Some(format!("{flag} is {name}, a kind of database and not the place of one"))
         }
-        Typed::At(_) => None,
+        LocationArg::At(_) => None,
     };
     let example = if is_sqlite(source) {
         "migrate database --from app.db --to postgres://user@host/dbname"
@@ -330,18 +331,18 @@ fn no_place(source: &Typed, target: &Typed) -> Error {
         .hint("or name a product's configuration file: migrate database --config FILE")
 }
 
-fn is_sqlite(typed: &Typed) -> bool {
-    matches!(typed, Typed::At(Location::Sqlite(_)) | Typed::Provider("sqlite3"))
+fn is_sqlite(args: &LocationArg) -> bool {
+    matches!(args, LocationArg::At(Location::Sqlite(_)) | LocationArg::Provider("sqlite3"))
 }
 
-pub(crate) fn location(flag: &str, typed: &OsStr) -> Result<Typed> {
-    let bytes = typed.as_bytes();
-    let text = typed.to_str();
+pub(crate) fn location(flag: &str, args: &OsStr) -> Result<LocationArg> {
+    let bytes = args.as_bytes();
+    let text = args.to_str();
     match text {
-        Some("sqlite3" | "sqlite") => return Ok(Typed::Provider("sqlite3")),
-        Some("pgx" | "postgres") => return Ok(Typed::Provider("pgx")),
+        Some("sqlite3" | "sqlite") => return Ok(LocationArg::Provider("sqlite3")),
+        Some("pgx" | "postgres") => return Ok(LocationArg::Provider("pgx")),
         Some(text) if is_postgres(text) => {
-            return Ok(Typed::At(Location::Postgres(Secret::new(text.to_owned()))));
+            return Ok(LocationArg::At(Location::Postgres(Secret::new(text.to_owned()))));
         }
         _ => {}
     }
@@ -353,7 +354,7 @@ pub(crate) fn location(flag: &str, typed: &OsStr) -> Result<Typed> {
     }
     match bytes.strip_prefix(b"sqlite:").unwrap_or(bytes) {
         b"" => Err(Error::usage(format!("{flag} needs a location and got an empty one"))),
-        path => Ok(Typed::At(Location::Sqlite(PathBuf::from(OsStr::from_bytes(path))))),
+        path => Ok(LocationArg::At(Location::Sqlite(PathBuf::from(OsStr::from_bytes(path))))),
     }
 }
 
@@ -394,10 +395,10 @@ mod tests {
     use clap::Parser;
 
     fn request(arguments: &[&str]) -> Result<Request> {
-        let typed = ["migrate"].iter().chain(arguments);
-        match Arguments::try_parse_from(typed).map(|typed| typed.command) {
-            Ok(Some(Command::Database(typed))) => Request::database(*typed),
-            Ok(Some(Command::Plan(typed))) => Request::plan(*typed),
+        let args = ["migrate"].iter().chain(arguments);
+        match Arguments::try_parse_from(args).map(|args| args.command) {
+            Ok(Some(Command::Database(args))) => Request::database(*args),
+            Ok(Some(Command::Plan(args))) => Request::plan(*args),
             other => panic!("{other:?}"),
         }
     }
@@ -526,8 +527,8 @@ mod tests {
             ["--no-verify", "--show-values"],
         ] {
             for more in [more, [more[1], more[0]]] {
-                let typed = [&["migrate"], &BOTH[..], &more].concat();
-                let error = Arguments::try_parse_from(typed).unwrap_err();
+                let args = [&["migrate"], &BOTH[..], &more].concat();
+                let error = Arguments::try_parse_from(args).unwrap_err();
                 assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict, "{more:?}");
             }
         }

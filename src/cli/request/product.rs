@@ -8,17 +8,17 @@ use crate::config::secret::Secret;
 use crate::error::{Error, Result};
 use crate::product::data_sets;
 use crate::product::data_sets::{Found, Wanted};
-use crate::product::detect::{Known, find};
+use crate::product::detect::{DetectInput, find};
 use crate::product::service::ProductService;
 use crate::product::settings::Settings;
 use crate::product::{Product, Provider, Root, permissions};
-use crate::run::service_check::Guard;
+use crate::run::service_check::ServiceCheck;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A product's part of a request.
 #[derive(Debug)]
-pub(crate) struct ByProduct {
+pub(crate) struct ProductRequest {
     /// Its settings.
     pub(crate) settings: Settings,
     /// The database that the service is to use afterwards.
@@ -42,12 +42,12 @@ pub(crate) enum Purpose {
 }
 
 /// The product that is meant and its configuration file; `None` where nothing points to one.
-pub(crate) fn product(typed: &ConfigArguments) -> Result<Option<(Product, PathBuf, Root)>> {
-    let root = Root(typed.root.clone());
+pub(crate) fn product(args: &ConfigArguments) -> Result<Option<(Product, PathBuf, Root)>> {
+    let root = Root(args.root.clone());
     let program = std::env::current_exe().ok();
-    let known = Known {
-        product: typed.product.map(crate::cli::args::ProductWord::product),
-        config: typed.config.as_deref(),
+    let known = DetectInput {
+        product: args.product.map(crate::cli::args::ProductWord::product),
+        config: args.config.as_deref(),
         program: program.as_deref(),
     };
     Ok(find(known, &root)?.map(|(product, config)| (product, config, root)))
@@ -57,8 +57,8 @@ pub(crate) fn product(typed: &ConfigArguments) -> Result<Option<(Product, PathBu
 ///
 /// # Errors
 /// A usage error where nothing says which; refused where the file cannot be read.
-pub(crate) fn settings(typed: &ConfigArguments) -> Result<Settings> {
-    let (product, config, root) = product(typed)?.ok_or_else(|| {
+pub(crate) fn settings(args: &ConfigArguments) -> Result<Settings> {
+    let (product, config, root) = product(args)?.ok_or_else(|| {
         Error::usage("neither Connect nor Package Manager is configured on this machine")
             .hint("name the configuration file: --config FILE")
     })?;
@@ -66,12 +66,12 @@ pub(crate) fn settings(typed: &ConfigArguments) -> Result<Settings> {
 }
 
 /// The flags to say again.
-pub(crate) fn flags(typed: &ConfigArguments) -> String {
+pub(crate) fn flags(args: &ConfigArguments) -> String {
     let mut flags = String::new();
-    if let Some(product) = typed.product {
-        flags.push_str(&format!(" --product {}", product.product().word()));
+    if let Some(product) = args.product {
+        flags.push_str(&format!(" --product {}", product.product().as_str()));
     }
-    for (flag, path) in [("config", &typed.config), ("root", &typed.root)] {
+    for (flag, path) in [("config", &args.config), ("root", &args.root)] {
         if let Some(path) = path {
             flags.push_str(&format!(" --{flag} {}", quoted(path.as_os_str())));
         }
@@ -81,14 +81,14 @@ pub(crate) fn flags(typed: &ConfigArguments) -> String {
 
 /// A request that was resolved.
 pub(crate) struct Resolved {
-    pub(crate) product: ByProduct,
+    pub(crate) product: ProductRequest,
     pub(crate) found: Found,
-    pub(crate) guard: Guard,
+    pub(crate) service_check: ServiceCheck,
 }
 
 /// The places that stand beside a kind of database.
 #[derive(Default)]
-pub(crate) struct Places {
+pub(crate) struct NamedLocations {
     pub(crate) sqlite: Option<PathBuf>,
     pub(crate) postgres: Option<Secret>,
 }
@@ -100,38 +100,38 @@ pub(crate) struct Places {
 /// configuration is not whole.
 pub(crate) fn resolve(
     config: &ConfigArguments,
-    typed: &DataSetArguments,
+    args: &DataSetArguments,
     from: Provider,
-    places: Places,
+    places: NamedLocations,
     purpose: Purpose,
 ) -> Result<Option<Resolved>> {
     let Some((product, file, root)) = product(config)? else { return Ok(None) };
     permissions::check(product, &root)?;
     let settings = Settings::read(product, &file, root.clone(), Environment::of_this_process())?;
     let to = from.other();
-    let live = check_direction(&settings, to, typed, purpose)?;
+    let live = check_direction(&settings, to, args, purpose)?;
     // A place that was named is one database, and so is its counterpart.
     let single = places.sqlite.is_some() || places.postgres.is_some();
-    let only = typed.data.as_deref().or(single.then(|| product.data_sets()[0]));
-    let second_sqlite = second_sqlite(product, typed)?;
+    let only = args.data.as_deref().or(single.then(|| product.data_sets()[0]));
+    let second_sqlite = second_sqlite(product, args)?;
     let is_second = only == Some(product.data_sets()[1]);
     let named = places.sqlite.as_deref();
     let wanted = Wanted {
         only,
         from,
-        sqlite: if is_second { typed.sqlite.as_deref() } else { named.or(typed.sqlite.as_deref()) },
+        sqlite: if is_second { args.sqlite.as_deref() } else { named.or(args.sqlite.as_deref()) },
         second_sqlite: if is_second { named.or(second_sqlite) } else { second_sqlite },
         postgres: places.postgres.as_ref().map(Secret::reveal),
         key_file: config.key_file.as_deref(),
     };
     let mut found = data_sets::resolve(&settings, &wanted)?;
     found.warnings.splice(0..0, live);
-    let guard = Guard {
+    let service_check = ServiceCheck {
         service: Some(Arc::new(ProductService { product, root })),
-        allow_running: typed.allow_running,
+        allow_running: args.allow_running,
     };
-    let product = ByProduct { settings, to, switch: false, flags: flags(config) };
-    Ok(Some(Resolved { product, found, guard }))
+    let product = ProductRequest { settings, to, switch: false, flags: flags(config) };
+    Ok(Some(Resolved { product, found, service_check }))
 }
 
 /// Refuses Connect's way back and a target that is the live database; returns a warning where
@@ -139,13 +139,13 @@ pub(crate) fn resolve(
 fn check_direction(
     settings: &Settings,
     to: Provider,
-    typed: &DataSetArguments,
+    args: &DataSetArguments,
     purpose: Purpose,
 ) -> Result<Option<String>> {
     if settings.product == Product::Connect
         && to == Provider::Sqlite
         && purpose != Purpose::Compare
-        && !typed.allow_back
+        && !args.allow_back
     {
         return Err(Error::refused("Connect does not support moving back to SQLite")
             .hint("--allow-back does it all the same, at your own risk"));
@@ -153,7 +153,7 @@ fn check_direction(
     if settings.provider()? != to {
         return Ok(None);
     }
-    let live = format!("Database.Provider is {}: the target is the live database", to.word());
+    let live = format!("Database.Provider is {}: the target is the live database", to.as_str());
     match purpose {
         Purpose::Copy { allow_live_target: false } => Err(Error::refused(live).hint(
             "to move the data again, first set Database.Provider back; --allow-live-target goes \
@@ -163,11 +163,11 @@ fn check_direction(
     }
 }
 
-fn second_sqlite(product: Product, typed: &DataSetArguments) -> Result<Option<&std::path::Path>> {
+fn second_sqlite(product: Product, args: &DataSetArguments) -> Result<Option<&std::path::Path>> {
     let (ours, theirs, flag) = match product {
-        Product::Connect => (&typed.instrumentation_sqlite, &typed.usage_sqlite, "--usage-sqlite"),
+        Product::Connect => (&args.instrumentation_sqlite, &args.usage_sqlite, "--usage-sqlite"),
         Product::PackageManager => {
-            (&typed.usage_sqlite, &typed.instrumentation_sqlite, "--instrumentation-sqlite")
+            (&args.usage_sqlite, &args.instrumentation_sqlite, "--instrumentation-sqlite")
         }
     };
     match theirs {

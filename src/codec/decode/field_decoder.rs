@@ -3,13 +3,13 @@
 //! The plan has looked for what has no such value (NaN, infinite dates) before the first row is
 //! read, so meeting one here ends the run; nothing is replaced in silence.
 
-use crate::codec::Raw;
+use crate::codec::SqliteValue;
 use crate::codec::types::epoch::Epoch;
 use crate::codec::types::{numeric, temporal, uuid};
 
 /// How the binary form of a field is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wire {
+pub(crate) enum FieldDecoder {
     /// One byte: 0 or 1.
     Boolean,
     /// `int2`, `int4`, `int8`, by their length.
@@ -42,9 +42,9 @@ pub(crate) enum Wire {
 
 /// The field is not of its type, or its value has no equal in SQLite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Undecodable;
+pub(crate) struct DecodeError;
 
-impl Wire {
+impl FieldDecoder {
     /// The value of a field. Text that has to be written is written into `scratch`.
     ///
     /// # Errors
@@ -54,28 +54,32 @@ impl Wire {
         self,
         field: &'a [u8],
         scratch: &'a mut Vec<u8>,
-    ) -> Result<Raw<'a>, Undecodable> {
+    ) -> Result<SqliteValue<'a>, DecodeError> {
         match self {
-            Self::Text => Ok(Raw::Text(field)),
-            Self::Integer => integer(field).map(Raw::Integer).ok_or(Undecodable),
-            Self::Bytea => Ok(Raw::Blob(field)),
-            Self::Real => real(field).map(Raw::Real).ok_or(Undecodable),
-            _ => self.decode_rarer(field, scratch).ok_or(Undecodable),
+            Self::Text => Ok(SqliteValue::Text(field)),
+            Self::Integer => integer(field).map(SqliteValue::Integer).ok_or(DecodeError),
+            Self::Bytea => Ok(SqliteValue::Blob(field)),
+            Self::Real => real(field).map(SqliteValue::Real).ok_or(DecodeError),
+            _ => self.decode_slow_path(field, scratch).ok_or(DecodeError),
         }
     }
 
-    fn decode_rarer<'a>(self, field: &'a [u8], scratch: &'a mut Vec<u8>) -> Option<Raw<'a>> {
+    fn decode_slow_path<'a>(
+        self,
+        field: &'a [u8],
+        scratch: &'a mut Vec<u8>,
+    ) -> Option<SqliteValue<'a>> {
         scratch.clear();
         match self {
             Self::Boolean => match field {
-                [byte @ (0 | 1)] => return Some(Raw::Integer(i64::from(*byte))),
+                [byte @ (0 | 1)] => return Some(SqliteValue::Integer(i64::from(*byte))),
                 _ => return None,
             },
             Self::NumericNumber => {
                 numeric::decode(field, scratch)?;
                 return number(scratch);
             }
-            Self::Jsonb => return field.strip_prefix(&[1]).map(Raw::Text),
+            Self::Jsonb => return field.strip_prefix(&[1]).map(SqliteValue::Text),
             Self::Date => temporal::format_date(days(field)?, scratch)?,
             Self::Time => temporal::format_time(micros(field)?, scratch)?,
             Self::Timestamp => temporal::format_timestamp(micros(field)?, false, scratch)?,
@@ -87,7 +91,7 @@ impl Wire {
             Self::Uuid => uuid::format(field.try_into().ok()?, scratch),
             Self::Text | Self::Integer | Self::Real | Self::Bytea => return None,
         }
-        Some(Raw::Text(scratch))
+        Some(SqliteValue::Text(scratch))
     }
 }
 
@@ -121,20 +125,22 @@ fn micros(field: &[u8]) -> Option<i64> {
 }
 
 /// The number that a decimal text is: an integer where it is one of 64 bits, else a double.
-fn number(text: &[u8]) -> Option<Raw<'static>> {
+fn number(text: &[u8]) -> Option<SqliteValue<'static>> {
     let text = std::str::from_utf8(text).ok()?;
     if let Ok(integer) = text.parse() {
-        return Some(Raw::Integer(integer));
+        return Some(SqliteValue::Integer(integer));
     }
-    text.parse().ok().filter(|real: &f64| !real.is_nan()).map(Raw::Real)
+    text.parse().ok().filter(|real: &f64| !real.is_nan()).map(SqliteValue::Real)
 }
 
 /// A moment as an integer where that is exact, else as a real.
-fn count(epoch: Epoch, micros: i64) -> Raw<'static> {
-    let whole = epoch.to_integer(micros);
-    match whole.filter(|&whole| epoch.from_integer(whole) == Some((micros, true))) {
-        Some(whole) => Raw::Integer(whole),
-        None => Raw::Real(epoch.to_real(micros)),
+fn count(epoch: Epoch, micros: i64) -> SqliteValue<'static> {
+    let expect_integer = epoch.to_integer(micros);
+    match expect_integer
+        .filter(|&expect_integer| epoch.from_integer(expect_integer) == Some((micros, true)))
+    {
+        Some(expect_integer) => SqliteValue::Integer(expect_integer),
+        None => SqliteValue::Real(epoch.to_real(micros)),
     }
 }
 
@@ -164,10 +170,10 @@ pub(crate) fn number_returns(text: &[u8], as_real: bool) -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn decode(wire: Wire, field: &[u8]) -> Option<String> {
+    fn decode(wire: FieldDecoder, field: &[u8]) -> Option<String> {
         let mut scratch = Vec::new();
         wire.decode(field, &mut scratch).ok().map(|raw| match raw {
-            Raw::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
+            SqliteValue::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
             other => format!("{other:?}"),
         })
     }
@@ -175,35 +181,38 @@ mod tests {
     #[test]
     fn fields_become_what_sqlite_stores() {
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(decode(Wire::Integer, &[0xff, 0xfe]), some("Integer(-2)"));
+        assert_eq!(decode(FieldDecoder::Integer, &[0xff, 0xfe]), some("Integer(-2)"));
         assert_eq!(
-            decode(Wire::Integer, &i64::MIN.to_be_bytes()),
+            decode(FieldDecoder::Integer, &i64::MIN.to_be_bytes()),
             some(&format!("Integer({})", i64::MIN))
         );
-        assert_eq!(decode(Wire::Real, &0.1_f32.to_be_bytes()), some("Real(0.10000000149011612)"));
-        assert_eq!(decode(Wire::Real, &f64::NAN.to_be_bytes()), None);
-        assert_eq!(decode(Wire::Boolean, &[1]), some("Integer(1)"));
-        assert_eq!(decode(Wire::Jsonb, b"\x01{}"), some("{}"));
-        assert_eq!(decode(Wire::Date, &0_i32.to_be_bytes()), some("2000-01-01"));
-        assert_eq!(decode(Wire::Date, &i32::MAX.to_be_bytes()), None, "infinity");
         assert_eq!(
-            decode(Wire::Timestamp, &1_i64.to_be_bytes()),
+            decode(FieldDecoder::Real, &0.1_f32.to_be_bytes()),
+            some("Real(0.10000000149011612)")
+        );
+        assert_eq!(decode(FieldDecoder::Real, &f64::NAN.to_be_bytes()), None);
+        assert_eq!(decode(FieldDecoder::Boolean, &[1]), some("Integer(1)"));
+        assert_eq!(decode(FieldDecoder::Jsonb, b"\x01{}"), some("{}"));
+        assert_eq!(decode(FieldDecoder::Date, &0_i32.to_be_bytes()), some("2000-01-01"));
+        assert_eq!(decode(FieldDecoder::Date, &i32::MAX.to_be_bytes()), None, "infinity");
+        assert_eq!(
+            decode(FieldDecoder::Timestamp, &1_i64.to_be_bytes()),
             some("2000-01-01 00:00:00.000001")
         );
         assert_eq!(
-            decode(Wire::TimestampTz, &0_i64.to_be_bytes()),
+            decode(FieldDecoder::TimestampTz, &0_i64.to_be_bytes()),
             some("2000-01-01 00:00:00+00:00")
         );
         assert_eq!(
-            decode(Wire::Moment(Epoch::Seconds), &0_i64.to_be_bytes()),
+            decode(FieldDecoder::Moment(Epoch::Seconds), &0_i64.to_be_bytes()),
             some("Integer(946684800)")
         );
         assert_eq!(
-            decode(Wire::Moment(Epoch::Seconds), &500_000_i64.to_be_bytes()),
+            decode(FieldDecoder::Moment(Epoch::Seconds), &500_000_i64.to_be_bytes()),
             some("Real(946684800.5)")
         );
         assert_eq!(
-            decode(Wire::Day(Epoch::Seconds), &1_i32.to_be_bytes()),
+            decode(FieldDecoder::Day(Epoch::Seconds), &1_i32.to_be_bytes()),
             some("Integer(946771200)")
         );
     }
@@ -212,11 +221,11 @@ mod tests {
     fn a_numeric_is_its_digits_or_a_number() {
         let mut field = Vec::new();
         numeric::encode_decimal(b"1.50", None, &mut field).unwrap();
-        assert_eq!(decode(Wire::NumericNumber, &field).as_deref(), Some("Real(1.5)"));
+        assert_eq!(decode(FieldDecoder::NumericNumber, &field).as_deref(), Some("Real(1.5)"));
         field.clear();
         numeric::encode_decimal(b"9223372036854775807", None, &mut field).unwrap();
         assert_eq!(
-            decode(Wire::NumericNumber, &field).as_deref(),
+            decode(FieldDecoder::NumericNumber, &field).as_deref(),
             Some("Integer(9223372036854775807)")
         );
     }

@@ -5,7 +5,7 @@
 //! or it does not fit, with the reason. The profile and the encoder ask the same code, so that
 //! what the plan promised is what the copy does.
 
-use crate::codec::Raw;
+use crate::codec::SqliteValue;
 use crate::codec::sqlite_value::EXACT_IN_DOUBLE;
 pub(crate) use crate::codec::types::epoch::Epoch;
 use crate::codec::types::temporal;
@@ -19,7 +19,7 @@ use std::io::Write as _;
 /// The form in which a column is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Form {
+pub enum Encoding {
     /// Integers 0 and 1, or one of the pairs of words.
     Boolean,
     /// Integers within 16 bits.
@@ -62,7 +62,7 @@ pub enum Form {
         /// The unit and origin.
         unit: Epoch,
         /// What they are sent as.
-        to: PointInTime,
+        to: TemporalType,
     },
     /// UUIDs as text.
     Uuid,
@@ -76,13 +76,13 @@ pub enum Form {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are PostgreSQL's")]
-pub enum PointInTime {
+pub enum TemporalType {
     Date,
     Timestamp,
     TimestampTz,
 }
 
-impl Form {
+impl Encoding {
     /// The column type the form is sent to.
     pub(crate) fn column_type(self) -> ColumnType {
         match self {
@@ -97,12 +97,12 @@ impl Form {
             Self::Text => ColumnType::Text,
             Self::Varchar(length) => ColumnType::Varchar(length),
             Self::Bytea => ColumnType::Bytea,
-            Self::Date | Self::Epoch { to: PointInTime::Date, .. } => ColumnType::Date,
+            Self::Date | Self::Epoch { to: TemporalType::Date, .. } => ColumnType::Date,
             Self::Time => ColumnType::Time,
-            Self::Timestamp | Self::Epoch { to: PointInTime::Timestamp, .. } => {
+            Self::Timestamp | Self::Epoch { to: TemporalType::Timestamp, .. } => {
                 ColumnType::Timestamp
             }
-            Self::TimestampTz | Self::Epoch { to: PointInTime::TimestampTz, .. } => {
+            Self::TimestampTz | Self::Epoch { to: TemporalType::TimestampTz, .. } => {
                 ColumnType::TimestampTz
             }
             Self::Uuid => ColumnType::Uuid,
@@ -138,17 +138,17 @@ impl Form {
 
 /// A form, and what the source column does to values that come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cast {
+pub struct ColumnEncoder {
     /// The form.
-    pub form: Form,
+    pub form: Encoding,
     /// The source column's affinity turns the text of a number, or a double without fraction,
     /// back into the number it was. Where it does not, such a value counts as converted.
-    pub numbers_return: bool,
+    pub affinity_restores_numbers: bool,
 }
 
 /// A value that fits: exactly, or converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fit {
+pub(crate) enum Fidelity {
     /// What comes back is what was stored.
     Exact,
     /// What comes back differs in text or storage class.
@@ -215,17 +215,17 @@ impl fmt::Display for Misfit {
 /// The largest field the server takes. Its limit on a value is 1 GB with the length word, and a
 /// row's message has to stay below that as well.
 /// Source: `MaxAllocSize` in PostgreSQL's memutils.h.
-pub(crate) const LARGEST_FIELD: usize = 0x3fff_ffff - 64;
+pub(crate) const MAX_FIELD: usize = 0x3fff_ffff - 64;
 
 /// JSON nested deeper than this is sent as text: the server's parser is recursive and refuses
 /// deep nesting by its stack depth limit, at query time if not before.
-pub(crate) const DEEPEST_JSON: u32 = 1_000;
+pub(crate) const MAX_JSON: u32 = 1_000;
 
 /// Text must be UTF-8 without NUL to be text in PostgreSQL.
 #[inline(always)]
 pub(crate) fn check_text(bytes: &[u8]) -> Result<(), Misfit> {
     // Most text is short and plain ASCII: a look at each eight bytes settles it.
-    if is_plain(bytes) && bytes.len() <= LARGEST_FIELD { Ok(()) } else { check_any_text(bytes) }
+    if is_plain(bytes) && bytes.len() <= MAX_FIELD { Ok(()) } else { check_any_text(bytes) }
 }
 
 /// ASCII without NUL.
@@ -254,7 +254,7 @@ fn check_any_text(bytes: &[u8]) -> Result<(), Misfit> {
     if simdutf8::basic::from_utf8(bytes).is_err() {
         return Err(Misfit::InvalidText);
     }
-    if bytes.len() > LARGEST_FIELD {
+    if bytes.len() > MAX_FIELD {
         return Err(Misfit::TooLarge);
     }
     Ok(())
@@ -284,7 +284,7 @@ pub(crate) fn check_json(text: &[u8]) -> Result<json::Facts, Misfit> {
     if facts.nul_escape {
         return Err(Misfit::JsonNul);
     }
-    if facts.depth > DEEPEST_JSON {
+    if facts.depth > MAX_JSON {
         return Err(Misfit::JsonTooDeep);
     }
     Ok(facts)
@@ -302,143 +302,153 @@ pub(crate) fn real_text(real: f64, out: &mut Vec<u8>) {
     }
 }
 
-impl Cast {
+impl ColumnEncoder {
     /// Appends `raw` as one field: its length and its bytes.
     ///
     /// # Errors
     /// The reason, where the value does not fit. What was appended then is to be thrown away.
     #[inline(always)]
-    pub(crate) fn encode(&self, raw: Raw<'_>, out: &mut BytesMut) -> Result<Fit, Misfit> {
+    pub(crate) fn encode(
+        &self,
+        raw: SqliteValue<'_>,
+        out: &mut BytesMut,
+    ) -> Result<Fidelity, Misfit> {
         match (self.form, raw) {
-            (_, Raw::Null) => {
+            (_, SqliteValue::Null) => {
                 out.extend_from_slice(&[0xff; 4]);
-                Ok(Fit::Exact)
+                Ok(Fidelity::Exact)
             }
-            (Form::BigInt, Raw::Integer(integer)) => {
-                put_eight(out, integer.to_be_bytes());
-                Ok(Fit::Exact)
+            (Encoding::BigInt, SqliteValue::Integer(integer)) => {
+                put_i64_field(out, integer.to_be_bytes());
+                Ok(Fidelity::Exact)
             }
-            (Form::Text, Raw::Text(text)) => {
+            (Encoding::Text, SqliteValue::Text(text)) => {
                 check_text(text)?;
                 put_bytes(out, text);
-                Ok(Fit::Exact)
+                Ok(Fidelity::Exact)
             }
-            (Form::Double, Raw::Real(real)) => {
-                put_eight(out, real.to_bits().to_be_bytes());
-                Ok(Fit::Exact)
+            (Encoding::Double, SqliteValue::Real(real)) => {
+                put_i64_field(out, real.to_bits().to_be_bytes());
+                Ok(Fidelity::Exact)
             }
-            (Form::Bytea, Raw::Blob(blob)) => {
-                if blob.len() > LARGEST_FIELD {
+            (Encoding::Bytea, SqliteValue::Blob(blob)) => {
+                if blob.len() > MAX_FIELD {
                     return Err(Misfit::TooLarge);
                 }
                 put_bytes(out, blob);
-                Ok(Fit::Exact)
+                Ok(Fidelity::Exact)
             }
-            _ => self.encode_rarer(raw, out),
+            _ => self.encode_slow_path(raw, out),
         }
     }
 
     /// All that the short list above does not settle, out of the way of the loop that it is in.
     #[inline(never)]
-    fn encode_rarer(&self, raw: Raw<'_>, out: &mut BytesMut) -> Result<Fit, Misfit> {
+    fn encode_slow_path(
+        &self,
+        raw: SqliteValue<'_>,
+        out: &mut BytesMut,
+    ) -> Result<Fidelity, Misfit> {
         match self.form {
-            Form::Boolean => encode_boolean(raw, out),
-            Form::SmallInt => {
-                let integer = whole(raw)?;
+            Encoding::Boolean => encode_boolean(raw, out),
+            Encoding::SmallInt => {
+                let integer = expect_integer(raw)?;
                 put_fixed(
                     out,
                     i16::try_from(integer).map_err(|_| Misfit::OutOfRange)?.to_be_bytes(),
                 );
-                Ok(Fit::Exact)
+                Ok(Fidelity::Exact)
             }
-            Form::Integer => {
-                let integer = whole(raw)?;
+            Encoding::Integer => {
+                let integer = expect_integer(raw)?;
                 put_fixed(
                     out,
                     i32::try_from(integer).map_err(|_| Misfit::OutOfRange)?.to_be_bytes(),
                 );
-                Ok(Fit::Exact)
+                Ok(Fidelity::Exact)
             }
-            Form::BigInt => whole(raw).map(|_| Fit::Exact),
-            Form::BigIntText => {
-                let Raw::Text(text) = raw else { return Err(Misfit::NotInteger) };
+            Encoding::BigInt => expect_integer(raw).map(|_| Fidelity::Exact),
+            Encoding::BigIntText => {
+                let SqliteValue::Text(text) = raw else { return Err(Misfit::NotInteger) };
                 put_fixed(out, canonical_integer(text).ok_or(Misfit::NotInteger)?.to_be_bytes());
-                Ok(Fit::Exact)
+                Ok(Fidelity::Exact)
             }
-            Form::Real => match raw {
-                Raw::Real(real) => {
+            Encoding::Real => match raw {
+                SqliteValue::Real(real) => {
                     let short = real as f32;
                     if f64::from(short).to_bits() != real.to_bits() {
                         return Err(Misfit::TooManyDigits);
                     }
                     put_fixed(out, short.to_bits().to_be_bytes());
-                    Ok(Fit::Exact)
+                    Ok(Fidelity::Exact)
                 }
-                Raw::Integer(integer) if integer.unsigned_abs() <= 1 << 24 => {
+                SqliteValue::Integer(integer) if integer.unsigned_abs() <= 1 << 24 => {
                     put_fixed(out, (integer as f32).to_bits().to_be_bytes());
                     Ok(self.number())
                 }
                 _ => Err(Misfit::NotNumber),
             },
-            Form::Double => match raw {
-                Raw::Integer(integer)
+            Encoding::Double => match raw {
+                SqliteValue::Integer(integer)
                     if integer.unsigned_abs() <= EXACT_IN_DOUBLE.unsigned_abs() =>
                 {
                     put_fixed(out, (integer as f64).to_bits().to_be_bytes());
                     Ok(self.number())
                 }
-                Raw::Integer(_) => Err(Misfit::NotExactAsDouble),
+                SqliteValue::Integer(_) => Err(Misfit::NotExactAsDouble),
                 _ => Err(Misfit::NotNumber),
             },
-            Form::Numeric => self.encode_numeric(raw, None, out),
-            Form::Decimal { precision, scale } => {
+            Encoding::Numeric => self.encode_numeric(raw, None, out),
+            Encoding::Decimal { precision, scale } => {
                 self.encode_numeric(raw, Some((precision, scale)), out)
             }
-            Form::Text => match raw {
-                Raw::Blob(_) => Err(Misfit::NotText),
+            Encoding::Text => match raw {
+                SqliteValue::Blob(_) => Err(Misfit::NotText),
                 _ => self.encode_as_text(raw, out),
             },
-            Form::Varchar(length) => {
-                let Raw::Text(text) = raw else { return Err(Misfit::NotText) };
+            Encoding::Varchar(length) => {
+                let SqliteValue::Text(text) = raw else { return Err(Misfit::NotText) };
                 check_text(text)?;
                 if characters(text) > u64::from(length) {
                     return Err(Misfit::TooLong);
                 }
                 put_bytes(out, text);
-                Ok(Fit::Exact)
+                Ok(Fidelity::Exact)
             }
-            Form::Bytea => match raw {
-                Raw::Text(text) if text.len() > LARGEST_FIELD => Err(Misfit::TooLarge),
-                Raw::Text(text) => {
+            Encoding::Bytea => match raw {
+                SqliteValue::Text(text) if text.len() > MAX_FIELD => Err(Misfit::TooLarge),
+                SqliteValue::Text(text) => {
                     put_bytes(out, text);
-                    Ok(Fit::Converted)
+                    Ok(Fidelity::Converted)
                 }
-                _ => self.encode_as_text(raw, out).map(|_| Fit::Converted),
+                _ => self.encode_as_text(raw, out).map(|_| Fidelity::Converted),
             },
-            Form::Date | Form::Time | Form::Timestamp | Form::TimestampTz | Form::Epoch { .. } => {
-                encode_temporal(self.form, raw, out)
-            }
-            Form::Uuid => {
-                let Raw::Text(text) = raw else { return Err(Misfit::NotUuid) };
+            Encoding::Date
+            | Encoding::Time
+            | Encoding::Timestamp
+            | Encoding::TimestampTz
+            | Encoding::Epoch { .. } => encode_temporal(self.form, raw, out),
+            Encoding::Uuid => {
+                let SqliteValue::Text(text) = raw else { return Err(Misfit::NotUuid) };
                 let (bytes, canonical) = uuid::parse(text).ok_or(Misfit::NotUuid)?;
                 put_fixed(out, bytes);
-                Ok(if canonical { Fit::Exact } else { Fit::Converted })
+                Ok(if canonical { Fidelity::Exact } else { Fidelity::Converted })
             }
-            Form::Json => self.encode_json(raw, out),
-            Form::Jsonb => self.encode_jsonb(raw, out),
+            Encoding::Json => self.encode_json(raw, out),
+            Encoding::Jsonb => self.encode_jsonb(raw, out),
         }
     }
 
     /// The fit of a number that changes its type on the way.
-    fn number(&self) -> Fit {
-        if self.numbers_return { Fit::Exact } else { Fit::Converted }
+    fn number(&self) -> Fidelity {
+        if self.affinity_restores_numbers { Fidelity::Exact } else { Fidelity::Converted }
     }
 
-    fn encode_as_text(&self, raw: Raw<'_>, out: &mut BytesMut) -> Result<Fit, Misfit> {
+    fn encode_as_text(&self, raw: SqliteValue<'_>, out: &mut BytesMut) -> Result<Fidelity, Misfit> {
         let mut text = Vec::with_capacity(32);
         match raw {
-            Raw::Integer(integer) => _ = write!(text, "{integer}"),
-            Raw::Real(real) => real_text(real, &mut text),
+            SqliteValue::Integer(integer) => _ = write!(text, "{integer}"),
+            SqliteValue::Real(real) => real_text(real, &mut text),
             _ => return Err(Misfit::NotText),
         }
         put_bytes(out, &text);
@@ -447,19 +457,19 @@ impl Cast {
 
     fn encode_numeric(
         &self,
-        raw: Raw<'_>,
+        raw: SqliteValue<'_>,
         limit: Option<(u16, u16)>,
         out: &mut BytesMut,
-    ) -> Result<Fit, Misfit> {
+    ) -> Result<Fidelity, Misfit> {
         let scale = limit.map(|(_, scale)| scale);
         let mut field = Vec::with_capacity(32);
         let fit = match raw {
-            Raw::Integer(integer) => {
+            SqliteValue::Integer(integer) => {
                 check_digits(decimal::digits_of_integer(integer), limit)?;
                 numeric::encode_integer(integer, scale, &mut field);
-                Fit::Exact
+                Fidelity::Exact
             }
-            Raw::Real(real) => {
+            SqliteValue::Real(real) => {
                 match decimal::digits_of_real(real) {
                     Some(digits) => check_digits(digits, limit)?,
                     // Only infinities have no digits, and only plain `numeric` holds them.
@@ -468,10 +478,10 @@ impl Cast {
                 }
                 numeric::encode_real(real, scale, &mut field).ok_or(Misfit::TooManyDigits)?;
                 // 5.0 would come back as 5, and -0.0 as 0, unless the column makes them so itself.
-                if !self.numbers_return && real.fract() == 0.0 {
-                    Fit::Converted
+                if !self.affinity_restores_numbers && real.fract() == 0.0 {
+                    Fidelity::Converted
                 } else {
-                    Fit::Exact
+                    Fidelity::Exact
                 }
             }
             _ => return Err(Misfit::NotNumber),
@@ -480,34 +490,34 @@ impl Cast {
         Ok(fit)
     }
 
-    fn encode_json(&self, raw: Raw<'_>, out: &mut BytesMut) -> Result<Fit, Misfit> {
+    fn encode_json(&self, raw: SqliteValue<'_>, out: &mut BytesMut) -> Result<Fidelity, Misfit> {
         match raw {
-            Raw::Text(text) => {
+            SqliteValue::Text(text) => {
                 check_json(text)?;
                 put_bytes(out, text);
-                Ok(Fit::Exact)
+                Ok(Fidelity::Exact)
             }
-            Raw::Integer(_) => self.encode_as_text(raw, out),
-            Raw::Real(real) if real.is_finite() => self.encode_as_text(raw, out),
+            SqliteValue::Integer(_) => self.encode_as_text(raw, out),
+            SqliteValue::Real(real) if real.is_finite() => self.encode_as_text(raw, out),
             _ => Err(Misfit::NotJson),
         }
     }
 
     /// `jsonb` is sent as a version byte and the text; the server makes its own form of it.
-    fn encode_jsonb(&self, raw: Raw<'_>, out: &mut BytesMut) -> Result<Fit, Misfit> {
+    fn encode_jsonb(&self, raw: SqliteValue<'_>, out: &mut BytesMut) -> Result<Fidelity, Misfit> {
         let mut number = Vec::new();
         let text = match raw {
-            Raw::Text(text) => {
+            SqliteValue::Text(text) => {
                 if check_json(text)?.bad_surrogates {
                     return Err(Misfit::NotJson);
                 }
                 text
             }
-            Raw::Integer(integer) => {
+            SqliteValue::Integer(integer) => {
                 let _ = write!(number, "{integer}");
                 &number
             }
-            Raw::Real(real) if real.is_finite() => {
+            SqliteValue::Real(real) if real.is_finite() => {
                 real_text(real, &mut number);
                 &number
             }
@@ -517,7 +527,7 @@ impl Cast {
         out.put_i32(text.len() as i32 + 1);
         out.put_u8(1);
         out.put_slice(text);
-        Ok(Fit::Converted)
+        Ok(Fidelity::Converted)
     }
 }
 
@@ -536,13 +546,13 @@ fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
 
 /// The commonest field, in one append.
 #[inline]
-fn put_eight(out: &mut BytesMut, [a, b, c, d, e, f, g, h]: [u8; 8]) {
+fn put_i64_field(out: &mut BytesMut, [a, b, c, d, e, f, g, h]: [u8; 8]) {
     out.extend_from_slice(&[0, 0, 0, 8, a, b, c, d, e, f, g, h]);
 }
 
-fn whole(raw: Raw<'_>) -> Result<i64, Misfit> {
+fn expect_integer(raw: SqliteValue<'_>) -> Result<i64, Misfit> {
     match raw {
-        Raw::Integer(integer) => Ok(integer),
+        SqliteValue::Integer(integer) => Ok(integer),
         _ => Err(Misfit::NotInteger),
     }
 }
@@ -564,11 +574,13 @@ fn check_digits(digits: decimal::Digits, limit: Option<(u16, u16)>) -> Result<()
     }
 }
 
-fn encode_boolean(raw: Raw<'_>, out: &mut BytesMut) -> Result<Fit, Misfit> {
+fn encode_boolean(raw: SqliteValue<'_>, out: &mut BytesMut) -> Result<Fidelity, Misfit> {
     let (truth, fit) = match raw {
-        Raw::Integer(0) => (false, Fit::Exact),
-        Raw::Integer(1) => (true, Fit::Exact),
-        Raw::Text(text) => (boolean_word(text).ok_or(Misfit::NotBoolean)?.1, Fit::Converted),
+        SqliteValue::Integer(0) => (false, Fidelity::Exact),
+        SqliteValue::Integer(1) => (true, Fidelity::Exact),
+        SqliteValue::Text(text) => {
+            (boolean_word(text).ok_or(Misfit::NotBoolean)?.1, Fidelity::Converted)
+        }
         _ => return Err(Misfit::NotBoolean),
     };
     put_fixed(out, [u8::from(truth)]);
@@ -578,19 +590,19 @@ fn encode_boolean(raw: Raw<'_>, out: &mut BytesMut) -> Result<Fit, Misfit> {
 /// A point in time, in microseconds since 2000, as a field. As a date it is exact at midnight only.
 fn put_point(
     point: Option<(i64, bool)>,
-    to: PointInTime,
+    to: TemporalType,
     out: &mut BytesMut,
-) -> Result<Fit, Misfit> {
+) -> Result<Fidelity, Misfit> {
     const DAY: i64 = 86_400_000_000;
     let (micros, mut exact) = point.ok_or(Misfit::OutOfRange)?;
-    if to == PointInTime::Date {
+    if to == TemporalType::Date {
         exact &= micros.rem_euclid(DAY) == 0;
         let days = i32::try_from(micros.div_euclid(DAY)).map_err(|_| Misfit::OutOfRange)?;
         put_fixed(out, days.to_be_bytes());
     } else {
         put_fixed(out, micros.to_be_bytes());
     }
-    Ok(if exact { Fit::Exact } else { Fit::Converted })
+    Ok(if exact { Fidelity::Exact } else { Fidelity::Converted })
 }
 
 /// The integer whose decimal text this is, if it is written as SQLite itself would write it.
@@ -599,35 +611,41 @@ fn canonical_integer(text: &[u8]) -> Option<i64> {
     (integer.to_string().as_bytes() == text).then_some(integer)
 }
 
-fn encode_temporal(form: Form, raw: Raw<'_>, out: &mut BytesMut) -> Result<Fit, Misfit> {
-    let fit = |canonical: bool| if canonical { Fit::Exact } else { Fit::Converted };
+fn encode_temporal(
+    form: Encoding,
+    raw: SqliteValue<'_>,
+    out: &mut BytesMut,
+) -> Result<Fidelity, Misfit> {
+    let fit = |canonical: bool| if canonical { Fidelity::Exact } else { Fidelity::Converted };
     match (form, raw) {
-        (Form::Epoch { unit, to }, Raw::Integer(integer)) => {
+        (Encoding::Epoch { unit, to }, SqliteValue::Integer(integer)) => {
             put_point(unit.from_integer(integer), to, out)
         }
-        (Form::Epoch { unit, to }, Raw::Real(real)) => put_point(unit.from_real(real), to, out),
-        (Form::Epoch { .. }, _) => Err(Misfit::NotNumber),
-        (Form::Date, Raw::Text(text)) => {
-            put_fixed(out, temporal::parse_date(text).ok_or(Misfit::NotDate)?.to_be_bytes());
-            Ok(Fit::Exact)
+        (Encoding::Epoch { unit, to }, SqliteValue::Real(real)) => {
+            put_point(unit.from_real(real), to, out)
         }
-        (Form::Time, Raw::Text(text)) => {
+        (Encoding::Epoch { .. }, _) => Err(Misfit::NotNumber),
+        (Encoding::Date, SqliteValue::Text(text)) => {
+            put_fixed(out, temporal::parse_date(text).ok_or(Misfit::NotDate)?.to_be_bytes());
+            Ok(Fidelity::Exact)
+        }
+        (Encoding::Time, SqliteValue::Text(text)) => {
             let time = temporal::parse_time(text).ok_or(Misfit::NotTime)?;
             put_fixed(out, time.micros.to_be_bytes());
             Ok(fit(time.canonical))
         }
-        (Form::Timestamp | Form::TimestampTz, Raw::Text(text)) => {
+        (Encoding::Timestamp | Encoding::TimestampTz, SqliteValue::Text(text)) => {
             let stamp = temporal::parse_timestamp(text).ok_or(Misfit::NotTimestamp)?;
             match (form, stamp.zoned) {
-                (Form::Timestamp, true) => return Err(Misfit::ZonePresent),
-                (Form::TimestampTz, false) => return Err(Misfit::ZoneMissing),
+                (Encoding::Timestamp, true) => return Err(Misfit::ZonePresent),
+                (Encoding::TimestampTz, false) => return Err(Misfit::ZoneMissing),
                 _ => {}
             }
             put_fixed(out, stamp.micros.to_be_bytes());
             Ok(fit(stamp.canonical))
         }
-        (Form::Date, _) => Err(Misfit::NotDate),
-        (Form::Time, _) => Err(Misfit::NotTime),
+        (Encoding::Date, _) => Err(Misfit::NotDate),
+        (Encoding::Time, _) => Err(Misfit::NotTime),
         _ => Err(Misfit::NotTimestamp),
     }
 }

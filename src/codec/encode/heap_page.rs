@@ -3,33 +3,33 @@
 //! A row must fit a page once the server has moved out of it what it can. A table with many
 //! columns can have rows that do not; the server says so only when such a row arrives.
 
-use crate::codec::Cast;
-use crate::codec::encode::column_encoder::LARGEST_FIELD;
+use crate::codec::ColumnEncoder;
+use crate::codec::encode::column_encoder::MAX_FIELD;
 use crate::schema::ColumnType;
 
 /// The most bytes of one row in a page: a page less its head and one line pointer.
 /// Source: `MaxHeapTupleSize` in PostgreSQL's htup_details.h, for pages of 8 KiB.
-const WIDEST_ROW: usize = 8_160;
+const MAX_ROW: usize = 8_160;
 
 /// The least bytes that a value longer than this can be brought down to is a pointer of 18 bytes;
 /// shorter values are not moved out. Source: `TOAST_POINTER_SIZE` in PostgreSQL's toast_internals.h.
-const LONGEST_KEPT: usize = 24;
+const MAX_KEPT_INLINE: usize = 24;
 const POINTER: usize = 18;
 
 /// Tables with fewer columns than this always fit: a column needs at most 24 bytes in the page.
-pub(crate) const COLUMNS_THAT_ALWAYS_FIT: usize = WIDEST_ROW / LONGEST_KEPT - 16;
+pub(crate) const COLUMNS_THAT_ALWAYS_FIT: usize = MAX_ROW / MAX_KEPT_INLINE - 16;
 
 /// Whether the tuple (as COPY has it, field count first) fits a page, and a message of the server.
-pub(crate) fn fits(casts: &[Cast], tuple: &[u8]) -> bool {
-    if tuple.len() > LARGEST_FIELD {
+pub(crate) fn fits(casts: &[ColumnEncoder], tuple: &[u8]) -> bool {
+    if tuple.len() > MAX_FIELD {
         return false;
     }
     casts.len() <= COLUMNS_THAT_ALWAYS_FIT
-        || least_width(casts, tuple).is_some_and(|width| width <= WIDEST_ROW)
+        || least_width(casts, tuple).is_some_and(|width| width <= MAX_ROW)
 }
 
 /// The width in the page, alignment included; `None` where the bytes are no such tuple.
-fn least_width(casts: &[Cast], tuple: &[u8]) -> Option<usize> {
+fn least_width(casts: &[ColumnEncoder], tuple: &[u8]) -> Option<usize> {
     // The head of a row, with a bit for each column that can be NULL, aligned.
     let mut width = (23 + casts.len().div_ceil(8)).next_multiple_of(8);
     let mut rest = tuple.get(2..)?;
@@ -51,7 +51,7 @@ fn least_width(casts: &[Cast], tuple: &[u8]) -> Option<usize> {
             | ColumnType::TimestampTz => (8, 8),
             ColumnType::Uuid => (1, 16),
             // A short value has a head of one byte and is not aligned.
-            _ if length < LONGEST_KEPT => (1, length + 1),
+            _ if length < MAX_KEPT_INLINE => (1, length + 1),
             _ => (1, POINTER),
         };
         width = width.next_multiple_of(align) + bytes;

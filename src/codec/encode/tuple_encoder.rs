@@ -1,7 +1,7 @@
 //! Row batch to block: cast, validate, lay out and hash, in one pass.
 
 use crate::codec::block::StreamBuilder;
-use crate::codec::encode::column_encoder::{Cast, Misfit};
+use crate::codec::encode::column_encoder::{ColumnEncoder, Misfit};
 use crate::codec::encode::heap_page;
 use crate::codec::types::{jsonb, numeric};
 use crate::codec::{Block, Digest, RowBatch};
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 /// What a table's tuples are made of.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(from = "Vec<Cast>", into = "Vec<Cast>")]
+#[serde(from = "Vec<ColumnEncoder>", into = "Vec<ColumnEncoder>")]
 pub struct TupleLayout {
-    casts: Vec<Cast>,
+    casts: Vec<ColumnEncoder>,
     /// How each field is brought to the form that is hashed.
     forms: Vec<Canonical>,
     /// Some field is not hashed as it stands.
@@ -31,13 +31,13 @@ enum Canonical {
     Jsonb,
 }
 
-impl From<Vec<Cast>> for TupleLayout {
-    fn from(casts: Vec<Cast>) -> Self {
+impl From<Vec<ColumnEncoder>> for TupleLayout {
+    fn from(casts: Vec<ColumnEncoder>) -> Self {
         Self::new(casts)
     }
 }
 
-impl From<TupleLayout> for Vec<Cast> {
+impl From<TupleLayout> for Vec<ColumnEncoder> {
     fn from(layout: TupleLayout) -> Self {
         layout.casts
     }
@@ -45,7 +45,7 @@ impl From<TupleLayout> for Vec<Cast> {
 
 /// A row that cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unsendable {
+pub struct EncodeError {
     /// The row's place in its chunk, from 0.
     pub(crate) row: u64,
     /// The field's place in the tuple; `None` where it is the row as a whole.
@@ -56,8 +56,8 @@ pub struct Unsendable {
 
 impl TupleLayout {
     /// The layout of tuples with these casts, in the order of the COPY's column list.
-    pub fn new(casts: Vec<Cast>) -> Self {
-        let form = |cast: &Cast| match cast.form.column_type() {
+    pub fn new(casts: Vec<ColumnEncoder>) -> Self {
+        let form = |cast: &ColumnEncoder| match cast.form.column_type() {
             ColumnType::Numeric(_) => Canonical::Numeric,
             ColumnType::Jsonb => Canonical::Jsonb,
             _ => Canonical::AsItIs,
@@ -68,7 +68,7 @@ impl TupleLayout {
     }
 
     /// The casts, in order.
-    pub(crate) fn casts(&self) -> &[Cast] {
+    pub(crate) fn casts(&self) -> &[ColumnEncoder] {
         &self.casts
     }
 
@@ -90,7 +90,7 @@ impl TupleLayout {
         batch: &RowBatch,
         leave_out: bool,
         spare: BytesMut,
-    ) -> Result<Block, Unsendable> {
+    ) -> Result<Block, EncodeError> {
         let per_row = 2 + 4 * self.casts.len();
         let mut stream =
             StreamBuilder::new(spare, batch.byte_len() + per_row * batch.rows() as usize);
@@ -108,11 +108,11 @@ impl TupleLayout {
                 if unfit.is_none()
                     && let Err(misfit) = cast.encode(raw, out)
                 {
-                    unfit = Some(Unsendable { row, field: Some(field), misfit });
+                    unfit = Some(EncodeError { row, field: Some(field), misfit });
                 }
             }
             if unfit.is_none() && !heap_page::fits(&self.casts, &out[start..]) {
-                unfit = Some(Unsendable { row, field: None, misfit: Misfit::RowTooWide });
+                unfit = Some(EncodeError { row, field: None, misfit: Misfit::RowTooWide });
             }
             match unfit {
                 None => _ = digest.add_row(self.canonical(&out[start..], &mut canonical)),

@@ -3,9 +3,9 @@
 //! The text is `[+-]digits[.digits][e[+-]digits]`, as long as PostgreSQL's numeric holds it.
 
 /// The digits that PostgreSQL holds before the point.
-const MOST_INTEGER_DIGITS: i64 = 131_072;
+const MAX_INTEGER_DIGITS: i64 = 131_072;
 /// The digits that PostgreSQL holds after the point.
-pub(crate) const MOST_FRACTION_DIGITS: i64 = 16_383;
+pub(crate) const MAX_FRACTION_DIGITS: i64 = 16_383;
 /// The greatest exponent that `numeric_in` reads (exclusive): half of what an `int` holds.
 const EXPONENT_END: i64 = i32::MAX as i64 / 2;
 
@@ -92,7 +92,7 @@ impl<'a> Decimal<'a> {
 
     /// The display scale of the decimal as written; `None` where PostgreSQL has no such scale.
     pub(crate) fn own_scale(&self) -> Option<u16> {
-        (self.written_scale <= MOST_FRACTION_DIGITS).then_some(self.written_scale as u16)
+        (self.written_scale <= MAX_FRACTION_DIGITS).then_some(self.written_scale as u16)
     }
 
     /// The digits on either side of the true point; `None` where PostgreSQL does not hold them.
@@ -103,7 +103,7 @@ impl<'a> Decimal<'a> {
         let significant = (self.integer.len() + self.fraction.len()) as i64;
         let integer = self.point.max(0);
         let fraction = (significant - self.point).max(0);
-        (integer <= MOST_INTEGER_DIGITS && fraction <= MOST_FRACTION_DIGITS)
+        (integer <= MAX_INTEGER_DIGITS && fraction <= MAX_FRACTION_DIGITS)
             .then_some(Digits { integer: integer as u32, fraction: fraction as u32 })
     }
 }

@@ -56,10 +56,10 @@ impl Epoch {
         let is_exact = |micros: i64| self.to_real(micros).to_bits() == value.to_bits();
         // Split like this, nothing is rounded but the part of a unit; conversions and products
         // saturate, far outside the range that is checked afterwards.
-        let whole = value.floor() as i128;
+        let expect_integer = value.floor() as i128;
         let count = |per_unit: i64| {
             let part = ((value - value.floor()) * per_unit as f64 + 0.5).floor();
-            whole.saturating_mul(i128::from(per_unit)).saturating_add(part as i128)
+            expect_integer.saturating_mul(i128::from(per_unit)).saturating_add(part as i128)
         };
         if self == Self::Julian
             && let Some(micros) = self.in_range(count(DAY / 1_000).saturating_mul(1_000))
@@ -69,7 +69,7 @@ impl Epoch {
         }
         let since_zero = match self.micros_per_unit() {
             Some(unit) => count(unit),
-            None => whole.saturating_add(500).div_euclid(1_000),
+            None => expect_integer.saturating_add(500).div_euclid(1_000),
         };
         let micros = self.in_range(since_zero)?;
         Some((micros, is_exact(micros)))
@@ -99,8 +99,8 @@ impl Epoch {
             return (since_zero / 1_000) as f64 / 86_400_000.0;
         }
         // Whole units and the rest have the same sign, so that nothing cancels out.
-        let (whole, rest) = (since_zero / i128::from(unit), since_zero % i128::from(unit));
-        whole as f64 + rest as f64 / unit as f64
+        let (expect_integer, rest) = (since_zero / i128::from(unit), since_zero % i128::from(unit));
+        expect_integer as f64 + rest as f64 / unit as f64
     }
 
     /// Microseconds in one unit; `None` for nanoseconds, which are less than one.

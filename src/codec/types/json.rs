@@ -205,13 +205,13 @@ fn plain_length(text: &[u8]) -> usize {
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS != 0;
     let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
     let (words, _) = text.as_chunks::<8>();
-    let whole = words
+    let expect_integer = words
         .iter()
         .map(|word| u64::from_be_bytes(*word))
         .take_while(|word| !below(*word, 0x20) && !equal(*word, b'"') && !equal(*word, b'\\'))
         .count();
-    let rest = &text[whole * 8..];
-    whole * 8
+    let rest = &text[expect_integer * 8..];
+    expect_integer * 8
         + rest.iter().take_while(|byte| **byte >= 0x20 && !matches!(byte, b'"' | b'\\')).count()
 }
 

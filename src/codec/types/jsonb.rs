@@ -8,7 +8,7 @@ use crate::codec::types::numeric;
 use std::collections::BTreeMap;
 
 /// Nested deeper than this, a text is compared as it stands. It is above what is ever sent.
-const DEEPEST: u32 = 4_000;
+const MAX_DEPTH: u32 = 4_000;
 
 /// Appends the canonical form of a field of `jsonb`: a version byte and a JSON text. `None`, and
 /// rubbish appended, where it is none.
@@ -45,7 +45,7 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, out: &mut Vec<u8>, depth: u32) -> Option<()> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return None;
         }
         self.space();

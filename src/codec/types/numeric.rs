@@ -6,7 +6,7 @@
 //! after the point. This is what `numeric_send` writes and `numeric_recv` reads
 //! (`src/backend/utils/adt/numeric.c`).
 
-use crate::codec::types::decimal::{Decimal, MOST_FRACTION_DIGITS};
+use crate::codec::types::decimal::{Decimal, MAX_FRACTION_DIGITS};
 
 const POSITIVE: u16 = 0x0000;
 const NEGATIVE: u16 = 0x4000;
@@ -75,7 +75,7 @@ pub fn encode_decimal(text: &[u8], scale: Option<u16>, out: &mut Vec<u8>) -> Opt
 /// the point as the display scale says, `NaN`, `Infinity`, `-Infinity`. `None`, and nothing
 /// written, where the bytes are no numeric that a server sends.
 pub fn decode(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let wire = Wire::parse(bytes)?;
+    let wire = NumericHeader::parse(bytes)?;
     match wire.sign {
         NAN => out.extend_from_slice(b"NaN"),
         INFINITY => out.extend_from_slice(b"Infinity"),
@@ -94,7 +94,7 @@ pub fn decode(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
 /// either end and the smallest display scale that shows every digit, so that 1, 1.0 and 1.00
 /// are the same bytes. `None`, and nothing written, where [`decode`] would refuse.
 pub fn canonical(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let wire = Wire::parse(bytes)?;
+    let wire = NumericHeader::parse(bytes)?;
     let count = (wire.groups.len() / 2) as u16;
     write_header([count, wire.weight as u16, wire.sign, wire.needed_scale()], out);
     out.extend_from_slice(wire.groups);
@@ -143,7 +143,7 @@ fn write_header(words: [u16; 4], out: &mut Vec<u8>) {
 }
 
 /// A binary numeric taken apart.
-struct Wire<'a> {
+struct NumericHeader<'a> {
     /// The groups, two bytes each, without zero groups at either end.
     groups: &'a [u8],
     /// The weight of the first of them; 0 where there are none.
@@ -153,14 +153,14 @@ struct Wire<'a> {
     scale: u16,
 }
 
-impl<'a> Wire<'a> {
+impl<'a> NumericHeader<'a> {
     fn parse(bytes: &'a [u8]) -> Option<Self> {
         let [n1, n2, w1, w2, s1, s2, d1, d2, groups @ ..] = bytes else { return None };
         let count = usize::from(u16::from_be_bytes([*n1, *n2]));
         let weight = i16::from_be_bytes([*w1, *w2]);
         let sign = u16::from_be_bytes([*s1, *s2]);
         let scale = u16::from_be_bytes([*d1, *d2]);
-        if groups.len() != count * 2 || i64::from(scale) > MOST_FRACTION_DIGITS {
+        if groups.len() != count * 2 || i64::from(scale) > MAX_FRACTION_DIGITS {
             return None;
         }
         match sign {
@@ -201,7 +201,7 @@ fn words(bytes: &[u8]) -> impl DoubleEndedIterator<Item = u16> + '_ {
 }
 
 /// Writes the magnitude of a finite numeric.
-fn write_decimal(wire: &Wire<'_>, out: &mut Vec<u8>) {
+fn write_decimal(wire: &NumericHeader<'_>, out: &mut Vec<u8>) {
     let mut groups = words(wire.groups);
     let before = i64::from(wire.weight) + 1;
     if before > 0 {

@@ -65,7 +65,7 @@ pub struct Connection {
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
     /// Where it is.
-    pub(crate) place: Place,
+    pub(crate) place: HostAddr,
     /// Its port (on a socket: the number in the socket's name).
     pub(crate) port: u16,
     /// The password to give it.
@@ -74,7 +74,7 @@ pub(crate) struct Host {
 
 /// Where a server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum HostAddr {
     /// A host on the network.
     Tcp {
         /// Its name, which its certificate must bear in `verify-full`.
@@ -216,9 +216,11 @@ impl Host {
     /// of the usual folders is also `localhost`.
     fn names_in_password_file(&self, environment: &Environment) -> Vec<String> {
         match &self.place {
-            Place::Tcp { name: Some(name), .. } => vec![name.clone()],
-            Place::Tcp { name: None, address } => address.iter().map(IpAddr::to_string).collect(),
-            Place::Socket(folder) => {
+            HostAddr::Tcp { name: Some(name), .. } => vec![name.clone()],
+            HostAddr::Tcp { name: None, address } => {
+                address.iter().map(IpAddr::to_string).collect()
+            }
+            HostAddr::Socket(folder) => {
                 let usual = environment.socket_folders.contains(folder);
                 let names =
                     [usual.then(|| "localhost".to_owned()), Some(folder.display().to_string())];
@@ -232,14 +234,14 @@ impl Host {
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Tcp { name: Some(name), .. } if name.contains(':') => write!(f, "[{name}]")?,
-            Place::Tcp { name: Some(name), .. } => f.write_str(&url::encode(name))?,
-            Place::Tcp { name: None, address: Some(IpAddr::V6(address)) } => {
+            HostAddr::Tcp { name: Some(name), .. } if name.contains(':') => write!(f, "[{name}]")?,
+            HostAddr::Tcp { name: Some(name), .. } => f.write_str(&url::encode(name))?,
+            HostAddr::Tcp { name: None, address: Some(IpAddr::V6(address)) } => {
                 write!(f, "[{address}]")?
             }
-            Place::Tcp { name: None, address: Some(address) } => write!(f, "{address}")?,
-            Place::Tcp { name: None, address: None } => f.write_str("localhost")?,
-            Place::Socket(folder) => f.write_str(&url::encode(&folder.display().to_string()))?,
+            HostAddr::Tcp { name: None, address: Some(address) } => write!(f, "{address}")?,
+            HostAddr::Tcp { name: None, address: None } => f.write_str("localhost")?,
+            HostAddr::Socket(folder) => f.write_str(&url::encode(&folder.display().to_string()))?,
         }
         write!(f, ":{}", self.port)
     }
@@ -324,9 +326,9 @@ fn hosts(settings: &Settings, environment: &Environment) -> Result<Vec<Host>> {
             Some(name) if name.starts_with('@') => {
                 return Err(settings.invalid("host", "abstract sockets are not supported"));
             }
-            Some(name) if name.starts_with('/') => Place::Socket(name.into()),
+            Some(name) if name.starts_with('/') => HostAddr::Socket(name.into()),
             None if address.is_none() => usual_place(port, environment),
-            name => Place::Tcp { name: name.map(str::to_owned), address },
+            name => HostAddr::Tcp { name: name.map(str::to_owned), address },
         };
         hosts.push(Host { place, port, password: None });
     }
@@ -335,11 +337,11 @@ fn hosts(settings: &Settings, environment: &Environment) -> Result<Vec<Host>> {
 
 /// The server of this machine: the first usual folder with a socket for the port, else
 /// `localhost`.
-fn usual_place(port: u16, environment: &Environment) -> Place {
+fn usual_place(port: u16, environment: &Environment) -> HostAddr {
     let folders = environment.socket_folders.iter();
     match folders.into_iter().find(|folder| folder.join(format!(".s.PGSQL.{port}")).exists()) {
-        Some(folder) => Place::Socket(folder.clone()),
-        None => Place::Tcp { name: Some("localhost".to_owned()), address: None },
+        Some(folder) => HostAddr::Socket(folder.clone()),
+        None => HostAddr::Tcp { name: Some("localhost".to_owned()), address: None },
     }
 }
 

@@ -289,10 +289,10 @@ fn a_missing_host_is_the_first_usual_socket_folder_that_has_the_socket() {
     let socket_folders = vec![empty.path().to_owned(), folder.path().to_owned()];
     let environment = Environment { socket_folders, ..environment() };
     let place = |text| parse_in(text, &environment).unwrap().hosts.remove(0).place;
-    assert_eq!(place("port=7000"), Place::Socket(folder.path().to_owned()));
+    assert_eq!(place("port=7000"), HostAddr::Socket(folder.path().to_owned()));
     assert_eq!(
         place("port=7001"),
-        Place::Tcp { name: Some("localhost".to_owned()), address: None }
+        HostAddr::Tcp { name: Some("localhost".to_owned()), address: None }
     );
 }
 

@@ -2,28 +2,28 @@
 
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::control::progress::{Phase, Progress};
-use crate::control::sizing::Sizes;
+use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
 use crate::options::{OnMisfit, Options};
-use crate::plan::created_objects::Made;
+use crate::plan::created_objects::CreatedObjects;
 use crate::plan::table_selection::{
-    BY_REQUEST, choose_tables, leave_out_wide_tables, look_at_target, refuse_own_name,
+    BY_REQUEST, check_target, choose_tables, leave_out_wide_tables, refuse_own_name,
 };
 use crate::plan::to_postgres::column_types::Columns;
-use crate::plan::to_postgres::ddl::{Circumstances, Definitions, TableDefinition};
+use crate::plan::to_postgres::ddl::{DdlInputs, Definitions, TableDefinition};
 use crate::plan::to_postgres::misfits;
 use crate::plan::to_postgres::misfits::Rejected;
-use crate::plan::to_postgres::type_rules::Decision;
+use crate::plan::to_postgres::type_rules::TypeDecision;
 use crate::plan::to_postgres::{dry_run, source_checks, views};
 use crate::plan::{Plan, PlannedColumn, PlannedTable};
 use crate::postgres::catalog::target_objects;
-use crate::postgres::catalog::target_objects::{Existing, Kind};
+use crate::postgres::catalog::target_objects::{CatalogObject, ObjectClass};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind, RowAddress, Schema};
 use crate::sqlite::Source;
 use crate::sqlite::catalog;
 use crate::sqlite::read::profile;
-use crate::sqlite::read::profile::{ProfileOptions, TableProfile, Wanted};
+use crate::sqlite::read::profile::{ProfileOptions, TableProfile, TableProfileSpec};
 use crate::sqlite::read::query;
 use crate::sqlite::read::query::{TableQuery, TextEncoding};
 use postgres::Client;
@@ -32,7 +32,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
 
 /// What a plan is made from.
-pub(crate) struct Inputs<'a> {
+pub(crate) struct PlanInputs<'a> {
     /// The data set's name.
     pub(crate) data_set: &'a str,
     /// The fenced source.
@@ -42,11 +42,11 @@ pub(crate) struct Inputs<'a> {
     /// What was asked for.
     pub(crate) options: &'a Options,
     /// Threads and sizes.
-    pub(crate) sizes: &'a Sizes,
+    pub(crate) resources: &'a Resources,
     /// Where progress is told.
     pub(crate) progress: &'a Progress,
     /// What of the target is dropped first.
-    pub(crate) drop: &'a Drop,
+    pub(crate) drop: &'a DropScope,
     /// The names of all data sets of the run.
     pub(crate) data_sets: &'a [&'a str],
     /// Set from outside to end early.
@@ -55,21 +55,23 @@ pub(crate) struct Inputs<'a> {
 
 /// What is dropped before the tables are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Drop {
+pub(crate) enum DropScope {
     /// Nothing.
     Nothing,
     /// What an earlier run made, as far as it is still that.
-    Made(Made),
+    CreatedObjects(CreatedObjects),
     /// Everything in the schema.
     Everything,
 }
 
-impl Drop {
+impl DropScope {
     /// What of `existing` is dropped.
-    fn of(&self, existing: &[Existing]) -> Vec<Existing> {
+    fn of(&self, existing: &[CatalogObject]) -> Vec<CatalogObject> {
         match self {
             Self::Nothing => Vec::new(),
-            Self::Made(made) => existing.iter().filter(|thing| made.has(thing)).cloned().collect(),
+            Self::CreatedObjects(made) => {
+                existing.iter().filter(|thing| made.has(thing)).cloned().collect()
+            }
             Self::Everything => existing.to_vec(),
         }
     }
@@ -79,7 +81,7 @@ impl Drop {
 ///
 /// # Errors
 /// Refused, with table, column, count, first places and mend, where something stands in the way.
-pub(crate) fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
+pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result<Plan> {
     let connection = inputs.source.connect()?;
     let mut catalog = catalog::read(&connection)?;
     let mut left_out = choose_tables(&mut catalog.schema, inputs.options)?;
@@ -90,9 +92,9 @@ pub(crate) fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     refuse_own_name(&catalog.schema)?;
     let existing = target_objects::existing(client, inputs.schema)?;
     let drops = inputs.drop.of(&existing);
-    let goes = |thing: &Existing| drops.contains(thing);
+    let goes = |thing: &CatalogObject| drops.contains(thing);
     let (_, existing): (Vec<_>, Vec<_>) = existing.into_iter().partition(goes);
-    look_at_target(inputs, client, &existing, &catalog.schema)?;
+    check_target(inputs, client, &existing, &catalog.schema)?;
     leave_out_wide_tables(&connection, &mut catalog.schema, inputs.options, &mut left_out)?;
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
@@ -115,12 +117,12 @@ pub(crate) fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
         &mut left_out,
     )?;
     let schema = &catalog.schema;
-    let kept = Kept::new(schema, &queries, profiles, decisions, rejected);
+    let kept = RemainingTables::new(schema, &queries, profiles, decisions, rejected);
     misfits::refuse_merged_keys(&connection, schema, &kept.decisions)?;
     let utf16 = encoding != TextEncoding::Utf8;
     let too_wide = source_checks::too_wide(&connection, schema, &kept.profiles, utf16)?;
     misfits::refuse_wide_keys(schema, &too_wide, widen)?;
-    let takes_a_name = |thing: &&Existing| thing.kind != Kind::Type;
+    let takes_a_name = |thing: &&CatalogObject| thing.kind != ObjectClass::Type;
     let taken: Vec<String> =
         existing.iter().filter(takes_a_name).map(|thing| thing.name.clone()).collect();
     let mut definitions = Definitions::new(
@@ -128,7 +130,7 @@ pub(crate) fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
         &catalog,
         &kept.profiles,
         &kept.decisions,
-        Circumstances { too_wide, keep_plain: kept.sent_whole(), excluded, taken },
+        DdlInputs { too_wide, keep_plain: kept.sent_whole(), excluded, taken },
     );
     let tables: Vec<TableDefinition> =
         (0..schema.tables.len()).map(|place| definitions.table(place)).collect();
@@ -138,7 +140,7 @@ pub(crate) fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
     let views =
         views::define(&connection, inputs.schema, schema, &tables, &mut definitions, &mut left_out);
     let notes = notes(&definitions.notes, &tables, schema);
-    let chunk_bytes = inputs.sizes.chunk_bytes;
+    let chunk_bytes = inputs.resources.chunk_bytes;
     let tables = assemble(kept, tables, chunk_bytes);
     let mut plan = Plan {
         data_set: inputs.data_set.to_owned(),
@@ -149,16 +151,16 @@ pub(crate) fn make(inputs: &Inputs<'_>, client: &mut Client) -> Result<Plan> {
         left_out,
         notes,
         drops,
-        drop_all: *inputs.drop == Drop::Everything,
+        drop_all: *inputs.drop == DropScope::Everything,
     };
     broken_checks(&connection, schema, &mut plan)?;
     dry_run::run(client, &mut plan)?;
     choose_sent_columns(&mut plan);
-    say_what_stays(&existing, &mut plan);
+    note_unrelated_objects(&existing, &mut plan);
     if inputs.options.strict {
         orphans(&connection, &mut plan)?;
     }
-    hold_to_the_letter(inputs.options, &plan)?;
+    enforce_strict(inputs.options, &plan)?;
     Ok(plan)
 }
 
@@ -181,21 +183,21 @@ pub(crate) fn queries(encoding: TextEncoding, schema: &Schema) -> Vec<TableQuery
 }
 
 fn take_profile(
-    inputs: &Inputs<'_>,
+    inputs: &PlanInputs<'_>,
     queries: &[TableQuery],
     columns: &Columns,
 ) -> Result<Vec<TableProfile>> {
-    let wanted: Vec<Wanted> = queries
+    let wanted: Vec<TableProfileSpec> = queries
         .iter()
         .enumerate()
-        .map(|(place, query)| Wanted {
+        .map(|(place, query)| TableProfileSpec {
             query: query.clone(),
             columns: columns.of(place).iter().map(|column| column.wanted()).collect(),
         })
         .collect();
     let options = ProfileOptions {
-        threads: inputs.sizes.readers,
-        chunk_bytes: inputs.sizes.chunk_bytes,
+        threads: inputs.resources.readers,
+        chunk_bytes: inputs.resources.chunk_bytes,
         progress: inputs.progress.phase(Phase::Profile),
         stop: inputs.stop,
     };
@@ -203,19 +205,19 @@ fn take_profile(
 }
 
 /// What is kept of the profile once tables that cannot be held are gone.
-struct Kept {
+struct RemainingTables {
     queries: Vec<TableQuery>,
     profiles: Vec<TableProfile>,
-    decisions: Vec<Vec<Decision>>,
+    decisions: Vec<Vec<TypeDecision>>,
     rejected: Vec<Rejected>,
 }
 
-impl Kept {
+impl RemainingTables {
     fn new(
         schema: &Schema,
         queries: &[TableQuery],
         profiles: Vec<TableProfile>,
-        decisions: Vec<Vec<Decision>>,
+        decisions: Vec<Vec<TypeDecision>>,
         mut rejected: HashMap<String, Rejected>,
     ) -> Self {
         let mut kept = Self {
@@ -239,7 +241,7 @@ impl Kept {
     /// Tables of which every column has to be sent, as the values decide which rows can be:
     /// those with rejected rows, and those whose rows may be too wide for a page.
     fn sent_whole(&self) -> Vec<bool> {
-        let wide = |(decisions, profile): (&Vec<Decision>, &TableProfile)| {
+        let wide = |(decisions, profile): (&Vec<TypeDecision>, &TableProfile)| {
             source_checks::may_be_too_wide(decisions, profile)
         };
         let wide = self.decisions.iter().zip(&self.profiles).map(wide);
@@ -247,8 +249,12 @@ impl Kept {
     }
 }
 
-fn assemble(kept: Kept, definitions: Vec<TableDefinition>, chunk_bytes: u64) -> Vec<PlannedTable> {
-    let Kept { queries, profiles, rejected, .. } = kept;
+fn assemble(
+    kept: RemainingTables,
+    definitions: Vec<TableDefinition>,
+    chunk_bytes: u64,
+) -> Vec<PlannedTable> {
+    let RemainingTables { queries, profiles, rejected, .. } = kept;
     let mut tables = Vec::with_capacity(definitions.len());
     let parts = definitions.into_iter().zip(queries).zip(profiles).zip(rejected);
     for (((definition, mut query), mut profile), rejected) in parts {
@@ -328,11 +334,11 @@ fn orphans(connection: &Connection, plan: &mut Plan) -> Result<()> {
 }
 
 /// Things in the target schema that have nothing to do with the run.
-fn say_what_stays(existing: &[Existing], plan: &mut Plan) {
+fn note_unrelated_objects(existing: &[CatalogObject], plan: &mut Plan) {
     let others: Vec<String> = existing
         .iter()
-        .filter(|thing| !thing.belongs)
-        .map(|thing| format!("{} {}", thing.kind.word(), quote(&thing.name)))
+        .filter(|thing| !thing.is_dependent)
+        .map(|thing| format!("{} {}", thing.kind.as_str(), quote(&thing.name)))
         .collect();
     if !others.is_empty() {
         plan.notes.push(format!("left alone in the target schema: {}", others.join(", ")));
@@ -369,7 +375,7 @@ fn notes(of_definitions: &[String], tables: &[TableDefinition], schema: &Schema)
 }
 
 /// `--exact` and `--strict`.
-fn hold_to_the_letter(options: &Options, plan: &Plan) -> Result<()> {
+fn enforce_strict(options: &Options, plan: &Plan) -> Result<()> {
     if options.exact {
         let mut error = Error::refused("--exact: values would arrive converted");
         let mut any = false;
@@ -395,7 +401,7 @@ fn hold_to_the_letter(options: &Options, plan: &Plan) -> Result<()> {
         for table in &plan.tables {
             for column in &table.columns {
                 if let Some(reason) = &column.decision.reason
-                    && column.decision.needs_decision
+                    && column.decision.needs_review
                 {
                     causes.push(format!(
                         "table {} column {}: {reason}",
@@ -408,7 +414,12 @@ fn hold_to_the_letter(options: &Options, plan: &Plan) -> Result<()> {
         let by_request = |left: &&LeftOut| !left.reason.contains(BY_REQUEST);
         for left in plan.left_out.iter().filter(by_request) {
             let of = left.table.as_ref().map_or_else(String::new, |t| format!(" of {}", quote(t)));
-            causes.push(format!("{} {}{of}: {}", left.kind.word(), quote(&left.name), left.reason));
+            causes.push(format!(
+                "{} {}{of}: {}",
+                left.kind.as_str(),
+                quote(&left.name),
+                left.reason
+            ));
         }
         if !causes.is_empty() {
             let error = Error::refused("--strict: not everything arrives as it is declared");

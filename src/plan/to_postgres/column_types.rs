@@ -1,26 +1,26 @@
 //! The columns of a plan: what each becomes, alone and together with the columns that foreign keys
 //! join it to.
 
+use crate::codec::encode::column_encoder::{Encoding, TemporalType};
 use crate::codec::encode::column_encoder::{Epoch, Misfit};
-use crate::codec::encode::column_encoder::{Form, PointInTime};
 use crate::error::{Error, Result};
-use crate::options::{Cast as PinnedCast, CastType};
-use crate::plan::to_postgres::type_rules::{Column, Decision, breadth};
+use crate::options::{OverrideType, TypeOverride};
+use crate::plan::to_postgres::type_rules::{Column, TypeDecision, type_rank};
 use crate::schema::names::quote;
 use crate::schema::{Affinity, ColumnType, IndexOver, Schema, Table};
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::read::profile::{ColumnProfile, TableProfile, Tally};
-use crate::sqlite::sql::declared_type::{Declared, column_affinity};
+use crate::sqlite::sql::declared_type::{DeclaredType, column_affinity};
 use std::collections::HashMap;
 
 /// A column's place: the table in the schema, the column in the table.
-pub(crate) type Place = (usize, usize);
+pub(crate) type TargetFile = (usize, usize);
 
 /// What is known of all columns before the profile, by table and column.
 pub(crate) struct Columns {
     columns: Vec<Vec<Column>>,
     /// Groups of columns that foreign keys join, each with at least two members.
-    joined: Vec<Vec<Place>>,
+    joined: Vec<Vec<TargetFile>>,
 }
 
 impl Columns {
@@ -28,7 +28,7 @@ impl Columns {
     ///
     /// # Errors
     /// A pin that names no column, or a type that pins cannot give.
-    pub(crate) fn new(catalog: &Catalog, pins: &[PinnedCast]) -> Result<Self> {
+    pub(crate) fn new(catalog: &Catalog, pins: &[TypeOverride]) -> Result<Self> {
         let schema = &catalog.schema;
         let strict =
             |table: &Table| catalog.facts.get(&table.name).is_some_and(|facts| facts.strict);
@@ -40,8 +40,8 @@ impl Columns {
         }
         let joined = joined(schema);
         let mut columns = Self { columns, joined };
-        columns.spread_pins();
-        columns.see_joins();
+        columns.propagate_overrides();
+        columns.mark_integer_joins();
         Ok(columns)
     }
 
@@ -52,7 +52,7 @@ impl Columns {
 
     /// Gives a pin to the columns that a foreign key joins to the pinned one, so that the profile
     /// asks their values, too. A column's own pin stays, and so does the rowid's alias.
-    fn spread_pins(&mut self) {
+    fn propagate_overrides(&mut self) {
         for group in &self.joined {
             let Some(form) = group.iter().find_map(|&(t, c)| self.columns[t][c].pinned) else {
                 continue;
@@ -66,15 +66,15 @@ impl Columns {
         }
         for column in self.columns.iter_mut().flatten() {
             // Text that spells integers can become `bigint`; written down as a pin, it still can.
-            if column.pinned == Some(Form::BigInt) && column.affinity == Affinity::Text {
-                column.pinned = Some(Form::BigIntText);
+            if column.pinned == Some(Encoding::BigInt) && column.affinity == Affinity::Text {
+                column.pinned = Some(Encoding::BigIntText);
             }
         }
     }
 
     /// Marks text columns that a foreign key joins to integers: where each of their texts is an
     /// integer's, both sides can be `bigint`, and the key can stay.
-    fn see_joins(&mut self) {
+    fn mark_integer_joins(&mut self) {
         for group in &self.joined {
             let integers = group.iter().any(|&(table, column)| {
                 let column = &self.columns[table][column];
@@ -88,8 +88,8 @@ impl Columns {
     }
 
     /// Decides all columns.
-    pub(crate) fn decide(&self, profiles: &[TableProfile], widen: bool) -> Vec<Vec<Decision>> {
-        let mut decisions: Vec<Vec<Decision>> = self
+    pub(crate) fn decide(&self, profiles: &[TableProfile], widen: bool) -> Vec<Vec<TypeDecision>> {
+        let mut decisions: Vec<Vec<TypeDecision>> = self
             .columns
             .iter()
             .zip(profiles)
@@ -108,27 +108,27 @@ impl Columns {
     /// what does not fit it keeps its own type, and the key between them is left out.
     fn share(
         &self,
-        group: &[Place],
+        group: &[TargetFile],
         profiles: &[TableProfile],
         widen: bool,
-        decisions: &mut [Vec<Decision>],
+        decisions: &mut [Vec<TypeDecision>],
     ) {
-        let form = |place: &Place, decisions: &[Vec<Decision>]| {
+        let form = |place: &TargetFile, decisions: &[Vec<TypeDecision>]| {
             decisions[place.0][place.1].cast.form.column_type()
         };
         let first = form(&group[0], decisions);
         if group.iter().all(|place| form(place, decisions) == first) {
             return;
         }
-        let column = |&(table, column): &Place| &self.columns[table][column];
-        let profile = |&(table, column): &Place| &profiles[table].columns[column];
+        let column = |&(table, column): &TargetFile| &self.columns[table][column];
+        let profile = |&(table, column): &TargetFile| &profiles[table].columns[column];
         if group.iter().any(|place| column(place).pinned.is_some()) {
             return;
         }
         let mut merged = ColumnProfile::default();
         group.iter().for_each(|place| merged.merge(profile(place)));
-        let ladder = Column {
-            declared: Declared::Untyped,
+        let fallback_type = Column {
+            declared: DeclaredType::Untyped,
             affinity: Affinity::Numeric,
             identity: false,
             in_key: true,
@@ -139,27 +139,27 @@ impl Columns {
         let widest = group
             .iter()
             .map(|place| decisions[place.0][place.1].cast.form)
-            .max_by_key(|&form| breadth(form))
-            .unwrap_or(Form::Text);
-        let ladder = ladder.decide(&merged, widen).cast.form;
+            .max_by_key(|&form| type_rank(form))
+            .unwrap_or(Encoding::Text);
+        let fallback_type = fallback_type.decide(&merged, widen).cast.form;
         let holds_identity = group.iter().any(|place| column(place).identity);
-        let shared = if holds_identity && merged.values() > 0 && ladder == Form::BigInt {
+        let shared = if holds_identity && merged.values() > 0 && fallback_type == Encoding::BigInt {
             // Whole numbers under a wider declaration: the alias's type holds them all.
-            ladder
-        } else if merged.values() > 0 && breadth(ladder) > breadth(widest) {
-            ladder
+            fallback_type
+        } else if merged.values() > 0 && type_rank(fallback_type) > type_rank(widest) {
+            fallback_type
         } else {
             widest
         };
         // Types of the same breadth but different kind (uuid and text) meet in the ladder's.
-        let shared = match breadth(shared) {
-            0 => Form::BigInt,
-            1 => Form::Double,
-            2 => Form::Numeric,
-            3 => Form::Text,
-            _ => Form::Bytea,
+        let shared = match type_rank(shared) {
+            0 => Encoding::BigInt,
+            1 => Encoding::Double,
+            2 => Encoding::Numeric,
+            3 => Encoding::Text,
+            _ => Encoding::Bytea,
         };
-        if holds_identity && shared != Form::BigInt {
+        if holds_identity && shared != Encoding::BigInt {
             return;
         }
         for place in group {
@@ -198,7 +198,7 @@ fn of_table(table: &Table, strict: bool) -> Vec<Column> {
         .columns
         .iter()
         .map(|column| Column {
-            declared: Declared::read(&column.declared, strict),
+            declared: DeclaredType::read(&column.declared, strict),
             affinity: column_affinity(&column.declared, strict),
             identity: column.identity,
             in_key: in_key.contains(&column.name),
@@ -210,11 +210,11 @@ fn of_table(table: &Table, strict: bool) -> Vec<Column> {
 }
 
 /// Refuses casts of columns that are not there.
-pub(crate) fn check_casts(casts: &[PinnedCast], schema: &Schema) -> Result<()> {
+pub(crate) fn check_casts(casts: &[TypeOverride], schema: &Schema) -> Result<()> {
     casts.iter().try_for_each(|cast| find(schema, &cast.table, &cast.column).map(drop))
 }
 
-fn find(schema: &Schema, table: &str, column: &str) -> Result<Place> {
+fn find(schema: &Schema, table: &str, column: &str) -> Result<TargetFile> {
     let place = schema.tables.iter().position(|t| t.name == table);
     let Some(table_place) = place else {
         return Err(Error::usage(format!(
@@ -235,26 +235,28 @@ fn find(schema: &Schema, table: &str, column: &str) -> Result<Place> {
 }
 
 /// The form that a pin asks for.
-pub(crate) fn form_of(to: &CastType) -> Form {
+pub(crate) fn form_of(to: &OverrideType) -> Encoding {
     match (to.epoch, &to.column_type) {
-        (Some(unit), ColumnType::Date) => Form::Epoch { unit, to: PointInTime::Date },
-        (Some(unit), ColumnType::TimestampTz) => Form::Epoch { unit, to: PointInTime::TimestampTz },
-        (Some(unit), _) => Form::Epoch { unit, to: PointInTime::Timestamp },
-        (None, column_type) => Form::of(column_type),
+        (Some(unit), ColumnType::Date) => Encoding::Epoch { unit, to: TemporalType::Date },
+        (Some(unit), ColumnType::TimestampTz) => {
+            Encoding::Epoch { unit, to: TemporalType::TimestampTz }
+        }
+        (Some(unit), _) => Encoding::Epoch { unit, to: TemporalType::Timestamp },
+        (None, column_type) => Encoding::of(column_type),
     }
 }
 
 /// The pin that would give a column the form it has.
-pub(crate) fn pin_of(form: Form) -> CastType {
+pub(crate) fn pin_of(form: Encoding) -> OverrideType {
     let epoch: Option<Epoch> = match form {
-        Form::Epoch { unit, .. } => Some(unit),
+        Encoding::Epoch { unit, .. } => Some(unit),
         _ => None,
     };
-    CastType { column_type: form.column_type(), epoch }
+    OverrideType { column_type: form.column_type(), epoch }
 }
 
 /// The groups of columns that foreign keys join, directly or through others.
-fn joined(schema: &Schema) -> Vec<Vec<Place>> {
+fn joined(schema: &Schema) -> Vec<Vec<TargetFile>> {
     let table_of: HashMap<&str, usize> = schema
         .tables
         .iter()
@@ -264,7 +266,7 @@ fn joined(schema: &Schema) -> Vec<Vec<Place>> {
     let column_of = |table: usize, name: &str| {
         schema.tables[table].columns.iter().position(|column| column.name == name)
     };
-    let mut groups: Vec<Vec<Place>> = Vec::new();
+    let mut groups: Vec<Vec<TargetFile>> = Vec::new();
     for (child, table) in schema.tables.iter().enumerate() {
         for key in &table.foreign_keys {
             let Some(&parent) = table_of.get(key.parent.as_str()) else { continue };
@@ -280,8 +282,9 @@ fn joined(schema: &Schema) -> Vec<Vec<Place>> {
     groups
 }
 
-fn join(groups: &mut Vec<Vec<Place>>, one: Place, other: Place) {
-    let place_of = |groups: &[Vec<Place>], place| groups.iter().position(|g| g.contains(&place));
+fn join(groups: &mut Vec<Vec<TargetFile>>, one: TargetFile, other: TargetFile) {
+    let place_of =
+        |groups: &[Vec<TargetFile>], place| groups.iter().position(|g| g.contains(&place));
     match (place_of(groups, one), place_of(groups, other)) {
         (Some(a), Some(b)) if a == b => {}
         (Some(a), Some(b)) => {

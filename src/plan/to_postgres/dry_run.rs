@@ -2,9 +2,9 @@
 //! rolled back. What the server refuses there is known before anything is written.
 
 use crate::error::{Error, Result};
-use crate::plan::{Optional, Plan};
+use crate::plan::{OptionalDdl, Plan};
 use crate::postgres::catalog::target_objects::{drop_things, in_savepoint};
-use crate::postgres::errors::{describe, failed, is_refusal};
+use crate::postgres::errors::{db_error, describe, is_refusal};
 use crate::postgres::ledger::Ledger;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
@@ -20,7 +20,7 @@ use std::collections::HashSet;
 /// Refused: the server does not take a table or a key of the plan, or what has to be dropped.
 pub(crate) fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
     let what = "cannot try the definitions on the target";
-    let mut transaction = client.transaction().map_err(failed(what))?;
+    let mut transaction = client.transaction().map_err(db_error(what))?;
     drop_things(&mut transaction, &plan.schema, &plan.drops, plan.drop_all)?;
     let ledger = Ledger::new(&plan.schema, &plan.data_set);
     required(&mut transaction, "the ledger", &ledger.create())?;
@@ -36,12 +36,12 @@ pub(crate) fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
         }
         // Taken back at once, as their locks would fill the server's table of locks; but for those
         // of tables to which foreign keys refer, perhaps by a unique index.
-        let mut savepoint = transaction.transaction().map_err(failed(what))?;
+        let mut savepoint = transaction.transaction().map_err(db_error(what))?;
         keep_accepted(&mut savepoint, &mut table.indexes, &mut left_out)?;
         if parents.contains(&place) {
-            savepoint.commit().map_err(failed(what))?;
+            savepoint.commit().map_err(db_error(what))?;
         } else {
-            savepoint.rollback().map_err(failed(what))?;
+            savepoint.rollback().map_err(db_error(what))?;
         }
         keep_accepted(&mut transaction, &mut table.checks, &mut left_out)?;
     }
@@ -51,7 +51,7 @@ pub(crate) fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
         }
     }
     keep_accepted(&mut transaction, &mut plan.views, &mut left_out)?;
-    transaction.rollback().map_err(failed(what))?;
+    transaction.rollback().map_err(db_error(what))?;
     plan.left_out.append(&mut left_out);
     Ok(())
 }
@@ -73,7 +73,7 @@ fn required(transaction: &mut Transaction<'_>, what: &str, sql: &str) -> Result<
 /// The server did not get as far as judging a definition.
 fn cannot_try(what: &str, error: postgres::Error) -> Error {
     let out_of_locks = error.code() == Some(&SqlState::OUT_OF_MEMORY);
-    let failed = failed(&format!("cannot try {what} on the target"))(error);
+    let failed = db_error(&format!("cannot try {what} on the target"))(error);
     if out_of_locks {
         return failed.hint("raise max_locks_per_transaction in the server's configuration");
     }
@@ -82,7 +82,7 @@ fn cannot_try(what: &str, error: postgres::Error) -> Error {
 
 fn keep_accepted(
     transaction: &mut Transaction<'_>,
-    optional: &mut Vec<Optional>,
+    optional: &mut Vec<OptionalDdl>,
     left_out: &mut Vec<LeftOut>,
 ) -> Result<()> {
     for one in std::mem::take(optional) {
@@ -107,7 +107,7 @@ fn accepted(
             Ok(false)
         }
         Err(error) => {
-            Err(cannot_try(&format!("{} {}", template.kind.word(), quote(&template.name)), error))
+            Err(cannot_try(&format!("{} {}", template.kind.as_str(), quote(&template.name)), error))
         }
     }
 }

@@ -1,18 +1,18 @@
 //! Misfits: values, rows and keys that the target cannot hold as the plan has them.
 
 use crate::codec::encode::tuple_encoder::TupleLayout;
-use crate::codec::{Form, Misfit};
+use crate::codec::{Encoding, Misfit};
 use crate::error::{Error, Result};
 use crate::options::OnMisfit;
-use crate::plan::to_postgres::build::Inputs;
+use crate::plan::to_postgres::build::PlanInputs;
 use crate::plan::to_postgres::column_types::ColumnMisfit;
-use crate::plan::to_postgres::ddl::{WIDEST_ENTRY, key_label};
+use crate::plan::to_postgres::ddl::{MAX_ENTRY, key_label};
 use crate::plan::to_postgres::reject::reason;
 use crate::plan::to_postgres::source_checks;
-use crate::plan::to_postgres::type_rules::{Decision, told};
+use crate::plan::to_postgres::type_rules::{TypeDecision, told};
 use crate::schema::names::quote;
 use crate::schema::{Column, IndexOver, LeftOut, ObjectKind, RowAddress, Schema, Table};
-use crate::sqlite::Reader;
+use crate::sqlite::SourceConnection;
 use crate::sqlite::read::profile::{TableProfile, Tally};
 use crate::sqlite::read::query::TableQuery;
 use rusqlite::Connection;
@@ -27,12 +27,12 @@ pub(crate) type Rejected = Vec<(String, Tally)>;
 /// # Errors
 /// Refused, with table, column, count and first places; or the source cannot be read.
 pub(crate) fn settle(
-    inputs: &Inputs<'_>,
-    connection: &Reader,
+    inputs: &PlanInputs<'_>,
+    connection: &SourceConnection,
     schema: &mut Schema,
     queries: &[TableQuery],
     profiles: &[TableProfile],
-    decisions: &[Vec<Decision>],
+    decisions: &[Vec<TypeDecision>],
     left_out: &mut Vec<LeftOut>,
 ) -> Result<HashMap<String, Rejected>> {
     let mut found: Vec<ColumnMisfit> = Vec::new();
@@ -83,8 +83,8 @@ fn place_word(query: &TableQuery) -> &'static str {
 }
 
 /// The misfits that the profile found.
-fn of_columns(table: &Table, query: &TableQuery, decisions: &[Decision]) -> Vec<ColumnMisfit> {
-    let of_column = |(column, decision): (&Column, &Decision)| {
+fn of_columns(table: &Table, query: &TableQuery, decisions: &[TypeDecision]) -> Vec<ColumnMisfit> {
+    let of_column = |(column, decision): (&Column, &TypeDecision)| {
         let of_reason = |(misfit, tally): &(Misfit, Tally)| ColumnMisfit {
             table: table.name.clone(),
             column: column.name.clone(),
@@ -99,7 +99,7 @@ fn of_columns(table: &Table, query: &TableQuery, decisions: &[Decision]) -> Vec<
 
 /// The rows of a table that cannot be sent, by reason.
 fn tally(
-    connection: &Reader,
+    connection: &SourceConnection,
     table: &Table,
     query: &TableQuery,
     layout: &TupleLayout,
@@ -168,7 +168,7 @@ pub(crate) fn refuse_wide_keys(
                     columns.join(", "),
                     quote(&table.name)
                 ))
-                .caused_by(format!("its widest entry has {width} bytes; {WIDEST_ENTRY} fit"))
+                .caused_by(format!("its widest entry has {width} bytes; {MAX_ENTRY} fit"))
                 .hint("--on-misfit widen builds the key over a hash of its values")
                 .hint("--exclude leaves the table out"));
             }
@@ -185,7 +185,7 @@ pub(crate) fn refuse_wide_keys(
 pub(crate) fn refuse_merged_keys(
     connection: &Connection,
     schema: &Schema,
-    decisions: &[Vec<Decision>],
+    decisions: &[Vec<TypeDecision>],
 ) -> Result<()> {
     for (table, decisions) in schema.tables.iter().zip(decisions) {
         for key in keys(table) {
@@ -195,8 +195,8 @@ pub(crate) fn refuse_merged_keys(
                 let place = table.columns.iter().position(|column| column.name == **name);
                 let decision = place.map(|place| &decisions[place]);
                 let converts = decision.is_some_and(|d| !d.conversions.is_empty());
-                let pinned =
-                    decision.is_some_and(|d| !matches!(d.cast.form, Form::Text | Form::Bytea));
+                let pinned = decision
+                    .is_some_and(|d| !matches!(d.cast.form, Encoding::Text | Encoding::Bytea));
                 if converts && pinned {
                     return Err(merged_key(table, &key)
                         .caused_by("values of its columns would arrive in another form"));

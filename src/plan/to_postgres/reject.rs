@@ -9,7 +9,7 @@ use crate::options::{OnMisfit, Options};
 use crate::plan::to_postgres::source_checks;
 use crate::plan::{Plan, PlannedTable};
 use crate::schema::names::quote;
-use crate::sqlite::Reader;
+use crate::sqlite::SourceConnection;
 use crate::sqlite::write::bulk_insert::Bound;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::OpenOptions;
@@ -143,7 +143,7 @@ pub(crate) fn refuse_existing(options: &Options) -> Result<()> {
 pub(crate) fn add_rows(
     file: &RejectFile,
     plan: &Plan,
-    connection: &Reader,
+    connection: &SourceConnection,
     is_continued: bool,
 ) -> Result<()> {
     for table in plan.tables.iter().filter(|table| !table.rejected.is_empty()) {

@@ -1,18 +1,18 @@
 //! What the profile does not count and the plan must know: the widest index entries, rows that
 //! fit no page, rows that break a CHECK. Each is asked of the source only where it can matter.
 
-use crate::codec::encode::column_encoder::LARGEST_FIELD;
+use crate::codec::encode::column_encoder::MAX_FIELD;
 use crate::codec::encode::heap_page::COLUMNS_THAT_ALWAYS_FIT;
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::codec::{Misfit, RowBatch};
 use crate::error::Result;
-use crate::plan::to_postgres::ddl::{WIDEST_ENTRY, key_label};
-use crate::plan::to_postgres::type_rules::Decision;
+use crate::plan::to_postgres::ddl::{MAX_ENTRY, key_label};
+use crate::plan::to_postgres::type_rules::TypeDecision;
 use crate::plan::{PlannedForeignKey, PlannedTable};
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
 use crate::schema::{IndexOver, RowAddress, Schema, Table};
-use crate::sqlite::Reader;
+use crate::sqlite::SourceConnection;
 use crate::sqlite::read::chunk_reader::{Next, read_error, scan};
 use crate::sqlite::read::profile::{TableProfile, Tally};
 use crate::sqlite::read::query::TableQuery;
@@ -31,7 +31,7 @@ pub(crate) fn too_wide(
     for (place, (table, profile)) in schema.tables.iter().zip(profiles).enumerate() {
         let mut ask =
             |label: String, terms: Vec<String>, filter: Option<&str>, bound: Option<u64>| {
-                if bound.is_some_and(|bound| bound <= WIDEST_ENTRY) || profile.rows == 0 {
+                if bound.is_some_and(|bound| bound <= MAX_ENTRY) || profile.rows == 0 {
                     return Ok(());
                 }
                 if let (true, Some(bound)) = (utf16, bound) {
@@ -40,7 +40,7 @@ pub(crate) fn too_wide(
                     return Ok(());
                 }
                 if let Some(width) = widest(connection, table, &terms, filter)?
-                    && width > WIDEST_ENTRY
+                    && width > MAX_ENTRY
                 {
                     found.insert((place, label), width);
                 }
@@ -67,7 +67,7 @@ pub(crate) fn too_wide(
                 longest(table, profile, &names)
             } else {
                 // An expression is rarely longer than the row it is made from.
-                (profile.largest_row > WIDEST_ENTRY).then_some(u64::MAX).or(Some(0))
+                (profile.largest_row > MAX_ENTRY).then_some(u64::MAX).or(Some(0))
             };
             let filter = index.filter.as_ref().map(|sql| sql.text.as_str());
             ask(index.name.clone(), terms, filter, bound)?;
@@ -191,13 +191,13 @@ pub(crate) fn orphans(
 }
 
 /// The most columns of a table (`MaxHeapAttributeNumber`, less system columns).
-pub(crate) const MOST_COLUMNS: usize = 1_600;
+pub(crate) const MAX_COLUMNS: usize = 1_600;
 
 /// Finds the rows that a plan cannot send: with a value that does not fit its column, or too wide
 /// for a page even with every long value moved out of it. Each is given to `each` with its place
 /// and the reason.
 pub(crate) fn unsendable(
-    connection: &Reader,
+    connection: &SourceConnection,
     query: &TableQuery,
     layout: &TupleLayout,
     mut each: impl FnMut(i64, Option<usize>, Misfit, &RowBatch) -> Result<()>,
@@ -225,6 +225,6 @@ pub(crate) fn unsendable(
 }
 
 /// Whether rows of a table may be too wide for a page, or too large for the server, at all.
-pub(crate) fn may_be_too_wide(decisions: &[Decision], profile: &TableProfile) -> bool {
-    decisions.len() > COLUMNS_THAT_ALWAYS_FIT || profile.largest_row > LARGEST_FIELD as u64
+pub(crate) fn may_be_too_wide(decisions: &[TypeDecision], profile: &TableProfile) -> bool {
+    decisions.len() > COLUMNS_THAT_ALWAYS_FIT || profile.largest_row > MAX_FIELD as u64
 }

@@ -1,7 +1,7 @@
 //! The views of a plan. Each is translated knowing the types of all that it reads, and so comes
 //! after the views that it reads.
 
-use crate::plan::Optional;
+use crate::plan::OptionalDdl;
 use crate::plan::to_postgres::ddl::{Definitions, TableDefinition, column_names};
 use crate::postgres::sql::from_sqlite;
 use crate::postgres::sql::from_sqlite::{Readable, ScopeColumn};
@@ -29,7 +29,7 @@ pub(crate) fn define(
     tables: &[TableDefinition],
     definitions: &mut Definitions<'_>,
     left_out: &mut Vec<LeftOut>,
-) -> Vec<Optional> {
+) -> Vec<OptionalDdl> {
     let mut known: Vec<Known> = tables
         .iter()
         .enumerate()
@@ -47,7 +47,7 @@ pub(crate) fn define(
             match translated(connection, view, &target, &known) {
                 Ok((one, select)) => {
                     definitions.notes.extend(renamed(view, &name, &one.columns));
-                    defined.push(Optional {
+                    defined.push(OptionalDdl {
                         what: format!("view {}", quote(&view.name)),
                         sql: create(&one, &select),
                         name,

@@ -1,20 +1,20 @@
 //! Making the plan: what is asked of the server, decided, defined and tried out, in this order.
 
-use crate::codec::decode::field_decoder::Wire;
+use crate::codec::decode::field_decoder::FieldDecoder;
 use crate::control::progress::{Phase, Progress};
-use crate::control::sizing::Sizes;
+use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
-use crate::options::{CastType, OnMisfit, Options};
+use crate::options::{OnMisfit, Options, OverrideType};
 use crate::plan::table_selection::choose_tables;
 use crate::plan::to_postgres::column_types::check_casts;
-use crate::plan::to_sqlite::column_types::{Given, Proposal, proposals};
+use crate::plan::to_sqlite::column_types::{ColumnInput, MappingCandidate, proposals};
 use crate::plan::to_sqlite::ddl;
 use crate::plan::to_sqlite::ddl::Definitions;
 use crate::plan::to_sqlite::dry_run;
 use crate::plan::to_sqlite::key_ranges::{block_pieces, key_pieces};
 use crate::plan::to_sqlite::preconditions;
 use crate::plan::to_sqlite::value_checks;
-use crate::plan::to_sqlite::value_checks::{Answer, Question};
+use crate::plan::to_sqlite::value_checks::{ProbeResult, TableProbe};
 use crate::plan::to_sqlite::{Plan, PlannedColumn, PlannedTable};
 use crate::postgres::catalog::{Catalog, ColumnFacts, TableFacts};
 use crate::postgres::copy_out::{Relation, Snapshot, TupleReader};
@@ -26,11 +26,11 @@ use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 
 /// What a plan is made from.
-pub(crate) struct Inputs<'a> {
+pub(crate) struct PlanInputs<'a> {
     pub(crate) data_set: &'a str,
     pub(crate) schema: &'a str,
     pub(crate) options: &'a Options,
-    pub(crate) sizes: &'a Sizes,
+    pub(crate) resources: &'a Resources,
     pub(crate) progress: &'a Progress,
     pub(crate) stop: &'a AtomicBool,
     /// One more session in the snapshot.
@@ -45,8 +45,8 @@ pub(crate) struct Inputs<'a> {
 ///
 /// # Errors
 /// Refused, with table, column, count, first places and mend, where something stands in the way.
-pub(crate) fn make(
-    inputs: &Inputs<'_>,
+pub(crate) fn build_plan(
+    inputs: &PlanInputs<'_>,
     mut catalog: Catalog,
     snapshot: &mut Snapshot,
 ) -> Result<Plan> {
@@ -91,19 +91,19 @@ pub(crate) fn make(
         notes,
         drops: drops.collect(),
     };
-    preconditions::hold_to_the_letter(inputs.options, &plan)?;
+    preconditions::enforce_strict(inputs.options, &plan)?;
     Ok(plan)
 }
 
 /// What was decided about one table.
 pub(crate) struct DecidedTable {
     pub(crate) columns: Vec<PlannedColumn>,
-    answer: Answer,
+    answer: ProbeResult,
 }
 
-type Asked = (Vec<Vec<(String, Vec<Proposal>)>>, Vec<Answer>);
+type Asked = (Vec<Vec<(String, Vec<MappingCandidate>)>>, Vec<ProbeResult>);
 
-fn ask(inputs: &Inputs<'_>, catalog: &Catalog) -> Result<Asked> {
+fn ask(inputs: &PlanInputs<'_>, catalog: &Catalog) -> Result<Asked> {
     let mut all = Vec::with_capacity(catalog.schema.tables.len());
     for table in &catalog.schema.tables {
         let facts = &catalog.facts[&table.name];
@@ -119,8 +119,8 @@ fn ask(inputs: &Inputs<'_>, catalog: &Catalog) -> Result<Asked> {
             };
             let kept = &inputs.types[of(&facts.origin, &table.name)]
                 [of(&column_facts.origin, &column.name)];
-            let kept = kept.as_str().and_then(|text| CastType::parse(text).ok());
-            let given = Given {
+            let kept = kept.as_str().and_then(|text| OverrideType::parse(text).ok());
+            let given = ColumnInput {
                 column,
                 facts: column_facts,
                 strict: facts.origin["strict"].as_bool().unwrap_or(false),
@@ -132,14 +132,14 @@ fn ask(inputs: &Inputs<'_>, catalog: &Catalog) -> Result<Asked> {
         all.push(columns);
     }
     inputs.progress.enter(Phase::Profile);
-    let questions: Vec<Question<'_>> = catalog
+    let questions: Vec<TableProbe<'_>> = catalog
         .schema
         .tables
         .iter()
         .zip(&all)
         .map(|(table, columns)| {
             let facts = &catalog.facts[&table.name];
-            Question {
+            TableProbe {
                 name: &table.name,
                 from: from(inputs.schema, table, facts),
                 key: integer_key(table, facts).map(str::to_owned),
@@ -148,7 +148,8 @@ fn ask(inputs: &Inputs<'_>, catalog: &Catalog) -> Result<Asked> {
             }
         })
         .collect();
-    let answers = value_checks::ask(&questions, inputs.connect, inputs.sizes.readers, inputs.stop)?;
+    let answers =
+        value_checks::ask(&questions, inputs.connect, inputs.resources.readers, inputs.stop)?;
     drop(questions);
     Ok((all, answers))
 }
@@ -186,7 +187,7 @@ pub(crate) fn integer_key<'a>(table: &'a Table, facts: &TableFacts) -> Option<&'
 
 /// Takes the first proposal of each column that can take all of its values.
 fn decide(
-    inputs: &Inputs<'_>,
+    inputs: &PlanInputs<'_>,
     catalog: &Catalog,
     (all, answers): Asked,
     snapshot: &mut Snapshot,
@@ -229,7 +230,7 @@ fn decide(
             planned.push(PlannedColumn {
                 source_type: table.columns[place].declared.clone(),
                 target: String::new(),
-                needs_decision: fell && proposal.declared != "DECIMAL_TEXT",
+                needs_review: fell && proposal.declared != "DECIMAL_TEXT",
                 name,
                 proposal,
                 zeros,
@@ -275,7 +276,9 @@ fn assemble(
     let order = || {
         let term = |name: &String| {
             let text = columns.iter().any(|c| {
-                c.name == *name && c.proposal.read.is_none() && c.proposal.wire == Wire::Text
+                c.name == *name
+                    && c.proposal.read.is_none()
+                    && c.proposal.wire == FieldDecoder::Text
             });
             let bytes = if text { " COLLATE \"C\"" } else { "" };
             format!("{}{bytes}", quote(name))

@@ -1,10 +1,10 @@
 //! What a column becomes: proposals, the best one first. Each says which values it cannot take;
 //! the first that takes all of them is chosen. The server counts such values, before any is read.
 
-use crate::codec::decode::field_decoder::Wire;
-use crate::codec::encode::column_encoder::{Epoch, Form, PointInTime};
+use crate::codec::decode::field_decoder::FieldDecoder;
+use crate::codec::encode::column_encoder::{Encoding, Epoch, TemporalType};
 use crate::error::{Error, Result};
-use crate::options::CastType;
+use crate::options::OverrideType;
 use crate::postgres::catalog::ColumnFacts;
 use crate::schema::names::quote;
 use crate::schema::{Affinity, Collation, Column, ColumnType};
@@ -13,13 +13,13 @@ use crate::sqlite::sql::from_postgres::Kind;
 
 /// One way in which a column can arrive.
 #[derive(Debug, Clone)]
-pub(crate) struct Proposal {
+pub(crate) struct MappingCandidate {
     /// The declared type in SQLite.
     pub(crate) declared: String,
     /// How its fields are read.
-    pub(crate) wire: Wire,
+    pub(crate) wire: FieldDecoder,
     /// How its stored values are compared with the fields.
-    pub(crate) form: Form,
+    pub(crate) form: Encoding,
     /// What is read in place of the column itself.
     pub(crate) read: Option<String>,
     /// The same for comparisons, where it is another expression.
@@ -40,7 +40,7 @@ pub(crate) struct Proposal {
 }
 
 /// What decides about a column.
-pub(crate) struct Given<'a> {
+pub(crate) struct ColumnInput<'a> {
     pub(crate) column: &'a Column,
     pub(crate) facts: &'a ColumnFacts,
     /// It goes into a STRICT table.
@@ -48,10 +48,10 @@ pub(crate) struct Given<'a> {
     /// What the run that came from SQLite turned numbers into, where it did.
     pub(crate) epoch: Option<Epoch>,
     /// What the user wants.
-    pub(crate) pin: Option<&'a CastType>,
+    pub(crate) pin: Option<&'a OverrideType>,
 }
 
-impl Given<'_> {
+impl ColumnInput<'_> {
     fn quoted(&self) -> String {
         quote(&self.column.name)
     }
@@ -73,8 +73,14 @@ impl Given<'_> {
         }
     }
 
-    fn proposal(&self, declared: String, wire: Wire, form: Form, kind: Kind) -> Proposal {
-        Proposal {
+    fn proposal(
+        &self,
+        declared: String,
+        wire: FieldDecoder,
+        form: Encoding,
+        kind: Kind,
+    ) -> MappingCandidate {
+        MappingCandidate {
             declared,
             wire,
             form,
@@ -100,15 +106,15 @@ impl Given<'_> {
     }
 
     /// Text as the server prints it.
-    fn as_printed(&self, declared: String, kind: Kind) -> Proposal {
+    fn as_printed(&self, declared: String, kind: Kind) -> MappingCandidate {
         let looks = Some(self.affinity(&declared)).filter(|affinity| affinity.is_numeric());
-        let proposal = self.proposal(declared, Wire::Text, Form::Text, kind);
-        Proposal { read: Some(self.printed()), looks, ..proposal }
+        let proposal = self.proposal(declared, FieldDecoder::Text, Encoding::Text, kind);
+        MappingCandidate { read: Some(self.printed()), looks, ..proposal }
     }
 
     /// Text whose binary form is its bytes.
-    fn as_text(&self, declared: String, kind: Kind) -> Proposal {
-        Proposal { read: None, ..self.as_printed(declared, kind) }
+    fn as_text(&self, declared: String, kind: Kind) -> MappingCandidate {
+        MappingCandidate { read: None, ..self.as_printed(declared, kind) }
     }
 }
 
@@ -121,7 +127,7 @@ const NUMBER: [Affinity; 4] =
 const DATED: [Affinity; 3] = [Affinity::Numeric, Affinity::Text, Affinity::Blob];
 
 /// The proposals for a column, at least one.
-pub(crate) fn proposals(given: &Given<'_>) -> Result<Vec<Proposal>> {
+pub(crate) fn proposals(given: &ColumnInput<'_>) -> Result<Vec<MappingCandidate>> {
     if let Some(pin) = given.pin {
         return pinned(given, pin).map(|proposal| vec![proposal]);
     }
@@ -130,20 +136,21 @@ pub(crate) fn proposals(given: &Given<'_>) -> Result<Vec<Proposal>> {
     Ok(match given.facts.base.as_str() {
         "bool" => {
             let declared = given.declared(&WHOLE, "BOOLEAN");
-            vec![given.proposal(declared, Wire::Boolean, Form::Boolean, Kind::Boolean)]
+            vec![given.proposal(declared, FieldDecoder::Boolean, Encoding::Boolean, Kind::Boolean)]
         }
         "int2" | "int4" | "int8" => vec![integers(given)],
         "oid" => {
             let declared = given.declared(&WHOLE, "INTEGER");
-            let proposal = given.proposal(declared, Wire::Integer, Form::BigInt, Kind::Integer);
-            vec![Proposal { read: Some(format!("{column}::pg_catalog.int8")), ..proposal }]
+            let proposal =
+                given.proposal(declared, FieldDecoder::Integer, Encoding::BigInt, Kind::Integer);
+            vec![MappingCandidate { read: Some(format!("{column}::pg_catalog.int8")), ..proposal }]
         }
         "float4" | "float8" => doubles(given),
         "numeric" => decimals(given),
         "text" | "varchar" => {
             let declared = given.declared(&ANY, "TEXT");
             let first = given.as_text(declared, text);
-            let wide = Proposal {
+            let wide = MappingCandidate {
                 reason: Some("SQLite would make other numbers of its texts"),
                 ..given.as_text("TEXT".to_owned(), text)
             };
@@ -153,12 +160,12 @@ pub(crate) fn proposals(given: &Given<'_>) -> Result<Vec<Proposal>> {
         "json" | "jsonb" => documents(given),
         "bytea" => {
             let declared = given.declared(&ANY, "BLOB");
-            vec![given.proposal(declared, Wire::Bytea, Form::Bytea, Kind::Blob)]
+            vec![given.proposal(declared, FieldDecoder::Bytea, Encoding::Bytea, Kind::Blob)]
         }
         "date" | "time" | "timestamp" | "timestamptz" => dates(given),
         "uuid" => {
             let declared = given.declared(&DATED, "TEXT");
-            vec![given.proposal(declared, Wire::Uuid, Form::Uuid, Kind::Word)]
+            vec![given.proposal(declared, FieldDecoder::Uuid, Encoding::Uuid, Kind::Word)]
         }
         _ if given.column.collation == Collation::NoCase => {
             vec![given.as_printed("TEXT".to_owned(), Kind::Opaque)]
@@ -171,36 +178,41 @@ pub(crate) fn proposals(given: &Given<'_>) -> Result<Vec<Proposal>> {
     })
 }
 
-fn integers(given: &Given<'_>) -> Proposal {
+fn integers(given: &ColumnInput<'_>) -> MappingCandidate {
     let as_keys = given
         .origin()
         .filter(|origin| given.facts.base == "int8" && given.affinity(origin) == Affinity::Text);
     if let Some(origin) = as_keys {
         let text = Kind::Opaque;
-        return given.proposal(origin.to_owned(), Wire::Integer, Form::BigIntText, text);
+        return given.proposal(
+            origin.to_owned(),
+            FieldDecoder::Integer,
+            Encoding::BigIntText,
+            text,
+        );
     }
     let declared = given.declared(&WHOLE, "INTEGER");
     let form = match given.facts.base.as_str() {
-        "int2" => Form::SmallInt,
-        "int4" => Form::Integer,
-        _ => Form::BigInt,
+        "int2" => Encoding::SmallInt,
+        "int4" => Encoding::Integer,
+        _ => Encoding::BigInt,
     };
-    given.proposal(declared, Wire::Integer, form, Kind::Integer)
+    given.proposal(declared, FieldDecoder::Integer, form, Kind::Integer)
 }
 
 const NAN: &str = "NaN, which SQLite does not have";
 
-fn doubles(given: &Given<'_>) -> Vec<Proposal> {
+fn doubles(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
     let column = given.quoted();
-    let form = if given.facts.base == "float4" { Form::Real } else { Form::Double };
+    let form = if given.facts.base == "float4" { Encoding::Real } else { Encoding::Double };
     let nan = format!("{column} = 'NaN'");
-    let own = Proposal {
+    let own = MappingCandidate {
         unless: Some((nan.clone(), NAN)),
         strict: true,
         zeros: true,
-        ..given.proposal("REAL".to_owned(), Wire::Real, form, Kind::Real)
+        ..given.proposal("REAL".to_owned(), FieldDecoder::Real, form, Kind::Real)
     };
-    let printed = Proposal {
+    let printed = MappingCandidate {
         reason: Some("it holds NaN"),
         ..given.as_printed("TEXT".to_owned(), Kind::Opaque)
     };
@@ -215,30 +227,30 @@ fn doubles(given: &Given<'_>) -> Vec<Proposal> {
             false => nan,
         };
         let unless = Some((wide, "doubles that the declared type would turn into integers"));
-        proposals.push(Proposal {
+        proposals.push(MappingCandidate {
             unless,
             zeros,
-            ..given.proposal(declared, Wire::Real, form, Kind::Real)
+            ..given.proposal(declared, FieldDecoder::Real, form, Kind::Real)
         });
     }
     proposals.extend([own, printed]);
     proposals
 }
 
-fn decimals(given: &Given<'_>) -> Vec<Proposal> {
+fn decimals(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
     let column = given.quoted();
     let limits = match ColumnType::parse(&given.facts.base_type) {
         Some(ColumnType::Numeric(limits)) => limits,
         _ => None,
     };
-    let printed = Proposal {
+    let printed = MappingCandidate {
         reason: Some("not all its values survive as numbers"),
         ..given.as_printed("DECIMAL_TEXT".to_owned(), Kind::Opaque)
     };
     let declared = match (given.origin(), limits) {
         (Some(origin), _) if NUMBER.contains(&given.affinity(origin)) => origin.to_owned(),
         (_, Some((precision, scale))) => format!("DECIMAL({precision},{scale})"),
-        _ => return vec![Proposal { reason: None, ..printed }],
+        _ => return vec![MappingCandidate { reason: None, ..printed }],
     };
     // With 15 digits a double holds every decimal; with more, the server is asked for each value.
     let digits = limits.map_or(u16::MAX, |(precision, _)| precision);
@@ -258,38 +270,38 @@ fn decimals(given: &Given<'_>) -> Vec<Proposal> {
              ELSE {column}::pg_catalog.float8::pg_catalog.text::pg_catalog.numeric <> {column} END"
         )
     };
-    let number = Proposal {
+    let number = MappingCandidate {
         unless: Some((lost, "digits that a double does not hold")),
-        ..given.proposal(declared, Wire::NumericNumber, Form::Numeric, Kind::Decimal)
+        ..given.proposal(declared, FieldDecoder::NumericNumber, Encoding::Numeric, Kind::Decimal)
     };
     vec![number, printed]
 }
 
-fn documents(given: &Given<'_>) -> Vec<Proposal> {
+fn documents(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
     let own = |declared: String| {
         let text = given.as_text(declared, Kind::Opaque);
         if given.facts.base == "json" {
             return text;
         }
         let compared = Some(given.printed());
-        Proposal { wire: Wire::Jsonb, compared, ..text }
+        MappingCandidate { wire: FieldDecoder::Jsonb, compared, ..text }
     };
     let first = own(given.declared(&ANY, "JSON"));
-    let wide = Proposal {
+    let wide = MappingCandidate {
         reason: Some("SQLite would make other numbers of its texts"),
         ..own("TEXT".to_owned())
     };
     if first.looks.is_some() { vec![first, wide] } else { vec![first] }
 }
 
-fn dates(given: &Given<'_>) -> Vec<Proposal> {
+fn dates(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
     const YEARS: &str = "infinity, or a year outside 0001 to 9999";
     let column = given.quoted();
     let (wire, form, kind, own) = match given.facts.base.as_str() {
-        "date" => (Wire::Date, Form::Date, Kind::Date, "DATE"),
-        "time" => (Wire::Time, Form::Time, Kind::Time, "TIME"),
-        "timestamp" => (Wire::Timestamp, Form::Timestamp, Kind::Timestamp, "TIMESTAMP"),
-        _ => (Wire::TimestampTz, Form::TimestampTz, Kind::TimestampTz, "DATETIME"),
+        "date" => (FieldDecoder::Date, Encoding::Date, Kind::Date, "DATE"),
+        "time" => (FieldDecoder::Time, Encoding::Time, Kind::Time, "TIME"),
+        "timestamp" => (FieldDecoder::Timestamp, Encoding::Timestamp, Kind::Timestamp, "TIMESTAMP"),
+        _ => (FieldDecoder::TimestampTz, Encoding::TimestampTz, Kind::TimestampTz, "DATETIME"),
     };
     let unless = match given.facts.base.as_str() {
         "time" => (format!("{column} = '24:00:00'"), "the hour 24"),
@@ -302,7 +314,7 @@ fn dates(given: &Given<'_>) -> Vec<Proposal> {
             (format!("{column} < '{}' OR {column} >= '{}'", bounds.0, bounds.1), YEARS)
         }
     };
-    let printed = Proposal {
+    let printed = MappingCandidate {
         reason: Some("it holds dates that ISO text has no place for"),
         ..given.as_printed("TEXT".to_owned(), Kind::Opaque)
     };
@@ -314,34 +326,34 @@ fn dates(given: &Given<'_>) -> Vec<Proposal> {
     let replaced = given.origin().is_some_and(|origin| origin != declared);
     let reason = replaced.then_some("dates are text, which is not looked for among numbers");
     let first = given.proposal(declared, wire, form, kind);
-    vec![Proposal { unless, strict: true, reason, ..first }, printed]
+    vec![MappingCandidate { unless, strict: true, reason, ..first }, printed]
 }
 
 /// Dates as numbers that count from an epoch.
 fn epoch_proposal(
-    given: &Given<'_>,
+    given: &ColumnInput<'_>,
     unit: Epoch,
     declared: String,
     unless: Option<(String, &'static str)>,
-) -> Proposal {
+) -> MappingCandidate {
     let (wire, to) = match given.facts.base.as_str() {
-        "date" => (Wire::Day(unit), PointInTime::Date),
-        "timestamp" => (Wire::Moment(unit), PointInTime::Timestamp),
-        _ => (Wire::Moment(unit), PointInTime::TimestampTz),
+        "date" => (FieldDecoder::Day(unit), TemporalType::Date),
+        "timestamp" => (FieldDecoder::Moment(unit), TemporalType::Timestamp),
+        _ => (FieldDecoder::Moment(unit), TemporalType::TimestampTz),
     };
-    let form = Form::Epoch { unit, to };
-    Proposal { unless, strict: true, ..given.proposal(declared, wire, form, Kind::Opaque) }
+    let form = Encoding::Epoch { unit, to };
+    MappingCandidate { unless, strict: true, ..given.proposal(declared, wire, form, Kind::Opaque) }
 }
 
 /// What the user wants: the server's text, its JSON, or a number for a date.
-fn pinned(given: &Given<'_>, pin: &CastType) -> Result<Proposal> {
+fn pinned(given: &ColumnInput<'_>, pin: &OverrideType) -> Result<MappingCandidate> {
     let base = ColumnType::parse(&given.facts.base_type);
     match (&pin.column_type, pin.epoch) {
         (ColumnType::Text, None) => Ok(given.as_printed("TEXT".to_owned(), Kind::Opaque)),
         (ColumnType::Json | ColumnType::Jsonb, None) => {
             let json = format!("pg_catalog.to_json({})::pg_catalog.text", given.quoted());
             let printed = given.as_printed("TEXT".to_owned(), Kind::Opaque);
-            Ok(Proposal { read: Some(json), ..printed })
+            Ok(MappingCandidate { read: Some(json), ..printed })
         }
         (column_type, Some(unit)) if base.as_ref() == Some(column_type) => {
             let epoch = epoch_proposal(given, unit, "INTEGER".to_owned(), None);

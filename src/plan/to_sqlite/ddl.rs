@@ -1,6 +1,6 @@
 //! From PostgreSQL's schema and the decided columns to the definitions of the target.
 
-use crate::plan::Optional;
+use crate::plan::OptionalDdl;
 use crate::plan::to_sqlite::PlannedColumn;
 use crate::plan::to_sqlite::build::{DecidedTable, integer_key};
 use crate::plan::to_sqlite::names::Names;
@@ -17,7 +17,7 @@ use crate::sqlite::sql::from_postgres::{Kind, ScopeColumn};
 /// Everything that defines one table in the target.
 pub(crate) struct TableDefinition {
     pub(crate) ddl: TableDdl,
-    pub(crate) indexes: Vec<Optional>,
+    pub(crate) indexes: Vec<OptionalDdl>,
     /// By the number of the foreign key: its rows need not all have parents.
     pub(crate) not_valid: Vec<bool>,
     /// The last value that the table's key has handed out.
@@ -262,7 +262,7 @@ impl<'a> Definitions<'a> {
         })
     }
 
-    fn indexes(&mut self, place: usize, scope: &[ScopeColumn]) -> Vec<Optional> {
+    fn indexes(&mut self, place: usize, scope: &[ScopeColumn]) -> Vec<OptionalDdl> {
         let table = &self.catalog.schema.tables[place];
         let mut indexes = Vec::new();
         for index in &table.indexes {
@@ -276,7 +276,7 @@ impl<'a> Definitions<'a> {
                         self.notes.push(format!("index {old} becomes {new}"));
                     }
                     let table_name = &self.table_names[place];
-                    indexes.push(Optional {
+                    indexes.push(OptionalDdl {
                         what: format!("index {} on {}", quote(&name), quote(table_name)),
                         sql: ddl::create_index(
                             table_name,

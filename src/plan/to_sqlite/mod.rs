@@ -11,8 +11,8 @@ pub(crate) mod names;
 pub(crate) mod preconditions;
 pub(crate) mod value_checks;
 
-use crate::plan::Optional;
-use crate::plan::to_sqlite::column_types::Proposal;
+use crate::plan::OptionalDdl;
+use crate::plan::to_sqlite::column_types::MappingCandidate;
 use crate::report::{ColumnPlan, ConversionReport, DataSetPlan, Dropped, TablePlan};
 use crate::schema::LeftOut;
 use crate::schema::names::quote;
@@ -52,7 +52,7 @@ pub(crate) struct PlannedTable {
     /// The columns of its primary key, by their names in the source.
     pub(crate) key: Vec<String>,
     /// Indexes, to be built after the rows.
-    pub(crate) indexes: Vec<Optional>,
+    pub(crate) indexes: Vec<OptionalDdl>,
     /// By the number of the foreign key: its rows need not all have parents.
     pub(crate) not_valid: Vec<bool>,
     /// The last value that its key has handed out.
@@ -68,9 +68,9 @@ pub(crate) struct PlannedColumn {
     /// Its name in the target.
     pub(crate) target: String,
     /// How it arrives.
-    pub(crate) proposal: Proposal,
+    pub(crate) proposal: MappingCandidate,
     /// It is not how its type would have it at first, and somebody should look at that.
-    pub(crate) needs_decision: bool,
+    pub(crate) needs_review: bool,
     /// Negative zeros in it.
     pub(crate) zeros: u64,
 }
@@ -111,7 +111,7 @@ impl PlannedTable {
                 declared: column.source_type.clone(),
                 to: column.proposal.declared.clone(),
                 reason: column.proposal.reason?.to_owned(),
-                needs_decision: column.needs_decision,
+                needs_review: column.needs_review,
             })
         });
         TablePlan {

@@ -3,10 +3,10 @@
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::plan::table_selection::BY_REQUEST;
-use crate::plan::to_sqlite::column_types::Proposal;
+use crate::plan::to_sqlite::column_types::MappingCandidate;
 use crate::plan::to_sqlite::{Plan, PlannedTable};
 use crate::postgres::catalog::Catalog;
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use crate::report::ConversionReport;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
@@ -44,7 +44,7 @@ pub(crate) fn misfit(
     client: &mut Client,
     (table, column): (&str, &str),
     (from, key): (&str, Option<&str>),
-    proposal: &Proposal,
+    proposal: &MappingCandidate,
     count: u64,
 ) -> Result<String> {
     let (condition, what) = match &proposal.unless {
@@ -58,7 +58,7 @@ pub(crate) fn misfit(
     let sql =
         format!("SELECT {place}::pg_catalog.text FROM {from} WHERE {condition}{order} LIMIT 3");
     let what_failed = format!("cannot look at table {}", quote(table));
-    let rows = client.query(&sql, &[]).map_err(failed(&what_failed))?;
+    let rows = client.query(&sql, &[]).map_err(db_error(&what_failed))?;
     let places: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     let named = key.unwrap_or("ctid");
     Ok(format!(
@@ -73,7 +73,7 @@ pub(crate) fn misfit(
 ///
 /// # Errors
 /// Refused, with all that does not hold to the letter.
-pub(crate) fn hold_to_the_letter(options: &Options, plan: &Plan) -> Result<()> {
+pub(crate) fn enforce_strict(options: &Options, plan: &Plan) -> Result<()> {
     if options.exact {
         let of_table = |table: &PlannedTable| -> Vec<String> {
             let told = |c: ConversionReport| {
@@ -95,7 +95,7 @@ pub(crate) fn hold_to_the_letter(options: &Options, plan: &Plan) -> Result<()> {
     }
     if options.strict {
         let widened = plan.tables.iter().flat_map(|table| {
-            table.columns.iter().filter(|column| column.needs_decision).map(|column| {
+            table.columns.iter().filter(|column| column.needs_review).map(|column| {
                 let reason = column.proposal.reason.unwrap_or("another type");
                 format!("table {} column {}: {reason}", quote(&table.name), quote(&column.name))
             })
@@ -104,7 +104,7 @@ pub(crate) fn hold_to_the_letter(options: &Options, plan: &Plan) -> Result<()> {
             .left_out
             .iter()
             .filter(|left| !left.reason.contains(BY_REQUEST) && left.kind != ObjectKind::Role)
-            .map(|left| format!("{} {}: {}", left.kind.word(), quote(&left.name), left.reason));
+            .map(|left| format!("{} {}: {}", left.kind.as_str(), quote(&left.name), left.reason));
         let causes: Vec<String> = widened.chain(listed).collect();
         if !causes.is_empty() {
             let error = Error::refused("--strict: not everything arrives as it is declared");

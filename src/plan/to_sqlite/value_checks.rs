@@ -3,11 +3,11 @@
 
 use crate::codec::decode::field_decoder::number_returns;
 use crate::codec::tuple::{Field, fields};
-use crate::control::cancel::Halt;
+use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
-use crate::plan::to_sqlite::column_types::Proposal;
+use crate::plan::to_sqlite::column_types::MappingCandidate;
 use crate::postgres::copy_out::TupleReader;
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use crate::schema::Affinity;
 use crate::schema::names::quote;
 use postgres::SimpleQueryMessage;
@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 /// One table, and what is asked of it.
-pub(crate) struct Question<'a> {
+pub(crate) struct TableProbe<'a> {
     /// The table's name, for people.
     pub(crate) name: &'a str,
     /// What its rows are selected from.
@@ -26,12 +26,12 @@ pub(crate) struct Question<'a> {
     /// The bytes of a row, where rows may be large.
     pub(crate) width: Option<String>,
     /// The proposals for each column.
-    pub(crate) columns: &'a [(String, Vec<Proposal>)],
+    pub(crate) columns: &'a [(String, Vec<MappingCandidate>)],
 }
 
 /// What the server answered.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Answer {
+pub(crate) struct ProbeResult {
     /// Rows.
     pub(crate) rows: u64,
     /// The least and the greatest integer key.
@@ -46,18 +46,18 @@ pub(crate) struct Answer {
 
 /// Asks all questions over connections that `connect` makes.
 pub(crate) fn ask(
-    questions: &[Question<'_>],
+    questions: &[TableProbe<'_>],
     connect: &(dyn Fn() -> Result<TupleReader> + Sync),
     connections: usize,
     stop: &AtomicBool,
-) -> Result<Vec<Answer>> {
-    let halt = Halt::new(stop);
+) -> Result<Vec<ProbeResult>> {
+    let halt = CancelScope::new(stop);
     let places: Mutex<VecDeque<usize>> = Mutex::new((0..questions.len()).collect());
-    let answers: Vec<Mutex<Answer>> = questions.iter().map(|_| Mutex::default()).collect();
+    let answers: Vec<Mutex<ProbeResult>> = questions.iter().map(|_| Mutex::default()).collect();
     let work = || -> Result<()> {
         let next = || places.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let mut client = None;
-        while let Some(place) = next().filter(|_| !halt.is_set()) {
+        while let Some(place) = next().filter(|_| !halt.is_cancelled()) {
             let client = match &mut client {
                 Some(client) => client,
                 none => none.insert(connect()?),
@@ -69,17 +69,17 @@ pub(crate) fn ask(
     };
     std::thread::scope(|scope| {
         for _ in 0..connections.min(questions.len()) {
-            scope.spawn(|| halt.guard("a reader", work));
+            scope.spawn(|| halt.run_thread("a reader", work));
         }
     });
     halt.end()?;
     let answer =
-        |answer: Mutex<Answer>| answer.into_inner().unwrap_or_else(PoisonError::into_inner);
+        |answer: Mutex<ProbeResult>| answer.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(answers.into_iter().map(answer).collect())
 }
 
-impl Question<'_> {
-    fn ask(&self, client: &mut TupleReader, halt: &Halt<'_>) -> Result<Answer> {
+impl TableProbe<'_> {
+    fn ask(&self, client: &mut TupleReader, halt: &CancelScope<'_>) -> Result<ProbeResult> {
         let mut list = vec!["count(*)".to_owned()];
         if let Some(key) = &self.key {
             let key = quote(key);
@@ -97,15 +97,18 @@ impl Question<'_> {
         }));
         let sql = format!("SELECT {} FROM {}", list.join(", "), self.from);
         let what = format!("cannot look at table {}", quote(self.name));
-        let messages = client.simple_query(&sql).map_err(failed(&what))?;
+        let messages = client.simple_query(&sql).map_err(db_error(&what))?;
         let row = messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
         let cell = |place: usize| row.and_then(|row| row.get(place));
         let count = |place| cell(place).and_then(|text| text.parse().ok()).unwrap_or(0);
-        let mut answer =
-            Answer { rows: count(0), zeros: vec![0; self.columns.len()], ..Answer::default() };
+        let mut answer = ProbeResult {
+            rows: count(0),
+            zeros: vec![0; self.columns.len()],
+            ..ProbeResult::default()
+        };
         let mut place = 1;
         if self.key.is_some() {
             let key = |place| cell(place).and_then(|text| text.parse().ok());
@@ -157,8 +160,8 @@ impl Question<'_> {
         &self,
         client: &mut TupleReader,
         name: &str,
-        (proposal, as_real): (&Proposal, bool),
-        halt: &Halt<'_>,
+        (proposal, as_real): (&MappingCandidate, bool),
+        halt: &CancelScope<'_>,
     ) -> Result<u64> {
         let column = proposal.compared.clone().or(proposal.read.clone());
         let column = column.unwrap_or_else(|| quote(name));
@@ -170,7 +173,7 @@ impl Question<'_> {
         let mut changed = 0;
         let what = format!("cannot look at table {}", quote(self.name));
         client.tuples(&select, &what, |tuple| {
-            if halt.is_set() {
+            if halt.is_cancelled() {
                 return Err(Error::interrupted());
             }
             if let Some(Field::Bytes(text)) = fields(tuple).next() {

@@ -1,7 +1,7 @@
 //! Columns: types down through domains, defaults, identity and generated columns.
 
 use crate::error::Result;
-use crate::postgres::catalog::{Catalog, ColumnFacts, Places, left_out, origin, query};
+use crate::postgres::catalog::{Catalog, ColumnFacts, SourceIndex, left_out, origin, query};
 use crate::postgres::sql::parse;
 use crate::schema::names::qualify;
 use crate::schema::{Check, Collation, Column, Generated, LeftOut, ObjectKind, Sql};
@@ -57,7 +57,7 @@ const SQL: &str = "\
 pub(crate) fn read(
     client: &mut Client,
     schema: &str,
-    places: &Places,
+    places: &SourceIndex,
     catalog: &mut Catalog,
 ) -> Result<()> {
     for row in query(client, SQL, schema)? {
@@ -77,7 +77,7 @@ pub(crate) fn read(
         if let Some(oid) = sequence {
             let last: Option<i64> = client
                 .query_one("SELECT pg_catalog.pg_sequence_last_value($1::bigint::oid)", &[&oid])
-                .map_err(crate::postgres::errors::failed("cannot read a sequence"))?
+                .map_err(crate::postgres::errors::db_error("cannot read a sequence"))?
                 .get(0);
             table.sequence = table.sequence.max(last);
         }

@@ -1,7 +1,7 @@
 //! Constraints: keys, foreign keys, checks.
 
 use crate::error::Result;
-use crate::postgres::catalog::{Catalog, Places, left_out, query};
+use crate::postgres::catalog::{Catalog, SourceIndex, left_out, query};
 use crate::postgres::sql::parse;
 use crate::schema::{
     Action, Check, Collation, Deferrable, ForeignKey, Key, KeyColumn, LeftOut, ObjectKind, Sql,
@@ -32,7 +32,7 @@ const SQL: &str = "\
 pub(crate) fn read(
     client: &mut Client,
     schema: &str,
-    places: &Places,
+    places: &SourceIndex,
     catalog: &mut Catalog,
 ) -> Result<()> {
     for row in query(client, SQL, schema)? {

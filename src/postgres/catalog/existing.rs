@@ -2,7 +2,7 @@
 //! connection that was lost after its last statement, may have built it.
 
 use crate::error::Result;
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use postgres::Client;
 
 /// An index, as far as it is built.
@@ -24,7 +24,7 @@ pub(crate) fn index(client: &mut Client, table: &str, name: &str) -> Result<Inde
         SELECT i.indisvalid AND i.indisready AND i.indislive \
         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
         WHERE i.indrelid = $1::text::pg_catalog.regclass AND c.relname = $2";
-    let row = client.query_opt(SQL, &[&table, &name]).map_err(failed(WHAT))?;
+    let row = client.query_opt(SQL, &[&table, &name]).map_err(db_error(WHAT))?;
     Ok(match row.map(|row| row.get(0)) {
         None => Index::Absent,
         Some(false) => Index::Invalid,
@@ -37,7 +37,7 @@ pub(crate) fn constraint(client: &mut Client, table: &str, name: &str) -> Result
     const SQL: &str = "\
         SELECT convalidated FROM pg_catalog.pg_constraint \
         WHERE conrelid = $1::text::pg_catalog.regclass AND conname = $2";
-    let row = client.query_opt(SQL, &[&table, &name]).map_err(failed(WHAT))?;
+    let row = client.query_opt(SQL, &[&table, &name]).map_err(db_error(WHAT))?;
     Ok(row.map(|row| row.get(0)))
 }
 
@@ -47,6 +47,6 @@ pub(crate) fn view(client: &mut Client, schema: &str, name: &str) -> Result<bool
         SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
           WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'v')";
-    let row = client.query_one(SQL, &[&schema, &name]).map_err(failed(WHAT))?;
+    let row = client.query_one(SQL, &[&schema, &name]).map_err(db_error(WHAT))?;
     Ok(row.get(0))
 }

@@ -1,7 +1,7 @@
 //! Indexes that belong to no constraint.
 
 use crate::error::Result;
-use crate::postgres::catalog::{Catalog, Places, left_out, query};
+use crate::postgres::catalog::{Catalog, SourceIndex, left_out, query};
 use crate::postgres::sql::parse;
 use crate::schema::{Collation, Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Sql};
 use postgres::Client;
@@ -30,7 +30,7 @@ const SQL: &str = "\
 pub(crate) fn read(
     client: &mut Client,
     schema: &str,
-    places: &Places,
+    places: &SourceIndex,
     catalog: &mut Catalog,
 ) -> Result<()> {
     for row in query(client, SQL, schema)? {

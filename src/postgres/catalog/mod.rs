@@ -12,7 +12,7 @@ pub(crate) mod relations;
 pub(crate) mod target_objects;
 
 use crate::error::Result;
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use crate::schema::{LeftOut, ObjectKind, Schema};
 use postgres::{Client, Row};
 use serde_json::Value;
@@ -77,12 +77,12 @@ pub(crate) fn read(client: &mut Client, schema: &str) -> Result<Catalog> {
 }
 
 /// The places of tables in the schema, by their object ids.
-type Places = HashMap<i64, usize>;
+type SourceIndex = HashMap<i64, usize>;
 
 fn query(client: &mut Client, sql: &str, schema: &str) -> Result<Vec<Row>> {
     client
         .query(sql, &[&schema])
-        .map_err(failed("cannot read the catalog of the PostgreSQL database"))
+        .map_err(db_error("cannot read the catalog of the PostgreSQL database"))
 }
 
 /// What our own comment keeps.

@@ -1,13 +1,17 @@
 //! Relations: the tables, and everything in the schema that is listed only.
 
 use crate::error::Result;
-use crate::postgres::catalog::{Catalog, Places, TableFacts, left_out, origin, query};
+use crate::postgres::catalog::{Catalog, SourceIndex, TableFacts, left_out, origin, query};
 use crate::postgres::ledger::TABLE;
 use crate::schema::{LeftOut, ObjectKind, RowAddress, Table};
 use postgres::Client;
 
 /// Reads the tables' names, in the order of their creation.
-pub(crate) fn tables(client: &mut Client, schema: &str, catalog: &mut Catalog) -> Result<Places> {
+pub(crate) fn tables(
+    client: &mut Client,
+    schema: &str,
+    catalog: &mut Catalog,
+) -> Result<SourceIndex> {
     const SQL: &str = "\
         SELECT c.oid::bigint, c.relname::text, c.relkind = 'p', c.relrowsecurity, \
           pg_catalog.row_security_active(c.oid), \
@@ -26,7 +30,7 @@ pub(crate) fn tables(client: &mut Client, schema: &str, catalog: &mut Catalog) -
             WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
             AND d.deptype = 'e') \
         ORDER BY c.oid";
-    let mut places = Places::new();
+    let mut places = SourceIndex::new();
     for row in query(client, SQL, schema)? {
         let name: String = row.get(1);
         if name == TABLE {

@@ -2,7 +2,7 @@
 //! that will be defined.
 
 use crate::error::{Error, Result};
-use crate::postgres::errors::{describe, failed, marked};
+use crate::postgres::errors::{db_error, describe, mark_retryable};
 use crate::postgres::ledger;
 use crate::schema::names::{qualify, quote};
 use postgres::error::SqlState;
@@ -14,7 +14,7 @@ const LOCK_SECONDS: u32 = 10;
 
 /// A kind of thing in a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum ObjectClass {
     View,
     MaterializedView,
     ForeignTable,
@@ -24,9 +24,9 @@ pub(crate) enum Kind {
     Index,
 }
 
-impl Kind {
+impl ObjectClass {
     /// The word a person reads.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::View => "view",
             Self::MaterializedView => "materialized view",
@@ -41,13 +41,13 @@ impl Kind {
 
 /// A thing in the target schema.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Existing {
+pub(crate) struct CatalogObject {
     /// What it is.
-    pub(crate) kind: Kind,
+    pub(crate) kind: ObjectClass,
     /// Its name.
     pub(crate) name: String,
     /// It goes when something else goes: an index, a sequence of a column, a partition.
-    pub(crate) belongs: bool,
+    pub(crate) is_dependent: bool,
     /// Its number on the server.
     pub(crate) oid: i64,
     /// The number of the table with which it goes, of an index or sequence.
@@ -56,7 +56,10 @@ pub(crate) struct Existing {
 
 /// Lists what the schema holds: relations and types, without members of extensions, the ledger,
 /// and the row types and array types that come and go with relations.
-pub(crate) fn existing(client: &mut impl GenericClient, schema: &str) -> Result<Vec<Existing>> {
+pub(crate) fn existing(
+    client: &mut impl GenericClient,
+    schema: &str,
+) -> Result<Vec<CatalogObject>> {
     const SQL: &str = "\
         SELECT c.relname::text, c.relkind::text, \
           c.relkind IN ('i', 'I') OR c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_depend d \
@@ -78,21 +81,22 @@ pub(crate) fn existing(client: &mut impl GenericClient, schema: &str) -> Result<
         WHERE n.nspname = $1 AND t.typtype IN ('e', 'd', 'r') \
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
             WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')";
-    let rows = client.query(SQL, &[&schema]).map_err(failed("cannot read the target's catalog"))?;
-    let mut all: Vec<Existing> = rows
+    let rows =
+        client.query(SQL, &[&schema]).map_err(db_error("cannot read the target's catalog"))?;
+    let mut all: Vec<CatalogObject> = rows
         .iter()
-        .map(|row| Existing {
+        .map(|row| CatalogObject {
             name: row.get(0),
             kind: match row.get::<_, &str>(1) {
-                "r" | "p" => Kind::Table,
-                "v" => Kind::View,
-                "m" => Kind::MaterializedView,
-                "f" => Kind::ForeignTable,
-                "S" => Kind::Sequence,
-                "i" | "I" => Kind::Index,
-                _ => Kind::Type,
+                "r" | "p" => ObjectClass::Table,
+                "v" => ObjectClass::View,
+                "m" => ObjectClass::MaterializedView,
+                "f" => ObjectClass::ForeignTable,
+                "S" => ObjectClass::Sequence,
+                "i" | "I" => ObjectClass::Index,
+                _ => ObjectClass::Type,
             },
-            belongs: row.get(2),
+            is_dependent: row.get(2),
             oid: row.get(3),
             of: row.get(4),
         })
@@ -113,33 +117,34 @@ pub(crate) fn existing(client: &mut impl GenericClient, schema: &str) -> Result<
 pub(crate) fn drop_things(
     transaction: &mut postgres::Transaction<'_>,
     schema: &str,
-    things: &[Existing],
+    things: &[CatalogObject],
     with_ledger: bool,
 ) -> Result<()> {
     let what = format!("cannot drop what is in schema {}", quote(schema));
     transaction
         .batch_execute(&format!("SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
-        .map_err(failed(&what))?;
-    let names = |kind: Kind| -> Vec<String> {
+        .map_err(db_error(&what))?;
+    let names = |kind: ObjectClass| -> Vec<String> {
         things
             .iter()
-            .filter(|thing| thing.kind == kind && !thing.belongs)
+            .filter(|thing| thing.kind == kind && !thing.is_dependent)
             .map(|thing| qualify(schema, &thing.name))
             .collect()
     };
     // Views may stand on views in any order, and types on types: each goes once nothing needs it.
-    let views =
-        names(Kind::View).into_iter().map(|name| format!("DROP VIEW IF EXISTS {name} RESTRICT"));
-    let materialized = names(Kind::MaterializedView)
+    let views = names(ObjectClass::View)
+        .into_iter()
+        .map(|name| format!("DROP VIEW IF EXISTS {name} RESTRICT"));
+    let materialized = names(ObjectClass::MaterializedView)
         .into_iter()
         .map(|name| format!("DROP MATERIALIZED VIEW IF EXISTS {name} RESTRICT"));
     drop_in_turn(transaction, views.chain(materialized).collect(), &what)?;
-    let mut tables = names(Kind::Table);
+    let mut tables = names(ObjectClass::Table);
     tables.extend(with_ledger.then(|| qualify(schema, ledger::TABLE)));
     let lists = [
-        ("FOREIGN TABLE", names(Kind::ForeignTable)),
+        ("FOREIGN TABLE", names(ObjectClass::ForeignTable)),
         ("TABLE", tables),
-        ("SEQUENCE", names(Kind::Sequence)),
+        ("SEQUENCE", names(ObjectClass::Sequence)),
     ];
     for (kind, list) in lists {
         if !list.is_empty() {
@@ -148,8 +153,9 @@ pub(crate) fn drop_things(
                 .map_err(|error| refusal(&what, &error))?;
         }
     }
-    let types =
-        names(Kind::Type).into_iter().map(|name| format!("DROP TYPE IF EXISTS {name} RESTRICT"));
+    let types = names(ObjectClass::Type)
+        .into_iter()
+        .map(|name| format!("DROP TYPE IF EXISTS {name} RESTRICT"));
     drop_in_turn(transaction, types.collect(), &what)
 }
 
@@ -191,7 +197,7 @@ fn refusal(what: &str, error: &postgres::Error) -> Error {
             .caused_by("somebody else holds a lock on it")
             .hint("stop the service and end other sessions on the target, then run again");
     }
-    marked(Error::refused(what).caused_by(describe(error)), error)
+    mark_retryable(Error::refused(what).caused_by(describe(error)), error)
 }
 
 /// Runs a statement in a savepoint, so that its failure leaves the transaction as it was.
@@ -206,27 +212,27 @@ pub(crate) fn in_savepoint(
 
 /// What of `wanted` is there already.
 pub(crate) fn in_the_way<'a>(
-    existing: &'a [Existing],
+    existing: &'a [CatalogObject],
     wanted: &HashSet<String>,
-) -> Vec<&'a Existing> {
+) -> Vec<&'a CatalogObject> {
     existing.iter().filter(|thing| wanted.contains(&thing.name)).collect()
 }
 
 /// What tells a schema of a database on a server from any other, however it is connected to.
-pub(crate) fn place(client: &mut Client, schema: &str) -> Result<String> {
+pub(crate) fn schema_id(client: &mut Client, schema: &str) -> Result<String> {
     const SQL: &str = "\
         SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || oid::text \
         FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
-    let row = client.query_one(SQL, &[]).map_err(failed("cannot identify the target"))?;
+    let row = client.query_one(SQL, &[]).map_err(db_error("cannot identify the target"))?;
     Ok(format!("{} {}", row.get::<_, String>(0), quote(schema)))
 }
 
 /// What tells a schema of a database from others on its server, also after a restart.
-pub(crate) fn lasting_place(client: &mut Client, schema: &str) -> Result<String> {
+pub(crate) fn lasting_schema_id(client: &mut Client, schema: &str) -> Result<String> {
     const SQL: &str = "\
         SELECT d.oid::text, d.datname::text, n.oid::text FROM pg_catalog.pg_database d, \
         pg_catalog.pg_namespace n WHERE datname = pg_catalog.current_database() AND nspname = $1";
-    let row = client.query_one(SQL, &[&schema]).map_err(failed("cannot identify the schema"))?;
-    let [database, name, number] = [0, 1, 2].map(|place| row.get::<_, String>(place));
+    let row = client.query_one(SQL, &[&schema]).map_err(db_error("cannot identify the schema"))?;
+    let [database, name, number] = [0, 1, 2].map(|schema_id| row.get::<_, String>(schema_id));
     Ok(format!("{} ({database}), {} ({number})", quote(&name), quote(schema)))
 }

@@ -18,31 +18,31 @@ pub(crate) struct Backend {
 const END_LIMIT: u32 = 10_000;
 
 /// Those whose answer somebody in this program waits for.
-static AWAITED: Mutex<BTreeSet<Backend>> = Mutex::new(BTreeSet::new());
+static IN_FLIGHT: Mutex<BTreeSet<Backend>> = Mutex::new(BTreeSet::new());
 
-fn awaited() -> MutexGuard<'static, BTreeSet<Backend>> {
-    AWAITED.lock().unwrap_or_else(PoisonError::into_inner)
+fn in_flight() -> MutexGuard<'static, BTreeSet<Backend>> {
+    IN_FLIGHT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// While it lives, a backend's answer is awaited.
-pub(crate) struct Awaited(Backend);
+pub(crate) struct InFlight(Backend);
 
-impl Drop for Awaited {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        awaited().remove(&self.0);
+        in_flight().remove(&self.0);
     }
 }
 
 impl Backend {
     /// Says that its answer is awaited.
-    pub(crate) fn awaited(self) -> Awaited {
-        awaited().insert(self);
-        Awaited(self)
+    pub(crate) fn in_flight(self) -> InFlight {
+        in_flight().insert(self);
+        InFlight(self)
     }
 
     /// All whose answer is awaited.
     pub(crate) fn all_awaited() -> Vec<Self> {
-        awaited().iter().copied().collect()
+        in_flight().iter().copied().collect()
     }
 
     /// Of a session that nobody has to end.

@@ -1,7 +1,7 @@
 //! A failed attempt to connect: its cause in our words, what to do about it, and whether another
 //! host or another `sslmode` may do better.
 
-use crate::config::connection::{Connection, Host, Place};
+use crate::config::connection::{Connection, Host, HostAddr};
 use crate::error::Error;
 use crate::postgres::connect::Outcome;
 use crate::postgres::connect::tls;
@@ -40,7 +40,7 @@ pub(crate) fn error(connection: &Connection, failures: Vec<Failure>) -> Error {
         Some(error) => *error,
         None => Error::failed(format!("cannot connect to {}", connection.display())),
     };
-    let base = if all.may_pass { base.lost() } else { base };
+    let base = if all.may_pass { base.retryable() } else { base };
     let error = all.causes.into_iter().fold(base, Error::caused_by);
     all.hints.into_iter().fold(error, Error::hint)
 }
@@ -71,14 +71,14 @@ impl Failure {
         encrypted: bool,
     ) -> Self {
         let place = match (&host.place, address) {
-            (Place::Socket(folder), _) => format!("{}/.s.PGSQL.{}", folder.display(), host.port),
-            (Place::Tcp { name: Some(name), .. }, Some(address))
+            (HostAddr::Socket(folder), _) => format!("{}/.s.PGSQL.{}", folder.display(), host.port),
+            (HostAddr::Tcp { name: Some(name), .. }, Some(address))
                 if *name != address.to_string() =>
             {
                 format!("{name} ({address}), port {}", host.port)
             }
-            (Place::Tcp { .. }, Some(address)) => format!("{address}, port {}", host.port),
-            (Place::Tcp { .. }, None) => host.to_string(),
+            (HostAddr::Tcp { .. }, Some(address)) => format!("{address}, port {}", host.port),
+            (HostAddr::Tcp { .. }, None) => host.to_string(),
         };
         let with = if encrypted { " with TLS" } else { "" };
         let failure = match outcome {
@@ -192,10 +192,10 @@ impl Failure {
 
     fn explain_io(self, kind: ErrorKind, host: &Host) -> Self {
         match (&host.place, kind) {
-            (Place::Socket(_), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => self.hint(
+            (HostAddr::Socket(_), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => self.hint(
                 "no server listens at this socket: start it, or name its host or the folder of its socket",
             ),
-            (Place::Socket(_), ErrorKind::PermissionDenied) => {
+            (HostAddr::Socket(_), ErrorKind::PermissionDenied) => {
                 self.hint("this user may not use the socket: see unix_socket_permissions of the server")
             }
             (_, ErrorKind::ConnectionRefused) => self.hint(
@@ -216,7 +216,7 @@ impl Failure {
                 Some(origin) => self.hint(format!("the password came from {origin}")),
                 None => self,
             },
-            "28000" if matches!(host.place, Place::Socket(_)) => self.hint(format!(
+            "28000" if matches!(host.place, HostAddr::Socket(_)) => self.hint(format!(
                 "the server may let in only the system's user `{user}` by its socket: \
                  run as that user, or use host=localhost and a password"
             )),
@@ -251,7 +251,7 @@ impl Failure {
 /// An error of our own side ends the search: every other host would meet it too.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let may_pass = error.is_lost();
+        let may_pass = error.is_retryable();
         Self { error: Some(Box::new(error)), is_final: true, may_pass, ..Self::default() }
     }
 }

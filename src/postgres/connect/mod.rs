@@ -15,7 +15,7 @@ pub(crate) mod tls;
 pub use crate::postgres::connect::driver::Driver;
 pub use crate::postgres::connect::session::Session;
 
-use crate::config::connection::{ChannelBinding, Connection, Host, Place, SslMode, Target};
+use crate::config::connection::{ChannelBinding, Connection, Host, HostAddr, SslMode, Target};
 use crate::error::{Error, Result};
 use crate::postgres::connect::failure::Failure;
 use crate::schema::names;
@@ -119,9 +119,9 @@ fn connect_to_host<D: Driver>(
     purpose: &str,
 ) -> Result<Session<D>, Failure> {
     let addresses = match &host.place {
-        Place::Socket(_) => vec![None],
-        Place::Tcp { address: Some(address), .. } => vec![Some(*address)],
-        Place::Tcp { name, address: None } => {
+        HostAddr::Socket(_) => vec![None],
+        HostAddr::Tcp { address: Some(address), .. } => vec![Some(*address)],
+        HostAddr::Tcp { name, address: None } => {
             let name = name.as_deref().unwrap_or("localhost");
             match (name, host.port).to_socket_addrs() {
                 Ok(found) => found.map(|address| Some(address.ip())).collect(),
@@ -161,8 +161,8 @@ impl Attempt<'_> {
     fn connect<D: Driver>(&self) -> Result<(D, bool), Failure> {
         let mode = match self.host.place {
             // Nobody can listen in on a socket, and the server offers no TLS there.
-            Place::Socket(_) => SslMode::Disable,
-            Place::Tcp { .. } => self.connection.tls.mode,
+            HostAddr::Socket(_) => SslMode::Disable,
+            HostAddr::Tcp { .. } => self.connection.tls.mode,
         };
         match mode {
             SslMode::Disable => self.connect_plainly(),
@@ -196,8 +196,8 @@ impl Attempt<'_> {
 
     fn connect_encrypted<D: Driver>(&self, mode: DriverMode) -> Result<(D, bool), Failure> {
         let name = match &self.host.place {
-            Place::Tcp { name, .. } => name.as_deref(),
-            Place::Socket(_) => None,
+            HostAddr::Tcp { name, .. } => name.as_deref(),
+            HostAddr::Socket(_) => None,
         };
         let begun = Arc::new(AtomicBool::new(false));
         let connector = tls::connector(&self.connection.tls, name, Arc::clone(&begun))?;
@@ -227,10 +227,10 @@ impl Attempt<'_> {
                 ChannelBinding::Require => DriverBinding::Require,
             });
         match &host.place {
-            Place::Socket(folder) => {
+            HostAddr::Socket(folder) => {
                 config.host_path(folder);
             }
-            Place::Tcp { name, .. } => {
+            HostAddr::Tcp { name, .. } => {
                 // The driver wants a name for every TLS handshake, if only an address.
                 let fallback = address.map(|address| address.to_string()).unwrap_or_default();
                 config.host(name.as_deref().unwrap_or(&fallback));

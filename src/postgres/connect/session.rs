@@ -1,7 +1,7 @@
 //! A session: a connection whose server has been looked at and whose settings are pinned, so that
 //! values read and written do not depend on how a server, database or role is set up.
 
-use crate::config::connection::{Connection, Host, Place, Target};
+use crate::config::connection::{Connection, Host, HostAddr, Target};
 use crate::error::{Error, Result};
 use crate::postgres::connect::backend::Backend;
 use crate::postgres::connect::driver::Driver;
@@ -10,7 +10,7 @@ use crate::postgres::errors;
 use postgres::{Client, SimpleQueryMessage};
 
 /// The oldest server version that is supported, as its major number.
-pub(crate) const OLDEST_VERSION: u32 = 14;
+pub(crate) const MIN_VERSION: u32 = 14;
 
 /// A connection with pinned settings.
 pub struct Session<D = Client> {
@@ -29,7 +29,7 @@ pub struct Session<D = Client> {
 
 /// Within seconds the server notices, in the middle of a statement too, that nobody is there any
 /// more to hear its answer; a dead client's locks go then.
-const LOOK_FOR_THE_CLIENT: &str = "SET client_connection_check_interval = '2s'";
+const CHECK_CLIENT_CONNECTION: &str = "SET client_connection_check_interval = '2s'";
 
 /// What a server is asked first.
 struct Server {
@@ -56,9 +56,9 @@ pub(crate) fn prepare<D: Driver>(
     server.check(connection)?;
     client
         .batch_execute(&pins(server.version, purpose))
-        .map_err(|error| errors::failed("cannot set up the session")(error))?;
+        .map_err(|error| errors::db_error("cannot set up the session")(error))?;
     // Where the server's platform cannot do it, a dead client's session ends with its statement.
-    let _ = client.batch_execute(LOOK_FOR_THE_CLIENT);
+    let _ = client.batch_execute(CHECK_CLIENT_CONNECTION);
     let Server { version: server_version, schema, backend, .. } = server;
     Ok(Session { client, schema, server_version, encrypted, backend })
 }
@@ -70,7 +70,7 @@ pub(crate) fn application_name(purpose: &str) -> String {
 
 impl Server {
     fn look(client: &mut impl Driver) -> Result<Self> {
-        const LOOK: &str = "SELECT pg_catalog.current_setting('server_version_num'), \
+        const SETTINGS: &str = "SELECT pg_catalog.current_setting('server_version_num'), \
              pg_catalog.current_setting('server_encoding'), \
              pg_catalog.current_schema(), \
              pg_catalog.pg_is_in_recovery(), \
@@ -79,7 +79,7 @@ impl Server {
              FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()";
         let what = "cannot learn what kind of server this is";
         let failed = || Error::failed(what);
-        let answer = client.simple_query(LOOK).map_err(errors::failed(what))?;
+        let answer = client.simple_query(SETTINGS).map_err(errors::db_error(what))?;
         let row = answer.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
@@ -114,10 +114,10 @@ impl Server {
     /// Refuses servers and databases that a migration cannot use.
     fn check(&self, connection: &Connection) -> Result<()> {
         let Self { version, encoding, .. } = self;
-        if version / 10_000 < OLDEST_VERSION {
+        if version / 10_000 < MIN_VERSION {
             let (major, minor) = (version / 10_000, version % 100);
             return Err(Error::refused(format!(
-                "PostgreSQL {major}.{minor} is too old; {OLDEST_VERSION} or newer is needed"
+                "PostgreSQL {major}.{minor} is too old; {MIN_VERSION} or newer is needed"
             ))
             .hint("upgrade the server first (pg_upgrade), or name another one"));
         }
@@ -174,9 +174,9 @@ pub(crate) fn createdb_command(connection: &Connection) -> String {
     let mut words = vec!["createdb".to_owned()];
     if let Some(Host { place, port, .. }) = connection.hosts.first() {
         let host = match place {
-            Place::Socket(folder) => folder.display().to_string(),
-            Place::Tcp { name: Some(name), .. } => name.clone(),
-            Place::Tcp { address, .. } => {
+            HostAddr::Socket(folder) => folder.display().to_string(),
+            HostAddr::Tcp { name: Some(name), .. } => name.clone(),
+            HostAddr::Tcp { address, .. } => {
                 address.map(|address| address.to_string()).unwrap_or_default()
             }
         };

@@ -2,7 +2,7 @@
 //! runs of this program hold them in shared mode; who holds one is seen by everybody.
 
 use crate::error::Result;
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use postgres::{Client, Row};
 
 /// The condition on `pg_locks l` that a session holds the key `$1` in the database at hand. A lock
@@ -34,7 +34,7 @@ pub(crate) fn holders(client: &mut Client, key: i64) -> Result<Vec<Row>> {
          FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
          WHERE {IS_HELD}"
     );
-    client.query(&sql, &[&key]).map_err(failed("cannot see who has locked the target"))
+    client.query(&sql, &[&key]).map_err(db_error("cannot see who has locked the target"))
 }
 
 /// Cancels what the sessions that hold `key` are busy with.
@@ -42,7 +42,7 @@ pub(crate) fn cancel_holders(client: &mut Client, key: i64) -> Result<()> {
     let sql = format!(
         "SELECT pg_catalog.pg_cancel_backend(l.pid) FROM pg_catalog.pg_locks l WHERE {IS_HELD}"
     );
-    client.execute(&sql, &[&key]).map(drop).map_err(failed("cannot cancel statements"))
+    client.execute(&sql, &[&key]).map(drop).map_err(db_error("cannot cancel statements"))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::control::progress::Progress;
 use crate::error::{Error, Result};
 use crate::postgres::connect::Session;
 use crate::postgres::connect::backend::Backend;
-use crate::postgres::lease::run_lock::Claim;
+use crate::postgres::lease::run_lock::RunLock;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use postgres::Client;
 use std::collections::HashMap;
@@ -31,13 +31,13 @@ const RENEW_AFTER: u32 = 5;
 
 /// Beats that a server has beyond the time for which the run tries again: errors, where there are
 /// any, are told first.
-const GRACE: u32 = 10;
+const MAX_MISSED_BEATS: u32 = 10;
 
 /// How long the end of the session is waited for.
-const FAREWELL: Duration = Duration::from_millis(500);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Who is told that the server does not answer.
-pub(crate) struct Alarm {
+pub(crate) struct StallAlarm {
     /// Whoever looks there.
     pub(crate) progress: Arc<Progress>,
     /// After this time and a little more.
@@ -49,35 +49,35 @@ pub(crate) struct Alarm {
 type Progressed = (Option<i64>, Option<i64>);
 
 /// The pulse; it ends when it is dropped.
-pub(crate) struct Pulse {
-    heart: Arc<Heart>,
+pub(crate) struct Heartbeat {
+    heart: Arc<HeartbeatState>,
     watcher: JoinHandle<()>,
     ended: Receiver<()>,
 }
 
 /// What the threads of a pulse share.
-struct Heart {
-    claim: Claim,
+struct HeartbeatState {
+    claim: RunLock,
     over: AtomicBool,
     /// The server has answered since this was looked at, if only with an error.
     answered: AtomicBool,
     /// For how many beats a backend and this program have waited for each other.
-    deaf: AtomicU32,
+    stalled_beats: AtomicU32,
     /// Which of the threads that were started one after another asks.
     asking: AtomicU32,
     /// It, and the session that it asks over.
     asker: Mutex<(Option<Thread>, Option<Backend>)>,
 }
 
-impl Pulse {
+impl Heartbeat {
     /// Starts it, with a first session.
-    pub(crate) fn start(claim: Claim, alarm: Alarm) -> Result<Self> {
+    pub(crate) fn start(claim: RunLock, alarm: StallAlarm) -> Result<Self> {
         let first = claim.session::<Client>(PULSE, None)?;
-        let heart = Arc::new(Heart {
+        let heart = Arc::new(HeartbeatState {
             claim,
             over: AtomicBool::new(false),
             answered: AtomicBool::new(true),
-            deaf: AtomicU32::new(0),
+            stalled_beats: AtomicU32::new(0),
             asking: AtomicU32::new(0),
             asker: Mutex::new((None, Some(first.backend))),
         });
@@ -91,7 +91,7 @@ impl Pulse {
     }
 }
 
-impl Drop for Pulse {
+impl Drop for Heartbeat {
     /// Ends the session, unless its server does not answer: the program does not wait for that.
     fn drop(&mut self) {
         self.heart.over.store(true, Ordering::Relaxed);
@@ -99,11 +99,11 @@ impl Drop for Pulse {
         if let (Some(asker), _) = &*self.heart.lock() {
             asker.unpark();
         }
-        let _ = self.ended.recv_timeout(FAREWELL);
+        let _ = self.ended.recv_timeout(SHUTDOWN_TIMEOUT);
     }
 }
 
-impl Heart {
+impl HeartbeatState {
     fn lock(&self) -> std::sync::MutexGuard<'_, (Option<Thread>, Option<Backend>)> {
         self.asker.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -151,8 +151,8 @@ impl Heart {
             FROM pg_catalog.pg_stat_activity a \
             LEFT JOIN pg_catalog.pg_stat_progress_copy c ON c.pid = a.pid \
             WHERE a.pid = ANY ($1) AND a.wait_event_type = 'Client'";
-        let awaited = Backend::all_awaited();
-        let pids: Vec<i32> = awaited.iter().map(|backend| backend.pid).collect();
+        let in_flight = Backend::all_awaited();
+        let pids: Vec<i32> = in_flight.iter().map(|backend| backend.pid).collect();
         let rows = client.query(SQL, &[&pids])?;
         let now: HashMap<Backend, Progressed> = rows
             .iter()
@@ -163,18 +163,20 @@ impl Heart {
             waits.entry(backend).or_insert((progressed, 0)).1 += 1;
         }
         let longest = waits.values().map(|(_, beats)| *beats).max().unwrap_or(0);
-        self.deaf.store(longest, Ordering::Relaxed);
+        self.stalled_beats.store(longest, Ordering::Relaxed);
         Ok(())
     }
 
     /// Counts beats rather than time: a program that was stopped for a while has heard nothing in
     /// it, and no server is to blame.
-    fn watch(self: &Arc<Self>, alarm: &Alarm, end: Sender<()>) {
-        let limit = u32::try_from(alarm.after.as_secs()).unwrap_or(u32::MAX).saturating_add(GRACE);
+    fn watch(self: &Arc<Self>, alarm: &StallAlarm, end: Sender<()>) {
+        let limit = u32::try_from(alarm.after.as_secs())
+            .unwrap_or(u32::MAX)
+            .saturating_add(MAX_MISSED_BEATS);
         let mut silent: u32 = 0;
         while !self.over.load(Ordering::Relaxed) {
             thread::park_timeout(BEAT);
-            if self.deaf.load(Ordering::Relaxed) >= limit {
+            if self.stalled_beats.load(Ordering::Relaxed) >= limit {
                 alarm.progress.set_silent();
             }
             if self.answered.swap(false, Ordering::Relaxed) {

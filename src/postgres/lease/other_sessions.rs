@@ -1,7 +1,7 @@
 //! Sessions of others on the PostgreSQL database: whether somebody uses it whom a run would disturb.
 
 use crate::error::Result;
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use postgres::Client;
 
 /// The client sessions on the connection's database that are not ours and whose application or
@@ -16,8 +16,8 @@ pub(crate) fn of(client: &mut Client, names: &[&str]) -> Result<Vec<String>> {
         ORDER BY pid";
     // Within a transaction the server would show again what it showed before.
     let what = "cannot list the database's sessions";
-    client.batch_execute("SELECT pg_catalog.pg_stat_clear_snapshot()").map_err(failed(what))?;
-    let rows = client.query(SQL, &[]).map_err(failed(what))?;
+    client.batch_execute("SELECT pg_catalog.pg_stat_clear_snapshot()").map_err(db_error(what))?;
+    let rows = client.query(SQL, &[]).map_err(db_error(what))?;
     let sessions = rows.iter().filter_map(|row| {
         let (pid, role, application): (i32, &str, &str) = (row.get(0), row.get(1), row.get(2));
         let lower = application.to_lowercase();

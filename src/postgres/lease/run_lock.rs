@@ -8,12 +8,13 @@
 //! asleep meanwhile finds that the ledger names another run, and writes nothing more.
 
 use crate::config::connection::Connection;
+use crate::control::POLL_INTERVAL;
 use crate::error::{Error, Result};
 use crate::postgres::connect::backend::Backend;
 use crate::postgres::connect::{Driver, Session, connect};
-use crate::postgres::errors::{describe, failed};
+use crate::postgres::errors::{db_error, describe};
 use crate::postgres::lease::advisory_lock;
-use crate::postgres::lease::heartbeat::{Alarm, PULSE, Pulse};
+use crate::postgres::lease::heartbeat::{Heartbeat, PULSE, StallAlarm};
 use crate::schema::names::quote;
 use postgres::Client;
 use std::collections::HashMap;
@@ -23,13 +24,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A run that does not show it for so long is dead: ten beats, as machines can be busy.
-const SILENCE: Duration = Duration::from_secs(10);
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the sessions of a dead run may take to end once they are told to.
 const END_LIMIT: Duration = Duration::from_secs(30);
-
-/// How often a starting run looks at who holds the lock.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// What tells one run of the program from all others.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -65,15 +63,15 @@ impl fmt::Display for RunId {
 }
 
 /// The claim; the lock goes with the last session.
-pub(crate) struct Claim {
+pub(crate) struct RunLock {
     connection: Connection,
     key: i64,
     run: RunId,
     /// `None` where another claim of this run on the same schema has it.
-    _pulse: Option<Pulse>,
+    _pulse: Option<Heartbeat>,
 }
 
-impl Claim {
+impl RunLock {
     /// Claims `schema` for the run and has `keeper` hold the lock. Ends the sessions of a dead run.
     /// `wait` is called before anything is waited for; the wait ends when `stop` is set.
     pub(crate) fn take(
@@ -82,21 +80,21 @@ impl Claim {
         schema: &str,
         run: &RunId,
         (stop, wait): (&AtomicBool, &mut dyn FnMut() -> Result<()>),
-        alarm: Alarm,
+        alarm: StallAlarm,
     ) -> Result<Self> {
         let key = advisory_lock::key(schema);
-        let mut contest = Contest { keeper, key, schema, stop };
+        let mut contest = LockAttempt { keeper, key, schema, stop };
         if !contest.try_lock()? {
             wait()?;
-            contest.win()?;
+            contest.wait()?;
         }
         let what = "cannot lock the target";
         keeper
             .batch_execute(&advisory_lock::hold(&[key]))
             .and_then(|()| keeper.execute("SELECT pg_catalog.pg_advisory_unlock($1)", &[&key]))
-            .map_err(failed(what))?;
+            .map_err(db_error(what))?;
         let ours = Self { connection: connection.clone(), key, run: run.clone(), _pulse: None };
-        let pulse = Pulse::start(ours, alarm)?;
+        let pulse = Heartbeat::start(ours, alarm)?;
         let (connection, run) = (connection.clone(), run.clone());
         Ok(Self { connection, key, run, _pulse: Some(pulse) })
     }
@@ -111,7 +109,7 @@ impl Claim {
         let key = advisory_lock::key(schema);
         keeper
             .batch_execute(&advisory_lock::hold(&[key]))
-            .map_err(failed("cannot lock the target"))?;
+            .map_err(db_error("cannot lock the target"))?;
         Ok(Self { connection: connection.clone(), key, run: run.clone(), _pulse: None })
     }
 
@@ -142,12 +140,12 @@ impl Claim {
             session
                 .client
                 .batch_execute(&old.end())
-                .map_err(failed("cannot end a session whose connection was lost"))?;
+                .map_err(db_error("cannot end a session whose connection was lost"))?;
         }
         session
             .client
             .batch_execute(&advisory_lock::hold(&[self.key]))
-            .map_err(failed("cannot lock the target"))?;
+            .map_err(db_error("cannot lock the target"))?;
         Ok(session)
     }
 }
@@ -158,7 +156,7 @@ pub(crate) fn purpose_of(purpose: &str, run: &RunId) -> String {
 }
 
 /// A starting run against whoever holds the lock.
-struct Contest<'a> {
+struct LockAttempt<'a> {
     keeper: &'a mut Client,
     key: i64,
     schema: &'a str,
@@ -179,16 +177,16 @@ struct Seen {
     beats: HashMap<Backend, i64>,
 }
 
-impl Contest<'_> {
+impl LockAttempt<'_> {
     /// Waits until the lock is had exclusively, and ends the sessions of dead runs for that.
-    fn win(&mut self) -> Result<()> {
+    fn wait(&mut self) -> Result<()> {
         let started = Instant::now();
         let mut seen: HashMap<RunId, Seen> = HashMap::new();
         while !self.try_lock()? {
             let now = Instant::now();
             let (holders, others) = self.holders()?;
             // A dead one's sessions go by themselves where the server notices.
-            if others && now - started >= SILENCE {
+            if others && now - started >= HEARTBEAT_TIMEOUT {
                 return Err(self.at_work("its sessions are not of the kind that may be ended"));
             }
             for holder in &holders {
@@ -201,10 +199,10 @@ impl Contest<'_> {
             }
             for Holder { backend, run, .. } in &holders {
                 let silent = seen.get(run).map_or(Duration::ZERO, |seen| seen.since.elapsed());
-                if silent >= SILENCE + END_LIMIT {
+                if silent >= HEARTBEAT_TIMEOUT + END_LIMIT {
                     return Err(cannot_end(*backend, "it does not end"));
                 }
-                if silent >= SILENCE {
+                if silent >= HEARTBEAT_TIMEOUT {
                     let ended = self.keeper.batch_execute(&backend.end());
                     ended.map_err(|error| cannot_end(*backend, &describe(&error)))?;
                 }
@@ -212,7 +210,7 @@ impl Contest<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::interrupted());
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
         Ok(())
     }
@@ -221,7 +219,7 @@ impl Contest<'_> {
         let row = self
             .keeper
             .query_one("SELECT pg_catalog.pg_try_advisory_lock($1)", &[&self.key])
-            .map_err(failed("cannot lock the target"))?;
+            .map_err(db_error("cannot lock the target"))?;
         Ok(row.get(0))
     }
 

@@ -11,7 +11,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// The longest path of a socket, in bytes, on Linux (`sockaddr_un`, less the closing NUL).
-const LONGEST_SOCKET: usize = 107;
+const MAX_SOCKET: usize = 107;
 
 /// The beginning of the folder's name; six random characters follow.
 const PREFIX: &str = "migrate-pg-";
@@ -34,8 +34,8 @@ pub(crate) fn make(account: Option<&Account>) -> Result<TempDir> {
 
 fn make_in(parent: &Path, account: Option<&Account>) -> Result<TempDir, String> {
     let parent = std::path::absolute(parent).map_err(|e| e.to_string())?;
-    if parent.as_os_str().len() + ADDED > LONGEST_SOCKET {
-        let most = LONGEST_SOCKET - ADDED;
+    if parent.as_os_str().len() + ADDED > MAX_SOCKET {
+        let most = MAX_SOCKET - ADDED;
         return Err(format!("longer than {most} bytes, too long for the path of a socket"));
     }
     if parent.to_str().is_none() {
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_too_deep_for_a_socket_is_refused() {
         let root = tempfile::tempdir().unwrap();
-        let deep = root.path().join("x".repeat(LONGEST_SOCKET));
+        let deep = root.path().join("x".repeat(MAX_SOCKET));
         std::fs::create_dir(&deep).unwrap();
         let reason = make_in(&deep, None).unwrap_err();
         assert!(reason.contains("too long for the path of a socket"), "{reason}");
@@ -79,7 +79,7 @@ mod tests {
         let mode = folder.path().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         let socket = folder.path().join(".s.PGSQL.65535");
-        assert!(socket.as_os_str().len() <= LONGEST_SOCKET, "{}", socket.display());
+        assert!(socket.as_os_str().len() <= MAX_SOCKET, "{}", socket.display());
         assert!(folder.path().file_name().unwrap().len() <= PREFIX.len() + 6);
     }
 }

@@ -68,7 +68,7 @@ impl TableDdl {
     }
 
     /// CREATE TABLE, and the comments. Autovacuum stays away while rows are loaded; see
-    /// [`end_of_loading`].
+    /// [`enable_autovacuum`].
     pub(crate) fn create(&self) -> String {
         let columns: Vec<String> = self.columns.iter().map(ColumnDdl::definition).collect();
         let table = self.qualified();
@@ -98,7 +98,7 @@ impl TableDdl {
 }
 
 /// Gives a table back to autovacuum.
-pub(crate) fn end_of_loading(table: &str) -> String {
+pub(crate) fn enable_autovacuum(table: &str) -> String {
     format!("ALTER TABLE {table} RESET (autovacuum_enabled)")
 }
 

@@ -5,12 +5,12 @@ use crate::error::Result;
 use crate::options::{Depth, Options};
 use crate::plan::table_selection::choose_tables;
 use crate::plan::to_postgres::build::queries;
-use crate::postgres::lease::run_lock::Claim;
+use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::ledger::{Ledger, TABLE};
 use crate::report::{DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport, Verdict};
-use crate::run::data_set::to_postgres::Terms;
-use crate::run::open::Opened;
-use crate::run::service_check::Moment;
+use crate::run::data_set::to_postgres::RunEnv;
+use crate::run::open::OpenDataSet;
+use crate::run::service_check::CheckTime;
 use crate::schema::LeftOut;
 use crate::schema::chunk::Chunk;
 use crate::schema::names::qualify;
@@ -24,8 +24,8 @@ use crate::verify::match_tables;
 use crate::verify::match_tables::match_up;
 use crate::verify::schema_check;
 use crate::verify::schema_check::Omission;
-use crate::verify::table_pair::Subject;
-use crate::verify::verdict::{Judged, conversions};
+use crate::verify::table_pair::ComparedTable;
+use crate::verify::verdict::{VerdictReport, conversions};
 use crate::verify::{Compared, Ends, Settings, compare, under_snapshot};
 use postgres::Client;
 use serde_json::Value;
@@ -35,7 +35,7 @@ pub(crate) struct Comparison {
     /// The fenced source.
     pub(crate) source: Source,
     /// The target.
-    pub(crate) claim: Claim,
+    pub(crate) claim: RunLock,
     data_set: String,
     schema: String,
     keeper: Client,
@@ -50,8 +50,8 @@ pub(crate) struct Comparison {
 
 impl Comparison {
     /// Opens both sides and finds out what there is to compare.
-    pub(crate) fn prepare(opened: Opened, depth: Depth, options: &Options) -> Result<Self> {
-        let Opened { data_set, source, claim, mut keeper, schema, .. } = opened;
+    pub(crate) fn prepare(opened: OpenDataSet, depth: Depth, options: &Options) -> Result<Self> {
+        let OpenDataSet { data_set, source, claim, mut keeper, schema, .. } = opened;
         let reader = source.connect()?;
         let mut catalog = catalog::read(&reader)?;
         let mut left_out = choose_tables(&mut catalog.schema, options)?;
@@ -84,9 +84,9 @@ impl Comparison {
     }
 
     /// Asks the guard.
-    pub(crate) fn look(&mut self, options: &Options, moment: Moment) -> Result<Vec<String>> {
+    pub(crate) fn look(&mut self, options: &Options, moment: CheckTime) -> Result<Vec<String>> {
         let client = (&mut self.keeper, self.claim.connection().user.as_str());
-        options.guard.look(moment, Some(self.source.path()), Some(client))
+        options.service_check.look(moment, Some(self.source.path()), Some(client))
     }
 
     /// What will be compared.
@@ -117,11 +117,11 @@ impl Comparison {
     ///
     /// # Errors
     /// Either side cannot be read. That they differ is no error.
-    pub(crate) fn run(&mut self, depth: Depth, terms: &Terms<'_>) -> Result<DataSetReport> {
-        let Terms { options, sizes, progress, interrupt, .. } = *terms;
-        let stop = interrupt.stop();
+    pub(crate) fn run(&mut self, depth: Depth, env: &RunEnv<'_>) -> Result<DataSetReport> {
+        let RunEnv { options, resources, progress, canceller, .. } = *env;
+        let stop = canceller.stop();
         progress.enter(Phase::Verify);
-        self.look(options, Moment::During)?;
+        self.look(options, CheckTime::DuringRun)?;
         let ranges = std::mem::take(&mut self.ranges);
         let unwanted: Vec<String> = self.left_out.iter().map(|left| left.name.clone()).collect();
         let reader = self.source.connect()?;
@@ -147,7 +147,7 @@ impl Comparison {
         let settings = Settings {
             depth,
             options,
-            sizes,
+            resources,
             progress: progress.phase(Phase::Verify),
             stop,
             ledger: known.then(|| (qualify(&self.schema, TABLE), self.data_set.clone())),
@@ -157,19 +157,19 @@ impl Comparison {
             target: &|lost| Ends::session(&self.claim, lost),
         };
         let (schema, pairs, subjects) = (&self.schema, &matched.pairs, &matched.subjects);
-        let patience = terms.patience(Phase::Verify);
-        let (held, compared) = under_snapshot(&self.claim, &names, &patience, |snapshot| {
+        let retry_policy = env.retry_policy(Phase::Verify);
+        let (held, compared) = under_snapshot(&self.claim, &names, &retry_policy, |snapshot| {
             let held = schema_check::of_source(snapshot.client(), schema, pairs, &omitted)?;
             Ok((held, compare(subjects, snapshot, &ends, &settings)?))
         })?;
         matched.differences.extend(held.differences);
         matched.notes.extend(held.notes);
-        let judged = Judged::new(&matched.subjects, &compared, matched.differences, depth);
+        let judged = VerdictReport::new(&matched.subjects, &compared, matched.differences, depth);
         let mut report = self.report(&matched.subjects, &compared, matched.notes);
-        judged.tell(&mut report);
-        self.look(options, Moment::During)?;
+        judged.apply_to(&mut report);
+        self.look(options, CheckTime::DuringRun)?;
         if options.drop_ledger && known && !judged.differs {
-            patience.again(|_| {
+            retry_policy.retry(|_| {
                 let mut client: Client = self.claim.session("keeper", None)?.client;
                 Ledger::new(&self.schema, &self.data_set).remove(&mut client)
             })?;
@@ -179,7 +179,7 @@ impl Comparison {
 
     fn report(
         &self,
-        subjects: &[Subject],
+        subjects: &[ComparedTable],
         compared: &[Compared],
         notes: Vec<String>,
     ) -> DataSetReport {

@@ -5,32 +5,32 @@ use crate::error::{Error, Result};
 use crate::finish::to_postgres::Finished;
 use crate::options::Verify;
 use crate::plan::Plan;
-use crate::plan::created_objects::Made;
+use crate::plan::created_objects::CreatedObjects;
 use crate::plan::to_postgres::column_types::pin_of;
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use crate::postgres::ledger::{Ledger, State};
-use crate::run::data_set::to_postgres::{Loading, Terms};
+use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
 use crate::run::resume::MADE;
 use crate::schema::names::quote;
 use crate::verify::schema_check::Omission;
 use postgres::Client;
 use serde_json::{Map, Value, json};
 
-impl Loading {
+impl PostgresLoad {
     /// Creates the tables, or takes the place of the run that did.
-    pub(crate) fn begin(&mut self, terms: &Terms<'_>) -> Result<()> {
+    pub(crate) fn begin(&mut self, env: &RunEnv<'_>) -> Result<()> {
         let (ledger, detail) = (self.ledger(), self.detail(State::Copying));
-        let patience = terms.patience(Phase::Copy);
+        let retry_policy = env.retry_policy(Phase::Copy);
         if self.is_continued() {
             // Whichever run's row it is: that run is over, as the claim is ours.
             return self
                 .keeper
-                .run(&patience, |client| ledger.set_detail(client, None, &detail, false));
+                .run(&retry_policy, |client| ledger.set_detail(client, None, &detail, false));
         }
         let internal = |error| Error::failed("internal error: the plan").caused_by(error);
         let text = serde_json::to_string(&self.plan).map_err(internal)?;
         let (plan, run) = (&self.plan, self.claim.run().to_string());
-        let made = self.keeper.run(&patience, |client| {
+        let made = self.keeper.run(&retry_policy, |client| {
             // The answer to an earlier attempt's commit may have been lost.
             let entry = Ledger::entry(client, &plan.schema, &plan.data_set)?;
             match entry.filter(|entry| entry.detail["run"] == run.as_str()) {
@@ -44,14 +44,14 @@ impl Loading {
 
     /// Says in the ledger how far the loading is. With the verdict, or where nobody wants one, all
     /// goes that a run would need to go on.
-    pub(crate) fn set_state(&mut self, terms: &Terms<'_>, state: State) -> Result<()> {
+    pub(crate) fn set_state(&mut self, env: &RunEnv<'_>, state: State) -> Result<()> {
         let forget = match state {
             State::Copying | State::Finishing => false,
-            State::NotVerified => terms.options.verify == Verify::No,
+            State::NotVerified => env.options.verify == Verify::No,
             State::Verified | State::Differs => true,
         };
         let (ledger, detail, run) = (self.ledger(), self.detail(state), self.claim.run());
-        self.keeper.run(&terms.patience(terms.progress.current()), |client| {
+        self.keeper.run(&env.retry_policy(env.progress.current()), |client| {
             ledger.set_detail(client, Some(run), &detail, forget)
         })
     }
@@ -99,22 +99,22 @@ fn create(
     text: &str,
 ) -> Result<Value> {
     let what = "cannot create the tables in the target";
-    let mut transaction = client.transaction().map_err(failed(what))?;
-    transaction.batch_execute(&ledger.create()).map_err(failed(what))?;
+    let mut transaction = client.transaction().map_err(db_error(what))?;
+    transaction.batch_execute(&ledger.create()).map_err(db_error(what))?;
     for table in &plan.tables {
         let what = format!("cannot create table {}", quote(&table.name));
-        transaction.batch_execute(&table.ddl.create()).map_err(failed(&what))?;
+        transaction.batch_execute(&table.ddl.create()).map_err(db_error(&what))?;
     }
-    let made = json!(Made::by(plan, &mut transaction)?);
+    let made = json!(CreatedObjects::by(plan, &mut transaction)?);
     let mut detail = detail.clone();
     detail[MADE] = made.clone();
-    transaction.batch_execute(&ledger.begin(&detail, text)).map_err(failed(what))?;
+    transaction.batch_execute(&ledger.begin(&detail, text)).map_err(db_error(what))?;
     for table in &plan.tables {
         let chunks = json!(table.chunks);
         transaction
             .batch_execute(&ledger.add_table(&table.qualified(), &table.name, &chunks))
-            .map_err(failed(what))?;
+            .map_err(db_error(what))?;
     }
-    transaction.commit().map_err(failed(what))?;
+    transaction.commit().map_err(db_error(what))?;
     Ok(made)
 }

@@ -1,40 +1,40 @@
 //! A loading: the work on one data set, from its tables' creation to its verdict. Each step writes
 //! the ledger, so that a later run can go on where this one was cut off.
 
-use crate::control::cancel::Halt;
+use crate::control::cancel::CancelScope;
 use crate::control::progress::{Phase, Progress};
-use crate::control::retry::{Line, Patience};
-use crate::control::sizing::Sizes;
-use crate::control::statement_cancel::Interrupt;
+use crate::control::retry::{Reconnecting, RetryPolicy};
+use crate::control::sizing::Resources;
+use crate::control::statement_cancel::StatementCanceller;
 use crate::copy;
-use crate::copy::to_postgres::{Ends, LastingWriter, TableStats};
+use crate::copy::to_postgres::{Ends, ReconnectingWriter, TableStats};
 use crate::error::{Error, Result};
 use crate::finish;
 use crate::finish::to_postgres::Finished;
 use crate::options::{Depth, Options};
-use crate::plan::to_postgres::build::{Drop, Inputs, make};
+use crate::plan::to_postgres::build::{DropScope, PlanInputs, build_plan};
 use crate::plan::{Plan, PlannedTable};
-use crate::postgres::catalog::target_objects::{drop_things, place};
+use crate::postgres::catalog::target_objects::{drop_things, schema_id};
+use crate::postgres::copy_in::Writer;
 use crate::postgres::copy_in::{BlockWriter, CopyTarget};
-use crate::postgres::errors::failed;
-use crate::postgres::lease::run_lock::Claim;
+use crate::postgres::errors::db_error;
+use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::ledger;
 use crate::postgres::ledger::{Ledger, State};
 use crate::report::{Continued, DataSetPlan, DataSetReport, TableReport, Verdict};
 use crate::run::estimate::{Estimate, sample};
-use crate::run::open::Opened;
+use crate::run::open::OpenDataSet;
 use crate::run::pause;
-use crate::run::pause::There;
-use crate::run::resume::{BEGUN, OPTIONS, Unfinished};
-use crate::run::service_check::Moment;
-use crate::schema::chunk::Writer;
+use crate::run::pause::LoadedRows;
+use crate::run::resume::{BEGUN, OPTIONS, ResumableRun};
+use crate::run::service_check::CheckTime;
 use crate::schema::names::qualify;
 use crate::sqlite::Source;
 use crate::sqlite::read::chunk_reader::ChunkReader;
 use crate::verify;
 use crate::verify::schema_check;
-use crate::verify::table_pair::Subject;
-use crate::verify::verdict::Judged;
+use crate::verify::table_pair::ComparedTable;
+use crate::verify::verdict::VerdictReport;
 use crate::verify::{Settings, under_snapshot};
 use jiff::Timestamp;
 use postgres::Client;
@@ -44,33 +44,33 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// How often the copy phase may start over because committed chunks turned out to be missing.
-const MOST_ROUNDS: usize = 5;
+const MAX_ROUNDS: usize = 5;
 
 /// What all data sets of a run go by.
 #[derive(Clone, Copy)]
-pub(crate) struct Terms<'a> {
+pub(crate) struct RunEnv<'a> {
     /// What was asked for.
     pub(crate) options: &'a Options,
     /// Threads and memory.
-    pub(crate) sizes: &'a Sizes,
+    pub(crate) resources: &'a Resources,
     /// Where progress is told.
     pub(crate) progress: &'a Arc<Progress>,
     /// What the run is ended early by.
-    pub(crate) interrupt: &'a Interrupt,
+    pub(crate) canceller: &'a StatementCanceller,
     /// Whether that was asked for.
     pub(crate) is_halted: &'a (dyn Fn() -> bool + Sync),
 }
 
-impl<'a> Terms<'a> {
+impl<'a> RunEnv<'a> {
     /// How long a connection is tried for in `phase`.
-    pub(crate) fn patience(&self, phase: Phase) -> Patience<'a> {
+    pub(crate) fn retry_policy(&self, phase: Phase) -> RetryPolicy<'a> {
         let (limit, is_halted) = (self.options.retry_for, self.is_halted);
-        Patience { limit, is_halted, progress: self.progress.phase(phase) }
+        RetryPolicy { limit, is_halted, progress: self.progress.phase(phase) }
     }
 }
 
 /// One data set, opened, fenced and planned.
-pub(crate) struct Loading {
+pub(crate) struct PostgresLoad {
     /// The fenced source.
     pub(crate) source: Source,
     /// What tells the target schema from any other, whatever the connection string is.
@@ -78,44 +78,47 @@ pub(crate) struct Loading {
     /// What is to be done.
     pub(crate) plan: Plan,
     /// The right to do it.
-    pub(crate) claim: Arc<Claim>,
+    pub(crate) claim: Arc<RunLock>,
     /// The run that is continued, if one is.
     continued: Option<Continued>,
     /// What it will take, where there is a deadline.
     pub(crate) estimate: Option<Estimate>,
     /// The session that writes the ledger.
-    pub(crate) keeper: Line<'static, Client>,
+    pub(crate) keeper: Reconnecting<'static, Client>,
     /// What the ledger keeps beside the state, as it becomes known.
     pub(crate) known: Map<String, Value>,
 }
 
-impl Loading {
+impl PostgresLoad {
     /// Profiles the source and plans; nothing is written yet.
-    pub(crate) fn plan(mut opened: Opened, drop: &Drop, terms: &Terms<'_>) -> Result<Self> {
-        let names: Vec<&str> =
-            terms.options.data_sets.iter().map(|set| set.name.as_str()).collect();
-        let inputs = Inputs {
+    pub(crate) fn plan(
+        mut opened: OpenDataSet,
+        drop: &DropScope,
+        env: &RunEnv<'_>,
+    ) -> Result<Self> {
+        let names: Vec<&str> = env.options.data_sets.iter().map(|set| set.name.as_str()).collect();
+        let inputs = PlanInputs {
             data_set: &opened.data_set,
             source: &opened.source,
             schema: &opened.schema,
-            options: terms.options,
-            sizes: terms.sizes,
-            progress: terms.progress,
+            options: env.options,
+            resources: env.resources,
+            progress: env.progress,
             drop,
             data_sets: &names,
-            stop: terms.interrupt.stop(),
+            stop: env.canceller.stop(),
         };
-        let mut plan = make(&inputs, &mut opened.keeper)?;
+        let mut plan = build_plan(&inputs, &mut opened.keeper)?;
         plan.notes.extend(opened.source.notes().iter().cloned());
         let mut known = Map::new();
         known.insert(BEGUN.to_owned(), json!(Timestamp::now().strftime("%F %TZ").to_string()));
-        known.insert(OPTIONS.to_owned(), json!(terms.options.that_shape_a_plan()));
+        known.insert(OPTIONS.to_owned(), json!(env.options.plan_options()));
         Self::new(opened, plan, known)
     }
 
     /// Takes up the plan of a run that was cut off.
-    pub(crate) fn go_on(mut opened: Opened, unfinished: Unfinished) -> Result<Self> {
-        let Unfinished { plan, known } = unfinished;
+    pub(crate) fn go_on(mut opened: OpenDataSet, unfinished: ResumableRun) -> Result<Self> {
+        let ResumableRun { plan, known } = unfinished;
         let ledger = Ledger::new(&plan.schema, &plan.data_set);
         let there = ledger.chunks(&mut opened.keeper)?;
         let continued = Continued {
@@ -126,16 +129,16 @@ impl Loading {
         Ok(Self { continued: Some(continued), ..Self::new(opened, plan, known)? })
     }
 
-    fn new(opened: Opened, plan: Plan, known: Map<String, Value>) -> Result<Self> {
-        let Opened { source, claim, mut keeper, backend, .. } = opened;
-        let place = place(&mut keeper, &plan.schema)?;
+    fn new(opened: OpenDataSet, plan: Plan, known: Map<String, Value>) -> Result<Self> {
+        let OpenDataSet { source, claim, mut keeper, backend, .. } = opened;
+        let place = schema_id(&mut keeper, &plan.schema)?;
         let claim = Arc::new(claim);
         let keeps = Arc::clone(&claim);
         let open = move |lost| {
             let session = keeps.session("keeper", lost)?;
             Ok((session.client, session.backend))
         };
-        let keeper = Line::over((keeper, backend), Box::new(open));
+        let keeper = Reconnecting::over((keeper, backend), Box::new(open));
         Ok(Self { source, place, plan, claim, continued: None, estimate: None, keeper, known })
     }
 
@@ -150,24 +153,26 @@ impl Loading {
     }
 
     /// Asks the guard.
-    pub(crate) fn look(&mut self, terms: &Terms<'_>, moment: Moment) -> Result<Vec<String>> {
-        let guard = &terms.options.guard;
+    pub(crate) fn look(&mut self, env: &RunEnv<'_>, moment: CheckTime) -> Result<Vec<String>> {
+        let service_check = &env.options.service_check;
         let (file, user) = (self.source.path(), self.claim.connection().user.as_str());
-        let patience = terms.patience(terms.progress.current());
-        self.keeper.run(&patience, |client| guard.look(moment, Some(file), Some((client, user))))
+        let retry_policy = env.retry_policy(env.progress.current());
+        self.keeper.run(&retry_policy, |client| {
+            service_check.look(moment, Some(file), Some((client, user)))
+        })
     }
 
     /// Drops what is dropped first.
-    pub(crate) fn drop_old(&mut self, terms: &Terms<'_>) -> Result<()> {
+    pub(crate) fn drop_old(&mut self, env: &RunEnv<'_>) -> Result<()> {
         let plan = &self.plan;
         if plan.drops.is_empty() && !plan.drop_all {
             return Ok(());
         }
         let what = "cannot drop what is in the target";
-        self.keeper.run(&terms.patience(Phase::Copy), |client| {
-            let mut transaction = client.transaction().map_err(failed(what))?;
+        self.keeper.run(&env.retry_policy(Phase::Copy), |client| {
+            let mut transaction = client.transaction().map_err(db_error(what))?;
             drop_things(&mut transaction, &plan.schema, &plan.drops, plan.drop_all)?;
-            transaction.commit().map_err(failed(what))
+            transaction.commit().map_err(db_error(what))
         })
     }
 
@@ -175,26 +180,26 @@ impl Loading {
     ///
     /// # Errors
     /// The source cannot be read or the target not be written.
-    pub(crate) fn fill(&mut self, terms: &Terms<'_>, stats: &[TableStats]) -> Result<Finished> {
-        terms.progress.enter(Phase::Copy);
-        self.copy(terms, stats)?;
-        self.set_state(terms, State::Finishing)?;
-        terms.progress.enter(Phase::Finish);
-        let (workers, retry_for) = (terms.sizes.writers, terms.options.retry_for);
+    pub(crate) fn load(&mut self, env: &RunEnv<'_>, stats: &[TableStats]) -> Result<Finished> {
+        env.progress.enter(Phase::Copy);
+        self.copy(env, stats)?;
+        self.set_state(env, State::Finishing)?;
+        env.progress.enter(Phase::Finish);
+        let (workers, retry_for) = (env.resources.writers, env.options.retry_for);
         let (plan, claim) = (&self.plan, &self.claim);
         let finished = finish::to_postgres::run(
             plan,
             claim,
             workers,
-            terms.progress,
+            env.progress,
             retry_for,
-            terms.interrupt.stop(),
+            env.canceller.stop(),
         )?;
         // An error here means that the readers may have seen more than one state. A change that
         // they could not see is told when the source is closed.
         self.source.changed()?;
         self.learn(&finished);
-        self.set_state(terms, State::NotVerified)?;
+        self.set_state(env, State::NotVerified)?;
         Ok(finished)
     }
 
@@ -202,25 +207,25 @@ impl Loading {
     ///
     /// # Errors
     /// The source cannot be read or the target not be written.
-    pub(crate) fn copy(&mut self, terms: &Terms<'_>, stats: &[TableStats]) -> Result<()> {
+    pub(crate) fn copy(&mut self, env: &RunEnv<'_>, stats: &[TableStats]) -> Result<()> {
         let ledger = self.ledger();
-        let counters = terms.progress.phase(Phase::Copy);
-        counters.set_tables(copy::to_postgres::tables_to_watch(&self.plan));
+        let counters = env.progress.phase(Phase::Copy);
+        counters.set_tables(copy::to_postgres::table_progress(&self.plan));
         let of_table = |table: &PlannedTable| CopyTarget {
             table: table.name.clone(),
             copy: table.ddl.copy(&table.sent),
         };
         let targets: Arc<[CopyTarget]> = self.plan.tables.iter().map(of_table).collect();
-        for round in 0..MOST_ROUNDS {
-            let patience = terms.patience(Phase::Copy);
-            let done = self.keeper.run(&patience, |client| ledger.chunks(client))?;
+        for round in 0..MAX_ROUNDS {
+            let retry_policy = env.retry_policy(Phase::Copy);
+            let done = self.keeper.run(&retry_policy, |client| ledger.chunks(client))?;
             copy::to_postgres::count(&self.plan, &done, stats, counters, round == 0);
             if self.plan.tables.iter().all(|table| is_complete(table, done.get(&table.name))) {
                 return Ok(());
             }
             let (source, claim) = (&self.source, &self.claim);
-            let halt = Halt::draining(terms.interrupt.stop());
-            let is_halted = || halt.is_closing();
+            let halt = CancelScope::new_draining(env.canceller.stop());
+            let is_halted = || halt.is_stopping();
             let writer = || -> Result<Box<dyn Writer + '_>> {
                 let open = |lost| {
                     let session = claim.session("copy", lost)?;
@@ -228,17 +233,28 @@ impl Loading {
                     let writer = BlockWriter::new(session.client, &ledger, claim.run(), targets)?;
                     Ok((writer, session.backend))
                 };
-                let patience = Patience { is_halted: &is_halted, ..patience };
-                Ok(Box::new(LastingWriter { line: Line::new(Box::new(open)), patience }))
+                let retry_policy = RetryPolicy { is_halted: &is_halted, ..retry_policy };
+                Ok(Box::new(ReconnectingWriter {
+                    line: Reconnecting::new(Box::new(open)),
+                    retry_policy,
+                }))
             };
             let ends = Ends {
                 reader: &|queries| Ok(ChunkReader::new(source.connect_to_pages()?, queries)),
                 writer: &writer,
             };
-            copy::to_postgres::run(&self.plan, &done, &ends, terms.sizes, counters, stats, &halt)?;
+            copy::to_postgres::run(
+                &self.plan,
+                &done,
+                &ends,
+                env.resources,
+                counters,
+                stats,
+                &halt,
+            )?;
             halt.end()?;
             // This commit is waited for until it is on the disk, and with it all before it.
-            self.set_state(terms, State::Copying)?;
+            self.set_state(env, State::Copying)?;
         }
         Err(Error::failed("the target loses what it has committed")
             .hint("look at the server's log; --restart throws the half-loaded target away"))
@@ -251,20 +267,21 @@ impl Loading {
     pub(crate) fn verify(
         &mut self,
         depth: Depth,
-        terms: &Terms<'_>,
+        env: &RunEnv<'_>,
         report: &mut DataSetReport,
     ) -> Result<()> {
-        terms.progress.enter(Phase::Verify);
-        self.look(terms, Moment::During)?;
-        let subjects: Vec<Subject> = self.plan.tables.iter().map(Subject::of_plan).collect();
+        env.progress.enter(Phase::Verify);
+        self.look(env, CheckTime::DuringRun)?;
+        let subjects: Vec<ComparedTable> =
+            self.plan.tables.iter().map(ComparedTable::of_plan).collect();
         let names: Vec<String> = subjects.iter().map(|subject| subject.target.clone()).collect();
-        let patience = terms.patience(Phase::Verify);
+        let retry_policy = env.retry_policy(Phase::Verify);
         let settings = Settings {
             depth,
-            options: terms.options,
-            sizes: terms.sizes,
-            progress: terms.progress.phase(Phase::Verify),
-            stop: terms.interrupt.stop(),
+            options: env.options,
+            resources: env.resources,
+            progress: env.progress.phase(Phase::Verify),
+            stop: env.canceller.stop(),
             ledger: Some((qualify(&self.plan.schema, ledger::TABLE), self.plan.data_set.clone())),
         };
         let (source, claim, plan) = (&self.source, &self.claim, &self.plan);
@@ -272,13 +289,13 @@ impl Loading {
             source: &|| source.connect(),
             target: &|lost| verify::Ends::session(claim, lost),
         };
-        let (differences, compared) = under_snapshot(claim, &names, &patience, |snapshot| {
+        let (differences, compared) = under_snapshot(claim, &names, &retry_policy, |snapshot| {
             let differences = schema_check::of_plan(snapshot.client(), plan, &report.left_out)?;
             Ok((differences, verify::compare(&subjects, snapshot, &ends, &settings)?))
         })?;
-        let judged = Judged::new(&subjects, &compared, differences, depth);
-        self.look(terms, Moment::During)?;
-        judged.tell(report);
+        let judged = VerdictReport::new(&subjects, &compared, differences, depth);
+        self.look(env, CheckTime::DuringRun)?;
+        judged.apply_to(report);
         if judged.differs {
             let whole = "the source is unchanged, and the service may be started on it again";
             report.hints.push(whole.to_owned());
@@ -286,36 +303,36 @@ impl Loading {
         self.known.insert("tables".to_owned(), judged.digests(&subjects));
         self.known
             .insert("depth".to_owned(), json!(if depth == Depth::Full { "full" } else { "rows" }));
-        self.set_state(terms, if judged.differs { State::Differs } else { State::Verified })
+        self.set_state(env, if judged.differs { State::Differs } else { State::Verified })
     }
 
     /// What is there, for a run that pauses.
-    pub(crate) fn there(&mut self) -> Result<There> {
+    pub(crate) fn there(&mut self) -> Result<LoadedRows> {
         let (ledger, plan) = (self.ledger(), &self.plan);
         let mut there = || self.keeper.once(|client| pause::there(client, &ledger, plan));
         // The session may have been lost before; a second one is not waited for.
-        there().or_else(|error| if error.is_lost() { there() } else { Err(error) })
+        there().or_else(|error| if error.is_retryable() { there() } else { Err(error) })
     }
 
     /// Measures what the rest of the loading will take, on the target as it will be.
-    pub(crate) fn measure(&mut self, terms: &Terms<'_>) -> Result<Estimate> {
+    pub(crate) fn measure(&mut self, env: &RunEnv<'_>) -> Result<Estimate> {
         let (ledger, plan, source) = (self.ledger(), &self.plan, &self.source);
         let is_continued = self.continued.is_some();
-        let estimate = self.keeper.run(&terms.patience(Phase::Plan), |client| {
+        let estimate = self.keeper.run(&env.retry_policy(Phase::Plan), |client| {
             let done = if is_continued { ledger.chunks(client)? } else { HashMap::new() };
-            sample::measure(plan, &done, source, client, terms)
+            sample::measure(plan, &done, source, client, env)
         })?;
         self.estimate = Some(estimate);
         Ok(estimate)
     }
 
     /// Removes the ledger, if that was asked for.
-    pub(crate) fn drop_ledger(&mut self, terms: &Terms<'_>) -> Result<()> {
-        if !terms.options.drop_ledger {
+    pub(crate) fn drop_ledger(&mut self, env: &RunEnv<'_>) -> Result<()> {
+        if !env.options.drop_ledger {
             return Ok(());
         }
         let ledger = self.ledger();
-        self.keeper.run(&terms.patience(Phase::Verify), |client| ledger.remove(client))
+        self.keeper.run(&env.retry_policy(Phase::Verify), |client| ledger.remove(client))
     }
 
     pub(crate) fn ledger(&self) -> Ledger {

@@ -12,24 +12,24 @@
 
 use crate::config::connection::Connection;
 use crate::control::progress::{Phase, TableProgress};
-use crate::control::sizing::Sizes;
+use crate::control::sizing::Resources;
 use crate::copy::to_sqlite as copy;
 use crate::error::Result;
 use crate::finish::to_sqlite as finish;
 use crate::options::{Depth, Options, Verify};
 use crate::plan::to_sqlite::{Plan, PlannedTable};
-use crate::postgres::catalog::target_objects::lasting_place;
+use crate::postgres::catalog::target_objects::lasting_schema_id;
 use crate::postgres::copy_out::Snapshot;
 use crate::report::{DataSetReport, TableReport, Verdict};
-use crate::run::data_set::to_postgres::Terms;
+use crate::run::data_set::to_postgres::RunEnv;
 use crate::run::open::open_source;
-use crate::run::open::to_sqlite::{Locks, locked, one_more};
-use crate::run::service_check::Moment;
+use crate::run::open::to_sqlite::{Locks, locked, open_reader};
+use crate::run::service_check::CheckTime;
 use crate::schema::names::quote;
 use crate::sqlite::write::bulk_insert::FileWriter;
-use crate::sqlite::write::staged_file::{Partial, Place};
+use crate::sqlite::write::staged_file::{StagedFile, TargetFile};
 use crate::sqlite::write::verdict_file;
-use crate::sqlite::write::verdict_file::Record;
+use crate::sqlite::write::verdict_file::StoredVerdict;
 use crate::verify::Settings;
 use crate::verify::to_sqlite as verify;
 use std::path::Path;
@@ -40,7 +40,7 @@ use std::sync::atomic::AtomicU64;
 const CACHE_SHARE: u64 = 2;
 
 /// One data set, opened, held still and planned.
-pub(crate) struct Building {
+pub(crate) struct SqliteLoad {
     /// How the source is reached.
     pub(crate) connection: Connection,
     /// The session that holds the source still.
@@ -50,54 +50,54 @@ pub(crate) struct Building {
     /// What is to be done.
     pub(crate) plan: Plan,
     /// The target.
-    pub(crate) place: Place,
+    pub(crate) place: TargetFile,
     /// What all sessions hold.
     pub(crate) locks: Locks,
     /// The new file, until it takes its place.
-    pub(crate) partial: Option<Partial>,
+    pub(crate) partial: Option<StagedFile>,
 }
 
-impl Building {
+impl SqliteLoad {
     /// The target, for people.
     pub(crate) fn target(&self) -> String {
         self.place.path.display().to_string()
     }
 
     /// Asks the guard.
-    pub(crate) fn look(&mut self, options: &Options, moment: Moment) -> Result<Vec<String>> {
+    pub(crate) fn look(&mut self, options: &Options, moment: CheckTime) -> Result<Vec<String>> {
         let file = self.place.is_occupied().then_some(self.place.path.as_path());
         let client = (self.snapshot.client(), self.connection.user.as_str());
-        options.guard.look(moment, file, Some(client))
+        options.service_check.look(moment, file, Some(client))
     }
 
     /// Copies into a partial file, and finishes it.
     ///
     /// # Errors
     /// The source cannot be read or the file not be written.
-    pub(crate) fn fill(&mut self, terms: &Terms<'_>, report: &mut DataSetReport) -> Result<()> {
-        let stop = terms.interrupt.stop();
-        terms.progress.enter(Phase::Copy);
-        let counters = terms.progress.phase(Phase::Copy);
-        counters.set_tables(self.plan.tables.iter().map(to_watch).collect());
-        let partial = self.partial.insert(Partial::begin(&self.place)?);
-        let cache = terms.sizes.budget / CACHE_SHARE;
-        let sizes = Sizes { budget: terms.sizes.budget - cache, ..*terms.sizes };
+    pub(crate) fn load(&mut self, env: &RunEnv<'_>, report: &mut DataSetReport) -> Result<()> {
+        let stop = env.canceller.stop();
+        env.progress.enter(Phase::Copy);
+        let counters = env.progress.phase(Phase::Copy);
+        counters.set_tables(self.plan.tables.iter().map(table_progress).collect());
+        let partial = self.partial.insert(StagedFile::begin(&self.place)?);
+        let cache = env.resources.budget / CACHE_SHARE;
+        let resources = Resources { budget: env.resources.budget - cache, ..*env.resources };
         let writer = FileWriter::open(&partial.path(), self.place.page_size, cache)?;
         for table in &self.plan.tables {
             let what = format!("cannot create table {}", quote(&table.ddl.name));
             writer.run(&what, &table.ddl.create())?;
         }
-        let join = self.snapshot.join();
+        let join = self.snapshot.import_sql();
         let (connection, locks) = (&self.connection, self.locks);
-        let reader = || one_more(connection, "copy", locks, &join);
-        let copied = copy::run(&self.plan, &writer, &reader, &sizes, counters, stop)?;
+        let reader = || open_reader(connection, "copy", locks, &join);
+        let copied = copy::run(&self.plan, &writer, &reader, &resources, counters, stop)?;
         for (table, copied) in report.tables.iter_mut().zip(copied) {
             (table.rows, table.bytes, table.seconds) = (copied.rows, copied.bytes, copied.seconds);
         }
-        terms.progress.enter(Phase::Finish);
-        let counters = terms.progress.phase(Phase::Finish);
+        env.progress.enter(Phase::Finish);
+        let counters = env.progress.phase(Phase::Finish);
         let finished =
-            finish::run(&self.plan, writer, (&partial.path(), &sizes, cache), counters, stop)?;
+            finish::run(&self.plan, writer, (&partial.path(), &resources, cache), counters, stop)?;
         report.steps = finished.steps;
         report.left_out.extend(finished.left_out);
         Ok(())
@@ -110,11 +110,11 @@ impl Building {
     pub(crate) fn verify(
         &mut self,
         depth: Depth,
-        terms: &Terms<'_>,
+        env: &RunEnv<'_>,
         report: &mut DataSetReport,
     ) -> Result<()> {
         let Some(partial) = &self.partial else { return Ok(()) };
-        self.compare(&partial.path(), depth, terms, report)?;
+        self.compare(&partial.path(), depth, env, report)?;
         if report.verdict == Verdict::Differ {
             report.hints.push(
                 "the new file is removed, and nothing was put in the target's place".to_owned(),
@@ -131,28 +131,28 @@ impl Building {
         &mut self,
         file: &Path,
         depth: Depth,
-        terms: &Terms<'_>,
+        env: &RunEnv<'_>,
         report: &mut DataSetReport,
     ) -> Result<()> {
-        terms.progress.enter(Phase::Verify);
-        self.look(terms.options, Moment::During)?;
-        let source = open_source(file, terms.options)?;
-        terms.interrupt.add_source(&source);
+        env.progress.enter(Phase::Verify);
+        self.look(env.options, CheckTime::DuringRun)?;
+        let source = open_source(file, env.options)?;
+        env.canceller.add_source(&source);
         let settings = Settings {
             depth,
-            options: terms.options,
-            sizes: terms.sizes,
-            progress: terms.progress.phase(Phase::Verify),
-            stop: terms.interrupt.stop(),
+            options: env.options,
+            resources: env.resources,
+            progress: env.progress.phase(Phase::Verify),
+            stop: env.canceller.stop(),
             ledger: None,
         };
         let (connection, locks) = (&self.connection, self.locks);
-        let one_more = || locked(connection, "verify", locks);
-        let copied = !matches!(terms.options.verify, Verify::Only(_));
+        let open_reader = || locked(connection, "verify", locks);
+        let copied = !matches!(env.options.verify, Verify::Only(_));
         let (plan, snapshot) = (&self.plan, &mut self.snapshot);
-        verify::run(plan, &source, snapshot, &one_more, &settings, copied, report)?;
+        verify::run(plan, &source, snapshot, &open_reader, &settings, copied, report)?;
         source.close()?;
-        self.look(terms.options, Moment::During)?;
+        self.look(env.options, CheckTime::DuringRun)?;
         Ok(())
     }
 
@@ -162,16 +162,16 @@ impl Building {
             report.notes.extend(partial.publish()?);
         }
         // Only the products' own command has a use for it: the switch of the provider.
-        if options.guard.service.is_none() {
+        if options.service_check.service.is_none() {
             return Ok(());
         }
         let file = &self.place.path;
         if report.verdict != Verdict::Match {
             return verdict_file::remove(file);
         }
-        let source = lasting_place(self.snapshot.client(), &self.schema)?;
+        let source = lasting_schema_id(self.snapshot.client(), &self.schema)?;
         let (data_set, now) = (self.plan.data_set.clone(), verdict_file::fingerprint(file)?);
-        verdict_file::write(file, &Record { data_set, source, file: now })
+        verdict_file::write(file, &StoredVerdict { data_set, source, file: now })
     }
 
     /// The report before anything was done.
@@ -213,6 +213,6 @@ impl Building {
     }
 }
 
-fn to_watch(table: &PlannedTable) -> TableProgress {
+fn table_progress(table: &PlannedTable) -> TableProgress {
     TableProgress { name: table.name.clone(), total: table.rows, done: AtomicU64::new(0) }
 }

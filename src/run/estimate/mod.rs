@@ -8,7 +8,7 @@ use crate::control::progress::{Phase, Progress};
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::report::TimeLimit;
-use crate::run::data_set::to_postgres::{Loading, Terms};
+use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
 use serde::Serialize;
 use std::sync::atomic::Ordering;
 
@@ -51,33 +51,33 @@ impl Estimate {
     /// slower at all of it; a quicker one tells nothing, as the work after it is of another kind.
     pub(crate) fn reserve(&self, bytes: u64, seconds: f64) -> f64 {
         let expected = self.copy * bytes as f64 / (self.bytes.max(1)) as f64;
-        let settled = seconds >= SETTLED && expected > 0.0 && !self.held_back;
+        let settled = seconds >= MIN_SAMPLE_SECS && expected > 0.0 && !self.held_back;
         let slowness = if settled { (seconds / expected).max(1.0) } else { 1.0 };
         (self.finish + self.verify) * slowness
     }
 }
 
 /// Before so many seconds of copying its speed is an accident.
-const SETTLED: f64 = 5.0;
+const MIN_SAMPLE_SECS: f64 = 5.0;
 
 /// Measures what all data sets will take, one after the other.
 ///
 /// # Errors
 /// Refused where they would not be over by the deadline; and those of either side.
 pub(crate) fn of_all(
-    sets: &mut [Loading],
+    sets: &mut [PostgresLoad],
     deadline: &Deadline,
-    terms: &Terms<'_>,
+    env: &RunEnv<'_>,
 ) -> Result<TimeLimit> {
-    terms.progress.phase(Phase::Plan).set_step("measuring how long it will take");
+    env.progress.phase(Phase::Plan).set_step("measuring how long it will take");
     let mut all: Option<Estimate> = None;
     for set in sets {
-        let one = set.measure(terms)?;
+        let one = set.measure(env)?;
         all = Some(all.map_or(one, |all| all.and(one)));
     }
     let left = deadline.seconds_left();
     match all {
-        Some(estimate) if estimate.total() > left && !terms.options.allow_late => {
+        Some(estimate) if estimate.total() > left && !env.options.allow_late => {
             Err(too_late(&estimate, deadline, left))
         }
         estimate => Ok(TimeLimit { deadline: deadline.to_string(), estimate }),
@@ -113,7 +113,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Watches over the data set whose turn it is; `None` without a deadline.
-    pub(crate) fn over(set: &Loading, options: &Options, progress: &Progress) -> Option<Self> {
+    pub(crate) fn over(set: &PostgresLoad, options: &Options, progress: &Progress) -> Option<Self> {
         let deadline = options.deadline.clone()?;
         let copy = progress.phase(Phase::Copy);
         let before = (copy.bytes.load(Ordering::Relaxed), copy.seconds());

@@ -5,19 +5,19 @@
 //! is divided by their number: right as far as they do not get in each other's way.
 
 use crate::codec::RowBatch;
-use crate::control::sizing::Sizes;
+use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
 use crate::options::{Depth, Verify};
 use crate::plan::{Plan, PlannedTable};
 use crate::postgres::catalog::target_objects;
-use crate::postgres::catalog::target_objects::{Existing, drop_things, in_savepoint};
+use crate::postgres::catalog::target_objects::{CatalogObject, drop_things, in_savepoint};
 use crate::postgres::copy_in::copy_in;
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use crate::postgres::sql::ddl;
-use crate::run::data_set::to_postgres::Terms;
+use crate::run::data_set::to_postgres::RunEnv;
 use crate::run::estimate::Estimate;
 use crate::schema::RowAddress;
-use crate::schema::chunk::{Chunk, Reader as _};
+use crate::schema::chunk::Chunk;
 use crate::schema::names::quote;
 use crate::sqlite::Source;
 use crate::sqlite::read::chunk_reader::ChunkReader;
@@ -59,11 +59,11 @@ pub(crate) fn measure(
     done: &HashMap<String, HashMap<u32, u64>>,
     source: &Source,
     client: &mut Client,
-    terms: &Terms<'_>,
+    env: &RunEnv<'_>,
 ) -> Result<Estimate> {
     let what = "cannot measure the target's speed";
     let in_the_way = in_the_way(plan, &target_objects::existing(client, &plan.schema)?);
-    let mut transaction = client.transaction().map_err(failed(what))?;
+    let mut transaction = client.transaction().map_err(db_error(what))?;
     drop_things(&mut transaction, &plan.schema, &in_the_way, plan.drop_all)?;
     let queries: Arc<[TableQuery]> = plan.tables.iter().map(|table| table.query.clone()).collect();
     let mut sample = Sample {
@@ -71,13 +71,13 @@ pub(crate) fn measure(
         reader: ChunkReader::new(source.connect_to_pages()?, queries),
         transaction,
         sampled: Sampled::default(),
-        stop: terms.interrupt.stop(),
+        stop: env.canceller.stop(),
     };
     sample.copy()?;
     sample.finish()?;
     sample.read_back()?;
     let Sample { sampled, transaction, .. } = sample;
-    transaction.rollback().map_err(failed(what))?;
+    transaction.rollback().map_err(db_error(what))?;
     let there = |table: &PlannedTable, chunk: &Chunk| {
         done.get(&table.name).is_some_and(|done| done.contains_key(&chunk.number))
     };
@@ -85,19 +85,19 @@ pub(crate) fn measure(
         table.chunks.iter().filter(|chunk| !there(table, chunk)).map(|chunk| chunk.bytes)
     });
     let all: u64 = plan.tables.iter().flat_map(|table| &table.chunks).map(|c| c.bytes).sum();
-    let depth = match terms.options.verify {
+    let depth = match env.options.verify {
         Verify::AfterCopy(depth) | Verify::Only(depth) => Some(depth),
         Verify::No => None,
     };
-    Ok(sampled.estimate(left.sum(), all, terms.sizes, depth))
+    Ok(sampled.estimate(left.sum(), all, env.resources, depth))
 }
 
 /// What is going to be dropped, and what an earlier run made of the plan.
-fn in_the_way(plan: &Plan, existing: &[Existing]) -> Vec<Existing> {
+fn in_the_way(plan: &Plan, existing: &[CatalogObject]) -> Vec<CatalogObject> {
     let views = plan.views.iter().map(|view| view.name.clone());
     let names: HashSet<String> = plan.table_names().into_iter().chain(views).collect();
     let made = target_objects::in_the_way(existing, &names).into_iter().cloned();
-    let mut things: Vec<Existing> = plan.drops.iter().cloned().chain(made).collect();
+    let mut things: Vec<CatalogObject> = plan.drops.iter().cloned().chain(made).collect();
     things.sort_unstable();
     things.dedup();
     things
@@ -105,7 +105,13 @@ fn in_the_way(plan: &Plan, existing: &[Existing]) -> Vec<Existing> {
 
 impl Sampled {
     /// What was measured, for `left` bytes that are still to be copied of `all`.
-    fn estimate(&self, left: u64, all: u64, sizes: &Sizes, depth: Option<Depth>) -> Estimate {
+    fn estimate(
+        &self,
+        left: u64,
+        all: u64,
+        resources: &Resources,
+        depth: Option<Depth>,
+    ) -> Estimate {
         if self.bytes == 0 {
             return Estimate {
                 bytes: left,
@@ -114,16 +120,16 @@ impl Sampled {
             };
         }
         let times = |bytes: u64| bytes as f64 / self.bytes as f64;
-        let lanes = sizes.readers.min(sizes.writers) as f64;
+        let lanes = resources.readers.min(resources.writers) as f64;
         let copy = (self.read + self.encode + self.write) * times(left) / lanes;
         let sent = self.sent as f64 * times(left);
-        let held = sizes.max_rate.map_or(0.0, |rate| sent / rate.max(1) as f64);
+        let held = resources.max_rate.map_or(0.0, |rate| sent / rate.max(1) as f64);
         // However many connections there are, one index is one connection's work.
         let longest = self.finish.iter().copied().fold(0.0, f64::max);
-        let finish = (self.finish.iter().sum::<f64>() / sizes.writers as f64).max(longest);
-        let source = self.read / sizes.readers as f64;
-        let encode = self.encode / sizes.readers as f64;
-        let target = self.back / sizes.writers as f64;
+        let finish = (self.finish.iter().sum::<f64>() / resources.writers as f64).max(longest);
+        let source = self.read / resources.readers as f64;
+        let encode = self.encode / resources.readers as f64;
+        let target = self.back / resources.writers as f64;
         let verify = match depth {
             None => 0.0,
             // Counting cannot take longer than reading all of it.
@@ -203,7 +209,7 @@ impl Sample<'_> {
             encoded.map_err(|_| Error::failed("the source changed since it was profiled"))
         })?;
         if !sampled.rows.contains_key(&table) {
-            transaction.batch_execute(&planned.ddl.create()).map_err(failed(&what))?;
+            transaction.batch_execute(&planned.ddl.create()).map_err(db_error(&what))?;
         }
         timed(&mut sampled.write, || {
             let sent = (&*block.data, block.digest.rows);
@@ -229,7 +235,7 @@ impl Sample<'_> {
             }
             // The same number of rows is looked at, whatever the table's size.
             self.step(&format!("ANALYZE {}", planned.qualified()), 1.0)?;
-            self.step(&ddl::end_of_loading(&planned.qualified()), 1.0)?;
+            self.step(&ddl::enable_autovacuum(&planned.qualified()), 1.0)?;
         }
         for key in &self.plan.foreign_keys {
             if let (Some(&rows), true) =
@@ -278,7 +284,7 @@ impl Sample<'_> {
             let what = format!("cannot try to read table {}", quote(&planned.name));
             let sql = format!("COPY {} TO STDOUT (FORMAT binary)", planned.qualified());
             timed(&mut sampled.back, || {
-                let mut stream = transaction.copy_out(&sql).map_err(failed(&what))?;
+                let mut stream = transaction.copy_out(&sql).map_err(db_error(&what))?;
                 io::copy(&mut stream, &mut io::sink())
                     .map_err(|error| Error::failed(&what).caused_by(error))
             })?;

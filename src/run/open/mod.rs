@@ -6,14 +6,14 @@ pub(crate) mod to_sqlite;
 use crate::config::connection::Connection;
 use crate::config::environment::Environment;
 use crate::control::progress::Progress;
-use crate::control::statement_cancel::Interrupt;
+use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Result};
 use crate::options::{DataSet, Location, Options, Verify};
-use crate::postgres::catalog::target_objects::place;
+use crate::postgres::catalog::target_objects::schema_id;
 use crate::postgres::connect::backend::Backend;
 use crate::postgres::connect::{Session, connect, create_database};
-use crate::postgres::lease::heartbeat::Alarm;
-use crate::postgres::lease::run_lock::{Claim, RunId, purpose_of};
+use crate::postgres::lease::heartbeat::StallAlarm;
+use crate::postgres::lease::run_lock::{RunId, RunLock, purpose_of};
 use crate::sqlite::{Source, SourceOptions};
 use postgres::Client;
 use std::collections::HashSet;
@@ -21,13 +21,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Both databases of a data set.
-pub(crate) struct Opened {
+pub(crate) struct OpenDataSet {
     /// The data set's name.
     pub(crate) data_set: String,
     /// The fenced source.
     pub(crate) source: Source,
     /// The right to write to the target schema.
-    pub(crate) claim: Claim,
+    pub(crate) claim: RunLock,
     /// The session that had the lock first.
     pub(crate) keeper: Client,
     /// The server's process behind it.
@@ -37,11 +37,11 @@ pub(crate) struct Opened {
 }
 
 /// What opens the data sets of one run, one after another.
-pub(crate) struct Opener<'a> {
+pub(crate) struct DataSetOpener<'a> {
     /// What was asked for.
     pub(crate) options: &'a Options,
     /// What the databases are busy with is interrupted with the run.
-    pub(crate) interrupt: &'a Interrupt,
+    pub(crate) canceller: &'a StatementCanceller,
     /// Where it is told that a server does not answer.
     pub(crate) progress: &'a Arc<Progress>,
     /// The run.
@@ -50,21 +50,21 @@ pub(crate) struct Opener<'a> {
     claimed: HashSet<String>,
 }
 
-impl<'a> Opener<'a> {
+impl<'a> DataSetOpener<'a> {
     /// For one run.
     pub(crate) fn new(
         options: &'a Options,
-        interrupt: &'a Interrupt,
+        canceller: &'a StatementCanceller,
         progress: &'a Arc<Progress>,
     ) -> Self {
-        Self { options, interrupt, progress, run: RunId::new(), claimed: HashSet::new() }
+        Self { options, canceller, progress, run: RunId::new(), claimed: HashSet::new() }
     }
 
     /// Opens both databases.
     ///
     /// # Errors
     /// Either cannot be opened, or another run is at work.
-    pub(crate) fn open(&mut self, data_set: &DataSet) -> Result<Opened> {
+    pub(crate) fn open(&mut self, data_set: &DataSet) -> Result<OpenDataSet> {
         let (Location::Sqlite(file), Location::Postgres(target)) =
             (&data_set.source, &data_set.target)
         else {
@@ -79,22 +79,22 @@ impl<'a> Opener<'a> {
         let Session { client: mut keeper, schema, backend, .. } = self.connect(&connection)?;
         let schema = self.options.schema.clone().or(schema).ok_or_else(|| self.no_schema())?;
         let run = &self.run;
-        let claim = if self.claimed.insert(place(&mut keeper, &schema)?) {
+        let claim = if self.claimed.insert(schema_id(&mut keeper, &schema)?) {
             // Of two runs that were started at once the one that waits must not have the source
             // open, which would be a sign to the other one that somebody uses it.
             let mut step_back = || source.take().map_or(Ok(None), Source::close).map(drop);
-            let contest = (self.interrupt.stop(), &mut step_back as _);
+            let contest = (self.canceller.stop(), &mut step_back as _);
             let (progress, after) = (Arc::clone(self.progress), self.options.retry_for);
-            let alarm = Alarm { progress, after };
-            Claim::take(&mut keeper, &connection, &schema, run, contest, alarm)?
+            let alarm = StallAlarm { progress, after };
+            RunLock::take(&mut keeper, &connection, &schema, run, contest, alarm)?
         } else {
-            Claim::share(&mut keeper, &connection, &schema, run)?
+            RunLock::share(&mut keeper, &connection, &schema, run)?
         };
         let source = source.map_or_else(|| open_source(file, self.options), Ok)?;
-        self.interrupt.add_source(&source);
-        self.interrupt.add_server(&connection, claim.key());
+        self.canceller.add_source(&source);
+        self.canceller.add_server(&connection, claim.key());
         let data_set = data_set.name.clone();
-        Ok(Opened { data_set, source, claim, keeper, backend, schema })
+        Ok(OpenDataSet { data_set, source, claim, keeper, backend, schema })
     }
 
     fn connect(&self, connection: &Connection) -> Result<Session> {

@@ -4,17 +4,17 @@ use crate::config::connection::Connection;
 use crate::config::environment::Environment;
 use crate::error::{Error, Result};
 use crate::options::{DataSet, Location, Options, Verify};
-use crate::plan::to_sqlite::build::{Inputs, make};
+use crate::plan::to_sqlite::build::{PlanInputs, build_plan};
 use crate::postgres::catalog;
 use crate::postgres::connect::{Session, connect};
 use crate::postgres::copy_out::{Snapshot, TupleReader};
-use crate::postgres::errors::failed;
+use crate::postgres::errors::db_error;
 use crate::postgres::lease::advisory_lock;
 use crate::postgres::ledger::Ledger;
-use crate::run::data_set::to_postgres::Terms;
-use crate::run::data_set::to_sqlite::Building;
+use crate::run::data_set::to_postgres::RunEnv;
+use crate::run::data_set::to_sqlite::SqliteLoad;
 use crate::schema::names::{qualify, quote};
-use crate::sqlite::write::staged_file::Place;
+use crate::sqlite::write::staged_file::TargetFile;
 use postgres::Client;
 use serde_json::Value;
 
@@ -38,8 +38,8 @@ impl Locks {
 ///
 /// # Errors
 /// Whatever keeps it from being planned; nothing has been written then.
-pub(crate) fn open(data_set: &DataSet, terms: &Terms<'_>) -> Result<Building> {
-    let Terms { options, sizes, progress, interrupt, .. } = *terms;
+pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
+    let RunEnv { options, resources, progress, canceller, .. } = *env;
     let (Location::Postgres(source), Location::Sqlite(file)) = (&data_set.source, &data_set.target)
     else {
         return Err(Error::refused("all data sets of a run go the same way"));
@@ -49,7 +49,7 @@ pub(crate) fn open(data_set: &DataSet, terms: &Terms<'_>) -> Result<Building> {
         &Environment::of_this_process(),
         data_set.defaults.clone(),
     )?;
-    let place = Place::look(file, data_set.file_mode)?;
+    let place = TargetFile::look(file, data_set.file_mode)?;
     let only_compare = matches!(options.verify, Verify::Only(_));
     if !only_compare {
         refuse_occupied(&place, options)?;
@@ -58,7 +58,7 @@ pub(crate) fn open(data_set: &DataSet, terms: &Terms<'_>) -> Result<Building> {
     let schema = choose_schema(&mut keeper, options.schema.clone(), schema)?;
     let locks = Locks::new(&schema);
     share_locks(&mut keeper, &schema, locks)?;
-    interrupt.add_server(&connection, locks.own);
+    canceller.add_server(&connection, locks.own);
     let types = types_of_earlier_run(&mut keeper, &schema)?;
     // Asked once for the names to lock, and again under the locks.
     let first = catalog::read(&mut keeper, &schema)?;
@@ -66,20 +66,20 @@ pub(crate) fn open(data_set: &DataSet, terms: &Terms<'_>) -> Result<Building> {
         first.schema.tables.iter().map(|table| qualify(&schema, &table.name)).collect();
     let mut snapshot = Snapshot::take(keeper, &names)?;
     let catalog = catalog::read(snapshot.client(), &schema)?;
-    let join = snapshot.join();
-    let inputs = Inputs {
+    let join = snapshot.import_sql();
+    let inputs = PlanInputs {
         data_set: &data_set.name,
         schema: &schema,
         options,
-        sizes,
+        resources,
         progress,
-        stop: interrupt.stop(),
-        connect: &|| one_more(&connection, "profile", locks, &join),
+        stop: canceller.stop(),
+        connect: &|| open_reader(&connection, "profile", locks, &join),
         existing: if only_compare { &[] } else { &place.tables },
         types: &types,
     };
-    let plan = make(&inputs, catalog, &mut snapshot)?;
-    Ok(Building { connection, snapshot, schema, plan, place, locks, partial: None })
+    let plan = build_plan(&inputs, catalog, &mut snapshot)?;
+    Ok(SqliteLoad { connection, snapshot, schema, plan, place, locks, partial: None })
 }
 
 /// The schema that the user named, or the first of the search path.
@@ -96,7 +96,7 @@ fn choose_schema(
     };
     let sql = "SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1";
     let what = "cannot look for the schema";
-    if client.query_opt(sql, &[&name]).map_err(failed(what))?.is_none() {
+    if client.query_opt(sql, &[&name]).map_err(db_error(what))?.is_none() {
         return Err(Error::refused(format!("the source has no schema {}", quote(&name))));
     }
     Ok(name)
@@ -107,10 +107,10 @@ fn share_locks(client: &mut Client, schema: &str, locks: Locks) -> Result<()> {
     let what = "cannot lock the source";
     let taken: bool = client
         .query_one("SELECT pg_catalog.pg_try_advisory_lock_shared($1)", &[&locks.schema])
-        .map_err(failed(what))?
+        .map_err(db_error(what))?
         .get(0);
     if taken {
-        return client.batch_execute(&advisory_lock::hold(&[locks.own])).map_err(failed(what));
+        return client.batch_execute(&advisory_lock::hold(&[locks.own])).map_err(db_error(what));
     }
     Err(Error::refused(format!(
         "another run of migrate is filling schema {} of the source",
@@ -145,7 +145,7 @@ fn types_of_earlier_run(client: &mut Client, schema: &str) -> Result<Value> {
 }
 
 /// Refuses a target with tables, unless it may be replaced.
-fn refuse_occupied(place: &Place, options: &Options) -> Result<()> {
+fn refuse_occupied(place: &TargetFile, options: &Options) -> Result<()> {
     if place.tables.is_empty() || options.drop_all {
         return Ok(());
     }
@@ -160,7 +160,7 @@ fn refuse_occupied(place: &Place, options: &Options) -> Result<()> {
 }
 
 /// One more reader of the run, in the snapshot.
-pub(crate) fn one_more(
+pub(crate) fn open_reader(
     connection: &Connection,
     purpose: &str,
     locks: Locks,
@@ -170,7 +170,7 @@ pub(crate) fn one_more(
     let what = "cannot share one view of the source";
     // A lost reader starts again in the middle: the same query gives the same order.
     let same = "SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off";
-    reader.simple_query(same).and_then(|_| reader.simple_query(join)).map_err(failed(what))?;
+    reader.simple_query(same).and_then(|_| reader.simple_query(join)).map_err(db_error(what))?;
     Ok(reader)
 }
 
@@ -178,6 +178,6 @@ pub(crate) fn one_more(
 pub(crate) fn locked(connection: &Connection, purpose: &str, locks: Locks) -> Result<TupleReader> {
     let mut reader: TupleReader = connect(connection, purpose)?.client;
     let lock = advisory_lock::hold(&[locks.schema, locks.own]);
-    reader.simple_query(&lock).map_err(failed("cannot lock the source"))?;
+    reader.simple_query(&lock).map_err(db_error("cannot lock the source"))?;
     Ok(reader)
 }

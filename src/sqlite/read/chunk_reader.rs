@@ -1,12 +1,12 @@
 //! Reading rows: the way of a stored value out of SQLite.
 
 use crate::codec::row_batch::Values;
-use crate::codec::{Raw, RowBatch};
+use crate::codec::{RowBatch, SqliteValue};
 use crate::error::{Error, Result};
-use crate::schema::chunk::{Chunk, KeyRange, KeyValue, Reader};
+use crate::schema::chunk::{Chunk, KeyRange, KeyValue};
 use crate::schema::names::quote;
-use crate::sqlite::Reader as Source;
-use crate::sqlite::read::collector::{Filling, raw, raw_utf16};
+use crate::sqlite::SourceConnection as Source;
+use crate::sqlite::read::collector::{BatchBuilder, raw, raw_utf16};
 use crate::sqlite::read::query::{Bounds, TableQuery};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Row, Rows, ToSql};
@@ -44,7 +44,7 @@ impl<'a> StoredRow<'a> {
     #[inline]
     pub(crate) fn integer_key(&self) -> i64 {
         match self.start.clone().next() {
-            Some(Raw::Integer(key)) if self.keys == 1 => key,
+            Some(SqliteValue::Integer(key)) if self.keys == 1 => key,
             _ => 0,
         }
     }
@@ -53,11 +53,11 @@ impl<'a> StoredRow<'a> {
     pub(crate) fn key_values(&self) -> Vec<KeyValue> {
         let value = |raw| match raw {
             // A key of this kind never holds NULL; an empty blob sorts after all else.
-            Raw::Null => KeyValue::Blob(Vec::new()),
-            Raw::Integer(integer) => KeyValue::Integer(integer),
-            Raw::Real(real) => KeyValue::Real(real.to_bits()),
-            Raw::Text(text) => KeyValue::Text(text.to_vec()),
-            Raw::Blob(blob) => KeyValue::Blob(blob.to_vec()),
+            SqliteValue::Null => KeyValue::Blob(Vec::new()),
+            SqliteValue::Integer(integer) => KeyValue::Integer(integer),
+            SqliteValue::Real(real) => KeyValue::Real(real.to_bits()),
+            SqliteValue::Text(text) => KeyValue::Text(text.to_vec()),
+            SqliteValue::Blob(blob) => KeyValue::Blob(blob.to_vec()),
         };
         self.start.clone().take(self.keys).map(value).collect()
     }
@@ -70,10 +70,10 @@ impl<'a> StoredRow<'a> {
 }
 
 impl<'a> Iterator for StoredRow<'a> {
-    type Item = Raw<'a>;
+    type Item = SqliteValue<'a>;
 
     #[inline]
-    fn next(&mut self) -> Option<Raw<'a>> {
+    fn next(&mut self) -> Option<SqliteValue<'a>> {
         self.left = self.left.checked_sub(1)?;
         self.rest.next()
     }
@@ -124,7 +124,7 @@ fn scan_collected(
 ) -> Result<()> {
     let mut batch = RowBatch::default();
     loop {
-        let filling = Filling::with_keys(query, batch, COLLECTED);
+        let filling = BatchBuilder::with_keys(query, batch, COLLECTED);
         let filled = source
             .collect(query, collect, (first, last), filling)
             .map_err(|error| read_error(&query.table, error))?;
@@ -291,12 +291,16 @@ fn changed(table: &str) -> Error {
         .hint("stop whatever writes to the source, then run again with --drop-all")
 }
 
-impl Reader for ChunkReader {
-    fn read(&mut self, table: usize, chunk: &Chunk, batch: &mut RowBatch) -> Result<()> {
+impl ChunkReader {
+    /// Reads the rows of `chunk` of the table with the index `table` in the plan into `batch`.
+    ///
+    /// # Errors
+    /// The source cannot be read, or does not hold what the plan found.
+    pub(crate) fn read(&mut self, table: usize, chunk: &Chunk, batch: &mut RowBatch) -> Result<()> {
         let query = &self.queries[table];
         match (&chunk.range, query.collect()) {
             (&KeyRange::Integer { first, last }, Some(collect)) => {
-                let filling = Filling::new(query, std::mem::take(batch));
+                let filling = BatchBuilder::new(query, std::mem::take(batch));
                 let filled = self.connection.collect(query, &collect, (first, last), filling);
                 *batch = filled.map_err(|error| read_error(&query.table, error))?.batch;
             }

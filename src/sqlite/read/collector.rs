@@ -4,7 +4,7 @@
 //! needs to find them: half the time of a scan was measured there. An aggregate function is called
 //! from inside the scan, once a row, with all its values at hand.
 
-use crate::codec::{Raw, RowBatch};
+use crate::codec::{RowBatch, SqliteValue};
 use crate::sqlite::read::query::{TableQuery, TextEncoding};
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::ValueRef;
@@ -16,11 +16,11 @@ pub(crate) const NAME: &str = "migrate_collect";
 
 /// Values that a function takes at most, as the bundled library is built.
 /// Source: `SQLITE_MAX_FUNCTION_ARG`, SQLite's "Implementation Limits".
-pub(crate) const MOST_VALUES: usize = 1000;
+pub(crate) const MAX_VALUES: usize = 1000;
 
 /// A batch that is being filled.
 #[derive(Debug)]
-pub(crate) struct Filling {
+pub(crate) struct BatchBuilder {
     /// The rows so far.
     pub(crate) batch: RowBatch,
     /// Collecting ended before the query did.
@@ -36,7 +36,7 @@ pub(crate) struct Filling {
     scratch: Vec<u8>,
 }
 
-impl Filling {
+impl BatchBuilder {
     /// An empty `batch` for rows of `query`.
     pub(crate) fn new(query: &TableQuery, batch: RowBatch) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl Filling {
             return Err(Error::UserFunctionError("rows came out of their order".into()));
         }
         if self.with_keys {
-            self.batch.push(Raw::Integer(key));
+            self.batch.push(SqliteValue::Integer(key));
         }
         Ok(())
     }
@@ -108,13 +108,13 @@ impl Filling {
 
 /// A stored value, as it is.
 #[inline]
-pub(crate) fn raw(value: ValueRef<'_>) -> Raw<'_> {
+pub(crate) fn raw(value: ValueRef<'_>) -> SqliteValue<'_> {
     match value {
-        ValueRef::Null => Raw::Null,
-        ValueRef::Integer(integer) => Raw::Integer(integer),
-        ValueRef::Real(real) => Raw::Real(real),
-        ValueRef::Text(text) => Raw::Text(text),
-        ValueRef::Blob(blob) => Raw::Blob(blob),
+        ValueRef::Null => SqliteValue::Null,
+        ValueRef::Integer(integer) => SqliteValue::Integer(integer),
+        ValueRef::Real(real) => SqliteValue::Real(real),
+        ValueRef::Text(text) => SqliteValue::Text(text),
+        ValueRef::Blob(blob) => SqliteValue::Blob(blob),
     }
 }
 
@@ -124,11 +124,11 @@ pub(crate) fn raw_utf16<'a>(
     is_text: bool,
     encoding: TextEncoding,
     scratch: &'a mut Vec<u8>,
-) -> Raw<'a> {
+) -> SqliteValue<'a> {
     match value {
         ValueRef::Blob(units) if is_text => {
             utf16_to_utf8(units, encoding, scratch);
-            Raw::Text(scratch)
+            SqliteValue::Text(scratch)
         }
         value => raw(value),
     }
@@ -167,25 +167,25 @@ pub(crate) struct Collector(Slot);
 
 /// Where a batch waits for its query, and the full one for whoever wants it.
 #[derive(Clone, Default)]
-struct Slot(Arc<Mutex<Option<Filling>>>);
+struct Slot(Arc<Mutex<Option<BatchBuilder>>>);
 
 impl Slot {
-    fn lock(&self) -> MutexGuard<'_, Option<Filling>> {
+    fn lock(&self) -> MutexGuard<'_, Option<BatchBuilder>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Aggregate<Filling, Option<i64>> for Slot {
-    fn init(&self, _: &mut Context<'_>) -> Result<Filling> {
+impl Aggregate<BatchBuilder, Option<i64>> for Slot {
+    fn init(&self, _: &mut Context<'_>) -> Result<BatchBuilder> {
         self.lock().take().ok_or_else(|| Error::UserFunctionError("no batch to fill".into()))
     }
 
-    fn step(&self, row: &mut Context<'_>, filling: &mut Filling) -> Result<()> {
+    fn step(&self, row: &mut Context<'_>, filling: &mut BatchBuilder) -> Result<()> {
         filling.take(row)
     }
 
     /// Also called when the query failed.
-    fn finalize(&self, _: &mut Context<'_>, filling: Option<Filling>) -> Result<Option<i64>> {
+    fn finalize(&self, _: &mut Context<'_>, filling: Option<BatchBuilder>) -> Result<Option<i64>> {
         if let Some(filling) = filling {
             *self.lock() = Some(filling);
         }
@@ -208,8 +208,8 @@ impl Collector {
         connection: &Connection,
         collect: &str,
         (first, last): (i64, i64),
-        filling: Filling,
-    ) -> Result<Filling> {
+        filling: BatchBuilder,
+    ) -> Result<BatchBuilder> {
         *self.0.lock() = Some(filling);
         let done = connection
             .prepare_cached(collect)

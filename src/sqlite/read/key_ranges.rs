@@ -17,7 +17,7 @@ use std::collections::BinaryHeap;
 const ROWS: u64 = 50_000;
 
 /// Ranges of a table at most.
-const MOST: u64 = 65_536;
+const MAX_RANGES: u64 = 65_536;
 
 /// Cuts a table into ranges, in the order of their keys: one range where there is no integer key,
 /// none where there are no rows. The rows of each are a guess, those of all together are counted;
@@ -76,7 +76,7 @@ fn halves(
     if let (Some(first), Some(last)) = (first, last) {
         parts.push((last.abs_diff(first), first, last));
     }
-    let wanted = rows.div_ceil(ROWS).min(MOST) as usize;
+    let wanted = rows.div_ceil(ROWS).min(MAX_RANGES) as usize;
     while parts.len() < wanted {
         let Some((width, first, last)) = parts.pop().filter(|(width, ..)| *width > 0) else {
             break;

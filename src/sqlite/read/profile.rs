@@ -5,17 +5,19 @@
 //! share the work by splitting the key range that is left of a scan whenever one of them is idle,
 //! so that neither one big table nor sparse keys keep all but one waiting.
 
-use crate::codec::Raw;
+use crate::codec::SqliteValue;
 use crate::codec::encode::column_encoder;
 use crate::codec::encode::column_encoder::characters;
-use crate::codec::encode::column_encoder::{BOOLEAN_WORDS, Cast, Fit, Form, Misfit};
+use crate::codec::encode::column_encoder::{
+    BOOLEAN_WORDS, ColumnEncoder, Encoding, Fidelity, Misfit,
+};
 use crate::codec::sqlite_value::EXACT_IN_DOUBLE;
 use crate::control::progress::PhaseProgress;
 use crate::error::{Error, Result};
 use crate::schema::RowAddress;
 use crate::schema::chunk::{Chunk, KeyRange, KeyValue};
 use crate::schema::names::quote;
-use crate::sqlite::Reader;
+use crate::sqlite::SourceConnection;
 use crate::sqlite::read::chunk_reader::{Next, read_error, scan};
 use crate::sqlite::read::query::TableQuery;
 use bytes::BytesMut;
@@ -28,10 +30,10 @@ use std::sync::{Condvar, Mutex, PoisonError};
 const PLACES: usize = 3;
 
 /// Rows between two looks at whether to stop or to share work.
-const ROWS_BETWEEN_LOOKS: u64 = 1024;
+const ROWS_BETWEEN_CHECKS: u64 = 1024;
 
 /// The longest key that may bound a range, in bytes: bounds are kept in memory and in the ledger.
-const LONGEST_BOUND: usize = 4096;
+const MAX_BOUND: usize = 4096;
 
 /// Stretches a chunk is put together from: the finer, the more even the chunks.
 const STRETCHES_PER_CHUNK: u64 = 8;
@@ -69,7 +71,7 @@ impl Tally {
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
     /// The cast.
-    pub(crate) cast: Cast,
+    pub(crate) cast: ColumnEncoder,
     /// Values that arrive converted.
     pub(crate) converted: u64,
     /// Values that do not fit. Counted to the end only for a column's first candidate; a later
@@ -113,7 +115,7 @@ pub(crate) struct ColumnProfile {
 }
 
 impl ColumnProfile {
-    fn new(wanted: &WantedColumn) -> Self {
+    fn new(wanted: &ColumnProfileSpec) -> Self {
         let candidates = wanted
             .candidates
             .iter()
@@ -128,13 +130,19 @@ impl ColumnProfile {
     }
 
     #[inline]
-    fn add(&mut self, raw: Raw<'_>, place: i64, wanted: &WantedColumn, scratch: &mut BytesMut) {
+    fn add(
+        &mut self,
+        raw: SqliteValue<'_>,
+        place: i64,
+        wanted: &ColumnProfileSpec,
+        scratch: &mut BytesMut,
+    ) {
         match raw {
-            Raw::Null => {
+            SqliteValue::Null => {
                 self.nulls += 1;
                 return;
             }
-            Raw::Integer(integer) => {
+            SqliteValue::Integer(integer) => {
                 self.integers.add(place);
                 let (least, greatest) = self.range.get_or_insert((integer, integer));
                 *least = (*least).min(integer);
@@ -143,14 +151,14 @@ impl ColumnProfile {
                     self.wide_integers.add(place);
                 }
             }
-            Raw::Real(real) => {
+            SqliteValue::Real(real) => {
                 self.reals.add(place);
                 if real.fract() == 0.0 || real.is_infinite() {
                     self.whole_reals += 1;
                 }
             }
-            Raw::Text(text) => self.add_text(text, place, wanted),
-            Raw::Blob(blob) => {
+            SqliteValue::Text(text) => self.add_text(text, place, wanted),
+            SqliteValue::Blob(blob) => {
                 self.blobs.add(place);
                 self.longest = self.longest.max(blob.len() as u64);
             }
@@ -161,7 +169,7 @@ impl ColumnProfile {
     }
 
     #[inline]
-    fn add_text(&mut self, text: &[u8], place: i64, wanted: &WantedColumn) {
+    fn add_text(&mut self, text: &[u8], place: i64, wanted: &ColumnProfileSpec) {
         self.texts.add(place);
         self.longest = self.longest.max(text.len() as u64);
         match column_encoder::check_text(text) {
@@ -174,13 +182,13 @@ impl ColumnProfile {
         }
     }
 
-    fn try_candidates(&mut self, raw: Raw<'_>, place: i64, scratch: &mut BytesMut) {
+    fn try_candidates(&mut self, raw: SqliteValue<'_>, place: i64, scratch: &mut BytesMut) {
         for (place_in_list, candidate) in self.candidates.iter_mut().enumerate() {
             if place_in_list > 0 && candidate.misfits.count > 0 {
                 continue;
             }
-            if candidate.cast.form == Form::Boolean
-                && let Raw::Text(text) = raw
+            if candidate.cast.form == Encoding::Boolean
+                && let SqliteValue::Text(text) = raw
                 && let Some((pair, _)) = column_encoder::boolean_word(text)
             {
                 const { assert!(BOOLEAN_WORDS.len() <= 8) };
@@ -188,8 +196,8 @@ impl ColumnProfile {
             }
             scratch.clear();
             match candidate.cast.encode(raw, scratch) {
-                Ok(Fit::Exact) => {}
-                Ok(Fit::Converted) => candidate.converted += 1,
+                Ok(Fidelity::Exact) => {}
+                Ok(Fidelity::Converted) => candidate.converted += 1,
                 Err(misfit) => {
                     candidate.misfits.add(place);
                     candidate.reason.get_or_insert(misfit);
@@ -234,7 +242,7 @@ impl ColumnProfile {
 
 /// A stretch of rows in storage order: what chunks are put together from.
 #[derive(Debug, Clone)]
-struct Stretch {
+struct Segment {
     /// The first and the last integer key, for tables that have one.
     keys: (i64, i64),
     /// The last row's key, for tables with a composite one.
@@ -254,25 +262,25 @@ pub(crate) struct TableProfile {
     pub(crate) largest_row: u64,
     /// The columns, in the order of the query.
     pub(crate) columns: Vec<ColumnProfile>,
-    stretches: Vec<Stretch>,
+    stretches: Vec<Segment>,
 }
 
 /// What is wanted of a column.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct WantedColumn {
+pub(crate) struct ColumnProfileSpec {
     /// Casts to try on each value, in order of preference.
-    pub(crate) candidates: Vec<Cast>,
+    pub(crate) candidates: Vec<ColumnEncoder>,
     /// The longest text is wanted in characters.
     pub(crate) characters: bool,
 }
 
 /// What is wanted of a table.
 #[derive(Debug, Clone)]
-pub(crate) struct Wanted {
+pub(crate) struct TableProfileSpec {
     /// How it is read.
     pub(crate) query: TableQuery,
     /// What is wanted of each column, in the query's order.
-    pub(crate) columns: Vec<WantedColumn>,
+    pub(crate) columns: Vec<ColumnProfileSpec>,
 }
 
 /// How the scan is done.
@@ -292,8 +300,8 @@ pub(crate) struct ProfileOptions<'a> {
 /// # Errors
 /// A table cannot be read, or the run is being stopped.
 pub(crate) fn profile(
-    connect: &(dyn Fn() -> Result<Reader> + Sync),
-    wanted: &[Wanted],
+    connect: &(dyn Fn() -> Result<SourceConnection> + Sync),
+    wanted: &[TableProfileSpec],
     options: &ProfileOptions<'_>,
 ) -> Result<Vec<TableProfile>> {
     let work = Work::new(wanted.len());
@@ -355,8 +363,7 @@ impl TableProfile {
     /// How the rows are addressed, given how it was wished: by their number where a key that would
     /// bound a range is too long to be kept.
     pub(crate) fn address(&self, wished: RowAddress) -> RowAddress {
-        let long =
-            |key: &Vec<KeyValue>| key.iter().map(KeyValue::len).sum::<usize>() > LONGEST_BOUND;
+        let long = |key: &Vec<KeyValue>| key.iter().map(KeyValue::len).sum::<usize>() > MAX_BOUND;
         let mut bounds = self.stretches.iter().filter_map(|stretch| stretch.through.as_ref());
         if matches!(wished, RowAddress::Key { .. }) && bounds.any(long) {
             return RowAddress::Ordinal;
@@ -369,7 +376,7 @@ impl TableProfile {
         if matches!(address, RowAddress::Integer { .. }) {
             self.stretches.sort_unstable_by_key(|stretch| stretch.keys.0);
         }
-        let mut merged: Vec<Stretch> = Vec::new();
+        let mut merged: Vec<Segment> = Vec::new();
         for stretch in self.stretches.drain(..) {
             match merged.last_mut() {
                 Some(last) if last.bytes + stretch.bytes <= chunk_bytes => {
@@ -481,18 +488,18 @@ impl Drop for Leaving<'_> {
 
 /// The scan of one piece.
 struct Scan<'a> {
-    wanted: &'a Wanted,
+    wanted: &'a TableProfileSpec,
     options: &'a ProfileOptions<'a>,
     work: &'a Work,
     piece: Piece,
     found: TableProfile,
-    stretch: Stretch,
+    stretch: Segment,
     stretch_bytes: u64,
 }
 
 impl<'a> Scan<'a> {
     fn new(
-        wanted: &'a Wanted,
+        wanted: &'a TableProfileSpec,
         options: &'a ProfileOptions<'a>,
         work: &'a Work,
         piece: Piece,
@@ -505,12 +512,12 @@ impl<'a> Scan<'a> {
             work,
             piece,
             found: TableProfile { columns, ..TableProfile::default() },
-            stretch: Stretch { keys: (0, 0), through: None, rows: 0, bytes: 0 },
+            stretch: Segment { keys: (0, 0), through: None, rows: 0, bytes: 0 },
             stretch_bytes: (options.chunk_bytes / STRETCHES_PER_CHUNK).max(1),
         })
     }
 
-    fn run(mut self, connection: &Reader) -> Result<TableProfile> {
+    fn run(mut self, connection: &SourceConnection) -> Result<TableProfile> {
         let query = &self.wanted.query;
         let failed = |error: rusqlite::Error| read_error(&query.table, error);
         let range = match (&query.address, self.piece.keys) {
@@ -552,11 +559,11 @@ impl<'a> Scan<'a> {
             if self.stretch.bytes >= self.stretch_bytes {
                 let mut key = row.key_values();
                 // One value is enough to see later that the key is too long, and none is kept.
-                key.iter_mut().for_each(|value| value.truncate(LONGEST_BOUND + 1));
+                key.iter_mut().for_each(|value| value.truncate(MAX_BOUND + 1));
                 self.stretch.through = Some(key);
                 self.end_stretch();
             }
-            if self.found.rows.is_multiple_of(ROWS_BETWEEN_LOOKS) {
+            if self.found.rows.is_multiple_of(ROWS_BETWEEN_CHECKS) {
                 self.look(place)?;
             }
             Ok(Next::Row)
@@ -565,7 +572,7 @@ impl<'a> Scan<'a> {
         self.options
             .progress
             .done
-            .fetch_add(self.found.rows % ROWS_BETWEEN_LOOKS, Ordering::Relaxed);
+            .fetch_add(self.found.rows % ROWS_BETWEEN_CHECKS, Ordering::Relaxed);
         Ok(self.found)
     }
 
@@ -588,20 +595,20 @@ impl<'a> Scan<'a> {
 
     fn end_stretch(&mut self) {
         if self.stretch.rows > 0 {
-            let empty = Stretch { keys: (0, 0), through: None, rows: 0, bytes: 0 };
+            let empty = Segment { keys: (0, 0), through: None, rows: 0, bytes: 0 };
             self.found.stretches.push(std::mem::replace(&mut self.stretch, empty));
         }
     }
 
     /// Every now and then: count, stop, share.
     fn look(&mut self, place: i64) -> Result<()> {
-        self.options.progress.done.fetch_add(ROWS_BETWEEN_LOOKS, Ordering::Relaxed);
+        self.options.progress.done.fetch_add(ROWS_BETWEEN_CHECKS, Ordering::Relaxed);
         if self.options.stop.load(Ordering::Relaxed) || self.work.over.load(Ordering::Relaxed) {
             return Err(Error::interrupted());
         }
         if let Some((_, last)) = &mut self.piece.keys
             && self.work.idle.load(Ordering::Relaxed) > 0
-            && i128::from(*last) - i128::from(place) > i128::from(4 * ROWS_BETWEEN_LOOKS)
+            && i128::from(*last) - i128::from(place) > i128::from(4 * ROWS_BETWEEN_CHECKS)
         {
             let middle = (i128::from(place) + (i128::from(*last) - i128::from(place)) / 2) as i64;
             let rest = Piece { keys: Some((middle + 1, *last)), ..self.piece };

@@ -50,7 +50,7 @@ pub(crate) struct Bounds {
 }
 
 /// SQLite's limit on the columns of a result, as the bundled library is built.
-const MOST_RESULT_COLUMNS: usize = 2000;
+const MAX_RESULT_COLUMNS: usize = 2000;
 
 impl TableQuery {
     /// Checks what the queries could not do.
@@ -58,7 +58,7 @@ impl TableQuery {
     /// # Errors
     /// A UTF-16 table with so many columns that their encodings cannot be asked for.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.utf16() && self.columns.len() * 2 >= MOST_RESULT_COLUMNS {
+        if self.utf16() && self.columns.len() * 2 >= MAX_RESULT_COLUMNS {
             return Err(Error::refused(format!(
                 "table {} has too many columns to be read from a UTF-16 database",
                 quote(&self.table)
@@ -160,7 +160,7 @@ impl TableQuery {
     /// a function takes.
     pub(crate) fn collect(&self) -> Option<String> {
         let RowAddress::Integer { column } = &self.address else { return None };
-        if self.width() >= collector::MOST_VALUES {
+        if self.width() >= collector::MAX_VALUES {
             return None;
         }
         let key = quote(column);

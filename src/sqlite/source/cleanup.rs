@@ -2,30 +2,30 @@
 //! it. Those that were not there before are removed at the end.
 
 use crate::error::{Error, Result};
-use crate::sqlite::source::fingerprint::{beside, stat, unreadable};
+use crate::sqlite::source::fingerprint::{sibling, stat, unreadable};
 use rustix::fs::{FlockOperation, fcntl_lock};
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
 /// What lay beside a database before it was opened; dropping it removes what came since, so it
 /// must outlive every connection.
-pub(crate) struct Leftovers {
+pub(crate) struct SidecarCleanup {
     path: PathBuf,
     had_wal: bool,
     had_shm: bool,
 }
 
-impl Leftovers {
+impl SidecarCleanup {
     /// Remembers what lies beside the database at `path`.
     pub(crate) fn look(path: &Path) -> Result<Self> {
-        let had_wal = stat(&beside(path, "-wal"))?.is_some();
-        let had_shm = stat(&beside(path, "-shm"))?.is_some();
+        let had_wal = stat(&sibling(path, "-wal"))?.is_some();
+        let had_shm = stat(&sibling(path, "-shm"))?.is_some();
         Ok(Self { path: path.to_owned(), had_wal, had_shm })
     }
 
     /// Removes what was not there before, unless somebody else uses it by now or wrote to it.
     pub(crate) fn remove(&self) -> Result<()> {
-        let (wal, shm) = (beside(&self.path, "-wal"), beside(&self.path, "-shm"));
+        let (wal, shm) = (sibling(&self.path, "-wal"), sibling(&self.path, "-shm"));
         let new_wal = !self.had_wal && stat(&wal)?.is_some();
         let new_shm = !self.had_shm && stat(&shm)?.is_some();
         if !new_wal && !new_shm {
@@ -60,7 +60,7 @@ fn unlink(path: &Path) -> Result<()> {
     })
 }
 
-impl Drop for Leftovers {
+impl Drop for SidecarCleanup {
     fn drop(&mut self) {
         // Nobody is left to tell; `Source::close` removes them first and reports.
         let _ = self.remove();

@@ -111,7 +111,7 @@ impl Stats {
     /// What the file system says of the database at `path` now.
     pub(crate) fn look(path: &Path) -> Result<Self> {
         let metadata = fs::metadata(path).map_err(|e| unreadable(path, &e))?;
-        let wal = stat(&beside(path, "-wal"))?.filter(|wal| wal.size() > 0);
+        let wal = stat(&sibling(path, "-wal"))?.filter(|wal| wal.size() > 0);
         Ok(Self { file: FileState::of(&metadata), wal: wal.as_ref().map(FileState::of) })
     }
 
@@ -150,7 +150,7 @@ impl Fingerprint {
         let mut file = File::open(path).map_err(|e| unreadable(path, &e))?;
         let metadata = file.metadata().map_err(|e| unreadable(path, &e))?;
         let header = Header::read(path, &mut file)?;
-        let wal_path = beside(path, "-wal");
+        let wal_path = sibling(path, "-wal");
         let wal = match stat(&wal_path)?.filter(|wal| wal.size() > 0) {
             Some(found) => Some(WalState::read(&wal_path, found.size())?),
             None => None,
@@ -235,7 +235,7 @@ impl Header {
 }
 
 /// The file that SQLite keeps beside the database at `path` under its name and `suffix`.
-pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()

@@ -2,14 +2,14 @@
 //! They only make messages better and refuse a writer earlier; where `/proc` says nothing, the
 //! locks themselves still decide.
 
-use crate::sqlite::source::fingerprint::beside;
+use crate::sqlite::source::fingerprint::sibling;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Whether another process holds a write lock on the database file itself, as one does that is
 /// in a write transaction in one of the rollback journal modes.
-pub(crate) fn somebody_writes(path: &Path) -> bool {
+pub(crate) fn has_writer(path: &Path) -> bool {
     !lockers(path).is_empty()
 }
 
@@ -17,7 +17,7 @@ pub(crate) fn somebody_writes(path: &Path) -> bool {
 /// "process 4711 (gunicorn)". `None` where nobody can be named.
 pub(crate) fn describe(path: &Path) -> Option<String> {
     let mut pids = lockers(path);
-    pids.extend(lockers(&beside(path, "-shm")));
+    pids.extend(lockers(&sibling(path, "-shm")));
     if pids.is_empty() {
         pids = openers(path);
     }
@@ -28,7 +28,7 @@ pub(crate) fn describe(path: &Path) -> Option<String> {
 }
 
 /// The processes that have the file at `path` open, this one excepted.
-pub(crate) fn openers_of(path: &Path) -> Vec<String> {
+pub(crate) fn processes_with_open(path: &Path) -> Vec<String> {
     openers(path).into_iter().map(name).collect()
 }
 

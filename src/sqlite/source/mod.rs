@@ -14,15 +14,15 @@ pub(crate) mod write_lock;
 
 use crate::error::{Error, Result};
 use crate::sqlite::read::btree::{PageFile, PageReader};
-use crate::sqlite::read::collector::{Collector, Filling};
+use crate::sqlite::read::collector::{BatchBuilder, Collector};
 use crate::sqlite::read::query::TableQuery;
-use crate::sqlite::source::cleanup::Leftovers;
+use crate::sqlite::source::cleanup::SidecarCleanup;
 use crate::sqlite::source::fingerprint::{
-    Change, Fingerprint, Header, Stats, beside, stat, unreadable,
+    Change, Fingerprint, Header, Stats, sibling, stat, unreadable,
 };
-use crate::sqlite::source::open_files::Claim;
+use crate::sqlite::source::open_files::OpenClaim;
 use crate::sqlite::source::private_copy::PrivateCopy;
-use crate::sqlite::source::write_lock::{Mode, Raised};
+use crate::sqlite::source::write_lock::{LockOutcome, Mode};
 use rusqlite::{Connection, InterruptHandle};
 use std::cell::RefCell;
 use std::fs;
@@ -52,28 +52,28 @@ impl Default for SourceOptions {
 }
 
 /// An open source. Writers are kept out of it until it and all its readers are closed.
-pub struct Source(Arc<Opened>);
+pub struct Source(Arc<OpenFile>);
 
 /// One connection to a source, in a transaction of its own on the state that all readers see.
 /// It keeps the source open.
-pub struct Reader {
+pub struct SourceConnection {
     // Closed before the source can be: fields are dropped in this order.
     connection: Connection,
     collector: Collector,
     pages: Option<RefCell<PageReader>>,
-    _source: Arc<Opened>,
+    _source: Arc<OpenFile>,
 }
 
 /// What a source holds. Fields are dropped in this order: connections first, then our own
 /// descriptor of the file and what lies beside it, then the claim.
-struct Opened {
+struct OpenFile {
     fence: Option<Fence>,
-    way: Way,
+    way: ReadMode,
     /// The file itself. Kept as long as anything holds a lock on it, wanted or not.
     file: Option<Arc<PageFile>>,
     /// Its pages alone are the state that readers see.
     plain: bool,
-    leftovers: Leftovers,
+    leftovers: SidecarCleanup,
     path: PathBuf,
     stats: Stats,
     fingerprint: Fingerprint,
@@ -81,7 +81,7 @@ struct Opened {
     utf16: bool,
     /// Of all readers there ever were; of those that are closed they do nothing.
     interrupter: Interrupter,
-    _claim: Claim,
+    _claim: OpenClaim,
 }
 
 /// Ends what the readers of a source are doing, from another thread; does not keep it open.
@@ -106,7 +106,7 @@ struct Fence {
 }
 
 /// What readers open.
-enum Way {
+enum ReadMode {
     /// The file itself.
     Direct,
     /// The file itself, without locks.
@@ -117,17 +117,17 @@ enum Way {
 
 /// What came of one attempt to open a source.
 enum Attempt {
-    Opened(Opening),
+    OpenFile(Opening),
     /// A writer is at work.
     Locked,
     /// The files changed while they were looked at.
     Changing,
 }
 
-/// What an attempt decides of [`Opened`].
+/// What an attempt decides of [`OpenFile`].
 struct Opening {
     fence: Option<Fence>,
-    way: Way,
+    way: ReadMode,
     notes: Vec<String>,
 }
 
@@ -140,11 +140,11 @@ impl Source {
     /// and one that needs a private copy where there is no space for it.
     pub fn open(path: &Path, options: &SourceOptions) -> Result<Self> {
         let path = regular_file(path)?;
-        let claim = Claim::take(&path)?;
+        let claim = OpenClaim::take(&path)?;
         let deadline = Instant::now() + options.lock_wait;
         loop {
             // Declared first, hence dropped after every connection of this attempt.
-            let leftovers = Leftovers::look(&path)?;
+            let leftovers = SidecarCleanup::look(&path)?;
             let stats = Stats::look(&path)?;
             let (fingerprint, header) = Fingerprint::take(&path)?;
             // Before any lock, and closed after the last.
@@ -160,11 +160,11 @@ impl Source {
                 Ok(Attempt::Changing)
             };
             let trouble = match outcome? {
-                Attempt::Opened(Opening { fence, way, notes }) => {
+                Attempt::OpenFile(Opening { fence, way, notes }) => {
                     let utf16 = is_utf16(&way, &path)?;
                     let same = file.as_ref().is_some_and(|file| file.is(&stats.file));
-                    let plain = same && !matches!(way, Way::Copy(_)) && !stats.has_wal();
-                    return Ok(Self(Arc::new(Opened {
+                    let plain = same && !matches!(way, ReadMode::Copy(_)) && !stats.has_wal();
+                    return Ok(Self(Arc::new(OpenFile {
                         fence,
                         way,
                         file,
@@ -194,7 +194,7 @@ impl Source {
     ///
     /// # Errors
     /// Fails where SQLite does, and where the source is no longer what was opened.
-    pub fn connect(&self) -> Result<Reader> {
+    pub fn connect(&self) -> Result<SourceConnection> {
         let opened = &self.0;
         let failed = |e| {
             Error::failed(format!("cannot open one more reader of {}", opened.path.display()))
@@ -206,15 +206,15 @@ impl Source {
         opened.interrupter.lock().push(connection.get_interrupt_handle());
         // A path can name another file by now.
         opened.changed()?;
-        Ok(Reader { connection, collector, pages: None, _source: Arc::clone(opened) })
+        Ok(SourceConnection { connection, collector, pages: None, _source: Arc::clone(opened) })
     }
 
     /// The same, for a reader that takes rows from the file's pages itself where it can.
-    pub(crate) fn connect_to_pages(&self) -> Result<Reader> {
+    pub(crate) fn connect_to_pages(&self) -> Result<SourceConnection> {
         let reader = self.connect()?;
         let file = self.0.file.clone().filter(|_| self.0.plain);
         let pages = file.map(|file| RefCell::new(PageReader::new(file)));
-        Ok(Reader { pages, ..reader })
+        Ok(SourceConnection { pages, ..reader })
     }
 
     /// What ends the statements of the source's readers from another thread.
@@ -267,7 +267,7 @@ impl Source {
         let opened = Arc::try_unwrap(self.0)
             .map_err(|_| Error::failed("the source still has open readers"))?;
         let changed = opened.changed();
-        let Opened { fence, way, file, leftovers, _claim, .. } = opened;
+        let OpenFile { fence, way, file, leftovers, _claim, .. } = opened;
         drop((fence, way));
         drop(file);
         let removed = leftovers.remove();
@@ -277,7 +277,7 @@ impl Source {
     }
 }
 
-impl Reader {
+impl SourceConnection {
     /// Fills a batch with the rows of `query` from the first of `keys` to the last, both included,
     /// until it is full. `collect` is the query for the collector.
     pub(crate) fn collect(
@@ -285,8 +285,8 @@ impl Reader {
         query: &TableQuery,
         collect: &str,
         keys: (i64, i64),
-        filling: Filling,
-    ) -> rusqlite::Result<Filling> {
+        filling: BatchBuilder,
+    ) -> rusqlite::Result<BatchBuilder> {
         let from_pages = match &self.pages {
             Some(pages) => pages.borrow_mut().fill(&self.connection, query, keys, filling),
             None => Err(filling),
@@ -296,14 +296,14 @@ impl Reader {
 }
 
 #[cfg(test)]
-impl Reader {
+impl SourceConnection {
     /// Rows of this table came from pages so far.
     pub(crate) fn reads_pages_of(&self, table: &str) -> bool {
         self.pages.as_ref().is_some_and(|pages| pages.borrow().reads(table))
     }
 }
 
-impl Deref for Reader {
+impl Deref for SourceConnection {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
@@ -311,7 +311,7 @@ impl Deref for Reader {
     }
 }
 
-impl Opened {
+impl OpenFile {
     fn changed(&self) -> Result<Option<String>> {
         let shown = self.path.display();
         let torn = |why: String| {
@@ -322,7 +322,7 @@ impl Opened {
         };
         let now = Stats::look(&self.path)
             .map_err(|e| torn(format!("{shown} is no longer there")).caused_by(e))?;
-        let copied = matches!(self.way, Way::Copy(_));
+        let copied = matches!(self.way, ReadMode::Copy(_));
         let in_log = self.fence.as_ref().is_some_and(|fence| fence.mode == Mode::Wal);
         let file = self.stats.file_change(&now);
         let wal = self.stats.wal_changed(&now);
@@ -330,7 +330,7 @@ impl Opened {
         // makes another file of it.
         let checkpoint = in_log && self.stats.has_wal() && self.stats.same_file(&now);
         let file_torn = file == Some(Change::Content) && !copied && !checkpoint;
-        let wal_torn = wal && matches!(self.way, Way::Direct);
+        let wal_torn = wal && matches!(self.way, ReadMode::Direct);
         if file_torn || wal_torn {
             return Err(torn(format!("somebody else changed {shown} while it was read")));
         }
@@ -354,7 +354,7 @@ impl Opened {
     }
 }
 
-impl Way {
+impl ReadMode {
     fn open(&self, path: &Path) -> rusqlite::Result<Connection> {
         match self {
             Self::Direct => write_lock::open_fenced_reader(path),
@@ -371,29 +371,29 @@ fn attempt(
     header: &Header,
     options: &SourceOptions,
 ) -> Result<Attempt> {
-    let journal = sized(&beside(path, "-journal"))? > 0;
+    let journal = sized(&sibling(path, "-journal"))? > 0;
     if !journal && !stats.has_wal() {
         header.refuse_truncated(path, stats.file.size)?;
     }
     let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
     match write_lock::raise(path, header)? {
-        Raised::Fence(connection, mode) => Ok(Attempt::Opened(Opening {
+        LockOutcome::Fence(connection, mode) => Ok(Attempt::OpenFile(Opening {
             fence: Some(Fence { _connection: Mutex::new(connection), mode }),
-            way: Way::Direct,
+            way: ReadMode::Direct,
             notes: Vec::new(),
         })),
-        Raised::Busy => Ok(Attempt::Locked),
+        LockOutcome::Busy => Ok(Attempt::Locked),
         // A writer ended just now.
-        Raised::HotJournal if !journal => Ok(Attempt::Changing),
-        Raised::HotJournal => {
-            copied(path, &temp_dir, "the journal of an interrupted transaction lies beside it")
+        LockOutcome::HotJournal if !journal => Ok(Attempt::Changing),
+        LockOutcome::HotJournal => {
+            copied(path, &temp_dir, "the journal of an interrupted transaction lies sibling it")
         }
-        Raised::NoPermission if journal || stats.has_wal() => {
+        LockOutcome::NoPermission if journal || stats.has_wal() => {
             copied(path, &temp_dir, "it is in WAL mode and there is no permission to write to it")
         }
-        Raised::NoPermission => Ok(Attempt::Opened(Opening {
+        LockOutcome::NoPermission => Ok(Attempt::OpenFile(Opening {
             fence: None,
-            way: Way::Immutable,
+            way: ReadMode::Immutable,
             notes: vec![format!(
                 "no fence could be had around {}: it is in WAL mode and there is no permission \
                  to write to it; should anybody else write to it, this run fails",
@@ -414,10 +414,10 @@ fn copied(path: &Path, temp_dir: &Path, why: &str) -> Result<Attempt> {
         path.display(),
         copy.folder().display()
     );
-    Ok(Attempt::Opened(Opening { fence: None, way: Way::Copy(copy), notes: vec![note] }))
+    Ok(Attempt::OpenFile(Opening { fence: None, way: ReadMode::Copy(copy), notes: vec![note] }))
 }
 
-fn is_utf16(way: &Way, path: &Path) -> Result<bool> {
+fn is_utf16(way: &ReadMode, path: &Path) -> Result<bool> {
     way.open(path)
         .and_then(|reader| reader.query_row("PRAGMA encoding", [], |row| row.get::<_, String>(0)))
         .map(|encoding| encoding.starts_with("UTF-16"))

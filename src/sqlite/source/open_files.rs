@@ -11,12 +11,12 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// Given back when dropped.
-pub(crate) struct Claim((u64, u64));
+pub(crate) struct OpenClaim((u64, u64));
 
 /// Device and inode of every file that is open as a source.
 static CLAIMS: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
 
-impl Claim {
+impl OpenClaim {
     /// Claims the file at `path`, or refuses because this process has it open as a source.
     pub(crate) fn take(path: &Path) -> Result<Self> {
         let metadata = fs::metadata(path).map_err(|e| unreadable(path, &e))?;
@@ -29,7 +29,7 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for OpenClaim {
     fn drop(&mut self) {
         CLAIMS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
     }

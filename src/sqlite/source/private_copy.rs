@@ -4,7 +4,7 @@
 
 use crate::control::disk_space::available;
 use crate::error::{Error, Result};
-use crate::sqlite::source::fingerprint::{beside, stat, unreadable};
+use crate::sqlite::source::fingerprint::{sibling, stat, unreadable};
 use crate::sqlite::source::write_lock;
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -38,10 +38,10 @@ impl PrivateCopy {
         // that the journal holds: each keeps its meaning in the copy.
         let mut parts = Vec::new();
         for suffix in ["", "-journal", "-wal"] {
-            let original = beside(source, suffix);
+            let original = sibling(source, suffix);
             if stat(&original)?.is_some_and(|found| found.len() > 0) {
                 let from = File::open(&original).map_err(|e| unreadable(&original, &e))?;
-                parts.push((beside(&copy.path(), suffix), from));
+                parts.push((sibling(&copy.path(), suffix), from));
             }
         }
         let (mut remaining, mut bytes) = (Vec::new(), 0);

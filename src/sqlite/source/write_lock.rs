@@ -6,7 +6,7 @@
 //! so in WAL mode the fence's connection must be known to be writable.
 
 use crate::error::{Error, Result};
-use crate::sqlite::source::fingerprint::{Header, beside, not_a_database, stat};
+use crate::sqlite::source::fingerprint::{Header, not_a_database, sibling, stat};
 use crate::sqlite::source::lock_holders;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
@@ -20,7 +20,7 @@ use std::time::Duration;
 const READER_WAIT: Duration = Duration::from_secs(5);
 
 /// What came of the attempt to keep writers out.
-pub(crate) enum Raised {
+pub(crate) enum LockOutcome {
     /// The open transaction of this connection keeps them out.
     Fence(Connection, Mode),
     /// A writer is at work, or somebody holds the database for himself.
@@ -41,21 +41,21 @@ pub(crate) enum Mode {
 }
 
 /// Tries once to keep writers out of the database at `path`.
-pub(crate) fn raise(path: &Path, header: &Header) -> Result<Raised> {
+pub(crate) fn raise(path: &Path, header: &Header) -> Result<LockOutcome> {
     if wal_out_of_reach(path, header)? {
-        return Ok(Raised::NoPermission);
+        return Ok(LockOutcome::NoPermission);
     }
     attempt(path).or_else(|error| {
         let extended = error.sqlite_error().map_or(0, |e| e.extended_code);
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy) => Ok(Raised::Busy),
+            Some(ErrorCode::DatabaseBusy) => Ok(LockOutcome::Busy),
             Some(ErrorCode::ReadOnly) if extended == ffi::SQLITE_READONLY_ROLLBACK => {
-                Ok(Raised::HotJournal)
+                Ok(LockOutcome::HotJournal)
             }
             // The permissions of the file system were asked beforehand, but they can change, and
             // there are others (containers, security modules).
-            Some(ErrorCode::ReadOnly) => Ok(Raised::NoPermission),
-            Some(ErrorCode::CannotOpen) if header.is_wal() => Ok(Raised::NoPermission),
+            Some(ErrorCode::ReadOnly) => Ok(LockOutcome::NoPermission),
+            Some(ErrorCode::CannotOpen) if header.is_wal() => Ok(LockOutcome::NoPermission),
             _ => Err(refusal(path, &error)),
         }
     })
@@ -65,7 +65,7 @@ pub(crate) fn raise(path: &Path, header: &Header) -> Result<Raised> {
 /// write what even a reader in WAL mode writes. Opening it all the same would leave a `-shm` that
 /// we could not safely remove.
 fn wal_out_of_reach(path: &Path, header: &Header) -> Result<bool> {
-    let siblings = [beside(path, "-wal"), beside(path, "-shm")];
+    let siblings = [sibling(path, "-wal"), sibling(path, "-shm")];
     let mut there = Vec::new();
     for sibling in &siblings {
         there.extend(stat(sibling)?.map(|_| sibling.as_path()));
@@ -76,7 +76,7 @@ fn wal_out_of_reach(path: &Path, header: &Header) -> Result<bool> {
     Ok(is_wal && !(may_write(path) && may_create && there.into_iter().all(may_write)))
 }
 
-fn attempt(path: &Path) -> rusqlite::Result<Raised> {
+fn attempt(path: &Path) -> rusqlite::Result<LockOutcome> {
     // The shared lock of this connection also keeps the writable one below from rolling back a
     // journal that appears this very moment.
     let reader = open_reader(path, Duration::ZERO)?;
@@ -84,20 +84,24 @@ fn attempt(path: &Path) -> rusqlite::Result<Raised> {
     if !mode.eq_ignore_ascii_case("wal") {
         // The shared lock alone keeps a writer from committing, but a transaction at work means
         // that the database is in use; in WAL mode the write lock shows that.
-        let busy = lock_holders::somebody_writes(path);
-        return Ok(if busy { Raised::Busy } else { Raised::Fence(reader, Mode::Rollback) });
+        let busy = lock_holders::has_writer(path);
+        return Ok(if busy {
+            LockOutcome::Busy
+        } else {
+            LockOutcome::Fence(reader, Mode::Rollback)
+        });
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let writer = Connection::open_with_flags(path, flags)?;
     harden(&writer)?;
     writer.busy_timeout(Duration::ZERO)?;
     if writer.is_readonly(c"main")? {
-        return Ok(Raised::NoPermission);
+        return Ok(LockOutcome::NoPermission);
     }
     writer.execute_batch("BEGIN IMMEDIATE")?;
     read_once(&writer)?;
     writer.execute_batch("PRAGMA query_only = ON")?;
-    Ok(Raised::Fence(writer, Mode::Wal))
+    Ok(LockOutcome::Fence(writer, Mode::Wal))
 }
 
 /// A reader of the database at `path` with an open transaction that has read already, so that
@@ -183,7 +187,7 @@ pub(crate) fn refusal(path: &Path, error: &rusqlite::Error) -> Error {
         Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             Error::refused(format!("SQLite cannot open {shown}"))
                 .caused_by(error)
-                .hint("check the permissions of the file, its folder, and what lies beside it")
+                .hint("check the permissions of the file, its folder, and what lies sibling it")
         }
         _ => Error::refused(format!("SQLite cannot read {shown}")).caused_by(error),
     }

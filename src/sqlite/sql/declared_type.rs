@@ -6,7 +6,7 @@ use crate::schema::Collation;
 
 /// A declared column type, read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Declared {
+pub(crate) enum DeclaredType {
     /// No type at all, or ANY in a STRICT table: values stay as they come.
     Untyped,
     /// BOOL, BOOLEAN.
@@ -32,11 +32,11 @@ pub(crate) enum Declared {
 }
 
 /// The longest `varchar(n)` of PostgreSQL, in characters (`MaxAttrSize`).
-const LONGEST_VARCHAR: u32 = 10_485_760;
+const MAX_VARCHAR: u32 = 10_485_760;
 /// The largest precision of PostgreSQL's `numeric(p,s)`.
-const LARGEST_PRECISION: u32 = 1000;
+const MAX_PRECISION: u32 = 1000;
 
-impl Declared {
+impl DeclaredType {
     /// Reads a declared type as the column's definition has it. `strict` says that the table is
     /// a STRICT one, in which ANY means no type; elsewhere it is a word like any other.
     pub(crate) fn read(declared: &str, strict: bool) -> Self {
@@ -58,8 +58,8 @@ impl Declared {
             "JSON" => return Self::Json,
             "NUMERIC" | "DECIMAL" | "MONEY" => {
                 return Self::Decimal(match *arguments.as_slice() {
-                    [p] if (1..=LARGEST_PRECISION).contains(&p) => Some((p as u16, 0)),
-                    [p, s] if (1..=LARGEST_PRECISION).contains(&p) && s <= p => {
+                    [p] if (1..=MAX_PRECISION).contains(&p) => Some((p as u16, 0)),
+                    [p, s] if (1..=MAX_PRECISION).contains(&p) && s <= p => {
                         Some((p as u16, s as u16))
                     }
                     _ => None,
@@ -73,7 +73,7 @@ impl Declared {
                     || word.ends_with("CHARACTER")
                     || word.ends_with("VARYING") =>
             {
-                if (1..=LONGEST_VARCHAR).contains(&n) {
+                if (1..=MAX_VARCHAR).contains(&n) {
                     Self::Varchar(n)
                 } else {
                     Self::Plain(Affinity::Text)
@@ -142,8 +142,8 @@ fn split(declared: &str) -> (String, Vec<u32>) {
 mod tests {
     use super::*;
 
-    fn read(declared: &str) -> Declared {
-        Declared::read(declared, false)
+    fn read(declared: &str) -> DeclaredType {
+        DeclaredType::read(declared, false)
     }
 
     #[test]
@@ -173,35 +173,35 @@ mod tests {
 
     #[test]
     fn whole_words_are_looked_at_before_affinity() {
-        assert_eq!(read("Boolean"), Declared::Boolean);
-        assert_eq!(read("bool(1)"), Declared::Boolean);
-        assert_eq!(read("DATETIME (6)"), Declared::Timestamp);
-        assert_eq!(read("timestamp with time zone"), Declared::Timestamp);
-        assert_eq!(read("timestamp(3) without time zone"), Declared::Timestamp);
-        assert_eq!(read("guid"), Declared::Uuid);
-        assert_eq!(read("DATES"), Declared::Plain(Affinity::Numeric));
-        assert_eq!(read("DATETEXT"), Declared::Plain(Affinity::Text));
+        assert_eq!(read("Boolean"), DeclaredType::Boolean);
+        assert_eq!(read("bool(1)"), DeclaredType::Boolean);
+        assert_eq!(read("DATETIME (6)"), DeclaredType::Timestamp);
+        assert_eq!(read("timestamp with time zone"), DeclaredType::Timestamp);
+        assert_eq!(read("timestamp(3) without time zone"), DeclaredType::Timestamp);
+        assert_eq!(read("guid"), DeclaredType::Uuid);
+        assert_eq!(read("DATES"), DeclaredType::Plain(Affinity::Numeric));
+        assert_eq!(read("DATETEXT"), DeclaredType::Plain(Affinity::Text));
     }
 
     #[test]
     fn arguments_count_only_where_they_mean_something() {
-        assert_eq!(read("DECIMAL(10, 5)"), Declared::Decimal(Some((10, 5))));
-        assert_eq!(read("numeric(9)"), Declared::Decimal(Some((9, 0))));
-        assert_eq!(read("numeric(2,5)"), Declared::Decimal(None));
-        assert_eq!(read("MONEY"), Declared::Decimal(None));
-        assert_eq!(read("varchar(255)"), Declared::Varchar(255));
-        assert_eq!(read("character varying ( 40 )"), Declared::Varchar(40));
-        assert_eq!(read("NCHAR(0)"), Declared::Plain(Affinity::Text));
-        assert_eq!(read("varchar(max)"), Declared::Plain(Affinity::Text));
-        assert_eq!(read("int(5)"), Declared::Plain(Affinity::Integer));
-        assert_eq!(read("text(20)"), Declared::Plain(Affinity::Text));
-        assert_eq!(read("DECIMAL_TEXT"), Declared::Plain(Affinity::Text));
+        assert_eq!(read("DECIMAL(10, 5)"), DeclaredType::Decimal(Some((10, 5))));
+        assert_eq!(read("numeric(9)"), DeclaredType::Decimal(Some((9, 0))));
+        assert_eq!(read("numeric(2,5)"), DeclaredType::Decimal(None));
+        assert_eq!(read("MONEY"), DeclaredType::Decimal(None));
+        assert_eq!(read("varchar(255)"), DeclaredType::Varchar(255));
+        assert_eq!(read("character varying ( 40 )"), DeclaredType::Varchar(40));
+        assert_eq!(read("NCHAR(0)"), DeclaredType::Plain(Affinity::Text));
+        assert_eq!(read("varchar(max)"), DeclaredType::Plain(Affinity::Text));
+        assert_eq!(read("int(5)"), DeclaredType::Plain(Affinity::Integer));
+        assert_eq!(read("text(20)"), DeclaredType::Plain(Affinity::Text));
+        assert_eq!(read("DECIMAL_TEXT"), DeclaredType::Plain(Affinity::Text));
     }
 
     #[test]
     fn any_means_no_type_in_strict_tables_only() {
-        assert_eq!(Declared::read("ANY", true), Declared::Untyped);
-        assert_eq!(Declared::read("ANY", false), Declared::Plain(Affinity::Numeric));
-        assert_eq!(Declared::read("", false), Declared::Untyped);
+        assert_eq!(DeclaredType::read("ANY", true), DeclaredType::Untyped);
+        assert_eq!(DeclaredType::read("ANY", false), DeclaredType::Plain(Affinity::Numeric));
+        assert_eq!(DeclaredType::read("", false), DeclaredType::Untyped);
     }
 }

@@ -4,7 +4,8 @@
 //! and no lock is given back between two statements. Whatever goes wrong, the file is thrown away.
 
 use crate::codec::row_batch::Values;
-use crate::codec::{Raw, RowBatch};
+use crate::codec::{RowBatch, SqliteValue};
+use crate::control::POLL_INTERVAL;
 use crate::error::{Error, Result};
 use crate::schema::names::quote;
 use crate::sqlite::sql::ddl::TableDdl;
@@ -13,16 +14,12 @@ use rusqlite::{Connection, OpenFlags, Statement, ToSql};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Thread;
-use std::time::Duration;
 
 /// Rows that one statement inserts. The sequence of an AUTOINCREMENT key is read and written once
 /// a statement, which costs as much as the rows themselves where each has a statement of its own;
 /// more rows gain no more, and the widest table of 2,000 columns keeps below the 32,766 values that
 /// a statement can have.
 const AT_ONCE: usize = 16;
-/// How often a long statement looks whether the run is being stopped.
-const LOOK: Duration = Duration::from_millis(50);
-
 /// A new database being filled.
 pub(crate) struct FileWriter {
     connection: Connection,
@@ -126,7 +123,7 @@ pub(crate) fn interruptible<T>(
                 if is_halted() {
                     handle.interrupt();
                 }
-                std::thread::park_timeout(LOOK);
+                std::thread::park_timeout(POLL_INTERVAL);
             }
         });
         let _over = Over(&done, watcher.thread().clone());
@@ -179,7 +176,7 @@ impl Insert<'_> {
     /// keeps copies of what is bound, which are given back at once.
     pub(crate) fn row(
         &mut self,
-        values: impl FnOnce(&mut dyn FnMut(usize, Raw<'_>) -> Result<()>) -> Result<()>,
+        values: impl FnOnce(&mut dyn FnMut(usize, SqliteValue<'_>) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
         let statement = &mut self.one.statement;
         values(&mut |place, value| {
@@ -202,16 +199,16 @@ impl Rows<'_> {
 }
 
 /// A value on its way into a statement.
-pub(crate) struct Bound<'a>(pub(crate) Raw<'a>);
+pub(crate) struct Bound<'a>(pub(crate) SqliteValue<'a>);
 
 impl ToSql for Bound<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self.0 {
-            Raw::Null => ValueRef::Null,
-            Raw::Integer(integer) => ValueRef::Integer(integer),
-            Raw::Real(real) => ValueRef::Real(real),
-            Raw::Text(text) => ValueRef::Text(text),
-            Raw::Blob(blob) => ValueRef::Blob(blob),
+            SqliteValue::Null => ValueRef::Null,
+            SqliteValue::Integer(integer) => ValueRef::Integer(integer),
+            SqliteValue::Real(real) => ValueRef::Real(real),
+            SqliteValue::Text(text) => ValueRef::Text(text),
+            SqliteValue::Blob(blob) => ValueRef::Blob(blob),
         }))
     }
 }

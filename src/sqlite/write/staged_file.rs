@@ -7,7 +7,7 @@
 //! and is on the disk is given the final name, in one step.
 
 use crate::error::{Error, Result};
-use crate::sqlite::source::fingerprint::beside;
+use crate::sqlite::source::fingerprint::sibling;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -25,7 +25,7 @@ const WAIT: Duration = Duration::from_secs(5);
 
 /// What stands under the target's name before the run, and what the new file takes over from it.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct TargetFile {
     /// The file, symbolic links resolved.
     pub(crate) path: PathBuf,
     /// The tables that are in it.
@@ -40,7 +40,7 @@ pub(crate) struct Place {
     mode: u32,
 }
 
-impl Place {
+impl TargetFile {
     /// Looks at what is under the name `path`. An absent file and one of zero bytes are empty; one
     /// that is made where there is none is given `mode`.
     ///
@@ -118,11 +118,11 @@ impl Place {
 
     /// The name of the partial file.
     pub(crate) fn partial(&self) -> PathBuf {
-        beside(&self.path, ".migrate-partial")
+        sibling(&self.path, ".migrate-partial")
     }
 
     fn marker(&self) -> PathBuf {
-        beside(&self.path, ".migrate-run")
+        sibling(&self.path, ".migrate-run")
     }
 
     fn folder(&self) -> &Path {
@@ -166,22 +166,22 @@ fn tables(path: &Path) -> rusqlite::Result<Vec<String>> {
 }
 
 /// A partial file; it and its marker are removed when this is dropped.
-pub(crate) struct Partial {
-    place: Place,
+pub(crate) struct StagedFile {
+    place: TargetFile,
     /// Locked as long as the run lives.
     marker: File,
 }
 
-impl Partial {
+impl StagedFile {
     /// Makes an empty partial file, after what a dead run left was removed.
     ///
     /// # Errors
     /// Refused where another run is at work, or files of those names are not ours.
-    pub(crate) fn begin(place: &Place) -> Result<Self> {
+    pub(crate) fn begin(place: &TargetFile) -> Result<Self> {
         // Asked before the first write, and again before the last.
         place.settle(Error::refused)?;
         let cannot = |error: io::Error| {
-            Error::failed(format!("cannot write beside {}", place.path.display())).caused_by(error)
+            Error::failed(format!("cannot write sibling {}", place.path.display())).caused_by(error)
         };
         let (path, partial) = (place.marker(), place.partial());
         let mut marker = loop {
@@ -289,7 +289,7 @@ impl Partial {
     }
 }
 
-impl Drop for Partial {
+impl Drop for StagedFile {
     fn drop(&mut self) {
         // The marker goes last: without it nobody would know whose the partial file is.
         if remove(&self.place.partial()).is_ok() {
@@ -301,7 +301,7 @@ impl Drop for Partial {
 /// Removes a database with what SQLite may have put beside it.
 fn remove(path: &Path) -> io::Result<()> {
     for suffix in ["-journal", "-wal", "-shm", ""] {
-        match fs::remove_file(beside(path, suffix)) {
+        match fs::remove_file(sibling(path, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -316,17 +316,17 @@ mod tests {
     #[test]
     fn a_partial_file_is_gone_with_its_run_and_one_of_a_dead_run_is_taken_away() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::look(&folder.path().join("app.db"), 0o640).unwrap();
-        let partial = Partial::begin(&place).unwrap();
+        let place = TargetFile::look(&folder.path().join("app.db"), 0o640).unwrap();
+        let partial = StagedFile::begin(&place).unwrap();
         assert!(place.partial().exists() && place.marker().exists());
-        let refusal = Partial::begin(&place).map(|_| ()).unwrap_err();
+        let refusal = StagedFile::begin(&place).map(|_| ()).unwrap_err();
         assert!(refusal.message().contains("another run"), "{refusal}");
         drop(partial);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         // A dead run leaves both, and no lock.
         fs::write(place.partial(), "rows").unwrap();
         fs::write(place.marker(), format!("{MARK}1 2")).unwrap();
-        let again = Partial::begin(&place).unwrap();
+        let again = StagedFile::begin(&place).unwrap();
         assert_eq!(fs::metadata(place.partial()).unwrap().len(), 0);
         again.publish().unwrap();
         let left: Vec<_> =
@@ -339,15 +339,15 @@ mod tests {
     #[test]
     fn files_that_are_not_ours_stay() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::look(&folder.path().join("app.db"), 0o640).unwrap();
+        let place = TargetFile::look(&folder.path().join("app.db"), 0o640).unwrap();
         fs::write(place.partial(), "precious").unwrap();
-        assert!(Partial::begin(&place).is_err());
+        assert!(StagedFile::begin(&place).is_err());
         assert_eq!(fs::read_to_string(place.partial()).unwrap(), "precious");
         assert!(!place.marker().exists());
         let text = folder.path().join("notes.txt");
         fs::write(&text, "these are twenty and more letters").unwrap();
-        assert!(Place::look(&text, 0o640).unwrap_err().message().contains("notes.txt"));
-        assert!(Place::look(folder.path(), 0o640).is_err());
-        assert!(Place::look(&folder.path().join("none/app.db"), 0o640).is_err());
+        assert!(TargetFile::look(&text, 0o640).unwrap_err().message().contains("notes.txt"));
+        assert!(TargetFile::look(folder.path(), 0o640).is_err());
+        assert!(TargetFile::look(&folder.path().join("none/app.db"), 0o640).is_err());
     }
 }

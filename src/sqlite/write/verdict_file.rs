@@ -2,7 +2,7 @@
 //! PostgreSQL: what the switch of the provider asks for, and takes away.
 
 use crate::error::{Error, Result};
-use crate::sqlite::source::fingerprint::{Fingerprint, beside};
+use crate::sqlite::source::fingerprint::{Fingerprint, sibling};
 use crate::sqlite::{Source, SourceOptions};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// What stands in the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub(crate) struct StoredVerdict {
     /// The data set.
     pub(crate) data_set: String,
     /// Where its rows came from: a database and schema.
@@ -21,7 +21,7 @@ pub(crate) struct Record {
 }
 
 fn path(file: &Path) -> PathBuf {
-    beside(file, ".migrate-verdict")
+    sibling(file, ".migrate-verdict")
 }
 
 /// The fingerprint of the database at `file` as it is now.
@@ -33,7 +33,7 @@ pub(crate) fn fingerprint(file: &Path) -> Result<Fingerprint> {
 }
 
 /// Writes the record of the database at `file`, in the place of an older one, in one step.
-pub(crate) fn write(file: &Path, record: &Record) -> Result<()> {
+pub(crate) fn write(file: &Path, record: &StoredVerdict) -> Result<()> {
     let failed = |cause: std::io::Error| {
         Error::failed(format!("cannot keep the verdict beside {}", file.display())).caused_by(cause)
     };
@@ -47,7 +47,7 @@ pub(crate) fn write(file: &Path, record: &Record) -> Result<()> {
 }
 
 /// The record of the database at `file`; `None` where there is none.
-pub(crate) fn read(file: &Path) -> Result<Option<Record>> {
+pub(crate) fn read(file: &Path) -> Result<Option<StoredVerdict>> {
     let refused = |cause: &dyn std::fmt::Display| {
         Error::refused(format!("cannot read the verdict beside {}", file.display()))
             .caused_by(cause)

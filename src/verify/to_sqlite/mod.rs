@@ -4,7 +4,7 @@
 
 pub(crate) mod schema_check;
 
-use crate::codec::encode::column_encoder::{Cast, Form};
+use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding};
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::error::Result;
 use crate::plan::to_sqlite::{Plan, PlannedColumn, PlannedTable};
@@ -20,9 +20,9 @@ use crate::sqlite::read::chunk_reader::read_error;
 use crate::sqlite::read::query::{TableQuery, encoding};
 use crate::sqlite::sql::ddl::ColumnKey;
 use crate::sqlite::sql::declared_type::column_affinity;
-use crate::sqlite::{Reader, Source};
-use crate::verify::table_pair::{Subject, SubjectColumn};
-use crate::verify::verdict::{Judged, conversions};
+use crate::sqlite::{Source, SourceConnection};
+use crate::verify::table_pair::{ComparedTable, SubjectColumn};
+use crate::verify::verdict::{VerdictReport, conversions};
 use crate::verify::{Compared, Ends, Settings, compare};
 
 /// Bytes of a table that are read from the file at a time.
@@ -70,21 +70,21 @@ pub(crate) fn run(
     for one in &mut compared {
         turn(&mut one.report);
     }
-    let judged = Judged::new(&subjects, &compared, differences, settings.depth);
+    let judged = VerdictReport::new(&subjects, &compared, differences, settings.depth);
     tell(&judged, &subjects, &compared, &places, copied, report);
     Ok(judged.differs)
 }
 
 fn tell(
-    judged: &Judged,
-    subjects: &[Subject],
+    judged: &VerdictReport,
+    subjects: &[ComparedTable],
     compared: &[Compared],
     places: &[usize],
     copied: bool,
     report: &mut DataSetReport,
 ) {
     let tables = std::mem::take(&mut report.tables);
-    judged.tell(report);
+    judged.apply_to(report);
     report.tables = tables;
     for (number, place) in places.iter().enumerate() {
         let table = &mut report.tables[*place];
@@ -118,9 +118,9 @@ fn subject(
     planned: &PlannedTable,
     table: &Table,
     catalog: &Catalog,
-    reader: &Reader,
+    reader: &SourceConnection,
     differences: &mut Vec<String>,
-) -> Result<Subject> {
+) -> Result<ComparedTable> {
     let strict = catalog.facts.get(&table.name).is_some_and(|facts| facts.strict);
     let (mut columns, mut casts) = (Vec::new(), Vec::new());
     for (column, ddl) in planned.columns.iter().zip(&planned.ddl.columns) {
@@ -133,7 +133,7 @@ fn subject(
         let affinity = column_affinity(&there.declared, strict);
         let is_rowid = matches!(ddl.key, Some(ColumnKey::Rowid | ColumnKey::Autoincrement));
         let (form, read) = form(column, affinity, is_rowid);
-        casts.push(Cast { form, numbers_return: affinity.is_numeric() });
+        casts.push(ColumnEncoder { form, affinity_restores_numbers: affinity.is_numeric() });
         columns.push(SubjectColumn {
             name: there.name.clone(),
             target_name: column.name.clone(),
@@ -157,7 +157,7 @@ fn subject(
         .map(|column| column.name.clone())
         .collect();
     let chunks = chunks(planned, &query, reader)?;
-    let mut subject = Subject {
+    let mut subject = ComparedTable {
         name: planned.name.clone(),
         target: planned.qualified.clone(),
         query,
@@ -178,26 +178,30 @@ fn subject(
 }
 
 /// How a column's stored values are compared, and with what.
-fn form(column: &PlannedColumn, affinity: Affinity, is_rowid: bool) -> (Form, Option<String>) {
+fn form(column: &PlannedColumn, affinity: Affinity, is_rowid: bool) -> (Encoding, Option<String>) {
     let proposal = &column.proposal;
     let name = quote(&column.name);
     let read = proposal.compared.clone().or_else(|| proposal.read.clone());
     // A key of 64 bits cuts both sides into the same ranges.
     if is_rowid {
-        return (Form::BigInt, Some(format!("{name}::pg_catalog.int8")));
+        return (Encoding::BigInt, Some(format!("{name}::pg_catalog.int8")));
     }
     // Somebody else's file may keep decimals in the other of their two forms.
     match (proposal.form, column.source_type.starts_with("numeric")) {
-        (Form::Numeric, true) if affinity == Affinity::Text => {
-            (Form::Text, Some(format!("{name}::pg_catalog.text")))
+        (Encoding::Numeric, true) if affinity == Affinity::Text => {
+            (Encoding::Text, Some(format!("{name}::pg_catalog.text")))
         }
-        (Form::Text, true) if affinity.is_numeric() => (Form::Numeric, None),
+        (Encoding::Text, true) if affinity.is_numeric() => (Encoding::Numeric, None),
         (form, _) => (form, read),
     }
 }
 
 /// Even ranges of the rowid; nothing where there is none, which means all rows at once.
-fn chunks(planned: &PlannedTable, query: &TableQuery, reader: &Reader) -> Result<Vec<Chunk>> {
+fn chunks(
+    planned: &PlannedTable,
+    query: &TableQuery,
+    reader: &SourceConnection,
+) -> Result<Vec<Chunk>> {
     let RowAddress::Integer { column } = &query.address else { return Ok(Vec::new()) };
     let (column, table) = (quote(column), quote(&query.table));
     let end = |function: &str| -> Result<Option<i64>> {

@@ -1,7 +1,7 @@
 //! Keys, indexes and checks of one table, as far as the server can have them.
 
 use crate::plan::to_postgres::ddl::Definitions;
-use crate::plan::{Optional, PlannedKey};
+use crate::plan::{OptionalDdl, PlannedKey};
 use crate::postgres::sql::ddl;
 use crate::postgres::sql::from_sqlite;
 use crate::postgres::sql::from_sqlite::{Scope, ScopeColumn};
@@ -10,7 +10,7 @@ use crate::schema::{Collation, ColumnType, Index, IndexOver, LeftOut, ObjectKind
 
 /// The widest entry of a b-tree index, in bytes: a third of a page.
 /// Source: `BTMaxItemSize` in PostgreSQL's nbtree.h, less the entry's own head.
-pub(crate) const WIDEST_ENTRY: u64 = 2_704 - 16;
+pub(crate) const MAX_ENTRY: u64 = 2_704 - 16;
 
 impl Definitions<'_> {
     pub(crate) fn keys(&mut self, place: usize, scope: &[ScopeColumn]) -> Vec<PlannedKey> {
@@ -77,7 +77,7 @@ impl Definitions<'_> {
         keys
     }
 
-    pub(crate) fn indexes(&mut self, place: usize, columns: &[ScopeColumn]) -> Vec<Optional> {
+    pub(crate) fn indexes(&mut self, place: usize, columns: &[ScopeColumn]) -> Vec<OptionalDdl> {
         let schema = self.schema;
         let table = &schema.tables[place];
         let scope = Scope::new(columns);
@@ -99,7 +99,7 @@ impl Definitions<'_> {
                         self.note_referable(place, index, columns);
                     }
                     let filter = filter.as_deref();
-                    indexes.push(Optional {
+                    indexes.push(OptionalDdl {
                         what: format!("index {} on {}", quote(&index.name), quote(&table.name)),
                         sql: ddl::create_index(&qualified, &name, index.unique, &terms, filter),
                         name,
@@ -127,7 +127,7 @@ impl Definitions<'_> {
         self.referable[place].extend(referable);
     }
 
-    pub(crate) fn checks(&mut self, place: usize, scope: &Scope<'_>) -> Vec<Optional> {
+    pub(crate) fn checks(&mut self, place: usize, scope: &Scope<'_>) -> Vec<OptionalDdl> {
         let schema = self.schema;
         let table = &schema.tables[place];
         let mut checks = Vec::new();
@@ -142,7 +142,7 @@ impl Definitions<'_> {
             match from_sqlite::condition(&check.condition, scope) {
                 Ok(condition) => {
                     let qualified = qualify(self.schema_name, &self.table_names[place]);
-                    checks.push(Optional {
+                    checks.push(OptionalDdl {
                         what: format!("check {} on {}", quote(&name), quote(&table.name)),
                         sql: ddl::add_check(&qualified, &name, &condition, true),
                         name,

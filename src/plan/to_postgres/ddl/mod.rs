@@ -4,15 +4,15 @@ pub(crate) mod comments;
 pub(crate) mod foreign_keys;
 pub(crate) mod keys;
 
-pub(crate) use crate::plan::to_postgres::ddl::keys::{WIDEST_ENTRY, key_label};
+pub(crate) use crate::plan::to_postgres::ddl::keys::{MAX_ENTRY, key_label};
 
-use crate::plan::to_postgres::type_rules::Decision;
-use crate::plan::{Optional, PlannedColumn, PlannedKey};
+use crate::plan::to_postgres::type_rules::TypeDecision;
+use crate::plan::{OptionalDdl, PlannedColumn, PlannedKey};
 use crate::postgres::ledger;
 use crate::postgres::sql::ddl::{ColumnDdl, TableDdl};
 use crate::postgres::sql::from_sqlite;
 use crate::postgres::sql::from_sqlite::{Scope, ScopeColumn};
-use crate::schema::names::{Allocator, LONGEST, qualify, quote};
+use crate::schema::names::{Allocator, MAX_NAME_BYTES, qualify, quote};
 use crate::schema::{ColumnType, Key, LeftOut, ObjectKind, Schema, Table};
 use crate::sqlite::catalog::{Catalog, TableFacts};
 use crate::sqlite::read::profile::TableProfile;
@@ -28,16 +28,16 @@ pub(crate) struct TableDefinition {
     /// Keys.
     pub(crate) keys: Vec<PlannedKey>,
     /// Indexes.
-    pub(crate) indexes: Vec<Optional>,
+    pub(crate) indexes: Vec<OptionalDdl>,
     /// Checks.
-    pub(crate) checks: Vec<Optional>,
+    pub(crate) checks: Vec<OptionalDdl>,
     /// The identity column's sequence and the highest value handed out.
     pub(crate) sequence: Option<(String, i64)>,
 }
 
 /// What else decides about definitions, beside schema and values.
-pub(crate) struct Circumstances {
-    /// Widths of index and key entries over [`WIDEST_ENTRY`], by table and name of the index (for
+pub(crate) struct DdlInputs {
+    /// Widths of index and key entries over [`MAX_ENTRY`], by table and name of the index (for
     /// keys: their label, see [`key_label`]).
     pub(crate) too_wide: HashMap<(usize, String), u64>,
     /// By table: its generated columns become plain ones.
@@ -53,14 +53,14 @@ pub(crate) struct Definitions<'a> {
     schema_name: &'a str,
     schema: &'a Schema,
     profiles: &'a [TableProfile],
-    decisions: &'a [Vec<Decision>],
+    decisions: &'a [Vec<TypeDecision>],
     /// Which tables are STRICT.
     strict: Vec<bool>,
     /// Which tables are WITHOUT ROWID.
     without_rowid: Vec<bool>,
     /// Which tables' keys are AUTOINCREMENT.
     autoincrement: Vec<bool>,
-    /// Widths of index and key entries over [`WIDEST_ENTRY`], by table and name of the index (for
+    /// Widths of index and key entries over [`MAX_ENTRY`], by table and name of the index (for
     /// keys: their place, as `measure` numbers them).
     too_wide: HashMap<(usize, String), u64>,
     /// Tables whose generated columns become plain ones.
@@ -89,8 +89,8 @@ impl<'a> Definitions<'a> {
         schema_name: &'a str,
         catalog: &'a Catalog,
         profiles: &'a [TableProfile],
-        decisions: &'a [Vec<Decision>],
-        given: Circumstances,
+        decisions: &'a [Vec<TypeDecision>],
+        given: DdlInputs,
     ) -> Self {
         let schema = &catalog.schema;
         let is_strict = |table: &Table| catalog.facts.get(&table.name).is_some_and(|f| f.strict);
@@ -99,14 +99,14 @@ impl<'a> Definitions<'a> {
             schema.tables.iter().map(of_table).collect()
         };
         let reserved = [ledger::TABLE.to_owned(), format!("{}_pkey", ledger::TABLE)];
-        let Circumstances { too_wide, keep_plain, excluded, taken } = given;
+        let DdlInputs { too_wide, keep_plain, excluded, taken } = given;
         let mut relations = Allocator::new(reserved.into_iter().chain(taken));
         let mut table_names = vec![String::new(); schema.tables.len()];
         let mut index_names: Vec<Vec<String>> =
             schema.tables.iter().map(|table| vec![String::new(); table.indexes.len()]).collect();
         let mut view_names = vec![String::new(); schema.views.len()];
         for fitting in [true, false] {
-            let fits = |name: &str| (1..=LONGEST).contains(&name.len()) == fitting;
+            let fits = |name: &str| (1..=MAX_NAME_BYTES).contains(&name.len()) == fitting;
             for (view, name) in schema.views.iter().zip(&mut view_names) {
                 if fits(&view.name) {
                     *name = relations.relation(&view.name);

@@ -6,7 +6,7 @@ use crate::schema::names::{literal, quote};
 use crate::schema::{Affinity, Collation, ColumnType, Expression};
 
 /// The longest result, in bytes: far more than people write.
-const LONGEST: usize = 1 << 20;
+const MAX_SQL_BYTES: usize = 1 << 20;
 
 /// What a translated expression gives in PostgreSQL.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,7 +178,7 @@ impl Scope<'_> {
             }
         };
         // Some constructs repeat an operand, and nested ones would do so without end.
-        if node.sql.len() > LONGEST { Err("is too long".to_owned()) } else { Ok(node) }
+        if node.sql.len() > MAX_SQL_BYTES { Err("is too long".to_owned()) } else { Ok(node) }
     }
 
     /// An expression as a condition: a number is true where it is not zero.

@@ -11,12 +11,12 @@ use crate::schema::expression::Current;
 use crate::schema::{Collation, Expression};
 
 /// How deep an expression may be nested and still get a tree.
-const DEEPEST: u32 = 100;
+const MAX_DEPTH: u32 = 100;
 
 /// The tree of an expression. `value` is the column that VALUE means, in the check of a domain.
 pub(crate) fn tree(text: &str, value: Option<&str>) -> Option<Expression> {
     let tokens = tokens(text)?;
-    let mut parser = Parser { tokens: &tokens, at: 0, depth: DEEPEST, value };
+    let mut parser = Parser { tokens: &tokens, at: 0, depth: MAX_DEPTH, value };
     let tree = parser.expression(0)?;
     (parser.at == tokens.len()).then_some(tree)
 }

@@ -16,7 +16,7 @@ mod tests;
 
 use crate::sqlite::read::btree::layout::Layout;
 use crate::sqlite::read::btree::record::Fields;
-use crate::sqlite::read::collector::Filling;
+use crate::sqlite::read::collector::BatchBuilder;
 use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::fingerprint::{FileState, Header};
 use rusqlite::Connection;
@@ -31,7 +31,7 @@ const INTERIOR: u8 = 5;
 /// The first byte of a page with its rows.
 const LEAF: u8 = 13;
 /// No b-tree of SQLite is deeper.
-const DEEPEST: usize = 20;
+const MAX_DEPTH: usize = 20;
 /// Bytes that are read at a time where pages that are wanted stand side by side.
 const RUN: usize = 128 * 1024;
 /// Bytes of memory for rows that do not fit a page; more is given back after each.
@@ -80,13 +80,13 @@ pub(crate) struct PageReader {
     run: Vec<u8>,
     /// The page at the start of `run`.
     run_first: u32,
-    spill: Vec<u8>,
+    read_overflow: Vec<u8>,
     fields: Fields,
 }
 
 /// Whether the walk goes on.
 #[derive(PartialEq, Eq)]
-enum Walk {
+enum WalkStep {
     On,
     End,
 }
@@ -98,7 +98,7 @@ impl PageReader {
             layouts: HashMap::new(),
             run: Vec::new(),
             run_first: 0,
-            spill: Vec::new(),
+            read_overflow: Vec::new(),
             fields: Fields::default(),
         }
     }
@@ -110,8 +110,8 @@ impl PageReader {
         connection: &Connection,
         query: &TableQuery,
         keys: (i64, i64),
-        mut filling: Filling,
-    ) -> Result<Filling, Filling> {
+        mut filling: BatchBuilder,
+    ) -> Result<BatchBuilder, BatchBuilder> {
         let known = self.layouts.get(&query.table).cloned();
         let layout = known.unwrap_or_else(|| {
             let layout = Layout::of(connection, query).ok().flatten().map(Arc::new);
@@ -134,34 +134,35 @@ impl PageReader {
         self.layouts.get(table).is_some_and(Option::is_some)
     }
 
-    /// Reads the part of the b-tree at page `number` that holds `keys`; `beside` pages behind it
+    /// Reads the part of the b-tree at page `number` that holds `keys`; `sibling` pages behind it
     /// are wanted next.
     fn walk(
         &mut self,
         layout: &Layout,
         number: u32,
         depth: usize,
-        beside: usize,
+        sibling: usize,
         keys: (i64, i64),
-        filling: &mut Filling,
-    ) -> Option<Walk> {
-        if depth > DEEPEST {
+        filling: &mut BatchBuilder,
+    ) -> Option<WalkStep> {
+        if depth > MAX_DEPTH {
             return None;
         }
-        let at = self.page(number, beside)?;
+        let at = self.page(number, sibling)?;
         let page = &self.run[at..at + self.file.usable];
         match *page.first()? {
             INTERIOR => {
                 let children = children(page, keys)?;
                 for (place, &child) in children.iter().enumerate() {
-                    let beside =
+                    let sibling =
                         children[place..].windows(2).take_while(|two| two[1] == two[0] + 1);
-                    let beside = 1 + beside.count();
-                    if self.walk(layout, child, depth + 1, beside, keys, filling)? == Walk::End {
-                        return Some(Walk::End);
+                    let sibling = 1 + sibling.count();
+                    if self.walk(layout, child, depth + 1, sibling, keys, filling)? == WalkStep::End
+                    {
+                        return Some(WalkStep::End);
                     }
                 }
-                Some(Walk::On)
+                Some(WalkStep::On)
             }
             LEAF => {
                 // Taken out while it is read, as rows are put together in other memory of ours.
@@ -175,15 +176,15 @@ impl PageReader {
     }
 
     /// Where page `number` stands in the run, after it was read, together with as many of the
-    /// `beside` pages from it on as a run holds.
-    fn page(&mut self, number: u32, beside: usize) -> Option<usize> {
+    /// `sibling` pages from it on as a run holds.
+    fn page(&mut self, number: u32, sibling: usize) -> Option<usize> {
         let page_size = self.file.page_size;
         let there = number.checked_sub(self.run_first).filter(|_| self.run_first > 0);
         let at = there.and_then(|pages| page_size.checked_mul(pages as usize));
         if let Some(at) = at.filter(|at| at + page_size <= self.run.len()) {
             return Some(at);
         }
-        let pages = beside.min(RUN / page_size).max(1);
+        let pages = sibling.min(RUN / page_size).max(1);
         self.run_first = 0;
         self.run.resize(pages * page_size, 0);
         self.file.read(number, &mut self.run)?;
@@ -197,8 +198,8 @@ impl PageReader {
         layout: &Layout,
         page: &[u8],
         (first, last): (i64, i64),
-        filling: &mut Filling,
-    ) -> Option<Walk> {
+        filling: &mut BatchBuilder,
+    ) -> Option<WalkStep> {
         for cell in cells(page, 8)? {
             let cell = page.get(cell..)?;
             let (length, cell) = record::varint(cell)?;
@@ -208,29 +209,29 @@ impl PageReader {
                 continue;
             }
             if key > last {
-                return Some(Walk::End);
+                return Some(WalkStep::End);
             }
             let length = usize::try_from(length).ok()?;
             filling.start(key).ok()?;
-            let here = self.length_in_leaf(length);
+            let here = self.local_payload_len(length);
             if here == length {
                 self.fields.push(layout, key, cell.get(..length)?, &mut filling.batch)?;
             } else {
-                self.spill(length, cell, here)?;
-                self.fields.push(layout, key, &self.spill, &mut filling.batch)?;
-                if self.spill.capacity() > SPILL {
-                    self.spill = Vec::new();
+                self.read_overflow(length, cell, here)?;
+                self.fields.push(layout, key, &self.read_overflow, &mut filling.batch)?;
+                if self.read_overflow.capacity() > SPILL {
+                    self.read_overflow = Vec::new();
                 }
             }
             if filling.end() {
-                return Some(Walk::End);
+                return Some(WalkStep::End);
             }
         }
-        Some(Walk::On)
+        Some(WalkStep::On)
     }
 
     /// Bytes of a row of `length` bytes that stand in the leaf.
-    fn length_in_leaf(&self, length: usize) -> usize {
+    fn local_payload_len(&self, length: usize) -> usize {
         let most = self.file.usable - 35;
         if length <= most {
             return length;
@@ -242,20 +243,20 @@ impl PageReader {
 
     /// Puts together a row of `length` bytes of which the first `here` stand in `cell`, and the
     /// rest in a chain of pages.
-    fn spill(&mut self, length: usize, cell: &[u8], here: usize) -> Option<()> {
+    fn read_overflow(&mut self, length: usize, cell: &[u8], here: usize) -> Option<()> {
         // Before memory is taken for what a damaged page says.
         if length as u64 > self.file.size {
             return None;
         }
         let mut next = page_number(cell.get(here..)?)?;
-        self.spill.clear();
-        self.spill.reserve(length);
-        self.spill.extend_from_slice(&cell[..here]);
+        self.read_overflow.clear();
+        self.read_overflow.reserve(length);
+        self.read_overflow.extend_from_slice(&cell[..here]);
         let mut page = vec![0; self.file.usable];
-        while self.spill.len() < length {
+        while self.read_overflow.len() < length {
             self.file.read(next, &mut page)?;
-            let held = (length - self.spill.len()).min(self.file.usable - 4);
-            self.spill.extend_from_slice(&page[4..4 + held]);
+            let held = (length - self.read_overflow.len()).min(self.file.usable - 4);
+            self.read_overflow.extend_from_slice(&page[4..4 + held]);
             next = page_number(&page)?;
         }
         Some(())

@@ -1,6 +1,6 @@
 //! A row as the file has it: the types of its fields, then the fields.
 
-use crate::codec::{Raw, RowBatch};
+use crate::codec::{RowBatch, SqliteValue};
 use crate::sqlite::read::btree::layout::{Layout, Value};
 
 /// The types and places of the fields of the row at hand.
@@ -34,12 +34,12 @@ impl Fields {
         row.get(..end)?;
         for value in &layout.values {
             let (raw, real) = match *value {
-                Value::Key => (Raw::Integer(key), false),
+                Value::Key => (SqliteValue::Integer(key), false),
                 Value::Field(place) => (self.value(place, row)?, false),
                 Value::RealField(place) => (self.value(place, row)?, true),
             };
             batch.push(match raw {
-                Raw::Integer(integer) if real => Raw::Real(integer as f64),
+                SqliteValue::Integer(integer) if real => SqliteValue::Real(integer as f64),
                 raw => raw,
             });
         }
@@ -47,27 +47,27 @@ impl Fields {
     }
 
     #[inline]
-    fn value<'a>(&self, place: usize, row: &'a [u8]) -> Option<Raw<'a>> {
+    fn value<'a>(&self, place: usize, row: &'a [u8]) -> Option<SqliteValue<'a>> {
         let &(kind, at) = self.0.get(place)?;
         let bytes = row.get(at..)?;
         Some(match kind {
-            0 => Raw::Null,
-            1 => Raw::Integer(i64::from(i8::from_be_bytes(*bytes.first_chunk()?))),
-            2 => Raw::Integer(i64::from(i16::from_be_bytes(*bytes.first_chunk()?))),
-            3 => Raw::Integer(signed::<3>(bytes)?),
-            4 => Raw::Integer(i64::from(i32::from_be_bytes(*bytes.first_chunk()?))),
-            5 => Raw::Integer(signed::<6>(bytes)?),
-            6 => Raw::Integer(i64::from_be_bytes(*bytes.first_chunk()?)),
+            0 => SqliteValue::Null,
+            1 => SqliteValue::Integer(i64::from(i8::from_be_bytes(*bytes.first_chunk()?))),
+            2 => SqliteValue::Integer(i64::from(i16::from_be_bytes(*bytes.first_chunk()?))),
+            3 => SqliteValue::Integer(signed::<3>(bytes)?),
+            4 => SqliteValue::Integer(i64::from(i32::from_be_bytes(*bytes.first_chunk()?))),
+            5 => SqliteValue::Integer(signed::<6>(bytes)?),
+            6 => SqliteValue::Integer(i64::from_be_bytes(*bytes.first_chunk()?)),
             7 => {
                 let real = f64::from_be_bytes(*bytes.first_chunk()?);
                 // As SQLite reads it.
-                if real.is_nan() { Raw::Null } else { Raw::Real(real) }
+                if real.is_nan() { SqliteValue::Null } else { SqliteValue::Real(real) }
             }
-            8 => Raw::Integer(0),
-            9 => Raw::Integer(1),
+            8 => SqliteValue::Integer(0),
+            9 => SqliteValue::Integer(1),
             _ => {
                 let bytes = bytes.get(..width(kind)?)?;
-                if kind % 2 == 0 { Raw::Blob(bytes) } else { Raw::Text(bytes) }
+                if kind % 2 == 0 { SqliteValue::Blob(bytes) } else { SqliteValue::Text(bytes) }
             }
         })
     }

@@ -1,10 +1,10 @@
 //! Rows from pages are the rows that SQLite reads.
 
-use crate::codec::{Raw, RowBatch};
+use crate::codec::{RowBatch, SqliteValue};
 use crate::schema::RowAddress;
-use crate::sqlite::read::collector::Filling;
+use crate::sqlite::read::collector::BatchBuilder;
 use crate::sqlite::read::query::{TableQuery, TextEncoding};
-use crate::sqlite::{Reader, Source, SourceOptions};
+use crate::sqlite::{Source, SourceConnection, SourceOptions};
 use rusqlite::Connection;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,14 +32,14 @@ fn query(table: &str, key: &str, columns: &[&str]) -> TableQuery {
 }
 
 /// The rows of a range as text that tells every bit, and whether they came from pages.
-fn rows(reader: &Reader, query: &TableQuery, keys: (i64, i64)) -> (Vec<String>, bool) {
+fn rows(reader: &SourceConnection, query: &TableQuery, keys: (i64, i64)) -> (Vec<String>, bool) {
     let collect = query.collect().expect("an integer key");
     let (first, last) = keys;
     let mut found = Vec::new();
     let mut next = first;
     loop {
         // Small, so that it is gone on from many places.
-        let filling = Filling::with_keys(query, RowBatch::default(), 3_000);
+        let filling = BatchBuilder::with_keys(query, RowBatch::default(), 3_000);
         let filled = reader.collect(query, &collect, (next, last), filling).expect("reads");
         let mut values = filled.batch.values();
         for _ in 0..filled.batch.rows() {
@@ -47,11 +47,11 @@ fn rows(reader: &Reader, query: &TableQuery, keys: (i64, i64)) -> (Vec<String>, 
                 .by_ref()
                 .take(query.columns.len() + 1)
                 .map(|raw| match raw {
-                    Raw::Real(real) => format!("real {:x}", real.to_bits()),
-                    Raw::Text(long) | Raw::Blob(long) if long.len() > 100 => {
+                    SqliteValue::Real(real) => format!("real {:x}", real.to_bits()),
+                    SqliteValue::Text(long) | SqliteValue::Blob(long) if long.len() > 100 => {
                         format!(
                             "{} {} {:x}",
-                            matches!(raw, Raw::Text(_)),
+                            matches!(raw, SqliteValue::Text(_)),
                             long.len(),
                             xxh3_128(long)
                         )
@@ -234,8 +234,8 @@ fn damaged_pages_never_do_more_than_leave_the_table_to_sqlite() {
         }
         fs::write(&path, &damaged).expect("writes");
         let source = open(&path);
-        let read = |reader: Reader| {
-            let filling = Filling::with_keys(&query, RowBatch::default(), usize::MAX);
+        let read = |reader: SourceConnection| {
+            let filling = BatchBuilder::with_keys(&query, RowBatch::default(), usize::MAX);
             let filled = reader.collect(&query, &collect, (i64::MIN, i64::MAX), filling);
             filled.ok().map(|filled| filled.batch.values().map(|raw| format!("{raw:?}")).collect())
         };

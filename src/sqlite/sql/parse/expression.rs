@@ -15,12 +15,12 @@ pub(crate) type Meaning<'a> = dyn Fn(Option<&str>, &str) -> Result<Expression, R
 
 /// How deep an expression may be nested and still get a tree: far more than people write, and
 /// little enough for any thread's stack.
-const DEEPEST: u32 = 100;
+const MAX_DEPTH: u32 = 100;
 
 /// An expression's tree, or the reason why it has none: a construct is not known, or the nesting
 /// too deep.
 pub(crate) fn tree(expr: &Expr<'_>, names: &Meaning<'_>) -> Result<Expression, Reason> {
-    nested(expr, names, DEEPEST)
+    nested(expr, names, MAX_DEPTH)
 }
 
 fn nested(expr: &Expr<'_>, names: &Meaning<'_>, depth: u32) -> Result<Expression, Reason> {
