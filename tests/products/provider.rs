@@ -25,7 +25,11 @@ fn the_provider_is_switched_in_place_after_a_good_verdict() {
     assert_code(&refused, 4);
     assert_says(
         &refused,
-        &["core: the target holds no verdict", "instrumentation: ", "--allow-unverified"],
+        &[
+            "core: the target has no record of a migration",
+            "instrumentation: ",
+            "--allow-unverified",
+        ],
     );
     assert_eq!(fs::read_to_string(tree.config()).unwrap(), before);
 
@@ -57,7 +61,7 @@ fn the_provider_is_switched_in_place_after_a_good_verdict() {
 
     let again = tree.run(&["provider", "pgx"]);
     assert_code(&again, 0);
-    assert_says(&again, &["is postgres already"]);
+    assert_says(&again, &["is already postgres"]);
     assert_eq!(fs::read_to_string(tree.config()).unwrap(), after);
     assert_code(&tree.run(&["provider", "sqlite"]), 4);
     assert_code(&tree.run(&["provider", "sqlite", "--allow-unverified"]), 0);
