@@ -316,7 +316,7 @@ fn what_cannot_be_measured_is_refused_and_leaves_nothing() {
         (2, &["--from", source, "--rows", "1M"], "--rows"),
         (2, &["--rows", "7"], "from 100"),
         (2, &["--rounds", "0"], "--rounds"),
-        (2, &["--tables", "a*"], "go with --from"),
+        (2, &["--tables", "a*"], "need --from"),
         (2, &["--from", source, "--json", source], "belongs to a database"),
         (2, &["--temp-dir", "/nowhere"], "does not exist"),
     ] {

@@ -41,7 +41,7 @@ fn the_provider_is_switched_in_place_after_a_good_verdict() {
     tree.service("inactive");
     let output = tree.run(&["provider", "postgres"]);
     assert_code(&output, 0);
-    assert_says(&output, &["is postgres now", "systemctl start rstudio-connect"]);
+    assert_says(&output, &["is now postgres", "systemctl start rstudio-connect"]);
     let after = fs::read_to_string(tree.config()).unwrap();
     let expected = ("Provider = \"sqlite\" ; for now\r\n", "Provider = \"postgres\" ; for now\r\n");
     assert_eq!(lines_that_differ(&before, &after), [(expected.0.into(), expected.1.into())]);

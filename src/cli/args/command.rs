@@ -4,6 +4,7 @@ use crate::cli::args::bench::BenchArgs;
 use crate::cli::args::migration::{DatabaseArgs, PlanArgs};
 use crate::cli::args::posit::{EncryptArgs, FingerprintArgs, GenerateKeyArgs, ProviderArgs};
 use crate::cli::args::scripts::{GenerateArgs, PrivateServerArgs};
+use anstyle::Style;
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Parser, Subcommand};
 
@@ -33,6 +34,17 @@ All flags, exit codes:  migrate man | man -l -
 Version:                migrate --version
 ";
 
+/// [`OVERVIEW`] with its headings in bold.
+fn overview() -> String {
+    let heading = Style::new().bold().underline();
+    let format_line = |line: &str| match line.split_once(':') {
+        Some((title, "")) => format!("{heading}{title}:{heading:#}\n"),
+        Some(("Usage", usage)) => format!("{heading}Usage:{heading:#}{usage}\n"),
+        _ => format!("{line}\n"),
+    };
+    OVERVIEW.lines().map(format_line).collect()
+}
+
 /// The exit codes, for the man page.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 failed; 2 usage error; 3 the databases differ; 4 refused, nothing was \
@@ -49,7 +61,7 @@ written; 5 paused, the same command resumes.";
     version,
     propagate_version = true,
     max_term_width = 100,
-    override_help = OVERVIEW,
+    override_help = overview(),
     disable_help_subcommand = true,
     disable_help_flag = true,
     disable_version_flag = true,

@@ -69,8 +69,10 @@ fn check_verdicts(settings: &Settings, to: Provider, args: &ProviderArgs) -> Res
     }
     let error = Error::refused("the target is not verified as equal to the source");
     let error = causes.into_iter().fold(error, Error::caused_by);
+    let direction = if to == Provider::Sqlite { " --from pgx --to sqlite3" } else { "" };
+    let flags = product::flags(&args.config);
     Err(error
-        .hint("stop the service and migrate first: migrate database")
+        .hint(format!("stop the service and migrate first: migrate database{flags}{direction}"))
         .hint("add --allow-unverified to set the provider anyway"))
 }
 
