@@ -71,8 +71,8 @@ fn nothing_is_tried_again_where_the_user_wants_that_and_the_next_run_goes_on() {
         &[
             "cannot write chunk",
             "the source is unchanged",
-            "once the cause is gone, run: ",
-            "it goes on where it was cut off",
+            "after fixing the cause, run: ",
+            "that command resumes the run",
             "--restart",
         ],
     );
@@ -108,7 +108,7 @@ fn sessions_whose_client_cannot_be_reached_are_ended() {
     signal(&child, "-STOP");
     drop(somebody);
     let output = source.run(&database.url, &["--allow-running"]);
-    assert_says(&output, &["continues the run"]);
+    assert_says(&output, &["resumes the run"]);
     assert_whole(&source, &database.url, &output);
     // It wakes, and must find that its place is taken.
     let before = psql(&database.url, "SELECT count(*), max(xmin::text::bigint) FROM event");
