@@ -71,7 +71,7 @@ pub(crate) fn time_left(seconds: f64) -> String {
     }
 }
 
-/// The number per second; `None` if the time is too short to tell.
+/// The number per second; `None` if the time is too short.
 pub(crate) fn rate(number: u64, seconds: f64) -> Option<u64> {
     (number > 0 && seconds >= 0.001).then(|| (number as f64 / seconds).round() as u64)
 }

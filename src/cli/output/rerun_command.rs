@@ -85,7 +85,7 @@ impl CommandLine {
     }
 }
 
-/// `--cast 'users.password=text'` looks like a secret but is not one.
+/// `--cast 'users.password=text'` only resembles a secret.
 fn is_cast(flag: Option<&OsStr>) -> bool {
     flag.is_some_and(|flag| flag == "--cast")
 }

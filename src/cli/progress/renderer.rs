@@ -111,7 +111,7 @@ impl Drawing {
         // tick.
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(buffer.clone()), 10);
         let style = |template| {
-            // The templates are constants; a mistake in one only changes the look.
+            // The templates are constants; a mistake in one only changes the style.
             ProgressStyle::with_template(template)
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
                 .progress_chars("=> ")
