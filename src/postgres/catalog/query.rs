@@ -33,7 +33,8 @@ pub(crate) fn table_rows(
 pub(crate) fn origin(comment: Option<String>) -> Value {
     comment
         .and_then(|text| serde_json::from_str::<Value>(&text).ok())
-        .map_or(Value::Null, |mut value| value["sqlite"].take())
+        .and_then(|mut value| value.get_mut("sqlite").map(Value::take))
+        .unwrap_or_default()
 }
 
 /// An object that cannot be carried over to SQLite.
