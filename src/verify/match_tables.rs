@@ -128,7 +128,7 @@ pub(crate) fn compared_tables(
                 as_text,
                 read: None,
             });
-            // A number that is kept as text is reported as converted: nobody planned it.
+            // A number kept as text is reported as a conversion: it is not in a plan.
             let restores = affinity.is_numeric() && form != Encoding::Text;
             casts.push(ColumnEncoder { form, affinity_restores_numbers: restores });
         }

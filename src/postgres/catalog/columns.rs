@@ -122,7 +122,7 @@ fn column_facts(row: &Row) -> ColumnFacts {
 fn list_collation(row: &Row, table: &str, list: &mut Vec<LeftOut>) {
     let collation: Option<&str> = row.get("collation");
     if let Some(collation) = collation.filter(|name| !matches!(*name, "default" | "C" | "POSIX")) {
-        let reason = format!("collation {collation} becomes SQLite's, by bytes");
+        let reason = format!("collation {collation} becomes SQLite's BINARY");
         list.push(left_out(ObjectKind::Column, Some(table), row.get("attname"), &reason));
     }
 }

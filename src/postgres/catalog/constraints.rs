@@ -10,12 +10,12 @@ use postgres::{Client, Row};
 
 const SQL: &str = "\
     SELECT c.oid::bigint, k.conname::text AS name, k.contype::text AS kind, \
-      ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (num, place) \
+      ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (num, position) \
         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.num \
-        ORDER BY u.place) AS columns, \
-      ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (num, place) \
+        ORDER BY u.position) AS columns, \
+      ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (num, position) \
         JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num \
-        ORDER BY u.place) AS parent_columns, \
+        ORDER BY u.position) AS parent_columns, \
       p.relname::text AS parent, pn.nspname = $1 AS same_schema, \
       k.confupdtype::text AS on_update, k.confdeltype::text AS on_delete, \
       k.condeferrable, k.condeferred, k.convalidated, k.confmatchtype = 'f' AS match_full, \
@@ -37,10 +37,11 @@ pub(crate) fn read(
     catalog: &mut Catalog,
 ) -> Result<()> {
     for (index, row) in table_rows(client, SQL, schema, tables)? {
+        // The server has no definition of a constraint that was dropped since the query began.
+        let Some(definition) = row.get::<_, Option<String>>("definition") else { continue };
         let Catalog { schema, facts } = &mut *catalog;
         let table = &mut schema.tables[index];
         let name: String = row.get("name");
-        let definition: String = row.get("definition");
         let validated: bool = row.get("convalidated");
         let kind = row.get::<_, &str>("kind");
         let listed = match kind {
@@ -67,7 +68,7 @@ pub(crate) fn read(
             "p" => table.primary_key = Some(key(&row)),
             "u" => table.uniques.push(key(&row)),
             "c" if validated => {
-                let text: String = row.get("condition");
+                let text = row.get::<_, Option<String>>("condition").unwrap_or_default();
                 let condition = Sql { tree: parse::tree(&text, None), text };
                 table.checks.push(Check { name: Some(name), condition });
             }

@@ -37,9 +37,10 @@ pub(crate) fn read(
     catalog: &mut Catalog,
 ) -> Result<()> {
     for (index, row) in table_rows(client, SQL, schema, tables)? {
+        // The server has no definition of an index that was dropped since the query began.
+        let Some(definition) = row.get::<_, Option<String>>("definition") else { continue };
         let table = &mut catalog.schema.tables[index];
         let name: String = row.get("name");
-        let definition: String = row.get("definition");
         let method: &str = row.get("method");
         let valid: bool = row.get("valid");
         let reason = if !valid {

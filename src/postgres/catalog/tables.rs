@@ -13,7 +13,7 @@ pub(crate) fn read(client: &mut Client, schema: &str, catalog: &mut Catalog) -> 
         SELECT c.oid::bigint, c.relname::text, c.relkind = 'p', c.relrowsecurity, \
           pg_catalog.row_security_active(c.oid), \
           coalesce((SELECT sum(pg_catalog.pg_relation_size(t.relid::oid)) \
-            FROM pg_catalog.pg_partition_tree(c.oid) t), pg_catalog.pg_relation_size(c.oid))::bigint, \
+            FROM pg_catalog.pg_partition_tree(c.oid) t), pg_catalog.pg_relation_size(c.oid), 0)::bigint, \
           pg_catalog.obj_description(c.oid, 'pg_class'), \
           (SELECT coalesce(sum(pg_catalog.pg_relation_size(l.reltoastrelid)), 0)::bigint \
             FROM pg_catalog.pg_class l WHERE l.reltoastrelid <> 0 AND (l.oid = c.oid OR l.oid IN \
@@ -39,7 +39,7 @@ pub(crate) fn read(client: &mut Client, schema: &str, catalog: &mut Catalog) -> 
                 ObjectKind::Inheritance,
                 Some(&name),
                 parent,
-                "SQLite has no inheritance; both tables arrive with their own rows",
+                "SQLite has no inheritance; both tables are migrated with their own rows",
             ));
         }
         tables.insert(row.get(0), catalog.schema.tables.len());

@@ -14,7 +14,7 @@ use crate::finish::to_postgres::Finished;
 use crate::options::{Depth, Options};
 use crate::plan::to_postgres::build::{DropScope, PlanInputs, build_plan};
 use crate::plan::{Plan, PlannedTable};
-use crate::postgres::catalog::target_objects::{drop_things, schema_id};
+use crate::postgres::catalog::target_objects::{drop_objects, schema_id};
 use crate::postgres::copy_in::Writer;
 use crate::postgres::copy_in::{BlockWriter, CopyTarget};
 use crate::postgres::errors::db_error;
@@ -173,7 +173,7 @@ impl PostgresLoad {
         let what = "cannot drop what is in the target";
         self.keeper.run(&env.retry_policy(Phase::Copy), |client| {
             let mut transaction = client.transaction().map_err(db_error(what))?;
-            drop_things(&mut transaction, &plan.schema, &plan.drops, plan.drop_all)?;
+            drop_objects(&mut transaction, &plan.schema, &plan.drops, plan.drop_all)?;
             transaction.commit().map_err(db_error(what))
         })
     }

@@ -67,7 +67,7 @@ pub(crate) fn query<T>(
 
 /// The error of a catalog that SQLite cannot read.
 pub(crate) fn unreadable(error: rusqlite::Error) -> Error {
-    Error::refused("the catalog of the SQLite database cannot be read")
+    Error::refused("cannot read the catalog of the SQLite database")
         .caused_by(error)
         .hint("run \"PRAGMA integrity_check\" on a copy of the file")
 }

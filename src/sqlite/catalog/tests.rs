@@ -17,7 +17,7 @@ fn catalog(sql: &str) -> Catalog {
 }
 
 fn table<'a>(catalog: &'a Catalog, name: &str) -> &'a Table {
-    catalog.schema.tables.iter().find(|table| table.name == name).expect("the table is there")
+    catalog.schema.tables.iter().find(|table| table.name == name).expect("the table exists")
 }
 
 fn integer(column: &str) -> RowAddress {
@@ -53,7 +53,7 @@ fn only_what_sqlite_treats_as_the_rowid_is_an_identity() {
 }
 
 #[test]
-fn the_rowid_is_reached_by_the_first_name_that_no_column_has() {
+fn the_rowid_is_named_by_the_first_name_that_no_column_has() {
     let catalog = catalog(
         "CREATE TABLE a(ROWID);
          CREATE TABLE b(rowid, _ROWID_);
@@ -69,7 +69,7 @@ fn the_rowid_is_reached_by_the_first_name_that_no_column_has() {
 }
 
 #[test]
-fn a_key_that_does_not_seek_by_its_columns_is_no_address() {
+fn a_key_that_cannot_be_sought_by_its_columns_is_not_an_address() {
     let connection = Connection::open_in_memory().expect("SQLite opens");
     connection
         .execute_batch(
@@ -93,7 +93,7 @@ fn a_key_that_does_not_seek_by_its_columns_is_no_address() {
 }
 
 #[test]
-fn names_are_kept_exactly_whatever_they_are() {
+fn names_are_kept_exactly() {
     let odd = "a\"b%c\nd é 'x' [y]";
     let sql = format!(
         "CREATE TABLE {0}({0} INTEGER PRIMARY KEY, \"\" TEXT UNIQUE, [sel`ect] CHECK([sel`ect] > ''));
@@ -114,7 +114,7 @@ fn names_are_kept_exactly_whatever_they_are() {
 }
 
 #[test]
-fn foreign_keys_are_grouped_and_their_parents_spelt_as_stored() {
+fn foreign_keys_are_grouped_and_their_parents_spelled_as_stored() {
     let catalog = catalog(
         "CREATE TABLE Parent(A, b, PRIMARY KEY(b, A));
          CREATE TABLE child(
@@ -144,7 +144,7 @@ fn foreign_keys_are_grouped_and_their_parents_spelt_as_stored() {
 }
 
 #[test]
-fn constraints_and_generated_columns_come_with_their_expressions() {
+fn constraints_and_generated_columns_have_their_expressions() {
     let catalog = catalog(
         "CREATE TABLE t(
            id INTEGER PRIMARY KEY, a TEXT NOT NULL DEFAULT \"dq\" COLLATE NOCASE CHECK(a <> \"zz\"),
@@ -216,7 +216,7 @@ fn virtual_tables_and_their_storage_are_left_out_with_their_rows() {
 }
 
 #[test]
-fn a_virtual_table_of_an_unknown_module_is_listed_and_nothing_else_suffers() {
+fn a_virtual_table_of_an_unknown_module_is_only_listed() {
     let connection = Connection::open_in_memory().expect("SQLite opens");
     connection
         .execute_batch(
@@ -234,7 +234,7 @@ fn a_virtual_table_of_an_unknown_module_is_listed_and_nothing_else_suffers() {
 }
 
 #[test]
-fn sequences_are_read_also_for_empty_tables() {
+fn sequences_of_empty_tables_are_read() {
     let catalog = catalog(
         "CREATE TABLE a(id INTEGER PRIMARY KEY AUTOINCREMENT);
          CREATE TABLE b(id INTEGER PRIMARY KEY AUTOINCREMENT);
@@ -263,7 +263,7 @@ fn a_name_that_is_not_utf8_is_refused() {
 }
 
 #[test]
-fn utf16_databases_read_as_others_do() {
+fn utf16_databases_are_read() {
     let catalog = catalog(
         "PRAGMA encoding = 'UTF-16le';
          CREATE TABLE \"tä\"(\"ö\" TEXT DEFAULT 'ü' CHECK(\"ö\" <> 'ß'));",

@@ -10,3 +10,5 @@ pub(crate) mod matched;
 pub(crate) mod omission;
 pub(crate) mod planned;
 pub(crate) mod table_diff;
+#[cfg(test)]
+mod tests;
