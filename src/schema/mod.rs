@@ -8,6 +8,7 @@ pub(crate) mod column_type;
 pub(crate) mod expression;
 pub(crate) mod names;
 pub(crate) mod query;
+pub(crate) mod reason;
 
 pub(crate) use crate::schema::column_type::ColumnType;
 pub(crate) use crate::schema::expression::{Affinity, Expression, Sql};

@@ -1,9 +1,9 @@
 //! `migrate bench`: measures, and says what was measured.
 
-use crate::bench;
 use crate::bench::generate::Rows;
+use crate::bench::request::{Request, Subject};
+use crate::bench::run::{expected_seconds, run as measure};
 use crate::bench::scratch::Scratch;
-use crate::bench::{Request, Subject};
 use crate::cli::commands::supervise::supervised;
 use crate::cli::exit_code::Exit;
 use crate::cli::output;
@@ -125,7 +125,7 @@ pub(crate) fn run(args: &BenchArguments, console: &mut Console) -> Result<Exit> 
     let (request, folder, output) = args.request()?;
     let has_source = args.from.is_some();
     let progress = Arc::new(Progress::default());
-    let measured = request.expected_seconds().and_then(|seconds| {
+    let measured = expected_seconds(&request).and_then(|seconds| {
         // Nobody has to read it.
         let _ = writeln!(
             console.err,
@@ -135,7 +135,7 @@ pub(crate) fn run(args: &BenchArguments, console: &mut Console) -> Result<Exit> 
         let watch = console.watch(&progress, args.progress);
         let schema = request.schema.clone();
         let is_theirs = request.target.is_some();
-        let measured = supervised(&progress, move |progress| bench::run(&request, progress));
+        let measured = supervised(&progress, move |progress| measure(&request, progress));
         drop(watch);
         measured.unwrap_or_else(|error| {
             let drop = Scratch::drop_statement(&schema);

@@ -9,7 +9,8 @@ use crate::plan::to_postgres::type_rules::{Column, TypeDecision, type_rank};
 use crate::schema::names::quote;
 use crate::schema::{Affinity, ColumnType, IndexOver, Schema, Table};
 use crate::sqlite::catalog::Catalog;
-use crate::sqlite::read::profile::{ColumnProfile, TableProfile, Tally};
+use crate::sqlite::read::profile::column::{ColumnProfile, Tally};
+use crate::sqlite::read::profile::table::TableProfile;
 use crate::sqlite::sql::declared_type::{DeclaredType, column_affinity};
 use std::collections::HashMap;
 

@@ -9,7 +9,7 @@ use crate::postgres::catalog::ColumnFacts;
 use crate::schema::names::quote;
 use crate::schema::{Affinity, Collation, Column, ColumnType};
 use crate::sqlite::sql::declared_type::column_affinity;
-use crate::sqlite::sql::from_postgres::Kind;
+use crate::sqlite::sql::from_postgres::node::Kind;
 
 /// One way in which a column can arrive.
 #[derive(Debug, Clone)]

@@ -1,7 +1,8 @@
 //! Aggregates of one argument. SQLite allows them in queries only, as PostgreSQL does.
 
+use crate::postgres::sql::from_sqlite::scope::Scope;
 use crate::postgres::sql::from_sqlite::value::{Kind, Node};
-use crate::postgres::sql::from_sqlite::{Reason, Scope};
+use crate::schema::reason::Reason;
 use crate::schema::{Collation, ColumnType, Expression};
 
 impl Scope<'_> {

@@ -1,9 +1,10 @@
 //! Comparisons: which types meet, what affinity makes of constants, and by which collation.
 
 use crate::postgres::sql::from_sqlite::constant::{Constant, is_canonical, looks_numeric};
+use crate::postgres::sql::from_sqlite::scope::Scope;
 use crate::postgres::sql::from_sqlite::value::{Kind, Node};
-use crate::postgres::sql::from_sqlite::{Reason, Scope};
 use crate::schema::names::literal;
+use crate::schema::reason::Reason;
 use crate::schema::{Affinity, Collation, ColumnType, Expression};
 
 /// The two sides of a comparison as PostgreSQL compares them.

@@ -2,9 +2,10 @@
 
 use crate::postgres::sql::from_sqlite::compare::compare;
 use crate::postgres::sql::from_sqlite::constant::Constant;
+use crate::postgres::sql::from_sqlite::scope::Scope;
 use crate::postgres::sql::from_sqlite::value::{Kind, Node};
-use crate::postgres::sql::from_sqlite::{Reason, Scope};
 use crate::schema::names::literal;
+use crate::schema::reason::Reason;
 use crate::schema::{Affinity, ColumnType, Expression};
 
 impl Scope<'_> {

@@ -1,8 +1,9 @@
 //! Values: what an expression becomes, and what has to be known of it to compare it.
 
 use crate::postgres::sql::from_sqlite::constant::Constant;
-use crate::postgres::sql::from_sqlite::{Reason, Scope, ScopeColumn};
+use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
 use crate::schema::names::{literal, quote};
+use crate::schema::reason::Reason;
 use crate::schema::{Affinity, Collation, ColumnType, Expression};
 
 /// The longest result, in bytes: far more than people write.
