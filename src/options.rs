@@ -1,11 +1,11 @@
 //! What a run is asked to do: decided and checked, and free of how it was typed.
 
-use crate::codec::encode::column_encoder::Epoch;
+use crate::codec::types::epoch::Epoch;
 use crate::config::connection::Defaults;
 use crate::config::secret::Secret;
 use crate::control::deadline::Deadline;
 use crate::run::service_check::ServiceCheck;
-use crate::schema::ColumnType;
+use crate::schema::column_type::ColumnType;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 use std::collections::BTreeMap;

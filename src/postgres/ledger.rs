@@ -9,7 +9,7 @@
 //! The data set's row names the run that writes. Another run puts its own name there before it
 //! writes anything, and from then on the one before, if it was only asleep, can write nothing.
 
-use crate::codec::Digest;
+use crate::codec::digest::Digest;
 use crate::error::{Error, Result};
 use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunId;

@@ -2,8 +2,8 @@
 
 use crate::bench::stages::blocks::{Blocks, ReadyBlock};
 use crate::bench::stages::walk::{block_of, walk};
-use crate::codec::Digest;
 use crate::codec::block::HEADER;
+use crate::codec::digest::Digest;
 use crate::codec::tuple;
 use crate::codec::tuple::NextField;
 use crate::control::cancel::CancelScope;

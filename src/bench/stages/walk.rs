@@ -1,6 +1,7 @@
 //! Reading all rows of a plan in parallel, and encoding a chunk.
 
-use crate::codec::{Block, RowBatch};
+use crate::codec::block::Block;
+use crate::codec::row_batch::RowBatch;
 use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
 use crate::plan::Plan;

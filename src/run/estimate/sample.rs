@@ -4,7 +4,7 @@
 //! One connection does it all, one step after the other. The run has several, so each step's time
 //! is divided by their number: right as far as they do not get in each other's way.
 
-use crate::codec::RowBatch;
+use crate::codec::row_batch::RowBatch;
 use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
 use crate::options::{Depth, Verify};

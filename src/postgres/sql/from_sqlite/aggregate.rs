@@ -2,8 +2,9 @@
 
 use crate::postgres::sql::from_sqlite::scope::Scope;
 use crate::postgres::sql::from_sqlite::value::{Kind, Node};
+use crate::schema::column_type::ColumnType;
+use crate::schema::expression::{Collation, Expression};
 use crate::schema::reason::Reason;
-use crate::schema::{Collation, ColumnType, Expression};
 
 impl Scope<'_> {
     /// `count`, `min`, `max`, `sum` or `avg`. All of them pass NULLs over in both databases.

@@ -2,8 +2,10 @@
 
 use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
 use crate::postgres::sql::from_sqlite::value::{Kind, Node};
+use crate::schema::column_type::ColumnType;
+use crate::schema::expression::{Affinity, Collation, Sql};
 use crate::schema::reason::{Reason, tree};
-use crate::schema::{Affinity, Collation, ColumnType, IndexOver, IndexTerm, Sql};
+use crate::schema::{IndexOver, IndexTerm};
 
 /// A condition: of a CHECK, or the WHERE of a partial index. Without outer parentheses.
 pub(crate) fn condition(sql: &Sql, scope: &Scope<'_>) -> Result<String, Reason> {

@@ -1,8 +1,9 @@
 //! The scope of an expression: the columns that it may name.
 
+use crate::schema::column_type::ColumnType;
+use crate::schema::expression::{Affinity, Collation, Expression};
 use crate::schema::names::quote;
 use crate::schema::reason::Reason;
-use crate::schema::{Affinity, Collation, ColumnType, Expression};
 
 /// One column, as an expression has to know it.
 #[derive(Debug, Clone)]

@@ -6,10 +6,11 @@
 use crate::postgres::sql::from_sqlite::constant::Constant;
 use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
 use crate::postgres::sql::from_sqlite::value::{Kind, Node};
+use crate::schema::column_type::ColumnType;
+use crate::schema::expression::{Affinity, Collation, Expression};
 use crate::schema::names::{Allocator, quote};
 use crate::schema::query::{Core, Ordering, Select, Union};
 use crate::schema::reason::Reason;
-use crate::schema::{Affinity, Collation, ColumnType, Expression};
 
 /// A table or view of the target that a SELECT may read.
 #[derive(Debug, Clone, Copy)]

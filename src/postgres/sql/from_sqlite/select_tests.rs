@@ -2,8 +2,8 @@
 
 use crate::postgres::sql::from_sqlite::select::{Readable, Selected, select};
 use crate::postgres::sql::from_sqlite::tests::columns;
+use crate::schema::expression::{Affinity, Collation};
 use crate::schema::reason::Reason;
-use crate::schema::{Affinity, Collation};
 use crate::sqlite::sql::parse::view::{Relation, view};
 
 /// What a SELECT of SQLite becomes, over the columns above as the table `s` and a second one.

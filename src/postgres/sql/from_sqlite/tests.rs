@@ -4,8 +4,10 @@
 use crate::postgres::sql::from_sqlite::default::default_clause;
 use crate::postgres::sql::from_sqlite::definitions::{condition, generated, index_term};
 use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
+use crate::schema::column_type::ColumnType;
+use crate::schema::expression::{Affinity, Collation, Sql};
 use crate::schema::reason::Reason;
-use crate::schema::{Affinity, Collation, ColumnType, IndexOver, IndexTerm, Sql};
+use crate::schema::{IndexOver, IndexTerm};
 use crate::sqlite::sql::parse::create::{self, Names};
 
 pub(crate) fn columns() -> Vec<ScopeColumn> {

@@ -1,12 +1,12 @@
 //! The profile of a column: storage classes, ranges, shapes, and the candidate encoders that fit.
 
-use crate::codec::SqliteValue;
 use crate::codec::encode::column_encoder;
 use crate::codec::encode::column_encoder::characters;
 use crate::codec::encode::column_encoder::{
     BOOLEAN_WORDS, ColumnEncoder, Encoding, Fidelity, Misfit,
 };
 use crate::codec::sqlite_value::EXACT_IN_DOUBLE;
+use crate::codec::sqlite_value::SqliteValue;
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,9 @@
 //! The expressions of a table's definition: CHECKs, index terms, DEFAULTs, generated columns.
 
+use crate::schema::expression::Sql;
 use crate::schema::names::quote;
 use crate::schema::reason::{Reason, tree};
-use crate::schema::{IndexOver, IndexTerm, Sql};
+use crate::schema::{IndexOver, IndexTerm};
 use crate::sqlite::sql::from_postgres::node::{Kind, ScopeColumn};
 use crate::sqlite::sql::from_postgres::value::{column, truth, value};
 use crate::sqlite::sql::from_postgres::{clock, constant};

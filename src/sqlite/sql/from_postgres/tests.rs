@@ -1,7 +1,7 @@
 //! What arrives and what is refused. The texts are as PostgreSQL 15 prints them.
 
 use crate::postgres::sql::parse;
-use crate::schema::Sql;
+use crate::schema::expression::Sql;
 use crate::sqlite::sql::from_postgres::definitions::{condition, default_clause};
 use crate::sqlite::sql::from_postgres::node::{Kind, ScopeColumn};
 

@@ -1,8 +1,8 @@
 //! Values and conditions.
 
+use crate::schema::expression::{Collation, Expression};
 use crate::schema::names::quote;
 use crate::schema::reason::Reason;
-use crate::schema::{Collation, Expression};
 use crate::sqlite::sql::from_postgres::constant;
 use crate::sqlite::sql::from_postgres::node::{Kind, Node, ScopeColumn};
 

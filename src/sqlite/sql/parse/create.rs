@@ -1,8 +1,9 @@
 //! What only the text of a CREATE statement tells: CHECKs, expressions, the names of constraints
 //! and when foreign keys are checked. Everything else comes from SQLite's pragmas.
 
+use crate::schema::expression::{Expression, Sql};
 use crate::schema::reason::Reason;
-use crate::schema::{Check, Deferrable, Expression, Sql};
+use crate::schema::{Check, Deferrable};
 use crate::sqlite::sql::parse::expression::{boolean, is_rowid, resolve, tree, unquote};
 use crate::sqlite::sql::parse::statement::{expression, statement};
 use sqlite3_parser::ast::{

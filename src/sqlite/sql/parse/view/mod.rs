@@ -1,6 +1,6 @@
 //! CREATE VIEW: its SELECT with all names resolved as SQLite resolves them.
 
-use crate::schema::Expression;
+use crate::schema::expression::Expression;
 use crate::schema::names::quote;
 use crate::schema::query::{Core, Joined, Ordering, Select, Union};
 use crate::schema::reason::Reason;

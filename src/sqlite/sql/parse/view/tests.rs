@@ -1,7 +1,7 @@
 //! Views and the names in them.
 
+use crate::schema::expression::{Collation, Expression};
 use crate::schema::query::Select;
-use crate::schema::{Collation, Expression};
 use crate::sqlite::sql::parse::view::{Refusal, Relation, view};
 
 fn relation(name: &str) -> Option<Relation> {
