@@ -34,7 +34,7 @@ fn others_can_roll_back_a_hot_journal_while_its_copy_is_read() {
     assert_eq!(seen(&reader), AS_BUILT);
     drop(reader);
     let changed = source.close().unwrap().unwrap();
-    assert!(changed.contains("after it was copied"), "{changed}");
+    assert!(changed.contains("after the private copy was made"), "{changed}");
 }
 
 #[test]

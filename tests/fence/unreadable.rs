@@ -40,7 +40,7 @@ fn zero_bytes_are_a_wrong_path() {
     fs::write(place.database(), "").unwrap();
     refused(&place.database(), "zero bytes");
     let error = place.open().err().unwrap();
-    assert!(error.hints()[0].contains("nearly always a wrong path"), "{:?}", error.hints());
+    assert!(error.hints()[0].contains("an empty file is rarely"), "{:?}", error.hints());
 }
 
 #[test]
