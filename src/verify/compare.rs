@@ -10,7 +10,7 @@ use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunLock;
 use crate::report::{RowDifference, TableVerification};
 use crate::schema::names::{literal, quote};
-use crate::sqlite::SourceConnection;
+use crate::sqlite::source::connection::SourceConnection;
 use crate::verify::column_diff::ColumnDiff;
 use crate::verify::compared_table::ComparedTable;
 use crate::verify::roles::SourceSide;

@@ -7,7 +7,7 @@ use crate::options::{Depth, Options};
 use crate::postgres::connect::backend::Backend;
 use crate::postgres::copy_out::TupleReader;
 use crate::postgres::lease::run_lock::RunLock;
-use crate::sqlite::SourceConnection;
+use crate::sqlite::source::connection::SourceConnection;
 use crate::verify::roles::SourceSide;
 use std::sync::atomic::AtomicBool;
 

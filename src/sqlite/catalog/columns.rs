@@ -5,8 +5,8 @@ use crate::schema::expression::{Collation, Sql};
 use crate::schema::{Column, Generated};
 use crate::sqlite::catalog::query::{optional_text, query, text, unreadable};
 use crate::sqlite::sql::declared_type;
-use crate::sqlite::sql::parse;
-use crate::sqlite::sql::parse::TableText;
+use crate::sqlite::sql::parse::create;
+use crate::sqlite::sql::parse::create::TableText;
 use rusqlite::Connection;
 
 /// A column, from the pragma `table_xinfo`.
@@ -73,7 +73,7 @@ pub(crate) fn column(
         name: raw.name.clone(),
         declared: raw.declared.clone(),
         not_null: raw.not_null || identity,
-        default: raw.default.as_deref().filter(|_| generated.is_none()).map(parse::default),
+        default: raw.default.as_deref().filter(|_| generated.is_none()).map(create::default),
         collation,
         generated,
         identity,

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::schema::{Action, Column, Deferrable, ForeignKey, Key, KeyColumn, Table};
 use crate::sqlite::catalog::indexes::RawIndex;
 use crate::sqlite::catalog::query::{optional_text, query, text, unreadable};
-use crate::sqlite::sql::parse::TableText;
+use crate::sqlite::sql::parse::create::TableText;
 use rusqlite::Connection;
 use std::collections::HashMap;
 

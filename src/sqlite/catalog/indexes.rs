@@ -5,8 +5,8 @@ use crate::schema::expression::{Collation, Sql};
 use crate::schema::{Index, IndexOver, IndexTerm};
 use crate::sqlite::catalog::query::{Entry, optional_text, query, text, unreadable};
 use crate::sqlite::sql::declared_type;
-use crate::sqlite::sql::parse;
-use crate::sqlite::sql::parse::{IndexText, Names};
+use crate::sqlite::sql::parse::create;
+use crate::sqlite::sql::parse::create::{IndexText, Names};
 use rusqlite::Connection;
 
 /// An index, from the pragmas `index_list` and `index_xinfo`.
@@ -83,7 +83,7 @@ pub(crate) fn created(
         .filter_map(|entry| {
             let raw = indexes.iter().find(|index| index.name.eq_ignore_ascii_case(&entry.name))?;
             let definition = entry.sql.clone().unwrap_or_default();
-            let text = parse::index(&definition, names);
+            let text = create::index(&definition, names);
             Some(Index {
                 name: raw.name.clone(),
                 unique: raw.unique,

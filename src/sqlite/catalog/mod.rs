@@ -1,7 +1,7 @@
 //! The SQLite catalog, read into the neutral schema.
 //!
 //! SQLite's pragmas are the authority on names, columns, keys, collations and foreign keys. The text
-//! of the CREATE statements adds only what the pragmas lack ([`crate::sqlite::sql::parse`]). Virtual
+//! of the CREATE statements adds only what the pragmas lack ([`crate::sqlite::sql::parse::create`]). Virtual
 //! tables are neither read nor connected ([`modules`]).
 
 pub(crate) mod columns;
@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::schema::View;
 use crate::sqlite::catalog::model::Catalog;
 use crate::sqlite::catalog::other_objects::{left_out_table, left_out_trigger};
-use crate::sqlite::sql::parse::ModuleText;
+use crate::sqlite::sql::parse::create::ModuleText;
 use rusqlite::Connection;
 
 /// Reads the catalog of the connection's main database.

@@ -5,7 +5,7 @@
 //! virtual table, which runs the module's code on a file that is not trusted. So shadow tables are
 //! recognized by name, module by module, as in SQLite.
 
-use crate::sqlite::sql::parse::ModuleText;
+use crate::sqlite::sql::parse::create::ModuleText;
 
 /// The shadow tables of a module: the suffixes after the virtual table's name and an underscore.
 struct ShadowTables {

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::schema::{LeftOut, ObjectKind, names};
 use crate::sqlite::catalog::modules;
 use crate::sqlite::catalog::query::{Entry, query, unreadable};
-use crate::sqlite::sql::parse::ModuleText;
+use crate::sqlite::sql::parse::create::ModuleText;
 use rusqlite::Connection;
 
 /// Lists a table that is not an ordinary one; `None` if it is.

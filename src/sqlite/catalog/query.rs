@@ -1,8 +1,8 @@
 //! The queries of the catalog readers, and the entries of `sqlite_schema`.
 
 use crate::error::{Error, Result};
-use crate::sqlite::sql::parse;
-use crate::sqlite::sql::parse::ModuleText;
+use crate::sqlite::sql::parse::create;
+use crate::sqlite::sql::parse::create::ModuleText;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
@@ -25,7 +25,7 @@ impl Entry {
     pub(crate) fn module(&self) -> ModuleText {
         self.sql
             .as_deref()
-            .and_then(parse::module)
+            .and_then(create::module)
             .unwrap_or_else(|| ModuleText { name: String::new(), arguments: Vec::new() })
     }
 }

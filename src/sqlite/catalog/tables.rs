@@ -8,8 +8,8 @@ use crate::sqlite::catalog::constraints;
 use crate::sqlite::catalog::indexes;
 use crate::sqlite::catalog::model::TableFacts;
 use crate::sqlite::catalog::query::Entry;
-use crate::sqlite::sql::parse;
-use crate::sqlite::sql::parse::{Names, TableText};
+use crate::sqlite::sql::parse::create;
+use crate::sqlite::sql::parse::create::{Names, TableText};
 use rusqlite::Connection;
 
 /// Reads one ordinary table.
@@ -38,7 +38,7 @@ pub(crate) fn read(
     let column_names: Vec<String> = raw.iter().map(|column| column.name.clone()).collect();
     let naming = Names { table: &entry.name, columns: &column_names, rowid_alias: alias };
     let definition = entry.sql.clone().unwrap_or_default();
-    let text = parse::table(&definition, &naming).unwrap_or_else(|| {
+    let text = create::table(&definition, &naming).unwrap_or_else(|| {
         list_unparsed(&entry.name, &definition, left_out);
         TableText::default()
     });
