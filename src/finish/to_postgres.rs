@@ -14,14 +14,14 @@ use crate::control::retry::{Reconnecting, RetryPolicy};
 use crate::error::Result;
 use crate::plan::{OptionalDdl, Plan, PlannedForeignKey, PlannedKey, PlannedTable};
 use crate::postgres::catalog::existing;
-use crate::postgres::catalog::existing::Index;
+use crate::postgres::catalog::existing::IndexState;
 use crate::postgres::errors::{db_error, describe, is_connection_lost, is_refusal};
 use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::sql::ddl;
 use crate::report::StepReport;
 use crate::schema::LeftOut;
 use crate::schema::names::{qualify, quote};
-use crate::sqlite::read::profile::Tally;
+use crate::sqlite::read::profile::column::Tally;
 use postgres::Client;
 use postgres::error::SqlState;
 use std::collections::VecDeque;
@@ -264,9 +264,9 @@ impl<'a> Finish<'a> {
     /// Whether an index is there; one that is there in part is dropped.
     fn is_built(&self, client: &mut Client, table: &PlannedTable, name: &str) -> Result<bool> {
         match existing::index(client, &table.qualified(), name)? {
-            Index::Absent => return Ok(false),
-            Index::Whole => {}
-            Index::Invalid => {
+            IndexState::Missing => return Ok(false),
+            IndexState::Valid => {}
+            IndexState::Invalid => {
                 let name = qualify(&self.plan.schema, name);
                 client
                     .batch_execute(&format!("DROP INDEX IF EXISTS {name}"))
@@ -359,11 +359,11 @@ impl<'a> Finish<'a> {
         let count: i64 =
             client.query_one(&key.ddl.count_orphans(), &[]).map_err(db_error(&what))?.get(0);
         let child = &self.plan.tables[key.child];
-        let mut tally = Tally { count: count.unsigned_abs(), places: Vec::new() };
+        let mut tally = Tally { count: count.unsigned_abs(), first_rows: Vec::new() };
         if let Some(column) = child.integer_key() {
             let rows =
                 client.query(&key.ddl.first_orphans(column), &[]).map_err(db_error(&what))?;
-            tally.places = rows.iter().map(|row| row.get(0)).collect();
+            tally.first_rows = rows.iter().map(|row| row.get(0)).collect();
         }
         Ok(tally)
     }

@@ -1,6 +1,6 @@
 //! `migrate bench`: measures, and reports the figures.
 
-use crate::bench;
+use crate::bench::run::{expected_seconds, run as measure};
 use crate::bench::scratch::Scratch;
 use crate::cli::args::bench::BenchArgs;
 use crate::cli::commands::supervise::supervised;
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &BenchArgs, console: &mut Console) -> Result<Exit> {
     let BenchRequest { request, folder, json } = BenchRequest::from_args(args)?;
     let has_source = args.from.is_some();
     let progress = Arc::new(Progress::default());
-    let measured = request.expected_seconds().and_then(|seconds| {
+    let measured = expected_seconds(&request).and_then(|seconds| {
         // A closed standard error does not stop the measurement.
         let _ = writeln!(
             console.err,
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &BenchArgs, console: &mut Console) -> Result<Exit> {
         let watch = console.watch(&progress, args.output.progress);
         let schema = request.schema.clone();
         let is_user_server = request.target.is_some();
-        let measured = supervised(&progress, move |progress| bench::run(&request, progress));
+        let measured = supervised(&progress, move |progress| measure(&request, progress));
         drop(watch);
         measured.unwrap_or_else(|error| {
             let drop = Scratch::drop_statement(&schema);

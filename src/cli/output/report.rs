@@ -231,7 +231,7 @@ mod tests {
             seconds: 71.0,
             limit: None,
             max_rate: None,
-            warnings: vec!["cannot lock app.db".to_owned()],
+            warnings: vec!["cannot lock app.db against writers".to_owned()],
         }
     }
 
@@ -267,7 +267,7 @@ steps of a second and more
   index "a" on "events"  2.50 s
 
 warnings
-  cannot lock app.db
+  cannot lock app.db against writers
 
 total time 1m 11s: profile 1.25 s, copy 9.75 s
 

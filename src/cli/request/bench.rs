@@ -1,7 +1,7 @@
 //! The request of `bench`.
 
+use crate::bench::request::{Request, Subject};
 use crate::bench::scratch::Scratch;
-use crate::bench::{Request, Subject};
 use crate::cli::args::bench::BenchArgs;
 use crate::cli::output::output_file::Output;
 use crate::cli::request::checks::{check_folder, check_patterns};

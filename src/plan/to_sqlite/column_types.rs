@@ -6,13 +6,13 @@ use crate::codec::encode::column_encoder::{Encoding, TemporalType};
 use crate::codec::types::epoch::Epoch;
 use crate::error::{Error, Result};
 use crate::options::OverrideType;
-use crate::postgres::catalog::ColumnFacts;
+use crate::postgres::catalog::model::ColumnFacts;
 use crate::schema::Column;
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::{Affinity, Collation};
 use crate::schema::names::quote;
 use crate::sqlite::sql::declared_type::column_affinity;
-use crate::sqlite::sql::from_postgres::Kind;
+use crate::sqlite::sql::from_postgres::node::Kind;
 
 /// One way in which a column can arrive.
 #[derive(Debug, Clone)]

@@ -1,0 +1,378 @@
+//! CREATE VIEW: its SELECT with all names resolved as SQLite resolves them.
+
+use crate::schema::expression::Expression;
+use crate::schema::names::quote;
+use crate::schema::query::{Core, Joined, Ordering, Select, Union};
+use crate::schema::reason::Reason;
+use crate::sqlite::sql::declared_type::collation_named;
+use crate::sqlite::sql::parse::expression::{is_rowid, resolve, tree, unquote};
+use crate::sqlite::sql::parse::statement::statement;
+use sqlite3_parser::ast::{
+    As, CompoundOperator, Distinctness, Expr, FromClause, JoinConstraint, JoinOperator, JoinType,
+    Limit, Literal, NullsOrder, OneSelect, ResultColumn, Select as ParsedSelect, SelectTable,
+    SortOrder, SortedColumn, Stmt,
+};
+
+/// A table or view that a view may read.
+#[derive(Debug, Clone)]
+pub(crate) struct Relation {
+    /// Its name as stored.
+    pub(crate) name: String,
+    /// Its columns' names as stored, in order.
+    pub(crate) columns: Vec<String>,
+    /// The column that is another name of the rowid, if there is one.
+    pub(crate) rowid_alias: Option<String>,
+}
+
+/// Why a view has no tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It reads a relation that is not known, of this name as written.
+    Unknown(String),
+    /// It has something that is not known here: in a few words that follow "because it".
+    Construct(String),
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::Construct(reason)
+    }
+}
+
+fn refuse<T>(reason: &str) -> Result<T, Refusal> {
+    Err(Refusal::Construct(reason.to_owned()))
+}
+
+/// Reads a CREATE VIEW statement. `relation` gives what it reads by the name as written, ASCII
+/// letters without regard to case.
+pub(crate) fn view(
+    text: &str,
+    relation: &dyn Fn(&str) -> Option<Relation>,
+) -> Result<Select, Refusal> {
+    statement(text, |stmt| match stmt {
+        Stmt::CreateView { select, .. } => Some(read(select, text, relation)),
+        _ => None,
+    })
+    .unwrap_or_else(|| refuse("cannot be read"))
+}
+
+fn read(
+    select: &ParsedSelect<'_>,
+    text: &str,
+    relation: &dyn Fn(&str) -> Option<Relation>,
+) -> Result<Select, Refusal> {
+    if select.with.is_some() {
+        return refuse("has a WITH clause");
+    }
+    let (first, names) = core(&select.body.select, relation)?;
+    let mut unions = Vec::new();
+    for compound in select.body.compounds.iter().flatten() {
+        let union = match compound.operator {
+            CompoundOperator::Union => Union::Distinct,
+            CompoundOperator::UnionAll => Union::All,
+            CompoundOperator::Except => return refuse("uses EXCEPT"),
+            CompoundOperator::Intersect => return refuse("uses INTERSECT"),
+        };
+        unions.push((union, core(&compound.select, relation)?.0));
+    }
+    let order_by = select
+        .order_by
+        .unwrap_or_default()
+        .iter()
+        .map(|term| ordering(term, &first, &names))
+        .collect::<Result<Vec<_>, _>>()?;
+    let (limit, offset) = match select.limit {
+        Some(limit) => self::limit(limit, text)?,
+        None => (None, None),
+    };
+    Ok(Select { first, unions, order_by, limit, offset })
+}
+
+/// What the names of one SELECT can mean.
+#[derive(Default)]
+struct Names {
+    /// The aliases, and what they stand for.
+    relations: Vec<(String, Relation)>,
+    /// Columns that USING made one with a column to the left: the alias and the name.
+    merged: Vec<(String, String)>,
+    /// The columns of the result that were given a name.
+    results: Vec<(String, Expression)>,
+}
+
+impl Names {
+    /// The columns of this name; of those that USING made one, the leftmost.
+    fn columns(&self, table: Option<&str>, name: &str) -> Vec<Expression> {
+        let named = |alias: &str| table.is_none_or(|table| table.eq_ignore_ascii_case(alias));
+        let mut found = Vec::new();
+        for (alias, relation) in self.relations.iter().filter(|(alias, _)| named(alias)) {
+            let same = |column: &&String| column.eq_ignore_ascii_case(name);
+            for column in relation.columns.iter().filter(same) {
+                if table.is_some() || !self.is_merged(alias, column) {
+                    found.push(Expression::Qualified(alias.clone(), column.clone()));
+                }
+            }
+        }
+        found
+    }
+
+    fn is_merged(&self, alias: &str, column: &str) -> bool {
+        self.merged.iter().any(|(a, c)| a == alias && c == column)
+    }
+
+    /// The rowid, where only one table can be meant.
+    fn rowid(&self, table: Option<&str>) -> Option<Expression> {
+        let (alias, relation) = match table {
+            Some(table) => self.relations.iter().find(|(a, _)| a.eq_ignore_ascii_case(table))?,
+            None => match self.relations.as_slice() {
+                [only] => only,
+                _ => return None,
+            },
+        };
+        let column = relation.rowid_alias.clone()?;
+        Some(Expression::Qualified(alias.clone(), column))
+    }
+
+    fn result(&self, name: &str) -> Option<&Expression> {
+        let (_, expr) = self.results.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
+        Some(expr)
+    }
+
+    fn meaning(&self, table: Option<&str>, written: &str) -> Result<Expression, Reason> {
+        let name = unquote(written);
+        let mut columns = self.columns(table, &name);
+        if columns.len() > 1 {
+            return Err(format!("names {} of several tables", quote(&name)));
+        }
+        let rowid = || if is_rowid(&name) { self.rowid(table) } else { None };
+        let result = || self.result(&name).filter(|_| table.is_none()).cloned();
+        resolve(written, table.is_some(), columns.pop().or_else(rowid).or_else(result))
+    }
+
+    fn tree(&self, expr: &Expr<'_>) -> Result<Expression, Reason> {
+        tree(expr, &|table, written| self.meaning(table, written))
+    }
+}
+
+fn core(
+    select: &OneSelect<'_>,
+    relation: &dyn Fn(&str) -> Option<Relation>,
+) -> Result<(Core, Names), Refusal> {
+    let OneSelect::Select {
+        distinctness,
+        columns,
+        from,
+        where_clause,
+        group_by,
+        having,
+        window_clause: None,
+    } = select
+    else {
+        return refuse("has VALUES or a WINDOW clause");
+    };
+    let mut names = Names::default();
+    let from = match from {
+        Some(clause) => self::from(clause, &mut names, relation)?,
+        None => Vec::new(),
+    };
+    let columns = results(columns, &mut names)?;
+    let grouped = |expr: &Expr<'_>| match place(expr, columns.len()) {
+        Some(place) => Ok(columns[place].clone()),
+        None => names.tree(expr),
+    };
+    let group_by =
+        group_by.unwrap_or_default().iter().map(grouped).collect::<Result<Vec<_>, _>>()?;
+    let core = Core {
+        distinct: *distinctness == Some(Distinctness::Distinct),
+        filter: where_clause.map(|expr| names.tree(expr)).transpose()?,
+        having: having.map(|expr| names.tree(expr)).transpose()?,
+        columns,
+        from,
+        group_by,
+    };
+    Ok((core, names))
+}
+
+/// The place, from 0, of the result's column that a plain number means in GROUP BY and ORDER BY.
+fn place(expr: &Expr<'_>, columns: usize) -> Option<usize> {
+    match expr {
+        Expr::Literal(Literal::Numeric(text)) => {
+            text.parse::<usize>().ok()?.checked_sub(1).filter(|place| *place < columns)
+        }
+        _ => None,
+    }
+}
+
+/// The columns of the result. None of them may name another one.
+fn results(columns: &[ResultColumn<'_>], names: &mut Names) -> Result<Vec<Expression>, Refusal> {
+    let mut all = Vec::new();
+    let mut named = Vec::new();
+    for column in columns {
+        match column {
+            ResultColumn::Expr(expr, alias) => {
+                let expr = names.tree(expr)?;
+                if let Some(As::As(name) | As::Elided(name)) = alias {
+                    named.push((unquote(name.0), expr.clone()));
+                }
+                all.push(expr);
+            }
+            ResultColumn::Star => {
+                for (alias, relation) in &names.relations {
+                    let shown = relation.columns.iter().filter(|c| !names.is_merged(alias, c));
+                    all.extend(shown.map(|c| Expression::Qualified(alias.clone(), c.clone())));
+                }
+            }
+            ResultColumn::TableStar(table) => {
+                let table = unquote(table.0);
+                let same = |(alias, _): &&(String, Relation)| alias.eq_ignore_ascii_case(&table);
+                let Some((alias, relation)) = names.relations.iter().find(same) else {
+                    return Err(Refusal::Unknown(table));
+                };
+                let columns = relation.columns.iter();
+                all.extend(columns.map(|c| Expression::Qualified(alias.clone(), c.clone())));
+            }
+        }
+    }
+    names.results = named;
+    Ok(all)
+}
+
+fn from(
+    clause: &FromClause<'_>,
+    names: &mut Names,
+    relation: &dyn Fn(&str) -> Option<Relation>,
+) -> Result<Vec<Joined>, Refusal> {
+    let Some(first) = clause.select else { return Ok(Vec::new()) };
+    let mut all = vec![read_from(first, names, relation)?];
+    for join in clause.joins.iter().flatten() {
+        let left = match join.operator {
+            JoinOperator::Comma | JoinOperator::TypedJoin(None) => false,
+            JoinOperator::TypedJoin(Some(kind)) => {
+                if kind.intersects(JoinType::NATURAL | JoinType::RIGHT) {
+                    return refuse("has a NATURAL, RIGHT or FULL join");
+                }
+                kind.contains(JoinType::LEFT)
+            }
+        };
+        let before = names.relations.len();
+        let mut joined = Joined { left, ..read_from(&join.table, names, relation)? };
+        joined.on = match &join.constraint {
+            None => None,
+            Some(JoinConstraint::On(expr)) => Some(names.tree(expr)?),
+            Some(JoinConstraint::Using(columns)) => {
+                let pairs = columns
+                    .iter()
+                    .map(|name| merge(&unquote(name.0), before, names))
+                    .collect::<Result<Vec<_>, _>>()?;
+                pairs
+                    .into_iter()
+                    .reduce(|all, one| Expression::Binary(Box::new(all), "AND", Box::new(one)))
+            }
+        };
+        all.push(joined);
+    }
+    Ok(all)
+}
+
+/// The condition that a column named in USING makes: the leftmost column of that name equals the
+/// one of the relation that was just joined, the one at `place`.
+fn merge(name: &str, place: usize, names: &mut Names) -> Result<Expression, Refusal> {
+    let strange = || Refusal::Construct(format!("joins USING {}", quote(name)));
+    let (alias, relation) = names.relations.get(place).ok_or_else(strange)?;
+    let column = relation.columns.iter().find(|column| column.eq_ignore_ascii_case(name));
+    let (alias, column) = (alias.clone(), column.ok_or_else(strange)?.clone());
+    let right = Expression::Qualified(alias.clone(), column.clone());
+    let left = names.columns(None, name).into_iter().find(|left| *left != right);
+    let left = left.ok_or_else(strange)?;
+    names.merged.push((alias, column));
+    Ok(Expression::Binary(Box::new(left), "=", Box::new(right)))
+}
+
+fn read_from(
+    table: &SelectTable<'_>,
+    names: &mut Names,
+    relation: &dyn Fn(&str) -> Option<Relation>,
+) -> Result<Joined, Refusal> {
+    let (name, alias) = match table {
+        SelectTable::Table(name, alias, _) => (name, alias),
+        SelectTable::TableCall(..) => return refuse("reads a table-valued function"),
+        SelectTable::Select(..) => return refuse("reads a subquery"),
+        SelectTable::Sub(..) => return refuse("has parentheses around a join"),
+    };
+    let written = unquote(name.name.0);
+    let main = |schema: &str| unquote(schema).eq_ignore_ascii_case("main");
+    if name.db_name.as_ref().is_some_and(|schema| !main(schema.0)) {
+        return refuse("reads another database");
+    }
+    let relation = relation(&written).ok_or(Refusal::Unknown(written))?;
+    let alias = match alias {
+        Some(As::As(alias) | As::Elided(alias)) => unquote(alias.0),
+        None => relation.name.clone(),
+    };
+    if names.relations.iter().any(|(other, _)| other.eq_ignore_ascii_case(&alias)) {
+        return refuse("reads two tables under one name");
+    }
+    let joined =
+        Joined { relation: relation.name.clone(), alias: alias.clone(), left: false, on: None };
+    names.relations.push((alias, relation));
+    Ok(joined)
+}
+
+/// A term of ORDER BY: a name is looked for among those given to the result's columns first.
+fn ordering(term: &SortedColumn<'_>, first: &Core, names: &Names) -> Result<Ordering, Refusal> {
+    let mut expr = &term.expr;
+    while let Expr::Collate(inner, _) = expr {
+        expr = inner;
+    }
+    let result = match expr {
+        Expr::Id(id) => names.result(&unquote(id.0)),
+        Expr::Name(name) => names.result(&unquote(name.0)),
+        _ => place(expr, first.columns.len()).map(|place| &first.columns[place]),
+    };
+    let by = match (result, &term.expr) {
+        (Some(result), Expr::Collate(_, name)) => {
+            let collation = collation_named(&unquote(name));
+            Expression::Collate(Box::new(result.clone()), collation)
+        }
+        (Some(result), _) => result.clone(),
+        (None, whole) => names.tree(whole)?,
+    };
+    let mut plain = &by;
+    while let Expression::Collate(inner, _) = plain {
+        plain = inner;
+    }
+    let descending = term.order == Some(SortOrder::Desc);
+    Ok(Ordering {
+        place: first.columns.iter().position(|column| column == plain || *column == by),
+        by,
+        descending,
+        // SQLite takes NULL for the smallest of all values.
+        nulls_first: match &term.nulls {
+            Some(nulls) => *nulls == NullsOrder::First,
+            None => !descending,
+        },
+    })
+}
+
+/// LIMIT and OFFSET, where they are plain numbers.
+fn limit(limit: &Limit<'_>, text: &str) -> Result<(Option<u64>, Option<u64>), Refusal> {
+    let number = |expr: &Expr<'_>| match expr {
+        Expr::Literal(Literal::Numeric(text)) => {
+            text.parse::<u64>().ok().filter(|&n| i64::try_from(n).is_ok())
+        }
+        _ => None,
+    };
+    let Some(rows) = number(&limit.expr) else { return refuse("has a LIMIT that is calculated") };
+    let Some(offset) = &limit.offset else { return Ok((Some(rows), None)) };
+    let Some(offset) = number(offset) else { return refuse("has an OFFSET that is calculated") };
+    // The tree does not tell `LIMIT rows OFFSET offset` from `LIMIT offset, rows`.
+    let lower = text.to_ascii_lowercase();
+    let tail = lower.rsplit("limit").next().unwrap_or_default();
+    let words: Vec<&str> = tail.trim_end_matches(';').split_ascii_whitespace().collect();
+    if words != [rows.to_string().as_str(), "offset", offset.to_string().as_str()] {
+        return refuse("has a LIMIT that is not written as LIMIT rows OFFSET rows");
+    }
+    Ok((Some(rows), Some(offset)))
+}
+
+#[cfg(test)]
+mod tests;
