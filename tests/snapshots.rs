@@ -119,6 +119,7 @@ fn snapshot(name: &str, sql: &str, arguments: &[&str], prepare: impl Fn(&Scenari
     settings.add_filter(r"( B|kB|MB) +0\.00\b", "$1  SECONDS  RATE");
     settings.add_filter(r"bytes +seconds +rows/s", "bytes  SECONDS  RATE");
     settings.add_filter(r"( B|kB|MB) {4,}(\S)", "$1  SECONDS  RATE  $2");
+    settings.add_filter(r"postgres://[^/\s]+/DATABASE", "postgres://HOST/DATABASE");
     settings.add_filter(r"PostgreSQL \d+(\.\d+)?( \([^)]*\))?", "PostgreSQL VERSION");
     settings.add_filter(r"migrate [0-9]+\.[0-9]+\.[0-9]+\b", "migrate VERSION");
     settings.bind(|| insta::assert_snapshot!(name, all));
@@ -222,10 +223,6 @@ fn refusals() {
         &["database", "--from", "text", "--to", "URL"],
         garbage,
     );
-    let busy = |it: &Scenario| {
-        std::fs::write(it.folder.path().join("app.db-journal"), "").unwrap();
-    };
-    let _ = busy;
     let no_server = ["database", "--from", "app.db", "--to", "postgres://u:secret@127.0.0.1:1/d"];
     snapshot("refused-connection", SOURCE, &with(&no_server, &["--retry-for", "0"]), nothing);
     snapshot("refused-existing-file", SOURCE, &with(&BACK, &[]), |it| {

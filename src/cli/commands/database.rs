@@ -31,11 +31,14 @@ pub(crate) fn run<P: Planned + Send + 'static>(
     let options = request.options.clone();
     let planned = supervised(&progress, move |progress| prepare(&options, progress));
     drop(watch);
-    let planned = match planned.flatten().and_then(|planned| confirmed(planned, request, console)) {
+    let mut shown = Vec::new();
+    let planned =
+        planned.flatten().and_then(|planned| confirmed(planned, request, console, &mut shown));
+    let planned = match planned {
         Ok(planned) => planned,
         Err(error) => {
             let error = with_recovery_hints(error, line, request.product.as_ref());
-            return end(request, line, console, None, Some(error));
+            return end(request, line, console, None, &shown, Some(error));
         }
     };
     let watch = console.watch(&progress, request.force_bars);
@@ -52,12 +55,19 @@ pub(crate) fn run<P: Planned + Send + 'static>(
         let error = with_recovery_hints(error, line, product);
         if resumes { with_restart_hint(error, line) } else { error }
     });
-    end(request, line, console, report.as_ref(), error)
+    end(request, line, console, report.as_ref(), &shown, error)
 }
 
-/// Shows the plan, and asks before tables are lost.
-fn confirmed<P: Planned>(planned: P, request: &Request, console: &mut Console) -> Result<P> {
+/// Shows the plan, and asks before tables are lost. Adds the plan's notes to `shown`.
+fn confirmed<P: Planned>(
+    planned: P,
+    request: &Request,
+    console: &mut Console,
+    shown: &mut Vec<String>,
+) -> Result<P> {
     let summary = planned.summary();
+    shown.extend(summary.data_sets.iter().flat_map(|data_set| data_set.notes.clone()));
+    shown.extend(summary.warnings.clone());
     // A closed standard output does not stop a run.
     let _ = plan::write(console.human(request.json.as_ref()), &summary);
     let _ = writeln!(console.human(request.json.as_ref()));
@@ -137,6 +147,7 @@ fn end(
     line: &CommandLine,
     console: &mut Console,
     report: Option<&Report>,
+    shown: &[String],
     error: Option<Error>,
 ) -> Exit {
     let exit = error.as_ref().map_or(Exit::Done, |error| Exit::from(error.kind()));
@@ -146,7 +157,8 @@ fn end(
     };
     if let Some(report) = report {
         // A closed standard output does not change the exit code.
-        let _ = report::write(console.human(request.json.as_ref()), report, error.is_none());
+        let out = console.human(request.json.as_ref());
+        let _ = report::write(out, &without_notes(report, shown), error.is_none());
     }
     let mut error = error;
     if let (Some(product), Some(report), Exit::Done) = (&request.product, report, exit) {
@@ -163,6 +175,16 @@ fn end(
     }
     let exit = error.as_ref().map_or(exit, |error| exit.worse(Exit::from(error.kind())));
     console.end(request.json.as_ref(), report, exit, error.as_ref())
+}
+
+/// `report` without the notes and warnings that were `shown` with the plan.
+fn without_notes(report: &Report, shown: &[String]) -> Report {
+    let mut report = report.clone();
+    report.warnings.retain(|warning| !shown.contains(warning));
+    for data_set in &mut report.data_sets {
+        data_set.notes.retain(|note| !shown.contains(note));
+    }
+    report
 }
 
 /// The next steps if the databases differ.
