@@ -5,7 +5,7 @@
 //! another from giving the writer what it waits for. Rows larger than such a budget are read only
 //! when the writer waits for them, so that there is never more than one of them in memory.
 
-use crate::codec::decode::field_decoder::FieldDecoder;
+use crate::codec::encoding::Encoding;
 use crate::codec::row_batch::RowBatch;
 use crate::codec::sqlite_value::SqliteValue;
 use crate::codec::tuple::{Field, fields};
@@ -181,7 +181,7 @@ impl Copy<'_> {
         sent: &mut u64,
     ) -> Result<()> {
         let table = &self.plan.tables[piece.table];
-        let wires = wires(table);
+        let encodings = encodings(table);
         let limit = BATCH_BYTES.min(self.budget / 4) as usize;
         // The last row of a batch can take more bytes in it than in a tuple.
         let room = limit + limit / 8;
@@ -222,7 +222,7 @@ impl Copy<'_> {
                     none.insert((RowBatch::new(self.spares.take(room), room), permit))
                 }
             };
-            decode(table, &wires, tuple, &mut scratch, |_, value| {
+            decode(table, &encodings, tuple, &mut scratch, |_, value| {
                 batch.push(value);
                 Ok(())
             })?;
@@ -294,8 +294,9 @@ impl Copy<'_> {
                 }
                 Rows::One(tuple) => {
                     let table = &self.plan.tables[place];
-                    insert
-                        .row(|bind| decode(table, &wires(table), &tuple, &mut Vec::new(), bind))?;
+                    insert.row(|bind| {
+                        decode(table, &encodings(table), &tuple, &mut Vec::new(), bind)
+                    })?;
                 }
             }
             drop(permit);
@@ -323,26 +324,26 @@ impl Rows {
 }
 
 /// How the fields of a table's tuples are read.
-fn wires(table: &PlannedTable) -> Vec<FieldDecoder> {
+fn encodings(table: &PlannedTable) -> Vec<Encoding> {
     let sent = table.columns.iter().zip(&table.ddl.columns);
     let sent = sent.filter(|(_, ddl)| ddl.generated.is_none());
-    sent.map(|(column, _)| column.proposal.wire).collect()
+    sent.map(|(column, _)| column.proposal.encoding).collect()
 }
 
 /// Hands the values of a tuple to `each`, with their places.
 #[inline]
 fn decode(
     table: &PlannedTable,
-    wires: &[FieldDecoder],
+    encodings: &[Encoding],
     tuple: &[u8],
     scratch: &mut Vec<u8>,
     mut each: impl FnMut(usize, SqliteValue<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut fields = fields(tuple);
-    for (place, wire) in wires.iter().enumerate() {
+    for (place, encoding) in encodings.iter().enumerate() {
         match fields.next() {
             Some(Field::Null) => each(place, SqliteValue::Null)?,
-            Some(Field::Bytes(field)) => match wire.decode(field, scratch) {
+            Some(Field::Bytes(field)) => match encoding.decode(field, scratch) {
                 Ok(raw) => each(place, raw)?,
                 Err(_) => return Err(undecodable(table, place)),
             },

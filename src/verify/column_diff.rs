@@ -1,10 +1,10 @@
 //! Explaining differences: the rows by their places and keys, the columns, and the values where
 //! the user wants to see them.
 
-use crate::codec::encode::column_encoder::real_text;
 use crate::codec::sqlite_value::SqliteValue;
 use crate::codec::tuple;
 use crate::codec::tuple::Field;
+use crate::codec::types::real;
 use crate::error::Result;
 use crate::postgres::copy_out::{Relation, TupleReader};
 use crate::postgres::errors::db_error;
@@ -135,7 +135,7 @@ impl Explain<'_> {
     fn key(&self, tuple: &[u8], values: &[Option<String>]) -> Vec<KeyColumn> {
         let fields: Vec<Field<'_>> = tuple::fields(tuple).collect();
         let part = |&place: &usize| {
-            let column_type = self.subject.layout.casts()[place].form.column_type();
+            let column_type = self.subject.layout.casts()[place].encoding.column_type;
             let integer = match (column_type, fields.get(place)?) {
                 (ColumnType::BigInt, Field::Bytes(b)) => i64::from_be_bytes((*b).try_into().ok()?),
                 (ColumnType::Integer, Field::Bytes(b)) => {
@@ -203,7 +203,7 @@ fn shown(raw: SqliteValue<'_>) -> String {
         SqliteValue::Integer(integer) => integer.to_string(),
         SqliteValue::Real(real) => {
             let mut out = Vec::new();
-            real_text(real, &mut out);
+            real::write_text(real, &mut out);
             text(&out)
         }
         SqliteValue::Text(bytes) => text(bytes),

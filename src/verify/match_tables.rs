@@ -4,11 +4,12 @@
 //! left in a comment where it had to choose another one), and the target's column types lead: each
 //! stored value has to become exactly what stands there.
 
-use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding};
+use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encode::tuple_encoder::TupleLayout;
+use crate::codec::encoding::Encoding;
 use crate::error::{Error, Result};
-use crate::options::{OverrideType, TypeOverride};
-use crate::plan::to_postgres::column_types::{check_casts, form_of};
+use crate::options::TypeOverride;
+use crate::plan::to_postgres::column_types::check_casts;
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::TABLE;
 use crate::schema::Table;
@@ -125,7 +126,7 @@ pub(crate) fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Ma
             let affinity = column_affinity(&column.declared, strict);
             let pin = inputs.casts.iter().find(|c| c.table == table.name && c.column == *name);
             let kept = inputs.ledger["types"][&table.name][name].as_str();
-            let kept = kept.and_then(|text| OverrideType::parse(text).ok());
+            let kept = kept.and_then(|text| Encoding::parse(text).ok());
             let known = ColumnType::parse(&there.type_name);
             if let Some(kept) = &kept
                 && pin.is_none()
@@ -140,8 +141,8 @@ pub(crate) fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Ma
                 ));
             }
             let kept = kept.filter(|kept| known.as_ref() == Some(&kept.column_type));
-            let pin = pin.map(|pin| pin.to.clone()).or(kept.filter(|kept| kept.epoch.is_some()));
-            let (form, as_text) = form(there, affinity, pin, table, &mut matched.notes)?;
+            let pin = pin.map(|pin| pin.to).or(kept.filter(|kept| kept.epoch().is_some()));
+            let (encoding, as_text) = encoding(there, affinity, pin, table, &mut matched.notes)?;
             columns.push(SubjectColumn {
                 name: name.clone(),
                 target_name: there.name.clone(),
@@ -149,8 +150,8 @@ pub(crate) fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Ma
                 read: None,
             });
             casts.push(ColumnEncoder {
-                form,
-                affinity_restores_numbers: affinity_restores_numbers(affinity, form),
+                encoding,
+                affinity_restores_numbers: affinity_restores_numbers(affinity, encoding),
             });
         }
         for extra in &target.columns {
@@ -207,8 +208,8 @@ pub(crate) fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Ma
 
 /// Whether a number that changed its type would come back as it was. Text in place of numbers is
 /// told all the same: nobody planned it.
-fn affinity_restores_numbers(affinity: Affinity, form: Encoding) -> bool {
-    form != Encoding::Text
+fn affinity_restores_numbers(affinity: Affinity, encoding: Encoding) -> bool {
+    encoding.column_type != ColumnType::Text
         && matches!(affinity, Affinity::Integer | Affinity::Numeric | Affinity::Real)
 }
 
@@ -222,11 +223,11 @@ fn highest(connection: &rusqlite::Connection, table: &Table) -> Result<i64> {
     Ok(stored.unwrap_or(0).max(table.sequence.unwrap_or(0)))
 }
 
-/// The form in which a column's values are compared, and whether as the server's text of them.
-fn form(
+/// The encoding in which a column's values are compared, and whether as the server's text of them.
+fn encoding(
     column: &TargetColumn,
     affinity: Affinity,
-    pin: Option<OverrideType>,
+    pin: Option<Encoding>,
     table: &Table,
     notes: &mut Vec<String>,
 ) -> Result<(Encoding, bool)> {
@@ -241,12 +242,12 @@ fn form(
                 column.type_name
             )));
         }
-        return Ok((form_of(&pin), false));
+        return Ok((pin, false));
     }
     Ok(match known {
         // Keys kept as text, joined to integers.
-        Some(ColumnType::BigInt) if affinity == Affinity::Text => (Encoding::BigIntText, false),
-        Some(known) => (Encoding::of(&known), false),
+        Some(ColumnType::BigInt) if affinity == Affinity::Text => (Encoding::INTEGER_TEXT, false),
+        Some(known) => (known.into(), false),
         None => {
             notes.push(format!(
                 "column {} of {} is {} in the target, and compared as text",
@@ -254,7 +255,7 @@ fn form(
                 quote(&table.name),
                 column.type_name
             ));
-            (Encoding::Text, true)
+            (ColumnType::Text.into(), true)
         }
     })
 }

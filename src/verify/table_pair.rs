@@ -1,11 +1,11 @@
 //! A subject: one table as it is compared, with what is known of it on both sides.
 
-use crate::codec::encode::column_encoder::Encoding;
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::plan::PlannedTable;
 use crate::postgres::copy_out::Relation;
 use crate::schema::RowAddress;
 use crate::schema::chunk::{Chunk, KeyRange};
+use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
 use crate::sqlite::read::query::TableQuery;
 
@@ -92,7 +92,7 @@ impl ComparedTable {
         let place = |name: &String| self.columns.iter().position(|column| column.name == *name);
         if let RowAddress::Integer { column } = &self.query.address
             && let Some(place) = place(column)
-            && self.layout.casts()[place].form == Encoding::BigInt
+            && self.layout.casts()[place].encoding.is(ColumnType::BigInt)
         {
             self.integer_key = Some(place);
             self.key = vec![place];

@@ -1,8 +1,9 @@
 //! The verdict: what all that was compared comes to, and what to tell about it.
 
-use crate::codec::encode::column_encoder::Misfit;
+use crate::codec::fidelity::Misfit;
 use crate::options::Depth;
 use crate::report::{ConversionReport, DataSetReport, TableVerification, Verdict};
+use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
 use crate::verify::Compared;
 use crate::verify::table_pair::ComparedTable;
@@ -85,12 +86,17 @@ impl VerdictReport {
         for (place, (count, reason)) in table.seen.unfit.iter().enumerate() {
             let Some(reason) = reason else { continue };
             let column = &subject.columns[place].name;
-            let to = subject.layout.casts()[place].form.column_type();
+            let to = subject.layout.casts()[place].encoding.column_type;
             self.differences.push(format!(
                 "column {} of {name}: {count} values are no {to} ({reason})",
                 quote(column)
             ));
-            if matches!(reason, Misfit::NotTimestamp | Misfit::NotDate) {
+            if matches!(
+                reason,
+                Misfit::NotValid(
+                    ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz
+                )
+            ) {
                 self.hints.push(format!(
                     "if column {} of {name} counts from an epoch, say its unit: --cast \
                      'TABLE.COLUMN={to}:s' (or :ms, :us, :ns, :julian)",
@@ -128,7 +134,7 @@ pub(crate) fn conversions(subject: &ComparedTable, table: &Compared) -> Vec<Conv
         .filter(|(_, count)| **count > 0)
         .map(|((column, cast), count)| ConversionReport {
             column: column.name.clone(),
-            to: cast.form.column_type().to_string(),
+            to: cast.encoding.column_type.to_string(),
             what: "equal once converted".to_owned(),
             count: *count,
         })

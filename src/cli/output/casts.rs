@@ -4,8 +4,9 @@
 //! The file is one JSON object: `{"table": {"column": "type"}}`.
 
 use crate::cli::request::output_file;
+use crate::codec::encoding::Encoding;
 use crate::error::{Error, Result};
-use crate::options::{OverrideType, TypeOverride};
+use crate::options::TypeOverride;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -26,7 +27,7 @@ fn parse_parts(text: &str) -> Result<TypeOverride, String> {
     let to = rest
         .strip_prefix('=')
         .ok_or("after the column's name an equals sign is expected, and no second dot")?;
-    Ok(TypeOverride { table, column, to: OverrideType::parse(to)? })
+    Ok(TypeOverride { table, column, to: Encoding::parse(to)? })
 }
 
 /// The name at the start of `text`, and what follows it.
@@ -89,7 +90,7 @@ fn read(path: &Path) -> Result<Vec<TypeOverride>> {
     let mut casts = Vec::new();
     for (table, columns) in file {
         for (column, to) in columns {
-            let to = OverrideType::parse(&to).map_err(|cause| {
+            let to = Encoding::parse(&to).map_err(|cause| {
                 refused().caused_by(format!("\"{table}\".\"{column}\": {cause}"))
             })?;
             casts.push(TypeOverride { table: table.clone(), column, to });
@@ -150,7 +151,7 @@ mod tests {
             ),
             ("events.at", "after the column's name an equals sign is expected, and no second dot"),
             ("\"events.at=text", "the table's name lacks its closing quote"),
-            ("events.at=", "\"\" is not a column type known here"),
+            ("events.at=", "\"\" is not a supported column type"),
         ] {
             assert_eq!(read_back(text), Err(cause.to_owned()), "{text}");
         }
@@ -177,7 +178,7 @@ mod tests {
         fs::write(&path, "{\"t\": {\"a\": \"money\"}}").unwrap();
         let error = gather(Some(&path), &[]).unwrap_err();
         assert_eq!(error.kind(), crate::Kind::Refused);
-        assert_eq!(error.causes(), ["\"t\".\"a\": \"money\" is not a column type known here"]);
+        assert_eq!(error.causes(), ["\"t\".\"a\": \"money\" is not a supported column type"]);
         fs::write(&path, "[]").unwrap();
         assert_eq!(gather(Some(&path), &[]).unwrap_err().hints().len(), 1);
         assert!(gather(Some(&folder.path().join("none")), &[]).is_err());

@@ -4,8 +4,8 @@
 //! columns can have rows that do not; the server says so only when such a row arrives.
 
 use crate::codec::encode::column_encoder::ColumnEncoder;
-use crate::codec::encode::column_encoder::MAX_FIELD;
-use crate::schema::column_type::ColumnType;
+use crate::codec::field::MAX_FIELD;
+use crate::codec::types;
 
 /// The most bytes of one row in a page: a page less its head and one line pointer.
 /// Source: `MaxHeapTupleSize` in PostgreSQL's htup_details.h, for pages of 8 KiB.
@@ -40,19 +40,11 @@ fn least_width(casts: &[ColumnEncoder], tuple: &[u8]) -> Option<usize> {
             continue;
         };
         rest = after.get(length..)?;
-        let (align, bytes) = match cast.form.column_type() {
-            ColumnType::Boolean => (1, 1),
-            ColumnType::SmallInt => (2, 2),
-            ColumnType::Integer | ColumnType::Real | ColumnType::Date => (4, 4),
-            ColumnType::BigInt
-            | ColumnType::Double
-            | ColumnType::Time
-            | ColumnType::Timestamp
-            | ColumnType::TimestampTz => (8, 8),
-            ColumnType::Uuid => (1, 16),
+        let (align, bytes) = match types::heap_size(cast.encoding.column_type) {
+            Some(fixed) => fixed,
             // A short value has a head of one byte and is not aligned.
-            _ if length < MAX_KEPT_INLINE => (1, length + 1),
-            _ => (1, POINTER),
+            None if length < MAX_KEPT_INLINE => (1, length + 1),
+            None => (1, POINTER),
         };
         width = width.next_multiple_of(align) + bytes;
     }

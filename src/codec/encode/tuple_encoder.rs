@@ -3,11 +3,12 @@
 use crate::codec::block::Block;
 use crate::codec::block::StreamBuilder;
 use crate::codec::digest::Digest;
-use crate::codec::encode::column_encoder::{ColumnEncoder, Misfit};
+use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encode::heap_page;
+use crate::codec::fidelity::Misfit;
 use crate::codec::row_batch::RowBatch;
-use crate::codec::types::{jsonb, numeric};
-use crate::schema::column_type::ColumnType;
+use crate::codec::types;
+use crate::codec::types::Canonical;
 use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
 
@@ -16,21 +17,10 @@ use serde::{Deserialize, Serialize};
 #[serde(from = "Vec<ColumnEncoder>", into = "Vec<ColumnEncoder>")]
 pub struct TupleLayout {
     casts: Vec<ColumnEncoder>,
-    /// How each field is brought to the form that is hashed.
-    forms: Vec<Canonical>,
-    /// Some field is not hashed as it stands.
+    /// The canonical form of each field, which is hashed; `None` where that is the field itself.
+    canonical: Vec<Option<Canonical>>,
+    /// Some field has a canonical form of its own.
     varies: bool,
-}
-
-/// How equal values of a type come to the same bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Canonical {
-    /// They have them already.
-    AsItIs,
-    /// Numbers show more or fewer zeros behind the point.
-    Numeric,
-    /// The server writes a text of its own.
-    Jsonb,
 }
 
 impl From<Vec<ColumnEncoder>> for TupleLayout {
@@ -59,14 +49,10 @@ pub struct EncodeError {
 impl TupleLayout {
     /// The layout of tuples with these casts, in the order of the COPY's column list.
     pub fn new(casts: Vec<ColumnEncoder>) -> Self {
-        let form = |cast: &ColumnEncoder| match cast.form.column_type() {
-            ColumnType::Numeric(_) => Canonical::Numeric,
-            ColumnType::Jsonb => Canonical::Jsonb,
-            _ => Canonical::AsItIs,
-        };
-        let forms: Vec<Canonical> = casts.iter().map(form).collect();
-        let varies = forms.iter().any(|form| *form != Canonical::AsItIs);
-        Self { casts, forms, varies }
+        let canonical: Vec<_> =
+            casts.iter().map(|cast| types::canonical(cast.encoding.column_type)).collect();
+        let varies = canonical.iter().any(Option::is_some);
+        Self { casts, canonical, varies }
     }
 
     /// The casts, in order.
@@ -134,7 +120,7 @@ impl TupleLayout {
             return tuple;
         }
         scratch.clear();
-        if canonicalise(&self.forms, tuple, scratch).is_none() {
+        if canonicalize(&self.canonical, tuple, scratch).is_none() {
             // Not a tuple of ours: hashed as it is, which differs from anything well-formed.
             return tuple;
         }
@@ -142,29 +128,23 @@ impl TupleLayout {
     }
 }
 
-fn canonicalise(forms: &[Canonical], tuple: &[u8], out: &mut BytesMut) -> Option<()> {
+fn canonicalize(forms: &[Option<Canonical>], tuple: &[u8], out: &mut BytesMut) -> Option<()> {
     let (count, mut rest) = tuple.split_first_chunk::<2>()?;
     out.put_slice(count);
-    let mut field = Vec::new();
+    let mut canonical = Vec::new();
     for form in forms {
         let (length, after) = rest.split_first_chunk::<4>()?;
         let length = i32::from_be_bytes(*length);
         let (bytes, after) = after.split_at_checked(usize::try_from(length).unwrap_or(0))?;
         rest = after;
-        field.clear();
-        let canonical = match form {
-            _ if length < 0 => None,
-            Canonical::AsItIs => None,
-            Canonical::Numeric => numeric::canonical(bytes, &mut field),
-            Canonical::Jsonb => jsonb::canonical(bytes, &mut field),
-        };
-        match canonical {
-            Some(()) => {
-                out.put_i32(field.len() as i32);
-                out.put_slice(&field);
+        canonical.clear();
+        match form {
+            Some(write) if length >= 0 && write(bytes, &mut canonical).is_some() => {
+                out.put_i32(canonical.len() as i32);
+                out.put_slice(&canonical);
             }
-            // Also what is not well-formed: as it is, it differs from all that is.
-            None => {
+            // A malformed field is kept as it is, and so differs from every well-formed one.
+            _ => {
                 out.put_i32(length);
                 out.put_slice(bytes);
             }

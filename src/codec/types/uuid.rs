@@ -1,4 +1,10 @@
-//! UUIDs between text and their sixteen bytes, which are also PostgreSQL's wire form.
+//! `uuid`: text in SQLite, sixteen bytes in PostgreSQL.
+
+use crate::codec::fidelity::{Fidelity, Misfit};
+use crate::codec::field::put_fixed;
+use crate::codec::sqlite_value::SqliteValue;
+use crate::schema::column_type::ColumnType;
+use bytes::BytesMut;
 
 /// Marks a byte that is no hexadecimal digit in [`NIBBLES`].
 const NO_DIGIT: u8 = 0x80;
@@ -22,6 +28,14 @@ const NIBBLES: [u8; 256] = {
 
 /// Where the two digits of each byte stand in the canonical text.
 const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
+pub(crate) fn encode(value: SqliteValue<'_>, out: &mut BytesMut) -> Result<Fidelity, Misfit> {
+    const INVALID: Misfit = Misfit::NotValid(ColumnType::Uuid);
+    let SqliteValue::Text(text) = value else { return Err(INVALID) };
+    let (bytes, canonical) = parse(text).ok_or(INVALID)?;
+    put_fixed(out, bytes);
+    Ok(Fidelity::exact_if(canonical))
+}
 
 /// Reads a UUID in any spelling that PostgreSQL's `uuid_in` takes: digits of either case, with
 /// or without braces around all of it, and with or without a hyphen after each group of four.

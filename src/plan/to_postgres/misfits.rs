@@ -1,7 +1,7 @@
 //! Misfits: values, rows and keys that the target cannot hold as the plan has them.
 
-use crate::codec::encode::column_encoder::{Encoding, Misfit};
 use crate::codec::encode::tuple_encoder::TupleLayout;
+use crate::codec::fidelity::Misfit;
 use crate::error::{Error, Result};
 use crate::options::OnMisfit;
 use crate::plan::to_postgres::build::PlanInputs;
@@ -10,6 +10,7 @@ use crate::plan::to_postgres::ddl::{MAX_ENTRY, key_label};
 use crate::plan::to_postgres::reject::reason;
 use crate::plan::to_postgres::source_checks;
 use crate::plan::to_postgres::type_rules::{TypeDecision, told};
+use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
 use crate::schema::{Column, IndexOver, LeftOut, ObjectKind, RowAddress, Schema, Table};
 use crate::sqlite::SourceConnection;
@@ -195,8 +196,9 @@ pub(crate) fn refuse_merged_keys(
                 let place = table.columns.iter().position(|column| column.name == **name);
                 let decision = place.map(|place| &decisions[place]);
                 let converts = decision.is_some_and(|d| !d.conversions.is_empty());
-                let pinned = decision
-                    .is_some_and(|d| !matches!(d.cast.form, Encoding::Text | Encoding::Bytea));
+                let pinned = decision.is_some_and(|d| {
+                    !matches!(d.cast.encoding.column_type, ColumnType::Text | ColumnType::Bytea)
+                });
                 if converts && pinned {
                     return Err(merged_key(table, &key)
                         .caused_by("values of its columns would arrive in another form"));

@@ -1,10 +1,10 @@
 //! Making the plan: what is asked of the server, decided, defined and tried out, in this order.
 
-use crate::codec::decode::field_decoder::FieldDecoder;
+use crate::codec::encoding::Encoding;
 use crate::control::progress::{Phase, Progress};
 use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
-use crate::options::{OnMisfit, Options, OverrideType};
+use crate::options::{OnMisfit, Options};
 use crate::plan::table_selection::choose_tables;
 use crate::plan::to_postgres::column_types::check_casts;
 use crate::plan::to_sqlite::column_types::{ColumnInput, MappingCandidate, proposals};
@@ -19,6 +19,7 @@ use crate::plan::to_sqlite::{Plan, PlannedColumn, PlannedTable};
 use crate::postgres::catalog::{Catalog, ColumnFacts, TableFacts};
 use crate::postgres::copy_out::{Relation, Snapshot, TupleReader};
 use crate::report::Dropped;
+use crate::schema::column_type::ColumnType;
 use crate::schema::names::{qualify, quote};
 use crate::schema::{Column, Table};
 use serde_json::Value;
@@ -119,12 +120,12 @@ fn ask(inputs: &PlanInputs<'_>, catalog: &Catalog) -> Result<Asked> {
             };
             let kept = &inputs.types[of(&facts.origin, &table.name)]
                 [of(&column_facts.origin, &column.name)];
-            let kept = kept.as_str().and_then(|text| OverrideType::parse(text).ok());
+            let kept = kept.as_str().and_then(|text| Encoding::parse(text).ok());
             let given = ColumnInput {
                 column,
                 facts: column_facts,
                 strict: facts.origin["strict"].as_bool().unwrap_or(false),
-                epoch: kept.and_then(|kept| kept.epoch),
+                epoch: kept.and_then(|kept| kept.epoch()),
                 pin: pin.map(|pin| &pin.to),
             };
             columns.push((column.name.clone(), proposals(&given)?));
@@ -278,7 +279,7 @@ fn assemble(
             let text = columns.iter().any(|c| {
                 c.name == *name
                     && c.proposal.read.is_none()
-                    && c.proposal.wire == FieldDecoder::Text
+                    && c.proposal.encoding.is(ColumnType::Text)
             });
             let bytes = if text { " COLLATE \"C\"" } else { "" };
             format!("{}{bytes}", quote(name))

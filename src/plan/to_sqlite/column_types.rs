@@ -1,11 +1,9 @@
 //! What a column becomes: proposals, the best one first. Each says which values it cannot take;
 //! the first that takes all of them is chosen. The server counts such values, before any is read.
 
-use crate::codec::decode::field_decoder::FieldDecoder;
-use crate::codec::encode::column_encoder::{Encoding, TemporalType};
-use crate::codec::types::epoch::Epoch;
+use crate::codec::encoding::Encoding;
+use crate::codec::types::temporal::epoch::Epoch;
 use crate::error::{Error, Result};
-use crate::options::OverrideType;
 use crate::postgres::catalog::ColumnFacts;
 use crate::schema::Column;
 use crate::schema::column_type::ColumnType;
@@ -19,13 +17,11 @@ use crate::sqlite::sql::from_postgres::Kind;
 pub(crate) struct MappingCandidate {
     /// The declared type in SQLite.
     pub(crate) declared: String,
-    /// How its fields are read.
-    pub(crate) wire: FieldDecoder,
-    /// How its stored values are compared with the fields.
-    pub(crate) form: Encoding,
+    /// How its fields are read, and how its stored values are compared with the fields.
+    pub(crate) encoding: Encoding,
     /// What is read in place of the column itself.
     pub(crate) read: Option<String>,
-    /// The same for comparisons, where it is another expression.
+    /// The text that its stored values are compared with, where the fields are something else.
     pub(crate) compared: Option<String>,
     /// What it holds, for expressions.
     pub(crate) kind: Kind,
@@ -51,7 +47,7 @@ pub(crate) struct ColumnInput<'a> {
     /// What the run that came from SQLite turned numbers into, where it did.
     pub(crate) epoch: Option<Epoch>,
     /// What the user wants.
-    pub(crate) pin: Option<&'a OverrideType>,
+    pub(crate) pin: Option<&'a Encoding>,
 }
 
 impl ColumnInput<'_> {
@@ -79,14 +75,12 @@ impl ColumnInput<'_> {
     fn proposal(
         &self,
         declared: String,
-        wire: FieldDecoder,
-        form: Encoding,
+        encoding: impl Into<Encoding>,
         kind: Kind,
     ) -> MappingCandidate {
         MappingCandidate {
             declared,
-            wire,
-            form,
+            encoding: encoding.into(),
             read: None,
             compared: None,
             kind,
@@ -111,7 +105,7 @@ impl ColumnInput<'_> {
     /// Text as the server prints it.
     fn as_printed(&self, declared: String, kind: Kind) -> MappingCandidate {
         let looks = Some(self.affinity(&declared)).filter(|affinity| affinity.is_numeric());
-        let proposal = self.proposal(declared, FieldDecoder::Text, Encoding::Text, kind);
+        let proposal = self.proposal(declared, ColumnType::Text, kind);
         MappingCandidate { read: Some(self.printed()), looks, ..proposal }
     }
 
@@ -139,13 +133,12 @@ pub(crate) fn proposals(given: &ColumnInput<'_>) -> Result<Vec<MappingCandidate>
     Ok(match given.facts.base.as_str() {
         "bool" => {
             let declared = given.declared(&WHOLE, "BOOLEAN");
-            vec![given.proposal(declared, FieldDecoder::Boolean, Encoding::Boolean, Kind::Boolean)]
+            vec![given.proposal(declared, ColumnType::Boolean, Kind::Boolean)]
         }
         "int2" | "int4" | "int8" => vec![integers(given)],
         "oid" => {
             let declared = given.declared(&WHOLE, "INTEGER");
-            let proposal =
-                given.proposal(declared, FieldDecoder::Integer, Encoding::BigInt, Kind::Integer);
+            let proposal = given.proposal(declared, ColumnType::BigInt, Kind::Integer);
             vec![MappingCandidate { read: Some(format!("{column}::pg_catalog.int8")), ..proposal }]
         }
         "float4" | "float8" => doubles(given),
@@ -163,12 +156,14 @@ pub(crate) fn proposals(given: &ColumnInput<'_>) -> Result<Vec<MappingCandidate>
         "json" | "jsonb" => documents(given),
         "bytea" => {
             let declared = given.declared(&ANY, "BLOB");
-            vec![given.proposal(declared, FieldDecoder::Bytea, Encoding::Bytea, Kind::Blob)]
+            vec![given.proposal(declared, ColumnType::Bytea, Kind::Blob)]
         }
         "date" | "time" | "timestamp" | "timestamptz" => dates(given),
+        "interval" => exact_texts(given, ColumnType::Interval),
+        "inet" => exact_texts(given, ColumnType::Inet),
         "uuid" => {
             let declared = given.declared(&DATED, "TEXT");
-            vec![given.proposal(declared, FieldDecoder::Uuid, Encoding::Uuid, Kind::Word)]
+            vec![given.proposal(declared, ColumnType::Uuid, Kind::Word)]
         }
         _ if given.column.collation == Collation::NoCase => {
             vec![given.as_printed("TEXT".to_owned(), Kind::Opaque)]
@@ -187,33 +182,29 @@ fn integers(given: &ColumnInput<'_>) -> MappingCandidate {
         .filter(|origin| given.facts.base == "int8" && given.affinity(origin) == Affinity::Text);
     if let Some(origin) = as_keys {
         let text = Kind::Opaque;
-        return given.proposal(
-            origin.to_owned(),
-            FieldDecoder::Integer,
-            Encoding::BigIntText,
-            text,
-        );
+        return given.proposal(origin.to_owned(), Encoding::INTEGER_TEXT, text);
     }
     let declared = given.declared(&WHOLE, "INTEGER");
-    let form = match given.facts.base.as_str() {
-        "int2" => Encoding::SmallInt,
-        "int4" => Encoding::Integer,
-        _ => Encoding::BigInt,
+    let column_type = match given.facts.base.as_str() {
+        "int2" => ColumnType::SmallInt,
+        "int4" => ColumnType::Integer,
+        _ => ColumnType::BigInt,
     };
-    given.proposal(declared, FieldDecoder::Integer, form, Kind::Integer)
+    given.proposal(declared, column_type, Kind::Integer)
 }
 
 const NAN: &str = "NaN, which SQLite does not have";
 
 fn doubles(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
     let column = given.quoted();
-    let form = if given.facts.base == "float4" { Encoding::Real } else { Encoding::Double };
+    let column_type =
+        if given.facts.base == "float4" { ColumnType::Real } else { ColumnType::Double };
     let nan = format!("{column} = 'NaN'");
     let own = MappingCandidate {
         unless: Some((nan.clone(), NAN)),
         strict: true,
         zeros: true,
-        ..given.proposal("REAL".to_owned(), FieldDecoder::Real, form, Kind::Real)
+        ..given.proposal("REAL".to_owned(), column_type, Kind::Real)
     };
     let printed = MappingCandidate {
         reason: Some("it holds NaN"),
@@ -233,7 +224,7 @@ fn doubles(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
         proposals.push(MappingCandidate {
             unless,
             zeros,
-            ..given.proposal(declared, FieldDecoder::Real, form, Kind::Real)
+            ..given.proposal(declared, column_type, Kind::Real)
         });
     }
     proposals.extend([own, printed]);
@@ -275,7 +266,7 @@ fn decimals(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
     };
     let number = MappingCandidate {
         unless: Some((lost, "digits that a double does not hold")),
-        ..given.proposal(declared, FieldDecoder::NumericNumber, Encoding::Numeric, Kind::Decimal)
+        ..given.proposal(declared, ColumnType::Numeric(None), Kind::Decimal)
     };
     vec![number, printed]
 }
@@ -287,7 +278,7 @@ fn documents(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
             return text;
         }
         let compared = Some(given.printed());
-        MappingCandidate { wire: FieldDecoder::Jsonb, compared, ..text }
+        MappingCandidate { encoding: ColumnType::Jsonb.into(), compared, ..text }
     };
     let first = own(given.declared(&ANY, "JSON"));
     let wide = MappingCandidate {
@@ -300,11 +291,11 @@ fn documents(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
 fn dates(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
     const YEARS: &str = "infinity, or a year outside 0001 to 9999";
     let column = given.quoted();
-    let (wire, form, kind, own) = match given.facts.base.as_str() {
-        "date" => (FieldDecoder::Date, Encoding::Date, Kind::Date, "DATE"),
-        "time" => (FieldDecoder::Time, Encoding::Time, Kind::Time, "TIME"),
-        "timestamp" => (FieldDecoder::Timestamp, Encoding::Timestamp, Kind::Timestamp, "TIMESTAMP"),
-        _ => (FieldDecoder::TimestampTz, Encoding::TimestampTz, Kind::TimestampTz, "DATETIME"),
+    let (column_type, kind, own) = match given.facts.base.as_str() {
+        "date" => (ColumnType::Date, Kind::Date, "DATE"),
+        "time" => (ColumnType::Time, Kind::Time, "TIME"),
+        "timestamp" => (ColumnType::Timestamp, Kind::Timestamp, "TIMESTAMP"),
+        _ => (ColumnType::TimestampTz, Kind::TimestampTz, "DATETIME"),
     };
     let unless = match given.facts.base.as_str() {
         "time" => (format!("{column} = '24:00:00'"), "the hour 24"),
@@ -328,8 +319,25 @@ fn dates(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
     let declared = given.declared(&DATED, own);
     let replaced = given.origin().is_some_and(|origin| origin != declared);
     let reason = replaced.then_some("dates are text, which is not looked for among numbers");
-    let first = given.proposal(declared, wire, form, kind);
+    let first = given.proposal(declared, column_type, kind);
     vec![MappingCandidate { unless, strict: true, reason, ..first }, printed]
+}
+
+/// Text of a type whose values have one text each, which is compared by value. Where that is not
+/// certain for a value (infinite intervals), the server prints the texts.
+fn exact_texts(given: &ColumnInput<'_>, column_type: ColumnType) -> Vec<MappingCandidate> {
+    let printed = given.as_printed("TEXT".to_owned(), Kind::Opaque);
+    let declared = given.declared(&[Affinity::Text, Affinity::Blob], "TEXT");
+    let own = given.proposal(declared, column_type, Kind::Opaque);
+    if column_type != ColumnType::Interval {
+        return vec![own];
+    }
+    // The largest and the smallest value are infinite or finite, by the server's version.
+    let column = given.quoted();
+    let unless = format!(
+        "pg_catalog.interval_send({column}) IN ('\\x7fffffffffffffff7fffffff7fffffff', '\\x80000000000000008000000080000000')"
+    );
+    vec![MappingCandidate { unless: Some((unless, "infinite intervals")), ..own }, printed]
 }
 
 /// Dates as numbers that count from an epoch.
@@ -339,19 +347,19 @@ fn epoch_proposal(
     declared: String,
     unless: Option<(String, &'static str)>,
 ) -> MappingCandidate {
-    let (wire, to) = match given.facts.base.as_str() {
-        "date" => (FieldDecoder::Day(unit), TemporalType::Date),
-        "timestamp" => (FieldDecoder::Moment(unit), TemporalType::Timestamp),
-        _ => (FieldDecoder::Moment(unit), TemporalType::TimestampTz),
+    let column_type = match given.facts.base.as_str() {
+        "date" => ColumnType::Date,
+        "timestamp" => ColumnType::Timestamp,
+        _ => ColumnType::TimestampTz,
     };
-    let form = Encoding::Epoch { unit, to };
-    MappingCandidate { unless, strict: true, ..given.proposal(declared, wire, form, Kind::Opaque) }
+    let encoding = Encoding::from_epoch(unit, column_type);
+    MappingCandidate { unless, strict: true, ..given.proposal(declared, encoding, Kind::Opaque) }
 }
 
 /// What the user wants: the server's text, its JSON, or a number for a date.
-fn pinned(given: &ColumnInput<'_>, pin: &OverrideType) -> Result<MappingCandidate> {
+fn pinned(given: &ColumnInput<'_>, pin: &Encoding) -> Result<MappingCandidate> {
     let base = ColumnType::parse(&given.facts.base_type);
-    match (&pin.column_type, pin.epoch) {
+    match (&pin.column_type, pin.epoch()) {
         (ColumnType::Text, None) => Ok(given.as_printed("TEXT".to_owned(), Kind::Opaque)),
         (ColumnType::Json | ColumnType::Jsonb, None) => {
             let json = format!("pg_catalog.to_json({})::pg_catalog.text", given.quoted());

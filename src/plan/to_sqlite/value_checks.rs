@@ -1,7 +1,7 @@
 //! What the server is asked before anything is written: how many rows a table has, between which
 //! keys, and how many values a proposal cannot take. One query a table, several tables at a time.
 
-use crate::codec::decode::field_decoder::number_returns;
+use crate::codec::decode::number_returns;
 use crate::codec::tuple::{Field, fields};
 use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};

@@ -6,7 +6,6 @@ use crate::finish::to_postgres::Finished;
 use crate::options::Verify;
 use crate::plan::Plan;
 use crate::plan::created_objects::CreatedObjects;
-use crate::plan::to_postgres::column_types::pin_of;
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::{Ledger, State};
 use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
@@ -68,7 +67,7 @@ impl PostgresLoad {
                 rows.insert(table.name.clone(), table.rows_rejected().into());
             }
             let pins = table.columns.iter().map(|column| {
-                (column.name.clone(), pin_of(column.decision.cast.form).to_string().into())
+                (column.name.clone(), column.decision.cast.encoding.to_string().into())
             });
             let pins: Map<String, Value> = pins.collect();
             types.insert(table.name.clone(), pins.into());

@@ -5,17 +5,19 @@
 //! share the work by splitting the key range that is left of a scan whenever one of them is idle,
 //! so that neither one big table nor sparse keys keep all but one waiting.
 
-use crate::codec::encode::column_encoder;
-use crate::codec::encode::column_encoder::characters;
-use crate::codec::encode::column_encoder::{
-    BOOLEAN_WORDS, ColumnEncoder, Encoding, Fidelity, Misfit,
-};
+use crate::codec::encode::column_encoder::ColumnEncoder;
+use crate::codec::fidelity::Fidelity;
+use crate::codec::fidelity::Misfit;
+use crate::codec::field::check_text;
 use crate::codec::sqlite_value::EXACT_IN_DOUBLE;
 use crate::codec::sqlite_value::SqliteValue;
+use crate::codec::types::boolean;
+use crate::codec::types::text::count_characters;
 use crate::control::progress::PhaseProgress;
 use crate::error::{Error, Result};
 use crate::schema::RowAddress;
 use crate::schema::chunk::{Chunk, KeyRange, KeyValue};
+use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
 use crate::sqlite::SourceConnection;
 use crate::sqlite::read::chunk_reader::{Next, read_error, scan};
@@ -108,7 +110,7 @@ pub(crate) struct ColumnProfile {
     pub(crate) longest: u64,
     /// The longest text in characters; only where the declared type limits it.
     pub(crate) longest_characters: u64,
-    /// Which pairs of [`BOOLEAN_WORDS`] occur, as bits; only where a boolean is a candidate.
+    /// Which pairs of [`boolean::WORDS`] occur, as bits; only where a boolean is a candidate.
     pub(crate) word_pairs: u8,
     /// The candidates, in order of preference.
     pub(crate) candidates: Vec<Candidate>,
@@ -172,13 +174,13 @@ impl ColumnProfile {
     fn add_text(&mut self, text: &[u8], place: i64, wanted: &ColumnProfileSpec) {
         self.texts.add(place);
         self.longest = self.longest.max(text.len() as u64);
-        match column_encoder::check_text(text) {
+        match check_text(text) {
             Err(Misfit::NulInText) => self.nul_texts.add(place),
             Err(Misfit::InvalidText) => self.invalid_texts.add(place),
             _ => {}
         }
         if wanted.characters {
-            self.longest_characters = self.longest_characters.max(characters(text));
+            self.longest_characters = self.longest_characters.max(count_characters(text));
         }
     }
 
@@ -187,11 +189,11 @@ impl ColumnProfile {
             if place_in_list > 0 && candidate.misfits.count > 0 {
                 continue;
             }
-            if candidate.cast.form == Encoding::Boolean
+            if candidate.cast.encoding.is(ColumnType::Boolean)
                 && let SqliteValue::Text(text) = raw
-                && let Some((pair, _)) = column_encoder::boolean_word(text)
+                && let Some((pair, _)) = boolean::parse_word(text)
             {
-                const { assert!(BOOLEAN_WORDS.len() <= 8) };
+                const { assert!(boolean::WORDS.len() <= 8) };
                 self.word_pairs |= 1 << pair;
             }
             scratch.clear();

@@ -4,21 +4,24 @@
 
 pub(crate) mod schema_check;
 
-use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding};
+use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encode::tuple_encoder::TupleLayout;
+use crate::codec::encoding::Encoding;
 use crate::error::Result;
 use crate::plan::to_sqlite::{Plan, PlannedColumn, PlannedTable};
 use crate::postgres::connect::backend::Backend;
 use crate::postgres::copy_out::{Snapshot, TupleReader};
 use crate::report::{DataSetReport, DifferenceKind, TableVerification};
 use crate::schema::chunk::{Chunk, KeyRange};
+use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Affinity;
 use crate::schema::names::quote;
 use crate::schema::{RowAddress, Table};
 use crate::sqlite::catalog;
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::read::chunk_reader::read_error;
-use crate::sqlite::read::query::{TableQuery, encoding};
+use crate::sqlite::read::query;
+use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::sql::ddl::ColumnKey;
 use crate::sqlite::sql::declared_type::column_affinity;
 use crate::sqlite::{Source, SourceConnection};
@@ -133,8 +136,8 @@ fn subject(
         };
         let affinity = column_affinity(&there.declared, strict);
         let is_rowid = matches!(ddl.key, Some(ColumnKey::Rowid | ColumnKey::Autoincrement));
-        let (form, read) = form(column, affinity, is_rowid);
-        casts.push(ColumnEncoder { form, affinity_restores_numbers: affinity.is_numeric() });
+        let (encoding, read) = encoding(column, affinity, is_rowid);
+        casts.push(ColumnEncoder { encoding, affinity_restores_numbers: affinity.is_numeric() });
         columns.push(SubjectColumn {
             name: there.name.clone(),
             target_name: column.name.clone(),
@@ -150,7 +153,7 @@ fn subject(
             RowAddress::Key { .. } => RowAddress::Ordinal,
             address => address.clone(),
         },
-        encoding: encoding(reader)?,
+        encoding: query::encoding(reader)?,
     };
     let key: Vec<String> = columns
         .iter()
@@ -178,22 +181,31 @@ fn subject(
     Ok(subject)
 }
 
-/// How a column's stored values are compared, and with what.
-fn form(column: &PlannedColumn, affinity: Affinity, is_rowid: bool) -> (Encoding, Option<String>) {
-    let proposal = &column.proposal;
+/// How a column's stored values are compared, and what they are compared with.
+fn encoding(
+    column: &PlannedColumn,
+    affinity: Affinity,
+    is_rowid: bool,
+) -> (Encoding, Option<String>) {
+    let candidate = &column.proposal;
     let name = quote(&column.name);
-    let read = proposal.compared.clone().or_else(|| proposal.read.clone());
-    // A key of 64 bits cuts both sides into the same ranges.
+    // A key of 64 bits divides both sides into the same ranges.
     if is_rowid {
-        return (Encoding::BigInt, Some(format!("{name}::pg_catalog.int8")));
+        return (ColumnType::BigInt.into(), Some(format!("{name}::pg_catalog.int8")));
     }
-    // Somebody else's file may keep decimals in the other of their two forms.
-    match (proposal.form, column.source_type.starts_with("numeric")) {
-        (Encoding::Numeric, true) if affinity == Affinity::Text => {
-            (Encoding::Text, Some(format!("{name}::pg_catalog.text")))
+    if let Some(text) = &candidate.compared {
+        return (ColumnType::Text.into(), Some(text.clone()));
+    }
+    // A file that another program wrote may keep decimals in the other of their two forms.
+    let is_numeric = column.source_type.starts_with("numeric");
+    match candidate.encoding.column_type {
+        ColumnType::Numeric(_) if is_numeric && affinity == Affinity::Text => {
+            (ColumnType::Text.into(), Some(format!("{name}::pg_catalog.text")))
         }
-        (Encoding::Text, true) if affinity.is_numeric() => (Encoding::Numeric, None),
-        (form, _) => (form, read),
+        ColumnType::Text if is_numeric && affinity.is_numeric() => {
+            (ColumnType::Numeric(None).into(), None)
+        }
+        _ => (candidate.encoding, candidate.read.clone()),
     }
 }
 

@@ -3,7 +3,7 @@
 //! A number is exact where the very same number, bit for bit, would be made of the timestamp
 //! again ([`Epoch::to_integer`], [`Epoch::to_real`]); everything else is a conversion.
 
-use crate::codec::types::temporal::DAY;
+use crate::codec::types::temporal::iso::DAY;
 use serde::{Deserialize, Serialize};
 
 /// Seconds from 1970-01-01 to 2000-01-01.
