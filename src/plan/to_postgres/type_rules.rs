@@ -10,7 +10,7 @@ use crate::codec::encoding::Encoding;
 use crate::codec::fidelity::Misfit;
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Affinity;
-use crate::sqlite::read::profile::{Candidate, ColumnProfile, ColumnProfileSpec, Tally};
+use crate::sqlite::read::profile::column::{Candidate, ColumnProfile, ColumnProfileSpec, Tally};
 use crate::sqlite::sql::declared_type::DeclaredType;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -91,7 +91,7 @@ impl Column {
         }
         if let Some(candidate) = self.fitting(profile) {
             return TypeDecision {
-                cast: candidate.cast,
+                cast: candidate.encoder,
                 conversions: conversions_of(candidate),
                 reason: None,
                 needs_review: false,
@@ -121,7 +121,7 @@ impl Column {
     /// The first candidate that every value fits, and that may stand in this column.
     fn fitting<'a>(&self, profile: &'a ColumnProfile) -> Option<&'a Candidate> {
         profile.candidates.iter().find(|candidate| {
-            let encoding = candidate.cast.encoding;
+            let encoding = candidate.encoder.encoding;
             candidate.misfits.count == 0
                 && (encoding != Encoding::INTEGER_TEXT || profile.values() > 0)
                 // UUIDs in other spellings stay text unless the user asks: the application may
@@ -138,7 +138,8 @@ impl Column {
         profile: &ColumnProfile,
         widen: bool,
     ) -> TypeDecision {
-        let tried = profile.candidates.iter().find(|candidate| candidate.cast.encoding == pinned);
+        let tried =
+            profile.candidates.iter().find(|candidate| candidate.encoder.encoding == pinned);
         let Some(candidate) = tried else { return self.plain(pinned.column_type, profile, widen) };
         if candidate.misfits.count > 0 && widen {
             let mut decision = self.plain(self.fallback_type(profile), profile, widen);
@@ -153,7 +154,7 @@ impl Column {
         }
         let misfits = candidate.reason.map(|reason| (reason, candidate.misfits.clone()));
         TypeDecision {
-            cast: candidate.cast,
+            cast: candidate.encoder,
             conversions: conversions_of(candidate),
             reason: Some("pinned".to_owned()),
             needs_review: false,
@@ -305,7 +306,9 @@ impl Column {
                     "{key}{} of its values are not in canonical form",
                     candidate.converted
                 ));
-            } else if candidate.misfits.count == 0 && candidate.cast.encoding.is(ColumnType::Json) {
+            } else if candidate.misfits.count == 0
+                && candidate.encoder.encoding.is(ColumnType::Json)
+            {
                 parts.push("indexed: json has no equality".to_owned());
             } else if mixes_words(profile) {
                 parts.push("several kinds of words for true and false".to_owned());
@@ -345,12 +348,12 @@ pub(crate) fn type_rank(column_type: ColumnType) -> u8 {
 
 /// A tally as a person reads it: `3 (first at 5, 9, 12)`.
 pub(crate) fn told(tally: &Tally) -> String {
-    let places = tally.places.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    let places = tally.first_rows.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
     format!("{} (first at {places})", tally.count)
 }
 
 fn conversions_of(candidate: &Candidate) -> Vec<(Cow<'static, str>, u64)> {
-    let encoding = candidate.cast.encoding;
+    let encoding = candidate.encoder.encoding;
     let what: Cow<'static, str> = match encoding.column_type {
         _ if encoding.epoch().is_some() => "numbers rounded to the type's precision".into(),
         ColumnType::Boolean => "words as true and false".into(),

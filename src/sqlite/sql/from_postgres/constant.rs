@@ -4,7 +4,7 @@
 use crate::codec::types::temporal::iso as temporal;
 use crate::codec::types::uuid;
 use crate::schema::expression::Expression;
-use crate::sqlite::sql::from_postgres::{Kind, Node};
+use crate::sqlite::sql::from_postgres::node::{Kind, Node};
 
 /// A text literal; `None` where SQLite has none for it.
 pub(crate) fn quoted(text: &str) -> Option<String> {
