@@ -1,6 +1,6 @@
-//! What the leaves of the codec take per value and per byte.
+//! The time of single conversions of the codec, per value and per byte.
 //!
-//! `cargo bench --bench codec [FILTER]`; every group works through the same few thousand values
+//! `cargo bench --bench codec [FILTER]`; every group processes the same few thousand values
 //! in turn, so that branches are predicted no better than in a real column.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -1,5 +1,4 @@
-//! What whole rows take: a batch into a block by the type of a column, a row as applications have
-//! them, and its hash.
+//! The time of whole rows: a batch to a block for each column type, a typical row, and its hash.
 //!
 //! `cargo bench --bench rows [FILTER]`.
 
@@ -189,7 +188,7 @@ fn rows(criterion: &mut Criterion) {
 
 fn hashes(criterion: &mut Criterion) {
     for length in [16, 100, 300, 10_000] {
-        let tuple: Vec<u8> = (0..length).map(|place| (place * 31) as u8).collect();
+        let tuple: Vec<u8> = (0..length).map(|index| (index * 31) as u8).collect();
         let mut group = criterion.benchmark_group(format!("hash_{length}"));
         group.throughput(Throughput::Bytes(length as u64));
         group.bench_function("rows", |bencher| {
@@ -202,7 +201,7 @@ fn hashes(criterion: &mut Criterion) {
     let Some(block) = block else { return };
     let mut group = criterion.benchmark_group("read_tuple");
     group.throughput(Throughput::Elements(1));
-    // The first tuple stands behind the stream's head.
+    // The first tuple follows the header of the stream.
     group.bench_function("rows", |bencher| {
         bencher.iter(|| fields(black_box(&block.data[19..])).take(USUAL.len()).count());
     });

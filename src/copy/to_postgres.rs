@@ -301,7 +301,7 @@ impl Copy<'_> {
             let planned = &self.plan.tables[table];
             let number = planned.chunks[chunk].number;
             let leave_out = !planned.rejected.is_empty();
-            let spare = self.spares.take(planned.layout.room(&rows));
+            let spare = self.spares.take(planned.layout.block_bytes(&rows));
             let block = planned
                 .layout
                 .encode(table, number, &rows, leave_out, spare)

@@ -210,7 +210,7 @@ impl Plan {
                     quote(&table.name),
                     quote(&column.name),
                     if column.declared.is_empty() { "without a type" } else { &column.declared },
-                    decision.cast.encoding.column_type,
+                    decision.column_type(),
                     decision.reason.as_ref()?
                 ))
             })
@@ -252,7 +252,7 @@ impl Plan {
             let pin = |column: &PlannedColumn| options::TypeOverride {
                 table: table.name.clone(),
                 column: column.name.clone(),
-                to: column.decision.cast.encoding,
+                to: column.decision.encoder.encoding,
             };
             table.columns.iter().map(pin).collect::<Vec<_>>()
         };
@@ -264,7 +264,7 @@ impl PlannedTable {
     /// The declared conversions of the table.
     pub(crate) fn conversions(&self) -> Vec<ConversionReport> {
         let of_column = |column: &PlannedColumn| {
-            let to = column.decision.cast.encoding.column_type.to_string();
+            let to = column.decision.column_type().to_string();
             let name = column.name.clone();
             let report = move |(what, count): &(Cow<'static, str>, u64)| ConversionReport {
                 column: name.clone(),
@@ -297,7 +297,7 @@ impl PlannedTable {
             Some(ColumnPlan {
                 column: column.name.clone(),
                 declared: column.declared.clone(),
-                to: decision.cast.encoding.column_type.to_string(),
+                to: decision.column_type().to_string(),
                 reason: decision.reason.clone()?,
                 needs_review: decision.needs_review,
             })

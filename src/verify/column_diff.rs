@@ -135,7 +135,7 @@ impl Explain<'_> {
     fn key(&self, tuple: &[u8], values: &[Option<String>]) -> Vec<KeyColumn> {
         let fields: Vec<Field<'_>> = tuple::fields(tuple).collect();
         let part = |&place: &usize| {
-            let column_type = self.subject.layout.casts()[place].encoding.column_type;
+            let column_type = self.subject.layout.encoders()[place].encoding.column_type;
             let integer = match (column_type, fields.get(place)?) {
                 (ColumnType::BigInt, Field::Bytes(b)) => i64::from_be_bytes((*b).try_into().ok()?),
                 (ColumnType::Integer, Field::Bytes(b)) => {

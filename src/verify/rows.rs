@@ -78,7 +78,7 @@ impl<'a> SourceRows<'a> {
         let Self { subject, tuple, canonical, seen } = self;
         let subject: &ComparedTable = subject;
         let query = &subject.query;
-        let casts = subject.layout.casts();
+        let casts = subject.layout.encoders();
         let has_rowid = matches!(query.address, RowAddress::Integer { .. });
         let mut number = 0;
         scan(connection, query, range, |row| {

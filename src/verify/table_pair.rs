@@ -64,7 +64,7 @@ impl ComparedTable {
                 read: None,
             })
             .collect();
-        let casts = table.columns.iter().map(|column| column.decision.cast).collect();
+        let casts = table.columns.iter().map(|column| column.decision.encoder).collect();
         let mut query = table.query.clone();
         query.columns = columns.iter().map(|column| column.name.clone()).collect();
         let keys: Vec<&[String]> = table.keys.iter().map(|key| key.columns.as_slice()).collect();
@@ -92,7 +92,7 @@ impl ComparedTable {
         let place = |name: &String| self.columns.iter().position(|column| column.name == *name);
         if let RowAddress::Integer { column } = &self.query.address
             && let Some(place) = place(column)
-            && self.layout.casts()[place].encoding.is(ColumnType::BigInt)
+            && self.layout.encoders()[place].encoding.is(ColumnType::BigInt)
         {
             self.integer_key = Some(place);
             self.key = vec![place];

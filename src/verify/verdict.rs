@@ -86,7 +86,7 @@ impl VerdictReport {
         for (place, (count, reason)) in table.seen.unfit.iter().enumerate() {
             let Some(reason) = reason else { continue };
             let column = &subject.columns[place].name;
-            let to = subject.layout.casts()[place].encoding.column_type;
+            let to = subject.layout.encoders()[place].encoding.column_type;
             self.differences.push(format!(
                 "column {} of {name}: {count} values are no {to} ({reason})",
                 quote(column)
@@ -129,7 +129,7 @@ impl VerdictReport {
 
 /// The conversions that equality needed, by column.
 pub(crate) fn conversions(subject: &ComparedTable, table: &Compared) -> Vec<ConversionReport> {
-    let columns = subject.columns.iter().zip(subject.layout.casts()).zip(&table.seen.converted);
+    let columns = subject.columns.iter().zip(subject.layout.encoders()).zip(&table.seen.converted);
     columns
         .filter(|(_, count)| **count > 0)
         .map(|((column, cast), count)| ConversionReport {

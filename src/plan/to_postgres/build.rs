@@ -108,7 +108,7 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     let widen = inputs.options.on_misfit == OnMisfit::Widen;
     let decisions = columns.decide(&profiles, widen);
     let schema = &mut catalog.schema;
-    let rejected = misfits::settle(
+    let rejected = misfits::resolve(
         inputs,
         &connection,
         schema,
@@ -193,7 +193,7 @@ fn take_profile(
         .enumerate()
         .map(|(place, query)| TableProfileSpec {
             query: query.clone(),
-            columns: columns.of(place).iter().map(|column| column.wanted()).collect(),
+            columns: columns.of(place).iter().map(|column| column.profile_spec()).collect(),
         })
         .collect();
     let options = ProfileOptions {
@@ -287,7 +287,7 @@ fn choose_sent_columns(plan: &mut Plan) {
     for table in &mut plan.tables {
         let computed = |place: &usize| table.ddl.columns[*place].generated.is_some();
         table.sent = (0..table.columns.len()).filter(|place| !computed(place)).collect();
-        let casts = table.sent.iter().map(|&place| table.columns[place].decision.cast).collect();
+        let casts = table.sent.iter().map(|&place| table.columns[place].decision.encoder).collect();
         table.layout = TupleLayout::new(casts);
         table.query.columns =
             table.sent.iter().map(|&place| table.columns[place].name.clone()).collect();

@@ -1,9 +1,9 @@
 //! The type rules, SQLite to PostgreSQL: the type of each column, and the reason.
 //!
-//! Decided from what the user pinned, the declared type, and the profile of the stored values, in
-//! this order. A rule holds only if every value fits it; else the column falls to the next wider
-//! type of the ladder `bigint`, `double precision` or `numeric`, `text`, `bytea`, and the reason is
-//! told with a count and the first places.
+//! The user's override comes first, then the declared type, then the profile of the stored values. A
+//! rule applies only if every value fits it. Otherwise the column gets the next wider type of
+//! `bigint`, `double precision` or `numeric`, `text`, `bytea`, with a reason that has the count and
+//! the first rows.
 
 use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encoding::Encoding;
@@ -15,10 +15,10 @@ use crate::sqlite::sql::declared_type::DeclaredType;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// What is known of a column before its values are.
+/// The facts about a column before its values are read.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
-    /// Its declared type, read.
+    /// The meaning of its declared type.
     pub(crate) declared: DeclaredType,
     /// Its affinity.
     pub(crate) affinity: Affinity,
@@ -26,35 +26,42 @@ pub(crate) struct Column {
     pub(crate) identity: bool,
     /// It is in a primary key, a unique constraint or index, or a foreign key.
     pub(crate) in_key: bool,
-    /// It is in any index at all.
+    /// It is in an index.
     pub(crate) indexed: bool,
     /// It has text affinity and is joined by a foreign key to a column of integers.
     pub(crate) joins_integers: bool,
-    /// The encoding that the user pinned.
-    pub(crate) pinned: Option<Encoding>,
+    /// The encoding that the user fixed.
+    pub(crate) fixed: Option<Encoding>,
 }
 
-/// What a column becomes, and what there is to say about it.
+/// The type of a column, and the notes about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TypeDecision {
-    /// The cast of every value.
-    pub(crate) cast: ColumnEncoder,
-    /// Values that change form: what changes, and how many.
+    /// The encoder of its values.
+    pub(crate) encoder: ColumnEncoder,
+    /// The conversions and their counts.
     pub(crate) conversions: Vec<(Cow<'static, str>, u64)>,
-    /// Why it is not the type its declaration promises.
+    /// The reason why it is not the type of its declaration.
     pub(crate) reason: Option<String>,
-    /// The declaration was a number, a boolean or a date, and the column became something wider.
+    /// The declaration is a number, a boolean or a date, and the column has a wider type.
     pub(crate) needs_review: bool,
     /// Values that the target cannot hold in this form.
     pub(crate) misfits: Vec<(Misfit, Tally)>,
 }
 
+impl TypeDecision {
+    /// The type of the column.
+    pub(crate) fn column_type(&self) -> ColumnType {
+        self.encoder.encoding.column_type
+    }
+}
+
 impl Column {
-    /// The casts that the profile has to try on each value, in order of preference.
-    pub(crate) fn wanted(&self) -> ColumnProfileSpec {
+    /// The encoders that the profile tries on each value, the preferred one first.
+    pub(crate) fn profile_spec(&self) -> ColumnProfileSpec {
         let mut characters = false;
         let types = match self.declared {
-            _ if self.pinned.is_some() || self.identity => vec![],
+            _ if self.fixed.is_some() || self.identity => vec![],
             DeclaredType::Named(ColumnType::Timestamp) => {
                 vec![ColumnType::Timestamp, ColumnType::TimestampTz]
             }
@@ -67,8 +74,8 @@ impl Column {
             DeclaredType::Untyped | DeclaredType::Plain(_) => vec![],
         };
         let mut encodings: Vec<Encoding> = types.into_iter().map(Encoding::from).collect();
-        match self.pinned {
-            Some(pinned) => encodings.push(pinned),
+        match self.fixed {
+            Some(fixed) => encodings.push(fixed),
             None if self.joins_integers => encodings.push(Encoding::INTEGER_TEXT),
             None => {}
         }
@@ -80,45 +87,44 @@ impl Column {
         ColumnEncoder { encoding, affinity_restores_numbers: self.affinity.is_numeric() }
     }
 
-    /// Decides from what the scan found. `widen` lets a column with values that no text can hold
-    /// become `bytea`.
+    /// Decides by the profile. With `widen`, a column with invalid text becomes `bytea`.
     pub(crate) fn decide(&self, profile: &ColumnProfile, widen: bool) -> TypeDecision {
-        if let Some(encoding) = self.pinned {
-            return self.decide_pinned(encoding, profile, widen);
+        if let Some(encoding) = self.fixed {
+            return self.decide_fixed(encoding, profile, widen);
         }
         if self.identity {
-            return self.plain(ColumnType::BigInt, profile, widen);
+            return self.decide_general(ColumnType::BigInt, profile, widen);
         }
         if let Some(candidate) = self.fitting(profile) {
             return TypeDecision {
-                cast: candidate.encoder,
+                encoder: candidate.encoder,
                 conversions: conversions_of(candidate),
                 reason: None,
                 needs_review: false,
                 misfits: Vec::new(),
             };
         }
-        let mut decision = self.plain(self.fallback_type(profile), profile, widen);
-        self.explain(profile, &mut decision);
+        let mut decision = self.decide_general(self.fallback_type(profile), profile, widen);
+        self.add_reason(profile, &mut decision);
         decision
     }
 
-    /// The decision for a column that shares the form of the columns it is joined to.
+    /// The decision for a column that shares the type of the columns that foreign keys join to it.
     pub(crate) fn decide_shared(
         &self,
         column_type: ColumnType,
         profile: &ColumnProfile,
         widen: bool,
     ) -> TypeDecision {
-        let mut decision = self.plain(column_type, profile, widen);
-        if decision.cast.encoding != self.decide(profile, widen).cast.encoding {
+        let mut decision = self.decide_general(column_type, profile, widen);
+        if decision.encoder.encoding != self.decide(profile, widen).encoder.encoding {
             decision.reason =
-                Some("shares the type of the columns that a foreign key joins it to".to_owned());
+                Some("has the type of the columns that a foreign key joins to it".to_owned());
         }
         decision
     }
 
-    /// The first candidate that every value fits, and that may stand in this column.
+    /// The first candidate that every value fits, if the rules allow it for this column.
     fn fitting<'a>(&self, profile: &'a ColumnProfile) -> Option<&'a Candidate> {
         profile.candidates.iter().find(|candidate| {
             let encoding = candidate.encoder.encoding;
@@ -132,37 +138,33 @@ impl Column {
         })
     }
 
-    fn decide_pinned(
-        &self,
-        pinned: Encoding,
-        profile: &ColumnProfile,
-        widen: bool,
-    ) -> TypeDecision {
-        let tried =
-            profile.candidates.iter().find(|candidate| candidate.encoder.encoding == pinned);
-        let Some(candidate) = tried else { return self.plain(pinned.column_type, profile, widen) };
+    fn decide_fixed(&self, fixed: Encoding, profile: &ColumnProfile, widen: bool) -> TypeDecision {
+        let tried = profile.candidates.iter().find(|candidate| candidate.encoder.encoding == fixed);
+        let Some(candidate) = tried else {
+            return self.decide_general(fixed.column_type, profile, widen);
+        };
         if candidate.misfits.count > 0 && widen {
-            let mut decision = self.plain(self.fallback_type(profile), profile, widen);
+            let mut decision = self.decide_general(self.fallback_type(profile), profile, widen);
             decision.reason = Some(format!(
-                "pinned to {}, but {} {}",
-                pinned.column_type,
-                told(&candidate.misfits),
-                candidate.reason.map_or_else(String::new, |reason| format!("({reason})")),
+                "--cast asks for {}, but it does not fit {}{}",
+                fixed.column_type,
+                format_tally(&candidate.misfits),
+                candidate.reason.map_or_else(String::new, |reason| format!(": {reason}")),
             ));
             decision.needs_review = true;
             return decision;
         }
         let misfits = candidate.reason.map(|reason| (reason, candidate.misfits.clone()));
         TypeDecision {
-            cast: candidate.encoder,
+            encoder: candidate.encoder,
             conversions: conversions_of(candidate),
-            reason: Some("pinned".to_owned()),
+            reason: Some("set by --cast".to_owned()),
             needs_review: false,
             misfits: misfits.into_iter().collect(),
         }
     }
 
-    /// The narrowest form of the ladder that holds every value.
+    /// The narrowest general type that holds every value.
     fn fallback_type(&self, profile: &ColumnProfile) -> ColumnType {
         let declared_blob = self.declared == DeclaredType::Plain(Affinity::Blob);
         if profile.values() == 0 {
@@ -190,7 +192,7 @@ impl Column {
         }
     }
 
-    /// The type of a column without a single value: the first rule of its declaration.
+    /// The type of an empty column: the first rule of its declaration.
     fn type_of_empty(&self) -> ColumnType {
         match self.declared {
             DeclaredType::Named(ColumnType::Varchar(length)) => ColumnType::Varchar(length),
@@ -198,13 +200,18 @@ impl Column {
             DeclaredType::Plain(Affinity::Integer) => ColumnType::BigInt,
             DeclaredType::Plain(Affinity::Real) => ColumnType::Double,
             DeclaredType::Plain(Affinity::Blob) => ColumnType::Bytea,
-            // Indexed JSON ends here too.
+            // This includes indexed JSON.
             _ => ColumnType::Text,
         }
     }
 
-    /// A form of the ladder with its conversions and misfits, as the counts give them.
-    fn plain(&self, column_type: ColumnType, profile: &ColumnProfile, widen: bool) -> TypeDecision {
+    /// The decision for a general type, with its conversions and misfits.
+    fn decide_general(
+        &self,
+        column_type: ColumnType,
+        profile: &ColumnProfile,
+        widen: bool,
+    ) -> TypeDecision {
         let flawed = [
             (Misfit::NulInText, &profile.nul_texts),
             (Misfit::InvalidText, &profile.invalid_texts),
@@ -222,15 +229,15 @@ impl Column {
                 reason = Some(
                     misfits
                         .drain(..)
-                        .map(|(misfit, tally)| format!("{misfit}: {}", told(&tally)))
+                        .map(|(misfit, tally)| format!("{misfit} ({})", format_tally(&tally)))
                         .collect::<Vec<_>>()
                         .join(", "),
                 );
                 column_type = ColumnType::Bytea;
             }
         }
-        let cast = self.encoder(column_type.into());
-        let returning = |count: u64| if cast.affinity_restores_numbers { 0 } else { count };
+        let encoder = self.encoder(column_type.into());
+        let returning = |count: u64| if encoder.affinity_restores_numbers { 0 } else { count };
         let numbers = profile.integers.count + profile.reals.count;
         let conversions = match column_type {
             ColumnType::Double => vec![("integers as doubles", returning(profile.integers.count))],
@@ -245,7 +252,7 @@ impl Column {
             _ => vec![],
         };
         TypeDecision {
-            cast,
+            encoder,
             conversions: conversions
                 .into_iter()
                 .filter(|(_, count)| *count > 0)
@@ -257,9 +264,9 @@ impl Column {
         }
     }
 
-    /// Says why the column is not what its declaration promises, if it is not.
-    fn explain(&self, profile: &ColumnProfile, decision: &mut TypeDecision) {
-        let to = decision.cast.encoding.column_type;
+    /// Adds the reason if the column does not have the type of its declaration.
+    fn add_reason(&self, profile: &ColumnProfile, decision: &mut TypeDecision) {
+        let to = decision.column_type();
         let classes = [
             ("integers", &profile.integers),
             ("reals", &profile.reals),
@@ -292,45 +299,45 @@ impl Column {
         for &class in strangers {
             let (word, tally) = classes[class];
             if tally.count > 0 {
-                parts.push(format!("{word}: {}", told(tally)));
+                parts.push(format!("{word} ({})", format_tally(tally)));
             }
         }
         if let Some(candidate) = profile.candidates.first() {
             if let Some(reason) = candidate.reason
                 && parts.is_empty()
             {
-                parts.push(format!("{reason}: {}", told(&candidate.misfits)));
+                parts.push(format!("{reason} ({})", format_tally(&candidate.misfits)));
             } else if candidate.misfits.count == 0 && candidate.converted > 0 {
                 let key = if self.in_key { "in a key, and " } else { "" };
                 parts.push(format!(
-                    "{key}{} of its values are not in canonical form",
-                    candidate.converted
+                    "{key}{} not in canonical form",
+                    count_of(candidate.converted, "value")
                 ));
             } else if candidate.misfits.count == 0
                 && candidate.encoder.encoding.is(ColumnType::Json)
             {
-                parts.push("indexed: json has no equality".to_owned());
+                parts.push("indexed, and json has no equality".to_owned());
             } else if mixes_words(profile) {
-                parts.push("several kinds of words for true and false".to_owned());
+                parts.push("different words for true and false".to_owned());
             }
         }
         if let DeclaredType::Named(ColumnType::Varchar(length)) = self.declared
             && profile.longest_characters > u64::from(length)
         {
-            parts.push(format!("its longest text has {} characters", profile.longest_characters));
+            parts.push(format!("the longest text has {} characters", profile.longest_characters));
         }
         if matches!(to, ColumnType::BigInt | ColumnType::Double)
             && let DeclaredType::Named(ColumnType::Date | ColumnType::Time | ColumnType::Timestamp) =
                 self.declared
         {
-            parts = vec!["numbers, whose unit cannot be known; --cast makes them dates".to_owned()];
+            parts = vec!["numbers of an unknown unit; use --cast to make them dates".to_owned()];
         }
         decision.needs_review = is_number;
         decision.reason = Some(parts.join(", "));
     }
 }
 
-/// More than one pair of words for true and false, or words beside numbers.
+/// Several pairs of words for true and false, or words and numbers.
 fn mixes_words(profile: &ColumnProfile) -> bool {
     profile.word_pairs.count_ones() > 1 || profile.word_pairs > 0 && profile.integers.count > 0
 }
@@ -346,10 +353,15 @@ pub(crate) fn type_rank(column_type: ColumnType) -> u8 {
     }
 }
 
-/// A tally as a person reads it: `3 (first at 5, 9, 12)`.
-pub(crate) fn told(tally: &Tally) -> String {
-    let places = tally.first_rows.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-    format!("{} (first at {places})", tally.count)
+/// A tally as text: `3 values, first at 5, 9, 12`.
+pub(crate) fn format_tally(tally: &Tally) -> String {
+    let rows = tally.first_rows.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    format!("{}, first at {rows}", count_of(tally.count, "value"))
+}
+
+/// A count with its noun: `1 value`, `2 values`.
+pub(crate) fn count_of(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn conversions_of(candidate: &Candidate) -> Vec<(Cow<'static, str>, u64)> {

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::options::{OnMisfit, Options};
 use crate::plan::table_selection::choose_tables;
 use crate::plan::to_postgres::column_types::check_casts;
-use crate::plan::to_sqlite::column_types::{ColumnInput, MappingCandidate, proposals};
+use crate::plan::to_sqlite::column_types::{ColumnInput, MappingCandidate, candidates};
 use crate::plan::to_sqlite::ddl;
 use crate::plan::to_sqlite::ddl::Definitions;
 use crate::plan::to_sqlite::dry_run;
@@ -128,7 +128,7 @@ fn ask(inputs: &PlanInputs<'_>, catalog: &Catalog) -> Result<Asked> {
                 epoch: kept.and_then(|kept| kept.epoch()),
                 pin: pin.map(|pin| &pin.to),
             };
-            columns.push((column.name.clone(), proposals(&given)?));
+            columns.push((column.name.clone(), candidates(&given)?));
         }
         all.push(columns);
     }
@@ -208,7 +208,7 @@ fn decide(
                     taken = Some(proposal);
                     break;
                 }
-                if proposal.strict && !widen {
+                if proposal.fallback_needs_consent && !widen {
                     let facts = &catalog.facts[&table.name];
                     let from = from(inputs.schema, table, facts);
                     misfits.push(preconditions::misfit(
@@ -223,7 +223,7 @@ fn decide(
             }
             // A column whose every proposal was refused has a misfit; the run ends below.
             let Some(mut proposal) = taken else { continue };
-            let zeros = if proposal.zeros { answer.zeros[place] } else { 0 };
+            let zeros = if proposal.negative_zero { answer.zeros[place] } else { 0 };
             if zeros > 0 {
                 let base = &catalog.facts[&table.name].columns[place].base;
                 proposal.read = Some(format!("({} + 0::pg_catalog.{base})", quote(&name)));

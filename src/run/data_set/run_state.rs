@@ -67,7 +67,7 @@ impl PostgresLoad {
                 rows.insert(table.name.clone(), table.rows_rejected().into());
             }
             let pins = table.columns.iter().map(|column| {
-                (column.name.clone(), column.decision.cast.encoding.to_string().into())
+                (column.name.clone(), column.decision.encoder.encoding.to_string().into())
             });
             let pins: Map<String, Value> = pins.collect();
             types.insert(table.name.clone(), pins.into());

@@ -1,5 +1,5 @@
-//! What a declared column type says: SQLite takes any words there, and reads only an affinity
-//! out of them; applications mean more by some of them.
+//! Declared column types. SQLite accepts any words and derives only an affinity from them;
+//! applications mean more by some of them.
 
 use crate::schema::column_type;
 use crate::schema::column_type::ColumnType;
@@ -53,8 +53,8 @@ impl DeclaredType {
 }
 
 /// The affinity of a column of this declared type: SQLite's five rules, in SQLite's order
-/// (<https://sqlite.org/datatype3.html#determination_of_column_affinity>). In a STRICT table ANY
-/// has none ([`column_affinity`]).
+/// (<https://sqlite.org/datatype3.html#determination_of_column_affinity>). STRICT tables have one
+/// more rule ([`column_affinity`]).
 pub(crate) fn affinity(declared: &str) -> Affinity {
     let upper = declared.to_ascii_uppercase();
     let has = |word: &str| upper.contains(word);
@@ -71,8 +71,7 @@ pub(crate) fn affinity(declared: &str) -> Affinity {
     }
 }
 
-/// The affinity of a column, for which STRICT tables have a rule of their own: ANY converts
-/// nothing there.
+/// The affinity of a column. In a STRICT table, ANY converts nothing.
 pub(crate) fn column_affinity(declared: &str, strict: bool) -> Affinity {
     if strict && declared.trim().eq_ignore_ascii_case("ANY") {
         Affinity::Blob
@@ -81,7 +80,7 @@ pub(crate) fn column_affinity(declared: &str, strict: bool) -> Affinity {
     }
 }
 
-/// The collation of this name: SQLite's three, or one that the application has to define.
+/// The collation of this name: one of SQLite's three, or one that the application defines.
 pub(crate) fn collation_named(name: &str) -> Collation {
     match name.to_ascii_uppercase().as_str() {
         "BINARY" => Collation::Binary,
@@ -91,8 +90,8 @@ pub(crate) fn collation_named(name: &str) -> Collation {
     }
 }
 
-/// The words in upper case without spaces, and the numbers between the parentheses (none where
-/// they are not plain numbers).
+/// The words in upper case without spaces, and the numbers between the parentheses (none if they are
+/// not plain numbers).
 fn split(declared: &str) -> (String, Vec<u32>) {
     let (before, inner, after) = match declared.split_once('(') {
         Some((before, rest)) => match rest.split_once(')') {
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_words_are_looked_at_before_affinity() {
+    fn whole_words_come_before_affinity() {
         assert_eq!(read("Boolean"), DeclaredType::Named(ColumnType::Boolean));
         assert_eq!(read("bool(1)"), DeclaredType::Named(ColumnType::Boolean));
         assert_eq!(read("DATETIME (6)"), DeclaredType::Named(ColumnType::Timestamp));
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_count_only_where_they_mean_something() {
+    fn arguments_count_only_if_they_have_a_meaning() {
         assert_eq!(read("DECIMAL(10, 5)"), DeclaredType::Named(ColumnType::Numeric(Some((10, 5)))));
         assert_eq!(read("numeric(9)"), DeclaredType::Named(ColumnType::Numeric(Some((9, 0)))));
         assert_eq!(read("numeric(2,5)"), DeclaredType::Named(ColumnType::Numeric(None)));

@@ -45,7 +45,7 @@ pub(crate) fn encode(value: SqliteValue<'_>, out: &mut BytesMut) -> Result<Fidel
 /// Appends the text of a field as PostgreSQL prints it with `IntervalStyle` `postgres`.
 pub(crate) fn decode(field: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let interval = Interval::from_binary(field)?;
-    // What these mean depends on the server's version.
+    // The meaning of these depends on the server's version.
     if INFINITIES.contains(&interval) {
         return None;
     }

@@ -19,7 +19,7 @@ pub(super) struct Fields {
     pub(super) micros: i64,
 }
 
-/// What a number counts.
+/// A unit of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Year,
@@ -209,7 +209,7 @@ fn take_clock<'a>(hours: Number<'_>, text: &'a str) -> Option<(i64, &'a str)> {
     Some((if hours.negative { -micros } else { micros }, rest))
 }
 
-/// The fraction `.digits` of `scale`, where it is a whole number.
+/// The fraction `.digits` of `scale`, if it is a whole number.
 fn exact_fraction(digits: &str, scale: i64) -> Option<i64> {
     if digits.len() > 6 {
         return None;

@@ -1,49 +1,48 @@
-//! JSON: whether a text is one, as PostgreSQL's `json` input understands it, and what stands in
-//! its way into `jsonb`.
+//! Validation of JSON as PostgreSQL's `json` reads it, with the facts that matter for `jsonb`.
 //!
-//! The grammar is RFC 8259's, to the letter. There is no recursion: nesting costs one bit a
-//! level, so that no depth of it can overflow the stack. (The server does recurse and refuses
-//! some thousands of levels; [`Facts::depth`] is for that limit.)
+//! The grammar is exactly that of RFC 8259. Nesting costs one bit per level and no recursion, so no
+//! depth can overflow the stack. The server is recursive and refuses some thousands of levels;
+//! [`Facts::depth`] is for that limit.
 
 use crate::codec::types::numeric::decimal;
 
-/// The longest number that `jsonb` surely holds, in bytes: fewer digits than either side of a
-/// numeric's point takes. Anything longer, or with an exponent, is looked at closely.
+/// The longest number, in bytes, that `jsonb` always holds: it has fewer digits than a numeric can
+/// have on either side of the point. A longer number, or one with an exponent, is parsed.
 const PLAIN_NUMBER: usize = 16_000;
 
-/// What is known of a text that is JSON.
+/// The facts about a valid JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Facts {
     /// Arrays and objects around the innermost value; 0 for a scalar.
     pub(crate) depth: u32,
-    /// A string or key holds the escape `\u0000`, which `json` keeps as it is and `jsonb`, like
-    /// every function that takes the string out, refuses.
+    /// A string or key has the escape `\u0000`. `json` keeps it; `jsonb` and every function that
+    /// extracts the string refuse it.
     pub(crate) nul_escape: bool,
-    /// An escape names half of a surrogate pair without the other: the same.
+    /// An escape is one half of a surrogate pair: the same applies.
     pub(crate) bad_surrogates: bool,
-    /// A number is beyond what a numeric holds: the same.
+    /// A number is too large for a numeric: the same applies.
     pub(crate) huge_number: bool,
 }
 
-/// Reads a text, which must be valid UTF-8, to its end. `None` where it is not JSON.
+/// Validates a text, which must be valid UTF-8. `None` if it is not JSON.
 pub fn validate(text: &[u8]) -> Option<Facts> {
-    let mut reader = Reader { text, at: 0, facts: Facts::default() };
+    let mut scanner = Scanner { text, at: 0, facts: Facts::default() };
     let mut nesting = Nesting::default();
     loop {
         // A value starts here.
-        match reader.next_token()? {
-            b'"' => reader.string()?,
-            b't' => reader.literal(b"rue")?,
-            b'f' => reader.literal(b"alse")?,
-            b'n' => reader.literal(b"ull")?,
-            first @ (b'-' | b'0'..=b'9') => reader.number(first)?,
+        match scanner.next_token()? {
+            b'"' => scanner.string()?,
+            b't' => scanner.literal(b"rue")?,
+            b'f' => scanner.literal(b"alse")?,
+            b'n' => scanner.literal(b"ull")?,
+            first @ (b'-' | b'0'..=b'9') => scanner.number(first)?,
             open @ (b'[' | b'{') => {
                 nesting.push(open == b'{');
-                reader.facts.depth = reader.facts.depth.max(nesting.depth);
-                let empty = reader.peek_token()? == if open == b'{' { b'}' } else { b']' };
+                scanner.facts.depth = scanner.facts.depth.max(nesting.depth);
+                let empty = scanner.peek_token()? == if open == b'{' { b'}' } else { b']' };
                 if !empty {
                     if open == b'{' {
-                        reader.key()?;
+                        scanner.key()?;
                     }
                     continue;
                 }
@@ -53,11 +52,11 @@ pub fn validate(text: &[u8]) -> Option<Facts> {
         // A value has ended, or an empty array or object is about to.
         loop {
             if nesting.depth == 0 {
-                return reader.peek_token().is_none().then_some(reader.facts);
+                return scanner.peek_token().is_none().then_some(scanner.facts);
             }
-            match (reader.next_token()?, nesting.in_object) {
+            match (scanner.next_token()?, nesting.in_object) {
                 (b',', true) => {
-                    reader.key()?;
+                    scanner.key()?;
                     break;
                 }
                 (b',', false) => break,
@@ -68,15 +67,15 @@ pub fn validate(text: &[u8]) -> Option<Facts> {
     }
 }
 
-/// Where a reading of a text is.
-struct Reader<'a> {
+/// A position in a text.
+struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
     facts: Facts,
 }
 
-impl Reader<'_> {
-    /// The next byte that is no white space, which stays.
+impl Scanner<'_> {
+    /// The next byte that is not white space. It is not taken.
     fn peek_token(&mut self) -> Option<u8> {
         loop {
             match self.text.get(self.at)? {
@@ -86,7 +85,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The next byte that is no white space, taken.
+    /// Takes the next byte that is not white space.
     fn next_token(&mut self) -> Option<u8> {
         let byte = self.peek_token();
         self.at += 1;
@@ -112,7 +111,7 @@ impl Reader<'_> {
         (self.next_token()? == b':').then_some(())
     }
 
-    /// A number, of which `first` is taken.
+    /// Reads the rest of a number after its first byte.
     fn number(&mut self, first: u8) -> Option<()> {
         let start = self.at - 1;
         let lead = if first == b'-' { self.next()? } else { first };
@@ -153,7 +152,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A string, of which the opening quote is taken.
+    /// Reads the rest of a string after its opening quote.
     fn string(&mut self) -> Option<()> {
         // The last escape was the first half of a surrogate pair.
         let mut half = false;
@@ -176,8 +175,8 @@ impl Reader<'_> {
         }
     }
 
-    /// An escape, of which the backslash is taken: the code unit of a `\u`, and of the others
-    /// their letter, which no question asked of a code unit is true of.
+    /// Reads the rest of an escape after its backslash: the code unit of a `\u`, or the letter of any
+    /// other escape, which is neither zero nor a surrogate.
     fn escape(&mut self) -> Option<u32> {
         match self.next()? {
             letter @ (b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
@@ -195,23 +194,22 @@ impl Reader<'_> {
     }
 }
 
-/// The bytes at the front of `text` that mean themselves in a string: no quote, no backslash,
-/// no control character. Eight are looked at together, because most bytes of JSON are in
-/// strings.
+/// The number of bytes before the first quote, backslash or control character. Eight bytes are
+/// tested at once, because most bytes of JSON are in strings.
 fn plain_length(text: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
-    // The usual tests on words: true of a word if one of its bytes is below `limit`, or equal.
+    // The usual tests on words: one of the bytes is below `limit`, or equal to `byte`.
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS != 0;
     let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
     let (words, _) = text.as_chunks::<8>();
-    let expect_integer = words
+    let whole = words
         .iter()
         .map(|word| u64::from_be_bytes(*word))
         .take_while(|word| !below(*word, 0x20) && !equal(*word, b'"') && !equal(*word, b'\\'))
         .count();
-    let rest = &text[expect_integer * 8..];
-    expect_integer * 8
+    let rest = &text[whole * 8..];
+    whole * 8
         + rest.iter().take_while(|byte| **byte >= 0x20 && !matches!(byte, b'"' | b'\\')).count()
 }
 

@@ -67,7 +67,7 @@ fn check_digits(digits: Digits, limits: Option<(u16, u16)>) -> Result<(), Misfit
     }
 }
 
-/// The number of a field: an integer where it has 64 bits, otherwise the nearest double.
+/// The number of a field: an integer if it fits 64 bits, otherwise the nearest double.
 pub(crate) fn decode_number(field: &[u8], scratch: &mut Vec<u8>) -> Option<SqliteValue<'static>> {
     decode(field, scratch)?;
     let text = std::str::from_utf8(scratch).ok()?;
@@ -121,9 +121,9 @@ pub fn encode_real(value: f64, scale: Option<u16>, out: &mut Vec<u8>) -> Option<
 }
 
 /// Appends a decimal text, `[+-]digits[.digits][e[+-]digits]`. Without a `scale` the display
-/// scale is the count of digits after the point that the text has. `None`, and nothing written,
-/// where it is something else, has more digits than PostgreSQL holds, or needs more digits
-/// after the point than a given `scale` has.
+/// scale is the number of digits after the point in the text. `None`, and nothing written, for
+/// another text, for more digits than PostgreSQL holds, and for more digits after the point than
+/// the given `scale` has.
 pub fn encode_decimal(text: &[u8], scale: Option<u16>, out: &mut Vec<u8>) -> Option<()> {
     let decimal = Decimal::parse(text)?;
     let scale = match scale {
@@ -135,10 +135,10 @@ pub fn encode_decimal(text: &[u8], scale: Option<u16>, out: &mut Vec<u8>) -> Opt
 
 /// Appends the decimal text of a binary numeric as PostgreSQL prints it: as many digits after
 /// the point as the display scale says, `NaN`, `Infinity`, `-Infinity`. `None`, and nothing
-/// written, where the bytes are no numeric that a server sends.
+/// written, for a malformed numeric.
 pub fn decode(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let wire = NumericHeader::parse(bytes)?;
-    match wire.sign {
+    let parts = NumericParts::parse(bytes)?;
+    match parts.sign {
         NAN => out.extend_from_slice(b"NaN"),
         INFINITY => out.extend_from_slice(b"Infinity"),
         MINUS_INFINITY => out.extend_from_slice(b"-Infinity"),
@@ -146,20 +146,20 @@ pub fn decode(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
             if sign == NEGATIVE {
                 out.push(b'-');
             }
-            write_decimal(&wire, out);
+            write_decimal(&parts, out);
         }
     }
     Some(())
 }
 
 /// Appends the one form that all spellings of a number share, for hashing: no zero groups at
-/// either end and the smallest display scale that shows every digit, so that 1, 1.0 and 1.00
-/// are the same bytes. `None`, and nothing written, where [`decode`] would refuse.
+/// either end, and the smallest display scale that shows every digit. 1, 1.0 and 1.00 give the same
+/// bytes. `None`, and nothing written, if [`decode`] would refuse.
 pub fn canonical(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let wire = NumericHeader::parse(bytes)?;
-    let count = (wire.groups.len() / 2) as u16;
-    write_header([count, wire.weight as u16, wire.sign, wire.needed_scale()], out);
-    out.extend_from_slice(wire.groups);
+    let parts = NumericParts::parse(bytes)?;
+    let count = (parts.groups.len() / 2) as u16;
+    write_header([count, parts.weight as u16, parts.sign, parts.needed_scale()], out);
+    out.extend_from_slice(parts.groups);
     Some(())
 }
 
@@ -204,18 +204,18 @@ fn write_header(words: [u16; 4], out: &mut Vec<u8>) {
     }
 }
 
-/// A binary numeric taken apart.
-struct NumericHeader<'a> {
+/// The parts of a binary numeric.
+struct NumericParts<'a> {
     /// The groups, two bytes each, without zero groups at either end.
     groups: &'a [u8],
-    /// The weight of the first of them; 0 where there are none.
+    /// The weight of the first group; 0 if there are no groups.
     weight: i16,
     sign: u16,
-    /// The display scale; 0 for what is not finite.
+    /// The display scale; 0 for infinities and NaN.
     scale: u16,
 }
 
-impl<'a> NumericHeader<'a> {
+impl<'a> NumericParts<'a> {
     fn parse(bytes: &'a [u8]) -> Option<Self> {
         let [n1, n2, w1, w2, s1, s2, d1, d2, groups @ ..] = bytes else { return None };
         let count = usize::from(u16::from_be_bytes([*n1, *n2]));
@@ -243,17 +243,17 @@ impl<'a> NumericHeader<'a> {
             [] => (0, POSITIVE),
             _ => (i16::try_from(i64::from(weight) - leading as i64).ok()?, sign),
         };
-        let wire = Self { groups, weight, sign, scale };
-        (wire.needed_scale() <= scale).then_some(wire)
+        let parts = Self { groups, weight, sign, scale };
+        (parts.needed_scale() <= scale).then_some(parts)
     }
 
-    /// The digits after the point that are needed to show the value; past all scales
-    /// (`u16::MAX`) where a weight is too low for any.
+    /// The digits after the point that show the whole value; `u16::MAX`, above all scales, if the
+    /// weight is too low for any.
     fn needed_scale(&self) -> u16 {
         let Some(last) = words(self.groups).next_back() else { return 0 };
-        let places = (self.groups.len() / 2) as i64 - 1 - i64::from(self.weight);
+        let after_point = (self.groups.len() / 2) as i64 - 1 - i64::from(self.weight);
         let zeros = (1..4).take_while(|power| last % 10_u16.pow(*power) == 0).count() as i64;
-        u16::try_from((places * 4 - zeros).max(0)).unwrap_or(u16::MAX)
+        u16::try_from((after_point * 4 - zeros).max(0)).unwrap_or(u16::MAX)
     }
 }
 
@@ -263,9 +263,9 @@ fn words(bytes: &[u8]) -> impl DoubleEndedIterator<Item = u16> + '_ {
 }
 
 /// Writes the magnitude of a finite numeric.
-fn write_decimal(wire: &NumericHeader<'_>, out: &mut Vec<u8>) {
-    let mut groups = words(wire.groups);
-    let before = i64::from(wire.weight) + 1;
+fn write_decimal(parts: &NumericParts<'_>, out: &mut Vec<u8>) {
+    let mut groups = words(parts.groups);
+    let before = i64::from(parts.weight) + 1;
     if before > 0 {
         // The first group is not zero; that of zero itself is missing.
         let first = digits_of(groups.next().unwrap_or(0));
@@ -277,9 +277,9 @@ fn write_decimal(wire: &NumericHeader<'_>, out: &mut Vec<u8>) {
     } else {
         out.push(b'0');
     }
-    if wire.scale > 0 {
+    if parts.scale > 0 {
         out.push(b'.');
-        let end = out.len() + usize::from(wire.scale);
+        let end = out.len() + usize::from(parts.scale);
         // Groups of zeros that a low weight leaves out; the scale reaches beyond them.
         out.resize(out.len() + (-before).max(0) as usize * 4, b'0');
         while out.len() < end {

@@ -126,7 +126,7 @@ fn a_real_is_its_shortest_decimal() {
 }
 
 #[test]
-fn what_is_no_decimal_or_beyond_postgresqls_digits_is_none() {
+fn another_text_or_too_many_digits_are_refused() {
     for text in [
         "",
         "-",

@@ -1,13 +1,13 @@
-//! Dates and times between ISO text and PostgreSQL's counts from 2000-01-01.
+//! ISO text of dates and times, and PostgreSQL's counts from 2000-01-01.
 //!
-//! A timestamp is microseconds since 2000-01-01 00:00:00 (in UTC where there is a zone), a date
+//! A timestamp is microseconds since 2000-01-01 00:00:00 (in UTC if there is a zone), a date
 //! is days since that day, a time is microseconds since midnight: what PostgreSQL's
 //! `timestamp_send`, `date_send` and `time_send` put on the wire. The calendar is the Gregorian
 //! one, carried backwards, in both databases.
 //!
 //! The text read here is `YYYY-MM-DD[(' '|T)HH:MM[:SS[.digits]][zone]]`, for the years 0001 to
-//! 9999. Year 0000, hour 24 and second 60 are no part of it: PostgreSQL refuses the first and
-//! prints the other two as another moment.
+//! 9999. Year 0000, hour 24 and second 60 are refused: PostgreSQL refuses the first and prints the
+//! other two as another moment.
 
 /// Microseconds in a day.
 pub(crate) const DAY: i64 = 86_400 * SECOND;
@@ -24,13 +24,13 @@ const MAX_ZONE_HOURS: i64 = 15;
 /// A timestamp as read from text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timestamp {
-    /// Microseconds since 2000-01-01 00:00:00, in UTC where the text has a zone.
+    /// Microseconds since 2000-01-01 00:00:00, in UTC if the text has a zone.
     pub(crate) micros: i64,
     /// The text names a zone.
     pub(crate) zoned: bool,
     /// The text is exactly what [`format_timestamp`] writes for this value.
     pub(crate) canonical: bool,
-    /// Digits other than zero stood beyond the microseconds and were rounded off.
+    /// Nonzero digits beyond the microseconds were rounded off.
     pub(crate) nanos_lost: bool,
 }
 
@@ -41,14 +41,14 @@ pub(crate) struct Time {
     pub(crate) micros: i64,
     /// The text is exactly what [`format_time`] writes for this value.
     pub(crate) canonical: bool,
-    /// Digits other than zero stood beyond the microseconds and were rounded off.
+    /// Nonzero digits beyond the microseconds were rounded off.
     pub(crate) nanos_lost: bool,
 }
 
 /// Reads a timestamp. A date alone is its midnight, without a zone. A zone is `Z`, `z`, `+HH`,
 /// `+HHMM`, `+HH:MM` or `+HH:MM:SS`, at once or after one space; digits beyond the microseconds
-/// are rounded, half up. `None` where the text is something else, or the moment lies (in UTC)
-/// outside the years 0001 to 9999.
+/// are rounded, half up. `None` for another text, or a moment (in UTC) outside the years 0001 to
+/// 9999.
 pub fn parse_timestamp(text: &[u8]) -> Option<Timestamp> {
     let (day, rest) = read_date(text)?;
     let midnight = i64::from(day) * DAY;
@@ -77,14 +77,14 @@ pub fn parse_date(text: &[u8]) -> Option<i32> {
 }
 
 /// Reads a time of day, `HH:MM[:SS[.digits]]`, without a zone. Digits beyond the microseconds
-/// are rounded, half up; what that would round to 24:00:00 does not fit.
+/// are rounded, half up. `None` for another text, and if rounding gives 24:00:00.
 pub(crate) fn parse_time(text: &[u8]) -> Option<Time> {
     let (clock, rest) = read_clock(text)?;
     (rest.is_empty() && clock.micros < DAY).then_some(clock)
 }
 
 /// Writes a timestamp as `YYYY-MM-DD HH:MM:SS[.ffffff]`, the fraction without trailing zeros,
-/// with `+00:00` at the end where it is `zoned`. `None`, and nothing written, for PostgreSQL's
+/// with `+00:00` at the end if it is `zoned`. `None`, and nothing written, for PostgreSQL's
 /// infinities and for years outside 0001 to 9999, which have no ISO text.
 pub fn format_timestamp(micros: i64, zoned: bool, out: &mut Vec<u8>) -> Option<()> {
     if !in_years(micros) {
@@ -123,7 +123,7 @@ fn in_years(micros: i64) -> bool {
     (i64::from(FIRST_DAY) * DAY..(i64::from(LAST_DAY) + 1) * DAY).contains(&micros)
 }
 
-/// The number that ASCII digits spell; `None` where one of them is none.
+/// The number of ASCII digits; `None` if one of the bytes is not a digit.
 fn number<const N: usize>(digits: [u8; N]) -> Option<u32> {
     let mut value = 0;
     for byte in digits {

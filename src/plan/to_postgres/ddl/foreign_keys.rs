@@ -78,7 +78,7 @@ impl Definitions<'_> {
             columns[place]
                 .iter()
                 .find(|column| column.name == name)
-                .map(|column| column.decision.cast.encoding.column_type)
+                .map(|column| column.decision.column_type())
         };
         for (from, to) in key.columns.iter().zip(&key.parent_columns) {
             let (Some(from), Some(to)) = (type_of(child, from), type_of(parent, to)) else {

@@ -179,7 +179,7 @@ impl<'a> Definitions<'a> {
         let mut sequence = None;
         let both = columns.iter().zip(&table.columns).zip(decisions);
         for (number, ((planned, column), decision)) in both.enumerate() {
-            let column_type = decision.cast.encoding.column_type;
+            let column_type = decision.column_type();
             let identity = integer_limit(&column_type).filter(|_| column.identity).map(|limit| {
                 let wanted = format!("{}_{}_seq", self.table_names[place], planned.target_name);
                 let name = self.relations.relation(&wanted);
@@ -280,7 +280,7 @@ impl<'a> Definitions<'a> {
                 table: None,
                 name: planned.name.clone(),
                 target: planned.target_name.clone(),
-                column_type: planned.decision.cast.encoding.column_type,
+                column_type: planned.decision.column_type(),
                 affinity: column_affinity(&column.declared, self.strict[place]),
                 collation: column.collation.clone(),
                 converted: !planned.decision.conversions.is_empty(),

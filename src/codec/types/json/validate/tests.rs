@@ -6,7 +6,7 @@ fn facts(text: &str) -> Option<Facts> {
 }
 
 #[test]
-fn what_postgresqls_json_takes_is_json() {
+fn a_text_that_postgresql_reads_as_json_is_valid() {
     for text in [
         "0",
         "-0",
@@ -27,7 +27,7 @@ fn what_postgresqls_json_takes_is_json() {
 }
 
 #[test]
-fn what_postgresqls_json_refuses_is_not() {
+fn a_text_that_postgresql_refuses_is_not_valid() {
     for text in [
         "",
         " ",
@@ -89,14 +89,14 @@ fn what_postgresqls_json_refuses_is_not() {
 }
 
 #[test]
-fn what_only_jsonb_refuses_is_told() {
-    let told = |text: &str| {
+fn what_only_jsonb_refuses_is_flags() {
+    let flags = |text: &str| {
         let facts = facts(text).unwrap();
         (facts.nul_escape, facts.bad_surrogates, facts.huge_number)
     };
-    assert_eq!(told(r#"{"a": "\u0001\\u0000"}"#), (false, false, false));
-    assert_eq!(told(r#"{"a\u0000": 1}"#), (true, false, false));
-    assert_eq!(told(r#""\ud83d\ude00 \uD83D\uDE00""#), (false, false, false));
+    assert_eq!(flags(r#"{"a": "\u0001\\u0000"}"#), (false, false, false));
+    assert_eq!(flags(r#"{"a\u0000": 1}"#), (true, false, false));
+    assert_eq!(flags(r#""\ud83d\ude00 \uD83D\uDE00""#), (false, false, false));
     for text in [
         r#""\ud83d""#,
         r#""\ude00""#,
@@ -106,14 +106,14 @@ fn what_only_jsonb_refuses_is_told() {
         r#""\ud83d\u0041""#,
         r#"["\ud83d", "\ude00"]"#,
     ] {
-        assert_eq!(told(text), (false, true, false), "{text}");
+        assert_eq!(flags(text), (false, true, false), "{text}");
     }
-    assert_eq!(told("[1e131071, 1e-16383, 0e-16383]"), (false, false, false));
+    assert_eq!(flags("[1e131071, 1e-16383, 0e-16383]"), (false, false, false));
     for text in ["1e131072", "-1e-16384", "0e-16384", "1e99999999999"] {
-        assert_eq!(told(text), (false, false, true), "{text}");
+        assert_eq!(flags(text), (false, false, true), "{text}");
     }
-    assert_eq!(told(&"1".repeat(131_072)), (false, false, false));
-    assert_eq!(told(&"1".repeat(131_073)), (false, false, true));
+    assert_eq!(flags(&"1".repeat(131_072)), (false, false, false));
+    assert_eq!(flags(&"1".repeat(131_073)), (false, false, true));
 }
 
 #[test]
@@ -124,8 +124,8 @@ fn depth_counts_the_arrays_and_objects_around_a_value() {
     assert_eq!(depth("[[], {\"a\": [1]}, []]"), 3);
 }
 
-/// Arrays and objects around a zero; objects where the level is a multiple of three, so
-/// that no two words of bits agree.
+/// Arrays and objects around a zero: an object at each third level, so that no two words of bits
+/// are equal.
 fn nested(levels: usize) -> String {
     let mut text = String::new();
     for level in 0..levels {
@@ -144,7 +144,7 @@ fn a_million_levels_need_no_stack() {
 }
 
 #[test]
-fn what_opened_at_any_level_closes_as_the_same() {
+fn a_closing_bracket_must_match_at_every_level() {
     let text = nested(400).into_bytes();
     assert!(validate(&text).is_some());
     for at in text.len() - 400..text.len() {
@@ -158,13 +158,13 @@ proptest! {
     #![proptest_config(crate::codec::test_cases::same_cases())]
 
     #[test]
-    fn serde_json_agrees_on_what_is_json(text in "[\\[\\]{},:\"a\\\\u01eE.+\\- \n-]{0,12}") {
+    fn serde_json_agrees(text in "[\\[\\]{},:\"a\\\\u01eE.+\\- \n-]{0,12}") {
         let parsed = serde_json::from_str::<serde::de::IgnoredAny>(&text);
         prop_assert_eq!(facts(&text).is_some(), parsed.is_ok());
     }
 
     #[test]
-    fn a_stop_is_found_wherever_it_stands(
+    fn the_end_of_plain_bytes_is_found_at_every_index(
         plain in "[ !#-\\[\\]-~é😀]{0,30}",
         stop in prop::sample::select(vec!['"', '\\', '\0', '\u{1f}', '\n']),
     ) {

@@ -95,7 +95,7 @@ fn digits_past_microseconds_are_rounded_and_carry() {
 }
 
 #[test]
-fn what_is_no_timestamp_here_is_none() {
+fn other_texts_are_refused_as_timestamps() {
     for text in [
         "",
         "0",
