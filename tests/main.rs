@@ -23,6 +23,7 @@ mod oracle;
 mod outcome;
 mod pause;
 mod products;
+mod readme;
 mod refusals;
 mod report;
 mod resume;

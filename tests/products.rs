@@ -5,5 +5,5 @@ mod data_sets;
 mod guards;
 mod provider;
 mod secrets;
-mod tree;
+pub(crate) mod tree;
 mod way_back;
