@@ -14,7 +14,7 @@ use crate::control::retry::{Reconnecting, RetryPolicy};
 use crate::error::Result;
 use crate::plan::{OptionalDdl, Plan, PlannedForeignKey, PlannedKey, PlannedTable};
 use crate::postgres::catalog::existing;
-use crate::postgres::catalog::existing::Index;
+use crate::postgres::catalog::existing::IndexState;
 use crate::postgres::errors::{db_error, describe, is_connection_lost, is_refusal};
 use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::sql::ddl;
@@ -264,9 +264,9 @@ impl<'a> Finish<'a> {
     /// Whether an index is there; one that is there in part is dropped.
     fn is_built(&self, client: &mut Client, table: &PlannedTable, name: &str) -> Result<bool> {
         match existing::index(client, &table.qualified(), name)? {
-            Index::Absent => return Ok(false),
-            Index::Whole => {}
-            Index::Invalid => {
+            IndexState::Missing => return Ok(false),
+            IndexState::Valid => {}
+            IndexState::Invalid => {
                 let name = qualify(&self.plan.schema, name);
                 client
                     .batch_execute(&format!("DROP INDEX IF EXISTS {name}"))

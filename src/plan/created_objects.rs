@@ -33,7 +33,7 @@ impl CreatedObjects {
 
     /// `thing` is one of them, or goes with one.
     pub(crate) fn has(&self, thing: &CatalogObject) -> bool {
-        if let Some(table) = thing.of {
+        if let Some(table) = thing.owner_oid {
             return self.tables.values().any(|oid| *oid == table);
         }
         match thing.kind {

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::plan::{OptionalDdl, Plan};
-use crate::postgres::catalog::target_objects::{drop_things, in_savepoint};
+use crate::postgres::catalog::target_objects::{drop_objects, in_savepoint};
 use crate::postgres::errors::{db_error, describe, is_refusal};
 use crate::postgres::ledger::Ledger;
 use crate::schema::names::quote;
@@ -21,7 +21,7 @@ use std::collections::HashSet;
 pub(crate) fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
     let what = "cannot try the definitions on the target";
     let mut transaction = client.transaction().map_err(db_error(what))?;
-    drop_things(&mut transaction, &plan.schema, &plan.drops, plan.drop_all)?;
+    drop_objects(&mut transaction, &plan.schema, &plan.drops, plan.drop_all)?;
     let ledger = Ledger::new(&plan.schema, &plan.data_set);
     required(&mut transaction, "the ledger", &ledger.create())?;
     tables(&mut transaction, plan)?;

@@ -16,7 +16,7 @@ use crate::plan::to_sqlite::preconditions;
 use crate::plan::to_sqlite::value_checks;
 use crate::plan::to_sqlite::value_checks::{ProbeResult, TableProbe};
 use crate::plan::to_sqlite::{Plan, PlannedColumn, PlannedTable};
-use crate::postgres::catalog::{Catalog, ColumnFacts, TableFacts};
+use crate::postgres::catalog::model::{Catalog, ColumnFacts, TableFacts};
 use crate::postgres::copy_out::{Relation, Snapshot, TupleReader};
 use crate::report::Dropped;
 use crate::schema::names::{qualify, quote};

@@ -4,7 +4,7 @@ use crate::plan::OptionalDdl;
 use crate::plan::to_sqlite::PlannedColumn;
 use crate::plan::to_sqlite::build::{DecidedTable, integer_key};
 use crate::plan::to_sqlite::names::Names;
-use crate::postgres::catalog::{Catalog, TableFacts};
+use crate::postgres::catalog::model::{Catalog, TableFacts};
 use crate::schema::expression::{Collation, Expression};
 use crate::schema::names::quote;
 use crate::schema::reason::Reason;

@@ -5,7 +5,7 @@ use crate::options::Options;
 use crate::plan::table_selection::BY_REQUEST;
 use crate::plan::to_sqlite::column_types::MappingCandidate;
 use crate::plan::to_sqlite::{Plan, PlannedTable};
-use crate::postgres::catalog::Catalog;
+use crate::postgres::catalog::model::Catalog;
 use crate::postgres::errors::db_error;
 use crate::report::ConversionReport;
 use crate::schema::names::quote;

@@ -16,7 +16,7 @@ use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::{Allocator, MAX_NAME_BYTES, qualify, quote};
 use crate::schema::{Key, LeftOut, ObjectKind, Schema, Table};
-use crate::sqlite::catalog::{Catalog, TableFacts};
+use crate::sqlite::catalog::model::{Catalog, TableFacts};
 use crate::sqlite::read::profile::table::TableProfile;
 use crate::sqlite::sql::declared_type::column_affinity;
 use std::collections::{HashMap, HashSet};
