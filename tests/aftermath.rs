@@ -1,4 +1,4 @@
-//! After the run: the target is a database that an application can go on with.
+//! After the run: an application can work with the target.
 
 use crate::harness::{self, Database, server};
 use crate::outcome::Target;

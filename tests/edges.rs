@@ -1,5 +1,5 @@
-//! Where rules meet: pins with foreign keys, rejected rows with computed columns, keys whose values
-//! would become equal, definitions that the data contradicts.
+//! Combinations of rules: type overrides with foreign keys, rejected rows with computed columns, keys whose
+//! values would become equal, definitions that the data contradicts.
 
 use crate::harness::{Database, migrate, psql, run_psql, server, sqlite3, sqlite3_script, text};
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
-//! Every fixture becomes what its expectation says, value for value.
+//! Every fixture has the outcome that its expectation describes, value for value.
 //!
-//! `fixtures/NAME.sql` builds a database, `fixtures/NAME.expect` says what it must become;
-//! `fixtures/NAME.VARIANT.expect` the same for a run with other arguments.
+//! `fixtures/NAME.sql` builds a database, `fixtures/NAME.expect` describes the outcome, and
+//! `fixtures/NAME.VARIANT.expect` that of a run with other arguments.
 
 use crate::expect::Expectation;
 use crate::harness::{Database, server};
@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// Runs a fixture and checks its expectation (`variant`: the other arguments' name, or "").
+/// Runs a fixture and checks its expectation; `variant` is the name of other arguments, or "".
 pub(crate) fn check(name: &str, variant: &str) {
     let source = Source::of_fixture(name);
     let file = match variant {
@@ -25,7 +25,7 @@ pub(crate) fn check(name: &str, variant: &str) {
     check_source(&source, &database, &Expectation::parse(&text));
 }
 
-/// Moves `source` into `database` and checks everything `expectation` says; the report.
+/// Moves `source` into `database` and checks the expectation; returns the report.
 pub(crate) fn check_source(
     source: &Source,
     database: &Database,
@@ -34,13 +34,13 @@ pub(crate) fn check_source(
     let folder = TempDir::new().unwrap();
     let json = folder.path().join("report.json");
     let mut arguments = vec!["--json", json.to_str().unwrap()];
-    // A reject file is named in the expectation, and made beside the report.
-    let places: Vec<String> = expectation
+    // The expectation names a reject file, which is created next to the report.
+    let arguments_of_run: Vec<String> = expectation
         .arguments
         .iter()
         .map(|word| word.replace("TEMPORARY", folder.path().to_str().unwrap()))
         .collect();
-    arguments.extend(places.iter().map(String::as_str));
+    arguments.extend(arguments_of_run.iter().map(String::as_str));
 
     let output = source.migrate(&database.url, &arguments);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -57,7 +57,7 @@ pub(crate) fn check_source(
     let mut target = Target::open(&database.url);
     let found = facts(&mut target, report.as_ref());
     let differences = expectation.differences(&found);
-    assert!(differences.is_empty(), "the outcome is another one:\n{differences}");
+    assert!(differences.is_empty(), "the outcome differs:\n{differences}");
     let Some(report) = report else { return Value::Null };
 
     assert_ne!(report["data_sets"][0]["verdict"], "differ");
@@ -65,18 +65,18 @@ pub(crate) fn check_source(
     let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &errors;
     remarks.extend(printed.lines().map(str::to_owned));
     for words in &expectation.notes {
-        let told = remarks.iter().any(|text| words.iter().all(|word| has_word(text, word)));
-        assert!(told, "no remark has {words:?}; there are: {remarks:#?}");
+        let found = remarks.iter().any(|text| words.iter().all(|word| has_word(text, word)));
+        assert!(found, "no remark has {words:?}; there are: {remarks:#?}");
     }
     oracle::assert_same_values(&source.reading_copy(), &mut target, &report, &expectation.only);
     report
 }
 
-/// `text` has `word`, and not only as a part of another word.
+/// Whether `text` has `word`, not only as a part of another word.
 fn has_word(text: &str, word: &str) -> bool {
     let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    text.match_indices(word).any(|(place, _)| {
-        !part(text[..place].chars().next_back()) && !part(text[place + word.len()..].chars().next())
+    text.match_indices(word).any(|(start, _)| {
+        !part(text[..start].chars().next_back()) && !part(text[start + word.len()..].chars().next())
     })
 }
 
@@ -85,7 +85,7 @@ fn read_report(path: &Path) -> Option<Value> {
     Some(serde_json::from_str(&text).unwrap())
 }
 
-/// Makes a test of each line: its name, the fixture, the variant.
+/// Creates a test for each line: its name, the fixture, the variant.
 macro_rules! fixtures {
     ($($test:ident: $name:literal $variant:literal;)*) => {
         $(#[test]
@@ -163,7 +163,7 @@ fixtures! {
 fn every_file_in_fixtures_is_checked_by_a_test() {
     for entry in fs::read_dir(fixture_path("")).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
-        // Vectors of unit tests.
+        // Test vectors of unit tests.
         if file.ends_with(".json") {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What stands in the target, and what the command line says about it.
+//! Existing objects in the target, and the flags about them.
 
 use crate::expect::Expectation;
 use crate::fixtures::check_source;

@@ -157,7 +157,7 @@ fn rows(connection: &rusqlite::Connection, sql: &str) -> String {
     lines.join("\n")
 }
 
-/// What PostgreSQL's view gives, booleans as SQLite's numbers and NULL written out.
+/// The rows of PostgreSQL's view, with booleans as SQLite's numbers and NULL as a word.
 fn rows_there(url: &str, name: &str, order: &str) -> String {
     let columns = psql(
         url,

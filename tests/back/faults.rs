@@ -1,4 +1,4 @@
-//! Faults: whatever happens, nothing half done stands under the target's name, and the next run
+//! Faults: no unfinished file gets the target's name, and the next run
 //! starts cleanly.
 
 use super::{Target, back, back_report};
@@ -120,7 +120,7 @@ fn a_server_that_goes_away_leaves_nothing() {
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    /// `None` where this machine lets nobody mount one, which is said aloud.
+    /// `None` if this machine does not allow mounting a tmpfs; prints a note then.
     fn mount() -> Option<Self> {
         let disk = Self(tempfile::tempdir().unwrap());
         let mut mount = Command::new("mount");

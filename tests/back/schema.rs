@@ -1,4 +1,4 @@
-//! What comes along beside rows, and what is listed instead.
+//! Schema objects that are created, and those that are listed instead.
 
 use super::{Target, back, back_report};
 use crate::harness::{psql, run_psql, server, sqlite3, sqlite3_script, text};

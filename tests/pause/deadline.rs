@@ -55,7 +55,7 @@ fn a_late_run_is_begun_where_that_is_allowed_and_pauses_at_the_deadline() {
     assert!(text(&output).contains("paused, as the time is up"), "{}", text(&output));
     let there: u32 = psql(&database.url, "SELECT count(*) FROM event").parse().unwrap();
     assert!(there > 0 && there < ROWS, "{there}");
-    // Without the limit it goes on to its end.
+    // Without the limit it runs to its end.
     let to = ["--from", source.to_str().unwrap(), "--to", &database.url];
     let again = migrate(["database"].iter().chain(&to));
     assert_eq!(again.status.code(), Some(0), "{}", text(&again));

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Child;
 use tempfile::TempDir;
 
-/// Slow enough to be met in the middle, with many small chunks.
+/// Slow enough to be interrupted in the middle, with many small chunks.
 const SLOWLY: [&str; 2] = ["--max-rate", "1MB/s"];
 const ROWS: u32 = 8_000;
 
@@ -51,7 +51,7 @@ fn ctrl_c_and_sigterm_commit_what_is_in_flight_and_the_same_command_goes_on() {
 #[test]
 fn a_second_signal_ends_the_program_at_once() {
     let Met { _folder, database, run, .. } = Met::new();
-    // What is in flight cannot be committed under this lock, so that the first one has to wait.
+    // Under this lock nothing can be committed, so the first signal has to wait.
     let mut somebody = Client::connect(&database.url, NoTls).unwrap();
     somebody.batch_execute("BEGIN; LOCK TABLE event IN SHARE MODE").unwrap();
     wait_for_a_lock(&database.url);

@@ -103,7 +103,7 @@ fn a_run_after_one_that_broke_in_the_second_data_set_does_only_that_again() {
         assert_eq!(psql(&database.url, written), before, "{flag}");
     }
     assert_eq!(count(&database, "instrumentation.visits"), "3");
-    // What has moved on in the target since then is found, and nothing is skipped unseen.
+    // A change of the target since then is found; nothing is skipped without a check.
     psql(&database.url, &format!("{broken}; DELETE FROM core.users WHERE id = 1"));
     assert_code(&tree.run(&["db", "--drop-all"]), 3);
 }
@@ -373,7 +373,7 @@ fn without_tls() -> u16 {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut request = [0; 8];
-            // A client that went away is nobody's failure.
+            // A client that disconnects is not a failure.
             let _ = stream.read_exact(&mut request).and_then(|()| stream.write_all(b"N"));
             let _ = stream.read(&mut [0; 512]);
         }

@@ -1,5 +1,5 @@
-//! What has changed since a run was cut off refuses its continuation, and is named; `--restart`
-//! does everything anew.
+//! A change since a run was interrupted refuses the resumption and is named; `--restart` starts from
+//! scratch.
 
 use super::*;
 use crate::harness::server;
@@ -15,7 +15,7 @@ fn cut_off(more: &[&str]) -> (Source, Database) {
     (source, database)
 }
 
-/// The run is refused with `cause` and nothing is touched; then `--restart` does it all anew.
+/// Asserts that the run is refused with `cause` and changes nothing, and that `--restart` succeeds.
 fn assert_refused_until_restart(source: &Source, database: &Database, more: &[&str], cause: &str) {
     let state = "SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM migrate_ledger t";
     let before = psql(&database.url, state);
@@ -50,7 +50,7 @@ fn a_source_that_is_gone_is_missed_and_one_that_is_back_goes_on() {
     let refused = source.run(&database.url, &[]);
     assert_code(&refused, 4);
     assert_says(&refused, &["does not exist"]);
-    // Another file in its place, with the same content, is another source.
+    // Another file with the same name and content is another source.
     std::fs::copy(&aside, &source.path).unwrap();
     assert_refused_until_restart(&source, &database, &[], "app.db has changed since");
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::harness::{server, sha256};
 
-/// Kills a run where `hold` stalls it, and has the same command go on.
+/// Kills a run that `hold` stalls, and resumes it with the same command.
 fn killed_where(hold: impl FnOnce(&str) -> Client, more: &[&str]) -> (Output, String) {
     let (source, database) = (Source::new(), server());
     let before = sha256(&source.path);
@@ -54,7 +54,7 @@ fn a_run_killed_while_it_plans_has_written_nothing() {
     let (source, database) = (Source::new(), server());
     let child = source.start(&database.url, &[]);
     let mut somebody = Client::connect(&database.url, NoTls).unwrap();
-    // The trial of the definitions waits for whoever makes a table of the same name.
+    // The dry run of the definitions waits for a session that creates a table of the same name.
     somebody.batch_execute("BEGIN; CREATE TABLE event (a int)").unwrap();
     wait_for_a_lock(&database.url);
     kill(child);
