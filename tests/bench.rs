@@ -331,7 +331,7 @@ fn what_cannot_be_measured_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn a_role_that_may_not_create_a_schema_is_told_what_it_needs() {
+fn a_role_that_may_not_create_a_schema_gets_a_message_with_the_missing_grant() {
     let folder = tempfile::tempdir().unwrap();
     let database = server();
     let role = format!("reader_of_{}", database.name);

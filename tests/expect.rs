@@ -194,7 +194,7 @@ fn a_pattern_fits_whole_lines_only() {
 }
 
 #[test]
-fn a_missing_and_a_surplus_fact_are_both_told() {
+fn a_missing_and_a_surplus_fact_are_both_reported() {
     let expectation = Expectation::parse("table t 1\n    column a bigint\n    ? column b text\n");
     let found = ["table t 1", "t> column a text", "t> order a"].map(str::to_owned);
     let told = expectation.differences(&found);

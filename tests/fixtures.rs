@@ -99,7 +99,7 @@ macro_rules! fixtures {
 
 fixtures! {
     every_integer_type_keeps_64_bits: "integers" "";
-    integers_beside_reals_are_double_precision_until_that_would_lose_digits: "integers_and_reals" "";
+    integers_and_reals_are_double_precision_until_that_would_lose_digits: "integers_and_reals" "";
     reals_arrive_bit_for_bit_and_infinity_with_them: "reals" "";
     decimals_keep_precision_and_scale_where_every_value_does: "decimals" "";
     only_clean_booleans_become_boolean: "booleans" "";
@@ -112,17 +112,17 @@ fixtures! {
     only_canonical_uuids_become_uuid: "uuids" "";
     valid_json_keeps_its_text_and_anything_else_is_text: "json" "";
     blobs_arrive_byte_for_byte_and_text_among_them_as_its_bytes: "blobs" "";
-    unknown_types_are_what_their_values_are: "free_types" "";
+    unknown_types_follow_their_values: "free_types" "";
     one_word_among_numbers_makes_the_column_text: "text_in_integers" "";
     strict_refuses_a_widened_column: "text_in_integers" "strict";
-    a_value_that_a_pinned_type_cannot_take_is_a_misfit: "text_in_integers" "cast";
+    a_value_that_an_override_cannot_hold_is_a_misfit: "text_in_integers" "cast";
     an_empty_column_follows_its_declared_type: "empty_columns" "";
     a_database_without_tables_succeeds: "no_tables" "";
-    nul_and_invalid_utf8_are_refused_with_their_places: "misfit_text" "";
-    text_that_is_none_becomes_bytea_where_the_user_says_widen: "misfit_text" "widen";
-    rows_with_misfits_are_left_out_where_the_user_says_reject: "misfit_text" "reject";
-    text_is_never_taken_for_json_unasked: "misfit_json" "";
-    text_that_is_no_json_does_not_fit_a_pinned_jsonb: "misfit_json" "cast";
+    nul_and_invalid_utf8_are_refused_with_their_rows: "misfit_text" "";
+    invalid_text_becomes_bytea_with_widen: "misfit_text" "widen";
+    rows_with_misfits_are_skipped_with_reject: "misfit_text" "reject";
+    text_never_becomes_json_without_a_declaration: "misfit_json" "";
+    invalid_json_does_not_fit_a_jsonb_override: "misfit_json" "cast";
     identity_columns_continue_after_the_last_number_ever_given: "identities" "";
     rowids_from_end_to_end_and_out_of_reach_arrive: "rowids" "";
     tables_without_rowid_arrive_whatever_their_key: "without_rowid" "";
@@ -144,9 +144,9 @@ fixtures! {
     views_and_triggers_stop_nothing: "views_and_triggers" "";
     names_are_kept_exactly: "names" "";
     names_that_postgresql_cannot_hold_get_a_stable_suffix: "changed_names" "";
-    an_index_that_a_value_is_too_wide_for_is_left_out: "wide_entries" "";
-    a_key_that_a_value_is_too_wide_for_is_refused: "wide_keys" "";
-    a_wide_key_is_built_over_a_hash_where_the_user_says_widen: "wide_keys" "widen";
+    an_index_with_a_value_that_is_too_wide_is_left_out: "wide_entries" "";
+    a_key_with_a_value_that_is_too_wide_is_refused: "wide_keys" "";
+    a_wide_key_is_built_over_a_hash_with_widen: "wide_keys" "widen";
     a_music_shop_arrives: "chinook" "";
     a_trader_arrives_spaces_and_circles_included: "northwind" "";
     a_django_project_arrives: "django" "";

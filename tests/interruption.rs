@@ -56,7 +56,7 @@ fn assert_half_loaded(source: &Path, database: &Database) {
 }
 
 #[test]
-fn an_interrupted_run_ends_cleanly_and_the_next_one_goes_on() {
+fn an_interrupted_run_ends_cleanly_and_the_next_one_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let source = source(folder.path());
     let before = files(folder.path());

@@ -102,7 +102,7 @@ fn a_server_on_tcp_wants_its_password() {
 }
 
 #[test]
-fn a_setting_the_server_refuses_is_told_with_the_log() {
+fn a_setting_the_server_refuses_is_reported_with_the_log() {
     let settings = vec![("work_mem".to_owned(), "a lot".to_owned())];
     let error = PrivateServer::start(&Options { settings, ..quick() }).unwrap_err();
     assert!(error.message().contains("did not start"), "{error}");
@@ -129,7 +129,7 @@ fn committed_rows_survive_a_killed_and_an_immediately_stopped_server() {
 }
 
 #[test]
-fn a_server_goes_on_when_the_thread_that_started_it_has_ended() {
+fn a_server_keeps_running_when_the_thread_that_started_it_has_ended() {
     let private = std::thread::spawn(|| PrivateServer::start(&quick()).unwrap()).join().unwrap();
     assert_eq!(psql(&private.url("postgres"), "SELECT 1"), "1");
 }

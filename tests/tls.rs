@@ -215,7 +215,7 @@ fn a_client_proves_itself_with_certificate_and_bound_password() {
 }
 
 #[test]
-fn a_password_is_found_in_its_usual_places_and_named_when_it_is_wrong() {
+fn a_password_is_found_in_its_usual_sources_and_named_when_it_is_wrong() {
     let server = Server::start(None, RULES);
     make_roles(&server);
     let port = server.port;

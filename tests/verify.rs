@@ -161,7 +161,7 @@ fn a_trailing_space_is_found() {
 }
 
 #[test]
-fn null_in_place_of_an_empty_string_is_found() {
+fn null_instead_of_an_empty_string_is_found() {
     one_changed_column("n", "NULL");
 }
 
@@ -290,7 +290,7 @@ fn an_empty_table_that_is_not_empty_is_found() {
 }
 
 #[test]
-fn a_table_of_which_every_row_differs_is_told_with_its_true_total() {
+fn a_table_in_which_every_row_differs_is_reported_with_its_total() {
     let copied = Copied::of(TABLES);
     copied.tamper("UPDATE numbered SET t = t || 'x'");
     let found = copied.found();
@@ -390,7 +390,7 @@ fn a_vacuum_full_waits_until_the_snapshot_is_let_go() {
 }
 
 #[test]
-fn what_was_written_after_the_copy_is_told_as_such() {
+fn rows_written_after_the_copy_are_reported_as_such() {
     let copied = Copied::of(TABLES);
     copied.tamper("INSERT INTO numbered (i) VALUES (1000)");
     let (code, report) = copied.verify(&[]);

@@ -170,7 +170,7 @@ fn a_half_loaded_source_is_refused() {
 }
 
 #[test]
-fn a_target_that_somebody_uses_is_not_replaced() {
+fn a_target_that_is_in_use_is_not_replaced() {
     let (database, target) = (server(), Target::new());
     psql(&database.url, "CREATE TABLE t (a int)");
     sqlite3_script(&target.path, "CREATE TABLE t (old)");

@@ -1,6 +1,6 @@
 //! Deadlines.
 
-use super::{assert_complete, assert_paused_and_goes_on, command, source, start};
+use super::{assert_complete, assert_paused_and_resumes, command, source, start};
 use crate::harness::{migrate, psql, server, text};
 use crate::waiting::{end, wait_for_a_chunk};
 use std::time::Instant;
@@ -77,7 +77,7 @@ fn a_copy_that_gets_slower_than_it_was_measured_pauses_with_its_reserve() {
     assert!(text(&output).contains("paused, as the time is up"), "{}", text(&output));
     let mut without = output.clone();
     without.stderr = String::from_utf8(output.stderr).unwrap().replace("--window 14s", "").into();
-    assert_paused_and_goes_on(&without, &source, &database, ROWS);
+    assert_paused_and_resumes(&without, &source, &database, ROWS);
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn start_into(source: &Path, url: &str, more: &[&str]) -> Child {
 }
 
 /// Asserts the text of a pause, and that the command in it succeeds.
-fn assert_paused_and_goes_on(output: &Output, source: &Path, database: &Database, rows: u32) {
+fn assert_paused_and_resumes(output: &Output, source: &Path, database: &Database, rows: u32) {
     let said = text(output);
     assert_eq!(output.status.code(), Some(5), "{said}");
     assert!(said.contains("error: paused"), "{said}");

@@ -77,7 +77,7 @@ fn the_provider_goes_back_to_sqlite_only_after_a_good_verdict_on_an_unchanged_fi
 }
 
 #[test]
-fn a_live_sqlite_file_is_not_replaced_unless_that_is_said() {
+fn a_live_sqlite_file_is_not_replaced_unless_allowed() {
     let database = server();
     let tree = Tree::package_manager(&format!("URL = {}", url(&database.url, None)));
     assert_code(&tree.run(&["database"]), 0);

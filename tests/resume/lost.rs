@@ -47,7 +47,7 @@ fn a_killed_server_is_waited_for() {
 }
 
 #[test]
-fn a_server_that_stays_away_ends_the_run_in_time_and_the_next_one_goes_on() {
+fn a_server_that_does_not_return_ends_the_run_in_time_and_the_next_one_resumes() {
     let (source, mut server) = (Source::new(), server());
     let url = server.url("postgres");
     let child = source.start(&url, &["--retry-for", "2s"]);
@@ -132,7 +132,7 @@ fn a_connection_that_is_stalled_ends_the_run_in_time() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_any_more_ends_the_run_and_the_next_one_goes_on() {
+fn a_server_that_stops_answering_ends_the_run_and_the_next_one_resumes() {
     let source = Source::new();
     let server = PrivateServer::start(&Options { tcp: true, ..Options::default() }).unwrap();
     let url = server.url("postgres");

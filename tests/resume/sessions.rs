@@ -14,7 +14,7 @@ fn terminate(url: &str, purpose: &str) -> u64 {
 }
 
 #[test]
-fn sessions_that_are_ended_in_the_copy_are_made_anew() {
+fn sessions_that_are_ended_in_the_copy_are_opened_again() {
     for purpose in ["copy", "keeper", "pulse", "%"] {
         let (source, database) = (Source::new(), server());
         let child = source.start(&database.url, &[]);
@@ -27,7 +27,7 @@ fn sessions_that_are_ended_in_the_copy_are_made_anew() {
 }
 
 #[test]
-fn sessions_that_are_ended_in_the_finish_are_made_anew() {
+fn sessions_that_are_ended_in_the_finish_are_opened_again() {
     for purpose in ["finish", "keeper"] {
         let (source, database) = (Source::new(), server());
         let child = source.start(&database.url, &[]);
@@ -58,7 +58,7 @@ fn a_verification_whose_sessions_are_ended_begins_again() {
 }
 
 #[test]
-fn nothing_is_tried_again_where_the_user_wants_that_and_the_next_run_goes_on() {
+fn retry_for_zero_retries_nothing_and_the_next_run_resumes() {
     let (source, database) = (Source::new(), server());
     let child = source.start(&database.url, &["--retry-for", "0"]);
     let somebody = hold_the_copy(&database.url);
@@ -80,7 +80,7 @@ fn nothing_is_tried_again_where_the_user_wants_that_and_the_next_run_goes_on() {
 }
 
 #[test]
-fn a_run_right_after_one_that_was_killed_in_its_sleep_goes_on() {
+fn a_run_right_after_one_that_was_killed_while_stopped_resumes() {
     let (source, database) = (Source::new(), server());
     let child = source.start(&database.url, &[]);
     let somebody = hold_the_copy(&database.url);
@@ -136,7 +136,7 @@ fn of_two_runs_at_once_one_works_and_the_other_is_refused() {
 }
 
 #[test]
-fn a_run_that_stands_still_for_a_while_is_not_taken_for_dead() {
+fn a_run_that_is_stopped_for_a_while_does_not_count_as_dead() {
     let (source, database) = (Source::new(), server());
     let child = source.start(&database.url, &[]);
     let somebody = hold_the_copy(&database.url);

@@ -30,7 +30,7 @@ fn others_can_roll_back_a_hot_journal_while_its_copy_is_read() {
     let source = folder.open().unwrap();
     let reader = source.connect().unwrap();
     assert_eq!(other::run(&folder.database(), "SELECT * FROM t"), "done");
-    assert!(!folder.beside("-journal").exists());
+    assert!(!folder.sibling("-journal").exists());
     assert_eq!(seen(&reader), AS_BUILT);
     drop(reader);
     let changed = source.close().unwrap().unwrap();
@@ -40,9 +40,9 @@ fn others_can_roll_back_a_hot_journal_while_its_copy_is_read() {
 #[test]
 fn a_journal_that_was_finished_is_not_hot() {
     let zeroed = SourceFolder::new("PERSIST");
-    assert!(zeroed.beside("-journal").metadata().unwrap().len() > 0);
+    assert!(zeroed.sibling("-journal").metadata().unwrap().len() > 0);
     let empty = SourceFolder::new("TRUNCATE");
-    assert_eq!(empty.beside("-journal").metadata().unwrap().len(), 0);
+    assert_eq!(empty.sibling("-journal").metadata().unwrap().len(), 0);
     for folder in [zeroed, empty] {
         let before = folder.inventory();
         let source = folder.open().unwrap();
@@ -68,11 +68,11 @@ fn name_super_journal(journal: &Path, name: &str) {
 }
 
 #[test]
-fn a_transaction_over_several_files_is_rolled_back_while_its_super_journal_is_there() {
+fn a_transaction_over_several_files_is_rolled_back_while_its_super_journal_exists() {
     let folder = SourceFolder::with_hot_journal();
-    let name = folder.beside("-mj1234569ab");
-    name_super_journal(&folder.beside("-journal"), name.to_str().unwrap());
-    fs::write(&name, format!("{}\0", folder.beside("-journal").display())).unwrap();
+    let name = folder.sibling("-mj1234569ab");
+    name_super_journal(&folder.sibling("-journal"), name.to_str().unwrap());
+    fs::write(&name, format!("{}\0", folder.sibling("-journal").display())).unwrap();
     let before = folder.inventory();
     let source = folder.open().unwrap();
     assert_eq!(seen(&source.connect().unwrap()), AS_BUILT);
@@ -83,8 +83,8 @@ fn a_transaction_over_several_files_is_rolled_back_while_its_super_journal_is_th
 #[test]
 fn a_transaction_over_several_files_is_done_when_its_super_journal_is_gone() {
     let folder = SourceFolder::with_hot_journal();
-    let name = folder.beside("-mj1234569ab");
-    name_super_journal(&folder.beside("-journal"), name.to_str().unwrap());
+    let name = folder.sibling("-mj1234569ab");
+    name_super_journal(&folder.sibling("-journal"), name.to_str().unwrap());
     let before = folder.inventory();
     // The file is in the middle of its transaction; SQLite considers it committed.
     let source = folder.open().unwrap();
@@ -96,7 +96,7 @@ fn a_transaction_over_several_files_is_done_when_its_super_journal_is_gone() {
 }
 
 #[test]
-fn a_copy_without_a_place_is_refused() {
+fn a_copy_without_a_folder_is_refused() {
     let folder = SourceFolder::with_hot_journal();
     let options =
         SourceOptions { temp_dir: Some(folder.root.path().join("none")), ..folder.options() };
@@ -106,10 +106,10 @@ fn a_copy_without_a_place_is_refused() {
 }
 
 #[test]
-fn what_lay_beside_a_source_in_wal_mode_stays() {
+fn files_next_to_a_source_in_wal_mode_stay() {
     let folder = SourceFolder::new("WAL");
-    fs::write(folder.beside("-wal"), "").unwrap();
-    fs::write(folder.beside("-shm"), "").unwrap();
+    fs::write(folder.sibling("-wal"), "").unwrap();
+    fs::write(folder.sibling("-shm"), "").unwrap();
     let before = folder.inventory();
     let source = folder.open().unwrap();
     assert_eq!(seen(&source.connect().unwrap()), AS_BUILT);
@@ -132,13 +132,13 @@ fn leftovers_that_somebody_else_uses_by_now_stay() {
     let source = folder.open().unwrap();
     let user = other::Other::start(&folder.database(), "SELECT * FROM t");
     source.close().unwrap();
-    assert!(folder.beside("-shm").exists());
+    assert!(folder.sibling("-shm").exists());
     assert_eq!(user.end(), "done");
-    assert!(!folder.beside("-shm").exists());
+    assert!(!folder.sibling("-shm").exists());
 }
 
 #[test]
-fn the_log_of_a_linked_source_lies_beside_the_real_file() {
+fn the_log_of_a_linked_source_is_next_to_the_real_file() {
     let folder = SourceFolder::with_log();
     let link = folder.root.path().join("temp/link.db");
     symlink(folder.database(), &link).unwrap();
@@ -158,7 +158,7 @@ fn read_where_nothing_can_be_written(path: &Path, expected: (i64, i64)) -> Sourc
 }
 
 #[test]
-fn a_clean_wal_database_in_a_read_only_folder_is_read_as_it_lies_there() {
+fn a_clean_wal_database_in_a_read_only_folder_is_read_in_place() {
     if let Some(path) = assigned() {
         let source = read_where_nothing_can_be_written(&path, AS_BUILT);
         assert!(!source.is_write_locked());
@@ -170,7 +170,7 @@ fn a_clean_wal_database_in_a_read_only_folder_is_read_as_it_lies_there() {
     folder.hand_over(0o555, 0o444);
     let before = folder.inventory();
     as_nobody(
-        "write_lock::log_files::a_clean_wal_database_in_a_read_only_folder_is_read_as_it_lies_there",
+        "write_lock::log_files::a_clean_wal_database_in_a_read_only_folder_is_read_in_place",
         &folder.database(),
     );
     assert_eq!(folder.inventory(), before);
@@ -178,7 +178,7 @@ fn a_clean_wal_database_in_a_read_only_folder_is_read_as_it_lies_there() {
 }
 
 #[test]
-fn a_write_to_a_source_without_a_fence_fails_the_run() {
+fn a_write_to_a_source_without_a_lock_fails_the_run() {
     if let Some(path) = assigned() {
         let source = read_where_nothing_can_be_written(&path, AS_BUILT);
         fs::set_permissions(path.parent().unwrap(), Permissions::from_mode(0o755)).unwrap();
@@ -192,7 +192,7 @@ fn a_write_to_a_source_without_a_fence_fails_the_run() {
     let folder = SourceFolder::new("WAL");
     folder.hand_over(0o555, 0o444);
     as_nobody(
-        "write_lock::log_files::a_write_to_a_source_without_a_fence_fails_the_run",
+        "write_lock::log_files::a_write_to_a_source_without_a_lock_fails_the_run",
         &folder.database(),
     );
 }
@@ -221,7 +221,7 @@ fn a_log_in_a_read_only_folder_is_read_from_a_private_copy() {
 }
 
 #[test]
-fn a_read_only_file_in_a_folder_that_is_not_gets_no_company() {
+fn a_read_only_file_in_a_writable_folder_gets_no_files_next_to_it() {
     if let Some(path) = assigned() {
         let folder = path.parent().unwrap();
         let count = || fs::read_dir(folder).unwrap().count();
@@ -236,7 +236,7 @@ fn a_read_only_file_in_a_folder_that_is_not_gets_no_company() {
         folder.hand_over(0o755, 0o444);
         let before = folder.inventory();
         as_nobody(
-            "write_lock::log_files::a_read_only_file_in_a_folder_that_is_not_gets_no_company",
+            "write_lock::log_files::a_read_only_file_in_a_writable_folder_gets_no_files_next_to_it",
             &folder.database(),
         );
         assert_eq!(folder.inventory(), before);
@@ -244,7 +244,7 @@ fn a_read_only_file_in_a_folder_that_is_not_gets_no_company() {
 }
 
 #[test]
-fn a_rollback_mode_needs_no_permission_to_write_for_its_fence() {
+fn a_rollback_mode_needs_no_write_permission_for_its_lock() {
     if let Some(path) = assigned() {
         let source = read_where_nothing_can_be_written(&path, AS_BUILT);
         assert!(source.is_write_locked());
@@ -255,7 +255,7 @@ fn a_rollback_mode_needs_no_permission_to_write_for_its_fence() {
     folder.hand_over(0o555, 0o444);
     let before = folder.inventory();
     as_nobody(
-        "write_lock::log_files::a_rollback_mode_needs_no_permission_to_write_for_its_fence",
+        "write_lock::log_files::a_rollback_mode_needs_no_write_permission_for_its_lock",
         &folder.database(),
     );
     assert_eq!(folder.inventory(), before);

@@ -68,7 +68,7 @@ impl SourceFolder {
         for suffix in ["", "-journal", "-wal"] {
             let file = self.root.path().join(format!("workshop/app.db{suffix}"));
             if file.exists() {
-                fs::copy(file, self.beside(suffix)).unwrap();
+                fs::copy(file, self.sibling(suffix)).unwrap();
             }
         }
     }
@@ -82,10 +82,10 @@ impl SourceFolder {
     }
 
     fn database(&self) -> PathBuf {
-        self.beside("")
+        self.sibling("")
     }
 
-    fn beside(&self, suffix: &str) -> PathBuf {
+    fn sibling(&self, suffix: &str) -> PathBuf {
         self.folder().join(format!("app.db{suffix}"))
     }
 

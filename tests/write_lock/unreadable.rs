@@ -79,14 +79,14 @@ fn a_corrupted_schema_is_refused_in_words() {
 }
 
 #[test]
-fn a_file_of_somebody_else_is_refused() {
+fn a_file_of_another_user_is_refused() {
     if let Some(path) = assigned() {
         refused(&path, "no permission to read");
         return;
     }
     let folder = SourceFolder::new("DELETE");
     folder.hand_over(0o755, 0o000);
-    as_nobody("write_lock::unreadable::a_file_of_somebody_else_is_refused", &folder.database());
+    as_nobody("write_lock::unreadable::a_file_of_another_user_is_refused", &folder.database());
 }
 
 #[test]

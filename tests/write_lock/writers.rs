@@ -75,7 +75,7 @@ fn nobody_writes_into_an_open_source_with_a_log_that_a_crash_left() {
 #[test]
 fn a_checkpoint_by_others_is_reported_and_leaves_readers_on_their_state() {
     let folder = SourceFolder::with_log();
-    let log = fs::read(folder.beside("-wal")).unwrap();
+    let log = fs::read(folder.sibling("-wal")).unwrap();
     let source = folder.open().unwrap();
     let early = source.connect().unwrap();
     for kind in ["PASSIVE", "TRUNCATE", "RESTART"] {
@@ -83,7 +83,7 @@ fn a_checkpoint_by_others_is_reported_and_leaves_readers_on_their_state() {
         assert_eq!(seen(&early), WITH_LOG);
         assert_eq!(seen(&source.connect().unwrap()), WITH_LOG);
     }
-    assert_eq!(fs::read(folder.beside("-wal")).unwrap(), log);
+    assert_eq!(fs::read(folder.sibling("-wal")).unwrap(), log);
     drop(early);
     let changed = source.close().unwrap().unwrap();
     assert!(changed.contains("checkpoint"), "{changed}");
@@ -153,7 +153,7 @@ fn overwrite(folder: &SourceFolder, bytes: &[u8]) {
 }
 
 #[test]
-fn a_file_put_in_the_place_of_the_source_is_not_read() {
+fn a_file_that_replaces_the_source_is_not_read() {
     for mode in ["DELETE", "WAL"] {
         let folder = SourceFolder::new(mode);
         let source = folder.open().unwrap();
