@@ -79,7 +79,11 @@ fn run_block(commands: &[&str]) {
         if is_reverse || command.contains("--verify") {
             let output = migrate(["database", "--from", &path, "--to", &database.url]);
             assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-            psql(&database.url, "CREATE SCHEMA other; CREATE TABLE other.t (id int PRIMARY KEY)");
+            psql(
+                &database.url,
+                "CREATE SCHEMA other; CREATE TABLE other.visits (LIKE visits INCLUDING ALL); \
+                 CREATE TABLE other.log_2024 (LIKE log_2024)",
+            );
         }
         if is_reverse && !["--drop-all", "--verify"].iter().any(|flag| command.contains(flag)) {
             fs::remove_file(&path).unwrap();
