@@ -15,7 +15,7 @@ use crate::control::sizing::{Resources, cores};
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Kind, Result};
 use crate::options::{DataSet, FILE_MODE, Location, OnMisfit, Options};
-use crate::plan::to_postgres::build::DropScope;
+use crate::plan::to_postgres::inputs::DropScope;
 use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
 use crate::run::open::DataSetOpener;
 use crate::run::service_check::look_first;

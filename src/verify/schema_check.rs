@@ -2,7 +2,8 @@
 //! against the plan, or against the source's catalog where there is no plan.
 
 use crate::error::Result;
-use crate::plan::Plan;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::errors::db_error;
 use crate::schema::names::{literal, qualify, quote};
 use crate::schema::{IndexOver, LeftOut, ObjectKind};
@@ -146,17 +147,17 @@ impl TargetCatalog {
 /// new rows.
 pub(crate) fn of_plan(
     client: &mut Client,
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     left_out: &[LeftOut],
 ) -> Result<Vec<String>> {
-    let facts = TargetCatalog::read(client, &plan.schema)?;
+    let facts = TargetCatalog::read(client, &plan.target_schema)?;
     let listed = |one: &LeftOut| {
         left_out.iter().any(|l| l.kind == one.kind && l.table == one.table && l.name == one.name)
     };
     let mut found = Vec::new();
     for table in &plan.tables {
         let target = &table.ddl.name;
-        for key in &table.keys {
+        for key in &table.finish.keys {
             facts.check_index(target, &key.name, &key.what, &mut found);
             if key.constraint.is_some()
                 && facts.index(target, &key.name).is_some()
@@ -168,7 +169,7 @@ pub(crate) fn of_plan(
         for index in table.indexes.iter().filter(|index| !listed(&index.left_out)) {
             facts.check_index(target, &index.name, &index.what, &mut found);
         }
-        for check in &table.checks {
+        for check in &table.finish.checks {
             match facts.constraint(target, &check.name, &["c"]) {
                 None if !listed(&check.left_out) => {
                     found.push(format!("the {} is missing", check.what));
@@ -184,16 +185,16 @@ pub(crate) fn of_plan(
                 found.push(not_null_missing(&table.name, &column.name));
             }
         }
-        if let Some((sequence, highest)) = &table.sequence {
+        if let Some((sequence, highest)) = &table.finish.sequence {
             found.extend(behind(client, sequence, *highest, &table.name)?);
         }
     }
-    for view in plan.views.iter().filter(|view| !listed(&view.left_out)) {
-        if !is_there(client, &qualify(&plan.schema, &view.name))? {
+    for view in plan.objects.views.iter().filter(|view| !listed(&view.left_out)) {
+        if !is_there(client, &qualify(&plan.target_schema, &view.name))? {
             found.push(format!("the {} is missing", view.what));
         }
     }
-    for key in &plan.foreign_keys {
+    for key in &plan.objects.foreign_keys {
         let table = &plan.tables[key.child];
         let what = format!("foreign key {} on {}", quote(&key.ddl.name), quote(&table.name));
         match facts.constraint(&table.ddl.name, &key.ddl.name, &["f"]) {

@@ -7,7 +7,8 @@ pub(crate) mod schema_check;
 use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding};
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::error::Result;
-use crate::plan::to_sqlite::{Plan, PlannedColumn, PlannedTable};
+use crate::plan::model::{Plan, PlannedColumn, PlannedTable};
+use crate::plan::to_sqlite::model::ToSqlite;
 use crate::postgres::connect::backend::Backend;
 use crate::postgres::copy_out::{Snapshot, TupleReader};
 use crate::report::{DataSetReport, DifferenceKind, TableVerification};
@@ -35,7 +36,7 @@ const CHUNK_BYTES: u64 = 8 << 20;
 /// # Errors
 /// Either side cannot be read. That they differ is no error.
 pub(crate) fn run(
-    plan: &Plan,
+    plan: &Plan<ToSqlite>,
     source: &Source,
     snapshot: &mut Snapshot,
     connect: &(dyn Fn() -> Result<TupleReader> + Sync),
@@ -59,7 +60,8 @@ pub(crate) fn run(
         differences.extend(schema_check::broken(planned, table, &catalog));
     }
     for table in &catalog.schema.tables {
-        let known = |planned: &PlannedTable| planned.ddl.name.eq_ignore_ascii_case(&table.name);
+        let known =
+            |planned: &PlannedTable<ToSqlite>| planned.ddl.name.eq_ignore_ascii_case(&table.name);
         if !plan.tables.iter().any(known) {
             report.notes.push(format!("table {} is in the target only", quote(&table.name)));
         }
@@ -116,7 +118,7 @@ fn turn(report: &mut TableVerification) {
 
 /// A table as it is compared.
 fn subject(
-    planned: &PlannedTable,
+    planned: &PlannedTable<ToSqlite>,
     table: &Table,
     catalog: &Catalog,
     reader: &SourceConnection,
@@ -125,7 +127,7 @@ fn subject(
     let strict = catalog.facts.get(&table.name).is_some_and(|facts| facts.strict);
     let (mut columns, mut casts) = (Vec::new(), Vec::new());
     for (column, ddl) in planned.columns.iter().zip(&planned.ddl.columns) {
-        let there = table.columns.iter().find(|c| c.name.eq_ignore_ascii_case(&column.target));
+        let there = table.columns.iter().find(|c| c.name.eq_ignore_ascii_case(&column.target_name));
         let Some(there) = there else {
             let (name, of) = (quote(&column.name), quote(&planned.name));
             differences.push(format!("column {name} of {of} is not in the target"));
@@ -154,33 +156,37 @@ fn subject(
     };
     let key: Vec<String> = columns
         .iter()
-        .filter(|column| planned.key.contains(&column.target_name))
+        .filter(|column| planned.read.key.contains(&column.target_name))
         .map(|column| column.name.clone())
         .collect();
     let chunks = chunks(planned, &query, reader)?;
     let mut subject = ComparedTable {
         name: planned.name.clone(),
-        target: planned.qualified.clone(),
+        target: planned.read.qualified.clone(),
         query,
         layout: TupleLayout::new(casts),
         chunks,
         bytes: planned.bytes,
-        widest: vec![planned.widest],
+        widest: vec![planned.read.widest],
         columns,
         key: Vec::new(),
         integer_key: None,
         leave_out: false,
         rows_left_out: 0,
     };
-    let whole = key.len() == planned.key.len() && !key.is_empty();
+    let whole = key.len() == planned.read.key.len() && !key.is_empty();
     let keys: &[&[String]] = if whole { &[&key] } else { &[] };
     subject.choose_key(keys);
     Ok(subject)
 }
 
 /// How a column's stored values are compared, and with what.
-fn form(column: &PlannedColumn, affinity: Affinity, is_rowid: bool) -> (Encoding, Option<String>) {
-    let proposal = &column.proposal;
+fn form(
+    column: &PlannedColumn<ToSqlite>,
+    affinity: Affinity,
+    is_rowid: bool,
+) -> (Encoding, Option<String>) {
+    let proposal = &column.mapping;
     let name = quote(&column.name);
     let read = proposal.compared.clone().or_else(|| proposal.read.clone());
     // A key of 64 bits cuts both sides into the same ranges.
@@ -188,7 +194,7 @@ fn form(column: &PlannedColumn, affinity: Affinity, is_rowid: bool) -> (Encoding
         return (Encoding::BigInt, Some(format!("{name}::pg_catalog.int8")));
     }
     // Somebody else's file may keep decimals in the other of their two forms.
-    match (proposal.form, column.source_type.starts_with("numeric")) {
+    match (proposal.form, column.declared.starts_with("numeric")) {
         (Encoding::Numeric, true) if affinity == Affinity::Text => {
             (Encoding::Text, Some(format!("{name}::pg_catalog.text")))
         }
@@ -199,7 +205,7 @@ fn form(column: &PlannedColumn, affinity: Affinity, is_rowid: bool) -> (Encoding
 
 /// Even ranges of the rowid; nothing where there is none, which means all rows at once.
 fn chunks(
-    planned: &PlannedTable,
+    planned: &PlannedTable<ToSqlite>,
     query: &TableQuery,
     reader: &SourceConnection,
 ) -> Result<Vec<Chunk>> {

@@ -1,14 +1,19 @@
 //! What the plan promised beside rows: keys, NOT NULL, foreign keys, checks, indexes, and keys
 //! that go on where they were. The target is asked, not the memory of what was done.
 
-use crate::plan::to_sqlite::PlannedTable;
+use crate::plan::model::PlannedTable;
+use crate::plan::to_sqlite::model::ToSqlite;
 use crate::schema::names::quote;
 use crate::schema::{Index, IndexOver, Table};
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::sql::ddl::ColumnKey;
 
 /// What a table of the target does not hold of what was planned.
-pub(crate) fn broken(planned: &PlannedTable, table: &Table, catalog: &Catalog) -> Vec<String> {
+pub(crate) fn broken(
+    planned: &PlannedTable<ToSqlite>,
+    table: &Table,
+    catalog: &Catalog,
+) -> Vec<String> {
     let mut broken = Vec::new();
     let of = quote(&planned.name);
     let ddl = &planned.ddl;
@@ -59,7 +64,7 @@ pub(crate) fn broken(planned: &PlannedTable, table: &Table, catalog: &Catalog) -
     let facts = catalog.facts.get(&table.name);
     if automatic && !facts.is_some_and(|facts| facts.autoincrement) {
         broken.push(format!("the key of {of} is not AUTOINCREMENT"));
-    } else if automatic && table.sequence.unwrap_or(0) < planned.sequence.unwrap_or(0) {
+    } else if automatic && table.sequence.unwrap_or(0) < planned.finish.sequence.unwrap_or(0) {
         broken.push(format!("the next key of {of} would be one that was handed out before"));
     }
     broken
