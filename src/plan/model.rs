@@ -8,7 +8,7 @@ use crate::report::{
 };
 use crate::schema::LeftOut;
 use crate::schema::names::quote;
-use crate::sqlite::read::profile::Tally;
+use crate::sqlite::read::profile::column::Tally;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 

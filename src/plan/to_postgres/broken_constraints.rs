@@ -6,7 +6,7 @@ use crate::plan::to_postgres::model::{PlannedForeignKey, ToPostgres};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, RowAddress, Schema, Table};
 use crate::sqlite::read::chunk_reader::read_error;
-use crate::sqlite::read::profile::Tally;
+use crate::sqlite::read::profile::column::Tally;
 use rusqlite::Connection;
 
 /// Adds NOT VALID to each CHECK that rows break, and lists it.
@@ -78,12 +78,12 @@ fn orphans(
     let count: i64 = connection
         .query_row(&format!("SELECT count(*) {from}"), [], |row| row.get(0))
         .map_err(failed)?;
-    let mut tally = Tally { count: count.unsigned_abs(), places: Vec::new() };
+    let mut tally = Tally { count: count.unsigned_abs(), first_rows: Vec::new() };
     if count > 0 && place != "NULL" {
         let sql = format!("SELECT {place} {from} ORDER BY {place} LIMIT 3");
         let mut statement = connection.prepare(&sql).map_err(failed)?;
         let places = statement.query_map([], |row| row.get(0)).map_err(failed)?;
-        tally.places = places.collect::<rusqlite::Result<_>>().map_err(failed)?;
+        tally.first_rows = places.collect::<rusqlite::Result<_>>().map_err(failed)?;
     }
     Ok(tally)
 }

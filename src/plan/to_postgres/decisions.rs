@@ -11,10 +11,11 @@ use crate::plan::to_postgres::misfits::Rejected;
 use crate::plan::to_postgres::source_checks;
 use crate::plan::to_postgres::type_rules::TypeDecision;
 use crate::schema::{LeftOut, RowAddress, Schema};
-use crate::sqlite::SourceConnection;
-use crate::sqlite::read::profile;
-use crate::sqlite::read::profile::{ProfileOptions, TableProfile, TableProfileSpec};
+use crate::sqlite::read::profile::scan;
+use crate::sqlite::read::profile::scan::ProfileOptions;
+use crate::sqlite::read::profile::table::{TableProfile, TableProfileSpec};
 use crate::sqlite::read::query::{TableQuery, TextEncoding};
+use crate::sqlite::source::connection::SourceConnection;
 use std::collections::{HashMap, HashSet};
 
 /// What was found and decided, by table.
@@ -71,7 +72,7 @@ pub(crate) fn profile(
         progress: inputs.progress.phase(Phase::Profile),
         stop: inputs.stop,
     };
-    profile::profile(&|| inputs.source.connect_to_pages(), &specs, &options)
+    scan::profile(&|| inputs.source.connect_to_pages(), &specs, &options)
 }
 
 /// Decides all types. Tables that PostgreSQL cannot hold leave `schema` where the user allows it.

@@ -8,7 +8,7 @@ use crate::plan::model::Plan;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::catalog::target_objects;
 use crate::postgres::catalog::target_objects::{CatalogObject, ObjectClass};
-use crate::sqlite::Source;
+use crate::sqlite::source::open::Source;
 use postgres::GenericClient;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

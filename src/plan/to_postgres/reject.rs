@@ -11,7 +11,7 @@ use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::plan::to_postgres::source_checks;
 use crate::schema::names::quote;
-use crate::sqlite::SourceConnection;
+use crate::sqlite::source::connection::SourceConnection;
 use crate::sqlite::write::bulk_insert::Bound;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::OpenOptions;

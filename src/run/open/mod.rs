@@ -14,7 +14,7 @@ use crate::postgres::connect::backend::Backend;
 use crate::postgres::connect::{Session, connect, create_database};
 use crate::postgres::lease::heartbeat::StallAlarm;
 use crate::postgres::lease::run_lock::{RunId, RunLock, purpose_of};
-use crate::sqlite::{Source, SourceOptions};
+use crate::sqlite::source::open::{Source, SourceOptions};
 use postgres::Client;
 use std::collections::HashSet;
 use std::path::Path;

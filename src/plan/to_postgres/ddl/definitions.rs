@@ -4,7 +4,7 @@ use crate::plan::model::PlannedColumn;
 use crate::plan::to_postgres::decisions::Decisions;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::ledger;
-use crate::postgres::sql::from_sqlite::ScopeColumn;
+use crate::postgres::sql::from_sqlite::scope::ScopeColumn;
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::{Allocator, MAX_NAME_BYTES, quote};
 use crate::schema::{Key, LeftOut, Schema};

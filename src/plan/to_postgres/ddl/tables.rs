@@ -5,8 +5,9 @@ use crate::plan::to_postgres::ddl::comments;
 use crate::plan::to_postgres::ddl::definitions::{Definitions, column_names, integer_limit};
 use crate::plan::to_postgres::model::{PostgresFinish, ToPostgres};
 use crate::postgres::sql::ddl::{ColumnDdl, TableDdl};
-use crate::postgres::sql::from_sqlite;
-use crate::postgres::sql::from_sqlite::{Scope, ScopeColumn};
+use crate::postgres::sql::from_sqlite::default::default_clause;
+use crate::postgres::sql::from_sqlite::definitions::generated;
+use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
 use crate::schema::names::{qualify, quote};
 use crate::schema::{Column, LeftOut, ObjectKind};
 
@@ -100,7 +101,7 @@ impl Definitions<'_> {
         let column_type = planned.mapping.form.column_type();
         let default = column.default.as_ref().filter(|_| identity.is_none()).and_then(|sql| {
             let refused = |reason| self.list(ObjectKind::Default, index, column, &sql.text, reason);
-            from_sqlite::default(sql, &column_type).map_err(refused).ok()
+            default_clause(sql, &column_type).map_err(refused).ok()
         });
         let not_null = self.is_not_null(index, number);
         let generated = self.generated(index, number, scope);
@@ -141,7 +142,7 @@ impl Definitions<'_> {
             // The encoder must see the values that decide whether a row can be sent.
             Err("is in a table whose rows may not all fit".to_owned())
         } else {
-            from_sqlite::generated(&rule.expression, scope, &columns[number])
+            generated(&rule.expression, scope, &columns[number])
         };
         let refused = |reason: String| {
             let reason = format!("{reason}; it becomes a plain column with its values");

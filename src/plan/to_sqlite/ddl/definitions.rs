@@ -5,7 +5,7 @@ use crate::plan::to_sqlite::names::{Names, original_name};
 use crate::postgres::catalog::Catalog;
 use crate::schema::names::quote;
 use crate::schema::{Key, LeftOut, ObjectKind, Table};
-use crate::sqlite::sql::from_postgres::{Kind, ScopeColumn};
+use crate::sqlite::sql::from_postgres::node::{Kind, ScopeColumn};
 
 /// Makes the definitions of all tables of a plan, so that their names do not collide.
 pub(crate) struct Definitions<'a> {

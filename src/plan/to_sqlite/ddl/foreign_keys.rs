@@ -4,7 +4,7 @@ use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::schema::names::quote;
 use crate::schema::{ForeignKey, IndexOver, ObjectKind, Table};
 use crate::sqlite::sql::ddl::ForeignKeyDdl;
-use crate::sqlite::sql::from_postgres::Kind;
+use crate::sqlite::sql::from_postgres::node::Kind;
 
 impl Definitions<'_> {
     /// The foreign keys of a table, and for each whether rows without a parent are allowed.

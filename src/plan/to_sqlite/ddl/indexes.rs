@@ -4,10 +4,11 @@ use crate::plan::model::OptionalDdl;
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::schema::expression::Expression;
 use crate::schema::names::quote;
+use crate::schema::reason::Reason;
 use crate::schema::{Index, IndexOver, IndexTerm, LeftOut, ObjectKind};
 use crate::sqlite::sql::ddl;
-use crate::sqlite::sql::from_postgres;
-use crate::sqlite::sql::from_postgres::ScopeColumn;
+use crate::sqlite::sql::from_postgres::definitions::{condition, index_term};
+use crate::sqlite::sql::from_postgres::node::ScopeColumn;
 
 impl Definitions<'_> {
     /// The CHECKs of a table: their names and conditions.
@@ -19,7 +20,7 @@ impl Definitions<'_> {
         let table = &self.catalog.schema.tables[index];
         let mut checks = Vec::new();
         for check in &table.checks {
-            match from_postgres::condition(&check.condition, scope) {
+            match condition(&check.condition, scope) {
                 Ok(condition) => checks.push((check.name.clone(), condition)),
                 Err(reason) => {
                     let name = check.name.clone().unwrap_or_default();
@@ -70,17 +71,17 @@ impl Definitions<'_> {
         owner: usize,
         index: &Index,
         scope: &[ScopeColumn],
-    ) -> Result<(Vec<String>, Option<String>), from_postgres::Reason> {
+    ) -> Result<(Vec<String>, Option<String>), Reason> {
         let terms: Result<Vec<String>, _> = index
             .terms
             .iter()
             .map(|term| {
                 let folded = self.folded(owner, term);
-                from_postgres::index_term(folded.as_ref().unwrap_or(term), scope)
+                index_term(folded.as_ref().unwrap_or(term), scope)
             })
             .collect();
         let filter = index.filter.as_ref();
-        let filter = filter.map(|sql| from_postgres::condition(sql, scope)).transpose()?;
+        let filter = filter.map(|sql| condition(sql, scope)).transpose()?;
         Ok((terms?, filter))
     }
 

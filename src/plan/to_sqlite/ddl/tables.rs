@@ -9,8 +9,8 @@ use crate::postgres::catalog::TableFacts;
 use crate::schema::expression::Collation;
 use crate::schema::{Key, ObjectKind, Table};
 use crate::sqlite::sql::ddl::{ColumnDdl, ColumnKey, TableDdl};
-use crate::sqlite::sql::from_postgres;
-use crate::sqlite::sql::from_postgres::ScopeColumn;
+use crate::sqlite::sql::from_postgres::definitions::{default_clause, generated};
+use crate::sqlite::sql::from_postgres::node::ScopeColumn;
 
 impl Definitions<'_> {
     /// Defines one table.
@@ -75,7 +75,7 @@ impl Definitions<'_> {
                 let text = Some(sql.text.as_str());
                 self.list((ObjectKind::Default, table, &column.name, text), &reason);
             };
-            from_postgres::default(sql, kind).map_err(refused).ok()
+            default_clause(sql, kind).map_err(refused).ok()
         });
         let generated = column.generated.as_ref().and_then(|rule| {
             let refused = |reason: String| {
@@ -83,7 +83,7 @@ impl Definitions<'_> {
                 let reason = format!("{reason}; it becomes a plain column with its values");
                 self.list((ObjectKind::GeneratedColumn, table, &column.name, text), &reason);
             };
-            let sql = from_postgres::generated(&rule.expression, kind, scope);
+            let sql = generated(&rule.expression, kind, scope);
             Some((sql.map_err(refused).ok()?, rule.stored && !flag("virtual")))
         });
         let collation = match (origin["collate"].as_str(), &column.collation) {

@@ -1,12 +1,12 @@
 //! Ready blocks: the rows as the copy would send them, in temporary files, so that sending alone
 //! can be measured.
 
-use crate::bench::stages::{block_of, walk};
+use crate::bench::stages::walk::{block_of, walk};
 use crate::codec::digest::Digest;
 use crate::error::{Error, Result};
 use crate::plan::model::Plan;
 use crate::plan::to_postgres::model::ToPostgres;
-use crate::sqlite::Source;
+use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -49,7 +49,7 @@ impl Blocks {
     ///
     /// # Errors
     /// The source cannot be read or the files not be written; or `stop` was set.
-    pub(crate) fn make(
+    pub(crate) fn encode(
         subject: (&Plan<ToPostgres>, &Source),
         folder: &Path,
         threads: usize,
