@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::plan::model::{OptionalDdl, Plan, PlannedTable};
 use crate::plan::to_postgres::model::{PlannedForeignKey, PlannedKey, ToPostgres};
 use crate::postgres::catalog::existing;
-use crate::postgres::catalog::existing::Index;
+use crate::postgres::catalog::existing::IndexState;
 use crate::postgres::errors::{db_error, describe, is_connection_lost, is_refusal};
 use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::sql::ddl;
@@ -280,9 +280,9 @@ impl<'a> Finish<'a> {
         name: &str,
     ) -> Result<bool> {
         match existing::index(client, &table.qualified(), name)? {
-            Index::Absent => return Ok(false),
-            Index::Whole => {}
-            Index::Invalid => {
+            IndexState::Missing => return Ok(false),
+            IndexState::Valid => {}
+            IndexState::Invalid => {
                 let name = qualify(&self.plan.target_schema, name);
                 client
                     .batch_execute(&format!("DROP INDEX IF EXISTS {name}"))

@@ -20,7 +20,7 @@ use crate::schema::expression::Collation;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind, Schema};
 use crate::sqlite::catalog;
-use crate::sqlite::catalog::Catalog;
+use crate::sqlite::catalog::model::Catalog;
 use crate::sqlite::read::query;
 use postgres::Client;
 use rusqlite::Connection;

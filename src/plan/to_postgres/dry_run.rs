@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::plan::model::{OptionalDdl, Plan};
 use crate::plan::to_postgres::model::ToPostgres;
-use crate::postgres::catalog::target_objects::{drop_things, in_savepoint};
+use crate::postgres::catalog::target_objects::{drop_objects, in_savepoint};
 use crate::postgres::errors::{db_error, describe, is_refusal};
 use crate::postgres::ledger::Ledger;
 use crate::schema::names::quote;
@@ -23,7 +23,7 @@ pub(crate) fn run(client: &mut Client, plan: &mut Plan<ToPostgres>) -> Result<()
     let what = "cannot try the definitions on the target";
     let mut transaction = client.transaction().map_err(db_error(what))?;
     let objects = &plan.objects;
-    drop_things(&mut transaction, &plan.target_schema, &objects.dropped, objects.drop_all)?;
+    drop_objects(&mut transaction, &plan.target_schema, &objects.dropped, objects.drop_all)?;
     let ledger = Ledger::new(&plan.target_schema, &plan.data_set);
     required(&mut transaction, "the ledger", &ledger.create())?;
     tables(&mut transaction, plan)?;

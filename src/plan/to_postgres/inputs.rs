@@ -87,7 +87,7 @@ impl CreatedObjects {
 
     /// Whether `object` is one of them, or is dropped together with one.
     pub(crate) fn has(&self, object: &CatalogObject) -> bool {
-        if let Some(table) = object.of {
+        if let Some(table) = object.owner_oid {
             return self.tables.values().any(|oid| *oid == table);
         }
         match object.kind {

@@ -62,7 +62,7 @@ fn refuse_conflicts(
     schema: &str,
     earlier: Option<&Entry>,
 ) -> Result<()> {
-    let found = target_objects::in_the_way(existing, names);
+    let found = target_objects::conflicts(existing, names);
     if found.is_empty() {
         return Ok(());
     }

@@ -12,7 +12,7 @@ use crate::plan::to_sqlite::inputs::PlanInputs;
 use crate::plan::to_sqlite::model::{OrderedRead, ToSqlite};
 use crate::plan::to_sqlite::source_queries::{from_item, queries};
 use crate::plan::to_sqlite::{dry_run, preconditions};
-use crate::postgres::catalog::{Catalog, TableFacts};
+use crate::postgres::catalog::model::{Catalog, TableFacts};
 use crate::postgres::copy_out::Snapshot;
 use crate::report::Dropped;
 use crate::schema::Table;

@@ -10,7 +10,7 @@ use crate::plan::to_sqlite::preconditions;
 use crate::plan::to_sqlite::source_queries::{from_item, integer_key, row_width};
 use crate::plan::to_sqlite::value_checks;
 use crate::plan::to_sqlite::value_checks::{ProbeResult, TableProbe};
-use crate::postgres::catalog::{Catalog, ColumnFacts, TableFacts};
+use crate::postgres::catalog::model::{Catalog, ColumnFacts, TableFacts};
 use crate::postgres::copy_out::Snapshot;
 use crate::schema::names::quote;
 use crate::schema::{Column, Table};

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::plan::to_sqlite::column_types::MappingCandidate;
-use crate::postgres::catalog::Catalog;
+use crate::postgres::catalog::model::Catalog;
 use crate::postgres::errors::db_error;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};

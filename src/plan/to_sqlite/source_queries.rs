@@ -4,7 +4,7 @@ use crate::codec::decode::field_decoder::FieldDecoder;
 use crate::plan::model::{PlannedColumn, PlannedTable};
 use crate::plan::to_sqlite::key_ranges::{block_range_queries, key_range_queries};
 use crate::plan::to_sqlite::model::ToSqlite;
-use crate::postgres::catalog::{ColumnFacts, TableFacts};
+use crate::postgres::catalog::model::{ColumnFacts, TableFacts};
 use crate::postgres::copy_out::Relation;
 use crate::schema::names::{qualify, quote};
 use crate::schema::{Column, Table};

@@ -13,7 +13,7 @@ use crate::postgres::ledger::{Ledger, State};
 use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
 use crate::run::resume::MADE;
 use crate::schema::names::quote;
-use crate::verify::schema_check::Omission;
+use crate::verify::schema_check::omission::Omission;
 use postgres::Client;
 use serde_json::{Map, Value, json};
 
@@ -61,7 +61,7 @@ impl PostgresLoad {
     /// left out, and the type that each column was given.
     pub(crate) fn learn(&mut self, finished: &Finished) {
         let left_out = self.plan.left_out.iter().chain(&finished.left_out);
-        let left_out: Vec<Omission> = left_out.map(Omission::of).collect();
+        let left_out: Vec<Omission> = left_out.map(Omission::from_left_out).collect();
         let mut rows = Map::new();
         let mut types = Map::new();
         for table in &self.plan.tables {

@@ -16,7 +16,7 @@ use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::to_postgres::build::build_plan;
 use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
 use crate::plan::to_postgres::model::ToPostgres;
-use crate::postgres::catalog::target_objects::{drop_things, schema_id};
+use crate::postgres::catalog::target_objects::{drop_objects, schema_id};
 use crate::postgres::copy_in::Writer;
 use crate::postgres::copy_in::{BlockWriter, CopyTarget};
 use crate::postgres::errors::db_error;
@@ -33,11 +33,13 @@ use crate::run::service_check::CheckTime;
 use crate::schema::names::qualify;
 use crate::sqlite::read::chunk_reader::ChunkReader;
 use crate::sqlite::source::open::Source;
-use crate::verify;
-use crate::verify::schema_check;
-use crate::verify::table_pair::ComparedTable;
+use crate::verify::compare::{compare, under_snapshot};
+use crate::verify::compared_table::ComparedTable;
+use crate::verify::roles::SourceSide;
+use crate::verify::schema_check::diff::check_postgres;
+use crate::verify::schema_check::planned;
+use crate::verify::settings::{Readers, VerifySettings};
 use crate::verify::verdict::VerdictReport;
-use crate::verify::{Settings, under_snapshot};
 use jiff::Timestamp;
 use postgres::Client;
 use serde_json::{Map, Value, json};
@@ -173,7 +175,7 @@ impl PostgresLoad {
         let what = "cannot drop what is in the target";
         self.keeper.run(&env.retry_policy(Phase::Copy), |client| {
             let mut transaction = client.transaction().map_err(db_error(what))?;
-            drop_things(
+            drop_objects(
                 &mut transaction,
                 &plan.target_schema,
                 &plan.objects.dropped,
@@ -279,12 +281,13 @@ impl PostgresLoad {
     ) -> Result<()> {
         env.progress.enter(Phase::Verify);
         self.look(env, CheckTime::DuringRun)?;
-        let subjects: Vec<ComparedTable> =
-            self.plan.tables.iter().map(ComparedTable::of_plan).collect();
-        let names: Vec<String> = subjects.iter().map(|subject| subject.target.clone()).collect();
+        let tables: Vec<ComparedTable> =
+            self.plan.tables.iter().map(ComparedTable::from_plan).collect();
+        let names: Vec<String> = tables.iter().map(|table| table.postgres.clone()).collect();
         let retry_policy = env.retry_policy(Phase::Verify);
-        let settings = Settings {
+        let settings = VerifySettings {
             depth,
+            source: SourceSide::Sqlite,
             options: env.options,
             resources: env.resources,
             progress: env.progress.phase(Phase::Verify),
@@ -295,25 +298,27 @@ impl PostgresLoad {
             )),
         };
         let (source, claim, plan) = (&self.source, &self.claim, &self.plan);
-        let ends = verify::Ends {
-            source: &|| source.connect(),
-            target: &|lost| verify::Ends::session(claim, lost),
+        let readers = Readers {
+            sqlite: &|| source.connect(),
+            postgres: &|lost| Readers::session(claim, lost),
         };
-        let (differences, compared) = under_snapshot(claim, &names, &retry_policy, |snapshot| {
-            let differences = schema_check::of_plan(snapshot.client(), plan, &report.left_out)?;
-            Ok((differences, verify::compare(&subjects, snapshot, &ends, &settings)?))
+        let expected = planned::for_postgres(plan, &report.left_out);
+        let (schema_diff, compared) = under_snapshot(claim, &names, &retry_policy, |snapshot| {
+            let schema_diff = check_postgres(snapshot.client(), &plan.target_schema, &expected)?;
+            Ok((schema_diff, compare(&tables, snapshot, &readers, &settings)?))
         })?;
-        let judged = VerdictReport::new(&subjects, &compared, differences, depth);
+        let verdict = VerdictReport::new(&tables, &compared, schema_diff.differences, depth);
         self.look(env, CheckTime::DuringRun)?;
-        judged.apply_to(report);
-        if judged.differs {
+        let (differs, digests) = (verdict.differs, verdict.digests());
+        verdict.apply_to(report, true);
+        if differs {
             let whole = "the source is unchanged, and the service may be started on it again";
             report.hints.push(whole.to_owned());
         }
-        self.known.insert("tables".to_owned(), judged.digests(&subjects));
+        self.known.insert("tables".to_owned(), digests);
         self.known
             .insert("depth".to_owned(), json!(if depth == Depth::Full { "full" } else { "rows" }));
-        self.set_state(env, if judged.differs { State::Differs } else { State::Verified })
+        self.set_state(env, if differs { State::Differs } else { State::Verified })
     }
 
     /// What is there, for a run that pauses.

@@ -31,7 +31,8 @@ use crate::sqlite::write::bulk_insert::FileWriter;
 use crate::sqlite::write::staged_file::{StagedFile, TargetFile};
 use crate::sqlite::write::verdict_file;
 use crate::sqlite::write::verdict_file::StoredVerdict;
-use crate::verify::Settings;
+use crate::verify::roles::SourceSide;
+use crate::verify::settings::VerifySettings;
 use crate::verify::to_sqlite as verify;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -139,8 +140,9 @@ impl SqliteLoad {
         self.look(env.options, CheckTime::DuringRun)?;
         let source = open_source(file, env.options)?;
         env.canceller.add_source(&source);
-        let settings = Settings {
+        let settings = VerifySettings {
             depth,
+            source: SourceSide::Postgres,
             options: env.options,
             resources: env.resources,
             progress: env.progress.phase(Phase::Verify),

@@ -11,7 +11,7 @@ use crate::options::{Depth, Verify};
 use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::catalog::target_objects;
-use crate::postgres::catalog::target_objects::{CatalogObject, drop_things, in_savepoint};
+use crate::postgres::catalog::target_objects::{CatalogObject, drop_objects, in_savepoint};
 use crate::postgres::copy_in::copy_in;
 use crate::postgres::errors::db_error;
 use crate::postgres::sql::ddl;
@@ -65,7 +65,7 @@ pub(crate) fn measure(
     let what = "cannot measure the target's speed";
     let in_the_way = in_the_way(plan, &target_objects::existing(client, &plan.target_schema)?);
     let mut transaction = client.transaction().map_err(db_error(what))?;
-    drop_things(&mut transaction, &plan.target_schema, &in_the_way, plan.objects.drop_all)?;
+    drop_objects(&mut transaction, &plan.target_schema, &in_the_way, plan.objects.drop_all)?;
     let queries: Arc<[TableQuery]> =
         plan.tables.iter().map(|table| table.read.query.clone()).collect();
     let mut sample = Sample {
@@ -98,7 +98,7 @@ pub(crate) fn measure(
 fn in_the_way(plan: &Plan<ToPostgres>, existing: &[CatalogObject]) -> Vec<CatalogObject> {
     let views = plan.objects.views.iter().map(|view| view.name.clone());
     let names: HashSet<String> = plan.table_names().into_iter().chain(views).collect();
-    let made = target_objects::in_the_way(existing, &names).into_iter().cloned();
+    let made = target_objects::conflicts(existing, &names).into_iter().cloned();
     let mut things: Vec<CatalogObject> = plan.objects.dropped.iter().cloned().chain(made).collect();
     things.sort_unstable();
     things.dedup();

@@ -8,7 +8,7 @@ use crate::postgres::sql::from_sqlite::scope::ScopeColumn;
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::{Allocator, MAX_NAME_BYTES, quote};
 use crate::schema::{Key, LeftOut, Schema};
-use crate::sqlite::catalog::{Catalog, TableFacts};
+use crate::sqlite::catalog::model::{Catalog, TableFacts};
 use crate::sqlite::sql::declared_type::column_affinity;
 use std::collections::HashSet;
 

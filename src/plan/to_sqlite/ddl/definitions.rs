@@ -2,7 +2,7 @@
 
 use crate::plan::to_sqlite::decisions::TableDecision;
 use crate::plan::to_sqlite::names::{Names, original_name};
-use crate::postgres::catalog::Catalog;
+use crate::postgres::catalog::model::Catalog;
 use crate::schema::names::quote;
 use crate::schema::{Key, LeftOut, ObjectKind, Table};
 use crate::sqlite::sql::from_postgres::node::{Kind, ScopeColumn};

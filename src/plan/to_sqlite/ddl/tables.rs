@@ -5,7 +5,7 @@ use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::plan::to_sqlite::decisions::ColumnDecision;
 use crate::plan::to_sqlite::model::{SqliteFinish, ToSqlite};
 use crate::plan::to_sqlite::source_queries::integer_key;
-use crate::postgres::catalog::TableFacts;
+use crate::postgres::catalog::model::TableFacts;
 use crate::schema::expression::Collation;
 use crate::schema::{Key, ObjectKind, Table};
 use crate::sqlite::sql::ddl::{ColumnDdl, ColumnKey, TableDdl};
