@@ -4,11 +4,10 @@ use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::codec::fidelity::Misfit;
 use crate::error::{Error, Result};
 use crate::options::OnMisfit;
-use crate::plan::to_postgres::build::PlanInputs;
 use crate::plan::to_postgres::column_types::ColumnMisfit;
-use crate::plan::to_postgres::ddl::{MAX_ENTRY, key_label};
 use crate::plan::to_postgres::reject::reason;
 use crate::plan::to_postgres::source_checks;
+use crate::plan::to_postgres::source_checks::{MAX_ENTRY, key_label};
 use crate::plan::to_postgres::type_rules::{TypeDecision, count_of, format_tally};
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
@@ -29,7 +28,7 @@ pub(crate) type Rejected = Vec<(String, Tally)>;
 /// # Errors
 /// Refused, with table, column, count and first rows; or the source cannot be read.
 pub(crate) fn resolve(
-    inputs: &PlanInputs<'_>,
+    on_misfit: &OnMisfit,
     connection: &SourceConnection,
     schema: &mut Schema,
     queries: &[TableQuery],
@@ -46,10 +45,10 @@ pub(crate) fn resolve(
         if unfit.is_empty() && !source_checks::may_be_too_wide(decisions, &profiles[index]) {
             continue;
         }
-        if unfit.is_empty() || matches!(inputs.options.on_misfit, OnMisfit::Reject { .. }) {
+        if unfit.is_empty() || matches!(on_misfit, OnMisfit::Reject { .. }) {
             let layout = TupleLayout::new(decisions.iter().map(|d| d.encoder).collect());
             let rows = tally(connection, table, query, &layout)?;
-            match &inputs.options.on_misfit {
+            match on_misfit {
                 OnMisfit::Reject { .. } if !rows.is_empty() => {
                     rejected.insert(table.name.clone(), rows);
                 }

@@ -5,7 +5,7 @@
 use crate::codec::encoding::Encoding;
 use crate::codec::types::temporal::epoch::Epoch;
 use crate::error::{Error, Result};
-use crate::postgres::catalog::ColumnFacts;
+use crate::postgres::catalog::model::ColumnFacts;
 use crate::schema::Column;
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::{Affinity, Collation};
