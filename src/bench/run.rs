@@ -9,8 +9,8 @@ use crate::bench::server::{Looked, Server};
 use crate::bench::space::{BYTES_OF_A_ROW, Need, refuse_lack};
 use crate::bench::{settings, sweep};
 use crate::config::secret::Secret;
-use crate::control::progress::{Phase, Progress};
-use crate::control::signals::on_signals;
+use crate::control::progress::Phase;
+use crate::control::run_control::RunControl;
 use crate::control::sizing::{Resources, cores};
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Kind, Result};
@@ -22,8 +22,8 @@ use crate::run::service_check::look_first;
 use crate::sqlite::{Source, SourceOptions};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// The most connections that a limit is looked for with.
@@ -110,14 +110,14 @@ pub(crate) fn connections() -> Vec<usize> {
 /// # Errors
 /// Whatever keeps one of the measurements from being done. Nothing is left then, or the error
 /// names what is.
-pub(crate) fn run(request: &Request, progress: &Arc<Progress>) -> Result<Report> {
-    let stop = on_signals()?;
+pub(crate) fn run(request: &Request, control: &RunControl) -> Result<Report> {
+    let RunControl { cancel, progress, .. } = control;
     progress.enter(Phase::Measure);
-    let measured = prepare_and_measure(request, progress, &stop);
+    let measured = prepare_and_measure(request, control);
     progress.end();
     measured.map_err(|error| {
-        let caused_by_stop = error.is_interruption() || error.kind() == Kind::Paused;
-        match stop.load(Ordering::Relaxed) && (caused_by_stop || error.is_retryable()) {
+        let caused_by_stop = error.is_interrupted() || error.kind() == Kind::Paused;
+        match cancel.is_cancelled() && (caused_by_stop || error.is_retryable()) {
             true => error
                 .hints()
                 .iter()
@@ -128,11 +128,7 @@ pub(crate) fn run(request: &Request, progress: &Arc<Progress>) -> Result<Report>
     })
 }
 
-fn prepare_and_measure(
-    request: &Request,
-    progress: &Arc<Progress>,
-    stop: &Arc<AtomicBool>,
-) -> Result<Report> {
+fn prepare_and_measure(request: &Request, control: &RunControl) -> Result<Report> {
     let started = Instant::now();
     let bytes = request.file_bytes()?;
     let is_made = matches!(request.subject, Subject::Generated { .. });
@@ -150,13 +146,12 @@ fn prepare_and_measure(
     let mut bench = Bench {
         request,
         path,
-        progress,
-        stop,
+        control,
         fingerprint: Mutex::default(),
         notes: Mutex::default(),
         made: None,
     };
-    progress.phase(Phase::Measure).total.store(bench.steps(), Ordering::Relaxed);
+    control.progress.phase(Phase::Measure).total.store(bench.steps(), Ordering::Relaxed);
     let server = bench.step("starting the server", || match &request.target {
         Some(url) => Server::of(url.clone(), &request.schema),
         None => Server::start(&[], &request.schema),
@@ -204,9 +199,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) request: &'a Request,
     /// The SQLite file.
     pub(crate) path: PathBuf,
-    /// Set when it is to end early.
-    pub(crate) stop: &'a Arc<AtomicBool>,
-    progress: &'a Arc<Progress>,
+    /// The controls of the measurement.
+    pub(crate) control: &'a RunControl,
     /// Of the source, when it was seen first.
     fingerprint: Mutex<Option<Value>>,
     notes: Mutex<Vec<String>>,
@@ -227,10 +221,8 @@ impl Bench<'_> {
 
     /// Does one step of the work, and tells of it.
     pub(crate) fn step<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(Error::interrupted());
-        }
-        let counters = self.progress.phase(Phase::Measure);
+        self.control.cancel.check()?;
+        let counters = self.control.progress.phase(Phase::Measure);
         counters.set_step(what);
         let done = work()?;
         counters.done.fetch_add(1, Ordering::Relaxed);
@@ -250,16 +242,10 @@ impl Bench<'_> {
         options(self.request, &self.path, Some(server))
     }
 
-    /// Counters for a run of its own.
-    pub(crate) fn counters(&self) -> Arc<Progress> {
-        Arc::new(self.progress.of_a_part())
-    }
-
     /// Generates the rows, where that was asked for.
     fn make_rows(&mut self) -> Result<()> {
         let Subject::Generated { rows, seed } = self.request.subject else { return Ok(()) };
-        let stop = Arc::clone(self.stop);
-        let mut goes_on = |_: &str, _| !stop.load(Ordering::Relaxed);
+        let mut goes_on = |_: &str, _| !self.control.cancel.is_cancelled();
         let what = "generating a usage database";
         self.made = Some(self.step(what, || generate(&self.path, rows, seed, &mut goes_on))?);
         Ok(())
@@ -274,18 +260,13 @@ impl Bench<'_> {
         options: &Options,
         work: impl FnOnce(&mut PostgresLoad, &RunEnv<'_>) -> Result<T>,
     ) -> Result<T> {
-        let (progress, resources) = (self.counters(), Resources::choose(options));
-        let canceller = StatementCanceller::watch(self.stop);
-        let is_halted = || self.stop.load(Ordering::Relaxed);
-        let env = RunEnv {
-            options,
-            resources: &resources,
-            progress: &progress,
-            canceller: &canceller,
-            is_halted: &is_halted,
-        };
+        let control = self.control.for_part();
+        let resources = Resources::choose(&options.resource_limits());
+        let canceller = StatementCanceller::watch(&control.cancel);
+        let env =
+            RunEnv { options, resources: &resources, control: &control, canceller: &canceller };
         let data_set = &options.data_sets[0];
-        let opened = DataSetOpener::new(options, &canceller, &progress).open(data_set)?;
+        let opened = DataSetOpener::new(options, &canceller, &control.stall).open(data_set)?;
         let mut loading = PostgresLoad::plan(opened, &DropScope::Nothing, &env)?;
         let done = self.refuse_another(&loading.source).and_then(|()| work(&mut loading, &env));
         let closed = loading.source.close();
@@ -314,7 +295,8 @@ impl Bench<'_> {
         let made = self.step("making blocks that are ready to be sent", || {
             self.planned(&options, |loading, env| {
                 let subject = (&loading.plan, &loading.source);
-                let blocks = Blocks::make(subject, folder, env.resources.readers, self.stop)?;
+                let blocks =
+                    Blocks::make(subject, folder, env.resources.readers, &self.control.cancel)?;
                 Ok((blocks, loading.plan.tables.len(), *env.resources))
             })
         });

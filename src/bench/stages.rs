@@ -17,7 +17,7 @@ use crate::sqlite::read::chunk_reader::ChunkReader;
 use crate::sqlite::read::query::TableQuery;
 use bytes::BytesMut;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a thread reads next.
 enum Piece {
@@ -31,23 +31,23 @@ enum Piece {
 /// own and is given each chunk's rows with it.
 ///
 /// # Errors
-/// The source cannot be read, those of the two closures, or that `stop` was set.
+/// The source cannot be read, those of the two closures, or that `cancel` was cancelled.
 pub(crate) fn walk<S>(
     (plan, source): (&Plan, &Source),
     threads: usize,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
     state: impl Fn(usize) -> Result<S> + Sync,
     each: impl Fn(&mut S, usize, &Chunk, &RowBatch) -> Result<()> + Sync,
 ) -> Result<()> {
     let queries: Arc<[TableQuery]> = plan.tables.iter().map(|table| table.query.clone()).collect();
     let pieces = pieces(plan);
-    let (next, halt) = (AtomicUsize::new(0), CancelScope::new(stop));
+    let (next, cancel) = (AtomicUsize::new(0), cancel.child());
     let read = |number| -> Result<()> {
         let mut state = state(number)?;
         let mut reader = ChunkReader::new(source.connect_to_pages()?, Arc::clone(&queries));
         let mut spare = BytesMut::new();
         while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if halt.is_cancelled() {
+            if cancel.is_cancelled() {
                 break;
             }
             match *piece {
@@ -59,7 +59,7 @@ pub(crate) fn walk<S>(
                     spare = rows.into_spare();
                 }
                 Piece::Whole { table } => {
-                    let new = |chunk: &Chunk| match halt.is_cancelled() {
+                    let new = |chunk: &Chunk| match cancel.is_cancelled() {
                         true => Err(Error::interrupted()),
                         false => Ok(RowBatch::new(BytesMut::new(), chunk.bytes as usize)),
                     };
@@ -72,11 +72,11 @@ pub(crate) fn walk<S>(
     };
     std::thread::scope(|scope| {
         for number in 0..threads {
-            let (halt, read) = (&halt, &read);
-            scope.spawn(move || halt.run_thread("a reader", || read(number)));
+            let (cancel, read) = (&cancel, &read);
+            scope.spawn(move || cancel.run_thread("a reader", || read(number)));
         }
     });
-    halt.end()
+    cancel.end()
 }
 
 /// The pieces of all tables: what only one thread can read first, then the largest table's.
@@ -95,17 +95,21 @@ fn pieces(plan: &Plan) -> Vec<Piece> {
 }
 
 /// Reads everything, and nothing more.
-pub(crate) fn scan(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Result<()> {
-    walk(subject, threads, stop, |_| Ok(()), |(), _, _, _| Ok(()))
+pub(crate) fn scan(subject: (&Plan, &Source), threads: usize, cancel: &CancelScope) -> Result<()> {
+    walk(subject, threads, cancel, |_| Ok(()), |(), _, _, _| Ok(()))
 }
 
 /// Reads everything and makes blocks of it, which are thrown away.
 ///
 /// # Errors
 /// As for [`walk`]; and a value that the plan found to fit does not.
-pub(crate) fn encode(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Result<()> {
+pub(crate) fn encode(
+    subject: (&Plan, &Source),
+    threads: usize,
+    cancel: &CancelScope,
+) -> Result<()> {
     let new = |_| Ok(BytesMut::new());
-    walk(subject, threads, stop, new, |spare, table, chunk, rows| {
+    walk(subject, threads, cancel, new, |spare, table, chunk, rows| {
         let block = block_of(subject.0, table, chunk, rows, std::mem::take(spare))?;
         *spare = block.data.try_into_mut().unwrap_or_default();
         Ok(())
@@ -131,13 +135,18 @@ pub(crate) fn block_of(
 /// Hashes every row of the ready blocks.
 ///
 /// # Errors
-/// The blocks cannot be read, or are not what they were; or `stop` was set.
-pub(crate) fn hash(plan: &Plan, blocks: &Blocks, threads: usize, stop: &AtomicBool) -> Result<()> {
-    let (next, halt) = (AtomicUsize::new(0), CancelScope::new(stop));
+/// The blocks cannot be read, or are not what they were; or `cancel` was cancelled.
+pub(crate) fn hash(
+    plan: &Plan,
+    blocks: &Blocks,
+    threads: usize,
+    cancel: &CancelScope,
+) -> Result<()> {
+    let (next, cancel) = (AtomicUsize::new(0), cancel.child());
     let work = || -> Result<()> {
         let (mut data, mut scratch) = (Vec::new(), BytesMut::new());
         while let Some(ready) = blocks.list().get(next.fetch_add(1, Ordering::Relaxed)) {
-            if halt.is_cancelled() {
+            if cancel.is_cancelled() {
                 break;
             }
             blocks.read(ready, &mut data)?;
@@ -147,12 +156,7 @@ pub(crate) fn hash(plan: &Plan, blocks: &Blocks, threads: usize, stop: &AtomicBo
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| halt.run_thread("a thread that hashes", work));
-        }
-    });
-    halt.end()
+    cancel.clone().run_threads(threads, "a hashing thread", work)
 }
 
 fn digest_of(plan: &Plan, ready: &ReadyBlock, data: &[u8], scratch: &mut BytesMut) -> Digest {

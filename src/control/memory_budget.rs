@@ -36,12 +36,12 @@ impl MemoryBudget {
     }
 
     /// Takes `bytes`, waiting until they are there; `None` when nothing new should be begun.
-    pub(crate) fn take(self: &Arc<Self>, bytes: u64, halt: &CancelScope) -> Option<Permit> {
+    pub(crate) fn take(self: &Arc<Self>, bytes: u64, cancel: &CancelScope) -> Option<Permit> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let ticket = state.next_ticket;
         state.next_ticket += 1;
         loop {
-            if halt.is_stopping() {
+            if cancel.is_stopping() {
                 return None;
             }
             let fits = state.used + bytes <= self.total || state.used == 0;
@@ -68,18 +68,16 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
     fn a_huge_request_passes_alone_and_small_ones_do_not_overtake_it() {
-        let stop = AtomicBool::new(false);
-        let halt = CancelScope::new(&stop);
+        let cancel = CancelScope::default();
         let budget = MemoryBudget::new(100);
-        let small = budget.take(60, &halt).expect("free");
+        let small = budget.take(60, &cancel).expect("free");
         let order = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let permit = budget.take(1_000, &halt);
+                let permit = budget.take(1_000, &cancel);
                 order.lock().unwrap().push("huge");
                 drop(permit);
             });
@@ -87,7 +85,7 @@ mod tests {
                 std::thread::yield_now();
             }
             scope.spawn(|| {
-                let permit = budget.take(10, &halt);
+                let permit = budget.take(10, &cancel);
                 order.lock().unwrap().push("late");
                 drop(permit);
             });
@@ -103,13 +101,12 @@ mod tests {
 
     #[test]
     fn a_stopped_run_waits_for_no_budget() {
-        let stop = AtomicBool::new(false);
-        let halt = CancelScope::new(&stop);
+        let cancel = CancelScope::default();
         let budget = MemoryBudget::new(1);
-        let _held = budget.take(1, &halt).expect("free");
+        let _held = budget.take(1, &cancel).expect("free");
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| budget.take(1, &halt).is_none());
-            stop.store(true, Ordering::Relaxed);
+            let waiting = scope.spawn(|| budget.take(1, &cancel).is_none());
+            cancel.cancel();
             assert!(waiting.join().unwrap());
         });
     }

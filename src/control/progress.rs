@@ -3,7 +3,7 @@
 //! The pipeline only adds to atomics; drawing (bars, lines) is for whoever watches, so that a
 //! slow terminal can never hold up a row.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -93,15 +93,9 @@ pub(crate) struct PhaseProgress {
 pub(crate) struct Progress {
     current: AtomicUsize,
     phases: [PhaseProgress; 7],
-    silent: Arc<AtomicBool>,
 }
 
 impl Progress {
-    /// Counters for a run within this one; that a server is silent is told here, too.
-    pub(crate) fn of_a_part(&self) -> Self {
-        Self { silent: Arc::clone(&self.silent), ..Self::default() }
-    }
-
     /// Begins a phase: it becomes the current one, the one before it ends. Phases may be entered
     /// again (by one data set after another); their clock goes on then.
     pub(crate) fn enter(&self, phase: Phase) {
@@ -120,16 +114,6 @@ impl Progress {
         Phase::ALL[self.current.load(Ordering::Relaxed)]
     }
 
-    /// Says that the server does not answer any more, on no connection: the run may wait for ever.
-    pub(crate) fn set_silent(&self) {
-        self.silent.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether that was said.
-    pub(crate) fn is_silent(&self) -> bool {
-        self.silent.load(Ordering::Relaxed)
-    }
-
     /// The counters of `phase`.
     pub(crate) fn phase(&self, phase: Phase) -> &PhaseProgress {
         &self.phases[phase as usize]
@@ -146,6 +130,17 @@ impl PhaseProgress {
     /// some thousand rows.
     pub(crate) fn tables(&self) -> Arc<[TableProgress]> {
         Arc::clone(&self.tables.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The total and the units done, for [`Self::rewind`].
+    pub(crate) fn position(&self) -> (u64, u64) {
+        (self.total.load(Ordering::Relaxed), self.done.load(Ordering::Relaxed))
+    }
+
+    /// Sets the total and the units done back, for work that starts over.
+    pub(crate) fn rewind(&self, (total, done): (u64, u64)) {
+        self.total.store(total, Ordering::Relaxed);
+        self.done.store(done, Ordering::Relaxed);
     }
 
     /// Counts what was done of the table with the number `table`.

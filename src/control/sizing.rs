@@ -1,6 +1,5 @@
 //! How many threads and connections, and how large the pieces they work on.
 
-use crate::options::Options;
 use serde::Serialize;
 use std::thread::available_parallelism;
 
@@ -41,8 +40,20 @@ pub(crate) struct Resources {
     pub(crate) budget: u64,
     /// Bytes of a chunk.
     pub(crate) chunk_bytes: u64,
-    /// Bytes that may be written in a second; `None` means as many as can be.
-    #[serde(skip_serializing_if = "Option::is_none")]
+}
+
+/// The limits that the user set; `None` means chosen for this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ResourceLimits {
+    /// Threads that read the source.
+    pub(crate) readers: Option<usize>,
+    /// Connections that write to the target.
+    pub(crate) writers: Option<usize>,
+    /// Bytes of memory.
+    pub(crate) memory: Option<u64>,
+    /// Bytes of a chunk.
+    pub(crate) chunk_bytes: Option<u64>,
+    /// Bytes that may be written per second.
     pub(crate) max_rate: Option<u64>,
 }
 
@@ -52,29 +63,13 @@ pub(crate) fn cores() -> usize {
 }
 
 impl Resources {
-    /// Chosen for this machine, where the options do not say otherwise.
-    pub(crate) fn choose(options: &Options) -> Self {
-        let (readers, writers) = (options.readers, options.writers);
-        let resources =
-            Self::for_cores(cores(), readers, writers, options.memory, options.chunk_bytes);
-        resources.slowed(options.max_rate)
+    /// The resources for this machine within `limits`.
+    pub(crate) fn choose(limits: &ResourceLimits) -> Self {
+        Self::for_cores(cores(), limits)
     }
 
-    /// With a limit to the bytes written in a second. Chunks are then small beside what a second
-    /// allows, so that the target gets little at a time, and often.
-    fn slowed(self, max_rate: Option<u64>) -> Self {
-        let most = max_rate.map_or(u64::MAX, |rate| rate / CHUNKS_A_SECOND);
-        let chunk_bytes = self.chunk_bytes.min(most.max(MIN_CHUNK));
-        Self { chunk_bytes, max_rate, ..self }
-    }
-
-    fn for_cores(
-        cores: usize,
-        readers: Option<usize>,
-        writers: Option<usize>,
-        memory: Option<u64>,
-        chunk: Option<u64>,
-    ) -> Self {
+    fn for_cores(cores: usize, limits: &ResourceLimits) -> Self {
+        let ResourceLimits { readers, writers, memory, chunk_bytes: chunk, max_rate } = *limits;
         let readers = readers.unwrap_or(cores.clamp(1, MAX_THREADS));
         let writers = writers.unwrap_or(cores.clamp(2, MAX_THREADS));
         let beyond_four = cores.saturating_sub(4) as u64;
@@ -83,14 +78,16 @@ impl Resources {
         let usual = DEFAULT_MEMORY + MEMORY_PER_CORE * beyond_four;
         let memory = memory.unwrap_or(usual.max(chunk.unwrap_or(0) * held * IN_FLIGHT));
         let budget = memory / IN_FLIGHT;
-        let chunk_bytes = budget / held;
+        let chunk_bytes = (budget / held).clamp(MIN_CHUNK, chunk.unwrap_or(MAX_CHUNK));
+        // With a rate limit, chunks are small compared to one second's bytes: the target gets
+        // little at a time, and often.
+        let largest = max_rate.map_or(u64::MAX, |rate| (rate / CHUNKS_A_SECOND).max(MIN_CHUNK));
         Self {
             readers,
             encoders: readers.div_ceil(2),
             writers,
             budget,
-            chunk_bytes: chunk_bytes.clamp(MIN_CHUNK, chunk.unwrap_or(MAX_CHUNK)),
-            max_rate: None,
+            chunk_bytes: chunk_bytes.min(largest),
         }
     }
 }
@@ -102,18 +99,19 @@ mod tests {
     #[test]
     fn chunks_in_flight_never_exceed_the_budget_by_the_threads_alone() {
         for cores in [1, 2, 4, 8, 64, 256] {
-            let resources = Resources::for_cores(cores, None, None, None, None);
+            let resources = Resources::for_cores(cores, &ResourceLimits::default());
             let held = 4 * resources.chunk_bytes * (resources.readers + resources.writers) as u64;
             assert!(held <= resources.budget, "{cores} cores: {resources:?}");
         }
-        let two = Resources::for_cores(2, None, None, None, None);
+        let two = Resources::for_cores(2, &ResourceLimits::default());
         assert_eq!((two.readers, two.writers, two.chunk_bytes), (2, 2, 8 * MIB));
     }
 
     #[test]
     fn memory_grows_with_the_chunks_that_are_asked_for_unless_it_is_given() {
         let resources = |memory, chunk| {
-            let resources = Resources::for_cores(2, None, None, memory, Some(chunk));
+            let limits = ResourceLimits { memory, chunk_bytes: Some(chunk), ..Default::default() };
+            let resources = Resources::for_cores(2, &limits);
             (resources.chunk_bytes, resources.budget)
         };
         assert_eq!(resources(None, MIB), (MIB, 128 * MIB));
@@ -123,8 +121,10 @@ mod tests {
 
     #[test]
     fn a_slowed_run_takes_small_chunks() {
-        let resources = Resources::for_cores(2, None, None, None, None);
-        let chunk_bytes = |rate| resources.slowed(rate).chunk_bytes;
+        let chunk_bytes = |max_rate| {
+            let limits = ResourceLimits { max_rate, ..ResourceLimits::default() };
+            Resources::for_cores(2, &limits).chunk_bytes
+        };
         assert_eq!(chunk_bytes(Some(4_000_000)), 1_000_000);
         assert_eq!(chunk_bytes(Some(1)), MIN_CHUNK);
         assert_eq!(chunk_bytes(Some(u64::MAX)), 8 * MIB);

@@ -81,18 +81,13 @@ pub(crate) fn copy_in<T: ?Sized + ToStatement>(
     Ok(())
 }
 
-/// One of several parallel writers of blocks.
-pub(crate) trait Writer: Send {
-    /// Writes a block in one transaction that also records it.
+impl BlockWriter {
+    /// Writes a block and its ledger row in one transaction.
     ///
     /// # Errors
-    /// Nothing of the block arrived then, unless the connection was lost while committing; the
-    /// ledger says whether it did.
-    fn write(&mut self, block: &Block) -> Result<()>;
-}
-
-impl Writer for BlockWriter {
-    fn write(&mut self, block: &Block) -> Result<()> {
+    /// Nothing of the block arrived, unless the connection was lost during the commit. The ledger
+    /// shows whether it did.
+    pub(crate) fn write(&mut self, block: &Block) -> Result<()> {
         let target = &self.targets[block.table];
         let what = format!("cannot write chunk {} of table {}", block.chunk, quote(&target.table));
         let failed = db_error(&what);

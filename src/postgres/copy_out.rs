@@ -88,8 +88,8 @@ impl Snapshot {
         &mut self.client
     }
 
-    /// Whether its session is gone, so that nobody can see what it saw any more.
-    pub(crate) fn is_retryable(&mut self) -> bool {
+    /// Whether its session is lost, and the snapshot with it.
+    pub(crate) fn is_lost(&mut self) -> bool {
         self.client.batch_execute("SELECT 1").is_err_and(|error| is_connection_lost(&error))
     }
 
@@ -126,11 +126,6 @@ impl TupleReader {
             Some(client) => self.runtime.block_on(client.simple_query(sql)),
             None => Ok(Vec::new()),
         }
-    }
-
-    /// Whether the connection is gone, so that the same work may succeed on a new one.
-    pub(crate) fn is_retryable(&mut self) -> bool {
-        self.simple_query("SELECT 1").is_err_and(|error| is_connection_lost(&error))
     }
 
     /// Runs a query and hands each row to `each` as a tuple, read where it lies, until that fails.

@@ -16,12 +16,13 @@ pub(crate) mod to_sqlite;
 pub(crate) mod verdict;
 
 use crate::codec::digest::Digest;
+use crate::control::cancel::CancelScope;
 use crate::control::progress::{PhaseProgress, TableProgress};
 use crate::control::retry::RetryPolicy;
 use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
 use crate::options::{Depth, Options};
-use crate::postgres::connect::backend::Backend;
+use crate::postgres::connect::backend::{Backend, InFlight};
 use crate::postgres::copy_out::{Relation, Snapshot, TupleReader};
 use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunLock;
@@ -33,7 +34,7 @@ use crate::verify::row_diff::{RowDiff, RowDiffResult};
 use crate::verify::rows::SourceStats;
 use crate::verify::scan::TableDigests;
 use crate::verify::table_pair::ComparedTable;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The two ends: one more reader of each side, on the state that all readers of the side see.
 pub(crate) struct Ends<'a> {
@@ -41,6 +42,8 @@ pub(crate) struct Ends<'a> {
     pub(crate) source: &'a (dyn Fn() -> Result<SourceConnection> + Sync),
     /// The target; a session that was lost is ended first.
     pub(crate) target: &'a (dyn Fn(Option<Backend>) -> Result<(TupleReader, Backend)> + Sync),
+    /// The run's list of statements in flight on the target.
+    pub(crate) in_flight: &'a InFlight,
 }
 
 impl Ends<'_> {
@@ -65,19 +68,16 @@ pub(crate) fn under_snapshot<T>(
     retry_policy: &RetryPolicy<'_>,
     mut work: impl FnMut(&mut Snapshot) -> Result<T>,
 ) -> Result<T> {
-    let counters = [&retry_policy.progress.total, &retry_policy.progress.done];
-    let before = counters.map(|counter| counter.load(Ordering::Relaxed));
+    let before = retry_policy.progress.position();
     let mut rounds = 0;
     retry_policy.retry(|outage| {
         let session = claim.session("snapshot", None)?;
         let mut snapshot = Snapshot::take(session.client, tables)?;
-        outage.is_over();
+        outage.reset();
         rounds += 1;
-        for (counter, before) in counters.iter().zip(before) {
-            counter.store(before, Ordering::Relaxed);
-        }
+        retry_policy.progress.rewind(before);
         let done = work(&mut snapshot);
-        if rounds < MAX_ROUNDS && done.is_err() && snapshot.is_retryable() {
+        if rounds < MAX_ROUNDS && done.is_err() && snapshot.is_lost() {
             return done.map(Ok).map_err(Error::retryable);
         }
         Ok(done)
@@ -103,8 +103,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) resources: &'a Resources,
     /// Where rows done are counted.
     pub(crate) progress: &'a PhaseProgress,
-    /// Set from outside to end early.
-    pub(crate) stop: &'a AtomicBool,
+    /// Ends the verification early.
+    pub(crate) cancel: &'a CancelScope,
     /// The target's ledger and the data set in it, where there is one: who wrote after it was
     /// written last was not us.
     pub(crate) ledger: Option<(String, String)>,
@@ -147,9 +147,9 @@ pub(crate) fn compare(
             .map_err(db_error("cannot share one view of PostgreSQL's tables"))?;
         Ok((client, backend))
     };
-    let ends = Ends { source: ends.source, target: &target };
+    let ends = Ends { target: &target, ..*ends };
     if settings.depth == Depth::Rows {
-        let counts = scan::count(subjects, &relations, &ends, settings.stop)?;
+        let counts = scan::count(subjects, &relations, &ends, settings.cancel)?;
         let compared =
             subjects.iter().zip(counts).zip(hidden).map(|((subject, counts), hidden)| Compared {
                 report: summary(counts, None, hidden),
@@ -219,7 +219,7 @@ fn second_look(
             buckets: &sides.buckets,
             wanted: settings.options.max_differences as usize,
             limit: row_diff::limit(settings.resources.budget),
-            stop: settings.stop,
+            cancel: settings.cancel,
         };
         let found = look.take(&bad, connection, client)?;
         let explain = Explain { subject, relations, show_values: settings.options.show_values };

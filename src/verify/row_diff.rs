@@ -7,7 +7,8 @@
 
 use crate::codec::tuple;
 use crate::codec::tuple::Field;
-use crate::error::{Error, Result};
+use crate::control::cancel::CancelScope;
+use crate::error::Result;
 use crate::postgres::copy_out::{Relation, TupleReader};
 use crate::report::DifferenceKind;
 use crate::schema::chunk::KeyRange;
@@ -19,7 +20,6 @@ use crate::verify::rows::{SourceRows, TargetRows, Tid};
 use crate::verify::table_pair::ComparedTable;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicBool, Ordering};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// Bytes that one row takes while it is followed: identity, hash, counts and places, and the
@@ -68,7 +68,7 @@ pub(crate) struct RowDiff<'a> {
     /// How many rows are followed at once.
     pub(crate) limit: usize,
     /// Set from outside to end early.
-    pub(crate) stop: &'a AtomicBool,
+    pub(crate) cancel: &'a CancelScope,
 }
 
 /// A row that is on one side only, as far as both were read.
@@ -229,7 +229,7 @@ impl RowDiff<'_> {
     }
 
     fn look(&self) -> Result<()> {
-        if self.stop.load(Ordering::Relaxed) { Err(Error::interrupted()) } else { Ok(()) }
+        self.cancel.check()
     }
 
     /// A bucket's rows on both sides.

@@ -4,8 +4,9 @@ use crate::codec::digest::Digest;
 use crate::control::cancel::CancelScope;
 use crate::control::memory_budget::{MemoryBudget, Permit};
 use crate::control::progress::PhaseProgress;
-use crate::control::retry::{Reconnecting, RetryPolicy};
+use crate::control::retry::RetryPolicy;
 use crate::error::{Error, Result};
+use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_out::Relation;
 use crate::postgres::errors::db_error;
 use crate::schema::chunk::KeyRange;
@@ -17,7 +18,6 @@ use crate::verify::table_pair::ComparedTable;
 use crate::verify::{Ends, Settings, Threads};
 use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ struct Scan<'a> {
     ends: &'a Ends<'a>,
     progress: &'a PhaseProgress,
     retry_for: Duration,
-    halt: CancelScope<'a>,
+    cancel: CancelScope,
     /// For rows that are too large for a thread to have one whenever it wants.
     budget: Arc<MemoryBudget>,
     /// Bytes that a thread may have whenever it wants.
@@ -102,7 +102,7 @@ pub(crate) fn run(
         ends,
         progress: settings.progress,
         retry_for: settings.options.retry_for,
-        halt: CancelScope::new(settings.stop),
+        cancel: settings.cancel.child(),
         budget: MemoryBudget::new(settings.resources.budget),
         share: settings.resources.budget / (threads.source + threads.target).max(1) as u64,
         source: Mutex::default(),
@@ -112,13 +112,13 @@ pub(crate) fn run(
     pass.cut();
     std::thread::scope(|scope| {
         for _ in 0..threads.source.max(1) {
-            scope.spawn(|| pass.halt.run_thread("a reader of the source", || pass.read_source()));
+            scope.spawn(|| pass.cancel.run_thread("a reader of the source", || pass.read_source()));
         }
         for _ in 0..threads.target.max(1) {
-            scope.spawn(|| pass.halt.run_thread("a reader of the target", || pass.read_target()));
+            scope.spawn(|| pass.cancel.run_thread("a reader of the target", || pass.read_target()));
         }
     });
-    pass.halt.end()?;
+    pass.cancel.end()?;
     Ok(pass
         .sides
         .into_iter()
@@ -163,7 +163,7 @@ impl Scan<'_> {
         if bytes <= self.share {
             return Ok(None);
         }
-        self.budget.take(bytes, &self.halt).map(Some).ok_or_else(Error::interrupted)
+        self.budget.take(bytes, &self.cancel).map(Some).ok_or_else(Error::interrupted)
     }
 
     /// Every now and then: count, stop.
@@ -171,9 +171,7 @@ impl Scan<'_> {
         *rows += 1;
         if *rows == ROWS_BETWEEN_CHECKS {
             self.progress.add(table, std::mem::take(rows), 0);
-            if self.halt.is_cancelled() {
-                return Err(Error::interrupted());
-            }
+            self.cancel.check()?;
         }
         Ok(())
     }
@@ -181,7 +179,7 @@ impl Scan<'_> {
     fn read_source(&self) -> Result<()> {
         let connection = (self.ends.source)()?;
         connection.set_prepared_statement_cache_capacity(8);
-        let next = || lock(&self.source).pop_front().filter(|_| !self.halt.is_cancelled());
+        let next = || lock(&self.source).pop_front().filter(|_| !self.cancel.is_cancelled());
         let mut piece = next();
         while let Some(SourcePiece { table, .. }) = piece {
             let buckets = lock(&self.sides[table]).buckets.clone();
@@ -208,13 +206,10 @@ impl Scan<'_> {
     }
 
     fn read_target(&self) -> Result<()> {
-        let mut line = Reconnecting::new(Box::new(self.ends.target));
-        let retry_policy = RetryPolicy {
-            limit: self.retry_for,
-            is_halted: &|| self.halt.is_cancelled(),
-            progress: self.progress,
-        };
-        let next = || lock(&self.target).pop_front().filter(|_| !self.halt.is_cancelled());
+        let mut line = Reconnecting::new(self.ends.in_flight, Box::new(self.ends.target));
+        let retry_policy =
+            RetryPolicy { limit: self.retry_for, cancel: &self.cancel, progress: self.progress };
+        let next = || lock(&self.target).pop_front().filter(|_| !self.cancel.is_cancelled());
         let mut piece = next();
         while let Some(TargetPiece { table, .. }) = piece {
             let buckets = lock(&self.sides[table]).buckets.clone();
@@ -236,7 +231,7 @@ impl Scan<'_> {
                 sums.merge(&piece_sums);
                 if permit.is_some() {
                     // The driver keeps the room that the largest row took.
-                    line.end_session();
+                    line.close_session();
                 }
                 piece = next();
             }
@@ -269,9 +264,9 @@ pub(crate) fn count(
     subjects: &[ComparedTable],
     relations: &[Vec<Relation>],
     ends: &Ends<'_>,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
 ) -> Result<Vec<(Digest, Digest)>> {
-    let halt = CancelScope::new(stop);
+    let cancel = cancel.child();
     let counts = |_| Mutex::new((Digest::default(), Digest::default()));
     let counts: Vec<_> = subjects.iter().map(counts).collect();
     let of_source = || -> Result<()> {
@@ -302,10 +297,10 @@ pub(crate) fn count(
         Ok(())
     };
     std::thread::scope(|scope| {
-        scope.spawn(|| halt.run_thread("a reader of the source", of_source));
-        scope.spawn(|| halt.run_thread("a reader of the target", of_target));
+        scope.spawn(|| cancel.run_thread("a reader of the source", of_source));
+        scope.spawn(|| cancel.run_thread("a reader of the target", of_target));
     });
-    halt.end()?;
+    cancel.end()?;
     Ok(counts.into_iter().map(|c| c.into_inner().unwrap_or_else(PoisonError::into_inner)).collect())
 }
 

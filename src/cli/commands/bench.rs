@@ -12,12 +12,11 @@ use crate::cli::output::format::time_left;
 use crate::cli::request;
 use crate::cli::request::{LocationArg, Output, check_patterns, check_temp_dir};
 use crate::config::secret::Secret;
-use crate::control::progress::Progress;
+use crate::control::run_control::RunControl;
 use crate::error::{Error, Result};
 use crate::options::Location;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
 use tempfile::TempDir;
 
 /// The flags of `bench`.
@@ -124,7 +123,7 @@ impl BenchArguments {
 pub(crate) fn run(args: &BenchArguments, console: &mut Console) -> Result<Exit> {
     let (request, folder, output) = args.request()?;
     let has_source = args.from.is_some();
-    let progress = Arc::new(Progress::default());
+    let control = RunControl::with_signals()?;
     let measured = request.expected_seconds().and_then(|seconds| {
         // Nobody has to read it.
         let _ = writeln!(
@@ -132,10 +131,10 @@ pub(crate) fn run(args: &BenchArguments, console: &mut Console) -> Result<Exit> 
             "measuring takes about {} on two cores of a common machine; Ctrl-C leaves nothing",
             time_left(seconds)
         );
-        let watch = console.watch(&progress, args.progress);
+        let watch = console.watch(&control.progress, args.progress);
         let schema = request.schema.clone();
         let is_theirs = request.target.is_some();
-        let measured = supervised(&progress, move |progress| bench::run(&request, progress));
+        let measured = supervised(&control, move |control| bench::run(&request, control));
         drop(watch);
         measured.unwrap_or_else(|error| {
             let drop = Scratch::drop_statement(&schema);

@@ -2,10 +2,9 @@
 //! run waits for a server that does not answer any more.
 
 use crate::control::POLL_INTERVAL;
-use crate::control::progress::Progress;
+use crate::control::run_control::RunControl;
 use crate::error::{Error, Result};
 use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
@@ -15,11 +14,11 @@ use std::thread;
 /// # Errors
 /// The server does not answer, or no thread can be had. A panic goes on in the caller.
 pub(crate) fn supervised<T: Send + 'static>(
-    progress: &Arc<Progress>,
-    work: impl FnOnce(&Arc<Progress>) -> T + Send + 'static,
+    control: &RunControl,
+    work: impl FnOnce(&RunControl) -> T + Send + 'static,
 ) -> Result<T> {
     let (done, is_done) = channel();
-    let at_work = Arc::clone(progress);
+    let at_work = control.clone();
     let run = move || {
         // Nobody waits any more where it took too long.
         let _ = done.send(work(&at_work));
@@ -29,7 +28,7 @@ pub(crate) fn supervised<T: Send + 'static>(
     loop {
         match is_done.recv_timeout(POLL_INTERVAL) {
             Ok(done) => return Ok(done),
-            Err(RecvTimeoutError::Timeout) if progress.is_silent() => {
+            Err(RecvTimeoutError::Timeout) if control.stall.is_set() => {
                 return Err(Error::failed("the server does not answer any more")
                     .caused_by("a connection to it stands still, and was waited for long enough")
                     .hint(
@@ -51,10 +50,10 @@ mod tests {
 
     #[test]
     fn a_run_that_waits_for_ever_is_left_alone_once_the_server_is_silent() {
-        let progress = Arc::new(Progress::default());
-        assert_eq!(supervised(&progress, |_| 7).unwrap(), 7);
-        let error = supervised(&progress, |progress| {
-            progress.set_silent();
+        let control = RunControl::default();
+        assert_eq!(supervised(&control, |_| 7).unwrap(), 7);
+        let error = supervised(&control, |control| {
+            control.stall.set();
             loop {
                 thread::park();
             }
@@ -66,6 +65,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "as a run may")]
     fn a_panic_is_the_caller_s() {
-        let _ = supervised(&Arc::new(Progress::default()), |_| panic!("as a run may"));
+        let _ = supervised(&RunControl::default(), |_| panic!("as a run may"));
     }
 }

@@ -1,6 +1,7 @@
 //! Making a plan: catalog, profile, types, definitions, trial.
 
 use crate::codec::encode::tuple_encoder::TupleLayout;
+use crate::control::cancel::CancelScope;
 use crate::control::progress::{Phase, Progress};
 use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
@@ -29,7 +30,6 @@ use crate::sqlite::read::query::{TableQuery, TextEncoding};
 use postgres::Client;
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::AtomicBool;
 
 /// What a plan is made from.
 pub(crate) struct PlanInputs<'a> {
@@ -50,7 +50,7 @@ pub(crate) struct PlanInputs<'a> {
     /// The names of all data sets of the run.
     pub(crate) data_sets: &'a [&'a str],
     /// Set from outside to end early.
-    pub(crate) stop: &'a AtomicBool,
+    pub(crate) cancel: &'a CancelScope,
 }
 
 /// What is dropped before the tables are made.
@@ -199,7 +199,7 @@ fn take_profile(
         threads: inputs.resources.readers,
         chunk_bytes: inputs.resources.chunk_bytes,
         progress: inputs.progress.phase(Phase::Profile),
-        stop: inputs.stop,
+        cancel: inputs.cancel,
     };
     profile::profile(&|| inputs.source.connect_to_pages(), &wanted, &options)
 }

@@ -1,6 +1,7 @@
 //! Making the plan: what is asked of the server, decided, defined and tried out, in this order.
 
 use crate::codec::decode::field_decoder::FieldDecoder;
+use crate::control::cancel::CancelScope;
 use crate::control::progress::{Phase, Progress};
 use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
@@ -23,7 +24,6 @@ use crate::schema::names::{qualify, quote};
 use crate::schema::{Column, Table};
 use serde_json::Value;
 use std::collections::HashSet;
-use std::sync::atomic::AtomicBool;
 
 /// What a plan is made from.
 pub(crate) struct PlanInputs<'a> {
@@ -32,7 +32,7 @@ pub(crate) struct PlanInputs<'a> {
     pub(crate) options: &'a Options,
     pub(crate) resources: &'a Resources,
     pub(crate) progress: &'a Progress,
-    pub(crate) stop: &'a AtomicBool,
+    pub(crate) cancel: &'a CancelScope,
     /// One more session in the snapshot.
     pub(crate) connect: &'a (dyn Fn() -> Result<TupleReader> + Sync),
     /// The tables that are in the target already.
@@ -149,7 +149,7 @@ fn ask(inputs: &PlanInputs<'_>, catalog: &Catalog) -> Result<Asked> {
         })
         .collect();
     let answers =
-        value_checks::ask(&questions, inputs.connect, inputs.resources.readers, inputs.stop)?;
+        value_checks::ask(&questions, inputs.connect, inputs.resources.readers, inputs.cancel)?;
     drop(questions);
     Ok((all, answers))
 }

@@ -2,7 +2,7 @@
 //! that will be defined.
 
 use crate::error::{Error, Result};
-use crate::postgres::errors::{db_error, describe, mark_retryable};
+use crate::postgres::errors::{classify, db_error, describe};
 use crate::postgres::ledger;
 use crate::schema::names::{qualify, quote};
 use postgres::error::SqlState;
@@ -197,7 +197,7 @@ fn refusal(what: &str, error: &postgres::Error) -> Error {
             .caused_by("somebody else holds a lock on it")
             .hint("stop the service and end other sessions on the target, then run again");
     }
-    mark_retryable(Error::refused(what).caused_by(describe(error)), error)
+    classify(Error::refused(what).caused_by(describe(error)), error)
 }
 
 /// Runs a statement in a savepoint, so that its failure leaves the transaction as it was.

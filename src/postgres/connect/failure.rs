@@ -3,7 +3,8 @@
 
 use crate::config::connection::{Connection, Host, HostAddr};
 use crate::error::Error;
-use crate::postgres::connect::Outcome;
+use crate::postgres::connect::createdb_command::createdb_command;
+use crate::postgres::connect::driver::ConnectError;
 use crate::postgres::connect::tls;
 use crate::postgres::errors;
 use std::io::ErrorKind;
@@ -63,8 +64,8 @@ impl Failure {
     }
 
     /// What an attempt's outcome means.
-    pub(crate) fn of(
-        outcome: Outcome,
+    pub(crate) fn from_error(
+        error: ConnectError,
         connection: &Connection,
         host: &Host,
         address: Option<IpAddr>,
@@ -81,12 +82,12 @@ impl Failure {
             (HostAddr::Tcp { .. }, None) => host.to_string(),
         };
         let with = if encrypted { " with TLS" } else { "" };
-        let failure = match outcome {
-            Outcome::TimedOut(limit) => Self::default()
+        let failure = match error {
+            ConnectError::TimedOut(limit) => Self::default()
                 .cause(format!("{place}: no answer within {} s", limit.as_secs()))
                 .hint("check host, port and firewalls; connect_timeout sets the time to wait"),
-            Outcome::System(error) => Self::default().cause(format!("{place}: {error}")),
-            Outcome::Driver(error) => {
+            ConnectError::System(error) => Self::default().cause(format!("{place}: {error}")),
+            ConnectError::Driver(error) => {
                 let failure =
                     Self::default().cause(format!("{place}{with}: {}", errors::describe(&error)));
                 failure.explain(&error, connection, host)
@@ -226,7 +227,7 @@ impl Failure {
                  connection"
             )),
             "3D000" => {
-                let command = crate::postgres::connect::session::createdb_command(connection);
+                let command = createdb_command(connection);
                 let error = Error::failed(format!("the database `{dbname}` does not exist"))
                     .hint(format!("create it with --create-database, or with: {command}"));
                 let error = match connection.usual_dbname.filter(|usual| usual != dbname) {

@@ -7,19 +7,20 @@
 //! itself knows neither the modes `allow` and `verify-*` nor a limit on a server's silence.
 
 pub(crate) mod backend;
+pub(crate) mod create_database;
+pub(crate) mod createdb_command;
 pub(crate) mod driver;
 pub(crate) mod failure;
+pub(crate) mod reconnecting;
 pub(crate) mod session;
 pub(crate) mod tls;
 
-pub use crate::postgres::connect::driver::Driver;
-pub use crate::postgres::connect::session::Session;
-
 use crate::config::connection::{ChannelBinding, Connection, Host, HostAddr, SslMode, Target};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::postgres::connect::driver::{ConnectError, Driver};
 use crate::postgres::connect::failure::Failure;
-use crate::schema::names;
-use postgres::{Client, NoTls, SimpleQueryMessage};
+use crate::postgres::connect::session::Session;
+use postgres::NoTls;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -57,49 +58,6 @@ pub fn connect<D: Driver>(connection: &Connection, purpose: &str) -> Result<Sess
         }
     }
     Err(failure::error(connection, failures))
-}
-
-/// Creates the connection's database, empty and in UTF-8, if it does not exist; says whether it
-/// did so.
-///
-/// # Errors
-/// The server cannot be connected to, or the role may not create databases.
-pub fn create_database(connection: &Connection) -> Result<bool> {
-    // The two databases that every cluster has by default; some clusters lack the first.
-    let session = connect::<Client>(&connection.with_dbname("postgres"), "create database")
-        .or_else(|error| {
-            let other = connect(&connection.with_dbname("template1"), "create database");
-            other.map_err(|_| error)
-        });
-    let mut client = match session {
-        Ok(session) => session.client,
-        // A role may be let into its own database only; then there is nothing to create.
-        Err(error) => {
-            return connect::<Client>(connection, "create database")
-                .map(|_| false)
-                .map_err(|_| error);
-        }
-    };
-    let dbname = &connection.dbname;
-    let failed = |error: &postgres::Error| {
-        Error::failed(format!("cannot create the database `{dbname}`"))
-            .caused_by(crate::postgres::errors::describe(error))
-            .hint(format!("let an administrator run: {}", session::createdb_command(connection)))
-    };
-    let find =
-        format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {}", names::literal(dbname));
-    let found = client.simple_query(&find).map_err(|error| failed(&error))?;
-    if found.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_))) {
-        return Ok(false);
-    }
-    let create =
-        format!("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0", names::quote(dbname));
-    match client.batch_execute(&create) {
-        Ok(()) => Ok(true),
-        // Somebody else was quicker.
-        Err(error) if crate::postgres::errors::sqlstate(&error) == Some("42P04") => Ok(false),
-        Err(error) => Err(failed(&error)),
-    }
 }
 
 /// The hosts in the order of trial.
@@ -188,8 +146,8 @@ impl Attempt<'_> {
     fn connect_plainly<D: Driver>(&self) -> Result<(D, bool), Failure> {
         let config = self.config(DriverMode::Disable);
         let connect = move || D::open(&config, NoTls);
-        let client = within(self.connection.connect_timeout, connect).map_err(|outcome| {
-            Failure::of(outcome, self.connection, self.host, self.address, false)
+        let client = within(self.connection.connect_timeout, connect).map_err(|error| {
+            Failure::from_error(error, self.connection, self.host, self.address, false)
         })?;
         Ok((client, false))
     }
@@ -205,8 +163,8 @@ impl Attempt<'_> {
         let connect = move || D::open(&config, connector);
         let result = within(self.connection.connect_timeout, connect);
         let encrypted = begun.load(Ordering::Relaxed);
-        let client = result.map_err(|outcome| {
-            Failure::of(outcome, self.connection, self.host, self.address, encrypted)
+        let client = result.map_err(|error| {
+            Failure::from_error(error, self.connection, self.host, self.address, encrypted)
         })?;
         Ok((client, encrypted))
     }
@@ -256,28 +214,18 @@ impl Attempt<'_> {
     }
 }
 
-/// How connecting can end badly.
-pub enum Outcome {
-    /// The driver's error.
-    Driver(postgres::Error),
-    /// The system lacks what a driver needs.
-    System(std::io::Error),
-    /// No answer in so long a time.
-    TimedOut(Duration),
-}
-
 /// Runs `connect`, giving up after `limit`. The driver limits only the socket's part of it, and a
 /// server (or whatever listens there) may accept and then say nothing; so the wait is ours, and
 /// a thread that waits too long is left to end when its socket does.
 fn within<D: Driver>(
     limit: Option<Duration>,
-    connect: impl FnOnce() -> Result<D, Outcome> + Send + 'static,
-) -> Result<D, Outcome> {
+    connect: impl FnOnce() -> Result<D, ConnectError> + Send + 'static,
+) -> Result<D, ConnectError> {
     let Some(limit) = limit else { return connect() };
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         // Nobody listens any more when the wait is over.
         let _ = sender.send(connect());
     });
-    receiver.recv_timeout(limit).unwrap_or(Err(Outcome::TimedOut(limit)))
+    receiver.recv_timeout(limit).unwrap_or(Err(ConnectError::TimedOut(limit)))
 }

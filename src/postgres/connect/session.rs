@@ -1,9 +1,10 @@
 //! A session: a connection whose server has been looked at and whose settings are pinned, so that
 //! values read and written do not depend on how a server, database or role is set up.
 
-use crate::config::connection::{Connection, Host, HostAddr, Target};
+use crate::config::connection::{Connection, Target};
 use crate::error::{Error, Result};
 use crate::postgres::connect::backend::Backend;
+use crate::postgres::connect::createdb_command::createdb_command;
 use crate::postgres::connect::driver::Driver;
 use crate::postgres::connect::failure::Failure;
 use crate::postgres::errors;
@@ -166,36 +167,6 @@ fn pins(version: u32, purpose: &str) -> String {
     }
     pins.push_str(&format!("SET application_name = {name}"));
     pins
-}
-
-/// The command that creates the connection's database as a migration needs it. The locale is
-/// the one that goes with UTF-8 whatever the cluster's own is.
-pub(crate) fn createdb_command(connection: &Connection) -> String {
-    let mut words = vec!["createdb".to_owned()];
-    if let Some(Host { place, port, .. }) = connection.hosts.first() {
-        let host = match place {
-            HostAddr::Socket(folder) => folder.display().to_string(),
-            HostAddr::Tcp { name: Some(name), .. } => name.clone(),
-            HostAddr::Tcp { address, .. } => {
-                address.map(|address| address.to_string()).unwrap_or_default()
-            }
-        };
-        words.extend(["-h".to_owned(), host, "-p".to_owned(), port.to_string()]);
-    }
-    words.extend(["-U".to_owned(), connection.user.clone()]);
-    words.extend(["-E", "UTF8", "-T", "template0", "--locale=C.UTF-8"].map(str::to_owned));
-    words.push(connection.dbname.clone());
-    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// `word` as a shell reads it back.
-fn shell_word(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub(crate) mod table;
 
 use crate::error::{Error, Result};
 use crate::schema::{LeftOut, ObjectKind, Schema, Table, View, names};
+use crate::sqlite::errors::classify;
 use crate::sqlite::sql::parse;
 use crate::sqlite::sql::parse::ModuleText;
 use rusqlite::types::{Value, ValueRef};
@@ -141,8 +142,7 @@ fn query<T>(
 }
 
 fn unreadable(error: rusqlite::Error) -> Error {
-    Error::refused("the catalog of the SQLite database cannot be read")
-        .caused_by(error)
+    classify(Error::refused("the catalog of the SQLite database cannot be read"), error)
         .hint("run \"PRAGMA integrity_check\" on a copy of the file")
 }
 

@@ -12,8 +12,10 @@ use crate::codec::encode::column_encoder::{
 };
 use crate::codec::sqlite_value::EXACT_IN_DOUBLE;
 use crate::codec::sqlite_value::SqliteValue;
+use crate::control::POLL_INTERVAL;
+use crate::control::cancel::CancelScope;
 use crate::control::progress::PhaseProgress;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::schema::RowAddress;
 use crate::schema::chunk::{Chunk, KeyRange, KeyValue};
 use crate::schema::names::quote;
@@ -23,7 +25,7 @@ use crate::sqlite::read::query::TableQuery;
 use bytes::BytesMut;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// How many places (rowids, row numbers) are kept of each kind of finding.
@@ -291,8 +293,8 @@ pub(crate) struct ProfileOptions<'a> {
     pub(crate) chunk_bytes: u64,
     /// Where rows done are counted.
     pub(crate) progress: &'a PhaseProgress,
-    /// Set from outside to end early.
-    pub(crate) stop: &'a AtomicBool,
+    /// Ends the scan early.
+    pub(crate) cancel: &'a CancelScope,
 }
 
 /// Profiles all tables.
@@ -312,33 +314,18 @@ pub(crate) fn profile(
             Mutex::new(TableProfile { columns, ..TableProfile::default() })
         })
         .collect();
-    let one_thread = || -> Result<()> {
-        let _leaving = Leaving(&work);
-        let scan_all = || -> Result<()> {
-            let connection = connect()?;
-            while let Some(piece) = work.take() {
-                let scan = Scan::new(&wanted[piece.table], options, &work, piece)?;
-                lock(&profiles[piece.table]).absorb(scan.run(&connection)?);
-                work.done();
-            }
-            Ok(())
-        };
-        // Told before the others are made to leave: the first error is the one that counts.
-        scan_all().inspect_err(|error| _ = lock(&work.error).get_or_insert(error.clone()))
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..options.threads.max(1)).map(|_| scope.spawn(one_thread)).collect();
-        for thread in threads {
-            let panicked = |_| Err(Error::failed("internal error: a profiling thread panicked"));
-            if let Err(error) = thread.join().unwrap_or_else(panicked) {
-                lock(&work.error).get_or_insert(error);
-            }
+    let cancel = options.cancel.child();
+    let options = ProfileOptions { cancel: &cancel, ..*options };
+    let scan_all = || -> Result<()> {
+        let connection = connect()?;
+        while let Some(piece) = work.take(&cancel) {
+            let scan = Scan::new(&wanted[piece.table], &options, &work, piece)?;
+            lock(&profiles[piece.table]).absorb(scan.run(&connection)?);
+            work.done();
         }
-    });
-    if let Some(error) = work.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
+        Ok(())
+    };
+    cancel.clone().run_threads(options.threads.max(1), "a profiling thread", scan_all)?;
     Ok(profiles
         .into_iter()
         .map(|p| p.into_inner().unwrap_or_else(PoisonError::into_inner))
@@ -427,27 +414,19 @@ struct Work {
     state: Mutex<(Vec<Piece>, usize)>,
     changed: Condvar,
     idle: AtomicUsize,
-    over: AtomicBool,
-    error: Mutex<Option<Error>>,
 }
 
 impl Work {
     fn new(tables: usize) -> Self {
         let pieces = (0..tables).rev().map(|table| Piece { table, keys: None }).collect();
-        Self {
-            state: Mutex::new((pieces, 0)),
-            changed: Condvar::new(),
-            idle: AtomicUsize::new(0),
-            over: AtomicBool::new(false),
-            error: Mutex::new(None),
-        }
+        Self { state: Mutex::new((pieces, 0)), changed: Condvar::new(), idle: AtomicUsize::new(0) }
     }
 
-    /// The next piece; waits while others may still share theirs.
-    fn take(&self) -> Option<Piece> {
+    /// The next piece; waits while others may still share theirs. `None` when `cancel` is cancelled.
+    fn take(&self, cancel: &CancelScope) -> Option<Piece> {
         let mut state = lock(&self.state);
         loop {
-            if self.over.load(Ordering::Relaxed) {
+            if cancel.is_cancelled() {
                 return None;
             }
             if let Some(piece) = state.0.pop() {
@@ -458,7 +437,8 @@ impl Work {
                 return None;
             }
             self.idle.fetch_add(1, Ordering::Relaxed);
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.changed.wait_timeout(state, POLL_INTERVAL);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
             self.idle.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -471,18 +451,6 @@ impl Work {
     fn done(&self) {
         lock(&self.state).1 -= 1;
         self.changed.notify_all();
-    }
-}
-
-/// Ends the wait of the others when a thread leaves early, by an error or a panic. A thread that
-/// found no more work leaves too; then there is none for the others either.
-struct Leaving<'a>(&'a Work);
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        let _state = lock(&self.0.state);
-        self.0.over.store(true, Ordering::Relaxed);
-        self.0.changed.notify_all();
     }
 }
 
@@ -603,9 +571,7 @@ impl<'a> Scan<'a> {
     /// Every now and then: count, stop, share.
     fn look(&mut self, place: i64) -> Result<()> {
         self.options.progress.done.fetch_add(ROWS_BETWEEN_CHECKS, Ordering::Relaxed);
-        if self.options.stop.load(Ordering::Relaxed) || self.work.over.load(Ordering::Relaxed) {
-            return Err(Error::interrupted());
-        }
+        self.options.cancel.check()?;
         if let Some((_, last)) = &mut self.piece.keys
             && self.work.idle.load(Ordering::Relaxed) > 0
             && i128::from(*last) - i128::from(place) > i128::from(4 * ROWS_BETWEEN_CHECKS)

@@ -86,7 +86,7 @@ struct OpenFile {
 
 /// Ends what the readers of a source are doing, from another thread; does not keep it open.
 #[derive(Clone, Default)]
-pub(crate) struct Interrupter(Arc<Mutex<Vec<InterruptHandle>>>);
+pub struct Interrupter(Arc<Mutex<Vec<InterruptHandle>>>);
 
 impl Interrupter {
     fn lock(&self) -> MutexGuard<'_, Vec<InterruptHandle>> {
@@ -94,7 +94,7 @@ impl Interrupter {
     }
 
     /// Ends the statements that run now, with an error.
-    pub(crate) fn interrupt(&self) {
+    pub fn interrupt(&self) {
         self.lock().iter().for_each(InterruptHandle::interrupt);
     }
 }
@@ -218,7 +218,7 @@ impl Source {
     }
 
     /// What ends the statements of the source's readers from another thread.
-    pub(crate) fn interrupter(&self) -> Interrupter {
+    pub fn interrupter(&self) -> Interrupter {
         self.0.interrupter.clone()
     }
 

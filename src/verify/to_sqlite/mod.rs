@@ -8,7 +8,7 @@ use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding};
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::error::Result;
 use crate::plan::to_sqlite::{Plan, PlannedColumn, PlannedTable};
-use crate::postgres::connect::backend::Backend;
+use crate::postgres::connect::backend::{Backend, InFlight};
 use crate::postgres::copy_out::{Snapshot, TupleReader};
 use crate::report::{DataSetReport, DifferenceKind, TableVerification};
 use crate::schema::chunk::{Chunk, KeyRange};
@@ -66,7 +66,8 @@ pub(crate) fn run(
     }
     drop(reader);
     let target = |_| Ok((connect()?, Backend::NONE));
-    let ends = Ends { source: &|| source.connect(), target: &target };
+    let in_flight = InFlight::default();
+    let ends = Ends { source: &|| source.connect(), target: &target, in_flight: &in_flight };
     let mut compared = compare(&subjects, snapshot, &ends, settings)?;
     for one in &mut compared {
         turn(&mut one.report);
