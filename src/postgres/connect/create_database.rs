@@ -8,13 +8,10 @@ use crate::postgres::errors::{describe, sqlstate};
 use crate::schema::names;
 use postgres::{Client, SimpleQueryMessage};
 
-/// Creates the connection's database, empty and in UTF-8, if it does not exist; says whether it
-/// did so.
-///
-/// # Errors
-/// The server cannot be connected to, or the role may not create databases.
+/// Creates the connection's database, empty and in UTF-8, where it does not exist. Returns whether it
+/// was created.
 pub fn create_database(connection: &Connection) -> Result<bool> {
-    // The two databases that every cluster has by default; some clusters lack the first.
+    // Every cluster has both databases by default; some clusters lack the first.
     let session = connect::<Client>(&connection.with_dbname("postgres"), "create database")
         .or_else(|error| {
             let other = connect(&connection.with_dbname("template1"), "create database");
@@ -22,7 +19,7 @@ pub fn create_database(connection: &Connection) -> Result<bool> {
         });
     let mut client = match session {
         Ok(session) => session.client,
-        // A role may be let into its own database only; then there is nothing to create.
+        // A role may have access to its own database only. Then there is nothing to create.
         Err(error) => {
             return connect::<Client>(connection, "create database")
                 .map(|_| false)
@@ -45,7 +42,7 @@ pub fn create_database(connection: &Connection) -> Result<bool> {
         format!("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0", names::quote(dbname));
     match client.batch_execute(&create) {
         Ok(()) => Ok(true),
-        // Somebody else was quicker.
+        // Another session created it first.
         Err(error) if sqlstate(&error) == Some("42P04") => Ok(false),
         Err(error) => Err(failed(&error)),
     }

@@ -2,8 +2,8 @@
 
 use crate::config::connection::{Connection, Host, HostAddr};
 
-/// The command that creates the connection's database as a migration needs it. The locale is
-/// the one that goes with UTF-8 whatever the cluster's own is.
+/// The command that creates the connection's database as a migration needs it. The locale C.UTF-8
+/// works with UTF-8 in every cluster.
 pub(crate) fn createdb_command(connection: &Connection) -> String {
     let mut words = vec!["createdb".to_owned()];
     if let Some(Host { place, port, .. }) = connection.hosts.first() {
@@ -22,7 +22,7 @@ pub(crate) fn createdb_command(connection: &Connection) -> String {
     words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// `word` as a shell reads it back.
+/// Quotes `word` for a shell.
 fn shell_word(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

@@ -1,4 +1,4 @@
-//! What a session is opened with: the synchronous client, or a reader of tuples.
+//! The two drivers of a session: the synchronous client, and the reader of tuples.
 
 use crate::postgres::copy_out::TupleReader;
 use postgres::tls::{MakeTlsConnect, TlsConnect};
@@ -16,9 +16,9 @@ pub enum ConnectError {
     TimedOut(Duration),
 }
 
-/// A kind of connection.
+/// A driver.
 pub trait Driver: Sized + Send + 'static {
-    /// Connects.
+    /// Opens a connection.
     fn open<T>(config: &Config, tls: T) -> Result<Self, ConnectError>
     where
         T: MakeTlsConnect<Socket> + Send + 'static,
@@ -26,7 +26,7 @@ pub trait Driver: Sized + Send + 'static {
         T::Stream: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send;
 
-    /// Asks a query whose answers come as text.
+    /// Runs a query whose results are texts.
     fn simple_query(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error>;
 
     /// Runs statements.
@@ -41,7 +41,7 @@ impl Driver for Client {
         T::Stream: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        // Notices are for people at a prompt; nobody reads them here.
+        // Notices are for interactive use.
         let mut config = postgres::Config::from(config.clone());
         config.notice_callback(|_| {}).connect(tls).map_err(ConnectError::Driver)
     }
@@ -69,7 +69,7 @@ impl Driver for TupleReader {
             .map_err(ConnectError::System)?;
         let connected = runtime.block_on(config.connect(tls));
         let (client, connection) = connected.map_err(ConnectError::Driver)?;
-        // How the connection ends is told to whoever waits for an answer.
+        // The statement that waits for an answer gets the error of the connection.
         let connection = runtime.spawn(async { drop(connection.await) });
         Ok(Self::new(runtime, client, connection))
     }

@@ -1,10 +1,9 @@
-//! Connecting: the hosts of a connection string tried in turn, encrypted as its `sslmode` says,
-//! until there is a session.
+//! Opens a session: tries the hosts of a connection string in turn, with its `sslmode`.
 //!
-//! The rules are libpq's (<https://www.postgresql.org/docs/current/libpq-connect.html>): a host
-//! that cannot be reached, that is starting up or that is not the wanted kind of server gives
-//! way to the next one, while a server that answers and refuses has the last word. The driver
-//! itself knows neither the modes `allow` and `verify-*` nor a limit on a server's silence.
+//! The rules are libpq's (<https://www.postgresql.org/docs/current/libpq-connect.html>). A host that
+//! is unreachable, that starts up or that is not the requested kind of server is skipped. A server
+//! that answers and refuses ends the search. The driver has neither the modes `allow` and `verify-*`
+//! nor a limit for a server that accepts and does not answer.
 
 pub(crate) mod backend;
 pub(crate) mod create_database;
@@ -30,21 +29,20 @@ use tokio_postgres::config::{
     ChannelBinding as DriverBinding, SslMode as DriverMode, SslNegotiation,
 };
 
-/// Opens a session and pins its settings. `purpose` is a word for the server's list of sessions;
-/// it must not be a secret.
+/// Opens a session and fixes its settings. `purpose` is shown in the server's list of sessions.
 ///
 /// # Errors
-/// A database that cannot be connected to fails, with every attempt as a cause; certificate
-/// files, servers and databases that cannot be used are refused.
+/// Every failed attempt is a cause of the error. Certificate files, servers and databases that
+/// cannot be used are refused.
 pub fn connect<D: Driver>(connection: &Connection, purpose: &str) -> Result<Session<D>> {
     let mut failures = Vec::new();
-    // The one wish that may be given up: a second round takes any server.
-    let rounds: &[Target] = match connection.target {
+    // Only this preference may be ignored: a second round accepts any server.
+    let targets: &[Target] = match connection.target {
         Target::PreferStandby => &[Target::Standby, Target::Any],
         ref target => std::slice::from_ref(target),
     };
-    for target in rounds {
-        for host in in_order(connection) {
+    for target in targets {
+        for host in ordered_hosts(connection) {
             match connect_to_host(connection, host, *target, purpose) {
                 Ok(session) => return Ok(session),
                 Err(failure) => {
@@ -60,8 +58,8 @@ pub fn connect<D: Driver>(connection: &Connection, purpose: &str) -> Result<Sess
     Err(failure::error(connection, failures))
 }
 
-/// The hosts in the order of trial.
-fn in_order(connection: &Connection) -> Vec<&Host> {
+/// The hosts in the order of the attempts.
+fn ordered_hosts(connection: &Connection) -> Vec<&Host> {
     let mut hosts: Vec<&Host> = connection.hosts.iter().collect();
     if connection.shuffle_hosts {
         fastrand::shuffle(&mut hosts);
@@ -69,7 +67,7 @@ fn in_order(connection: &Connection) -> Vec<&Host> {
     hosts
 }
 
-/// Tries the addresses of one host in turn.
+/// Tries all addresses of one host.
 fn connect_to_host<D: Driver>(
     connection: &Connection,
     host: &Host,
@@ -105,7 +103,7 @@ fn connect_to_host<D: Driver>(
     Err(failures)
 }
 
-/// One address of one host, to be connected to.
+/// An attempt to connect to one address of one host.
 struct Attempt<'a> {
     connection: &'a Connection,
     host: &'a Host,
@@ -114,28 +112,28 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Connects with and without TLS in the order of the `sslmode`; also says whether the
-    /// connection is encrypted.
+    /// Connects with and without TLS in the order of the `sslmode`. The flag of the result is true
+    /// for an encrypted connection.
     fn connect<D: Driver>(&self) -> Result<(D, bool), Failure> {
         let mode = match self.host.place {
-            // Nobody can listen in on a socket, and the server offers no TLS there.
+            // A socket cannot be intercepted, and the server offers no TLS there.
             HostAddr::Socket(_) => SslMode::Disable,
             HostAddr::Tcp { .. } => self.connection.tls.mode,
         };
         match mode {
-            SslMode::Disable => self.connect_plainly(),
-            SslMode::Allow => self.connect_plainly().or_else(|failure| {
+            SslMode::Disable => self.connect_unencrypted(),
+            SslMode::Allow => self.connect_unencrypted().or_else(|failure| {
                 if !failure.is_refusal() {
                     return Err(failure);
                 }
                 self.connect_encrypted(DriverMode::Require).map_err(|second| failure.and(second))
             }),
             SslMode::Prefer => self.connect_encrypted(DriverMode::Prefer).or_else(|failure| {
-                // A server that took no TLS was already talked to without it.
+                // Without TLS at the server, the connection was already tried unencrypted.
                 if !failure.may_be_tls() {
                     return Err(failure);
                 }
-                self.connect_plainly().map_err(|second| failure.and(second))
+                self.connect_unencrypted().map_err(|second| failure.and(second))
             }),
             SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
                 self.connect_encrypted(DriverMode::Require)
@@ -143,10 +141,10 @@ impl Attempt<'_> {
         }
     }
 
-    fn connect_plainly<D: Driver>(&self) -> Result<(D, bool), Failure> {
+    fn connect_unencrypted<D: Driver>(&self) -> Result<(D, bool), Failure> {
         let config = self.config(DriverMode::Disable);
         let connect = move || D::open(&config, NoTls);
-        let client = within(self.connection.connect_timeout, connect).map_err(|error| {
+        let client = with_timeout(self.connection.connect_timeout, connect).map_err(|error| {
             Failure::from_error(error, self.connection, self.host, self.address, false)
         })?;
         Ok((client, false))
@@ -157,19 +155,19 @@ impl Attempt<'_> {
             HostAddr::Tcp { name, .. } => name.as_deref(),
             HostAddr::Socket(_) => None,
         };
-        let begun = Arc::new(AtomicBool::new(false));
-        let connector = tls::connector(&self.connection.tls, name, Arc::clone(&begun))?;
+        let tls_started = Arc::new(AtomicBool::new(false));
+        let connector = tls::connector(&self.connection.tls, name, Arc::clone(&tls_started))?;
         let config = self.config(mode);
         let connect = move || D::open(&config, connector);
-        let result = within(self.connection.connect_timeout, connect);
-        let encrypted = begun.load(Ordering::Relaxed);
+        let result = with_timeout(self.connection.connect_timeout, connect);
+        let encrypted = tls_started.load(Ordering::Relaxed);
         let client = result.map_err(|error| {
             Failure::from_error(error, self.connection, self.host, self.address, encrypted)
         })?;
         Ok((client, encrypted))
     }
 
-    /// The driver's settings.
+    /// The settings of the driver.
     fn config(&self, mode: DriverMode) -> Config {
         let Self { connection, host, address, purpose } = self;
         let mut config = Config::new();
@@ -189,7 +187,7 @@ impl Attempt<'_> {
                 config.host_path(folder);
             }
             HostAddr::Tcp { name, .. } => {
-                // The driver wants a name for every TLS handshake, if only an address.
+                // The driver needs a name for every TLS handshake, at least an address.
                 let fallback = address.map(|address| address.to_string()).unwrap_or_default();
                 config.host(name.as_deref().unwrap_or(&fallback));
                 address.map(|address| config.hostaddr(address));
@@ -214,17 +212,16 @@ impl Attempt<'_> {
     }
 }
 
-/// Runs `connect`, giving up after `limit`. The driver limits only the socket's part of it, and a
-/// server (or whatever listens there) may accept and then say nothing; so the wait is ours, and
-/// a thread that waits too long is left to end when its socket does.
-fn within<D: Driver>(
+/// Runs `connect` for at most `limit`. The driver limits only the time of the socket's connect, and a
+/// server may accept and not answer. A thread that exceeds the limit ends when its socket does.
+fn with_timeout<D: Driver>(
     limit: Option<Duration>,
     connect: impl FnOnce() -> Result<D, ConnectError> + Send + 'static,
 ) -> Result<D, ConnectError> {
     let Some(limit) = limit else { return connect() };
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        // Nobody listens any more when the wait is over.
+        // After the limit nobody receives the result.
         let _ = sender.send(connect());
     });
     receiver.recv_timeout(limit).unwrap_or(Err(ConnectError::TimedOut(limit)))
