@@ -1,4 +1,4 @@
-//! The SQLite side: opening and fencing a source, its catalog, the profile, reading rows.
+//! The SQLite side: opening and locking a source, catalog, profile, reading, writing.
 
 pub(crate) mod catalog;
 pub(crate) mod errors;
@@ -6,5 +6,3 @@ pub(crate) mod read;
 pub(crate) mod source;
 pub(crate) mod sql;
 pub(crate) mod write;
-
-pub use crate::sqlite::source::{Source, SourceConnection, SourceOptions};

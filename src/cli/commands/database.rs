@@ -29,7 +29,7 @@ pub(crate) fn run<P: Planned + Send + 'static>(
         Ok(control) => control,
         Err(error) => return end(request, line, console, None, Some(error)),
     };
-    let watch = console.watch(&control.progress, request.bars_anywhere);
+    let watch = console.watch(&control.progress, request.force_bars);
     let options = request.options.clone();
     let planned = supervised(&control, move |control| prepare(&options, control));
     drop(watch);
@@ -40,7 +40,7 @@ pub(crate) fn run<P: Planned + Send + 'static>(
             return end(request, line, console, None, Some(error));
         }
     };
-    let watch = console.watch(&control.progress, request.bars_anywhere);
+    let watch = console.watch(&control.progress, request.force_bars);
     let outcome = supervised(&control, |control| planned.run(control));
     drop(watch);
     let (report, result) = match outcome {
@@ -216,7 +216,7 @@ fn steps(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::{Arguments, Command};
+    use crate::cli::args::command::{Arguments, Command};
     use crate::cli::progress::term::tests::Recorder;
     use crate::report::{DataSetPlan, DataSetReport, Dropped};
     use clap::Parser;

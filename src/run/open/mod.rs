@@ -17,7 +17,7 @@ use crate::postgres::connect::session::Session;
 use crate::postgres::lease::advisory_lock;
 use crate::postgres::lease::heartbeat::StallAlarm;
 use crate::postgres::lease::run_lock::{RunId, RunLock, SessionFactory, purpose_of};
-use crate::sqlite::{Source, SourceOptions};
+use crate::sqlite::source::open::{Source, SourceOptions};
 use postgres::Client;
 use std::collections::HashSet;
 use std::path::Path;

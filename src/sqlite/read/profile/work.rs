@@ -1,0 +1,74 @@
+//! The work of the profile: parts of tables that wait for a thread.
+//!
+//! Whenever a thread is idle, a running scan gives away half of its remaining key range. So neither
+//! one large table nor sparse keys keep the other threads idle.
+
+use crate::control::POLL_INTERVAL;
+use crate::control::cancel::CancelScope;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// A part of the scan: a table, or a part of its key range if it has an integer key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    /// The index of the table.
+    pub(crate) table: usize,
+    pub(crate) keys: Option<(i64, i64)>,
+}
+
+/// The parts that wait, and the number of parts being scanned.
+pub(crate) struct Work {
+    state: Mutex<(Vec<Part>, usize)>,
+    changed: Condvar,
+    idle: AtomicUsize,
+}
+
+impl Work {
+    pub(crate) fn new(tables: usize) -> Self {
+        let parts = (0..tables).rev().map(|table| Part { table, keys: None }).collect();
+        Self { state: Mutex::new((parts, 0)), changed: Condvar::new(), idle: AtomicUsize::new(0) }
+    }
+
+    /// The next part. Waits while a running scan may give one away. `None` where no work is left, or
+    /// `cancel` is cancelled.
+    pub(crate) fn take(&self, cancel: &CancelScope) -> Option<Part> {
+        let mut state = lock(&self.state);
+        loop {
+            if cancel.is_cancelled() {
+                return None;
+            }
+            if let Some(part) = state.0.pop() {
+                state.1 += 1;
+                return Some(part);
+            }
+            if state.1 == 0 {
+                return None;
+            }
+            self.idle.fetch_add(1, Ordering::Relaxed);
+            let waited = self.changed.wait_timeout(state, POLL_INTERVAL);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            self.idle.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Adds a part for an idle thread.
+    pub(crate) fn give(&self, part: Part) {
+        lock(&self.state).0.push(part);
+        self.changed.notify_one();
+    }
+
+    /// Ends a part.
+    pub(crate) fn done(&self) {
+        lock(&self.state).1 -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Whether a thread waits for a part.
+    pub(crate) fn has_idle_thread(&self) -> bool {
+        self.idle.load(Ordering::Relaxed) > 0
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
