@@ -51,7 +51,7 @@ pub(crate) fn prepare<D: Driver>(
 ) -> Result<Session<D>, Failure> {
     let server = Server::query(&mut client)?;
     if let Some(cause) = server.mismatch(target) {
-        return Err(Failure::passing(cause));
+        return Err(Failure::wrong_kind(cause));
     }
     server.check(connection)?;
     client
