@@ -240,7 +240,7 @@ fn integers_that_became_text_are_found() {
     copied.tamper("ALTER TABLE nameless ALTER i TYPE text USING i::text");
     assert_eq!(
         copied.found(),
-        ["column \"i\" of \"nameless\" was copied as bigint, and is text now"]
+        ["column \"i\" of \"nameless\" was copied as bigint, but is text now"]
     );
     // A target of somebody else's making: the type leads, and what that converts is listed.
     copied.tamper("DROP TABLE migrate_ledger");
@@ -331,7 +331,7 @@ fn a_sequence_behind_its_maximum_is_found() {
     copied.tamper("SELECT setval(pg_get_serial_sequence('numbered', 'id'), 299)");
     assert_eq!(
         copied.found(),
-        ["the sequence of \"numbered\" would hand out 300, and keys go up to 300"]
+        ["the next key of \"numbered\" is 300, but keys up to 300 are in use"]
     );
 }
 
@@ -411,10 +411,7 @@ fn tables_on_one_side_only_are_a_difference_in_the_source_and_a_note_in_the_targ
     copied.tamper("DROP TABLE empty; ALTER TABLE nameless DROP COLUMN j");
     assert_eq!(
         copied.found(),
-        [
-            "column \"j\" of \"nameless\" is not in the target",
-            "table \"empty\" is not in the target"
-        ]
+        ["column \"j\" of \"nameless\" is missing", "table \"empty\" is missing"]
     );
 }
 

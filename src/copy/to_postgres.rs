@@ -20,7 +20,8 @@ use crate::copy::schedule::{Schedule, TableWork, Work};
 use crate::copy::settings::CopySettings;
 use crate::copy::stats::CopyStats;
 use crate::error::{Error, Result};
-use crate::plan::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::connect::backend::{Backend, InFlight};
 use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_in::BlockWriter;
@@ -69,7 +70,7 @@ pub(crate) struct Ends<'a> {
 
 /// One pass of the pipeline over the missing chunks of all tables.
 struct Copy<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<ToPostgres>,
     ends: &'a Ends<'a>,
     stats: &'a CopyStats,
     settings: &'a CopySettings<'a>,
@@ -82,7 +83,7 @@ struct Copy<'a> {
 /// Copies the chunks that are not committed yet. After a stop no further chunk is started, and the
 /// chunks in flight are written. `settings.cancel` is a draining scope, and has the result.
 pub(crate) fn run(
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     committed: &CommittedChunks,
     ends: &Ends<'_>,
     stats: &CopyStats,
@@ -110,7 +111,7 @@ pub(crate) fn run(
 
 /// Counts the rows of the committed chunks. At the first call they count as progress, too.
 pub(crate) fn count_committed(
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     committed: &CommittedChunks,
     stats: &CopyStats,
     progress: &PhaseProgress,
@@ -126,8 +127,8 @@ pub(crate) fn count_committed(
 }
 
 /// The counters of the tables in the copy phase.
-pub(crate) fn table_progress(plan: &Plan) -> Vec<TableProgress> {
-    let counters = |table: &PlannedTable| TableProgress {
+pub(crate) fn table_progress(plan: &Plan<ToPostgres>) -> Vec<TableProgress> {
+    let counters = |table: &PlannedTable<ToPostgres>| TableProgress {
         name: table.name.clone(),
         total: table.rows - table.rows_rejected(),
         done: AtomicU64::new(0),
@@ -135,15 +136,19 @@ pub(crate) fn table_progress(plan: &Plan) -> Vec<TableProgress> {
     plan.tables.iter().map(counters).collect()
 }
 
-fn missing_chunks(index: usize, table: &PlannedTable, committed: &CommittedChunks) -> TableWork {
+fn missing_chunks(
+    index: usize,
+    table: &PlannedTable<ToPostgres>,
+    committed: &CommittedChunks,
+) -> TableWork {
     let committed = committed.get(&table.name);
     let is_missing = |chunk: &&Chunk| !committed.is_some_and(|all| all.contains_key(&chunk.number));
-    let chunks: Vec<&Chunk> = table.chunks.iter().filter(is_missing).collect();
+    let chunks: Vec<&Chunk> = table.read.chunks.iter().filter(is_missing).collect();
     TableWork {
         table: index,
         bytes: chunks.iter().map(|chunk| chunk.bytes).sum(),
         chunks: chunks.iter().map(|chunk| chunk.number as usize - 1).collect(),
-        in_order: table.query.address == RowAddress::Ordinal,
+        in_order: table.read.query.address == RowAddress::Ordinal,
     }
 }
 
@@ -151,7 +156,7 @@ impl Copy<'_> {
     fn run(&self) -> Result<()> {
         let CopySettings { resources, cancel, .. } = *self.settings;
         let queries: Arc<[TableQuery]> =
-            self.plan.tables.iter().map(|table| table.query.clone()).collect();
+            self.plan.tables.iter().map(|table| table.read.query.clone()).collect();
         let encoders = rayon::ThreadPoolBuilder::new()
             .num_threads(resources.encoders)
             .thread_name(|number| format!("encoder {number}"))
@@ -183,7 +188,7 @@ impl Copy<'_> {
         while let Some(work) = self.schedule.next(cancel) {
             match work {
                 Work::Chunk { table, chunk, lane } => {
-                    let planned = &self.plan.tables[table].chunks[chunk];
+                    let planned = &self.plan.tables[table].read.chunks[chunk];
                     let Some((mut rows, permit)) = self.reserve(table, planned) else { break };
                     reader.read(table, planned, &mut rows)?;
                     send(batches, Batch { table, chunk, lane, rows, permit }, cancel);
@@ -214,7 +219,7 @@ impl Copy<'_> {
         let held = Cell::new(None);
         reader.read_in_order(
             table,
-            &self.plan.tables[table].chunks,
+            &self.plan.tables[table].read.chunks,
             |chunk| {
                 let (rows, permit) = self.reserve(table, chunk).ok_or_else(Error::interrupted)?;
                 held.set(Some(permit));
@@ -239,7 +244,7 @@ impl Copy<'_> {
         let permit = self.budget.take(COPIES_IN_FLIGHT * chunk.bytes, self.settings.cancel)?;
         self.stats.tables()[table].touch();
         // A value takes at most one byte more in a batch than in a tuple.
-        let values = chunk.rows * self.plan.tables[table].query.columns.len() as u64;
+        let values = chunk.rows * self.plan.tables[table].read.query.columns.len() as u64;
         let capacity = (chunk.bytes + values) as usize;
         Some((RowBatch::new(self.buffers.take(capacity), capacity), permit))
     }
@@ -249,10 +254,11 @@ impl Copy<'_> {
         let cancel = self.settings.cancel;
         while let Some(Batch { table, chunk, lane, rows, permit }) = receive(batches, cancel) {
             let planned = &self.plan.tables[table];
-            let number = planned.chunks[chunk].number;
+            let number = planned.read.chunks[chunk].number;
             let leave_out = !planned.rejected.is_empty();
-            let buffer = self.buffers.take(planned.layout.room(&rows));
+            let buffer = self.buffers.take(planned.read.layout.room(&rows));
             let block = planned
+                .read
                 .layout
                 .encode(table, number, &rows, leave_out, buffer)
                 .map_err(|error| unexpected_value(planned, number, error))?;
@@ -288,8 +294,8 @@ impl Copy<'_> {
 }
 
 /// The error of a value that the profile found to fit, and that does not.
-fn unexpected_value(table: &PlannedTable, chunk: u32, error: EncodeError) -> Error {
-    let column = error.field.and_then(|field| table.sent.get(field));
+fn unexpected_value(table: &PlannedTable<ToPostgres>, chunk: u32, error: EncodeError) -> Error {
+    let column = error.field.and_then(|field| table.read.sent.get(field));
     let column = column.map(|&index| format!(" column {}", quote(&table.columns[index].name)));
     Error::failed(format!(
         "table {}{}: {} (row {} of chunk {chunk})",

@@ -21,7 +21,8 @@ use crate::copy::channel::receive;
 use crate::copy::rate_limit::RateLimiter;
 use crate::copy::settings::CopySettings;
 use crate::error::{Error, Result};
-use crate::plan::to_sqlite::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_sqlite::model::ToSqlite;
 use crate::postgres::connect::backend::{Backend, InFlight};
 use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_out::TupleReader;
@@ -73,7 +74,7 @@ struct Part<'a> {
 pub(crate) type OpenReader<'a> = dyn Fn() -> Result<TupleReader> + Sync + 'a;
 
 struct Copy<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<ToSqlite>,
     parts: Vec<Part<'a>>,
     /// The next part for a reader.
     next: AtomicUsize,
@@ -91,19 +92,19 @@ struct Copy<'a> {
 
 /// Copies all tables.
 pub(crate) fn run(
-    plan: &Plan,
+    plan: &Plan<ToSqlite>,
     writer: &FileWriter,
     open: &OpenReader<'_>,
     settings: &CopySettings<'_>,
 ) -> Result<Vec<CopiedTable>> {
     let resources = settings.resources;
-    let count = plan.tables.iter().map(|table| table.pieces.len()).sum();
+    let count = plan.tables.iter().map(|table| table.read.queries.len()).sum();
     let readers = resources.readers.min(count);
     let reader_budget = resources.budget / readers.max(1) as u64;
     let (mut parts, mut receivers) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for (table, planned) in plan.tables.iter().enumerate() {
-        let has_huge_rows = planned.widest > reader_budget;
-        for select in &planned.pieces {
+        let has_huge_rows = planned.read.widest > reader_budget;
+        for select in &planned.read.queries {
             let (to_writer, batches) = unbounded();
             let to_writer = Mutex::new(Some(to_writer));
             parts.push(Part { table, select, has_huge_rows, to_writer });
@@ -322,16 +323,16 @@ impl Rows {
 }
 
 /// The decoders of the fields of a table's tuples.
-fn decoders(table: &PlannedTable) -> Vec<FieldDecoder> {
+fn decoders(table: &PlannedTable<ToSqlite>) -> Vec<FieldDecoder> {
     let sent = table.columns.iter().zip(&table.ddl.columns);
     let sent = sent.filter(|(_, ddl)| ddl.generated.is_none());
-    sent.map(|(column, _)| column.proposal.wire).collect()
+    sent.map(|(column, _)| column.mapping.wire).collect()
 }
 
 /// Passes the values of a tuple to `each`, with their indexes.
 #[inline]
 fn decode(
-    table: &PlannedTable,
+    table: &PlannedTable<ToSqlite>,
     decoders: &[FieldDecoder],
     tuple: &[u8],
     scratch: &mut Vec<u8>,
@@ -351,7 +352,7 @@ fn decode(
     Ok(())
 }
 
-fn undecodable(table: &PlannedTable, index: usize) -> Error {
+fn undecodable(table: &PlannedTable<ToSqlite>, index: usize) -> Error {
     let sent = table.columns.iter().zip(&table.ddl.columns);
     let mut sent = sent.filter(|(_, ddl)| ddl.generated.is_none());
     let column = sent.nth(index).map_or("", |(column, _)| column.name.as_str());

@@ -13,9 +13,10 @@ use crate::control::progress::{Phase, PhaseProgress, Progress};
 use crate::control::retry::RetryPolicy;
 use crate::error::Result;
 use crate::finish::finished::Finished;
-use crate::plan::{OptionalDdl, Plan, PlannedForeignKey, PlannedKey, PlannedTable};
+use crate::plan::model::{OptionalDdl, Plan, PlannedTable};
+use crate::plan::to_postgres::model::{PlannedForeignKey, PlannedKey, ToPostgres};
 use crate::postgres::catalog::existing;
-use crate::postgres::catalog::existing::Index;
+use crate::postgres::catalog::existing::IndexState;
 use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::errors::{db_error, describe, is_connection_lost, is_refusal};
 use crate::postgres::lease::run_lock::RunLock;
@@ -37,7 +38,7 @@ const INDEX_MEMORY: &str = "64MB";
 
 /// Runs the finish with `workers` sessions. Lost sessions are retried for `retry_for`.
 pub(crate) fn run(
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     lock: &RunLock,
     workers: usize,
     progress: &Progress,
@@ -60,19 +61,19 @@ pub(crate) fn run(
     };
     let mut clients: Vec<Reconnecting<'_, Client>> = (0..workers.max(1)).map(worker).collect();
     finish.indexes(&mut clients)?;
-    let keys = plan.foreign_keys.iter();
+    let keys = plan.objects.foreign_keys.iter();
     finish.run_tasks(&mut clients[..1], keys, |client, key| finish.foreign_key(client, key))?;
     finish.analyze(&mut clients)?;
     finish.validate(&mut clients)?;
     let tables = plan.tables.iter();
     finish.run_tasks(&mut clients[..1], tables, |client, table| finish.sequence(client, table))?;
-    let views = plan.views.iter();
+    let views = plan.objects.views.iter();
     finish.run_tasks(&mut clients[..1], views, |client, view| finish.view(client, view))?;
     Ok(finish.finished.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 struct Finish<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<ToPostgres>,
     progress: &'a PhaseProgress,
     finished: Mutex<Finished>,
     retry_for: Duration,
@@ -107,12 +108,12 @@ impl Build<'_> {
 
 impl<'a> Finish<'a> {
     fn steps(&self) -> u64 {
-        let table_steps = |table: &PlannedTable| {
-            let sequence = usize::from(table.sequence.is_some());
-            table.keys.len() + table.indexes.len() + table.checks.len() + 1 + sequence
+        let table_steps = |table: &PlannedTable<ToPostgres>| {
+            let sequence = usize::from(table.finish.sequence.is_some());
+            table.finish.keys.len() + table.indexes.len() + table.finish.checks.len() + 1 + sequence
         };
         let tables: usize = self.plan.tables.iter().map(table_steps).sum();
-        (tables + 2 * self.plan.foreign_keys.len() + self.plan.views.len()) as u64
+        (tables + 2 * self.plan.objects.foreign_keys.len() + self.plan.objects.views.len()) as u64
     }
 
     fn lock(&self) -> MutexGuard<'_, Finished> {
@@ -214,13 +215,14 @@ impl<'a> Finish<'a> {
         remaining.resize_with(self.plan.tables.len(), || AtomicUsize::new(0));
         for table in self.by_size() {
             let planned = &self.plan.tables[table];
-            for key in &planned.keys {
+            for key in &planned.finish.keys {
                 builds.push_back(Build::Key { table, key });
             }
             for optional in &planned.indexes {
                 builds.push_back(Build::Index { table, optional });
             }
-            remaining[table].store(planned.keys.len() + planned.indexes.len(), Ordering::Relaxed);
+            remaining[table]
+                .store(planned.finish.keys.len() + planned.indexes.len(), Ordering::Relaxed);
         }
         let without_index =
             self.by_size().into_iter().filter(|&t| remaining[t].load(Ordering::Relaxed) == 0);
@@ -238,7 +240,12 @@ impl<'a> Finish<'a> {
         })
     }
 
-    fn key(&self, client: &mut Client, table: &PlannedTable, key: &PlannedKey) -> Result<()> {
+    fn key(
+        &self,
+        client: &mut Client,
+        table: &PlannedTable<ToPostgres>,
+        key: &PlannedKey,
+    ) -> Result<()> {
         if self.is_built(client, table, &key.name)? {
             return Ok(());
         }
@@ -246,7 +253,12 @@ impl<'a> Finish<'a> {
             .map_err(db_error(&format!("cannot build the {}", key.what)))
     }
 
-    fn index(&self, client: &mut Client, table: &PlannedTable, index: &OptionalDdl) -> Result<()> {
+    fn index(
+        &self,
+        client: &mut Client,
+        table: &PlannedTable<ToPostgres>,
+        index: &OptionalDdl,
+    ) -> Result<()> {
         if self.is_built(client, table, &index.name)? {
             return Ok(());
         }
@@ -254,12 +266,17 @@ impl<'a> Finish<'a> {
     }
 
     /// Whether an index exists. An invalid one, whose build was interrupted, is dropped.
-    fn is_built(&self, client: &mut Client, table: &PlannedTable, name: &str) -> Result<bool> {
+    fn is_built(
+        &self,
+        client: &mut Client,
+        table: &PlannedTable<ToPostgres>,
+        name: &str,
+    ) -> Result<bool> {
         match existing::index(client, &table.qualified(), name)? {
-            Index::Absent => return Ok(false),
-            Index::Whole => {}
-            Index::Invalid => {
-                let name = qualify(&self.plan.schema, name);
+            IndexState::Missing => return Ok(false),
+            IndexState::Valid => {}
+            IndexState::Invalid => {
+                let name = qualify(&self.plan.target_schema, name);
                 client
                     .batch_execute(&format!("DROP INDEX IF EXISTS {name}"))
                     .map_err(db_error("cannot drop an invalid index"))?;
@@ -271,8 +288,8 @@ impl<'a> Finish<'a> {
     }
 
     /// Adds a table's constraints after its last index, and enables autovacuum.
-    fn constraints(&self, client: &mut Client, table: &PlannedTable) -> Result<()> {
-        for key in &table.keys {
+    fn constraints(&self, client: &mut Client, table: &PlannedTable<ToPostgres>) -> Result<()> {
+        for key in &table.finish.keys {
             if let Some(constraint) = &key.constraint
                 && existing::constraint(client, &table.qualified(), &key.name)?.is_none()
             {
@@ -281,7 +298,7 @@ impl<'a> Finish<'a> {
                     .map_err(db_error(&format!("cannot make the {}", key.what)))?;
             }
         }
-        for check in &table.checks {
+        for check in &table.finish.checks {
             if existing::constraint(client, &table.qualified(), &check.name)?.is_some() {
                 self.progress.done.fetch_add(1, Ordering::Relaxed);
                 continue;
@@ -315,7 +332,7 @@ impl<'a> Finish<'a> {
     /// is reported with their number.
     fn validate(&self, clients: &mut [Reconnecting<'_, Client>]) -> Result<()> {
         self.run_tasks(clients, self.by_size(), |client, &child| {
-            let keys = self.plan.foreign_keys.iter().filter(|key| key.child == child);
+            let keys = self.plan.objects.foreign_keys.iter().filter(|key| key.child == child);
             for key in keys.filter(|key| !self.is_listed(&key.left_out)) {
                 if existing::constraint(client, &key.ddl.table, &key.ddl.name)? == Some(true) {
                     self.progress.done.fetch_add(1, Ordering::Relaxed);
@@ -357,15 +374,15 @@ impl<'a> Finish<'a> {
         Ok(tally)
     }
 
-    fn sequence(&self, client: &mut Client, table: &PlannedTable) -> Result<()> {
-        let Some((sequence, highest)) = &table.sequence else { return Ok(()) };
+    fn sequence(&self, client: &mut Client, table: &PlannedTable<ToPostgres>) -> Result<()> {
+        let Some((sequence, highest)) = &table.finish.sequence else { return Ok(()) };
         let what = format!("sequence of {}", quote(&table.name));
         self.step(&what, || client.batch_execute(&ddl::set_sequence(sequence, *highest)))
             .map_err(db_error(&format!("cannot set the {what}")))
     }
 
     fn view(&self, client: &mut Client, view: &OptionalDdl) -> Result<()> {
-        if existing::view(client, &self.plan.schema, &view.name)? {
+        if existing::view(client, &self.plan.target_schema, &view.name)? {
             self.progress.done.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }

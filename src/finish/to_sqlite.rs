@@ -5,7 +5,8 @@ use crate::control::progress::PhaseProgress;
 use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
 use crate::finish::finished::Finished;
-use crate::plan::to_sqlite::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_sqlite::model::ToSqlite;
 use crate::report::StepReport;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
@@ -24,7 +25,7 @@ const TABLES_TO_FILE: u64 = 7;
 /// Runs the finish of the file at `path`. The integrity check reads it with several connections,
 /// within `resources` and `cache` bytes of page cache.
 pub(crate) fn run(
-    plan: &Plan,
+    plan: &Plan<ToSqlite>,
     writer: FileWriter,
     (path, resources, cache): (&Path, &Resources, u64),
     progress: &PhaseProgress,
@@ -43,7 +44,7 @@ pub(crate) fn run(
         Ok(())
     };
     for table in &plan.tables {
-        if let Some(last) = table.sequence {
+        if let Some(last) = table.finish.sequence {
             writer.set_sequence(&table.ddl.name, last)?;
         }
         for index in &table.indexes {
@@ -70,7 +71,7 @@ pub(crate) fn run(
 }
 
 /// A table, and the number of entries in its b-tree and those of its indexes.
-fn entries(table: &PlannedTable) -> (&str, u64) {
+fn entries(table: &PlannedTable<ToSqlite>) -> (&str, u64) {
     let ddl = &table.ddl;
     let trees = 1 + ddl.uniques.len() + table.indexes.len();
     (&ddl.name, table.rows.saturating_mul(trees as u64))
@@ -107,7 +108,7 @@ fn check(
 
 /// The foreign keys with rows without a parent. Only those that are NOT VALID in PostgreSQL may have
 /// such rows.
-fn foreign_keys(plan: &Plan, writer: &FileWriter) -> Result<Vec<LeftOut>> {
+fn foreign_keys(plan: &Plan<ToSqlite>, writer: &FileWriter) -> Result<Vec<LeftOut>> {
     let mut list = Vec::new();
     for table in plan.tables.iter().filter(|table| !table.ddl.foreign_keys.is_empty()) {
         for (number, count) in writer.orphans(&table.ddl.name)? {
@@ -115,7 +116,7 @@ fn foreign_keys(plan: &Plan, writer: &FileWriter) -> Result<Vec<LeftOut>> {
             let index = table.ddl.foreign_keys.len().checked_sub(number + 1);
             let key = index.and_then(|index| table.ddl.foreign_keys.get(index));
             let name = key.and_then(|key| key.name.clone()).unwrap_or_default();
-            let not_valid = index.and_then(|index| table.not_valid.get(index)).copied();
+            let not_valid = index.and_then(|index| table.finish.not_valid.get(index)).copied();
             if not_valid != Some(true) {
                 return Err(Error::failed(format!(
                     "table {}: {} the foreign key {}, but not in PostgreSQL",

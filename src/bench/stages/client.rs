@@ -8,13 +8,18 @@ use crate::codec::tuple;
 use crate::codec::tuple::NextField;
 use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Reads everything, and nothing more.
-pub(crate) fn scan(subject: (&Plan, &Source), threads: usize, cancel: &CancelScope) -> Result<()> {
+pub(crate) fn scan(
+    subject: (&Plan<ToPostgres>, &Source),
+    threads: usize,
+    cancel: &CancelScope,
+) -> Result<()> {
     walk(subject, threads, cancel, |_| Ok(()), |(), _, _, _| Ok(()))
 }
 
@@ -23,7 +28,7 @@ pub(crate) fn scan(subject: (&Plan, &Source), threads: usize, cancel: &CancelSco
 /// # Errors
 /// As for [`walk`]; and a value that the plan found to fit does not.
 pub(crate) fn encode(
-    subject: (&Plan, &Source),
+    subject: (&Plan<ToPostgres>, &Source),
     threads: usize,
     cancel: &CancelScope,
 ) -> Result<()> {
@@ -40,7 +45,7 @@ pub(crate) fn encode(
 /// # Errors
 /// The blocks cannot be read, or are not what they were; or `cancel` was cancelled.
 pub(crate) fn hash(
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     blocks: &Blocks,
     threads: usize,
     cancel: &CancelScope,
@@ -62,8 +67,13 @@ pub(crate) fn hash(
     cancel.clone().run_threads(threads, "a hashing thread", work)
 }
 
-fn digest_of(plan: &Plan, ready: &ReadyBlock, data: &[u8], scratch: &mut BytesMut) -> Digest {
-    let layout = &plan.tables[ready.table].layout;
+fn digest_of(
+    plan: &Plan<ToPostgres>,
+    ready: &ReadyBlock,
+    data: &[u8],
+    scratch: &mut BytesMut,
+) -> Digest {
+    let layout = &plan.tables[ready.table].read.layout;
     let mut digest = Digest::default();
     let mut rest = data.get(HEADER.len()..).unwrap_or_default();
     while let NextField::Tuple(length) = tuple::next(rest) {

@@ -15,16 +15,18 @@ use crate::error::{Error, Result};
 use crate::finish;
 use crate::finish::finished::Finished;
 use crate::options::{Depth, Options};
-use crate::plan::to_postgres::build::{DropScope, PlanInputs, build_plan};
-use crate::plan::{Plan, PlannedTable};
-use crate::postgres::catalog::target_objects::{drop_things, schema_id};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::build::build_plan;
+use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
+use crate::plan::to_postgres::model::ToPostgres;
+use crate::postgres::catalog::target_objects::{drop_objects, schema_id};
 use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_in::{BlockWriter, CopyTarget};
 use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::ledger;
 use crate::postgres::ledger::{Ledger, State};
-use crate::report::{Continued, DataSetPlan, DataSetReport, TableReport, Verdict};
+use crate::report::{Continued, DataSetPlan, DataSetReport};
 use crate::run::estimate::{Estimate, sample};
 use crate::run::open::OpenDataSet;
 use crate::run::pause;
@@ -34,11 +36,13 @@ use crate::run::service_check::CheckTime;
 use crate::schema::names::qualify;
 use crate::sqlite::read::chunk_reader::ChunkReader;
 use crate::sqlite::source::open::Source;
-use crate::verify;
-use crate::verify::schema_check;
-use crate::verify::table_pair::ComparedTable;
+use crate::verify::compare::{compare, under_snapshot};
+use crate::verify::compared_table::ComparedTable;
+use crate::verify::roles::SourceSide;
+use crate::verify::schema_check::diff::check_postgres;
+use crate::verify::schema_check::planned;
+use crate::verify::settings::{Readers, VerifySettings};
 use crate::verify::verdict::VerdictReport;
-use crate::verify::{Settings, under_snapshot};
 use jiff::Timestamp;
 use postgres::Client;
 use serde_json::{Map, Value, json};
@@ -92,7 +96,7 @@ pub(crate) struct PostgresLoad {
     /// What tells the target schema from any other, whatever the connection string is.
     pub(crate) place: String,
     /// What is to be done.
-    pub(crate) plan: Plan,
+    pub(crate) plan: Plan<ToPostgres>,
     /// The right to do it.
     pub(crate) claim: Arc<RunLock>,
     /// The run that is continued, if one is.
@@ -135,19 +139,19 @@ impl PostgresLoad {
     /// Takes up the plan of a run that was cut off.
     pub(crate) fn go_on(mut opened: OpenDataSet, unfinished: ResumableRun) -> Result<Self> {
         let ResumableRun { plan, known } = unfinished;
-        let ledger = Ledger::new(&plan.schema, &plan.data_set);
+        let ledger = Ledger::new(&plan.target_schema, &plan.data_set);
         let there = ledger.chunks(&mut opened.keeper)?;
         let continued = Continued {
             begun: known[BEGUN].as_str().unwrap_or_default().to_owned(),
             chunks_there: there.values().map(|chunks| chunks.len() as u64).sum(),
-            chunks: plan.tables.iter().map(|table| table.chunks.len() as u64).sum(),
+            chunks: plan.tables.iter().map(|table| table.read.chunks.len() as u64).sum(),
         };
         Ok(Self { continued: Some(continued), ..Self::new(opened, plan, known)? })
     }
 
-    fn new(opened: OpenDataSet, plan: Plan, known: Map<String, Value>) -> Result<Self> {
+    fn new(opened: OpenDataSet, plan: Plan<ToPostgres>, known: Map<String, Value>) -> Result<Self> {
         let OpenDataSet { source, claim, mut keeper, backend, .. } = opened;
-        let place = schema_id(&mut keeper, &plan.schema)?;
+        let place = schema_id(&mut keeper, &plan.target_schema)?;
         let claim = Arc::new(claim);
         let keeps = Arc::clone(&claim);
         let open = move |lost| {
@@ -182,13 +186,18 @@ impl PostgresLoad {
     /// Drops what is dropped first.
     pub(crate) fn drop_old(&mut self, env: &RunEnv<'_>) -> Result<()> {
         let plan = &self.plan;
-        if plan.drops.is_empty() && !plan.drop_all {
+        if plan.objects.dropped.is_empty() && !plan.objects.drop_all {
             return Ok(());
         }
         let what = "cannot drop what is in the target";
         self.keeper.run(&env.retry_policy(Phase::Copy), |client| {
             let mut transaction = client.transaction().map_err(db_error(what))?;
-            drop_things(&mut transaction, &plan.schema, &plan.drops, plan.drop_all)?;
+            drop_objects(
+                &mut transaction,
+                &plan.target_schema,
+                &plan.objects.dropped,
+                plan.objects.drop_all,
+            )?;
             transaction.commit().map_err(db_error(what))
         })
     }
@@ -228,9 +237,9 @@ impl PostgresLoad {
         let ledger = self.ledger();
         let counters = env.control.progress.phase(Phase::Copy);
         counters.set_tables(copy::to_postgres::table_progress(&self.plan));
-        let of_table = |table: &PlannedTable| CopyTarget {
+        let of_table = |table: &PlannedTable<ToPostgres>| CopyTarget {
             table: table.name.clone(),
-            copy: table.ddl.copy(&table.sent),
+            copy: table.ddl.copy(&table.read.sent),
         };
         let targets: Arc<[CopyTarget]> = self.plan.tables.iter().map(of_table).collect();
         for round in 0..MAX_ROUNDS {
@@ -276,39 +285,45 @@ impl PostgresLoad {
     ) -> Result<()> {
         env.control.progress.enter(Phase::Verify);
         self.look(env, CheckTime::DuringRun)?;
-        let subjects: Vec<ComparedTable> =
-            self.plan.tables.iter().map(ComparedTable::of_plan).collect();
-        let names: Vec<String> = subjects.iter().map(|subject| subject.target.clone()).collect();
+        let tables: Vec<ComparedTable> =
+            self.plan.tables.iter().map(ComparedTable::from_plan).collect();
+        let names: Vec<String> = tables.iter().map(|table| table.postgres.clone()).collect();
         let retry_policy = env.retry_policy(Phase::Verify);
-        let settings = Settings {
+        let settings = VerifySettings {
             depth,
+            source: SourceSide::Sqlite,
             options: env.options,
             resources: env.resources,
             progress: env.control.progress.phase(Phase::Verify),
             cancel: &env.control.cancel,
-            ledger: Some((qualify(&self.plan.schema, ledger::TABLE), self.plan.data_set.clone())),
+            ledger: Some((
+                qualify(&self.plan.target_schema, ledger::TABLE),
+                self.plan.data_set.clone(),
+            )),
         };
         let (source, claim, plan) = (&self.source, &self.claim, &self.plan);
-        let ends = verify::Ends {
-            source: &|| source.connect(),
-            target: &|lost| verify::Ends::session(claim, lost),
+        let readers = Readers {
+            sqlite: &|| source.connect(),
+            postgres: &|lost| Readers::session(claim, lost),
             in_flight: claim.in_flight(),
         };
-        let (differences, compared) = under_snapshot(claim, &names, &retry_policy, |snapshot| {
-            let differences = schema_check::of_plan(snapshot.client(), plan, &report.left_out)?;
-            Ok((differences, verify::compare(&subjects, snapshot, &ends, &settings)?))
+        let expected = planned::for_postgres(plan, &report.left_out);
+        let (schema_diff, compared) = under_snapshot(claim, &names, &retry_policy, |snapshot| {
+            let schema_diff = check_postgres(snapshot.client(), &plan.target_schema, &expected)?;
+            Ok((schema_diff, compare(&tables, snapshot, &readers, &settings)?))
         })?;
-        let judged = VerdictReport::new(&subjects, &compared, differences, depth);
+        let verdict = VerdictReport::new(&tables, &compared, schema_diff.differences, depth);
         self.look(env, CheckTime::DuringRun)?;
-        judged.apply_to(report);
-        if judged.differs {
+        let (differs, digests) = (verdict.differs, verdict.digests());
+        verdict.apply_to(report, true);
+        if differs {
             let whole = "the source is unchanged, and the service may be started on it again";
             report.hints.push(whole.to_owned());
         }
-        self.known.insert("tables".to_owned(), judged.digests(&subjects));
+        self.known.insert("tables".to_owned(), digests);
         self.known
             .insert("depth".to_owned(), json!(if depth == Depth::Full { "full" } else { "rows" }));
-        self.set_state(env, if judged.differs { State::Differs } else { State::Verified })
+        self.set_state(env, if differs { State::Differs } else { State::Verified })
     }
 
     /// What is there, for a run that pauses.
@@ -340,42 +355,27 @@ impl PostgresLoad {
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
-        Ledger::new(&self.plan.schema, &self.plan.data_set)
+        Ledger::new(&self.plan.target_schema, &self.plan.data_set)
     }
 
     /// What was done, before the comparison.
     pub(crate) fn report(&self, stats: &CopyStats, finished: Finished) -> DataSetReport {
-        let tables =
-            self.plan.tables.iter().zip(stats.tables()).map(|(table, stats)| TableReport {
-                name: table.name.clone(),
-                target_name: table.renamed(),
-                rows: stats.rows.load(Ordering::Relaxed),
-                bytes: stats.bytes.load(Ordering::Relaxed),
-                seconds: stats.seconds(),
-                conversions: table.conversions(),
-                rows_left_out: table.rows_left_out(),
-                verification: None,
-            });
-        let mut left_out = self.plan.left_out.clone();
-        left_out.extend(finished.left_out);
-        DataSetReport {
-            name: self.plan.data_set.clone(),
-            target_schema: self.plan.schema.clone(),
-            continues: self.continued.clone(),
-            verdict: Verdict::NotVerified,
-            tables: tables.collect(),
-            left_out,
-            steps: finished.steps,
-            notes: self.plan.notes.iter().cloned().chain(self.plan.widened()).collect(),
-            differences: Vec::new(),
-            hints: Vec::new(),
+        let mut report = self.plan.report();
+        for (table, stats) in report.tables.iter_mut().zip(stats.tables()) {
+            table.rows = stats.rows.load(Ordering::Relaxed);
+            table.bytes = stats.bytes.load(Ordering::Relaxed);
+            table.seconds = stats.seconds();
         }
+        report.continues = self.continued.clone();
+        report.left_out.extend(finished.left_out);
+        report.steps = finished.steps;
+        report
     }
 }
 
 /// Every chunk of the table is in the ledger, with all its rows.
-fn is_complete(table: &PlannedTable, done: Option<&HashMap<u32, u64>>) -> bool {
+fn is_complete(table: &PlannedTable<ToPostgres>, done: Option<&HashMap<u32, u64>>) -> bool {
     let rows: u64 = done.map_or(0, |done| done.values().sum());
     let chunks = done.map_or(0, HashMap::len);
-    chunks == table.chunks.len() && rows + table.rows_rejected() == table.rows
+    chunks == table.read.chunks.len() && rows + table.rows_rejected() == table.rows
 }

@@ -1,20 +1,73 @@
-//! Foreign keys.
+//! Constraints: primary keys, unique keys and foreign keys.
 
 use crate::error::Result;
-use crate::schema::{Action, Deferrable, ForeignKey, Table};
-use crate::sqlite::catalog::{optional_text, query, text, unreadable};
+use crate::schema::{Action, Column, Deferrable, ForeignKey, Key, KeyColumn, Table};
+use crate::sqlite::catalog::indexes::RawIndex;
+use crate::sqlite::catalog::query::{optional_text, query, text, unreadable};
 use crate::sqlite::sql::parse::create::TableText;
 use rusqlite::Connection;
 use std::collections::HashMap;
 
-/// The foreign keys of which the table is the child; what their parents are called is resolved
-/// when all tables are known.
-pub(crate) fn read(
+/// The primary key: of its index, or of the rowid's alias.
+pub(crate) fn primary_key(
+    columns: &[Column],
+    alias: Option<&str>,
+    index: Option<&RawIndex>,
+    text: &TableText,
+) -> Option<Key> {
+    let name = text.primary_key.clone();
+    if let Some(index) = index {
+        return Some(Key { name, columns: key_columns(index) });
+    }
+    let column = columns.iter().find(|column| Some(column.name.as_str()) == alias)?;
+    let column = KeyColumn {
+        name: column.name.clone(),
+        collation: column.collation.clone(),
+        descending: false,
+    };
+    Some(Key { name, columns: vec![column] })
+}
+
+fn key_columns(index: &RawIndex) -> Vec<KeyColumn> {
+    index
+        .terms
+        .iter()
+        .map(|term| KeyColumn {
+            name: term.column.clone().unwrap_or_default(),
+            collation: term.collation.clone(),
+            descending: term.descending,
+        })
+        .collect()
+}
+
+/// The UNIQUE constraints. Their names are found by their columns: SQLite has no index for a
+/// constraint that repeats another.
+pub(crate) fn uniques(indexes: &[RawIndex], text: &TableText) -> Vec<Key> {
+    let mut named: Vec<_> = text.uniques.iter().collect();
+    let mut take_name = |columns: &[KeyColumn]| {
+        let index = named.iter().position(|(_, written)| {
+            written.len() == columns.len()
+                && written.iter().zip(columns).all(|(w, c)| w.eq_ignore_ascii_case(&c.name))
+        })?;
+        named.remove(index).0.clone()
+    };
+    indexes
+        .iter()
+        .filter(|index| index.origin == "u")
+        .map(|index| {
+            let columns = key_columns(index);
+            Key { name: take_name(&columns), columns }
+        })
+        .collect()
+}
+
+/// The foreign keys of a table. [`resolve_parents`] completes them when all tables are known.
+pub(crate) fn foreign_keys(
     connection: &Connection,
     table: &str,
     declared: &TableText,
 ) -> Result<Vec<ForeignKey>> {
-    // SQLite numbers them from the last declared to the first.
+    // SQLite numbers foreign keys from the last to the first.
     let rows = query(
         connection,
         "SELECT id, \"table\", \"from\", \"to\", on_delete, on_update \
@@ -67,9 +120,9 @@ fn action(text: &str) -> Action {
     }
 }
 
-/// Gives foreign keys their parents' own spelling, and the parent's primary key where no columns
-/// were written.
-pub(crate) fn resolve(tables: &mut [Table]) {
+/// Spells the parents of foreign keys as the parent tables do, and adds the parent's primary key
+/// where no columns are written.
+pub(crate) fn resolve_parents(tables: &mut [Table]) {
     let parents: HashMap<String, (String, Vec<String>, Vec<String>)> = tables
         .iter()
         .map(|table| {
