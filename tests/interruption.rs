@@ -1,4 +1,4 @@
-//! Runs that are cut off: the source stays as it was, and the target says that it is half loaded.
+//! Interrupted runs: the source is unchanged, and the ledger says that the target is incomplete.
 
 use crate::harness::{
     Database, migrate, migrate_command, psql, server, sha256, sqlite3_script, text,
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-/// A source of many small chunks, with a write-ahead log beside it.
+/// A source of many small chunks, with a write-ahead log.
 fn source(folder: &Path) -> PathBuf {
     let path = folder.join("app.db");
     sqlite3_script(
@@ -39,7 +39,7 @@ fn files(folder: &Path) -> Vec<(PathBuf, String)> {
     files
 }
 
-/// A verification finds the target half loaded, and the next run goes on with it.
+/// Asserts that a verification finds the target incomplete, and that the next run resumes.
 fn assert_half_loaded(source: &Path, database: &Database) {
     let to: [&str; 4] = ["--from", source.to_str().unwrap(), "--to", &database.url];
     let compared = migrate(["database", "--verify"].iter().chain(&to));
@@ -53,7 +53,7 @@ fn assert_half_loaded(source: &Path, database: &Database) {
 }
 
 #[test]
-fn an_interrupted_run_ends_cleanly_and_the_next_one_goes_on() {
+fn an_interrupted_run_ends_cleanly_and_the_next_one_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let source = source(folder.path());
     let before = files(folder.path());

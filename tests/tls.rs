@@ -37,10 +37,10 @@ fn connect_in<D: Driver>(text: &str, environment: &Environment) -> Result<Sessio
         .and_then(|connection| connect(&connection, "test"))
 }
 
-/// What came of connecting, as a word or the error's text with its hints.
+/// The result of connecting: a word, or the error's text with its hints.
 fn outcome(text: &str) -> String {
     let result = connect_in::<Client>(text, &Environment::default());
-    // What reads tuples comes by the same way to the same end.
+    // The driver that reads tuples connects in the same way.
     let reader = connect_in::<TupleReader>(text, &Environment::default());
     let ends = |error: &migrate::Error| error.to_string();
     assert_eq!(
@@ -111,7 +111,7 @@ fn every_sslmode_means_what_it_means_to_libpq() {
     ] {
         expect(&to(user, mode, ""), expected);
     }
-    // A named root certificate is looked at in every mode; `prefer` then goes on without TLS.
+    // A named root certificate is read in every mode; `prefer` then connects without TLS.
     for (mode, expected) in
         [("require", "encrypted"), ("verify-ca", "encrypted"), ("verify-full", "encrypted")]
     {
@@ -215,7 +215,7 @@ fn a_client_proves_itself_with_certificate_and_bound_password() {
 }
 
 #[test]
-fn a_password_is_found_in_its_usual_places_and_named_when_it_is_wrong() {
+fn a_password_is_found_in_its_usual_sources_and_named_when_it_is_wrong() {
     let server = Server::start(None, RULES);
     make_roles(&server);
     let port = server.port;
@@ -274,10 +274,10 @@ fn a_server_without_tls_takes_the_modes_that_do_without() {
         );
         expect(&text, expected);
     }
-    // A socket needs no TLS, whatever the mode.
+    // A unix socket needs no TLS in any mode.
     let socket = format!("{} sslmode=verify-full", server.socket_text());
     expect(&socket, "plain");
-    // The password is tried once where there was no TLS to be at fault.
+    // The password is tried once if TLS cannot be the cause.
     let wrong = outcome(&format!("postgres://either:wrong@127.0.0.1:{port}/postgres"));
     assert_eq!(wrong.matches("password authentication failed").count(), 1, "{wrong}");
 }
