@@ -4,6 +4,7 @@ use crate::codec::encoding::Encoding;
 use crate::config::connection::Defaults;
 use crate::config::secret::Secret;
 use crate::control::deadline::Deadline;
+use crate::control::sizing::ResourceLimits;
 use crate::run::service_check::ServiceCheck;
 use serde::{Serialize, Serializer};
 use serde_json::json;
@@ -72,6 +73,12 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// The limits that were set for threads, memory and rate.
+    pub(crate) fn resource_limits(&self) -> ResourceLimits {
+        let Self { readers, writers, memory, chunk_bytes, max_rate, .. } = *self;
+        ResourceLimits { readers, writers, memory, chunk_bytes, max_rate }
+    }
+
     /// What a run of `data_sets` does when nothing else is said.
     pub(crate) fn new(data_sets: Vec<DataSet>) -> Self {
         Self {

@@ -6,7 +6,7 @@ use crate::codec::encoding::Encoding;
 use crate::error::Result;
 use crate::plan::model::{Plan, PlannedColumn, PlannedTable};
 use crate::plan::to_sqlite::model::ToSqlite;
-use crate::postgres::connect::backend::Backend;
+use crate::postgres::connect::backend::{Backend, InFlight};
 use crate::postgres::copy_out::{Snapshot, TupleReader};
 use crate::report::DataSetReport;
 use crate::schema::chunk::{Chunk, KeyRange};
@@ -56,7 +56,9 @@ pub(crate) fn run(
     }
     drop(reader);
     let postgres = |_| Ok((connect()?, Backend::NONE));
-    let readers = Readers { sqlite: &|| file.connect(), postgres: &postgres };
+    let in_flight = InFlight::default();
+    let readers =
+        Readers { sqlite: &|| file.connect(), postgres: &postgres, in_flight: &in_flight };
     let compared = compare(&tables, snapshot, &readers, settings)?;
     report.notes.extend(schema_diff.notes);
     let verdict = VerdictReport::new(&tables, &compared, schema_diff.differences, settings.depth);

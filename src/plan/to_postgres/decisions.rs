@@ -70,7 +70,7 @@ pub(crate) fn profile(
         threads: inputs.resources.readers,
         chunk_bytes: inputs.resources.chunk_bytes,
         progress: inputs.progress.phase(Phase::Profile),
-        stop: inputs.stop,
+        cancel: inputs.cancel,
     };
     scan::profile(&|| inputs.source.connect_to_pages(), &specs, &options)
 }

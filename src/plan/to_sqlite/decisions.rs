@@ -95,7 +95,7 @@ pub(crate) fn probe(
             }
         })
         .collect();
-    value_checks::ask(&probes, inputs.connect, inputs.resources.readers, inputs.stop)
+    value_checks::ask(&probes, inputs.connect, inputs.resources.readers, inputs.cancel)
 }
 
 /// Takes the first candidate of each column that holds all of its values.

@@ -2,7 +2,7 @@
 
 use crate::control::progress::Phase;
 use crate::error::{Error, Result};
-use crate::finish::to_postgres::Finished;
+use crate::finish::finished::Finished;
 use crate::options::Verify;
 use crate::plan::model::Plan;
 use crate::plan::to_postgres::inputs::CreatedObjects;
@@ -51,7 +51,7 @@ impl PostgresLoad {
             State::Verified | State::Differs => true,
         };
         let (ledger, detail, run) = (self.ledger(), self.detail(state), self.claim.run());
-        self.keeper.run(&env.retry_policy(env.progress.current()), |client| {
+        self.keeper.run(&env.retry_policy(env.control.progress.current()), |client| {
             ledger.set_detail(client, Some(run), &detail, forget)
         })
     }
