@@ -1,11 +1,12 @@
 //! One table as it is compared, with its names and forms on both sides.
 
-use crate::codec::encode::column_encoder::Encoding;
 use crate::codec::encode::tuple_encoder::TupleLayout;
-use crate::plan::PlannedTable;
+use crate::plan::model::PlannedTable;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::copy_out::Relation;
 use crate::schema::RowAddress;
 use crate::schema::chunk::{Chunk, KeyRange};
+use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
 use crate::sqlite::read::query::TableQuery;
 
@@ -53,7 +54,7 @@ pub(crate) struct ComparedColumn {
 
 impl ComparedTable {
     /// A planned table with all its columns, also those that the server computes.
-    pub(crate) fn from_plan(table: &PlannedTable) -> Self {
+    pub(crate) fn from_plan(table: &PlannedTable<ToPostgres>) -> Self {
         let columns: Vec<ComparedColumn> = table
             .columns
             .iter()
@@ -64,18 +65,19 @@ impl ComparedTable {
                 read: None,
             })
             .collect();
-        let casts = table.columns.iter().map(|column| column.decision.cast).collect();
-        let mut query = table.query.clone();
+        let casts = table.columns.iter().map(|column| column.mapping).collect();
+        let mut query = table.read.query.clone();
         query.columns = columns.iter().map(|column| column.sqlite.clone()).collect();
-        let keys: Vec<&[String]> = table.keys.iter().map(|key| key.columns.as_slice()).collect();
+        let keys: Vec<&[String]> =
+            table.finish.keys.iter().map(|key| key.columns.as_slice()).collect();
         let mut compared = Self {
             name: table.name.clone(),
             postgres: table.qualified(),
             query,
             layout: TupleLayout::new(casts),
-            chunks: table.chunks.clone(),
+            chunks: table.read.chunks.clone(),
             bytes: table.bytes,
-            max_row_bytes: table.chunks.iter().map(|chunk| chunk.bytes).collect(),
+            max_row_bytes: table.read.chunks.iter().map(|chunk| chunk.bytes).collect(),
             columns,
             key: Vec::new(),
             integer_key: None,
@@ -92,7 +94,7 @@ impl ComparedTable {
         let index = |name: &String| self.columns.iter().position(|column| column.sqlite == *name);
         if let RowAddress::Integer { column } = &self.query.address
             && let Some(index) = index(column)
-            && self.layout.casts()[index].form == Encoding::BigInt
+            && self.layout.encoders()[index].encoding.is(ColumnType::BigInt)
         {
             self.integer_key = Some(index);
             self.key = vec![index];
