@@ -27,7 +27,7 @@ pub(crate) fn run<P: Planned + Send + 'static>(
 ) -> Exit {
     let control = match RunControl::with_signals() {
         Ok(control) => control,
-        Err(error) => return end(request, line, console, None, Some(error)),
+        Err(error) => return end(request, line, console, None, &[], Some(error)),
     };
     let watch = console.watch(&control.progress, request.force_bars);
     let options = request.options.clone();
