@@ -2,9 +2,10 @@
 
 use crate::schema::expression::{Collation, Sql};
 use crate::schema::{Check, ForeignKey, Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Table};
-use crate::verify::schema_check::diff::{SchemaDiff, compare};
+use crate::verify::schema_check::diff::compare;
 use crate::verify::schema_check::existing::Existing;
 use crate::verify::schema_check::expected::{Expected, ExpectedTable, Omission, column, key};
+use crate::verify::schema_check::table_diff::SchemaDiff;
 use std::collections::HashSet;
 
 fn index(name: &str, unique: bool, terms: &[&str]) -> Index {
