@@ -8,7 +8,7 @@ use crate::control::sizing::Resources;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::plan::to_postgres::build::DropScope;
+use crate::plan::to_postgres::inputs::DropScope;
 use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
 use crate::run::open::DataSetOpener;
 use crate::sqlite::source::open::Source;

@@ -20,7 +20,8 @@ use crate::copy::buffer_pool::BufferPool;
 use crate::copy::rate_limit::RateLimiter;
 use crate::copy::schedule::{Schedule, TableWork, Work};
 use crate::error::{Error, Result};
-use crate::plan::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::copy_in::Writer;
 use crate::schema::RowAddress;
 use crate::schema::chunk::Chunk;
@@ -65,7 +66,7 @@ pub(crate) struct TableStats {
 
 impl TableStats {
     /// One for each table of `plan`, of which nothing has been copied.
-    pub(crate) fn of(plan: &Plan) -> Vec<Self> {
+    pub(crate) fn of(plan: &Plan<ToPostgres>) -> Vec<Self> {
         plan.tables.iter().map(|_| Self::default()).collect()
     }
 
@@ -106,7 +107,7 @@ impl<W: Writer> Writer for ReconnectingWriter<'_, W> {
 
 /// One pass of the pipeline over the chunks that are missing, by table.
 pub(crate) struct Copy<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<ToPostgres>,
     resources: &'a Resources,
     progress: &'a PhaseProgress,
     stats: &'a [TableStats],
@@ -122,7 +123,7 @@ pub(crate) struct Copy<'a> {
 ///
 /// Errors are told by `halt`, which the first one of any thread sets.
 pub(crate) fn run(
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     done: &HashMap<String, HashMap<u32, u64>>,
     ends: &Ends<'_>,
     resources: &Resources,
@@ -145,7 +146,7 @@ pub(crate) fn run(
 
 /// Tells of the chunks that are there: what is to be seen of them is that they are done.
 pub(crate) fn count(
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     done: &HashMap<String, HashMap<u32, u64>>,
     stats: &[TableStats],
     progress: &PhaseProgress,
@@ -163,8 +164,8 @@ pub(crate) fn count(
 }
 
 /// The tables of the copy phase, for whoever watches.
-pub(crate) fn table_progress(plan: &Plan) -> Vec<TableProgress> {
-    let of_table = |table: &PlannedTable| TableProgress {
+pub(crate) fn table_progress(plan: &Plan<ToPostgres>) -> Vec<TableProgress> {
+    let of_table = |table: &PlannedTable<ToPostgres>| TableProgress {
         name: table.name.clone(),
         total: table.rows - table.rows_rejected(),
         done: AtomicU64::new(0),
@@ -174,24 +175,24 @@ pub(crate) fn table_progress(plan: &Plan) -> Vec<TableProgress> {
 
 fn missing(
     place: usize,
-    table: &PlannedTable,
+    table: &PlannedTable<ToPostgres>,
     done: &HashMap<String, HashMap<u32, u64>>,
 ) -> TableWork {
     let there = done.get(&table.name);
     let is_missing = |chunk: &&Chunk| !there.is_some_and(|there| there.contains_key(&chunk.number));
-    let chunks: Vec<&Chunk> = table.chunks.iter().filter(is_missing).collect();
+    let chunks: Vec<&Chunk> = table.read.chunks.iter().filter(is_missing).collect();
     TableWork {
         table: place,
         bytes: chunks.iter().map(|chunk| chunk.bytes).sum(),
         chunks: chunks.iter().map(|chunk| chunk.number as usize - 1).collect(),
-        in_order: table.query.address == RowAddress::Ordinal,
+        in_order: table.read.query.address == RowAddress::Ordinal,
     }
 }
 
 impl Copy<'_> {
     fn run(&self, ends: &Ends<'_>) -> Result<()> {
         let queries: Arc<[TableQuery]> =
-            self.plan.tables.iter().map(|table| table.query.clone()).collect();
+            self.plan.tables.iter().map(|table| table.read.query.clone()).collect();
         let encoders = rayon::ThreadPoolBuilder::new()
             .num_threads(self.resources.encoders)
             .thread_name(|number| format!("encoder {number}"))
@@ -228,7 +229,7 @@ impl Copy<'_> {
         while let Some(work) = self.schedule.next(self.halt) {
             match work {
                 Work::Chunk { table, chunk, lane } => {
-                    let planned = &self.plan.tables[table].chunks[chunk];
+                    let planned = &self.plan.tables[table].read.chunks[chunk];
                     let Some((mut rows, permit)) = self.room(table, planned) else { break };
                     reader.read(table, planned, &mut rows)?;
                     self.send(batches, Batch { table, chunk, lane, rows, permit });
@@ -259,7 +260,7 @@ impl Copy<'_> {
         let held = Cell::new(None);
         reader.read_in_order(
             table,
-            &self.plan.tables[table].chunks,
+            &self.plan.tables[table].read.chunks,
             |chunk| {
                 let room = self.room(table, chunk);
                 let (rows, permit) = room.ok_or_else(Error::interrupted)?;
@@ -284,7 +285,7 @@ impl Copy<'_> {
         let permit = self.budget.take(COPIES_IN_FLIGHT * chunk.bytes, self.halt)?;
         self.stats[table].touch();
         // A value in a batch takes a byte more than in a tuple at most.
-        let values = chunk.rows * self.plan.tables[table].query.columns.len() as u64;
+        let values = chunk.rows * self.plan.tables[table].read.query.columns.len() as u64;
         let room = (chunk.bytes + values) as usize;
         Some((RowBatch::new(self.spares.take(room), room), permit))
     }
@@ -299,10 +300,11 @@ impl Copy<'_> {
     fn encode(&self, batches: &Receiver<Batch>, lanes: &[Sender<BlockMessage>]) -> Result<()> {
         while let Some(Batch { table, chunk, lane, rows, permit }) = receive(batches, self.halt) {
             let planned = &self.plan.tables[table];
-            let number = planned.chunks[chunk].number;
+            let number = planned.read.chunks[chunk].number;
             let leave_out = !planned.rejected.is_empty();
-            let spare = self.spares.take(planned.layout.room(&rows));
+            let spare = self.spares.take(planned.read.layout.room(&rows));
             let block = planned
+                .read
                 .layout
                 .encode(table, number, &rows, leave_out, spare)
                 .map_err(|unsendable| unsendable_row(planned, number, unsendable))?;
@@ -364,8 +366,8 @@ fn receive<T>(channel: &Receiver<T>, halt: &CancelScope<'_>) -> Option<T> {
 }
 
 /// A value that the profile found to fit does not.
-fn unsendable_row(table: &PlannedTable, chunk: u32, unsendable: EncodeError) -> Error {
-    let place = unsendable.field.and_then(|field| table.sent.get(field));
+fn unsendable_row(table: &PlannedTable<ToPostgres>, chunk: u32, unsendable: EncodeError) -> Error {
+    let place = unsendable.field.and_then(|field| table.read.sent.get(field));
     Error::failed(format!(
         "table {}{}: {} (row {} of chunk {chunk})",
         quote(&table.name),

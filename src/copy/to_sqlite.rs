@@ -17,7 +17,8 @@ use crate::control::sizing::Resources;
 use crate::copy::buffer_pool::BufferPool;
 use crate::copy::rate_limit::RateLimiter;
 use crate::error::{Error, Result};
-use crate::plan::to_sqlite::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_sqlite::model::ToSqlite;
 use crate::postgres::copy_out::TupleReader;
 use crate::schema::names::quote;
 use crate::sqlite::write::bulk_insert::{FileWriter, Insert};
@@ -66,7 +67,7 @@ struct Piece<'a> {
 }
 
 struct Copy<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<ToSqlite>,
     pieces: Vec<Piece<'a>>,
     next: AtomicUsize,
     /// The place of the piece that the writer takes or waits for.
@@ -83,21 +84,21 @@ struct Copy<'a> {
 
 /// Copies all tables.
 pub(crate) fn run(
-    plan: &Plan,
+    plan: &Plan<ToSqlite>,
     writer: &FileWriter,
     connect: &(dyn Fn() -> Result<TupleReader> + Sync),
     resources: &Resources,
     progress: &PhaseProgress,
     stop: &AtomicBool,
 ) -> Result<Vec<Copied>> {
-    let pieces = plan.tables.iter().map(|table| table.pieces.len()).sum();
+    let pieces = plan.tables.iter().map(|table| table.read.queries.len()).sum();
     let readers = resources.readers.min(pieces);
     let budget = resources.budget / readers.max(1) as u64;
     let mut pieces = Vec::with_capacity(pieces);
     let mut receivers = Vec::with_capacity(pieces.capacity());
     for (table, planned) in plan.tables.iter().enumerate() {
-        let alone = planned.widest > budget;
-        for select in &planned.pieces {
+        let alone = planned.read.widest > budget;
+        for select in &planned.read.queries {
             let (to_writer, received) = unbounded();
             pieces.push(Piece { table, select, alone, to_writer: Mutex::new(Some(to_writer)) });
             receivers.push((table, received));
@@ -323,16 +324,16 @@ impl Rows {
 }
 
 /// How the fields of a table's tuples are read.
-fn wires(table: &PlannedTable) -> Vec<FieldDecoder> {
+fn wires(table: &PlannedTable<ToSqlite>) -> Vec<FieldDecoder> {
     let sent = table.columns.iter().zip(&table.ddl.columns);
     let sent = sent.filter(|(_, ddl)| ddl.generated.is_none());
-    sent.map(|(column, _)| column.proposal.wire).collect()
+    sent.map(|(column, _)| column.mapping.wire).collect()
 }
 
 /// Hands the values of a tuple to `each`, with their places.
 #[inline]
 fn decode(
-    table: &PlannedTable,
+    table: &PlannedTable<ToSqlite>,
     wires: &[FieldDecoder],
     tuple: &[u8],
     scratch: &mut Vec<u8>,
@@ -352,7 +353,7 @@ fn decode(
     Ok(())
 }
 
-fn undecodable(table: &PlannedTable, place: usize) -> Error {
+fn undecodable(table: &PlannedTable<ToSqlite>, place: usize) -> Error {
     let sent = table.columns.iter().zip(&table.ddl.columns);
     let mut sent = sent.filter(|(_, ddl)| ddl.generated.is_none());
     let column = sent.nth(place).map_or("", |(column, _)| column.name.as_str());

@@ -12,7 +12,8 @@ use crate::control::cancel::CancelScope;
 use crate::control::progress::{Phase, PhaseProgress, Progress};
 use crate::control::retry::{Reconnecting, RetryPolicy};
 use crate::error::Result;
-use crate::plan::{OptionalDdl, Plan, PlannedForeignKey, PlannedKey, PlannedTable};
+use crate::plan::model::{OptionalDdl, Plan, PlannedTable};
+use crate::plan::to_postgres::model::{PlannedForeignKey, PlannedKey, ToPostgres};
 use crate::postgres::catalog::existing;
 use crate::postgres::catalog::existing::IndexState;
 use crate::postgres::errors::{db_error, describe, is_connection_lost, is_refusal};
@@ -48,7 +49,7 @@ pub(crate) struct Finished {
 /// # Errors
 /// A key that cannot be built, a lost connection, or that the run was stopped.
 pub(crate) fn run(
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     claim: &RunLock,
     workers: usize,
     progress: &Progress,
@@ -70,7 +71,7 @@ pub(crate) fn run(
     };
     let mut clients: Vec<Reconnecting<'_, Client>> = (0..workers.max(1)).map(line).collect();
     finish.indexes(&mut clients)?;
-    let keys = plan.foreign_keys.iter().collect();
+    let keys = plan.objects.foreign_keys.iter().collect();
     finish.share(&mut clients[..1], keys, |client, key| {
         finish.foreign_key(client, key).map(|()| None)
     })?;
@@ -80,14 +81,14 @@ pub(crate) fn run(
     finish.share(&mut clients[..1], sequences, |client, table| {
         finish.sequence(client, table).map(|()| None)
     })?;
-    let views = plan.views.iter().collect();
+    let views = plan.objects.views.iter().collect();
     finish
         .share(&mut clients[..1], views, |client, view| finish.view(client, view).map(|()| None))?;
     Ok(finish.finished.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 struct Finish<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<ToPostgres>,
     progress: &'a PhaseProgress,
     finished: Mutex<Finished>,
     retry_for: Duration,
@@ -122,12 +123,12 @@ impl Build<'_> {
 
 impl<'a> Finish<'a> {
     fn steps(&self) -> u64 {
-        let of_table = |table: &PlannedTable| {
-            let sequence = usize::from(table.sequence.is_some());
-            table.keys.len() + table.indexes.len() + table.checks.len() + 1 + sequence
+        let of_table = |table: &PlannedTable<ToPostgres>| {
+            let sequence = usize::from(table.finish.sequence.is_some());
+            table.finish.keys.len() + table.indexes.len() + table.finish.checks.len() + 1 + sequence
         };
         let tables: usize = self.plan.tables.iter().map(of_table).sum();
-        (tables + 2 * self.plan.foreign_keys.len() + self.plan.views.len()) as u64
+        (tables + 2 * self.plan.objects.foreign_keys.len() + self.plan.objects.views.len()) as u64
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Finished> {
@@ -223,13 +224,13 @@ impl<'a> Finish<'a> {
         left.resize_with(self.plan.tables.len(), || AtomicUsize::new(0));
         for table in self.by_size() {
             let planned = &self.plan.tables[table];
-            for key in &planned.keys {
+            for key in &planned.finish.keys {
                 builds.push_back(Build::Key { table, key });
             }
             for optional in &planned.indexes {
                 builds.push_back(Build::Index { table, optional });
             }
-            left[table].store(planned.keys.len() + planned.indexes.len(), Ordering::Relaxed);
+            left[table].store(planned.finish.keys.len() + planned.indexes.len(), Ordering::Relaxed);
         }
         let bare = self.by_size().into_iter().filter(|&t| left[t].load(Ordering::Relaxed) == 0);
         builds.extend(bare.map(|table| Build::Constraints { table }));
@@ -246,7 +247,12 @@ impl<'a> Finish<'a> {
         })
     }
 
-    fn key(&self, client: &mut Client, table: &PlannedTable, key: &PlannedKey) -> Result<()> {
+    fn key(
+        &self,
+        client: &mut Client,
+        table: &PlannedTable<ToPostgres>,
+        key: &PlannedKey,
+    ) -> Result<()> {
         if self.is_built(client, table, &key.name)? {
             return Ok(());
         }
@@ -254,7 +260,12 @@ impl<'a> Finish<'a> {
             .map_err(db_error(&format!("cannot build the {}", key.what)))
     }
 
-    fn index(&self, client: &mut Client, table: &PlannedTable, index: &OptionalDdl) -> Result<()> {
+    fn index(
+        &self,
+        client: &mut Client,
+        table: &PlannedTable<ToPostgres>,
+        index: &OptionalDdl,
+    ) -> Result<()> {
         if self.is_built(client, table, &index.name)? {
             return Ok(());
         }
@@ -262,12 +273,17 @@ impl<'a> Finish<'a> {
     }
 
     /// Whether an index is there; one that is there in part is dropped.
-    fn is_built(&self, client: &mut Client, table: &PlannedTable, name: &str) -> Result<bool> {
+    fn is_built(
+        &self,
+        client: &mut Client,
+        table: &PlannedTable<ToPostgres>,
+        name: &str,
+    ) -> Result<bool> {
         match existing::index(client, &table.qualified(), name)? {
             IndexState::Missing => return Ok(false),
             IndexState::Valid => {}
             IndexState::Invalid => {
-                let name = qualify(&self.plan.schema, name);
+                let name = qualify(&self.plan.target_schema, name);
                 client
                     .batch_execute(&format!("DROP INDEX IF EXISTS {name}"))
                     .map_err(db_error("cannot drop an index that is built in part only"))?;
@@ -279,8 +295,8 @@ impl<'a> Finish<'a> {
     }
 
     /// A table's constraints, once all its indexes are there; then autovacuum may have it.
-    fn constraints(&self, client: &mut Client, table: &PlannedTable) -> Result<()> {
-        for key in &table.keys {
+    fn constraints(&self, client: &mut Client, table: &PlannedTable<ToPostgres>) -> Result<()> {
+        for key in &table.finish.keys {
             if let Some(constraint) = &key.constraint
                 && existing::constraint(client, &table.qualified(), &key.name)?.is_none()
             {
@@ -289,7 +305,7 @@ impl<'a> Finish<'a> {
                     .map_err(db_error(&format!("cannot make the {}", key.what)))?;
             }
         }
-        for check in &table.checks {
+        for check in &table.finish.checks {
             if existing::constraint(client, &table.qualified(), &check.name)?.is_some() {
                 self.progress.done.fetch_add(1, Ordering::Relaxed);
                 continue;
@@ -325,7 +341,7 @@ impl<'a> Finish<'a> {
     fn validate(&self, clients: &mut [Reconnecting<'_, Client>]) -> Result<()> {
         let children = self.by_size().into();
         self.share(clients, children, |client, child| {
-            let keys = self.plan.foreign_keys.iter().filter(|key| key.child == *child);
+            let keys = self.plan.objects.foreign_keys.iter().filter(|key| key.child == *child);
             for key in keys.filter(|key| !self.is_listed(&key.left_out)) {
                 if existing::constraint(client, &key.ddl.table, &key.ddl.name)? == Some(true) {
                     self.progress.done.fetch_add(1, Ordering::Relaxed);
@@ -368,15 +384,15 @@ impl<'a> Finish<'a> {
         Ok(tally)
     }
 
-    fn sequence(&self, client: &mut Client, table: &PlannedTable) -> Result<()> {
-        let Some((sequence, highest)) = &table.sequence else { return Ok(()) };
+    fn sequence(&self, client: &mut Client, table: &PlannedTable<ToPostgres>) -> Result<()> {
+        let Some((sequence, highest)) = &table.finish.sequence else { return Ok(()) };
         let what = format!("sequence of {}", quote(&table.name));
         self.step(&what, || client.batch_execute(&ddl::set_sequence(sequence, *highest)))
             .map_err(db_error(&format!("cannot set the {what}")))
     }
 
     fn view(&self, client: &mut Client, view: &OptionalDdl) -> Result<()> {
-        if existing::view(client, &self.plan.schema, &view.name)? {
+        if existing::view(client, &self.plan.target_schema, &view.name)? {
             self.progress.done.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }

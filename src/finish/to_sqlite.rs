@@ -5,7 +5,8 @@ use crate::control::cancel::CancelScope;
 use crate::control::progress::PhaseProgress;
 use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
-use crate::plan::to_sqlite::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_sqlite::model::ToSqlite;
 use crate::report::StepReport;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
@@ -30,7 +31,7 @@ pub(crate) struct Finished {
 /// Runs the finish of the file at `path`; `resources` and the bytes of the page `cache` are for what reads
 /// it with several connections.
 pub(crate) fn run(
-    plan: &Plan,
+    plan: &Plan<ToSqlite>,
     writer: FileWriter,
     (path, resources, cache): (&Path, &Resources, u64),
     progress: &PhaseProgress,
@@ -49,7 +50,7 @@ pub(crate) fn run(
         Ok(())
     };
     for table in &plan.tables {
-        if let Some(last) = table.sequence {
+        if let Some(last) = table.finish.sequence {
             writer.set_sequence(&table.ddl.name, last)?;
         }
         for index in &table.indexes {
@@ -76,7 +77,7 @@ pub(crate) fn run(
 }
 
 /// A table, and how many entries its tree and those of its indexes have.
-fn entries(table: &PlannedTable) -> (&str, u64) {
+fn entries(table: &PlannedTable<ToSqlite>) -> (&str, u64) {
     let ddl = &table.ddl;
     let trees = 1 + ddl.uniques.len() + table.indexes.len();
     (&ddl.name, table.rows.saturating_mul(trees as u64))
@@ -117,7 +118,7 @@ fn check(
 }
 
 /// Lists rows without a parent where PostgreSQL has them, too.
-fn foreign_keys(plan: &Plan, writer: &FileWriter) -> Result<Vec<LeftOut>> {
+fn foreign_keys(plan: &Plan<ToSqlite>, writer: &FileWriter) -> Result<Vec<LeftOut>> {
     let mut list = Vec::new();
     for table in plan.tables.iter().filter(|table| !table.ddl.foreign_keys.is_empty()) {
         for (number, count) in writer.orphans(&table.ddl.name)? {
@@ -125,7 +126,7 @@ fn foreign_keys(plan: &Plan, writer: &FileWriter) -> Result<Vec<LeftOut>> {
             let place = table.ddl.foreign_keys.len().checked_sub(number + 1);
             let key = place.and_then(|place| table.ddl.foreign_keys.get(place));
             let name = key.and_then(|key| key.name.clone()).unwrap_or_default();
-            let known = place.and_then(|place| table.not_valid.get(place)).copied();
+            let known = place.and_then(|place| table.finish.not_valid.get(place)).copied();
             if known != Some(true) {
                 return Err(Error::failed(format!(
                     "{count} rows of table {} break the foreign key {}, which they do not in PostgreSQL",

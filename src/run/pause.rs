@@ -5,7 +5,8 @@
 //! command is right to go on with, and nothing has to be looked after.
 
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::{Ledger, State};
 use postgres::Client;
@@ -56,7 +57,11 @@ pub(crate) fn while_writing(late: bool, there: &[LoadedRows]) -> Error {
 }
 
 /// Makes what is there of a data set durable, and counts it.
-pub(crate) fn there(client: &mut Client, ledger: &Ledger, plan: &Plan) -> Result<LoadedRows> {
+pub(crate) fn there(
+    client: &mut Client,
+    ledger: &Ledger,
+    plan: &Plan<ToPostgres>,
+) -> Result<LoadedRows> {
     let of = plan.tables.iter().map(|table| table.rows - table.rows_rejected()).sum();
     let state = durable_state(client, ledger)?;
     let rows = match state {

@@ -161,7 +161,7 @@ impl Direction for IntoPostgres {
         }
         let mut emptied = HashSet::new();
         for set in &mut self.sets {
-            if !set.plan.drop_all || emptied.insert(set.place.clone()) {
+            if !set.plan.objects.drop_all || emptied.insert(set.place.clone()) {
                 set.drop_old(env)?;
             }
         }

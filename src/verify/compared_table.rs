@@ -2,7 +2,8 @@
 
 use crate::codec::encode::column_encoder::Encoding;
 use crate::codec::encode::tuple_encoder::TupleLayout;
-use crate::plan::PlannedTable;
+use crate::plan::model::PlannedTable;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::copy_out::Relation;
 use crate::schema::RowAddress;
 use crate::schema::chunk::{Chunk, KeyRange};
@@ -53,7 +54,7 @@ pub(crate) struct ComparedColumn {
 
 impl ComparedTable {
     /// A planned table with all its columns, also those that the server computes.
-    pub(crate) fn from_plan(table: &PlannedTable) -> Self {
+    pub(crate) fn from_plan(table: &PlannedTable<ToPostgres>) -> Self {
         let columns: Vec<ComparedColumn> = table
             .columns
             .iter()
@@ -64,18 +65,19 @@ impl ComparedTable {
                 read: None,
             })
             .collect();
-        let casts = table.columns.iter().map(|column| column.decision.cast).collect();
-        let mut query = table.query.clone();
+        let casts = table.columns.iter().map(|column| column.mapping).collect();
+        let mut query = table.read.query.clone();
         query.columns = columns.iter().map(|column| column.sqlite.clone()).collect();
-        let keys: Vec<&[String]> = table.keys.iter().map(|key| key.columns.as_slice()).collect();
+        let keys: Vec<&[String]> =
+            table.finish.keys.iter().map(|key| key.columns.as_slice()).collect();
         let mut compared = Self {
             name: table.name.clone(),
             postgres: table.qualified(),
             query,
             layout: TupleLayout::new(casts),
-            chunks: table.chunks.clone(),
+            chunks: table.read.chunks.clone(),
             bytes: table.bytes,
-            max_row_bytes: table.chunks.iter().map(|chunk| chunk.bytes).collect(),
+            max_row_bytes: table.read.chunks.iter().map(|chunk| chunk.bytes).collect(),
             columns,
             key: Vec::new(),
             integer_key: None,

@@ -3,7 +3,8 @@
 use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding};
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::error::Result;
-use crate::plan::to_sqlite::{Plan, PlannedColumn, PlannedTable};
+use crate::plan::model::{Plan, PlannedColumn, PlannedTable};
+use crate::plan::to_sqlite::model::ToSqlite;
 use crate::postgres::connect::backend::Backend;
 use crate::postgres::copy_out::{Snapshot, TupleReader};
 use crate::report::DataSetReport;
@@ -33,7 +34,7 @@ const CHUNK_BYTES: u64 = 8 << 20;
 /// Compares the file with the snapshot and adds the verdict to `report`, whose tables are those of
 /// the plan. `copied`: this run created the file. A difference is not an error.
 pub(crate) fn run(
-    plan: &Plan,
+    plan: &Plan<ToSqlite>,
     file: &Source,
     snapshot: &mut Snapshot,
     connect: &(dyn Fn() -> Result<TupleReader> + Sync),
@@ -62,7 +63,7 @@ pub(crate) fn run(
 }
 
 fn compared_table(
-    planned: &PlannedTable,
+    planned: &PlannedTable<ToSqlite>,
     table: &Table,
     catalog: &Catalog,
     reader: &SourceConnection,
@@ -70,7 +71,7 @@ fn compared_table(
     let strict = catalog.facts.get(&table.name).is_some_and(|facts| facts.strict);
     let (mut columns, mut casts) = (Vec::new(), Vec::new());
     for (column, ddl) in planned.columns.iter().zip(&planned.ddl.columns) {
-        let found = table.columns.iter().find(|c| c.name.eq_ignore_ascii_case(&column.target));
+        let found = table.columns.iter().find(|c| c.name.eq_ignore_ascii_case(&column.target_name));
         let Some(found) = found else { continue };
         let affinity = column_affinity(&found.declared, strict);
         let is_rowid = matches!(ddl.key, Some(ColumnKey::Rowid | ColumnKey::Autoincrement));
@@ -95,19 +96,19 @@ fn compared_table(
     };
     let key: Vec<String> = columns
         .iter()
-        .filter(|column| planned.key.contains(&column.postgres))
+        .filter(|column| planned.read.key.contains(&column.postgres))
         .map(|column| column.sqlite.clone())
         .collect();
-    let has_whole_key = key.len() == planned.key.len() && !key.is_empty();
+    let has_whole_key = key.len() == planned.read.key.len() && !key.is_empty();
     let chunks = chunks(planned, &query, reader)?;
     let mut compared = ComparedTable {
         name: planned.name.clone(),
-        postgres: planned.qualified.clone(),
+        postgres: planned.read.qualified.clone(),
         query,
         layout: TupleLayout::new(casts),
         chunks,
         bytes: planned.bytes,
-        max_row_bytes: vec![planned.widest],
+        max_row_bytes: vec![planned.read.widest],
         columns,
         key: Vec::new(),
         integer_key: None,
@@ -122,11 +123,11 @@ fn compared_table(
 /// The encoding in which a column's stored values are compared, and the expression that is read from
 /// PostgreSQL.
 fn compared_form(
-    column: &PlannedColumn,
+    column: &PlannedColumn<ToSqlite>,
     affinity: Affinity,
     is_rowid: bool,
 ) -> (Encoding, Option<String>) {
-    let proposal = &column.proposal;
+    let proposal = &column.mapping;
     let name = quote(&column.name);
     let read = proposal.compared.clone().or_else(|| proposal.read.clone());
     // A key of 64 bits divides both sides into the same ranges.
@@ -134,7 +135,7 @@ fn compared_form(
         return (Encoding::BigInt, Some(format!("{name}::pg_catalog.int8")));
     }
     // A file that another program wrote may keep decimals in the other of their two forms.
-    match (proposal.form, column.source_type.starts_with("numeric")) {
+    match (proposal.form, column.declared.starts_with("numeric")) {
         (Encoding::Numeric, true) if affinity == Affinity::Text => {
             (Encoding::Text, Some(format!("{name}::pg_catalog.text")))
         }
@@ -145,7 +146,7 @@ fn compared_form(
 
 /// Equal ranges of the rowid; none where there is no rowid, which means all rows at once.
 fn chunks(
-    planned: &PlannedTable,
+    planned: &PlannedTable<ToSqlite>,
     query: &TableQuery,
     reader: &SourceConnection,
 ) -> Result<Vec<Chunk>> {

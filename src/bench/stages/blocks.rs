@@ -4,7 +4,8 @@
 use crate::bench::stages::walk::{block_of, walk};
 use crate::codec::digest::Digest;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
 use std::fs::File;
@@ -49,7 +50,7 @@ impl Blocks {
     /// # Errors
     /// The source cannot be read or the files not be written; or `stop` was set.
     pub(crate) fn encode(
-        subject: (&Plan, &Source),
+        subject: (&Plan<ToPostgres>, &Source),
         folder: &Path,
         threads: usize,
         stop: &AtomicBool,

@@ -8,13 +8,18 @@ use crate::codec::tuple;
 use crate::codec::tuple::NextField;
 use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Reads everything, and nothing more.
-pub(crate) fn scan(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Result<()> {
+pub(crate) fn scan(
+    subject: (&Plan<ToPostgres>, &Source),
+    threads: usize,
+    stop: &AtomicBool,
+) -> Result<()> {
     walk(subject, threads, stop, |_| Ok(()), |(), _, _, _| Ok(()))
 }
 
@@ -22,7 +27,11 @@ pub(crate) fn scan(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool)
 ///
 /// # Errors
 /// As for [`walk`]; and a value that the plan found to fit does not.
-pub(crate) fn encode(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Result<()> {
+pub(crate) fn encode(
+    subject: (&Plan<ToPostgres>, &Source),
+    threads: usize,
+    stop: &AtomicBool,
+) -> Result<()> {
     let new = |_| Ok(BytesMut::new());
     walk(subject, threads, stop, new, |spare, table, chunk, rows| {
         let block = block_of(subject.0, table, chunk, rows, std::mem::take(spare))?;
@@ -35,7 +44,12 @@ pub(crate) fn encode(subject: (&Plan, &Source), threads: usize, stop: &AtomicBoo
 ///
 /// # Errors
 /// The blocks cannot be read, or are not what they were; or `stop` was set.
-pub(crate) fn hash(plan: &Plan, blocks: &Blocks, threads: usize, stop: &AtomicBool) -> Result<()> {
+pub(crate) fn hash(
+    plan: &Plan<ToPostgres>,
+    blocks: &Blocks,
+    threads: usize,
+    stop: &AtomicBool,
+) -> Result<()> {
     let (next, halt) = (AtomicUsize::new(0), CancelScope::new(stop));
     let work = || -> Result<()> {
         let (mut data, mut scratch) = (Vec::new(), BytesMut::new());
@@ -58,8 +72,13 @@ pub(crate) fn hash(plan: &Plan, blocks: &Blocks, threads: usize, stop: &AtomicBo
     halt.end()
 }
 
-fn digest_of(plan: &Plan, ready: &ReadyBlock, data: &[u8], scratch: &mut BytesMut) -> Digest {
-    let layout = &plan.tables[ready.table].layout;
+fn digest_of(
+    plan: &Plan<ToPostgres>,
+    ready: &ReadyBlock,
+    data: &[u8],
+    scratch: &mut BytesMut,
+) -> Digest {
+    let layout = &plan.tables[ready.table].read.layout;
     let mut digest = Digest::default();
     let mut rest = data.get(HEADER.len()..).unwrap_or_default();
     while let NextField::Tuple(length) = tuple::next(rest) {

@@ -5,7 +5,8 @@ use crate::config::connection::Connection;
 use crate::control::cancel::CancelScope;
 use crate::copy::schedule::{Schedule, TableWork, Work};
 use crate::error::{Error, Result};
-use crate::plan::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::connect::connect;
 use crate::postgres::copy_in::copy_in;
 use crate::postgres::copy_out::TupleReader;
@@ -32,7 +33,7 @@ pub(crate) enum Commit {
 /// Ready blocks, and as many connections as send them: everything that is needed before the
 /// clock is started.
 pub(crate) struct Load<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<ToPostgres>,
     blocks: &'a Blocks,
     clients: Vec<Client>,
 }
@@ -40,7 +41,7 @@ pub(crate) struct Load<'a> {
 impl<'a> Load<'a> {
     /// Creates the plan's tables, without keys and indexes, and connects.
     pub(crate) fn prepare(
-        plan: &'a Plan,
+        plan: &'a Plan<ToPostgres>,
         blocks: &'a Blocks,
         connection: &Connection,
         connections: usize,
@@ -94,7 +95,7 @@ impl<'a> Load<'a> {
                             let table = &plan.tables[ready.table];
                             let what =
                                 format!("cannot send a block of table {}", quote(&table.name));
-                            let copy = table.ddl.copy(&table.sent);
+                            let copy = table.ddl.copy(&table.read.sent);
                             copy_in(client, copy.as_str(), (&data, ready.digest.rows), &what)?;
                             schedule.committed(lane);
                         }
@@ -116,13 +117,13 @@ pub(crate) struct Unload {
 impl Unload {
     /// Cuts the tables into pieces as a verification does, and connects.
     pub(crate) fn prepare(
-        plan: &Plan,
+        plan: &Plan<ToPostgres>,
         connection: &Connection,
         connections: usize,
     ) -> Result<Self> {
         let what = "cannot see how large the tables are";
         let mut client = connect::<Client>(connection, "bench")?.client;
-        let mut tables: Vec<&PlannedTable> = plan.tables.iter().collect();
+        let mut tables: Vec<&PlannedTable<ToPostgres>> = plan.tables.iter().collect();
         tables.sort_by_key(|table| table.bytes);
         let mut pieces = Vec::new();
         for table in tables {

@@ -4,7 +4,7 @@ use crate::control::progress::Phase;
 use crate::error::Result;
 use crate::options::{Depth, Options};
 use crate::plan::table_selection::choose_tables;
-use crate::plan::to_postgres::build::queries;
+use crate::plan::to_postgres::decisions::queries;
 use crate::postgres;
 use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::ledger::{Ledger, TABLE};

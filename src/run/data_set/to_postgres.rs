@@ -12,8 +12,10 @@ use crate::error::{Error, Result};
 use crate::finish;
 use crate::finish::to_postgres::Finished;
 use crate::options::{Depth, Options};
-use crate::plan::to_postgres::build::{DropScope, PlanInputs, build_plan};
-use crate::plan::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::build::build_plan;
+use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::catalog::target_objects::{drop_objects, schema_id};
 use crate::postgres::copy_in::Writer;
 use crate::postgres::copy_in::{BlockWriter, CopyTarget};
@@ -21,7 +23,7 @@ use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::ledger;
 use crate::postgres::ledger::{Ledger, State};
-use crate::report::{Continued, DataSetPlan, DataSetReport, TableReport, Verdict};
+use crate::report::{Continued, DataSetPlan, DataSetReport};
 use crate::run::estimate::{Estimate, sample};
 use crate::run::open::OpenDataSet;
 use crate::run::pause;
@@ -78,7 +80,7 @@ pub(crate) struct PostgresLoad {
     /// What tells the target schema from any other, whatever the connection string is.
     pub(crate) place: String,
     /// What is to be done.
-    pub(crate) plan: Plan,
+    pub(crate) plan: Plan<ToPostgres>,
     /// The right to do it.
     pub(crate) claim: Arc<RunLock>,
     /// The run that is continued, if one is.
@@ -121,19 +123,19 @@ impl PostgresLoad {
     /// Takes up the plan of a run that was cut off.
     pub(crate) fn go_on(mut opened: OpenDataSet, unfinished: ResumableRun) -> Result<Self> {
         let ResumableRun { plan, known } = unfinished;
-        let ledger = Ledger::new(&plan.schema, &plan.data_set);
+        let ledger = Ledger::new(&plan.target_schema, &plan.data_set);
         let there = ledger.chunks(&mut opened.keeper)?;
         let continued = Continued {
             begun: known[BEGUN].as_str().unwrap_or_default().to_owned(),
             chunks_there: there.values().map(|chunks| chunks.len() as u64).sum(),
-            chunks: plan.tables.iter().map(|table| table.chunks.len() as u64).sum(),
+            chunks: plan.tables.iter().map(|table| table.read.chunks.len() as u64).sum(),
         };
         Ok(Self { continued: Some(continued), ..Self::new(opened, plan, known)? })
     }
 
-    fn new(opened: OpenDataSet, plan: Plan, known: Map<String, Value>) -> Result<Self> {
+    fn new(opened: OpenDataSet, plan: Plan<ToPostgres>, known: Map<String, Value>) -> Result<Self> {
         let OpenDataSet { source, claim, mut keeper, backend, .. } = opened;
-        let place = schema_id(&mut keeper, &plan.schema)?;
+        let place = schema_id(&mut keeper, &plan.target_schema)?;
         let claim = Arc::new(claim);
         let keeps = Arc::clone(&claim);
         let open = move |lost| {
@@ -167,13 +169,18 @@ impl PostgresLoad {
     /// Drops what is dropped first.
     pub(crate) fn drop_old(&mut self, env: &RunEnv<'_>) -> Result<()> {
         let plan = &self.plan;
-        if plan.drops.is_empty() && !plan.drop_all {
+        if plan.objects.dropped.is_empty() && !plan.objects.drop_all {
             return Ok(());
         }
         let what = "cannot drop what is in the target";
         self.keeper.run(&env.retry_policy(Phase::Copy), |client| {
             let mut transaction = client.transaction().map_err(db_error(what))?;
-            drop_objects(&mut transaction, &plan.schema, &plan.drops, plan.drop_all)?;
+            drop_objects(
+                &mut transaction,
+                &plan.target_schema,
+                &plan.objects.dropped,
+                plan.objects.drop_all,
+            )?;
             transaction.commit().map_err(db_error(what))
         })
     }
@@ -213,9 +220,9 @@ impl PostgresLoad {
         let ledger = self.ledger();
         let counters = env.progress.phase(Phase::Copy);
         counters.set_tables(copy::to_postgres::table_progress(&self.plan));
-        let of_table = |table: &PlannedTable| CopyTarget {
+        let of_table = |table: &PlannedTable<ToPostgres>| CopyTarget {
             table: table.name.clone(),
-            copy: table.ddl.copy(&table.sent),
+            copy: table.ddl.copy(&table.read.sent),
         };
         let targets: Arc<[CopyTarget]> = self.plan.tables.iter().map(of_table).collect();
         for round in 0..MAX_ROUNDS {
@@ -285,7 +292,10 @@ impl PostgresLoad {
             resources: env.resources,
             progress: env.progress.phase(Phase::Verify),
             stop: env.canceller.stop(),
-            ledger: Some((qualify(&self.plan.schema, ledger::TABLE), self.plan.data_set.clone())),
+            ledger: Some((
+                qualify(&self.plan.target_schema, ledger::TABLE),
+                self.plan.data_set.clone(),
+            )),
         };
         let (source, claim, plan) = (&self.source, &self.claim, &self.plan);
         let readers = Readers {
@@ -294,7 +304,7 @@ impl PostgresLoad {
         };
         let expected = planned::for_postgres(plan, &report.left_out);
         let (schema_diff, compared) = under_snapshot(claim, &names, &retry_policy, |snapshot| {
-            let schema_diff = check_postgres(snapshot.client(), &plan.schema, &expected)?;
+            let schema_diff = check_postgres(snapshot.client(), &plan.target_schema, &expected)?;
             Ok((schema_diff, compare(&tables, snapshot, &readers, &settings)?))
         })?;
         let verdict = VerdictReport::new(&tables, &compared, schema_diff.differences, depth);
@@ -341,41 +351,27 @@ impl PostgresLoad {
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
-        Ledger::new(&self.plan.schema, &self.plan.data_set)
+        Ledger::new(&self.plan.target_schema, &self.plan.data_set)
     }
 
     /// What was done, before the comparison.
     pub(crate) fn report(&self, stats: &[TableStats], finished: Finished) -> DataSetReport {
-        let tables = self.plan.tables.iter().zip(stats).map(|(table, stats)| TableReport {
-            name: table.name.clone(),
-            target_name: table.renamed(),
-            rows: stats.rows.load(Ordering::Relaxed),
-            bytes: stats.bytes.load(Ordering::Relaxed),
-            seconds: stats.seconds(),
-            conversions: table.conversions(),
-            rows_left_out: table.rows_left_out(),
-            verification: None,
-        });
-        let mut left_out = self.plan.left_out.clone();
-        left_out.extend(finished.left_out);
-        DataSetReport {
-            name: self.plan.data_set.clone(),
-            target_schema: self.plan.schema.clone(),
-            continues: self.continued.clone(),
-            verdict: Verdict::NotVerified,
-            tables: tables.collect(),
-            left_out,
-            steps: finished.steps,
-            notes: self.plan.notes.iter().cloned().chain(self.plan.widened()).collect(),
-            differences: Vec::new(),
-            hints: Vec::new(),
+        let mut report = self.plan.report();
+        for (table, stats) in report.tables.iter_mut().zip(stats) {
+            table.rows = stats.rows.load(Ordering::Relaxed);
+            table.bytes = stats.bytes.load(Ordering::Relaxed);
+            table.seconds = stats.seconds();
         }
+        report.continues = self.continued.clone();
+        report.left_out.extend(finished.left_out);
+        report.steps = finished.steps;
+        report
     }
 }
 
 /// Every chunk of the table is in the ledger, with all its rows.
-fn is_complete(table: &PlannedTable, done: Option<&HashMap<u32, u64>>) -> bool {
+fn is_complete(table: &PlannedTable<ToPostgres>, done: Option<&HashMap<u32, u64>>) -> bool {
     let rows: u64 = done.map_or(0, |done| done.values().sum());
     let chunks = done.map_or(0, HashMap::len);
-    chunks == table.chunks.len() && rows + table.rows_rejected() == table.rows
+    chunks == table.read.chunks.len() && rows + table.rows_rejected() == table.rows
 }

@@ -17,10 +17,11 @@ use crate::copy::to_sqlite as copy;
 use crate::error::Result;
 use crate::finish::to_sqlite as finish;
 use crate::options::{Depth, Options, Verify};
-use crate::plan::to_sqlite::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_sqlite::model::ToSqlite;
 use crate::postgres::catalog::target_objects::lasting_schema_id;
 use crate::postgres::copy_out::Snapshot;
-use crate::report::{DataSetReport, TableReport, Verdict};
+use crate::report::{DataSetReport, Verdict};
 use crate::run::data_set::to_postgres::RunEnv;
 use crate::run::open::open_source;
 use crate::run::open::to_sqlite::{Locks, locked, open_reader};
@@ -49,7 +50,7 @@ pub(crate) struct SqliteLoad {
     /// The source's schema.
     pub(crate) schema: String,
     /// What is to be done.
-    pub(crate) plan: Plan,
+    pub(crate) plan: Plan<ToSqlite>,
     /// The target.
     pub(crate) place: TargetFile,
     /// What all sessions hold.
@@ -175,46 +176,8 @@ impl SqliteLoad {
         let (data_set, now) = (self.plan.data_set.clone(), verdict_file::fingerprint(file)?);
         verdict_file::write(file, &StoredVerdict { data_set, source, file: now })
     }
-
-    /// The report before anything was done.
-    pub(crate) fn report(&self) -> DataSetReport {
-        let tables = self.plan.tables.iter().map(|table| TableReport {
-            name: table.name.clone(),
-            target_name: table.renamed(),
-            rows: 0,
-            bytes: 0,
-            seconds: 0.0,
-            conversions: table.conversions(),
-            rows_left_out: Vec::new(),
-            verification: None,
-        });
-        let other_types = self.plan.tables.iter().flat_map(|table| {
-            table.columns.iter().filter_map(move |column| {
-                let reason = column.proposal.reason?;
-                Some(format!(
-                    "{}.{}, {} in PostgreSQL, becomes {}: {reason}",
-                    quote(&table.name),
-                    quote(&column.name),
-                    column.source_type,
-                    column.proposal.declared
-                ))
-            })
-        });
-        DataSetReport {
-            name: self.plan.data_set.clone(),
-            target_schema: self.target(),
-            continues: None,
-            verdict: Verdict::NotVerified,
-            tables: tables.collect(),
-            left_out: self.plan.left_out.clone(),
-            steps: Vec::new(),
-            notes: self.plan.notes.iter().cloned().chain(other_types).collect(),
-            differences: Vec::new(),
-            hints: Vec::new(),
-        }
-    }
 }
 
-fn table_progress(table: &PlannedTable) -> TableProgress {
+fn table_progress(table: &PlannedTable<ToSqlite>) -> TableProgress {
     TableProgress { name: table.name.clone(), total: table.rows, done: AtomicU64::new(0) }
 }

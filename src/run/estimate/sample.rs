@@ -8,7 +8,8 @@ use crate::codec::row_batch::RowBatch;
 use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
 use crate::options::{Depth, Verify};
-use crate::plan::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::catalog::target_objects;
 use crate::postgres::catalog::target_objects::{CatalogObject, drop_objects, in_savepoint};
 use crate::postgres::copy_in::copy_in;
@@ -55,17 +56,18 @@ struct Sampled {
 
 /// Measures what the rest of a plan will take: all of it but the chunks that are `done`.
 pub(crate) fn measure(
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     done: &HashMap<String, HashMap<u32, u64>>,
     source: &Source,
     client: &mut Client,
     env: &RunEnv<'_>,
 ) -> Result<Estimate> {
     let what = "cannot measure the target's speed";
-    let in_the_way = in_the_way(plan, &target_objects::existing(client, &plan.schema)?);
+    let in_the_way = in_the_way(plan, &target_objects::existing(client, &plan.target_schema)?);
     let mut transaction = client.transaction().map_err(db_error(what))?;
-    drop_objects(&mut transaction, &plan.schema, &in_the_way, plan.drop_all)?;
-    let queries: Arc<[TableQuery]> = plan.tables.iter().map(|table| table.query.clone()).collect();
+    drop_objects(&mut transaction, &plan.target_schema, &in_the_way, plan.objects.drop_all)?;
+    let queries: Arc<[TableQuery]> =
+        plan.tables.iter().map(|table| table.read.query.clone()).collect();
     let mut sample = Sample {
         plan,
         reader: ChunkReader::new(source.connect_to_pages()?, queries),
@@ -78,13 +80,13 @@ pub(crate) fn measure(
     sample.read_back()?;
     let Sample { sampled, transaction, .. } = sample;
     transaction.rollback().map_err(db_error(what))?;
-    let there = |table: &PlannedTable, chunk: &Chunk| {
+    let there = |table: &PlannedTable<ToPostgres>, chunk: &Chunk| {
         done.get(&table.name).is_some_and(|done| done.contains_key(&chunk.number))
     };
     let left = plan.tables.iter().flat_map(|table| {
-        table.chunks.iter().filter(|chunk| !there(table, chunk)).map(|chunk| chunk.bytes)
+        table.read.chunks.iter().filter(|chunk| !there(table, chunk)).map(|chunk| chunk.bytes)
     });
-    let all: u64 = plan.tables.iter().flat_map(|table| &table.chunks).map(|c| c.bytes).sum();
+    let all: u64 = plan.tables.iter().flat_map(|table| &table.read.chunks).map(|c| c.bytes).sum();
     let depth = match env.options.verify {
         Verify::AfterCopy(depth) | Verify::Only(depth) => Some(depth),
         Verify::No => None,
@@ -93,11 +95,11 @@ pub(crate) fn measure(
 }
 
 /// What is going to be dropped, and what an earlier run made of the plan.
-fn in_the_way(plan: &Plan, existing: &[CatalogObject]) -> Vec<CatalogObject> {
-    let views = plan.views.iter().map(|view| view.name.clone());
+fn in_the_way(plan: &Plan<ToPostgres>, existing: &[CatalogObject]) -> Vec<CatalogObject> {
+    let views = plan.objects.views.iter().map(|view| view.name.clone());
     let names: HashSet<String> = plan.table_names().into_iter().chain(views).collect();
     let made = target_objects::conflicts(existing, &names).into_iter().cloned();
-    let mut things: Vec<CatalogObject> = plan.drops.iter().cloned().chain(made).collect();
+    let mut things: Vec<CatalogObject> = plan.objects.dropped.iter().cloned().chain(made).collect();
     things.sort_unstable();
     things.dedup();
     things
@@ -148,7 +150,7 @@ impl Sampled {
 }
 
 struct Sample<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<ToPostgres>,
     reader: ChunkReader,
     transaction: Transaction<'a>,
     sampled: Sampled,
@@ -168,14 +170,14 @@ impl Sample<'_> {
     /// each while there is room. Tables that can only be read from their start are left out.
     fn chunks(&self) -> Vec<(usize, usize)> {
         let mut tables: Vec<usize> = (0..self.plan.tables.len()).collect();
-        tables.retain(|&table| self.plan.tables[table].query.address != RowAddress::Ordinal);
+        tables.retain(|&table| self.plan.tables[table].read.query.address != RowAddress::Ordinal);
         tables.sort_by_key(|&table| std::cmp::Reverse(self.plan.tables[table].bytes));
         let mut chosen = Vec::new();
         for (numerator, denominator) in [(1, 2), (1, 4), (3, 4)] {
             for &table in &tables {
-                let place = self.plan.tables[table].chunks.len() * numerator / denominator;
+                let place = self.plan.tables[table].read.chunks.len() * numerator / denominator;
                 let taken = chosen.contains(&(table, place));
-                if !taken && place < self.plan.tables[table].chunks.len() {
+                if !taken && place < self.plan.tables[table].read.chunks.len() {
                     chosen.push((table, place));
                 }
             }
@@ -192,7 +194,7 @@ impl Sample<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::interrupted());
             }
-            self.copy_chunk(table, &self.plan.tables[table].chunks[place])?;
+            self.copy_chunk(table, &self.plan.tables[table].read.chunks[place])?;
         }
         Ok(())
     }
@@ -205,7 +207,7 @@ impl Sample<'_> {
         timed(&mut sampled.read, || reader.read(table, chunk, &mut rows))?;
         let block = timed(&mut sampled.encode, || {
             let (leave_out, spare) = (!planned.rejected.is_empty(), BytesMut::new());
-            let encoded = planned.layout.encode(table, chunk.number, &rows, leave_out, spare);
+            let encoded = planned.read.layout.encode(table, chunk.number, &rows, leave_out, spare);
             encoded.map_err(|_| Error::failed("the source changed since it was profiled"))
         })?;
         if !sampled.rows.contains_key(&table) {
@@ -213,7 +215,7 @@ impl Sample<'_> {
         }
         timed(&mut sampled.write, || {
             let sent = (&*block.data, block.digest.rows);
-            copy_in(transaction, planned.ddl.copy(&planned.sent).as_str(), sent, &what)
+            copy_in(transaction, planned.ddl.copy(&planned.read.sent).as_str(), sent, &what)
         })?;
         *sampled.rows.entry(table).or_default() += block.digest.rows;
         sampled.bytes += chunk.bytes;
@@ -228,7 +230,7 @@ impl Sample<'_> {
         for (&table, &rows) in &sampled {
             let planned = &self.plan.tables[table];
             let whole = planned.rows.max(rows);
-            let keys = planned.keys.iter().map(|key| &key.index);
+            let keys = planned.finish.keys.iter().map(|key| &key.index);
             let indexes = planned.indexes.iter().map(|index| &index.sql);
             for sql in keys.chain(indexes) {
                 self.step(sql, sorting(whole) / sorting(rows))?;
@@ -237,7 +239,7 @@ impl Sample<'_> {
             self.step(&format!("ANALYZE {}", planned.qualified()), 1.0)?;
             self.step(&ddl::enable_autovacuum(&planned.qualified()), 1.0)?;
         }
-        for key in &self.plan.foreign_keys {
+        for key in &self.plan.objects.foreign_keys {
             if let (Some(&rows), true) =
                 (sampled.get(&key.child), sampled.contains_key(&key.parent))
             {
@@ -254,7 +256,7 @@ impl Sample<'_> {
         let tables = self.plan.tables.iter().enumerate();
         let (inside, outside): (Vec<_>, Vec<_>) =
             tables.partition(|(table, _)| sampled.contains_key(table));
-        let bytes = |tables: &[(usize, &PlannedTable)]| -> u64 {
+        let bytes = |tables: &[(usize, &PlannedTable<ToPostgres>)]| -> u64 {
             tables.iter().map(|(_, table)| table.bytes).sum()
         };
         let (inside, outside) = (bytes(&inside), bytes(&outside));

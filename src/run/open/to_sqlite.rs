@@ -4,7 +4,8 @@ use crate::config::connection::Connection;
 use crate::config::environment::Environment;
 use crate::error::{Error, Result};
 use crate::options::{DataSet, Location, Options, Verify};
-use crate::plan::to_sqlite::build::{PlanInputs, build_plan};
+use crate::plan::to_sqlite::build::build_plan;
+use crate::plan::to_sqlite::inputs::PlanInputs;
 use crate::postgres::catalog;
 use crate::postgres::connect::{Session, connect};
 use crate::postgres::copy_out::{Snapshot, TupleReader};
@@ -70,6 +71,7 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     let inputs = PlanInputs {
         data_set: &data_set.name,
         schema: &schema,
+        target: &place.path.display().to_string(),
         options,
         resources,
         progress,

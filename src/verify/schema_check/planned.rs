@@ -1,19 +1,20 @@
 //! The expected schema from a plan.
 
-use crate::plan;
-use crate::plan::to_sqlite;
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::model::ToPostgres;
+use crate::plan::to_sqlite::model::ToSqlite;
 use crate::schema::{Check, ForeignKey, Index, LeftOut, Table};
 use crate::sqlite::sql::ddl::ColumnKey;
 use crate::verify::schema_check::expected::{Expected, ExpectedTable, column, key};
 
 /// The schema that a plan creates in PostgreSQL, without the objects in `left_out`.
-pub(crate) fn for_postgres(plan: &plan::Plan, left_out: &[LeftOut]) -> Expected {
+pub(crate) fn for_postgres(plan: &Plan<ToPostgres>, left_out: &[LeftOut]) -> Expected {
     let kept = |one: &LeftOut| {
         !left_out.iter().any(|l| l.kind == one.kind && l.table == one.table && l.name == one.name)
     };
     let mut tables: Vec<ExpectedTable> =
         plan.tables.iter().map(|table| postgres_table(table, &kept)).collect();
-    for planned in plan.foreign_keys.iter().filter(|key| kept(&key.left_out)) {
+    for planned in plan.objects.foreign_keys.iter().filter(|key| kept(&key.left_out)) {
         let ddl = &planned.ddl;
         let key = ForeignKey {
             columns: ddl.columns.clone(),
@@ -23,12 +24,15 @@ pub(crate) fn for_postgres(plan: &plan::Plan, left_out: &[LeftOut]) -> Expected 
         };
         tables[planned.child].target.iter_mut().for_each(|t| t.foreign_keys.push(key.clone()));
     }
-    let views = plan.views.iter().filter(|view| kept(&view.left_out));
+    let views = plan.objects.views.iter().filter(|view| kept(&view.left_out));
     let views = views.map(|view| view.name.clone()).collect();
     Expected { tables, views, planned: true, ..Expected::default() }
 }
 
-fn postgres_table(table: &plan::PlannedTable, kept: &dyn Fn(&LeftOut) -> bool) -> ExpectedTable {
+fn postgres_table(
+    table: &PlannedTable<ToPostgres>,
+    kept: &dyn Fn(&LeftOut) -> bool,
+) -> ExpectedTable {
     let mut target = Table {
         columns: table
             .ddl
@@ -36,11 +40,11 @@ fn postgres_table(table: &plan::PlannedTable, kept: &dyn Fn(&LeftOut) -> bool) -
             .iter()
             .map(|ddl| column(&ddl.name, ddl.not_null, ddl.identity.is_some()))
             .collect(),
-        sequence: table.sequence.as_ref().map(|(_, highest)| *highest),
+        sequence: table.finish.sequence.as_ref().map(|(_, highest)| *highest),
         name: table.ddl.name.clone(),
         ..Table::default()
     };
-    for planned in &table.keys {
+    for planned in &table.finish.keys {
         // A key that cannot be a constraint is a unique index, over expressions.
         if planned.constraint.is_none() {
             target.indexes.push(named_index(&planned.name));
@@ -57,19 +61,19 @@ fn postgres_table(table: &plan::PlannedTable, kept: &dyn Fn(&LeftOut) -> bool) -
     }
     let indexes = table.indexes.iter().filter(|index| kept(&index.left_out));
     target.indexes.extend(indexes.map(|index| named_index(&index.name)));
-    let checks = table.checks.iter().filter(|check| kept(&check.left_out));
+    let checks = table.finish.checks.iter().filter(|check| kept(&check.left_out));
     target.checks = checks.map(|check| named_check(Some(&check.name))).collect();
     let columns = table.columns.iter().map(|column| column.name.clone()).collect();
     ExpectedTable { name: table.name.clone(), columns, target: Some(target) }
 }
 
 /// The schema that a plan creates in a SQLite file.
-pub(crate) fn for_sqlite(plan: &to_sqlite::Plan) -> Expected {
+pub(crate) fn for_sqlite(plan: &Plan<ToSqlite>) -> Expected {
     let tables = plan.tables.iter().map(sqlite_table).collect();
     Expected { tables, planned: true, ..Expected::default() }
 }
 
-fn sqlite_table(table: &to_sqlite::PlannedTable) -> ExpectedTable {
+fn sqlite_table(table: &PlannedTable<ToSqlite>) -> ExpectedTable {
     let ddl = &table.ddl;
     let own_key = ddl.columns.iter().filter(|column| column.key.is_some()).map(|c| c.name.clone());
     let primary: Vec<String> = own_key.chain(ddl.primary_key.iter().cloned()).collect();
@@ -88,7 +92,7 @@ fn sqlite_table(table: &to_sqlite::PlannedTable) -> ExpectedTable {
         foreign_keys: foreign_keys.collect(),
         checks: ddl.checks.iter().map(|(name, _)| named_check(name.as_deref())).collect(),
         indexes: table.indexes.iter().map(|index| named_index(&index.name)).collect(),
-        sequence: is_automatic.then(|| table.sequence.unwrap_or(0)),
+        sequence: is_automatic.then(|| table.finish.sequence.unwrap_or(0)),
         name: ddl.name.clone(),
         ..Table::default()
     };
