@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_can_be_typed_rerun() {
+    fn the_rerun_command_is_quoted() {
         let typed = ["database", "--from=my app.db", "--to=postgres://u@h/d?a=1&b=2", "--strict"];
         assert_eq!(
             rerun(&typed, &[]).text,
