@@ -129,8 +129,9 @@ impl SmallDisk {
             return Some(disk);
         }
         // Past the test runner, which keeps what tests print that pass to itself.
-        let said = b"NOT TESTED on this machine: a full disk (mounting a tmpfs needs root)\n";
-        std::io::stderr().write_all(said).unwrap();
+        let output_text =
+            b"NOT TESTED on this machine: a full disk (mounting a tmpfs needs root)\n";
+        std::io::stderr().write_all(output_text).unwrap();
         None
     }
 }
