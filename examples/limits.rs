@@ -9,12 +9,12 @@
 //!   The values are in memory, a few thousand rows at a time. It prints the seconds of the inserts and the
 //!   commit, without the reading.
 
-use migrate::internals::insert_limit;
+use migrate::internals::{CancelScope, insert_limit};
 use rusqlite::OpenFlags;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -57,7 +57,7 @@ fn scan(file: &str) -> Outcome<f64> {
 fn fill(file: &str, new: &str) -> Outcome<f64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let source = rusqlite::Connection::open_with_flags(file, flags)?;
-    let filled = insert_limit::fill(&source, Path::new(new), &AtomicBool::new(false))?;
+    let filled = insert_limit::fill(&source, Path::new(new), &CancelScope::default())?;
     Ok(filled.seconds)
 }
 

@@ -58,7 +58,7 @@ fn a_server_that_does_not_return_ends_the_run_in_time_and_the_next_one_resumes()
     let output = child.wait_with_output().unwrap();
     assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
     assert_code(&output, 1);
-    assert_says(&output, &["it was tried again for 2 s", "the source is unchanged"]);
+    assert_says(&output, &["the connection was retried for 2 s", "the source is unchanged"]);
     server.restart().unwrap();
     let output = source.run(&url, &[]);
     assert_says(&output, &["continues the run"]);

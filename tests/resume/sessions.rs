@@ -15,7 +15,7 @@ fn terminate(url: &str, purpose: &str) -> u64 {
 
 #[test]
 fn sessions_that_are_ended_in_the_copy_are_opened_again() {
-    for purpose in ["copy", "keeper", "pulse", "%"] {
+    for purpose in ["copy", "control", "pulse", "%"] {
         let (source, database) = (Source::new(), server());
         let child = source.start(&database.url, &[]);
         let somebody = hold_the_copy(&database.url);
@@ -28,7 +28,7 @@ fn sessions_that_are_ended_in_the_copy_are_opened_again() {
 
 #[test]
 fn sessions_that_are_ended_in_the_finish_are_opened_again() {
-    for purpose in ["finish", "keeper"] {
+    for purpose in ["finish", "control"] {
         let (source, database) = (Source::new(), server());
         let child = source.start(&database.url, &[]);
         let somebody = hold_the_finish(&database.url);
@@ -146,7 +146,7 @@ fn a_run_that_is_stopped_for_a_while_does_not_count_as_dead() {
         assert_says(&refused, &["app.db open"]);
         let refused = source.run(&database.url, &[more, &["--allow-running"]].concat());
         assert_code(&refused, 4);
-        assert_says(&refused, &["another run of migrate is at work on schema \"public\""]);
+        assert_says(&refused, &["another run of migrate uses schema \"public\""]);
     }
     drop(somebody);
     assert_whole(&source, &database.url, &child.wait_with_output().unwrap());
