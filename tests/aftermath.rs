@@ -216,9 +216,9 @@ fn rejected_rows_are_in_the_reject_file_with_their_reason() {
 fn a_refusal_names_rows_and_never_contents() {
     let database = server();
     let output = Source::of_fixture("misfit_text").migrate(&database.url, &[]);
-    let printed = String::from_utf8_lossy(&output.stderr).into_owned()
+    let told = String::from_utf8_lossy(&output.stderr).into_owned()
         + &String::from_utf8_lossy(&output.stdout);
-    assert!(!printed.contains("secretword"), "{printed}");
-    assert!(printed.contains("hint:"), "{printed}");
-    assert!(printed.to_lowercase().contains("unchanged"), "{printed}");
+    assert!(!told.contains("secretword"), "{told}");
+    assert!(told.contains("hint:"), "{told}");
+    assert!(told.to_lowercase().contains("unchanged"), "{told}");
 }

@@ -144,9 +144,9 @@ fn a_private_server_is_measured_with_every_stage_the_sweep_and_its_settings() {
         assert!(setting(&report, name)["advice"].as_str().unwrap().contains("RISKS THE DATA"));
     }
     assert!(effects(setting(&report, "fsync")).is_empty());
-    let printed = String::from_utf8(output.stdout).unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
     for part in ["the server's limit", "verify ", "bottleneck", "--chunk-size", "max_wal_size"] {
-        assert!(printed.contains(part), "{part} in {printed}");
+        assert!(told.contains(part), "{part} in {told}");
     }
 }
 
@@ -265,9 +265,9 @@ fn a_schema_that_cannot_be_dropped_is_named_with_the_statement_that_does() {
     wait_until("nothing was ever written", || run_psql(&database.url, sql).status.success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    let printed = text(&output);
-    let drop = printed.split("drop it: ").nth(1).expect(&printed).lines().next().unwrap();
-    assert!(drop.starts_with("DROP SCHEMA \"migrate_bench_"), "{printed}");
+    let told = text(&output);
+    let drop = told.split("drop it: ").nth(1).expect(&told).lines().next().unwrap();
+    assert!(drop.starts_with("DROP SCHEMA \"migrate_bench_"), "{told}");
     psql(&database.url, drop);
     let left = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'migrate_bench_%'";
     assert_eq!(psql(&database.url, left), "0");
@@ -307,7 +307,7 @@ fn what_cannot_be_measured_is_refused_and_leaves_nothing() {
     fs::write(&other, "this is no database, and was never meant to be one").unwrap();
     let other = other.to_str().unwrap();
     let absent = "postgres://nobody@127.0.0.1:1/none";
-    for (code, arguments, printed) in [
+    for (code, arguments, told) in [
         (1, &["--to", absent, "--rows", "100"][..], "cannot connect"),
         (4, &["--to", absent, "--from", "/nowhere/app.db"], "/nowhere/app.db"),
         (4, &["--to", absent, "--from", other], "not"),
@@ -322,7 +322,7 @@ fn what_cannot_be_measured_is_refused_and_leaves_nothing() {
     ] {
         let output = measure(folder.path(), arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output));
-        assert!(text(&output).contains(printed), "{arguments:?}: {}", text(&output));
+        assert!(text(&output).contains(told), "{arguments:?}: {}", text(&output));
     }
     let too_many =
         migrate(["bench", "--rows", "4G", "--temp-dir", folder.path().to_str().unwrap()]);
@@ -342,9 +342,6 @@ fn a_role_that_may_not_create_a_schema_gets_a_message_with_the_missing_grant() {
     let output = measure(folder.path(), &["--to", &url, "--rows", "100"]);
     psql(&database.url, &format!("DROP ROLE {role}"));
     assert_eq!(output.status.code(), Some(4), "{}", text(&output));
-    let printed = text(&output);
-    assert!(
-        printed.contains(&format!("GRANT CREATE ON DATABASE \"{}\"", database.name)),
-        "{printed}"
-    );
+    let told = text(&output);
+    assert!(told.contains(&format!("GRANT CREATE ON DATABASE \"{}\"", database.name)), "{told}");
 }

@@ -61,8 +61,8 @@ fn a_pin_is_asked_of_the_columns_that_a_foreign_key_joins_before_anything_is_wri
          CREATE TABLE p (k INT PRIMARY KEY); CREATE TABLE c (k INT REFERENCES p (k));
          INSERT INTO p VALUES (1), (2); INSERT INTO c VALUES (1), (100000);",
     );
-    let printed = case.exits(&["--cast", "p.k=smallint"], 4);
-    assert!(printed.contains("table \"c\" column \"k\""), "{printed}");
+    let told = case.exits(&["--cast", "p.k=smallint"], 4);
+    assert!(told.contains("table \"c\" column \"k\""), "{told}");
     case.nothing_was_written();
     case.exits(&["--cast", "p.k=integer", "--cast", "c.k=bigint"], 0);
     assert_eq!((case.type_of("p.k"), case.type_of("c.k")), ("integer".into(), "bigint".into()));
@@ -80,11 +80,8 @@ fn a_key_whose_values_would_become_equal_is_refused_before_anything_is_written()
         ),
     ] {
         let case = Case::new(sql);
-        let printed = case.exits(flags, 4);
-        assert!(
-            printed.contains("the key (\"k\") of table \"t\" would not be unique"),
-            "{printed}"
-        );
+        let told = case.exits(flags, 4);
+        assert!(told.contains("the key (\"k\") of table \"t\" would not be unique"), "{told}");
         case.nothing_was_written();
     }
     let apart = Case::new("CREATE TABLE t (k UNIQUE); INSERT INTO t VALUES (1), ('2');");
@@ -98,8 +95,8 @@ fn index_entries_of_a_utf16_source_are_measured_as_the_server_will_store_them() 
         "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (k TEXT);
          INSERT INTO t SELECT replace(hex(zeroblob(600)), '0', '語'); CREATE INDEX ti ON t (k);",
     );
-    let printed = case.exits(&[], 0);
-    assert!(printed.contains("\"ti\""), "the index is listed: {printed}");
+    let told = case.exits(&[], 0);
+    assert!(told.contains("\"ti\""), "the index is listed: {told}");
     assert_eq!(case.ask("SELECT octet_length(k) FROM t"), "3600");
 }
 
@@ -115,8 +112,8 @@ fn a_row_is_rejected_for_what_its_generated_column_holds() {
     let planned = case.run("plan", &flags);
     assert_eq!(planned.status.code(), Some(0), "{}", text(&planned));
     assert!(!rejected.exists(), "a dry run writes nothing");
-    let printed = case.exits(&flags, 0);
-    assert!(printed.contains("1 rows of table \"t\" are left out"), "{printed}");
+    let told = case.exits(&flags, 0);
+    assert!(told.contains("1 rows of table \"t\" are left out"), "{told}");
     assert_eq!(case.ask("SELECT string_agg(id || ':' || b, ',' ORDER BY id) FROM t"), "1:2,3:4");
     let left = "SELECT id, a, \"migrate place\", \"migrate reason\" FROM t";
     assert_eq!(sqlite3(&rejected, left), "2|30000|2|column \"b\": out of the type's range");
@@ -129,8 +126,8 @@ fn a_not_null_that_the_data_contradicts_is_listed() {
          PRAGMA writable_schema = on;
          UPDATE sqlite_schema SET sql = 'CREATE TABLE t (a INT NOT NULL)' WHERE name = 't';",
     );
-    let printed = case.exits(&[], 0);
-    assert!(printed.contains("declared NOT NULL, but 1 of its values are NULL"), "{printed}");
+    let told = case.exits(&[], 0);
+    assert!(told.contains("declared NOT NULL, but 1 of its values are NULL"), "{told}");
     assert_eq!(case.ask("SELECT count(*) FROM t WHERE a IS NULL"), "1");
 }
 

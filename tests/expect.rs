@@ -10,9 +10,8 @@
 //! - `error WORDS`: standard error has all the words.
 //!
 //! Every other line is one fact about the target's catalog or the report, as `outcome` writes it.
-//! The set of facts is closed: a fact that is not expected is as wrong as a missing one. An indented
-//! line belongs to the `table` line above it. `…` matches any text, and a line that starts with `?` may
-//! be missing.
+//! The set of facts is closed: a fact that is not expected is as wrong as a missing one. An indented line belongs to the `table` line above it. `…` stands for any text,
+//! and a line that starts with `?` may be missing.
 
 use std::fmt::Write;
 
@@ -198,7 +197,7 @@ fn a_pattern_fits_whole_lines_only() {
 fn a_missing_and_a_surplus_fact_are_both_reported() {
     let expectation = Expectation::parse("table t 1\n    column a bigint\n    ? column b text\n");
     let found = ["table t 1", "t> column a text", "t> order a"].map(str::to_owned);
-    let printed = expectation.differences(&found);
-    assert!(printed.contains("expected  t> column a bigint"), "{printed}");
-    assert!(printed.contains("but found t> column a text"), "{printed}");
+    let told = expectation.differences(&found);
+    assert!(told.contains("expected  t> column a bigint"), "{told}");
+    assert!(told.contains("but found t> column a text"), "{told}");
 }

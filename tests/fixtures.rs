@@ -66,7 +66,7 @@ pub(crate) fn check_source(
     remarks.extend(printed.lines().map(str::to_owned));
     for words in &expectation.notes {
         let found = remarks.iter().any(|text| words.iter().all(|word| has_word(text, word)));
-        assert!(found, "no remark has {words:?}; all remarks: {remarks:#?}");
+        assert!(found, "no remark has {words:?}; there are: {remarks:#?}");
     }
     oracle::assert_same_values(&source.reading_copy(), &mut target, &report, &expectation.only);
     report

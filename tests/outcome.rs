@@ -68,7 +68,7 @@ impl Target {
         Some(error.as_db_error().map_or_else(|| error.to_string(), |e| e.message().to_owned()))
     }
 
-    /// The ordinary tables with their object ids, without the ledger.
+    /// The ordinary tables with their object ids, but for the ledger.
     pub(crate) fn tables(&mut self) -> Vec<(String, String)> {
         self.rows(
             "SELECT oid::text, relname FROM pg_class WHERE relkind IN ('r', 'p') \

@@ -196,5 +196,5 @@ fn a_source_behind_a_symbolic_link_is_read_and_the_link_stays() {
     small_database(&made);
     let source = Source::of_folder(|path| std::os::unix::fs::symlink(&made, path).unwrap());
     assert_eq!(rows_that_arrive(&source), "5000 12502500");
-    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1, "files next to the real source");
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1, "files beside the real source");
 }

@@ -252,27 +252,24 @@ fn start_with(path: &str, pg_bin: Option<&Path>) -> (bool, String) {
 fn the_programs_are_found_without_path_by_path_and_by_pg_bin() {
     let bin = PrivateServer::start(&quick()).unwrap().programs().to_owned();
     if Path::new("/usr/lib/postgresql").is_dir() {
-        let (ok, output_text) = start_with("/nowhere", None);
-        assert!(ok, "{output_text}");
+        let (ok, said) = start_with("/nowhere", None);
+        assert!(ok, "{said}");
     }
     // A link to the server alone, as a person may have made it.
     let folder =
         tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
     std::os::unix::fs::symlink(bin.join("postgres"), folder.path().join("postgres")).unwrap();
-    let (ok, output_text) = start_with(folder.path().to_str().unwrap(), None);
-    assert!(ok, "{output_text}");
-    let (ok, output_text) = start_with("/nowhere", Some(&bin));
-    assert!(ok, "{output_text}");
+    let (ok, said) = start_with(folder.path().to_str().unwrap(), None);
+    assert!(ok, "{said}");
+    let (ok, said) = start_with("/nowhere", Some(&bin));
+    assert!(ok, "{said}");
 }
 
 #[test]
 fn a_pg_bin_without_programs_is_refused_by_name() {
-    let (ok, output_text) = start_with("/usr/bin:/bin", Some(Path::new("/nowhere/bin")));
+    let (ok, said) = start_with("/usr/bin:/bin", Some(Path::new("/nowhere/bin")));
     assert!(!ok);
-    assert!(
-        output_text.contains("/nowhere/bin") && output_text.contains("apt install postgresql"),
-        "{output_text}"
-    );
+    assert!(said.contains("/nowhere/bin") && said.contains("apt install postgresql"), "{said}");
 }
 
 #[test]

@@ -134,8 +134,8 @@ fn drop_all_names_what_it_drops() {
     harness::psql(&url, "CREATE TABLE person (x int)");
     let output = source().migrate(&url, &["--drop-all"]);
     assert_code(&output, 0);
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &errors(&output);
-    assert!(printed.to_lowercase().contains("drop"), "{printed}");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &errors(&output);
+    assert!(told.to_lowercase().contains("drop"), "{told}");
     assert_eq!(Target::open(&url).cell("SELECT count(*) FROM person"), "2");
 }
 
@@ -274,8 +274,8 @@ fn the_run_ends_with_a_table_of_what_arrived() {
     let database = server();
     let output = source().migrate(&database.url, &[]);
     assert_code(&output, 0);
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(printed.contains("person") && printed.contains("pet"), "{printed}");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("person") && told.contains("pet"), "{told}");
 }
 
 #[test]
@@ -283,8 +283,8 @@ fn an_unreachable_server_is_a_failure_and_shows_no_password() {
     let url = "postgres://somebody:verysecret@127.0.0.1:1/nowhere?sslmode=disable";
     let output = source().migrate(url, &[]);
     assert_code(&output, 1);
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &errors(&output);
-    assert!(!printed.contains("verysecret"), "{printed}");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &errors(&output);
+    assert!(!told.contains("verysecret"), "{told}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! SQLite to PostgreSQL and back: every fixture that arrives comes back, value for value and
-//! storage class for storage class, except the conversions that the plan declared; as SQLite
+//! storage class for storage class, but for the conversions that the plan declared; as SQLite
 //! itself reads both files.
 
 use super::{Target, back_report};

@@ -140,8 +140,8 @@ fn verification_alone_finds_what_was_done_to_the_file() {
         "INSERT INTO line VALUES (1, 1, 'Thing'); DROP INDEX line_what; DROP TABLE child",
     );
     let differences = alone()["data_sets"][0]["differences"].clone();
-    let printed = differences.to_string();
-    assert!(printed.contains("line_what") && printed.contains("child"), "{printed}");
+    let told = differences.to_string();
+    assert!(told.contains("line_what") && told.contains("child"), "{told}");
 }
 
 #[test]
@@ -222,9 +222,9 @@ fn an_absent_an_empty_and_a_tableless_target_are_empty() {
 fn a_new_file_belongs_to_whom_the_folder_or_the_old_file_belonged() {
     if !rustix::process::geteuid().is_root() {
         // Past the test runner, which keeps what tests print that pass to itself.
-        let output_text =
+        let said =
             b"NOT TESTED on this machine: who owns a new file (giving one away needs root)\n";
-        std::io::stderr().write_all(output_text).unwrap();
+        std::io::stderr().write_all(said).unwrap();
         return;
     }
     let database = server();

@@ -15,14 +15,11 @@ fn a_run_that_would_not_be_over_in_time_is_refused_before_anything_is_written() 
     // Two megabytes take forty seconds.
     let late = ["--max-rate", "50KB/s", "--window", "25s"];
     let refused = command(&source, &database.url, &late).output().unwrap();
-    let output_text = text(&refused);
-    assert_eq!(refused.status.code(), Some(4), "{output_text}");
-    assert!(output_text.contains("would not be over by the deadline"), "{output_text}");
-    assert!(
-        output_text.contains("copy 4") && output_text.contains("verification"),
-        "{output_text}"
-    );
-    assert!(output_text.contains("--allow-late"), "{output_text}");
+    let said = text(&refused);
+    assert_eq!(refused.status.code(), Some(4), "{said}");
+    assert!(said.contains("would not be over by the deadline"), "{said}");
+    assert!(said.contains("copy 4") && said.contains("verification"), "{said}");
+    assert!(said.contains("--allow-late"), "{said}");
     let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     assert_eq!(psql(&database.url, tables), "0");
 }

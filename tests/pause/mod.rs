@@ -39,14 +39,13 @@ fn start_into(source: &Path, url: &str, more: &[&str]) -> Child {
 
 /// Asserts the text of a pause, and that the command in it succeeds.
 fn assert_paused_and_resumes(output: &Output, source: &Path, database: &Database, rows: u32) {
-    let output_text = text(output);
-    assert_eq!(output.status.code(), Some(5), "{output_text}");
-    assert!(output_text.contains("error: paused"), "{output_text}");
-    assert!(output_text.contains("only while the service stays stopped"), "{output_text}");
-    assert!(output_text.contains("use --restart"), "{output_text}");
-    assert!(output_text.contains("the source is unchanged"), "{output_text}");
-    let line =
-        output_text.lines().find_map(|line| line.strip_prefix("hint: to go on, run: ")).unwrap();
+    let said = text(output);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.contains("error: paused"), "{said}");
+    assert!(said.contains("only while the service stays stopped"), "{said}");
+    assert!(said.contains("use --restart"), "{said}");
+    assert!(said.contains("the source is unchanged"), "{said}");
+    let line = said.lines().find_map(|line| line.strip_prefix("hint: to go on, run: ")).unwrap();
     let again = Command::new("sh").arg("-c").arg(line).stdin(Stdio::null()).output().unwrap();
     assert_eq!(again.status.code(), Some(0), "{line}\n{}", text(&again));
     assert_complete(source, database, rows);

@@ -40,9 +40,8 @@ fn ctrl_c_and_sigterm_commit_what_is_in_flight_and_the_same_command_resumes() {
         signal(&run, name);
         let output = end(run);
         let there = psql(&database.url, "SELECT count(*) FROM event");
-        let printed =
-            format!("error: paused, as you said: {there} of {ROWS} rows are in the target");
-        assert!(text(&output).contains(&printed), "{printed}\n{}", text(&output));
+        let told = format!("error: paused, as you said: {there} of {ROWS} rows are in the target");
+        assert!(text(&output).contains(&told), "{told}\n{}", text(&output));
         assert_eq!(psql(&database.url, "SELECT count(*) > 0 FROM event"), "t");
         assert_paused_and_resumes(&output, &source, &database, ROWS);
         assert_eq!(sha256(&source), before);
@@ -74,8 +73,8 @@ fn a_step_of_the_finish_that_takes_too_long_is_cancelled_and_taken_up_again() {
     wait_for_a_lock(&database.url);
     signal(&run, "-TERM");
     let output = end(run);
-    let printed = format!("all {ROWS} rows are in the target; indexes or constraints are missing");
-    assert!(text(&output).contains(&printed), "{}", text(&output));
+    let told = format!("all {ROWS} rows are in the target; indexes or constraints are missing");
+    assert!(text(&output).contains(&told), "{}", text(&output));
     drop(somebody);
     assert_paused_and_resumes(&output, &source, &database, ROWS);
 }
@@ -98,8 +97,8 @@ fn a_stop_in_the_verification_keeps_everything_and_the_next_run_compares() {
     wait_for_a_lock(&database.url);
     signal(&run, "-INT");
     let output = end(run);
-    let printed = "everything is in the target, and was not compared to the end";
-    assert!(text(&output).contains(printed), "{}", text(&output));
+    let told = "everything is in the target, and was not compared to the end";
+    assert!(text(&output).contains(told), "{}", text(&output));
     let state = "SELECT detail::json ->> 'state' FROM migrate_ledger WHERE chunk = -1";
     assert_eq!(psql(&database.url, state), "not_verified", "it does not look verified");
     drop(somebody);
@@ -139,9 +138,9 @@ fn a_stop_ends_the_wait_for_a_server_that_is_gone() {
     private.halt(Halt::Immediate).unwrap();
     signal(&run, "-INT");
     let output = end(run);
-    let output_text = text(&output);
-    assert_eq!(output.status.code(), Some(1), "the state is unknown: {output_text}");
-    assert!(output_text.contains("cannot tell what is in the target"), "{output_text}");
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "nobody knows what is there: {said}");
+    assert!(said.contains("cannot tell what is in the target"), "{said}");
     private.restart().unwrap();
     let again = end(start_into(&source, &url, &[]));
     assert_eq!(again.status.code(), Some(0), "{}", text(&again));

@@ -364,7 +364,7 @@ fn a_backup_is_made_before_anything_is_written() {
     assert_eq!(count(&database, "users"), "2");
 }
 
-/// Starts a server without TLS that says so and closes the connection. Returns its port.
+/// A server that has no TLS: it says so, and ends the conversation. Returns its port.
 fn without_tls() -> u16 {
     use std::io::{Read, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

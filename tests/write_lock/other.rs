@@ -42,8 +42,7 @@ impl Other {
             .unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut outcomes = lines.filter_map(|line| Some(line.ok()?.strip_prefix(OUTCOME)?.into()));
-        let outcome =
-            outcomes.next().unwrap_or_else(|| panic!("the other process printed nothing"));
+        let outcome = outcomes.next().unwrap_or_else(|| panic!("the other process said nothing"));
         Self { child, outcome }
     }
 
@@ -78,9 +77,9 @@ pub(crate) fn as_nobody(name: &str, path: &Path) {
         command.uid(NOBODY).gid(NOBODY);
     }
     let output = command.env(PATH, path).stdin(Stdio::null()).output().unwrap();
-    let output_text = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stdout);
     let erred = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && output_text.contains("1 passed"), "{output_text}\n{erred}");
+    assert!(output.status.success() && said.contains("1 passed"), "{said}\n{erred}");
 }
 
 /// The path from [`as_nobody`].
