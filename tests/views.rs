@@ -122,8 +122,8 @@ const LEFT_OUT: [(&str, &str, &str); 17] = [
     ("types", "SELECT id FROM artist UNION ALL SELECT name FROM artist", "bigint and text"),
     ("no_function", "SELECT shout(name) AS x FROM artist", "no such function: shout"),
     ("no_column", "SELECT a.nowhere FROM artist a", "\"nowhere\""),
-    ("no_table", "SELECT * FROM passing", "\"passing\", which is not there"),
-    ("on_left_out", "SELECT y FROM year", "\"year\", which is not carried over"),
+    ("no_table", "SELECT * FROM passing", "\"passing\", which is missing"),
+    ("on_left_out", "SELECT y FROM year", "\"year\", which is not migrated"),
 ];
 
 fn source() -> Source {

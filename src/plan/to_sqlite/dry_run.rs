@@ -1,4 +1,4 @@
-//! The trial: all definitions are made once in an empty database, before anything is written.
+//! The dry run: all definitions run in an empty database, before anything is written.
 
 use crate::error::{Error, Result};
 use crate::plan::model::{OptionalDdl, Plan};
@@ -43,7 +43,7 @@ fn remove_index(plan: &mut Plan<ToSqlite>, mut number: usize) -> Option<Optional
     None
 }
 
-/// Takes everything optional out of a table; says whether there was something.
+/// Takes everything optional out of a table. Returns whether there was anything.
 fn strip(table: &mut TableDdl, reason: &str, left_out: &mut Vec<LeftOut>) -> bool {
     let mut taken = Vec::new();
     for (name, condition) in table.checks.drain(..) {

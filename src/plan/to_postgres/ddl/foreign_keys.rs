@@ -1,4 +1,4 @@
-//! Foreign keys: between which tables the server can have them.
+//! Foreign keys, where the server can have them.
 
 use crate::plan::model::PlannedColumn;
 use crate::plan::table_selection::BY_REQUEST;
@@ -49,7 +49,7 @@ impl Definitions<'_> {
         keys
     }
 
-    /// The parent's place, or why the key cannot be.
+    /// The parent's index, or the reason why the key is impossible.
     fn parent_of(
         &self,
         child: usize,
@@ -64,7 +64,7 @@ impl Definitions<'_> {
                 if self.excluded.contains(&key.parent) {
                     BY_REQUEST
                 } else {
-                    "not there or not copied"
+                    "missing or not copied"
                 }
             ));
         };
@@ -76,21 +76,21 @@ impl Definitions<'_> {
             columns == wanted
         });
         if wanted.is_empty() || !is_unique {
-            return Err("the columns it refers to have no unique key to refer to".to_owned());
+            return Err("the parent's columns have no unique key".to_owned());
         }
-        let type_of = |place: usize, name: &str| {
-            columns[place]
+        let type_of = |index: usize, name: &str| {
+            columns[index]
                 .iter()
                 .find(|column| column.name == name)
                 .map(|column| column.mapping.form.column_type())
         };
         for (from, to) in key.columns.iter().zip(&key.parent_columns) {
             let (Some(from), Some(to)) = (type_of(child, from), type_of(parent, to)) else {
-                return Err("a column of it is not there".to_owned());
+                return Err("one of its columns is missing".to_owned());
             };
             let both_integers = integer_limit(&from).is_some() && integer_limit(&to).is_some();
             if from != to && !(from.is_text() && to.is_text()) && !both_integers {
-                return Err(format!("its columns are {from} and {to}, which do not compare"));
+                return Err(format!("its columns are {from} and {to}, which cannot be compared"));
             }
         }
         Ok(parent)

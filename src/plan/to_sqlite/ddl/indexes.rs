@@ -1,4 +1,4 @@
-//! Indexes and CHECKs of one table, as far as SQLite can have them.
+//! Indexes and CHECKs of one table, where SQLite can have them.
 
 use crate::plan::model::OptionalDdl;
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
@@ -41,7 +41,7 @@ impl Definitions<'_> {
             let left_out = LeftOut::part(kind, &table.name, &index.name, sql);
             match self.index_parts(owner, index, scope) {
                 Ok((terms, filter)) => {
-                    let name = self.names.give(&index.name);
+                    let name = self.names.allocate(&index.name);
                     if name != index.name {
                         let (old, new) = (quote(&index.name), quote(&name));
                         self.notes.push(format!("index {old} becomes {new}"));
