@@ -132,9 +132,7 @@ impl Direction for IntoSqlite {
     }
 
     fn commit_all(&mut self, env: &RunEnv<'_>, reports: &mut [DataSetReport]) -> Result<()> {
-        if (env.is_halted)() {
-            return Err(Error::interrupted());
-        }
+        env.control.cancel.check()?;
         if reports.iter().any(|report| report.verdict == Verdict::Differ) {
             return Ok(());
         }
@@ -145,7 +143,7 @@ impl Direction for IntoSqlite {
     }
 
     fn map_stop_error(&mut self, canceller: &StatementCanceller, error: Error) -> Error {
-        canceller.told(error)
+        canceller.map_error(error)
     }
 
     fn close(self: Box<Self>) -> Vec<String> {

@@ -44,19 +44,16 @@ pub(crate) fn under_snapshot<T>(
     retry_policy: &RetryPolicy<'_>,
     mut work: impl FnMut(&mut Snapshot) -> Result<T>,
 ) -> Result<T> {
-    let counters = [&retry_policy.progress.total, &retry_policy.progress.done];
-    let before = counters.map(|counter| counter.load(Ordering::Relaxed));
+    let before = retry_policy.progress.position();
     let mut rounds = 0;
     retry_policy.retry(|outage| {
         let session = lock.session("snapshot", None)?;
         let mut snapshot = Snapshot::take(session.client, tables)?;
-        outage.is_over();
+        outage.reset();
         rounds += 1;
-        for (counter, before) in counters.iter().zip(before) {
-            counter.store(before, Ordering::Relaxed);
-        }
+        retry_policy.progress.rewind(before);
         let done = work(&mut snapshot);
-        if rounds < MAX_ROUNDS && done.is_err() && snapshot.is_retryable() {
+        if rounds < MAX_ROUNDS && done.is_err() && snapshot.is_lost() {
             return done.map(Ok).map_err(Error::retryable);
         }
         Ok(done)
@@ -86,10 +83,10 @@ pub(crate) fn compare(
             .map_err(db_error("cannot share one snapshot of PostgreSQL between sessions"))?;
         Ok((client, backend))
     };
-    let readers = Readers { sqlite: readers.sqlite, postgres: &postgres };
+    let readers = Readers { postgres: &postgres, ..*readers };
     let side = settings.source;
     if settings.depth == Depth::Rows {
-        let counts = scan::count(tables, &relations, &readers, settings.stop)?;
+        let counts = scan::count(tables, &relations, &readers, settings.cancel)?;
         let compared =
             tables.iter().zip(counts).zip(hidden).map(|((table, counts), hidden)| Compared {
                 report: verification(side, counts, None, hidden),
@@ -160,7 +157,7 @@ fn row_differences(
             buckets: &digests.buckets,
             max_reported: settings.options.max_differences as usize,
             max_followed: row_diff::max_followed(settings.resources.budget),
-            stop: settings.stop,
+            cancel: settings.cancel,
         };
         let result = row_diff.find(&bad, connection, client)?;
         let column_diff = ColumnDiff {

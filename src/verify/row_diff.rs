@@ -7,7 +7,8 @@
 
 use crate::codec::tuple;
 use crate::codec::tuple::Field;
-use crate::error::{Error, Result};
+use crate::control::cancel::CancelScope;
+use crate::error::Result;
 use crate::postgres::copy_out::{Relation, TupleReader};
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
@@ -18,7 +19,6 @@ use crate::verify::compared_table::ComparedTable;
 use crate::verify::rows::{PostgresRows, SqliteRows, Tid};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicBool, Ordering};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// The memory of one followed row: identity, hash, counts, rowid and ctid, and its share of the
@@ -74,8 +74,8 @@ pub(crate) struct RowDiff<'a> {
     pub(crate) max_reported: usize,
     /// The maximum number of rows followed at a time.
     pub(crate) max_followed: usize,
-    /// Set by the caller to stop early.
-    pub(crate) stop: &'a AtomicBool,
+    /// Ends the comparison early.
+    pub(crate) cancel: &'a CancelScope,
 }
 
 /// A row without an equal row on the other side, so far.
@@ -231,7 +231,7 @@ impl RowDiff<'_> {
     }
 
     fn check_cancelled(&self) -> Result<()> {
-        if self.stop.load(Ordering::Relaxed) { Err(Error::interrupted()) } else { Ok(()) }
+        self.cancel.check()
     }
 
     /// The key range of a bucket in SQLite, and the condition for the same rows in PostgreSQL.

@@ -4,8 +4,9 @@ use crate::codec::digest::Digest;
 use crate::control::cancel::CancelScope;
 use crate::control::memory_budget::{MemoryBudget, Permit};
 use crate::control::progress::PhaseProgress;
-use crate::control::retry::{Reconnecting, RetryPolicy};
+use crate::control::retry::RetryPolicy;
 use crate::error::{Error, Result};
+use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_out::Relation;
 use crate::postgres::errors::db_error;
 use crate::schema::chunk::KeyRange;
@@ -17,7 +18,6 @@ use crate::verify::rows::{PostgresRows, SqliteRows, SqliteStats};
 use crate::verify::settings::{Readers, VerifySettings};
 use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ struct Scan<'a> {
     readers: &'a Readers<'a>,
     progress: &'a PhaseProgress,
     retry_for: Duration,
-    cancel: CancelScope<'a>,
+    cancel: CancelScope,
     /// The budget for rows that are larger than a thread's share.
     budget: Arc<MemoryBudget>,
     /// The bytes that a thread may use without asking the budget.
@@ -101,7 +101,7 @@ pub(crate) fn run(
         readers,
         progress: settings.progress,
         retry_for: settings.options.retry_for,
-        cancel: CancelScope::new(settings.stop),
+        cancel: settings.cancel.child(),
         budget: MemoryBudget::new(settings.resources.budget),
         share: settings.resources.budget / (sqlite_threads + postgres_threads) as u64,
         sqlite: Mutex::default(),
@@ -167,9 +167,7 @@ impl Scan<'_> {
         *rows += 1;
         if *rows == ROWS_BETWEEN_CHECKS {
             self.progress.add(table, std::mem::take(rows), 0);
-            if self.cancel.is_cancelled() {
-                return Err(Error::interrupted());
-            }
+            self.cancel.check()?;
         }
         Ok(())
     }
@@ -204,12 +202,10 @@ impl Scan<'_> {
     }
 
     fn read_postgres(&self) -> Result<()> {
-        let mut session = Reconnecting::new(Box::new(self.readers.postgres));
-        let retry_policy = RetryPolicy {
-            limit: self.retry_for,
-            is_halted: &|| self.cancel.is_cancelled(),
-            progress: self.progress,
-        };
+        let mut session =
+            Reconnecting::new(self.readers.in_flight, Box::new(self.readers.postgres));
+        let retry_policy =
+            RetryPolicy { limit: self.retry_for, cancel: &self.cancel, progress: self.progress };
         let next = || lock(&self.postgres).pop_front().filter(|_| !self.cancel.is_cancelled());
         let mut chunk = next();
         while let Some(PostgresChunk { table, .. }) = chunk {
@@ -232,7 +228,7 @@ impl Scan<'_> {
                 digests.merge(&chunk_digests);
                 if permit.is_some() {
                     // The driver retains the buffer of the largest row.
-                    session.end_session();
+                    session.close_session();
                 }
                 chunk = next();
             }
@@ -265,9 +261,9 @@ pub(crate) fn count(
     tables: &[ComparedTable],
     relations: &[Vec<Relation>],
     readers: &Readers<'_>,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
 ) -> Result<Vec<(Digest, Digest)>> {
-    let cancel = CancelScope::new(stop);
+    let cancel = cancel.child();
     let counts = |_| Mutex::new((Digest::default(), Digest::default()));
     let counts: Vec<_> = tables.iter().map(counts).collect();
     let count_sqlite = || -> Result<()> {

@@ -1,15 +1,15 @@
 //! The settings of a verification, and how it opens readers.
 
+use crate::control::cancel::CancelScope;
 use crate::control::progress::PhaseProgress;
 use crate::control::sizing::Resources;
 use crate::error::Result;
 use crate::options::{Depth, Options};
-use crate::postgres::connect::backend::Backend;
+use crate::postgres::connect::backend::{Backend, InFlight};
 use crate::postgres::copy_out::TupleReader;
 use crate::postgres::lease::run_lock::RunLock;
 use crate::sqlite::source::connection::SourceConnection;
 use crate::verify::roles::SourceSide;
-use std::sync::atomic::AtomicBool;
 
 /// Opens readers. All readers of one side see the same state of it.
 pub(crate) struct Readers<'a> {
@@ -17,6 +17,8 @@ pub(crate) struct Readers<'a> {
     pub(crate) sqlite: &'a (dyn Fn() -> Result<SourceConnection> + Sync),
     /// Opens one more reader of PostgreSQL, after ending the session that was lost, if any.
     pub(crate) postgres: &'a (dyn Fn(Option<Backend>) -> Result<(TupleReader, Backend)> + Sync),
+    /// The run's list of statements in flight on PostgreSQL.
+    pub(crate) in_flight: &'a InFlight,
 }
 
 impl Readers<'_> {
@@ -39,8 +41,8 @@ pub(crate) struct VerifySettings<'a> {
     pub(crate) resources: &'a Resources,
     /// The counters of rows done.
     pub(crate) progress: &'a PhaseProgress,
-    /// Set by the caller to stop early.
-    pub(crate) stop: &'a AtomicBool,
+    /// Ends the verification early.
+    pub(crate) cancel: &'a CancelScope,
     /// The ledger (qualified) and the data set in it, if there is one. Rows written after its last
     /// entry were not written by this program.
     pub(crate) ledger: Option<(String, String)>,

@@ -12,15 +12,15 @@ use crate::plan::model::Plan;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Reads everything, and nothing more.
 pub(crate) fn scan(
     subject: (&Plan<ToPostgres>, &Source),
     threads: usize,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
 ) -> Result<()> {
-    walk(subject, threads, stop, |_| Ok(()), |(), _, _, _| Ok(()))
+    walk(subject, threads, cancel, |_| Ok(()), |(), _, _, _| Ok(()))
 }
 
 /// Reads everything and makes blocks of it, which are thrown away.
@@ -30,10 +30,10 @@ pub(crate) fn scan(
 pub(crate) fn encode(
     subject: (&Plan<ToPostgres>, &Source),
     threads: usize,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
 ) -> Result<()> {
     let new = |_| Ok(BytesMut::new());
-    walk(subject, threads, stop, new, |spare, table, chunk, rows| {
+    walk(subject, threads, cancel, new, |spare, table, chunk, rows| {
         let block = block_of(subject.0, table, chunk, rows, std::mem::take(spare))?;
         *spare = block.data.try_into_mut().unwrap_or_default();
         Ok(())
@@ -43,18 +43,18 @@ pub(crate) fn encode(
 /// Hashes every row of the ready blocks.
 ///
 /// # Errors
-/// The blocks cannot be read, or are not what they were; or `stop` was set.
+/// The blocks cannot be read, or are not what they were; or `cancel` was cancelled.
 pub(crate) fn hash(
     plan: &Plan<ToPostgres>,
     blocks: &Blocks,
     threads: usize,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
 ) -> Result<()> {
-    let (next, halt) = (AtomicUsize::new(0), CancelScope::new(stop));
+    let (next, cancel) = (AtomicUsize::new(0), cancel.child());
     let work = || -> Result<()> {
         let (mut data, mut scratch) = (Vec::new(), BytesMut::new());
         while let Some(ready) = blocks.list().get(next.fetch_add(1, Ordering::Relaxed)) {
-            if halt.is_cancelled() {
+            if cancel.is_cancelled() {
                 break;
             }
             blocks.read(ready, &mut data)?;
@@ -64,12 +64,7 @@ pub(crate) fn hash(
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| halt.run_thread("a thread that hashes", work));
-        }
-    });
-    halt.end()
+    cancel.clone().run_threads(threads, "a hashing thread", work)
 }
 
 fn digest_of(

@@ -16,7 +16,6 @@ use crate::verify::scan::block_ranges;
 use postgres::Client;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Rows between two looks at whether to stop.
 const ROWS_BETWEEN_CHECKS: u64 = 4_096;
@@ -69,7 +68,7 @@ impl<'a> Load<'a> {
 
     /// Sends all blocks, each as one COPY. Each connection keeps to tables of its own as long as
     /// there are any.
-    pub(crate) fn run(mut self, stop: &AtomicBool) -> Result<()> {
+    pub(crate) fn run(mut self, cancel: &CancelScope) -> Result<()> {
         let Self { plan, blocks, clients } = &mut self;
         let (plan, blocks) = (*plan, *blocks);
         let of_table = |table: usize| {
@@ -79,15 +78,15 @@ impl<'a> Load<'a> {
         };
         let work = (0..plan.tables.len()).map(of_table).collect();
         let schedule = Schedule::new(work, clients.len(), usize::MAX);
-        let halt = CancelScope::new(stop);
+        let cancel = cancel.child();
         std::thread::scope(|scope| {
             for (lane, client) in clients.iter_mut().enumerate() {
-                let (halt, schedule) = (&halt, &schedule);
+                let (cancel, schedule) = (&cancel, &schedule);
                 scope.spawn(move || {
-                    halt.run_thread("a connection", || {
+                    cancel.run_thread("a connection", || {
                         let mut data = Vec::new();
-                        while let Some(Work::Chunk { chunk, .. }) = schedule.next_of(lane) {
-                            if halt.is_cancelled() {
+                        while let Some(Work::Chunk { chunk, .. }) = schedule.next_for(lane) {
+                            if cancel.is_cancelled() {
                                 break;
                             }
                             let ready = &blocks.list()[chunk];
@@ -104,7 +103,7 @@ impl<'a> Load<'a> {
                 });
             }
         });
-        halt.end()
+        cancel.end()
     }
 }
 
@@ -146,20 +145,21 @@ impl Unload {
     }
 
     /// Reads all rows, and throws them away; says how many there were.
-    pub(crate) fn run(self, stop: &AtomicBool) -> Result<u64> {
+    pub(crate) fn run(self, cancel: &CancelScope) -> Result<u64> {
         let Self { pieces, mut readers } = self;
-        let (pieces, all, halt) = (Mutex::new(pieces), Mutex::new(0), CancelScope::new(stop));
+        let (pieces, all, cancel) = (Mutex::new(pieces), Mutex::new(0), cancel.child());
         let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).pop();
         std::thread::scope(|scope| {
             for reader in &mut readers {
-                let (halt, all, next) = (&halt, &all, &next);
+                let (cancel, all, next) = (&cancel, &all, &next);
                 scope.spawn(move || {
-                    halt.run_thread("a connection", || {
+                    cancel.run_thread("a connection", || {
                         let mut rows = 0;
                         while let Some(select) = next() {
                             reader.tuples(&select, "cannot read the rows back", |_| {
                                 rows += 1;
-                                let stops = rows % ROWS_BETWEEN_CHECKS == 0 && halt.is_cancelled();
+                                let stops =
+                                    rows % ROWS_BETWEEN_CHECKS == 0 && cancel.is_cancelled();
                                 if stops { Err(Error::interrupted()) } else { Ok(()) }
                             })?;
                         }
@@ -169,10 +169,10 @@ impl Unload {
                 });
             }
         });
-        if stop.load(Ordering::Relaxed) {
+        if cancel.is_cancelled() {
             return Err(Error::interrupted());
         }
-        halt.end()?;
+        cancel.end()?;
         Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -14,7 +14,7 @@ use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a thread reads next.
 enum Piece {
@@ -28,24 +28,24 @@ enum Piece {
 /// own and is given each chunk's rows with it.
 ///
 /// # Errors
-/// The source cannot be read, those of the two closures, or that `stop` was set.
+/// The source cannot be read, those of the two closures, or that `cancel` was cancelled.
 pub(crate) fn walk<S>(
     (plan, source): (&Plan<ToPostgres>, &Source),
     threads: usize,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
     state: impl Fn(usize) -> Result<S> + Sync,
     each: impl Fn(&mut S, usize, &Chunk, &RowBatch) -> Result<()> + Sync,
 ) -> Result<()> {
     let queries: Arc<[TableQuery]> =
         plan.tables.iter().map(|table| table.read.query.clone()).collect();
     let pieces = pieces(plan);
-    let (next, halt) = (AtomicUsize::new(0), CancelScope::new(stop));
+    let (next, cancel) = (AtomicUsize::new(0), cancel.child());
     let read = |number| -> Result<()> {
         let mut state = state(number)?;
         let mut reader = ChunkReader::new(source.connect_to_pages()?, Arc::clone(&queries));
         let mut spare = BytesMut::new();
         while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if halt.is_cancelled() {
+            if cancel.is_cancelled() {
                 break;
             }
             match *piece {
@@ -57,7 +57,7 @@ pub(crate) fn walk<S>(
                     spare = rows.into_spare();
                 }
                 Piece::Whole { table } => {
-                    let new = |chunk: &Chunk| match halt.is_cancelled() {
+                    let new = |chunk: &Chunk| match cancel.is_cancelled() {
                         true => Err(Error::interrupted()),
                         false => Ok(RowBatch::new(BytesMut::new(), chunk.bytes as usize)),
                     };
@@ -70,11 +70,11 @@ pub(crate) fn walk<S>(
     };
     std::thread::scope(|scope| {
         for number in 0..threads {
-            let (halt, read) = (&halt, &read);
-            scope.spawn(move || halt.run_thread("a reader", || read(number)));
+            let (cancel, read) = (&cancel, &read);
+            scope.spawn(move || cancel.run_thread("a reader", || read(number)));
         }
     });
-    halt.end()
+    cancel.end()
 }
 
 /// The pieces of all tables: what only one thread can read first, then the largest table's.

@@ -63,14 +63,14 @@ pub(crate) fn profile(
         .enumerate()
         .map(|(index, query)| TableProfileSpec {
             query: query.clone(),
-            columns: columns.of(index).iter().map(|column| column.wanted()).collect(),
+            columns: columns.of(index).iter().map(|column| column.profile_spec()).collect(),
         })
         .collect();
     let options = ProfileOptions {
         threads: inputs.resources.readers,
         chunk_bytes: inputs.resources.chunk_bytes,
         progress: inputs.progress.phase(Phase::Profile),
-        stop: inputs.stop,
+        cancel: inputs.cancel,
     };
     scan::profile(&|| inputs.source.connect_to_pages(), &specs, &options)
 }
@@ -91,7 +91,7 @@ pub(crate) fn decide(
     let widen = *on_misfit == OnMisfit::Widen;
     let types = columns.decide(&profiles, widen);
     let rejected =
-        misfits::settle(on_misfit, connection, schema, &queries, &profiles, &types, left_out)?;
+        misfits::resolve(on_misfit, connection, schema, &queries, &profiles, &types, left_out)?;
     let utf16 = queries.first().is_some_and(|query| query.encoding != TextEncoding::Utf8);
     let mut decisions = Decisions::of_remaining(schema, queries, profiles, types, rejected);
     misfits::refuse_merged_keys(connection, schema, &decisions.types)?;

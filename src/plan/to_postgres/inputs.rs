@@ -1,5 +1,6 @@
 //! What a plan is made from, and what it drops.
 
+use crate::control::cancel::CancelScope;
 use crate::control::progress::Progress;
 use crate::control::sizing::Resources;
 use crate::error::Result;
@@ -12,7 +13,6 @@ use crate::sqlite::source::open::Source;
 use postgres::GenericClient;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
 
 /// What the plan of one data set is made from.
 pub(crate) struct PlanInputs<'a> {
@@ -32,8 +32,8 @@ pub(crate) struct PlanInputs<'a> {
     pub(crate) drop: &'a DropScope,
     /// The names of all data sets of the run.
     pub(crate) data_sets: &'a [&'a str],
-    /// Set from outside to stop early.
-    pub(crate) stop: &'a AtomicBool,
+    /// Ends the planning early.
+    pub(crate) cancel: &'a CancelScope,
 }
 
 /// What is dropped before the tables are created.

@@ -3,7 +3,7 @@
 //! Its tables have the columns of the source's tables with the same declared types, and two more:
 //! the row's rowid or number, and the reason.
 
-use crate::codec::encode::column_encoder::Misfit;
+use crate::codec::fidelity::Misfit;
 use crate::codec::row_batch::RowBatch;
 use crate::error::{Error, Result};
 use crate::options::{OnMisfit, Options};

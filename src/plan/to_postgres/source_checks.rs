@@ -1,10 +1,10 @@
 //! Questions to the source that the profile does not answer: the widest index entries, duplicate
 //! keys, and rows that fit no page. Each is asked only where it can matter.
 
-use crate::codec::encode::column_encoder::MAX_FIELD;
-use crate::codec::encode::column_encoder::Misfit;
 use crate::codec::encode::heap_page::COLUMNS_THAT_ALWAYS_FIT;
 use crate::codec::encode::tuple_encoder::TupleLayout;
+use crate::codec::fidelity::Misfit;
+use crate::codec::field::MAX_FIELD;
 use crate::codec::row_batch::RowBatch;
 use crate::error::Result;
 use crate::plan::to_postgres::type_rules::TypeDecision;

@@ -1,12 +1,12 @@
 //! What a plan is made from.
 
+use crate::control::cancel::CancelScope;
 use crate::control::progress::Progress;
 use crate::control::sizing::Resources;
 use crate::error::Result;
 use crate::options::Options;
 use crate::postgres::copy_out::TupleReader;
 use serde_json::Value;
-use std::sync::atomic::AtomicBool;
 
 /// What the plan of one data set is made from, in addition to the catalog.
 pub(crate) struct PlanInputs<'a> {
@@ -22,8 +22,8 @@ pub(crate) struct PlanInputs<'a> {
     pub(crate) resources: &'a Resources,
     /// The progress counters.
     pub(crate) progress: &'a Progress,
-    /// Set from outside to stop early.
-    pub(crate) stop: &'a AtomicBool,
+    /// Ends the planning early.
+    pub(crate) cancel: &'a CancelScope,
     /// Opens one more session in the snapshot.
     pub(crate) connect: &'a (dyn Fn() -> Result<TupleReader> + Sync),
     /// The tables that the target file holds.

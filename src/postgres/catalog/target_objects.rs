@@ -1,7 +1,7 @@
 //! The objects in the target schema, and dropping them.
 
 use crate::error::{Error, Result};
-use crate::postgres::errors::{db_error, describe, mark_retryable};
+use crate::postgres::errors::{classify, db_error, describe};
 use crate::postgres::ledger;
 use crate::schema::names::{qualify, quote};
 use postgres::error::SqlState;
@@ -194,7 +194,7 @@ fn refusal(what: &str, error: &postgres::Error) -> Error {
             .caused_by("another session holds a lock on one of them")
             .hint("stop the service and end other sessions on the target, then run again");
     }
-    mark_retryable(Error::refused(what).caused_by(describe(error)), error)
+    classify(Error::refused(what).caused_by(describe(error)), error)
 }
 
 /// Runs a statement in a savepoint, so that a failure leaves the transaction unchanged.

@@ -1,6 +1,7 @@
 //! A comparison: a data set of `--verify`, opened and waiting for the word to begin.
 
 use crate::control::progress::Phase;
+use crate::control::run_control::RunControl;
 use crate::error::Result;
 use crate::options::{Depth, Options};
 use crate::plan::table_selection::choose_tables;
@@ -122,8 +123,8 @@ impl Comparison {
     /// # Errors
     /// Either side cannot be read. That they differ is no error.
     pub(crate) fn run(&mut self, depth: Depth, env: &RunEnv<'_>) -> Result<DataSetReport> {
-        let RunEnv { options, resources, progress, canceller, .. } = *env;
-        let stop = canceller.stop();
+        let RunEnv { options, resources, control, .. } = *env;
+        let RunControl { cancel, progress, .. } = control;
         progress.enter(Phase::Verify);
         self.look(options, CheckTime::DuringRun)?;
         let chunks = std::mem::take(&mut self.ranges);
@@ -154,12 +155,13 @@ impl Comparison {
             options,
             resources,
             progress: progress.phase(Phase::Verify),
-            stop,
+            cancel,
             ledger: known.then(|| (qualify(&self.schema, TABLE), self.data_set.clone())),
         };
         let readers = Readers {
             sqlite: &|| self.source.connect(),
             postgres: &|lost| Readers::session(&self.claim, lost),
+            in_flight: self.claim.in_flight(),
         };
         let (schema, tables) = (&self.schema, &matched.tables);
         let retry_policy = env.retry_policy(Phase::Verify);
@@ -177,7 +179,7 @@ impl Comparison {
         self.look(options, CheckTime::DuringRun)?;
         if options.drop_ledger && known && !differs {
             retry_policy.retry(|_| {
-                let mut client: Client = self.claim.session("keeper", None)?.client;
+                let mut client: Client = self.claim.session("control", None)?.client;
                 Ledger::new(&self.schema, &self.data_set).remove(&mut client)
             })?;
         }

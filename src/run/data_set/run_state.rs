@@ -2,10 +2,9 @@
 
 use crate::control::progress::Phase;
 use crate::error::{Error, Result};
-use crate::finish::to_postgres::Finished;
+use crate::finish::finished::Finished;
 use crate::options::Verify;
 use crate::plan::model::Plan;
-use crate::plan::to_postgres::column_types::pin_of;
 use crate::plan::to_postgres::inputs::CreatedObjects;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::errors::db_error;
@@ -52,7 +51,7 @@ impl PostgresLoad {
             State::Verified | State::Differs => true,
         };
         let (ledger, detail, run) = (self.ledger(), self.detail(state), self.claim.run());
-        self.keeper.run(&env.retry_policy(env.progress.current()), |client| {
+        self.keeper.run(&env.retry_policy(env.control.progress.current()), |client| {
             ledger.set_detail(client, Some(run), &detail, forget)
         })
     }
@@ -68,9 +67,10 @@ impl PostgresLoad {
             if table.rows_rejected() > 0 {
                 rows.insert(table.name.clone(), table.rows_rejected().into());
             }
-            let pins = table.columns.iter().map(|column| {
-                (column.name.clone(), pin_of(column.mapping.form).to_string().into())
-            });
+            let pins = table
+                .columns
+                .iter()
+                .map(|column| (column.name.clone(), column.mapping.encoding.to_string().into()));
             let pins: Map<String, Value> = pins.collect();
             types.insert(table.name.clone(), pins.into());
         }

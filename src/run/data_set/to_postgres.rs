@@ -2,22 +2,25 @@
 //! the ledger, so that a later run can go on where this one was cut off.
 
 use crate::control::cancel::CancelScope;
-use crate::control::progress::{Phase, Progress};
-use crate::control::retry::{Reconnecting, RetryPolicy};
+use crate::control::progress::Phase;
+use crate::control::retry::RetryPolicy;
+use crate::control::run_control::RunControl;
 use crate::control::sizing::Resources;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::copy;
-use crate::copy::to_postgres::{Ends, ReconnectingWriter, TableStats};
+use crate::copy::settings::CopySettings;
+use crate::copy::stats::CopyStats;
+use crate::copy::to_postgres::Ends;
 use crate::error::{Error, Result};
 use crate::finish;
-use crate::finish::to_postgres::Finished;
+use crate::finish::finished::Finished;
 use crate::options::{Depth, Options};
 use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::to_postgres::build::build_plan;
 use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::catalog::target_objects::{drop_objects, schema_id};
-use crate::postgres::copy_in::Writer;
+use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_in::{BlockWriter, CopyTarget};
 use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunLock;
@@ -57,19 +60,32 @@ pub(crate) struct RunEnv<'a> {
     pub(crate) options: &'a Options,
     /// Threads and memory.
     pub(crate) resources: &'a Resources,
-    /// Where progress is told.
-    pub(crate) progress: &'a Arc<Progress>,
-    /// What the run is ended early by.
+    /// The controls of the run.
+    pub(crate) control: &'a RunControl,
+    /// Cancels statements when the run is stopped.
     pub(crate) canceller: &'a StatementCanceller,
-    /// Whether that was asked for.
-    pub(crate) is_halted: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl<'a> RunEnv<'a> {
+    /// The settings of the copy, which `cancel` ends.
+    pub(crate) fn copy_settings(
+        &self,
+        resources: &'a Resources,
+        cancel: &'a CancelScope,
+    ) -> CopySettings<'a> {
+        CopySettings {
+            resources,
+            max_rate: self.options.max_rate,
+            retry_for: self.options.retry_for,
+            progress: self.control.progress.phase(Phase::Copy),
+            cancel,
+        }
+    }
+
     /// How long a connection is tried for in `phase`.
     pub(crate) fn retry_policy(&self, phase: Phase) -> RetryPolicy<'a> {
-        let (limit, is_halted) = (self.options.retry_for, self.is_halted);
-        RetryPolicy { limit, is_halted, progress: self.progress.phase(phase) }
+        let RunControl { cancel, progress, .. } = self.control;
+        RetryPolicy { limit: self.options.retry_for, cancel, progress: progress.phase(phase) }
     }
 }
 
@@ -107,10 +123,10 @@ impl PostgresLoad {
             schema: &opened.schema,
             options: env.options,
             resources: env.resources,
-            progress: env.progress,
+            progress: &env.control.progress,
             drop,
             data_sets: &names,
-            stop: env.canceller.stop(),
+            cancel: &env.control.cancel,
         };
         let mut plan = build_plan(&inputs, &mut opened.keeper)?;
         plan.notes.extend(opened.source.notes().iter().cloned());
@@ -139,10 +155,11 @@ impl PostgresLoad {
         let claim = Arc::new(claim);
         let keeps = Arc::clone(&claim);
         let open = move |lost| {
-            let session = keeps.session("keeper", lost)?;
+            let session = keeps.session("control", lost)?;
             Ok((session.client, session.backend))
         };
-        let keeper = Reconnecting::over((keeper, backend), Box::new(open));
+        let in_flight = claim.in_flight();
+        let keeper = Reconnecting::with_session((keeper, backend), in_flight, Box::new(open));
         Ok(Self { source, place, plan, claim, continued: None, estimate: None, keeper, known })
     }
 
@@ -160,7 +177,7 @@ impl PostgresLoad {
     pub(crate) fn look(&mut self, env: &RunEnv<'_>, moment: CheckTime) -> Result<Vec<String>> {
         let service_check = &env.options.service_check;
         let (file, user) = (self.source.path(), self.claim.connection().user.as_str());
-        let retry_policy = env.retry_policy(env.progress.current());
+        let retry_policy = env.retry_policy(env.control.progress.current());
         self.keeper.run(&retry_policy, |client| {
             service_check.look(moment, Some(file), Some((client, user)))
         })
@@ -189,20 +206,20 @@ impl PostgresLoad {
     ///
     /// # Errors
     /// The source cannot be read or the target not be written.
-    pub(crate) fn load(&mut self, env: &RunEnv<'_>, stats: &[TableStats]) -> Result<Finished> {
-        env.progress.enter(Phase::Copy);
+    pub(crate) fn load(&mut self, env: &RunEnv<'_>, stats: &CopyStats) -> Result<Finished> {
+        env.control.progress.enter(Phase::Copy);
         self.copy(env, stats)?;
         self.set_state(env, State::Finishing)?;
-        env.progress.enter(Phase::Finish);
+        env.control.progress.enter(Phase::Finish);
         let (workers, retry_for) = (env.resources.writers, env.options.retry_for);
         let (plan, claim) = (&self.plan, &self.claim);
         let finished = finish::to_postgres::run(
             plan,
             claim,
             workers,
-            env.progress,
+            &env.control.progress,
             retry_for,
-            env.canceller.stop(),
+            &env.control.cancel,
         )?;
         // An error here means that the readers may have seen more than one state. A change that
         // they could not see is told when the source is closed.
@@ -216,9 +233,9 @@ impl PostgresLoad {
     ///
     /// # Errors
     /// The source cannot be read or the target not be written.
-    pub(crate) fn copy(&mut self, env: &RunEnv<'_>, stats: &[TableStats]) -> Result<()> {
+    pub(crate) fn copy(&mut self, env: &RunEnv<'_>, stats: &CopyStats) -> Result<()> {
         let ledger = self.ledger();
-        let counters = env.progress.phase(Phase::Copy);
+        let counters = env.control.progress.phase(Phase::Copy);
         counters.set_tables(copy::to_postgres::table_progress(&self.plan));
         let of_table = |table: &PlannedTable<ToPostgres>| CopyTarget {
             table: table.name.clone(),
@@ -228,40 +245,27 @@ impl PostgresLoad {
         for round in 0..MAX_ROUNDS {
             let retry_policy = env.retry_policy(Phase::Copy);
             let done = self.keeper.run(&retry_policy, |client| ledger.chunks(client))?;
-            copy::to_postgres::count(&self.plan, &done, stats, counters, round == 0);
+            copy::to_postgres::count_committed(&self.plan, &done, stats, counters, round == 0);
             if self.plan.tables.iter().all(|table| is_complete(table, done.get(&table.name))) {
+                stats.end_copy();
                 return Ok(());
             }
             let (source, claim) = (&self.source, &self.claim);
-            let halt = CancelScope::new_draining(env.canceller.stop());
-            let is_halted = || halt.is_stopping();
-            let writer = || -> Result<Box<dyn Writer + '_>> {
-                let open = |lost| {
-                    let session = claim.session("copy", lost)?;
-                    let targets = Arc::clone(&targets);
-                    let writer = BlockWriter::new(session.client, &ledger, claim.run(), targets)?;
-                    Ok((writer, session.backend))
-                };
-                let retry_policy = RetryPolicy { is_halted: &is_halted, ..retry_policy };
-                Ok(Box::new(ReconnectingWriter {
-                    line: Reconnecting::new(Box::new(open)),
-                    retry_policy,
-                }))
+            let cancel = env.control.cancel.draining_child();
+            let writer = |lost| {
+                let session = claim.session("copy", lost)?;
+                let targets = Arc::clone(&targets);
+                let writer = BlockWriter::new(session.client, &ledger, claim.run(), targets)?;
+                Ok((writer, session.backend))
             };
             let ends = Ends {
                 reader: &|queries| Ok(ChunkReader::new(source.connect_to_pages()?, queries)),
                 writer: &writer,
+                in_flight: claim.in_flight(),
             };
-            copy::to_postgres::run(
-                &self.plan,
-                &done,
-                &ends,
-                env.resources,
-                counters,
-                stats,
-                &halt,
-            )?;
-            halt.end()?;
+            let settings = env.copy_settings(env.resources, &cancel);
+            copy::to_postgres::run(&self.plan, &done, &ends, stats, &settings)?;
+            cancel.end()?;
             // This commit is waited for until it is on the disk, and with it all before it.
             self.set_state(env, State::Copying)?;
         }
@@ -279,7 +283,7 @@ impl PostgresLoad {
         env: &RunEnv<'_>,
         report: &mut DataSetReport,
     ) -> Result<()> {
-        env.progress.enter(Phase::Verify);
+        env.control.progress.enter(Phase::Verify);
         self.look(env, CheckTime::DuringRun)?;
         let tables: Vec<ComparedTable> =
             self.plan.tables.iter().map(ComparedTable::from_plan).collect();
@@ -290,8 +294,8 @@ impl PostgresLoad {
             source: SourceSide::Sqlite,
             options: env.options,
             resources: env.resources,
-            progress: env.progress.phase(Phase::Verify),
-            stop: env.canceller.stop(),
+            progress: env.control.progress.phase(Phase::Verify),
+            cancel: &env.control.cancel,
             ledger: Some((
                 qualify(&self.plan.target_schema, ledger::TABLE),
                 self.plan.data_set.clone(),
@@ -301,6 +305,7 @@ impl PostgresLoad {
         let readers = Readers {
             sqlite: &|| source.connect(),
             postgres: &|lost| Readers::session(claim, lost),
+            in_flight: claim.in_flight(),
         };
         let expected = planned::for_postgres(plan, &report.left_out);
         let (schema_diff, compared) = under_snapshot(claim, &names, &retry_policy, |snapshot| {
@@ -324,9 +329,8 @@ impl PostgresLoad {
     /// What is there, for a run that pauses.
     pub(crate) fn there(&mut self) -> Result<LoadedRows> {
         let (ledger, plan) = (self.ledger(), &self.plan);
-        let mut there = || self.keeper.once(|client| pause::there(client, &ledger, plan));
-        // The session may have been lost before; a second one is not waited for.
-        there().or_else(|error| if error.is_retryable() { there() } else { Err(error) })
+        // The session may have been lost before. A run that ends does not wait for another one.
+        self.keeper.try_twice(|client| pause::there(client, &ledger, plan))
     }
 
     /// Measures what the rest of the loading will take, on the target as it will be.
@@ -355,9 +359,9 @@ impl PostgresLoad {
     }
 
     /// What was done, before the comparison.
-    pub(crate) fn report(&self, stats: &[TableStats], finished: Finished) -> DataSetReport {
+    pub(crate) fn report(&self, stats: &CopyStats, finished: Finished) -> DataSetReport {
         let mut report = self.plan.report();
-        for (table, stats) in report.tables.iter_mut().zip(stats) {
+        for (table, stats) in report.tables.iter_mut().zip(stats.tables()) {
             table.rows = stats.rows.load(Ordering::Relaxed);
             table.bytes = stats.bytes.load(Ordering::Relaxed);
             table.seconds = stats.seconds();

@@ -23,8 +23,8 @@ use crate::postgres::catalog::target_objects::lasting_schema_id;
 use crate::postgres::copy_out::Snapshot;
 use crate::report::{DataSetReport, Verdict};
 use crate::run::data_set::to_postgres::RunEnv;
-use crate::run::open::open_source;
 use crate::run::open::to_sqlite::{Locks, locked, open_reader};
+use crate::run::open::{cancel_reads, open_source};
 use crate::run::service_check::CheckTime;
 use crate::schema::names::quote;
 use crate::sqlite::write::bulk_insert::FileWriter;
@@ -77,9 +77,9 @@ impl SqliteLoad {
     /// # Errors
     /// The source cannot be read or the file not be written.
     pub(crate) fn load(&mut self, env: &RunEnv<'_>, report: &mut DataSetReport) -> Result<()> {
-        let stop = env.canceller.stop();
-        env.progress.enter(Phase::Copy);
-        let counters = env.progress.phase(Phase::Copy);
+        let cancel = &env.control.cancel;
+        env.control.progress.enter(Phase::Copy);
+        let counters = env.control.progress.phase(Phase::Copy);
         counters.set_tables(self.plan.tables.iter().map(table_progress).collect());
         let partial = self.partial.insert(StagedFile::begin(&self.place)?);
         let cache = env.resources.budget / CACHE_SHARE;
@@ -92,14 +92,20 @@ impl SqliteLoad {
         let join = self.snapshot.import_sql();
         let (connection, locks) = (&self.connection, self.locks);
         let reader = || open_reader(connection, "copy", locks, &join);
-        let copied = copy::run(&self.plan, &writer, &reader, &resources, counters, stop)?;
+        let copied =
+            copy::run(&self.plan, &writer, &reader, &env.copy_settings(&resources, cancel))?;
         for (table, copied) in report.tables.iter_mut().zip(copied) {
             (table.rows, table.bytes, table.seconds) = (copied.rows, copied.bytes, copied.seconds);
         }
-        env.progress.enter(Phase::Finish);
-        let counters = env.progress.phase(Phase::Finish);
-        let finished =
-            finish::run(&self.plan, writer, (&partial.path(), &resources, cache), counters, stop)?;
+        env.control.progress.enter(Phase::Finish);
+        let counters = env.control.progress.phase(Phase::Finish);
+        let finished = finish::run(
+            &self.plan,
+            writer,
+            (&partial.path(), &resources, cache),
+            counters,
+            cancel,
+        )?;
         report.steps = finished.steps;
         report.left_out.extend(finished.left_out);
         Ok(())
@@ -136,17 +142,17 @@ impl SqliteLoad {
         env: &RunEnv<'_>,
         report: &mut DataSetReport,
     ) -> Result<()> {
-        env.progress.enter(Phase::Verify);
+        env.control.progress.enter(Phase::Verify);
         self.look(env.options, CheckTime::DuringRun)?;
         let source = open_source(file, env.options)?;
-        env.canceller.add_source(&source);
+        cancel_reads(env.canceller, &source);
         let settings = VerifySettings {
             depth,
             source: SourceSide::Postgres,
             options: env.options,
             resources: env.resources,
-            progress: env.progress.phase(Phase::Verify),
-            stop: env.canceller.stop(),
+            progress: env.control.progress.phase(Phase::Verify),
+            cancel: &env.control.cancel,
             ledger: None,
         };
         let (connection, locks) = (&self.connection, self.locks);

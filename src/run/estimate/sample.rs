@@ -5,7 +5,7 @@
 //! is divided by their number: right as far as they do not get in each other's way.
 
 use crate::codec::row_batch::RowBatch;
-use crate::control::sizing::Resources;
+use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
 use crate::options::{Depth, Verify};
 use crate::plan::model::{Plan, PlannedTable};
@@ -28,7 +28,6 @@ use postgres::{Client, Transaction};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Bytes of rows in a sample: a second's worth on a common machine.
@@ -73,7 +72,7 @@ pub(crate) fn measure(
         reader: ChunkReader::new(source.connect_to_pages()?, queries),
         transaction,
         sampled: Sampled::default(),
-        stop: env.canceller.stop(),
+        cancel: &env.control.cancel,
     };
     sample.copy()?;
     sample.finish()?;
@@ -91,7 +90,7 @@ pub(crate) fn measure(
         Verify::AfterCopy(depth) | Verify::Only(depth) => Some(depth),
         Verify::No => None,
     };
-    Ok(sampled.estimate(left.sum(), all, env.resources, depth))
+    Ok(sampled.estimate(left.sum(), all, env, depth))
 }
 
 /// What is going to be dropped, and what an earlier run made of the plan.
@@ -107,13 +106,8 @@ fn in_the_way(plan: &Plan<ToPostgres>, existing: &[CatalogObject]) -> Vec<Catalo
 
 impl Sampled {
     /// What was measured, for `left` bytes that are still to be copied of `all`.
-    fn estimate(
-        &self,
-        left: u64,
-        all: u64,
-        resources: &Resources,
-        depth: Option<Depth>,
-    ) -> Estimate {
+    fn estimate(&self, left: u64, all: u64, env: &RunEnv<'_>, depth: Option<Depth>) -> Estimate {
+        let RunEnv { resources, options, .. } = *env;
         if self.bytes == 0 {
             return Estimate {
                 bytes: left,
@@ -125,7 +119,7 @@ impl Sampled {
         let lanes = resources.readers.min(resources.writers) as f64;
         let copy = (self.read + self.encode + self.write) * times(left) / lanes;
         let sent = self.sent as f64 * times(left);
-        let held = resources.max_rate.map_or(0.0, |rate| sent / rate.max(1) as f64);
+        let held = options.max_rate.map_or(0.0, |rate| sent / rate.max(1) as f64);
         // However many connections there are, one index is one connection's work.
         let longest = self.finish.iter().copied().fold(0.0, f64::max);
         let finish = (self.finish.iter().sum::<f64>() / resources.writers as f64).max(longest);
@@ -154,7 +148,7 @@ struct Sample<'a> {
     reader: ChunkReader,
     transaction: Transaction<'a>,
     sampled: Sampled,
-    stop: &'a AtomicBool,
+    cancel: &'a CancelScope,
 }
 
 /// Runs `work` and adds the seconds it took.
@@ -191,9 +185,7 @@ impl Sample<'_> {
             if self.sampled.bytes >= BYTES || started.elapsed() >= TIME {
                 break;
             }
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::interrupted());
-            }
+            self.cancel.check()?;
             self.copy_chunk(table, &self.plan.tables[table].read.chunks[place])?;
         }
         Ok(())
@@ -269,9 +261,7 @@ impl Sample<'_> {
     }
 
     fn step(&mut self, sql: &str, times: f64) -> Result<()> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(Error::interrupted());
-        }
+        self.cancel.check()?;
         let started = Instant::now();
         if in_savepoint(&mut self.transaction, sql).is_ok() {
             self.sampled.finish.push(started.elapsed().as_secs_f64() * times);

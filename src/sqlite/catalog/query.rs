@@ -1,6 +1,7 @@
 //! The queries of the catalog readers, and the entries of `sqlite_schema`.
 
 use crate::error::{Error, Result};
+use crate::sqlite::errors::classify;
 use crate::sqlite::sql::parse::create;
 use crate::sqlite::sql::parse::create::ModuleText;
 use rusqlite::types::ValueRef;
@@ -67,8 +68,7 @@ pub(crate) fn query<T>(
 
 /// The error of a catalog that SQLite cannot read.
 pub(crate) fn unreadable(error: rusqlite::Error) -> Error {
-    Error::refused("cannot read the catalog of the SQLite database")
-        .caused_by(error)
+    classify(Error::refused("cannot read the catalog of the SQLite database"), error)
         .hint("run \"PRAGMA integrity_check\" on a copy of the file")
 }
 

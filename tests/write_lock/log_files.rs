@@ -1,7 +1,7 @@
-//! What lies beside a source, and places where we may not write.
+//! Files next to a source, and folders without write permission.
 
 use super::other::{self, as_nobody, assigned};
-use super::{AS_BUILT, Place, WITH_LOG, seen};
+use super::{AS_BUILT, SourceFolder, WITH_LOG, seen};
 use migrate::Kind;
 use migrate::internals::{Source, SourceOptions};
 use std::fs::{self, Permissions};
@@ -11,26 +11,26 @@ use std::path::Path;
 
 #[test]
 fn a_hot_journal_is_rolled_back_in_a_private_copy_only() {
-    let place = Place::with_hot_journal();
-    let before = place.inventory();
-    let source = place.open().unwrap();
+    let folder = SourceFolder::with_hot_journal();
+    let before = folder.inventory();
+    let source = folder.open().unwrap();
     assert_eq!(seen(&source.connect().unwrap()), AS_BUILT);
     assert!(source.notes()[0].contains("journal"), "{:?}", source.notes());
 
-    let copy = fs::read_dir(place.temp()).unwrap().next().unwrap().unwrap();
+    let copy = fs::read_dir(folder.temp()).unwrap().next().unwrap().unwrap();
     assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     assert_eq!(source.close().unwrap(), None);
-    assert_eq!(place.inventory(), before);
-    assert_eq!(fs::read_dir(place.temp()).unwrap().count(), 0);
+    assert_eq!(folder.inventory(), before);
+    assert_eq!(fs::read_dir(folder.temp()).unwrap().count(), 0);
 }
 
 #[test]
 fn others_can_roll_back_a_hot_journal_while_its_copy_is_read() {
-    let place = Place::with_hot_journal();
-    let source = place.open().unwrap();
+    let folder = SourceFolder::with_hot_journal();
+    let source = folder.open().unwrap();
     let reader = source.connect().unwrap();
-    assert_eq!(other::run(&place.database(), "SELECT * FROM t"), "done");
-    assert!(!place.beside("-journal").exists());
+    assert_eq!(other::run(&folder.database(), "SELECT * FROM t"), "done");
+    assert!(!folder.sibling("-journal").exists());
     assert_eq!(seen(&reader), AS_BUILT);
     drop(reader);
     let changed = source.close().unwrap().unwrap();
@@ -39,17 +39,17 @@ fn others_can_roll_back_a_hot_journal_while_its_copy_is_read() {
 
 #[test]
 fn a_journal_that_was_finished_is_not_hot() {
-    let zeroed = Place::new("PERSIST");
-    assert!(zeroed.beside("-journal").metadata().unwrap().len() > 0);
-    let empty = Place::new("TRUNCATE");
-    assert_eq!(empty.beside("-journal").metadata().unwrap().len(), 0);
-    for place in [zeroed, empty] {
-        let before = place.inventory();
-        let source = place.open().unwrap();
+    let zeroed = SourceFolder::new("PERSIST");
+    assert!(zeroed.sibling("-journal").metadata().unwrap().len() > 0);
+    let empty = SourceFolder::new("TRUNCATE");
+    assert_eq!(empty.sibling("-journal").metadata().unwrap().len(), 0);
+    for folder in [zeroed, empty] {
+        let before = folder.inventory();
+        let source = folder.open().unwrap();
         assert_eq!(source.notes(), [""; 0]);
         assert_eq!(seen(&source.connect().unwrap()), AS_BUILT);
         source.close().unwrap();
-        assert_eq!(place.inventory(), before);
+        assert_eq!(folder.inventory(), before);
     }
 }
 
@@ -68,86 +68,86 @@ fn name_super_journal(journal: &Path, name: &str) {
 }
 
 #[test]
-fn a_transaction_over_several_files_is_rolled_back_while_its_super_journal_is_there() {
-    let place = Place::with_hot_journal();
-    let name = place.beside("-mj1234569ab");
-    name_super_journal(&place.beside("-journal"), name.to_str().unwrap());
-    fs::write(&name, format!("{}\0", place.beside("-journal").display())).unwrap();
-    let before = place.inventory();
-    let source = place.open().unwrap();
+fn a_transaction_over_several_files_is_rolled_back_while_its_super_journal_exists() {
+    let folder = SourceFolder::with_hot_journal();
+    let name = folder.sibling("-mj1234569ab");
+    name_super_journal(&folder.sibling("-journal"), name.to_str().unwrap());
+    fs::write(&name, format!("{}\0", folder.sibling("-journal").display())).unwrap();
+    let before = folder.inventory();
+    let source = folder.open().unwrap();
     assert_eq!(seen(&source.connect().unwrap()), AS_BUILT);
     source.close().unwrap();
-    assert_eq!(place.inventory(), before);
+    assert_eq!(folder.inventory(), before);
 }
 
 #[test]
 fn a_transaction_over_several_files_is_done_when_its_super_journal_is_gone() {
-    let place = Place::with_hot_journal();
-    let name = place.beside("-mj1234569ab");
-    name_super_journal(&place.beside("-journal"), name.to_str().unwrap());
-    let before = place.inventory();
-    // The file is in the middle of its transaction here; SQLite takes it for committed.
-    let source = place.open().unwrap();
+    let folder = SourceFolder::with_hot_journal();
+    let name = folder.sibling("-mj1234569ab");
+    name_super_journal(&folder.sibling("-journal"), name.to_str().unwrap());
+    let before = folder.inventory();
+    // The file is in the middle of its transaction; SQLite considers it committed.
+    let source = folder.open().unwrap();
     let zeros = "SELECT count(*) FROM t WHERE a = 0";
     let zeros: i64 = source.connect().unwrap().query_row(zeros, [], |row| row.get(0)).unwrap();
     assert!(zeros > 0);
     source.close().unwrap();
-    assert_eq!(place.inventory(), before);
+    assert_eq!(folder.inventory(), before);
 }
 
 #[test]
-fn a_copy_without_a_place_is_refused() {
-    let place = Place::with_hot_journal();
+fn a_copy_without_a_folder_is_refused() {
+    let folder = SourceFolder::with_hot_journal();
     let options =
-        SourceOptions { temp_dir: Some(place.root.path().join("none")), ..place.options() };
-    let error = Source::open(&place.database(), &options).err().unwrap();
+        SourceOptions { temp_dir: Some(folder.root.path().join("none")), ..folder.options() };
+    let error = Source::open(&folder.database(), &options).err().unwrap();
     assert_eq!(error.kind(), Kind::Refused);
     assert!(error.hints()[0].contains("--temp-dir"), "{:?}", error.hints());
 }
 
 #[test]
-fn what_lay_beside_a_source_in_wal_mode_stays() {
-    let place = Place::new("WAL");
-    fs::write(place.beside("-wal"), "").unwrap();
-    fs::write(place.beside("-shm"), "").unwrap();
-    let before = place.inventory();
-    let source = place.open().unwrap();
+fn files_next_to_a_source_in_wal_mode_stay() {
+    let folder = SourceFolder::new("WAL");
+    fs::write(folder.sibling("-wal"), "").unwrap();
+    fs::write(folder.sibling("-shm"), "").unwrap();
+    let before = folder.inventory();
+    let source = folder.open().unwrap();
     assert_eq!(seen(&source.connect().unwrap()), AS_BUILT);
     source.close().unwrap();
-    assert_eq!(place.inventory(), before);
+    assert_eq!(folder.inventory(), before);
 }
 
 #[test]
 fn a_source_that_is_only_dropped_leaves_nothing_either() {
-    for place in [Place::new("WAL"), Place::with_log()] {
-        let before = place.inventory();
-        drop(place.open().unwrap());
-        assert_eq!(place.inventory(), before);
+    for folder in [SourceFolder::new("WAL"), SourceFolder::with_log()] {
+        let before = folder.inventory();
+        drop(folder.open().unwrap());
+        assert_eq!(folder.inventory(), before);
     }
 }
 
 #[test]
 fn leftovers_that_somebody_else_uses_by_now_stay() {
-    let place = Place::new("WAL");
-    let source = place.open().unwrap();
-    let user = other::Other::start(&place.database(), "SELECT * FROM t");
+    let folder = SourceFolder::new("WAL");
+    let source = folder.open().unwrap();
+    let user = other::Other::start(&folder.database(), "SELECT * FROM t");
     source.close().unwrap();
-    assert!(place.beside("-shm").exists());
+    assert!(folder.sibling("-shm").exists());
     assert_eq!(user.end(), "done");
-    assert!(!place.beside("-shm").exists());
+    assert!(!folder.sibling("-shm").exists());
 }
 
 #[test]
-fn the_log_of_a_linked_source_lies_beside_the_real_file() {
-    let place = Place::with_log();
-    let link = place.root.path().join("temp/link.db");
-    symlink(place.database(), &link).unwrap();
-    let source = Source::open(&link, &place.options()).unwrap();
+fn the_log_of_a_linked_source_is_next_to_the_real_file() {
+    let folder = SourceFolder::with_log();
+    let link = folder.root.path().join("temp/link.db");
+    symlink(folder.database(), &link).unwrap();
+    let source = Source::open(&link, &folder.options()).unwrap();
     assert_eq!(seen(&source.connect().unwrap()), WITH_LOG);
-    assert_eq!(source.path(), fs::canonicalize(place.database()).unwrap());
+    assert_eq!(source.path(), fs::canonicalize(folder.database()).unwrap());
 }
 
-/// Opens the source at `path` where nothing can be written, and checks what its readers see.
+/// Opens the source at `path` without write permission, and checks what its readers see.
 fn read_where_nothing_can_be_written(path: &Path, expected: (i64, i64)) -> Source {
     let temp_dir = Some(path.parent().unwrap().join("../temp"));
     let source = Source::open(path, &SourceOptions { temp_dir, ..Default::default() }).unwrap();
@@ -158,7 +158,7 @@ fn read_where_nothing_can_be_written(path: &Path, expected: (i64, i64)) -> Sourc
 }
 
 #[test]
-fn a_clean_wal_database_in_a_read_only_folder_is_read_as_it_lies_there() {
+fn a_clean_wal_database_in_a_read_only_folder_is_read_in_place() {
     if let Some(path) = assigned() {
         let source = read_where_nothing_can_be_written(&path, AS_BUILT);
         assert!(!source.is_write_locked());
@@ -166,19 +166,19 @@ fn a_clean_wal_database_in_a_read_only_folder_is_read_as_it_lies_there() {
         assert_eq!(source.close().unwrap(), None);
         return;
     }
-    let place = Place::new("WAL");
-    place.hand_over(0o555, 0o444);
-    let before = place.inventory();
+    let folder = SourceFolder::new("WAL");
+    folder.hand_over(0o555, 0o444);
+    let before = folder.inventory();
     as_nobody(
-        "fence::places::a_clean_wal_database_in_a_read_only_folder_is_read_as_it_lies_there",
-        &place.database(),
+        "write_lock::log_files::a_clean_wal_database_in_a_read_only_folder_is_read_in_place",
+        &folder.database(),
     );
-    assert_eq!(place.inventory(), before);
-    assert_eq!(fs::read_dir(place.temp()).unwrap().count(), 0);
+    assert_eq!(folder.inventory(), before);
+    assert_eq!(fs::read_dir(folder.temp()).unwrap().count(), 0);
 }
 
 #[test]
-fn a_write_to_a_source_without_a_fence_fails_the_run() {
+fn a_write_to_a_source_without_a_lock_fails_the_run() {
     if let Some(path) = assigned() {
         let source = read_where_nothing_can_be_written(&path, AS_BUILT);
         fs::set_permissions(path.parent().unwrap(), Permissions::from_mode(0o755)).unwrap();
@@ -189,11 +189,11 @@ fn a_write_to_a_source_without_a_fence_fails_the_run() {
         assert!(source.close().is_err());
         return;
     }
-    let place = Place::new("WAL");
-    place.hand_over(0o555, 0o444);
+    let folder = SourceFolder::new("WAL");
+    folder.hand_over(0o555, 0o444);
     as_nobody(
-        "fence::places::a_write_to_a_source_without_a_fence_fails_the_run",
-        &place.database(),
+        "write_lock::log_files::a_write_to_a_source_without_a_lock_fails_the_run",
+        &folder.database(),
     );
 }
 
@@ -206,22 +206,22 @@ fn a_log_in_a_read_only_folder_is_read_from_a_private_copy() {
         assert_eq!(source.close().unwrap(), None);
         return;
     }
-    // With files that could be written as well as without.
+    // With writable files and without.
     for files in [0o444, 0o644] {
-        let place = Place::with_log();
-        place.hand_over(0o555, files);
-        let before = place.inventory();
+        let folder = SourceFolder::with_log();
+        folder.hand_over(0o555, files);
+        let before = folder.inventory();
         as_nobody(
-            "fence::places::a_log_in_a_read_only_folder_is_read_from_a_private_copy",
-            &place.database(),
+            "write_lock::log_files::a_log_in_a_read_only_folder_is_read_from_a_private_copy",
+            &folder.database(),
         );
-        assert_eq!(place.inventory(), before);
-        assert_eq!(fs::read_dir(place.temp()).unwrap().count(), 0);
+        assert_eq!(folder.inventory(), before);
+        assert_eq!(fs::read_dir(folder.temp()).unwrap().count(), 0);
     }
 }
 
 #[test]
-fn a_read_only_file_in_a_folder_that_is_not_gets_no_company() {
+fn a_read_only_file_in_a_writable_folder_gets_no_files_next_to_it() {
     if let Some(path) = assigned() {
         let folder = path.parent().unwrap();
         let count = || fs::read_dir(folder).unwrap().count();
@@ -232,33 +232,33 @@ fn a_read_only_file_in_a_folder_that_is_not_gets_no_company() {
         assert!(!source.is_write_locked());
         return;
     }
-    for place in [Place::new("WAL"), Place::with_log()] {
-        place.hand_over(0o755, 0o444);
-        let before = place.inventory();
+    for folder in [SourceFolder::new("WAL"), SourceFolder::with_log()] {
+        folder.hand_over(0o755, 0o444);
+        let before = folder.inventory();
         as_nobody(
-            "fence::places::a_read_only_file_in_a_folder_that_is_not_gets_no_company",
-            &place.database(),
+            "write_lock::log_files::a_read_only_file_in_a_writable_folder_gets_no_files_next_to_it",
+            &folder.database(),
         );
-        assert_eq!(place.inventory(), before);
+        assert_eq!(folder.inventory(), before);
     }
 }
 
 #[test]
-fn a_rollback_mode_needs_no_permission_to_write_for_its_fence() {
+fn a_rollback_mode_needs_no_write_permission_for_its_lock() {
     if let Some(path) = assigned() {
         let source = read_where_nothing_can_be_written(&path, AS_BUILT);
         assert!(source.is_write_locked());
         assert_eq!(source.notes(), [""; 0]);
         return;
     }
-    let place = Place::new("DELETE");
-    place.hand_over(0o555, 0o444);
-    let before = place.inventory();
+    let folder = SourceFolder::new("DELETE");
+    folder.hand_over(0o555, 0o444);
+    let before = folder.inventory();
     as_nobody(
-        "fence::places::a_rollback_mode_needs_no_permission_to_write_for_its_fence",
-        &place.database(),
+        "write_lock::log_files::a_rollback_mode_needs_no_write_permission_for_its_lock",
+        &folder.database(),
     );
-    assert_eq!(place.inventory(), before);
+    assert_eq!(folder.inventory(), before);
 }
 
 #[test]
@@ -268,12 +268,12 @@ fn a_hot_journal_in_a_read_only_folder_is_rolled_back_in_a_copy() {
         assert!(source.notes()[0].contains("private copy"), "{:?}", source.notes());
         return;
     }
-    let place = Place::with_hot_journal();
-    place.hand_over(0o555, 0o444);
-    let before = place.inventory();
+    let folder = SourceFolder::with_hot_journal();
+    folder.hand_over(0o555, 0o444);
+    let before = folder.inventory();
     as_nobody(
-        "fence::places::a_hot_journal_in_a_read_only_folder_is_rolled_back_in_a_copy",
-        &place.database(),
+        "write_lock::log_files::a_hot_journal_in_a_read_only_folder_is_rolled_back_in_a_copy",
+        &folder.database(),
     );
-    assert_eq!(place.inventory(), before);
+    assert_eq!(folder.inventory(), before);
 }

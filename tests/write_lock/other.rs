@@ -19,7 +19,7 @@ const SQL: &str = "MIGRATE_TEST_SQL";
 /// another process can do that, older versions (3.40) delete the log under a held write lock.
 pub(crate) const LOCK_THE_FILE: &str = "lock the file";
 
-/// What the other process says before what came of its SQL.
+/// The text that the other process prints before the result of its SQL.
 const OUTCOME: &str = "outcome: ";
 
 /// A process that ran SQL and keeps its connection open.
@@ -32,7 +32,7 @@ pub(crate) struct Other {
 impl Other {
     /// Starts a process that runs `sql` on the database at `path`, without waiting for locks.
     pub(crate) fn start(path: &Path, sql: &str) -> Self {
-        let mut child = again("fence::other::sql_runs_in_another_process")
+        let mut child = again("write_lock::other::sql_runs_in_another_process")
             .env(PATH, path)
             .env(SQL, sql)
             .stdin(Stdio::piped())
@@ -65,12 +65,12 @@ impl Drop for Other {
     }
 }
 
-/// What comes of `sql` on the database at `path` in another process.
+/// Runs `sql` on the database at `path` in another process; returns the result.
 pub(crate) fn run(path: &Path, sql: &str) -> String {
     Other::start(path, sql).end()
 }
 
-/// Runs the test `name` once more as a user without rights; there [`assigned`] gives `path`.
+/// Runs the test `name` again as a user without rights, for whom [`assigned`] returns `path`.
 pub(crate) fn as_nobody(name: &str, path: &Path) {
     let mut command = again(name);
     if rustix::process::geteuid().is_root() {
@@ -82,7 +82,7 @@ pub(crate) fn as_nobody(name: &str, path: &Path) {
     assert!(output.status.success() && said.contains("1 passed"), "{said}\n{erred}");
 }
 
-/// The path that [`as_nobody`] gave this process.
+/// The path from [`as_nobody`].
 pub(crate) fn assigned() -> Option<PathBuf> {
     env::var_os(PATH).map(Into::into)
 }

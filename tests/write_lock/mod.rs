@@ -1,8 +1,8 @@
 //! Sources as other processes, other users and crashes see them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
+mod log_files;
 mod other;
-mod places;
 mod unreadable;
 mod writers;
 
@@ -19,14 +19,14 @@ use xxhash_rust::xxh3::xxh3_128;
 /// The user without rights that tests run as where root's rights would hide something.
 const NOBODY: u32 = 65_534;
 
-/// A folder with nothing but a database and what lies beside it, and one for private copies.
-struct Place {
+/// A folder with only a database and its log files, and one for private copies.
+struct SourceFolder {
     root: TempDir,
-    /// What the database's journal mode must not become while it is read.
+    /// The journal mode that the database must not get while it is read.
     other_mode: &'static str,
 }
 
-impl Place {
+impl SourceFolder {
     /// A database of 1,000 rows that `mode` (a journal mode) leaves behind when it is closed.
     fn new(mode: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
@@ -36,30 +36,30 @@ impl Place {
             fs::set_permissions(root.path().join(folder), Permissions::from_mode(mode)).unwrap();
         }
         let other_mode = if mode == "WAL" { "DELETE" } else { "WAL" };
-        let place = Self { root, other_mode };
-        build(&place.database(), mode);
-        place
+        let folder = Self { root, other_mode };
+        build(&folder.database(), mode);
+        folder
     }
 
     /// A database in WAL mode whose last 1,000 rows are only in a log that a crash left.
     fn with_log() -> Self {
-        let place = Self::new("WAL");
-        place.crash(
+        let folder = Self::new("WAL");
+        folder.crash(
             "PRAGMA wal_autocheckpoint = 0; UPDATE t SET a = -a; DELETE FROM t WHERE a < -500",
         );
-        place
+        folder
     }
 
     /// A database whose file and journal a crash left in the middle of `sql`.
     fn with_hot_journal() -> Self {
-        let place = Self::new("DELETE");
-        let before = place.inventory();
-        place.crash("PRAGMA cache_size = 2; BEGIN; UPDATE t SET a = 0, b = randomblob(999)");
-        assert_ne!(place.inventory()["app.db"], before["app.db"]);
-        place
+        let folder = Self::new("DELETE");
+        let before = folder.inventory();
+        folder.crash("PRAGMA cache_size = 2; BEGIN; UPDATE t SET a = 0, b = randomblob(999)");
+        assert_ne!(folder.inventory()["app.db"], before["app.db"]);
+        folder
     }
 
-    /// Runs `sql` in a copy and puts what is there before its end in the database's place.
+    /// Runs `sql` in a copy and replaces the database by the state before its end.
     fn crash(&self, sql: &str) {
         let copy = self.root.path().join("workshop/app.db");
         fs::copy(self.database(), &copy).unwrap();
@@ -68,7 +68,7 @@ impl Place {
         for suffix in ["", "-journal", "-wal"] {
             let file = self.root.path().join(format!("workshop/app.db{suffix}"));
             if file.exists() {
-                fs::copy(file, self.beside(suffix)).unwrap();
+                fs::copy(file, self.sibling(suffix)).unwrap();
             }
         }
     }
@@ -82,10 +82,10 @@ impl Place {
     }
 
     fn database(&self) -> PathBuf {
-        self.beside("")
+        self.sibling("")
     }
 
-    fn beside(&self, suffix: &str) -> PathBuf {
+    fn sibling(&self, suffix: &str) -> PathBuf {
         self.folder().join(format!("app.db{suffix}"))
     }
 
@@ -127,7 +127,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for SourceFolder {
     fn drop(&mut self) {
         // So that it can be removed.
         let _ = fs::set_permissions(self.folder(), Permissions::from_mode(0o755));
