@@ -92,7 +92,7 @@ impl Explain<'_> {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         if self.show_values {
             if let Some((row, _)) = source {
-                ours = row.again().map(|raw| Some(shown(raw))).collect();
+                ours = row.restart().map(|raw| Some(shown(raw))).collect();
             }
             if let Some(tid) = suspicion.target {
                 theirs = self.target_values(tid, client)?;
