@@ -5,7 +5,7 @@ use crate::plan::to_sqlite::ddl::TableDefinition;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::sql::ddl::TableDdl;
-use crate::sqlite::write::bulk_insert::trial;
+use crate::sqlite::write::bulk_insert::dry_run;
 
 /// Makes all definitions in an empty database of its own. What SQLite will not have there is taken
 /// out and listed: an index, or what is optional about a table.
@@ -19,7 +19,7 @@ pub(crate) fn try_out(tables: &mut [TableDefinition], left_out: &mut Vec<LeftOut
                 statements.push(optional.sql.clone());
             }
         }
-        let Some((place, cause)) = trial(&statements)? else { return Ok(()) };
+        let Some((place, cause)) = dry_run(&statements)? else { return Ok(()) };
         let reason = format!("SQLite refuses it: {cause}");
         if let Some(&(table, index)) = place.checked_sub(tables.len()).and_then(|i| indexes.get(i))
         {
