@@ -24,6 +24,7 @@ mod outcome;
 mod pause;
 mod products;
 mod refusals;
+mod report;
 mod resume;
 mod server;
 mod source;
