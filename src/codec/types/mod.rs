@@ -1,5 +1,6 @@
 //! The forms of single types.
 
+pub(crate) mod canonical;
 pub(crate) mod decimal;
 pub(crate) mod epoch;
 pub mod json;

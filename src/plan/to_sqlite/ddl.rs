@@ -5,11 +5,11 @@ use crate::plan::to_sqlite::PlannedColumn;
 use crate::plan::to_sqlite::build::{DecidedTable, integer_key};
 use crate::plan::to_sqlite::names::Names;
 use crate::postgres::catalog::{Catalog, TableFacts};
+use crate::schema::ddl::create_index;
 use crate::schema::expression::{Collation, Expression};
 use crate::schema::names::quote;
 use crate::schema::reason::Reason;
 use crate::schema::{ForeignKey, Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Table};
-use crate::sqlite::sql::ddl;
 use crate::sqlite::sql::ddl::{ColumnDdl, ColumnKey, ForeignKeyDdl, TableDdl};
 use crate::sqlite::sql::from_postgres::definitions::{
     condition, default_clause, generated, index_term,
@@ -280,8 +280,8 @@ impl<'a> Definitions<'a> {
                     let table_name = &self.table_names[place];
                     indexes.push(OptionalDdl {
                         what: format!("index {} on {}", quote(&name), quote(table_name)),
-                        sql: ddl::create_index(
-                            table_name,
+                        sql: create_index(
+                            &quote(table_name),
                             &name,
                             index.unique,
                             &terms,

@@ -3,6 +3,7 @@
 //! Every name is quoted and every relation qualified, as sessions run with an empty search path.
 
 use crate::schema::column_type::ColumnType;
+use crate::schema::ddl::quote_list;
 use crate::schema::names::{literal, qualify, quote};
 use crate::schema::{Action, Deferrable};
 use serde::{Deserialize, Serialize};
@@ -103,19 +104,6 @@ pub(crate) fn enable_autovacuum(table: &str) -> String {
     format!("ALTER TABLE {table} RESET (autovacuum_enabled)")
 }
 
-/// CREATE INDEX. `terms` and `filter` are finished SQL.
-pub(crate) fn create_index(
-    table: &str,
-    name: &str,
-    unique: bool,
-    terms: &[String],
-    filter: Option<&str>,
-) -> String {
-    let unique = if unique { "UNIQUE " } else { "" };
-    let filter = filter.map_or_else(String::new, |filter| format!(" WHERE {filter}"));
-    format!("CREATE {unique}INDEX {} ON {table} ({}){filter}", quote(name), terms.join(", "))
-}
-
 /// Makes a unique index the table's primary key or a unique constraint, under the same name.
 pub(crate) fn add_key(table: &str, name: &str, primary: bool) -> String {
     let kind = if primary { "PRIMARY KEY" } else { "UNIQUE" };
@@ -147,22 +135,17 @@ pub(crate) struct ForeignKeyDdl {
 impl ForeignKeyDdl {
     /// Adds the key without looking at the rows that are there.
     pub(crate) fn add(&self) -> String {
-        let list = |names: &[String]| names.iter().map(|n| quote(n)).collect::<Vec<_>>().join(", ");
-        let deferrable = match self.deferrable {
-            Deferrable::No => "",
-            Deferrable::InitiallyImmediate => " DEFERRABLE INITIALLY IMMEDIATE",
-            Deferrable::InitiallyDeferred => " DEFERRABLE INITIALLY DEFERRED",
-        };
         format!(
             "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) \
-             ON DELETE {} ON UPDATE {}{deferrable} NOT VALID",
+             ON DELETE {} ON UPDATE {}{} NOT VALID",
             self.table,
             quote(&self.name),
-            list(&self.columns),
+            quote_list(&self.columns),
             self.parent,
-            list(&self.parent_columns),
-            action(self.on_delete),
-            action(self.on_update),
+            quote_list(&self.parent_columns),
+            self.on_delete.as_sql(),
+            self.on_update.as_sql(),
+            self.deferrable.as_clause(),
         )
     }
 
@@ -199,16 +182,6 @@ impl ForeignKeyDdl {
     /// Looks at the rows that are there.
     pub(crate) fn validate(&self) -> String {
         format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", self.table, quote(&self.name))
-    }
-}
-
-fn action(action: Action) -> &'static str {
-    match action {
-        Action::NoAction => "NO ACTION",
-        Action::Restrict => "RESTRICT",
-        Action::Cascade => "CASCADE",
-        Action::SetNull => "SET NULL",
-        Action::SetDefault => "SET DEFAULT",
     }
 }
 

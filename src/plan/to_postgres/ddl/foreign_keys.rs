@@ -4,6 +4,7 @@ use crate::plan::table_selection::BY_REQUEST;
 use crate::plan::to_postgres::ddl::{Definitions, integer_limit};
 use crate::plan::{PlannedColumn, PlannedForeignKey};
 use crate::postgres::sql::ddl::ForeignKeyDdl;
+use crate::schema::ddl::quote_list;
 use crate::schema::names::{qualify, quote};
 use crate::schema::{ForeignKey, LeftOut, ObjectKind};
 
@@ -108,8 +109,8 @@ fn renamed(names: &[String], columns: &[PlannedColumn]) -> Vec<String> {
 fn described(key: &ForeignKey) -> String {
     format!(
         "FOREIGN KEY ({}) REFERENCES {} ({})",
-        key.columns.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", "),
+        quote_list(&key.columns),
         quote(&key.parent),
-        key.parent_columns.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")
+        quote_list(&key.parent_columns)
     )
 }
