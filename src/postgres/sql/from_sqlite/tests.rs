@@ -1,5 +1,5 @@
-//! What SQLite's text becomes. The text is read by the SQLite side's parser: here alone the two
-//! sides meet, for a tree written by hand would be a test of the writer.
+//! Translations of SQLite's text. The SQLite parser reads it: a tree written by hand would test only
+//! its author.
 
 use crate::postgres::sql::from_sqlite::default::default_clause;
 use crate::postgres::sql::from_sqlite::definitions::{condition, generated, index_term};
