@@ -13,15 +13,15 @@ use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Reads everything, and nothing more.
+/// Reads all rows.
 pub(crate) fn scan(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Result<()> {
     walk(subject, threads, stop, |_| Ok(()), |(), _, _, _| Ok(()))
 }
 
-/// Reads everything and makes blocks of it, which are thrown away.
+/// Reads all rows and encodes blocks, which are discarded.
 ///
 /// # Errors
-/// As for [`walk`]; and a value that the plan found to fit does not.
+/// As for [`walk`]; also a value that does not fit.
 pub(crate) fn encode(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Result<()> {
     let new = |_| Ok(BytesMut::new());
     walk(subject, threads, stop, new, |spare, table, chunk, rows| {
@@ -31,31 +31,31 @@ pub(crate) fn encode(subject: (&Plan, &Source), threads: usize, stop: &AtomicBoo
     })
 }
 
-/// Hashes every row of the ready blocks.
+/// Hashes every row of the encoded blocks.
 ///
 /// # Errors
-/// The blocks cannot be read, or are not what they were; or `stop` was set.
+/// A block cannot be read or has changed, or `stop` was set.
 pub(crate) fn hash(plan: &Plan, blocks: &Blocks, threads: usize, stop: &AtomicBool) -> Result<()> {
-    let (next, halt) = (AtomicUsize::new(0), CancelScope::new(stop));
+    let (next, cancel) = (AtomicUsize::new(0), CancelScope::new(stop));
     let work = || -> Result<()> {
         let (mut data, mut scratch) = (Vec::new(), BytesMut::new());
         while let Some(ready) = blocks.list().get(next.fetch_add(1, Ordering::Relaxed)) {
-            if halt.is_cancelled() {
+            if cancel.is_cancelled() {
                 break;
             }
             blocks.read(ready, &mut data)?;
             if digest_of(plan, ready, &data, &mut scratch) != ready.digest {
-                return Err(Error::failed("the temporary files are not what was written to them"));
+                return Err(Error::failed("the temporary files have changed"));
             }
         }
         Ok(())
     };
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| halt.run_thread("a thread that hashes", work));
+            scope.spawn(|| cancel.run_thread("a hashing thread", work));
         }
     });
-    halt.end()
+    cancel.end()
 }
 
 fn digest_of(plan: &Plan, ready: &ReadyBlock, data: &[u8], scratch: &mut BytesMut) -> Digest {

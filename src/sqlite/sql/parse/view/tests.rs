@@ -47,7 +47,7 @@ fn names_mean_the_columns_of_the_relations() {
     assert_eq!(refusal("SELECT name FROM p, c"), "uses \"name\", which is in several tables");
     assert_eq!(refusal("SELECT no FROM p"), "uses the unknown name \"no\"");
     assert_eq!(read("SELECT 1 FROM e"), Err(Refusal::Unknown("e".to_owned())));
-    assert_eq!(refusal("SELECT 1 FROM p, P"), "reads two tables under one name");
+    assert_eq!(refusal("SELECT 1 FROM p, P"), "reads two tables with the same alias");
 }
 
 #[test]
