@@ -50,8 +50,8 @@ pub(crate) fn steps(rounds: usize, is_private: bool) -> usize {
 }
 
 /// The current settings, without measurements.
-pub(crate) fn current(looked: &ServerSettings, rounds: &Rounds) -> Vec<Setting> {
-    settings(looked, rounds, Vec::new())
+pub(crate) fn current(settings_of_server: &ServerSettings, rounds: &Rounds) -> Vec<Setting> {
+    settings(settings_of_server, rounds, Vec::new())
 }
 
 /// Measures.
@@ -62,7 +62,7 @@ pub(crate) fn current(looked: &ServerSettings, rounds: &Rounds) -> Vec<Setting> 
 pub(crate) fn measure(
     bench: &Bench<'_>,
     server: &Server,
-    looked: &ServerSettings,
+    settings_of_server: &ServerSettings,
     blocks: &Blocks,
     connections: usize,
     rounds: &Rounds,
@@ -112,14 +112,14 @@ pub(crate) fn measure(
         tried.push((name, value, effects));
         server.end()?;
     }
-    Ok(settings(looked, rounds, tried))
+    Ok(settings(settings_of_server, rounds, tried))
 }
 
 /// Starts the servers with a changed setting each.
 fn start(bench: &Bench<'_>) -> Result<Vec<Variant>> {
     let buffers = format!("{}MB", (machine_memory()? / 4 / MIB).max(128));
     let value = |name, value: &str| (name, value.to_owned());
-    let wanted: [Vec<(&str, String)>; VARIANTS] = [
+    let changed: [Vec<(&str, String)>; VARIANTS] = [
         // The first value requires the second.
         vec![value("wal_level", "minimal"), value("max_wal_senders", "0")],
         vec![value("max_wal_size", "16GB")],
@@ -127,7 +127,7 @@ fn start(bench: &Bench<'_>) -> Result<Vec<Variant>> {
         vec![value("full_page_writes", "off")],
     ];
     let mut others = Vec::new();
-    for all in wanted {
+    for all in changed {
         let Some((name, tried)) = all.first().cloned() else { continue };
         if bench.stop.load(Ordering::Relaxed) {
             return Err(Error::interrupted());
@@ -196,9 +196,13 @@ fn spread(seconds: &[f64]) -> f64 {
 /// A changed setting, its value, and the effects.
 type Tried = (&'static str, String, Vec<Effect>);
 
-fn settings(looked: &ServerSettings, rounds: &Rounds, tried: Vec<Tried>) -> Vec<Setting> {
+fn settings(
+    settings_of_server: &ServerSettings,
+    rounds: &Rounds,
+    tried: Vec<Tried>,
+) -> Vec<Setting> {
     let mut tried = tried;
-    looked
+    settings_of_server
         .values
         .iter()
         .map(|(name, value)| {

@@ -64,7 +64,7 @@ pub(crate) struct Ordering {
     /// What is sorted by; an expression of the first SELECT.
     pub(crate) by: Expression,
     /// Where `by` is a column of the result (a COLLATE around it aside): its place, from 0.
-    pub(crate) place: Option<usize>,
+    pub(crate) result_index: Option<usize>,
     /// Sorted descending.
     pub(crate) descending: bool,
     /// NULLs come first.

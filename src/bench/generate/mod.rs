@@ -305,14 +305,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         for last in ["downloads", "index users_guid"] {
-            let mut told = Vec::new();
+            let mut steps = Vec::new();
             let mut progress = |what: &str, _| {
-                told.push(what.to_owned());
+                steps.push(what.to_owned());
                 what != last
             };
             let error = generate(&path, Rows(2_000), 0, &mut progress).unwrap_err();
             assert!(error.is_interruption(), "{error}");
-            assert_eq!(told.last().map(String::as_str), Some(last));
+            assert_eq!(steps.last().map(String::as_str), Some(last));
             assert!(!path.exists());
         }
     }

@@ -185,8 +185,8 @@ fn packages(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()>
         clock.tick(random);
         if name.is_empty() || random.percent(25) {
             // 4,096 names in shuffled order, then the same names with a number.
-            let place = named * 2_731 % 4_096;
-            let (begin, end) = (words::PACKAGE_BEGINS[place / 64], words::PACKAGE_ENDS[place % 64]);
+            let index = named * 2_731 % 4_096;
+            let (begin, end) = (words::PACKAGE_BEGINS[index / 64], words::PACKAGE_ENDS[index % 64]);
             name = format!("{begin}{end}");
             if named >= 4_096 {
                 push_number(&mut name, (named / 4_096) as u64 + 1);

@@ -31,11 +31,11 @@ pub(crate) fn push_uuid(text: &mut String, random: &mut Random) {
     let mut bits = [random.bits(), random.bits()];
     bits[0] = (bits[0] & !0xF000) | 0x4000;
     bits[1] = (bits[1] & !(0b11 << 62)) | (0b10 << 62);
-    for place in 0..32 {
-        if matches!(place, 8 | 12 | 16 | 20) {
+    for index in 0..32 {
+        if matches!(index, 8 | 12 | 16 | 20) {
             text.push('-');
         }
-        let digit = (bits[place / 16] >> (60 - 4 * (place % 16))) as usize & 15;
+        let digit = (bits[index / 16] >> (60 - 4 * (index % 16))) as usize & 15;
         text.push_str(&DIGITS[digit..=digit]);
     }
 }

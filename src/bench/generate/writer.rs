@@ -79,15 +79,15 @@ impl<'a> Writer<'a> {
             statement.raw_execute()?;
             row += together;
             if row.is_multiple_of(STRIDE) {
-                self.tell(table, self.done + row)?;
+                self.report(table, self.done + row)?;
             }
         }
         self.done += rows;
-        self.tell(table, self.done)
+        self.report(table, self.done)
     }
 
     /// Calls the progress; if it ends the work, returns SQLite's error for an interruption.
-    fn tell(&mut self, table: &str, rows: u64) -> Result<()> {
+    fn report(&mut self, table: &str, rows: u64) -> Result<()> {
         if (self.progress)(table, rows) {
             return Ok(());
         }

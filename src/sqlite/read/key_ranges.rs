@@ -76,8 +76,8 @@ fn halves(
     if let (Some(first), Some(last)) = (first, last) {
         parts.push((last.abs_diff(first), first, last));
     }
-    let wanted = rows.div_ceil(ROWS_PER_RANGE).min(MAX_RANGES) as usize;
-    while parts.len() < wanted {
+    let count = rows.div_ceil(ROWS_PER_RANGE).min(MAX_RANGES) as usize;
+    while parts.len() < count {
         let Some((width, first, last)) = parts.pop().filter(|(width, ..)| *width > 0) else {
             break;
         };

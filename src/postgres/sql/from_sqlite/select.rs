@@ -65,7 +65,7 @@ pub(crate) fn select<'a>(
     let terms: Vec<String> = select
         .order_by
         .iter()
-        .map(|term| match term.place.map(|index| outputs[index].converted) {
+        .map(|term| match term.result_index.map(|index| outputs[index].converted) {
             Some(true) => Err("sorts by values that are converted".to_owned()),
             _ => first.ordering(term, single),
         })
@@ -299,12 +299,12 @@ impl Scope<'_> {
     /// A term of ORDER BY. A UNION can be sorted only by result columns.
     fn ordering(&self, term: &Ordering, single: bool) -> Result<String, Reason> {
         let node = self.value(&term.by)?;
-        if node.constant.is_some() && term.place.is_none() {
+        if node.constant.is_some() && term.result_index.is_none() {
             return Err("sorts by a constant".to_owned());
         }
         let binary = node.collation.as_ref().is_none_or(|(c, _)| *c == Collation::Binary);
         let plain = binary || node.kind != Kind::Text;
-        let sql = match (term.place, &node.collation) {
+        let sql = match (term.result_index, &node.collation) {
             (Some(index), _) if plain => (index + 1).to_string(),
             _ if !single => return Err("sorts a UNION by an expression".to_owned()),
             (_, Some((Collation::NoCase, _))) if !plain => {

@@ -253,7 +253,7 @@ fn a_generated_column_gives_the_type_of_its_column() {
     let columns = columns();
     let scope = Scope::new(&columns);
     let of = |text: &str, name: &str| {
-        generated(&read(text), &scope, scope.column(None, name).expect("the column is there"))
+        generated(&read(text), &scope, scope.column(None, name).expect("the column exists"))
     };
     assert_eq!(of("i * 2", "j").as_deref(), Ok("\"i\"::bigint * 2::bigint"));
     assert_eq!(of("i > 2", "b").as_deref(), Ok("\"i\" > 2"));

@@ -73,8 +73,8 @@ impl Layout {
                 _ => return Ok(None),
             }
         }
-        let value = |wanted: &String| {
-            stored.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value)
+        let value = |column: &String| {
+            stored.iter().find(|(name, _)| *name == column).map(|(_, value)| *value)
         };
         let values: Option<Vec<Value>> = query.columns.iter().map(value).collect();
         Ok(values.map(|values| {

@@ -109,7 +109,7 @@ fn defaults_are_constants_or_the_clock_in_utc() {
     ] {
         assert_eq!(default_clause(&sql(text), kind).as_deref(), Ok(expected), "{text}");
     }
-    // The first depends on the zone of whoever asks.
+    // The first depends on the time zone of the session.
     for (text, kind) in [("now()", Kind::Timestamp), ("gen_random_uuid()", Kind::Word)] {
         assert!(default_clause(&sql(text), kind).is_err(), "{text}");
     }

@@ -1,5 +1,5 @@
-//! What only the text of a CREATE statement tells: CHECKs, expressions, the names of constraints
-//! and when foreign keys are checked. Everything else comes from SQLite's pragmas.
+//! The properties that only the text of a CREATE statement has: CHECKs, expressions, names of
+//! constraints, and when foreign keys are checked. SQLite's pragmas give everything else.
 
 use crate::schema::expression::{Expression, Sql};
 use crate::schema::reason::Reason;

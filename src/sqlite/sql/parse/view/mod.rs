@@ -342,7 +342,7 @@ fn ordering(term: &SortedColumn<'_>, first: &Core, names: &Names) -> Result<Orde
     }
     let descending = term.order == Some(SortOrder::Desc);
     Ok(Ordering {
-        place: first.columns.iter().position(|column| column == plain || *column == by),
+        result_index: first.columns.iter().position(|column| column == plain || *column == by),
         by,
         descending,
         // In SQLite NULL is the smallest value.

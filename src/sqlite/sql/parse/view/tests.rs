@@ -83,7 +83,7 @@ fn names_of_result_columns_come_first_in_order_by_and_last_elsewhere() {
     let terms: Vec<_> = select
         .order_by
         .iter()
-        .map(|term| (term.place, term.descending, term.nulls_first))
+        .map(|term| (term.result_index, term.descending, term.nulls_first))
         .collect();
     assert_eq!(
         terms,
