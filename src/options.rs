@@ -4,6 +4,7 @@ use crate::codec::types::epoch::Epoch;
 use crate::config::connection::Defaults;
 use crate::config::secret::Secret;
 use crate::control::deadline::Deadline;
+use crate::control::sizing::ResourceLimits;
 use crate::run::service_check::ServiceCheck;
 use crate::schema::column_type::ColumnType;
 use serde::{Serialize, Serializer};
@@ -73,6 +74,12 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// The limits that were set for threads, memory and rate.
+    pub(crate) fn resource_limits(&self) -> ResourceLimits {
+        let Self { readers, writers, memory, chunk_bytes, max_rate, .. } = *self;
+        ResourceLimits { readers, writers, memory, chunk_bytes, max_rate }
+    }
+
     /// What a run of `data_sets` does when nothing else is said.
     pub(crate) fn new(data_sets: Vec<DataSet>) -> Self {
         Self {

@@ -112,12 +112,12 @@ const LEFT_OUT: [(&str, &str, &str); 17] = [
     ("with", "WITH a AS (SELECT 1 AS x) SELECT x FROM a", "WITH"),
     ("ranked", "SELECT id, row_number() OVER (ORDER BY id) AS n FROM artist", "window"),
     ("except_all", "SELECT id FROM artist EXCEPT SELECT artist FROM album", "EXCEPT"),
-    ("money", "SELECT sum(price) AS p FROM album", "no integers"),
+    ("money", "SELECT sum(price) AS p FROM album", "not integers"),
     ("listed", "SELECT group_concat(name) AS n FROM artist", "group_concat()"),
     ("loose", "SELECT album, name, max(seconds) AS s FROM track GROUP BY album", "GROUP BY"),
     ("some", "SELECT id FROM artist LIMIT 2", "LIMIT"),
     ("comma_limit", "SELECT id FROM artist ORDER BY id LIMIT 1, 2", "LIMIT"),
-    ("mixed_order", "SELECT id FROM mixed ORDER BY at", "change form"),
+    ("mixed_order", "SELECT id FROM mixed ORDER BY at", "are converted"),
     ("folded", "SELECT nick, count(*) FROM artist GROUP BY nick", "collation"),
     ("types", "SELECT id FROM artist UNION ALL SELECT name FROM artist", "bigint and text"),
     ("no_function", "SELECT shout(name) AS x FROM artist", "no such function: shout"),
@@ -157,8 +157,8 @@ fn rows(connection: &rusqlite::Connection, sql: &str) -> String {
     lines.join("\n")
 }
 
-/// What PostgreSQL's view gives, booleans as SQLite's numbers and NULL written out.
-fn rows_there(url: &str, name: &str, order: &str) -> String {
+/// The rows of PostgreSQL's view, with booleans as SQLite's numbers and NULL as a word.
+fn rows_in_postgres(url: &str, name: &str, order: &str) -> String {
     let columns = psql(
         url,
         &format!(
@@ -207,7 +207,11 @@ fn views_that_arrive_give_the_same_rows_and_the_others_are_listed() {
         assert!(!here.is_empty(), "{name} has no rows");
         // The text of a date that was spelt otherwise is a declared conversion of its table.
         let here = here.replace("T00:00:00.5000", " 00:00:00.5");
-        assert_eq!(rows_there(&database.url, name, &order_there(&order)), here, "{name}");
+        assert_eq!(
+            rows_in_postgres(&database.url, name, &order_in_postgres(&order)),
+            here,
+            "{name}"
+        );
         let statement = copy.connection.prepare(&format!("SELECT * FROM \"{name}\"")).unwrap();
         let names = psql(
             &database.url,
@@ -226,7 +230,7 @@ fn views_that_arrive_give_the_same_rows_and_the_others_are_listed() {
 }
 
 /// NULLs come first in SQLite.
-fn order_there(order: &str) -> String {
+fn order_in_postgres(order: &str) -> String {
     order.replace(',', " NULLS FIRST,").trim_end().to_owned()
         + if order.is_empty() { "" } else { " NULLS FIRST" }
 }

@@ -12,18 +12,18 @@ use crate::bench::stages::blocks::Blocks;
 use crate::bench::stages::client;
 use crate::bench::stages::copy_limit::{Commit, Load, Unload};
 use crate::bench::stages::insert_limit::{Filled, fill};
+use crate::control::cancel::CancelScope;
 use crate::control::progress::Phase;
 use crate::control::sizing::Resources;
-use crate::copy::to_postgres::TableStats;
+use crate::copy::stats::CopyStats;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::report::{Outcome, PhaseTime, Verdict};
 use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
 use crate::run::planned::Planned as _;
-use crate::run::prepare_until;
+use crate::run::prepare;
 use std::collections::HashMap;
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The results of all rounds.
 #[derive(Debug, Default)]
@@ -206,7 +206,8 @@ impl Round<'_> {
 
     fn stages(&self, all: &mut Rounds, load: &mut PostgresLoad, env: &RunEnv<'_>) -> Result<()> {
         let Self { bench, blocks, server, .. } = self;
-        let (meter, threads, stop) = (server.meter(), env.resources.readers, &**bench.stop);
+        let (meter, threads, cancel) =
+            (server.meter(), env.resources.readers, &bench.control.cancel);
         {
             let (plan, subject) = (&load.plan, (&load.plan, &load.source));
             let mut alone = |name, work: &dyn Fn() -> Result<()>| -> Result<()> {
@@ -214,9 +215,9 @@ impl Round<'_> {
                 all.add(name, cost);
                 Ok(())
             };
-            alone(Name::Scan, &|| client::scan(subject, threads, stop))?;
-            alone(Name::Encode, &|| client::encode(subject, threads, stop))?;
-            alone(Name::Hash, &|| client::hash(plan, blocks, threads, stop))?;
+            alone(Name::Scan, &|| client::scan(subject, threads, cancel))?;
+            alone(Name::Encode, &|| client::encode(subject, threads, cancel))?;
+            alone(Name::Hash, &|| client::hash(plan, blocks, threads, cancel))?;
         }
         self.limits(all, load, env)?;
         self.insert(all, load)?;
@@ -228,18 +229,18 @@ impl Round<'_> {
     /// Measures the server's limits. The rows of the last one are copied out.
     fn limits(&self, all: &mut Rounds, load: &PostgresLoad, env: &RunEnv<'_>) -> Result<()> {
         let Self { bench, server, blocks, .. } = self;
-        let (plan, stop) = (&load.plan, &**bench.stop);
+        let (plan, cancel) = (&load.plan, &bench.control.cancel);
         for (connections, costs) in &mut all.limits {
             server.scratch.empty()?;
             let more = format!(" over {connections} connections");
             let cost = self.step(Name::Limit, &more, || {
-                send(server, load, blocks, *connections, Commit::Async, stop)
+                send(server, load, blocks, *connections, Commit::Async, cancel)
             })?;
             costs.push(cost);
         }
         let cost = self.step(Name::CopyOut, "", || {
             let unload = Unload::prepare(plan, &server.connection, env.resources.writers)?;
-            let (rows, cost) = server.meter().measure(|| unload.run(stop))?;
+            let (rows, cost) = server.meter().measure(|| unload.run(cancel))?;
             if rows != blocks.rows() {
                 let (had, sent) = (rows, blocks.rows());
                 return Err(Error::failed(format!("{had} of {sent} rows were read back")));
@@ -257,7 +258,7 @@ impl Round<'_> {
         let meter = self.server.meter();
         let measured = self.step(Name::Insert, "", || {
             let connection = load.source.connect()?;
-            let filled = meter.measure(|| fill(&connection, &path, self.bench.stop));
+            let filled = meter.measure(|| fill(&connection, &path, &self.bench.control.cancel));
             // The file may be missing.
             let _ = fs::remove_file(&path);
             Ok(filled)
@@ -267,7 +268,7 @@ impl Round<'_> {
                 let own = Cost { seconds, client_cpu: cpu, server_cpu: None, ..cost };
                 all.add(Name::Insert, own);
             }
-            Err(error) if error.is_interruption() => return Err(error),
+            Err(error) if error.is_interrupted() => return Err(error),
             Err(error) => {
                 let why = error.causes().first().map_or("", String::as_str);
                 self.bench.note(format!("SQLite's insert limit was not measured: {why}"));
@@ -281,10 +282,10 @@ impl Round<'_> {
         let (report, cost, work) = self.step(Name::Whole, "", || {
             server.checkpoint()?;
             let before = server.work()?;
-            let progress = bench.counters();
+            let control = bench.control.for_part();
             let (report, cost) = server.meter().measure(|| {
-                let run = prepare_until(bench.stop, options, &progress)?;
-                let Outcome { report, result } = run.run(&progress);
+                let run = prepare(options, &control)?;
+                let Outcome { report, result } = run.run(&control);
                 result.map(|()| report)
             })?;
             Ok((report, cost, server.work()?.since(before)))
@@ -308,11 +309,11 @@ pub(crate) fn send(
     blocks: &Blocks,
     connections: usize,
     commit: Commit,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
 ) -> Result<Cost> {
     let sender = Load::prepare(&load.plan, blocks, &server.connection, connections, commit)?;
     server.checkpoint()?;
-    server.meter().measure(|| sender.run(stop)).map(|((), cost)| cost)
+    server.meter().measure(|| sender.run(cancel)).map(|((), cost)| cost)
 }
 
 /// Measures the copy alone, into new tables, which are dropped.
@@ -322,13 +323,11 @@ pub(crate) fn copy(
     load: &mut PostgresLoad,
     env: &RunEnv<'_>,
 ) -> Result<Cost> {
-    let stats = TableStats::of(&load.plan);
+    let stats = CopyStats::new(load.plan.tables.len());
     load.begin(env)?;
     server.checkpoint()?;
     let copied = server.meter().measure(|| load.copy(env, &stats));
-    if bench.stop.load(Ordering::Relaxed) {
-        return Err(Error::interrupted());
-    }
+    bench.control.cancel.check()?;
     let ((), cost) = copied?;
     server.scratch.empty()?;
     Ok(cost)

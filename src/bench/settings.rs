@@ -12,9 +12,8 @@ use crate::bench::server::{Server, ServerSettings};
 use crate::bench::stages::blocks::Blocks;
 use crate::bench::stages::copy_limit::Commit;
 use crate::control::progress::Phase;
-use crate::copy::to_postgres::TableStats;
-use crate::error::{Error, Result};
-use std::sync::atomic::Ordering;
+use crate::copy::stats::CopyStats;
+use crate::error::Result;
 
 /// The number of servers with another setting than the default.
 pub(crate) const VARIANTS: usize = 4;
@@ -129,9 +128,7 @@ fn start(bench: &Bench<'_>) -> Result<Vec<Variant>> {
     let mut others = Vec::new();
     for all in changed {
         let Some((name, tried)) = all.first().cloned() else { continue };
-        if bench.stop.load(Ordering::Relaxed) {
-            return Err(Error::interrupted());
-        }
+        bench.control.cancel.check()?;
         match Server::start(&all, &bench.request.schema) {
             Ok(server) => others.push(Variant { name, value: tried, server, times: Vec::new() }),
             Err(error) => bench.note(format!("{name} = {tried} was not measured: {error}")),
@@ -143,15 +140,15 @@ fn start(bench: &Bench<'_>) -> Result<Vec<Variant>> {
 /// Does the work on one server: encoded blocks, then the copy and its finish.
 fn times(bench: &Bench<'_>, server: &Server, blocks: &Blocks, connections: usize) -> Result<Times> {
     bench.planned(&bench.options(server), |load, env| {
-        let stop = &**bench.stop;
-        let limit = send(server, load, blocks, connections, Commit::Async, stop)?;
+        let cancel = &bench.control.cancel;
+        let limit = send(server, load, blocks, connections, Commit::Async, cancel)?;
         server.scratch.empty()?;
-        let stats = TableStats::of(&load.plan);
+        let stats = CopyStats::new(load.plan.tables.len());
         load.begin(env)?;
         server.checkpoint()?;
         load.load(env, &stats)?;
-        env.progress.end();
-        let seconds = |phase| env.progress.phase(phase).seconds();
+        env.control.progress.end();
+        let seconds = |phase| env.control.progress.phase(phase).seconds();
         let (copy, finish) = (seconds(Phase::Copy), seconds(Phase::Finish));
         server.scratch.empty()?;
         Ok(Times { limit: limit.seconds, copy, finish })
@@ -167,7 +164,7 @@ fn commits(
 ) -> Result<(f64, f64)> {
     bench.planned(&bench.options(server), |load, _| {
         let with = |commit| -> Result<f64> {
-            let cost = send(server, load, blocks, connections, commit, bench.stop)?;
+            let cost = send(server, load, blocks, connections, commit, &bench.control.cancel)?;
             server.scratch.empty()?;
             Ok(cost.seconds)
         };

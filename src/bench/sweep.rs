@@ -107,7 +107,7 @@ fn measure_once(
             for index in ours {
                 let pair = &mut pairs[index];
                 let options = with(Some(pair.writers));
-                let resources = Resources::choose(&options);
+                let resources = Resources::choose(&options.resource_limits());
                 let env = RunEnv { options: &options, resources: &resources, ..*env };
                 let (writers, size) = (pair.writers, chunk_bytes / MIB);
                 let what = format!("sweep: {writers} writers, chunks of {size} MiB");

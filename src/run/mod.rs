@@ -14,8 +14,8 @@ pub(crate) mod to_postgres;
 pub(crate) mod to_sqlite;
 
 use crate::control::deadline::Deadline;
-use crate::control::progress::{Phase, Progress};
-use crate::control::signals::on_signals;
+use crate::control::progress::Phase;
+use crate::control::run_control::RunControl;
 use crate::control::sizing::Resources;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Result};
@@ -30,8 +30,7 @@ use crate::run::to_postgres::IntoPostgres;
 use crate::run::to_sqlite::IntoSqlite;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// The data sets of a run, opened and planned, and the steps that each direction takes in its own
@@ -107,32 +106,17 @@ pub(crate) struct Run {
 ///
 /// # Errors
 /// Whatever keeps the run from being planned; nothing has been written then.
-pub(crate) fn prepare(options: &Options, progress: &Arc<Progress>) -> Result<Run> {
-    prepare_until(&on_signals()?, options, progress)
-}
-
-/// The same for one run of several that the same wish to stop ends.
-pub(crate) fn prepare_until(
-    stop: &Arc<AtomicBool>,
-    options: &Options,
-    progress: &Arc<Progress>,
-) -> Result<Run> {
+pub(crate) fn prepare(options: &Options, control: &RunControl) -> Result<Run> {
     let started = Instant::now();
-    let canceller = StatementCanceller::watch(stop);
+    let RunControl { cancel, progress, .. } = control;
+    let canceller = StatementCanceller::watch(cancel);
     if let Some(deadline) = options.deadline.clone() {
         canceller.cancel_when(move || deadline.seconds_left() <= 0.0);
     }
     let goes_into_sqlite =
         options.data_sets.iter().any(|set| matches!(set.target, Location::Sqlite(_)));
-    let resources = Resources::choose(options);
-    let is_halted = || stop.load(Ordering::Relaxed);
-    let env = RunEnv {
-        options,
-        resources: &resources,
-        progress,
-        canceller: &canceller,
-        is_halted: &is_halted,
-    };
+    let resources = Resources::choose(&options.resource_limits());
+    let env = RunEnv { options, resources: &resources, control, canceller: &canceller };
     let planned = || -> Result<_> {
         progress.enter(Phase::Open);
         let mut warnings = look_first(options)?;
@@ -146,14 +130,14 @@ pub(crate) fn prepare_until(
         let mut told = HashSet::new();
         warnings.retain(|warning| told.insert(warning.clone()));
         // What could not be found out because it was interrupted is no finding.
-        if is_halted() {
-            return Err(Error::interrupted());
-        }
+        cancel.check()?;
         Ok((sets, warnings, limit))
     };
     let (sets, warnings, limit) = planned().map_err(|error| match goes_into_sqlite {
-        true => canceller.told(error),
-        false if pause::caused_by_stop(stop, &error) => pause::before_writing(canceller.is_late()),
+        true => canceller.map_error(error),
+        false if pause::caused_by_stop(cancel, &error) => {
+            pause::before_writing(canceller.is_late())
+        }
         false => error,
     })?;
     Ok(Run { options: options.clone(), sets, warnings, resources, limit, canceller, started })
@@ -171,9 +155,10 @@ impl Planned for Run {
         }
     }
 
-    fn run(mut self, progress: &Arc<Progress>) -> Outcome {
+    fn run(mut self, control: &RunControl) -> Outcome {
+        let progress = &control.progress;
         let mut reports = Vec::new();
-        let result = self.work(progress, &mut reports);
+        let result = self.work(control, &mut reports);
         let result = result.map_err(|error| self.sets.map_stop_error(&self.canceller, error));
         let mut warnings = self.warnings();
         let (source, target) = self.sets.names();
@@ -201,10 +186,10 @@ impl Run {
         warnings
     }
 
-    fn work(&mut self, progress: &Arc<Progress>, reports: &mut Vec<DataSetReport>) -> Result<()> {
+    fn work(&mut self, control: &RunControl, reports: &mut Vec<DataSetReport>) -> Result<()> {
+        let RunControl { cancel, progress, .. } = control;
         let Self { options, sets, resources, canceller, .. } = self;
-        let is_halted = || canceller.stop().load(Ordering::Relaxed);
-        let env = RunEnv { options, resources, progress, canceller, is_halted: &is_halted };
+        let env = RunEnv { options, resources, control, canceller };
         sets.compare(&env, reports)?;
         if sets.pending_count() == 0 {
             return Ok(());
@@ -216,9 +201,7 @@ impl Run {
             let told = made.iter().map(|path| format!("a backup was made: {}", path.display()));
             self.warnings.extend(told);
         }
-        if is_halted() {
-            return Err(Error::interrupted());
-        }
+        cancel.check()?;
         progress.enter(Phase::Copy);
         progress.phase(Phase::Copy).total.store(sets.rows(), Ordering::Relaxed);
         sets.drop_existing(&env)?;

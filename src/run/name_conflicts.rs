@@ -1,14 +1,15 @@
 //! Data sets that share a schema of the target: no two of them may make something of one name.
 
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::schema::names::quote;
 use std::collections::HashMap;
 
 /// Refuses plans into one place (a server, database and schema) that would create tables, views,
 /// keys or indexes of one name.
 pub(crate) fn refuse_shared_names<'a>(
-    plans: impl Iterator<Item = (&'a str, &'a Plan)>,
+    plans: impl Iterator<Item = (&'a str, &'a Plan<ToPostgres>)>,
 ) -> Result<()> {
     let mut makers: HashMap<(&str, &str), &str> = HashMap::new();
     let mut shared = Vec::new();
@@ -31,12 +32,12 @@ pub(crate) fn refuse_shared_names<'a>(
     ))
 }
 
-fn names(plan: &Plan) -> impl Iterator<Item = (&'static str, &str)> {
+fn names(plan: &Plan<ToPostgres>) -> impl Iterator<Item = (&'static str, &str)> {
     let tables = plan.tables.iter().map(|table| ("table", table.ddl.name.as_str()));
-    let keys = plan.tables.iter().flat_map(|table| &table.keys);
+    let keys = plan.tables.iter().flat_map(|table| &table.finish.keys);
     let indexes = plan.tables.iter().flat_map(|table| &table.indexes);
     tables
-        .chain(plan.views.iter().map(|view| ("view", view.name.as_str())))
+        .chain(plan.objects.views.iter().map(|view| ("view", view.name.as_str())))
         .chain(keys.map(|key| ("key", key.name.as_str())))
         .chain(indexes.map(|index| ("index", index.name.as_str())))
 }

@@ -4,12 +4,13 @@
 //! An interruption is a pause at whatever moment it comes, before the first write, too: the same
 //! command is right to go on with, and nothing has to be looked after.
 
+use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::{Ledger, State};
 use postgres::Client;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What of a data set is in the target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,8 +26,8 @@ pub(crate) struct LoadedRows {
 /// Whether a run was stopped and `error` is what that brought about, rather than a failure of its
 /// own: a thread that left, a statement that was cancelled, or a connection that is not tried
 /// for any longer.
-pub(crate) fn caused_by_stop(stop: &AtomicBool, error: &Error) -> bool {
-    stop.load(Ordering::Relaxed) && (error.is_interruption() || error.is_retryable())
+pub(crate) fn caused_by_stop(cancel: &CancelScope, error: &Error) -> bool {
+    cancel.is_cancelled() && (error.is_interrupted() || error.is_retryable())
 }
 
 /// Why a run pauses.
@@ -56,7 +57,11 @@ pub(crate) fn while_writing(late: bool, there: &[LoadedRows]) -> Error {
 }
 
 /// Makes what is there of a data set durable, and counts it.
-pub(crate) fn there(client: &mut Client, ledger: &Ledger, plan: &Plan) -> Result<LoadedRows> {
+pub(crate) fn there(
+    client: &mut Client,
+    ledger: &Ledger,
+    plan: &Plan<ToPostgres>,
+) -> Result<LoadedRows> {
     let of = plan.tables.iter().map(|table| table.rows - table.rows_rejected()).sum();
     let state = durable_state(client, ledger)?;
     let rows = match state {
@@ -84,9 +89,11 @@ mod tests {
 
     #[test]
     fn only_what_the_stop_brought_about_is_a_pause() {
-        let (going, stopped) = (AtomicBool::new(false), AtomicBool::new(true));
+        let (going, stopped) = (CancelScope::default(), CancelScope::default());
+        stopped.cancel();
         let cancelled = Error::failed("cannot build an index")
-            .caused_by("canceling statement due to user request (SQLSTATE 57014)");
+            .caused_by("canceling statement due to user request (SQLSTATE 57014)")
+            .interruption();
         let left = Error::interrupted();
         let full = Error::failed("cannot write").caused_by("no space left (SQLSTATE 53100)");
         assert!(caused_by_stop(&stopped, &cancelled) && caused_by_stop(&stopped, &left));

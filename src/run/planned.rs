@@ -1,8 +1,7 @@
 //! A planned run, whichever direction it takes.
 
-use crate::control::progress::Progress;
+use crate::control::run_control::RunControl;
 use crate::report::{Outcome, PlanSummary};
-use std::sync::Arc;
 
 /// A run that is planned and waits for the word to begin; nothing has been written yet.
 pub(crate) trait Planned {
@@ -10,5 +9,5 @@ pub(crate) trait Planned {
     fn summary(&self) -> PlanSummary;
 
     /// Does it.
-    fn run(self, progress: &Arc<Progress>) -> Outcome;
+    fn run(self, control: &RunControl) -> Outcome;
 }

@@ -3,9 +3,9 @@
 
 use crate::error::{Error, Result};
 use crate::options::{Depth, Options, Verify};
-use crate::plan::Plan;
-use crate::plan::created_objects::CreatedObjects;
-use crate::plan::to_postgres::build::DropScope;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope};
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::catalog::target_objects::schema_id;
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::{Entry, Ledger, State, TableRow};
@@ -28,7 +28,7 @@ pub(crate) enum Action {
 /// A run that did not come to its end.
 pub(crate) struct ResumableRun {
     /// Its plan, with the chunks.
-    pub(crate) plan: Plan,
+    pub(crate) plan: Plan<ToPostgres>,
     /// What the data set's row of the ledger says.
     pub(crate) known: Map<String, Value>,
 }
@@ -194,10 +194,10 @@ fn left(options: &Options, opened: &mut OpenDataSet, entry: Option<Entry>) -> Re
 }
 
 /// The plan with its chunks; `None` where it cannot be read.
-fn read(text: &str, tables: &HashMap<String, TableRow>) -> Option<Plan> {
-    let mut plan: Plan = serde_json::from_str(text).ok()?;
+fn read(text: &str, tables: &HashMap<String, TableRow>) -> Option<Plan<ToPostgres>> {
+    let mut plan: Plan<ToPostgres> = serde_json::from_str(text).ok()?;
     for table in &mut plan.tables {
-        table.chunks = tables.get(&table.name)?.chunks.clone();
+        table.read.chunks = tables.get(&table.name)?.chunks.clone();
     }
     Some(plan)
 }
@@ -205,15 +205,16 @@ fn read(text: &str, tables: &HashMap<String, TableRow>) -> Option<Plan> {
 /// The tables that are not those that the run made, or hold other files.
 fn other_tables(
     client: &mut Client,
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     tables: &HashMap<String, TableRow>,
 ) -> Result<Vec<String>> {
     const SQL: &str = "\
         SELECT c.relname::text, c.oid::bigint, pg_catalog.pg_relation_filenode(c.oid)::bigint \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE n.nspname = $1 AND c.relkind = 'r'";
-    let rows =
-        client.query(SQL, &[&plan.schema]).map_err(db_error("cannot read the target's catalog"))?;
+    let rows = client
+        .query(SQL, &[&plan.target_schema])
+        .map_err(db_error("cannot read the target's catalog"))?;
     let there: HashMap<&str, (i64, Option<i64>)> =
         rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
     let mut changes = Vec::new();

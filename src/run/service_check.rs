@@ -92,7 +92,7 @@ impl ServiceCheck {
         if let (Some(service), Some((client, role))) = (&self.service, client) {
             let mut names = service.names();
             names.push(role);
-            running_evidence.extend(other_sessions::of(client, &names)?);
+            running_evidence.extend(other_sessions::describe_sessions(client, &names)?);
         }
         if running_evidence.is_empty() {
             return Ok(running_evidence);

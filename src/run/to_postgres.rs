@@ -3,7 +3,7 @@
 use crate::config::connection::Connection;
 use crate::control::deadline::Deadline;
 use crate::control::statement_cancel::StatementCanceller;
-use crate::copy::to_postgres::TableStats;
+use crate::copy::stats::CopyStats;
 use crate::error::{Error, Result};
 use crate::options::{Depth, OnMisfit};
 use crate::plan::to_postgres::reject;
@@ -42,7 +42,7 @@ impl IntoPostgres {
     /// Whatever keeps the run from being planned; nothing has been written then.
     pub(crate) fn plan(env: &RunEnv<'_>, warnings: &mut Vec<String>) -> Result<Self> {
         let options = env.options;
-        let mut opener = DataSetOpener::new(options, env.canceller, env.progress);
+        let mut opener = DataSetOpener::new(options, env.canceller, &env.control.stall);
         let opened = options.data_sets.iter().map(|data_set| opener.open(data_set));
         let mut opened: Vec<OpenDataSet> = opened.collect::<Result<_>>()?;
         let (ways, told) = ways(options, &mut opened)?;
@@ -161,7 +161,7 @@ impl Direction for IntoPostgres {
         }
         let mut emptied = HashSet::new();
         for set in &mut self.sets {
-            if !set.plan.drop_all || emptied.insert(set.place.clone()) {
+            if !set.plan.objects.drop_all || emptied.insert(set.place.clone()) {
                 set.drop_old(env)?;
             }
         }
@@ -170,11 +170,11 @@ impl Direction for IntoPostgres {
 
     fn load(&mut self, place: usize, env: &RunEnv<'_>) -> (DataSetReport, Result<()>) {
         let set = &mut self.sets[place];
-        if let Some(watch) = estimate::Watch::over(set, env.options, env.progress) {
-            let progress = Arc::clone(env.progress);
-            env.canceller.cancel_when(move || watch.is_over(&progress));
+        let stats = Arc::new(CopyStats::new(set.plan.tables.len()));
+        if let Some(watch) = estimate::Watch::over(set, env.options) {
+            let stats = Arc::clone(&stats);
+            env.canceller.cancel_when(move || watch.is_over(&stats));
         }
-        let stats = TableStats::of(&set.plan);
         let done = set.begin(env).and_then(|()| set.load(env, &stats));
         match done {
             Ok(finished) => (set.report(&stats, finished), Ok(())),
@@ -202,11 +202,11 @@ impl Direction for IntoPostgres {
     }
 
     fn map_stop_error(&mut self, canceller: &StatementCanceller, error: Error) -> Error {
-        if !pause::caused_by_stop(canceller.stop(), &error) {
+        if !pause::caused_by_stop(canceller.scope(), &error) {
             return error;
         }
         let late = canceller.is_late();
-        if !canceller.writes() {
+        if !canceller.is_writing() {
             return pause::before_writing(late);
         }
         canceller.disarm();

@@ -52,7 +52,7 @@ impl Direction for IntoSqlite {
 
     fn summary(&self) -> Vec<DataSetPlan> {
         let summary = |set: &SqliteLoad| {
-            let mut summary = set.plan.summary(&set.target());
+            let mut summary = set.plan.summary();
             if self.only_compared.is_some() {
                 let note = "nothing is written: the two sides are only compared";
                 summary.notes.push(note.to_owned());
@@ -83,7 +83,7 @@ impl Direction for IntoSqlite {
     fn compare(&mut self, env: &RunEnv<'_>, reports: &mut Vec<DataSetReport>) -> Result<()> {
         let Some(depth) = self.only_compared else { return Ok(()) };
         for set in &mut self.sets {
-            let (file, mut report) = (set.place.path.clone(), set.report());
+            let (file, mut report) = (set.place.path.clone(), set.plan.report());
             let compared = set.compare(&file, depth, env, &mut report);
             reports.push(report);
             compared?;
@@ -116,7 +116,7 @@ impl Direction for IntoSqlite {
 
     fn load(&mut self, place: usize, env: &RunEnv<'_>) -> (DataSetReport, Result<()>) {
         let set = &mut self.sets[place];
-        let mut report = set.report();
+        let mut report = set.plan.report();
         let filled = set.load(env, &mut report);
         (report, filled)
     }
@@ -132,9 +132,7 @@ impl Direction for IntoSqlite {
     }
 
     fn commit_all(&mut self, env: &RunEnv<'_>, reports: &mut [DataSetReport]) -> Result<()> {
-        if (env.is_halted)() {
-            return Err(Error::interrupted());
-        }
+        env.control.cancel.check()?;
         if reports.iter().any(|report| report.verdict == Verdict::Differ) {
             return Ok(());
         }
@@ -145,7 +143,7 @@ impl Direction for IntoSqlite {
     }
 
     fn map_stop_error(&mut self, canceller: &StatementCanceller, error: Error) -> Error {
-        canceller.told(error)
+        canceller.map_error(error)
     }
 
     fn close(self: Box<Self>) -> Vec<String> {

@@ -2,15 +2,16 @@
 
 use crate::bench::stages::walk::{block_of, walk};
 use crate::codec::digest::Digest;
+use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 /// All blocks of a plan. The files are unlinked and vanish with this value.
@@ -46,12 +47,12 @@ impl Blocks {
     /// Encodes all rows into files in `folder`, with `threads` threads.
     ///
     /// # Errors
-    /// The source cannot be read, a file cannot be written, or `stop` was set.
+    /// The source cannot be read, a file cannot be written, or `cancel` was cancelled.
     pub(crate) fn encode(
-        subject: (&Plan, &Source),
+        subject: (&Plan<ToPostgres>, &Source),
         folder: &Path,
         threads: usize,
-        stop: &AtomicBool,
+        cancel: &CancelScope,
     ) -> Result<Self> {
         let files: Vec<File> = (0..threads)
             .map(|_| tempfile::tempfile_in(folder).map_err(|error| write_error(folder, &error)))
@@ -61,7 +62,7 @@ impl Blocks {
             let file = files[number].try_clone().map_err(|error| write_error(folder, &error))?;
             Ok(OpenBlockFile { number, file, at: 0, spare: BytesMut::new() })
         };
-        walk(subject, threads, stop, open, |writing, table, chunk, rows| {
+        walk(subject, threads, cancel, open, |writing, table, chunk, rows| {
             let spare = std::mem::take(&mut writing.spare);
             let block = block_of(subject.0, table, chunk, rows, spare)?;
             writing.file.write_all(&block.data).map_err(|error| write_error(folder, &error))?;

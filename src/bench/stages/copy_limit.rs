@@ -5,7 +5,8 @@ use crate::config::connection::Connection;
 use crate::control::cancel::CancelScope;
 use crate::copy::schedule::{Schedule, TableWork, Work};
 use crate::error::{Error, Result};
-use crate::plan::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::connect::connect;
 use crate::postgres::copy_in::copy_in;
 use crate::postgres::copy_out::TupleReader;
@@ -15,7 +16,6 @@ use crate::verify::scan::block_ranges;
 use postgres::Client;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Rows between two checks whether to stop.
 const ROWS_BETWEEN_CHECKS: u64 = 4_096;
@@ -31,7 +31,7 @@ pub(crate) enum Commit {
 
 /// Encoded blocks and the connections that send them, ready before the clock starts.
 pub(crate) struct Load<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<ToPostgres>,
     blocks: &'a Blocks,
     clients: Vec<Client>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Load<'a> {
 impl<'a> Load<'a> {
     /// Connects, and creates the plan's tables without keys and indexes.
     pub(crate) fn prepare(
-        plan: &'a Plan,
+        plan: &'a Plan<ToPostgres>,
         blocks: &'a Blocks,
         connection: &Connection,
         connections: usize,
@@ -66,7 +66,7 @@ impl<'a> Load<'a> {
     }
 
     /// Sends all blocks, each as one COPY. Each connection prefers tables of its own.
-    pub(crate) fn run(mut self, stop: &AtomicBool) -> Result<()> {
+    pub(crate) fn run(mut self, cancel: &CancelScope) -> Result<()> {
         let Self { plan, blocks, clients } = &mut self;
         let (plan, blocks) = (*plan, *blocks);
         let table_work = |table: usize| {
@@ -76,14 +76,14 @@ impl<'a> Load<'a> {
         };
         let work = (0..plan.tables.len()).map(table_work).collect();
         let schedule = Schedule::new(work, clients.len(), usize::MAX);
-        let cancel = CancelScope::new(stop);
+        let cancel = cancel.child();
         std::thread::scope(|scope| {
             for (lane, client) in clients.iter_mut().enumerate() {
                 let (cancel, schedule) = (&cancel, &schedule);
                 scope.spawn(move || {
                     cancel.run_thread("a connection", || {
                         let mut data = Vec::new();
-                        while let Some(Work::Chunk { chunk, .. }) = schedule.next_of(lane) {
+                        while let Some(Work::Chunk { chunk, .. }) = schedule.next_for(lane) {
                             if cancel.is_cancelled() {
                                 break;
                             }
@@ -92,7 +92,7 @@ impl<'a> Load<'a> {
                             let table = &plan.tables[ready.table];
                             let what =
                                 format!("cannot send a block of table {}", quote(&table.name));
-                            let copy = table.ddl.copy(&table.sent);
+                            let copy = table.ddl.copy(&table.read.sent);
                             copy_in(client, copy.as_str(), (&data, ready.digest.rows), &what)?;
                             schedule.committed(lane);
                         }
@@ -114,13 +114,13 @@ pub(crate) struct Unload {
 impl Unload {
     /// Connects, and cuts the tables into ranges as the verification does.
     pub(crate) fn prepare(
-        plan: &Plan,
+        plan: &Plan<ToPostgres>,
         connection: &Connection,
         connections: usize,
     ) -> Result<Self> {
         let what = "cannot read the sizes of the tables";
         let mut client = connect::<Client>(connection, "bench")?.client;
-        let mut tables: Vec<&PlannedTable> = plan.tables.iter().collect();
+        let mut tables: Vec<&PlannedTable<ToPostgres>> = plan.tables.iter().collect();
         tables.sort_by_key(|table| table.bytes);
         let mut selects = Vec::new();
         for table in tables {
@@ -143,9 +143,9 @@ impl Unload {
     }
 
     /// Reads and discards all rows. Returns their number.
-    pub(crate) fn run(self, stop: &AtomicBool) -> Result<u64> {
+    pub(crate) fn run(self, cancel: &CancelScope) -> Result<u64> {
         let Self { selects, mut readers } = self;
-        let (selects, all, cancel) = (Mutex::new(selects), Mutex::new(0), CancelScope::new(stop));
+        let (selects, all, cancel) = (Mutex::new(selects), Mutex::new(0), cancel.child());
         let next = || selects.lock().unwrap_or_else(PoisonError::into_inner).pop();
         std::thread::scope(|scope| {
             for reader in &mut readers {
@@ -167,7 +167,7 @@ impl Unload {
                 });
             }
         });
-        if stop.load(Ordering::Relaxed) {
+        if cancel.is_cancelled() {
             return Err(Error::interrupted());
         }
         cancel.end()?;

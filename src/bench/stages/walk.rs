@@ -4,7 +4,8 @@ use crate::codec::block::Block;
 use crate::codec::row_batch::RowBatch;
 use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::schema::RowAddress;
 use crate::schema::chunk::Chunk;
 use crate::schema::names::quote;
@@ -13,7 +14,7 @@ use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A unit of reading.
 enum Unit {
@@ -27,17 +28,18 @@ enum Unit {
 /// calls `each` with it for every chunk.
 ///
 /// # Errors
-/// The source cannot be read, a closure failed, or `stop` was set.
+/// The source cannot be read, a closure failed, or `cancel` was cancelled.
 pub(crate) fn walk<S>(
-    (plan, source): (&Plan, &Source),
+    (plan, source): (&Plan<ToPostgres>, &Source),
     threads: usize,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
     state: impl Fn(usize) -> Result<S> + Sync,
     each: impl Fn(&mut S, usize, &Chunk, &RowBatch) -> Result<()> + Sync,
 ) -> Result<()> {
-    let queries: Arc<[TableQuery]> = plan.tables.iter().map(|table| table.query.clone()).collect();
+    let queries: Arc<[TableQuery]> =
+        plan.tables.iter().map(|table| table.read.query.clone()).collect();
     let units = units(plan);
-    let (next, cancel) = (AtomicUsize::new(0), CancelScope::new(stop));
+    let (next, cancel) = (AtomicUsize::new(0), cancel.child());
     let read = |number| -> Result<()> {
         let mut state = state(number)?;
         let mut reader = ChunkReader::new(source.connect_to_pages()?, Arc::clone(&queries));
@@ -48,7 +50,7 @@ pub(crate) fn walk<S>(
             }
             match *unit {
                 Unit::Chunk { table, chunk } => {
-                    let chunk = &plan.tables[table].chunks[chunk];
+                    let chunk = &plan.tables[table].read.chunks[chunk];
                     let mut rows = RowBatch::new(spare, chunk.bytes as usize);
                     reader.read(table, chunk, &mut rows)?;
                     each(&mut state, table, chunk, &rows)?;
@@ -60,7 +62,7 @@ pub(crate) fn walk<S>(
                         false => Ok(RowBatch::new(BytesMut::new(), chunk.bytes as usize)),
                     };
                     let done = |chunk: &Chunk, rows| each(&mut state, table, chunk, &rows);
-                    reader.read_in_order(table, &plan.tables[table].chunks, new, done)?;
+                    reader.read_in_order(table, &plan.tables[table].read.chunks, new, done)?;
                 }
             }
         }
@@ -76,14 +78,14 @@ pub(crate) fn walk<S>(
 }
 
 /// The units of all tables: tables that only one thread can read first, then by size.
-fn units(plan: &Plan) -> Vec<Unit> {
+fn units(plan: &Plan<ToPostgres>) -> Vec<Unit> {
     let mut tables: Vec<usize> = (0..plan.tables.len()).collect();
-    let in_order = |table: usize| plan.tables[table].query.address == RowAddress::Ordinal;
+    let in_order = |table: usize| plan.tables[table].read.query.address == RowAddress::Ordinal;
     tables.sort_by_key(|&table| std::cmp::Reverse((in_order(table), plan.tables[table].bytes)));
     let units = tables.into_iter().flat_map(|table| match in_order(table) {
         true => vec![Unit::Table { table }],
         false => {
-            let chunks = 0..plan.tables[table].chunks.len();
+            let chunks = 0..plan.tables[table].read.chunks.len();
             chunks.map(|chunk| Unit::Chunk { table, chunk }).collect()
         }
     });
@@ -92,14 +94,14 @@ fn units(plan: &Plan) -> Vec<Unit> {
 
 /// Encodes a chunk.
 pub(crate) fn block_of(
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     table: usize,
     chunk: &Chunk,
     rows: &RowBatch,
     spare: BytesMut,
 ) -> Result<Block> {
     let planned = &plan.tables[table];
-    planned.layout.encode(table, chunk.number, rows, false, spare).map_err(|unsendable| {
+    planned.read.layout.encode(table, chunk.number, rows, false, spare).map_err(|unsendable| {
         let name = quote(&planned.name);
         Error::failed(format!("table {name}: {} (chunk {})", unsendable.misfit, chunk.number))
             .hint("the source changed while it was measured; stop every process that writes to it")

@@ -1,10 +1,12 @@
 //! A comparison: a data set of `--verify`, opened and waiting for the word to begin.
 
 use crate::control::progress::Phase;
+use crate::control::run_control::RunControl;
 use crate::error::Result;
 use crate::options::{Depth, Options};
 use crate::plan::table_selection::choose_tables;
-use crate::plan::to_postgres::build::queries;
+use crate::plan::to_postgres::decisions::queries;
+use crate::postgres;
 use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::ledger::{Ledger, TABLE};
 use crate::report::{DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport, Verdict};
@@ -15,19 +17,22 @@ use crate::schema::LeftOut;
 use crate::schema::chunk::Chunk;
 use crate::schema::names::qualify;
 use crate::sqlite::catalog;
-use crate::sqlite::catalog::Catalog;
+use crate::sqlite::catalog::model::Catalog;
 use crate::sqlite::read::key_ranges;
 use crate::sqlite::read::query;
 use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::open::Source;
-use crate::verify::match_tables;
-use crate::verify::match_tables::match_up;
-use crate::verify::schema_check;
-use crate::verify::schema_check::Omission;
-use crate::verify::table_pair::ComparedTable;
-use crate::verify::verdict::{VerdictReport, conversions};
-use crate::verify::{Compared, Ends, Settings, compare, under_snapshot};
-use postgres::Client;
+use crate::verify::compare::{compare, under_snapshot};
+use crate::verify::compared_table::ComparedTable;
+use crate::verify::match_tables::{MatchInputs, compared_tables, match_tables};
+use crate::verify::roles::SourceSide;
+use crate::verify::schema_check::diff::check_postgres;
+use crate::verify::schema_check::expected::Expected;
+use crate::verify::schema_check::matched;
+use crate::verify::schema_check::omission::Omission;
+use crate::verify::settings::{Readers, VerifySettings};
+use crate::verify::verdict::VerdictReport;
+use ::postgres::Client;
 use serde_json::Value;
 
 /// A data set to compare.
@@ -118,84 +123,83 @@ impl Comparison {
     /// # Errors
     /// Either side cannot be read. That they differ is no error.
     pub(crate) fn run(&mut self, depth: Depth, env: &RunEnv<'_>) -> Result<DataSetReport> {
-        let RunEnv { options, resources, progress, canceller, .. } = *env;
-        let stop = canceller.stop();
+        let RunEnv { options, resources, control, .. } = *env;
+        let RunControl { cancel, progress, .. } = control;
         progress.enter(Phase::Verify);
         self.look(options, CheckTime::DuringRun)?;
-        let ranges = std::mem::take(&mut self.ranges);
-        let unwanted: Vec<String> = self.left_out.iter().map(|left| left.name.clone()).collect();
+        let chunks = std::mem::take(&mut self.ranges);
+        let ignored: Vec<String> = self.left_out.iter().map(|left| left.name.clone()).collect();
         let reader = self.source.connect()?;
-        let inputs = match_tables::Inputs {
+        let target = postgres::catalog::read_all(&mut self.keeper, &self.schema)?;
+        let pairs = match_tables(&self.catalog, &target, &reader)?;
+        let inputs = MatchInputs {
             catalog: &self.catalog,
-            connection: &reader,
             queries: &self.queries,
-            ranges,
             schema: &self.schema,
             casts: &options.casts,
             ledger: &self.ledger,
-            unwanted: &unwanted,
         };
-        let mut matched = match_up(inputs, &mut self.keeper)?;
-        let names: Vec<String> = matched.subjects.iter().map(|s| s.target.clone()).collect();
-        let omitted: Vec<Omission> =
+        let mut matched = compared_tables(&pairs, chunks, &inputs)?;
+        let omissions: Vec<Omission> =
             serde_json::from_value(self.ledger["left_out"].clone()).unwrap_or_default();
+        let expected = Expected { omissions, ..matched::for_postgres(&pairs, ignored) };
+        let names: Vec<String> = matched.tables.iter().map(|t| t.postgres.clone()).collect();
         if self.half_loaded {
             let what = "the target is half loaded: a copy into it did not come to its end";
             matched.differences.push(what.to_owned());
         }
         let known = !self.ledger.is_null();
-        let settings = Settings {
+        let settings = VerifySettings {
             depth,
+            source: SourceSide::Sqlite,
             options,
             resources,
             progress: progress.phase(Phase::Verify),
-            stop,
+            cancel,
             ledger: known.then(|| (qualify(&self.schema, TABLE), self.data_set.clone())),
         };
-        let ends = Ends {
-            source: &|| self.source.connect(),
-            target: &|lost| Ends::session(&self.claim, lost),
+        let readers = Readers {
+            sqlite: &|| self.source.connect(),
+            postgres: &|lost| Readers::session(&self.claim, lost),
+            in_flight: self.claim.in_flight(),
         };
-        let (schema, pairs, subjects) = (&self.schema, &matched.pairs, &matched.subjects);
+        let (schema, tables) = (&self.schema, &matched.tables);
         let retry_policy = env.retry_policy(Phase::Verify);
-        let (held, compared) = under_snapshot(&self.claim, &names, &retry_policy, |snapshot| {
-            let held = schema_check::of_source(snapshot.client(), schema, pairs, &omitted)?;
-            Ok((held, compare(subjects, snapshot, &ends, &settings)?))
-        })?;
-        matched.differences.extend(held.differences);
-        matched.notes.extend(held.notes);
-        let judged = VerdictReport::new(&matched.subjects, &compared, matched.differences, depth);
-        let mut report = self.report(&matched.subjects, &compared, matched.notes);
-        judged.apply_to(&mut report);
+        let (schema_diff, compared) =
+            under_snapshot(&self.claim, &names, &retry_policy, |snapshot| {
+                let schema_diff = check_postgres(snapshot.client(), schema, &expected)?;
+                Ok((schema_diff, compare(tables, snapshot, &readers, &settings)?))
+            })?;
+        matched.differences.extend(schema_diff.differences);
+        matched.notes.extend(schema_diff.notes);
+        let verdict = VerdictReport::new(tables, &compared, matched.differences, depth);
+        let differs = verdict.differs;
+        let mut report = self.report(tables, matched.notes);
+        verdict.apply_to(&mut report, false);
         self.look(options, CheckTime::DuringRun)?;
-        if options.drop_ledger && known && !judged.differs {
+        if options.drop_ledger && known && !differs {
             retry_policy.retry(|_| {
-                let mut client: Client = self.claim.session("keeper", None)?.client;
+                let mut client: Client = self.claim.session("control", None)?.client;
                 Ledger::new(&self.schema, &self.data_set).remove(&mut client)
             })?;
         }
         Ok(report)
     }
 
-    fn report(
-        &self,
-        subjects: &[ComparedTable],
-        compared: &[Compared],
-        notes: Vec<String>,
-    ) -> DataSetReport {
-        let tables = subjects.iter().zip(compared).map(|(subject, table)| {
+    fn report(&self, tables: &[ComparedTable], notes: Vec<String>) -> DataSetReport {
+        let tables = tables.iter().map(|table| {
             let rows_left_out = RowsLeftOut {
-                count: subject.rows_left_out,
+                count: table.rows_left_out,
                 reason: "left out by the run that filled the target".to_owned(),
             };
             TableReport {
-                name: subject.name.clone(),
+                name: table.name.clone(),
                 target_name: None,
-                rows: table.report.source_rows,
+                rows: 0,
                 bytes: 0,
                 seconds: 0.0,
-                conversions: conversions(subject, table),
-                rows_left_out: if subject.leave_out { vec![rows_left_out] } else { Vec::new() },
+                conversions: Vec::new(),
+                rows_left_out: if table.skips_misfits { vec![rows_left_out] } else { Vec::new() },
                 verification: None,
             }
         });

@@ -2,17 +2,18 @@
 
 use crate::control::progress::Phase;
 use crate::error::{Error, Result};
-use crate::finish::to_postgres::Finished;
+use crate::finish::finished::Finished;
 use crate::options::Verify;
-use crate::plan::Plan;
-use crate::plan::created_objects::CreatedObjects;
+use crate::plan::model::Plan;
 use crate::plan::to_postgres::column_types::pin_of;
+use crate::plan::to_postgres::inputs::CreatedObjects;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::{Ledger, State};
 use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
 use crate::run::resume::MADE;
 use crate::schema::names::quote;
-use crate::verify::schema_check::Omission;
+use crate::verify::schema_check::omission::Omission;
 use postgres::Client;
 use serde_json::{Map, Value, json};
 
@@ -32,7 +33,7 @@ impl PostgresLoad {
         let (plan, run) = (&self.plan, self.claim.run().to_string());
         let made = self.keeper.run(&retry_policy, |client| {
             // The answer to an earlier attempt's commit may have been lost.
-            let entry = Ledger::entry(client, &plan.schema, &plan.data_set)?;
+            let entry = Ledger::entry(client, &plan.target_schema, &plan.data_set)?;
             match entry.filter(|entry| entry.detail["run"] == run.as_str()) {
                 Some(entry) => Ok(entry.detail[MADE].clone()),
                 None => create(client, plan, &ledger, &detail, &text),
@@ -51,7 +52,7 @@ impl PostgresLoad {
             State::Verified | State::Differs => true,
         };
         let (ledger, detail, run) = (self.ledger(), self.detail(state), self.claim.run());
-        self.keeper.run(&env.retry_policy(env.progress.current()), |client| {
+        self.keeper.run(&env.retry_policy(env.control.progress.current()), |client| {
             ledger.set_detail(client, Some(run), &detail, forget)
         })
     }
@@ -60,7 +61,7 @@ impl PostgresLoad {
     /// left out, and the type that each column was given.
     pub(crate) fn learn(&mut self, finished: &Finished) {
         let left_out = self.plan.left_out.iter().chain(&finished.left_out);
-        let left_out: Vec<Omission> = left_out.map(Omission::of).collect();
+        let left_out: Vec<Omission> = left_out.map(Omission::from_left_out).collect();
         let mut rows = Map::new();
         let mut types = Map::new();
         for table in &self.plan.tables {
@@ -68,7 +69,7 @@ impl PostgresLoad {
                 rows.insert(table.name.clone(), table.rows_rejected().into());
             }
             let pins = table.columns.iter().map(|column| {
-                (column.name.clone(), pin_of(column.decision.cast.form).to_string().into())
+                (column.name.clone(), pin_of(column.mapping.form).to_string().into())
             });
             let pins: Map<String, Value> = pins.collect();
             types.insert(table.name.clone(), pins.into());
@@ -93,7 +94,7 @@ impl PostgresLoad {
 /// was made.
 fn create(
     client: &mut Client,
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     ledger: &Ledger,
     detail: &Value,
     text: &str,
@@ -105,12 +106,12 @@ fn create(
         let what = format!("cannot create table {}", quote(&table.name));
         transaction.batch_execute(&table.ddl.create()).map_err(db_error(&what))?;
     }
-    let made = json!(CreatedObjects::by(plan, &mut transaction)?);
+    let made = json!(CreatedObjects::from_plan(plan, &mut transaction)?);
     let mut detail = detail.clone();
     detail[MADE] = made.clone();
     transaction.batch_execute(&ledger.begin(&detail, text)).map_err(db_error(what))?;
     for table in &plan.tables {
-        let chunks = json!(table.chunks);
+        let chunks = json!(table.read.chunks);
         transaction
             .batch_execute(&ledger.add_table(&table.qualified(), &table.name, &chunks))
             .map_err(db_error(what))?;

@@ -4,13 +4,13 @@
 pub(crate) mod sample;
 
 use crate::control::deadline::Deadline;
-use crate::control::progress::{Phase, Progress};
+use crate::control::progress::Phase;
+use crate::copy::stats::CopyStats;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::report::TimeLimit;
 use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
 use serde::Serialize;
-use std::sync::atomic::Ordering;
 
 /// Seconds that the phases to come will about take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -69,7 +69,7 @@ pub(crate) fn of_all(
     deadline: &Deadline,
     env: &RunEnv<'_>,
 ) -> Result<TimeLimit> {
-    env.progress.phase(Phase::Plan).set_step("measuring how long it will take");
+    env.control.progress.phase(Phase::Plan).set_step("measuring how long it will take");
     let mut all: Option<Estimate> = None;
     for set in sets {
         let one = set.measure(env)?;
@@ -107,28 +107,20 @@ pub(crate) struct Watch {
     pub(crate) deadline: Deadline,
     /// What its phases will take; `None` where nothing is kept free for what comes after the copy.
     pub(crate) estimate: Option<Estimate>,
-    /// Bytes that were copied, and seconds that it took, before this data set's turn.
-    pub(crate) before: (u64, f64),
 }
 
 impl Watch {
     /// Watches over the data set whose turn it is; `None` without a deadline.
-    pub(crate) fn over(set: &PostgresLoad, options: &Options, progress: &Progress) -> Option<Self> {
+    pub(crate) fn over(set: &PostgresLoad, options: &Options) -> Option<Self> {
         let deadline = options.deadline.clone()?;
-        let copy = progress.phase(Phase::Copy);
-        let before = (copy.bytes.load(Ordering::Relaxed), copy.seconds());
-        Some(Self { deadline, estimate: set.estimate.filter(|_| !options.allow_late), before })
+        Some(Self { deadline, estimate: set.estimate.filter(|_| !options.allow_late) })
     }
 
     /// Whether the run must stop now. While it copies, the time that finish and verification need
     /// is kept free: a copy that is not over by then cannot be finished in time.
-    pub(crate) fn is_over(&self, progress: &Progress) -> bool {
-        let copy = progress.phase(Phase::Copy);
-        let reserve = match &self.estimate {
-            Some(estimate) if progress.current() == Phase::Copy => {
-                let bytes = copy.bytes.load(Ordering::Relaxed).saturating_sub(self.before.0);
-                estimate.reserve(bytes, copy.seconds() - self.before.1)
-            }
+    pub(crate) fn is_over(&self, stats: &CopyStats) -> bool {
+        let reserve = match (&self.estimate, stats.pace()) {
+            (Some(estimate), Some((bytes, seconds))) => estimate.reserve(bytes, seconds),
             _ => 0.0,
         };
         self.deadline.seconds_left() <= reserve
@@ -161,13 +153,15 @@ mod tests {
     fn the_reserve_is_kept_while_copying_and_used_up_afterwards() {
         let now = Timestamp::now().to_zoned(TimeZone::UTC);
         let deadline = Deadline::after("60s", &now).unwrap();
-        let over = |phase, estimate| {
-            let progress = Progress::default();
-            progress.enter(phase);
-            Watch { deadline: deadline.clone(), estimate, before: (0, 0.0) }.is_over(&progress)
+        let over = |is_copying: bool, estimate| {
+            let stats = CopyStats::new(0);
+            if !is_copying {
+                stats.end_copy();
+            }
+            Watch { deadline: deadline.clone(), estimate }.is_over(&stats)
         };
-        assert!(over(Phase::Copy, Some(ESTIMATE)), "80 s are kept free and 60 are left");
-        assert!(!over(Phase::Finish, Some(ESTIMATE)));
-        assert!(!over(Phase::Copy, None));
+        assert!(over(true, Some(ESTIMATE)), "80 s are kept free and 60 are left");
+        assert!(!over(false, Some(ESTIMATE)));
+        assert!(!over(true, None));
     }
 }

@@ -5,20 +5,22 @@ pub(crate) mod to_sqlite;
 
 use crate::config::connection::Connection;
 use crate::config::environment::Environment;
-use crate::control::progress::Progress;
+use crate::control::stall::StallFlag;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Result};
 use crate::options::{DataSet, Location, Options, Verify};
 use crate::postgres::catalog::target_objects::schema_id;
-use crate::postgres::connect::backend::Backend;
-use crate::postgres::connect::{Session, connect, create_database};
+use crate::postgres::connect::backend::{Backend, InFlight};
+use crate::postgres::connect::connect;
+use crate::postgres::connect::create_database::create_database;
+use crate::postgres::connect::session::Session;
+use crate::postgres::lease::advisory_lock;
 use crate::postgres::lease::heartbeat::StallAlarm;
-use crate::postgres::lease::run_lock::{RunId, RunLock, purpose_of};
+use crate::postgres::lease::run_lock::{RunId, RunLock, SessionFactory, purpose_of};
 use crate::sqlite::source::open::{Source, SourceOptions};
 use postgres::Client;
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Both databases of a data set.
 pub(crate) struct OpenDataSet {
@@ -42,10 +44,12 @@ pub(crate) struct DataSetOpener<'a> {
     pub(crate) options: &'a Options,
     /// What the databases are busy with is interrupted with the run.
     pub(crate) canceller: &'a StatementCanceller,
-    /// Where it is told that a server does not answer.
-    pub(crate) progress: &'a Arc<Progress>,
+    /// Set when a server does not answer.
+    pub(crate) stall: &'a StallFlag,
     /// The run.
     pub(crate) run: RunId,
+    /// The backends of the run that have a statement in flight.
+    in_flight: InFlight,
     /// The places that are claimed already.
     claimed: HashSet<String>,
 }
@@ -55,9 +59,10 @@ impl<'a> DataSetOpener<'a> {
     pub(crate) fn new(
         options: &'a Options,
         canceller: &'a StatementCanceller,
-        progress: &'a Arc<Progress>,
+        stall: &'a StallFlag,
     ) -> Self {
-        Self { options, canceller, progress, run: RunId::new(), claimed: HashSet::new() }
+        let (run, in_flight) = (RunId::new(), InFlight::default());
+        Self { options, canceller, stall, run, in_flight, claimed: HashSet::new() }
     }
 
     /// Opens both databases.
@@ -78,27 +83,26 @@ impl<'a> DataSetOpener<'a> {
         let mut source = Some(open_source(file, self.options)?);
         let Session { client: mut keeper, schema, backend, .. } = self.connect(&connection)?;
         let schema = self.options.schema.clone().or(schema).ok_or_else(|| self.no_schema())?;
-        let run = &self.run;
+        let sessions = SessionFactory::new(&connection, &schema, &self.run, &self.in_flight);
         let claim = if self.claimed.insert(schema_id(&mut keeper, &schema)?) {
             // Of two runs that were started at once the one that waits must not have the source
             // open, which would be a sign to the other one that somebody uses it.
             let mut step_back = || source.take().map_or(Ok(None), Source::close).map(drop);
-            let contest = (self.canceller.stop(), &mut step_back as _);
-            let (progress, after) = (Arc::clone(self.progress), self.options.retry_for);
-            let alarm = StallAlarm { progress, after };
-            RunLock::take(&mut keeper, &connection, &schema, run, contest, alarm)?
+            let wait = (self.canceller.scope(), &mut step_back as _);
+            let alarm = StallAlarm { flag: self.stall.clone(), after: self.options.retry_for };
+            RunLock::take(&mut keeper, &schema, sessions, wait, alarm)?
         } else {
-            RunLock::share(&mut keeper, &connection, &schema, run)?
+            RunLock::share(&mut keeper, sessions)?
         };
         let source = source.map_or_else(|| open_source(file, self.options), Ok)?;
-        self.canceller.add_source(&source);
-        self.canceller.add_server(&connection, claim.key());
+        cancel_reads(self.canceller, &source);
+        cancel_statements(self.canceller, &connection, claim.key());
         let data_set = data_set.name.clone();
         Ok(OpenDataSet { data_set, source, claim, keeper, backend, schema })
     }
 
     fn connect(&self, connection: &Connection) -> Result<Session> {
-        let purpose = purpose_of("keeper", &self.run);
+        let purpose = purpose_of("control", &self.run);
         match connect(connection, &purpose) {
             Err(error) if self.options.create_database => {
                 if create_database(connection)? {
@@ -119,6 +123,24 @@ impl<'a> DataSetOpener<'a> {
             },
         )
     }
+}
+
+/// Interrupts the readers of `source` when the run is stopped.
+pub(crate) fn cancel_reads(canceller: &StatementCanceller, source: &Source) {
+    let interrupter = source.interrupter();
+    canceller.add_source_hook(move || interrupter.interrupt());
+}
+
+/// Cancels the statements of all sessions that hold the advisory lock `key` when the run is stopped.
+/// It opens a session for that: no session has to keep the others' cancel keys.
+pub(crate) fn cancel_statements(canceller: &StatementCanceller, connection: &Connection, key: i64) {
+    let connection = connection.clone();
+    canceller.add_server_hook(move || {
+        // A server that refuses the session now may accept it at the next attempt.
+        if let Ok(mut session) = connect::<Client>(&connection, "cancel") {
+            let _ = advisory_lock::cancel_holders(&mut session.client, key);
+        }
+    });
 }
 
 /// Opens a SQLite database to be read.

@@ -4,15 +4,18 @@ use crate::config::connection::Connection;
 use crate::config::environment::Environment;
 use crate::error::{Error, Result};
 use crate::options::{DataSet, Location, Options, Verify};
-use crate::plan::to_sqlite::build::{PlanInputs, build_plan};
+use crate::plan::to_sqlite::build::build_plan;
+use crate::plan::to_sqlite::inputs::PlanInputs;
 use crate::postgres::catalog;
-use crate::postgres::connect::{Session, connect};
+use crate::postgres::connect::connect;
+use crate::postgres::connect::session::Session;
 use crate::postgres::copy_out::{Snapshot, TupleReader};
 use crate::postgres::errors::db_error;
 use crate::postgres::lease::advisory_lock;
 use crate::postgres::ledger::Ledger;
 use crate::run::data_set::to_postgres::RunEnv;
 use crate::run::data_set::to_sqlite::SqliteLoad;
+use crate::run::open::cancel_statements;
 use crate::schema::names::{qualify, quote};
 use crate::sqlite::write::staged_file::TargetFile;
 use postgres::Client;
@@ -39,7 +42,7 @@ impl Locks {
 /// # Errors
 /// Whatever keeps it from being planned; nothing has been written then.
 pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
-    let RunEnv { options, resources, progress, canceller, .. } = *env;
+    let RunEnv { options, resources, control, canceller } = *env;
     let (Location::Postgres(source), Location::Sqlite(file)) = (&data_set.source, &data_set.target)
     else {
         return Err(Error::refused("all data sets of a run go the same way"));
@@ -54,11 +57,11 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     if !only_compare {
         refuse_occupied(&place, options)?;
     }
-    let Session { client: mut keeper, schema, .. } = connect(&connection, "keeper")?;
+    let Session { client: mut keeper, schema, .. } = connect(&connection, "control")?;
     let schema = choose_schema(&mut keeper, options.schema.clone(), schema)?;
     let locks = Locks::new(&schema);
     share_locks(&mut keeper, &schema, locks)?;
-    canceller.add_server(&connection, locks.own);
+    cancel_statements(canceller, &connection, locks.own);
     let types = types_of_earlier_run(&mut keeper, &schema)?;
     // Asked once for the names to lock, and again under the locks.
     let first = catalog::read(&mut keeper, &schema)?;
@@ -70,10 +73,11 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     let inputs = PlanInputs {
         data_set: &data_set.name,
         schema: &schema,
+        target: &place.path.display().to_string(),
         options,
         resources,
-        progress,
-        stop: canceller.stop(),
+        progress: &control.progress,
+        cancel: &control.cancel,
         connect: &|| open_reader(&connection, "profile", locks, &join),
         existing: if only_compare { &[] } else { &place.tables },
         types: &types,

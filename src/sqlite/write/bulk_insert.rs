@@ -7,8 +7,10 @@ use crate::codec::row_batch::RowBatch;
 use crate::codec::row_batch::Values;
 use crate::codec::sqlite_value::SqliteValue;
 use crate::control::POLL_INTERVAL;
+use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
 use crate::schema::names::quote;
+use crate::sqlite::errors::db_error;
 use crate::sqlite::sql::ddl::TableDdl;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement, ToSql};
@@ -97,13 +99,13 @@ impl FileWriter {
         read().map_err(|error| failed("cannot check the foreign keys", error))
     }
 
-    /// Runs `work`, which may spend a long time in SQLite, and ends it early if `stop` is set.
+    /// Runs `work`, which may spend a long time in SQLite, and ends it early if `cancel` is cancelled.
     pub(crate) fn interruptible<T>(
         &self,
-        stop: &AtomicBool,
+        cancel: &CancelScope,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        interruptible(&self.connection, &|| stop.load(Ordering::Relaxed), work)
+        interruptible(&self.connection, cancel, work)
     }
 
     /// Closes the database.
@@ -112,10 +114,10 @@ impl FileWriter {
     }
 }
 
-/// Runs `work`, which may spend a long time in SQLite, and ends it early if `is_halted` is true.
+/// Runs `work`, which may spend a long time in SQLite, and ends it early if `cancel` is cancelled.
 pub(crate) fn interruptible<T>(
     connection: &Connection,
-    is_halted: &(dyn Fn() -> bool + Sync),
+    cancel: &CancelScope,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     let handle = connection.get_interrupt_handle();
@@ -123,7 +125,7 @@ pub(crate) fn interruptible<T>(
     let result = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                if is_halted() {
+                if cancel.is_cancelled() {
                     handle.interrupt();
                 }
                 std::thread::park_timeout(POLL_INTERVAL);
@@ -132,7 +134,7 @@ pub(crate) fn interruptible<T>(
         let _done = DoneOnDrop(&done, watcher.thread().clone());
         work()
     });
-    if is_halted() { Err(Error::interrupted()) } else { result }
+    cancel.check().and(result)
 }
 
 /// Ends the watcher when the work has ended, also by a panic.
@@ -218,8 +220,7 @@ impl ToSql for Bound<'_> {
 
 /// The error `what`, caused by an error of SQLite.
 pub(crate) fn failed(what: &str, error: rusqlite::Error) -> Error {
-    let failed = Error::failed(what).caused_by(error);
-    failed.hint("the target is unchanged; the unfinished file was removed")
+    db_error(what)(error).hint("the target is unchanged; the unfinished file was removed")
 }
 
 /// Runs `statements` in an empty in-memory database. Returns the index of the first statement that

@@ -4,6 +4,7 @@
 //! other part is a table: every row in every index, NOT NULL, CHECKs. Together they equal one
 //! `PRAGMA integrity_check`.
 
+use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
 use crate::sqlite::write::bulk_insert;
 use crate::sqlite::write::bulk_insert::interruptible;
@@ -53,8 +54,8 @@ impl Checker {
         Ok(parts)
     }
 
-    /// Checks one part; ends early if `is_halted` is true.
-    pub(crate) fn part(&self, part: &Part, is_halted: &(dyn Fn() -> bool + Sync)) -> Result<()> {
+    /// Checks one part. Ends early when `cancel` is cancelled.
+    pub(crate) fn part(&self, part: &Part, cancel: &CancelScope) -> Result<()> {
         let check = || match part {
             Part::File => self.column("SELECT * FROM pragma_quick_check LIMIT ?1", [MAX_FAULTS]),
             Part::Table(name) => {
@@ -62,7 +63,7 @@ impl Checker {
                 self.column(sql, (name, MAX_FAULTS))
             }
         };
-        let found = interruptible(&self.connection, is_halted, check)?;
+        let found = interruptible(&self.connection, cancel, check)?;
         if found == ["ok"] {
             return Ok(());
         }
