@@ -1,12 +1,11 @@
 //! What a run is asked to do: decided and checked, and free of how it was typed.
 
-use crate::codec::types::epoch::Epoch;
+use crate::codec::encoding::Encoding;
 use crate::config::connection::Defaults;
 use crate::config::secret::Secret;
 use crate::control::deadline::Deadline;
 use crate::control::sizing::ResourceLimits;
 use crate::run::service_check::ServiceCheck;
-use crate::schema::column_type::ColumnType;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -226,104 +225,17 @@ pub(crate) struct TypeOverride {
     /// The column's name.
     pub(crate) column: String,
     /// The type it gets.
-    pub(crate) to: OverrideType,
+    #[serde(serialize_with = "as_text")]
+    pub(crate) to: Encoding,
 }
 
-/// A type with, for dates out of numbers, what the numbers count.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OverrideType {
-    /// The target column's type.
-    pub(crate) column_type: ColumnType,
-    /// What a stored number counts; only with `date`, `timestamp` and `timestamptz`.
-    pub(crate) epoch: Option<Epoch>,
-}
-
-/// The words for epochs, as they stand behind a type.
-const EPOCH_WORDS: [(&str, Epoch); 5] = [
-    ("s", Epoch::Seconds),
-    ("ms", Epoch::Millis),
-    ("us", Epoch::Micros),
-    ("ns", Epoch::Nanos),
-    ("julian", Epoch::Julian),
-];
-
-impl OverrideType {
-    /// Reads `type` or `type:unit`, such as `numeric(10,2)` or `timestamp:ms`.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let (type_text, unit) = match text.split_once(':') {
-            Some((type_text, unit)) => (type_text, Some(unit.trim())),
-            None => (text, None),
-        };
-        let column_type = ColumnType::parse(type_text)
-            .ok_or_else(|| format!("\"{}\" is not a column type known here", type_text.trim()))?;
-        let Some(unit) = unit else { return Ok(Self { column_type, epoch: None }) };
-        let Some((_, epoch)) = EPOCH_WORDS.into_iter().find(|(word, _)| *word == unit) else {
-            return Err(format!("\"{unit}\" is none of s, ms, us, ns, julian"));
-        };
-        if !matches!(
-            column_type,
-            ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz
-        ) {
-            return Err(format!(
-                "a unit goes with date, timestamp and timestamptz, not with {column_type}"
-            ));
-        }
-        Ok(Self { column_type, epoch: Some(epoch) })
-    }
-}
-
-impl fmt::Display for OverrideType {
-    /// What [`OverrideType::parse`] reads.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.column_type)?;
-        match self.epoch {
-            Some(epoch) => {
-                let word = EPOCH_WORDS.iter().find(|(_, one)| *one == epoch);
-                write!(f, ":{}", word.map_or("", |(word, _)| word))
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-impl Serialize for OverrideType {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
+fn as_text<S: Serializer>(encoding: &Encoding, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(encoding)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cast_type_reads_back_as_it_prints() {
-        for text in
-            ["bigint", "numeric(10,2)", "timestamp:s", "timestamptz:ms", "date:julian", "json"]
-        {
-            assert_eq!(OverrideType::parse(text).map(|to| to.to_string()).as_deref(), Ok(text));
-        }
-        assert_eq!(
-            OverrideType::parse(" timestamp : ns ").map(|to| to.to_string()).as_deref(),
-            Ok("timestamp:ns")
-        );
-    }
-
-    #[test]
-    fn a_unit_goes_only_with_dates_and_is_one_of_five() {
-        assert_eq!(
-            OverrideType::parse("bigint:ms"),
-            Err("a unit goes with date, timestamp and timestamptz, not with bigint".to_owned())
-        );
-        assert_eq!(
-            OverrideType::parse("timestamp:min"),
-            Err("\"min\" is none of s, ms, us, ns, julian".to_owned())
-        );
-        assert_eq!(
-            OverrideType::parse("money"),
-            Err("\"money\" is not a column type known here".to_owned())
-        );
-    }
 
     #[test]
     fn a_location_does_not_tell_its_password_when_debugged() {

@@ -2,8 +2,9 @@
 //! `plan --write-casts` writes and `--casts` reads: `{"table": {"column": "type"}}`.
 
 use crate::cli::output::output_file;
+use crate::codec::encoding::Encoding;
 use crate::error::{Error, Result};
-use crate::options::{OverrideType, TypeOverride};
+use crate::options::TypeOverride;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -22,7 +23,7 @@ fn parse_parts(text: &str) -> Result<TypeOverride, String> {
     let rest = rest.strip_prefix('.').ok_or("a dot must follow the table's name")?;
     let (column, rest) = name(rest, "column")?;
     let to = rest.strip_prefix('=').ok_or("an equals sign must follow the column's name")?;
-    Ok(TypeOverride { table, column, to: OverrideType::parse(to)? })
+    Ok(TypeOverride { table, column, to: Encoding::parse(to)? })
 }
 
 /// Splits `text` into the name at its start and the rest.
@@ -85,7 +86,7 @@ fn read(path: &Path) -> Result<Vec<TypeOverride>> {
     let mut casts = Vec::new();
     for (table, columns) in file {
         for (column, to) in columns {
-            let to = OverrideType::parse(&to).map_err(|cause| {
+            let to = Encoding::parse(&to).map_err(|cause| {
                 refused().caused_by(format!("\"{table}\".\"{column}\": {cause}"))
             })?;
             casts.push(TypeOverride { table: table.clone(), column, to });
@@ -143,7 +144,7 @@ mod tests {
             ("main.events.at=text", "an equals sign must follow the column's name"),
             ("events.at", "an equals sign must follow the column's name"),
             ("\"events.at=text", "the table's name has no closing quote"),
-            ("events.at=", "\"\" is not a column type known here"),
+            ("events.at=", "\"\" is not a supported column type"),
         ] {
             assert_eq!(read_back(text), Err(cause.to_owned()), "{text}");
         }
@@ -170,7 +171,7 @@ mod tests {
         fs::write(&path, "{\"t\": {\"a\": \"money\"}}").unwrap();
         let error = gather(Some(&path), &[]).unwrap_err();
         assert_eq!(error.kind(), crate::Kind::Refused);
-        assert_eq!(error.causes(), ["\"t\".\"a\": \"money\" is not a column type known here"]);
+        assert_eq!(error.causes(), ["\"t\".\"a\": \"money\" is not a supported column type"]);
         fs::write(&path, "[]").unwrap();
         assert_eq!(gather(Some(&path), &[]).unwrap_err().hints().len(), 1);
         assert!(gather(Some(&folder.path().join("none")), &[]).is_err());

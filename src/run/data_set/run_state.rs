@@ -5,7 +5,6 @@ use crate::error::{Error, Result};
 use crate::finish::finished::Finished;
 use crate::options::Verify;
 use crate::plan::model::Plan;
-use crate::plan::to_postgres::column_types::pin_of;
 use crate::plan::to_postgres::inputs::CreatedObjects;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::errors::db_error;
@@ -13,7 +12,7 @@ use crate::postgres::ledger::{Ledger, State};
 use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
 use crate::run::resume::MADE;
 use crate::schema::names::quote;
-use crate::verify::schema_check::omission::Omission;
+use crate::verify::schema_check::expected::Omission;
 use postgres::Client;
 use serde_json::{Map, Value, json};
 
@@ -68,9 +67,10 @@ impl PostgresLoad {
             if table.rows_rejected() > 0 {
                 rows.insert(table.name.clone(), table.rows_rejected().into());
             }
-            let pins = table.columns.iter().map(|column| {
-                (column.name.clone(), pin_of(column.mapping.form).to_string().into())
-            });
+            let pins = table
+                .columns
+                .iter()
+                .map(|column| (column.name.clone(), column.mapping.encoding.to_string().into()));
             let pins: Map<String, Value> = pins.collect();
             types.insert(table.name.clone(), pins.into());
         }

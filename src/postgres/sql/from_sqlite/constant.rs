@@ -1,8 +1,5 @@
 //! Constants: numbers with the same meaning in both databases, and canonical text.
 
-use crate::codec::types::canonical::canonical_text;
-use crate::schema::column_type::ColumnType;
-
 /// A constant of SQLite.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Constant {
@@ -58,36 +55,9 @@ pub(crate) fn looks_numeric(text: &str) -> bool {
     text.trim().parse::<f64>().is_ok()
 }
 
-/// Whether `text` is exactly what PostgreSQL prints for a value of the type (dates in ISO form, at
-/// UTC), so that it compares as text just as the value does.
-pub(crate) fn is_canonical(column_type: &ColumnType, text: &str) -> bool {
-    canonical_text(column_type, text).is_some_and(|canonical| canonical == text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn canonical_text_is_the_text_that_postgresql_prints() {
-        for (column_type, text, expected) in [
-            (ColumnType::Date, "2024-02-29", true),
-            (ColumnType::Date, "2023-02-29", false),
-            (ColumnType::Date, "0000-01-01", false),
-            (ColumnType::Time, "23:59:59.5", true),
-            (ColumnType::Time, "23:59:59.50", false),
-            (ColumnType::Time, "23:59:60", false),
-            (ColumnType::Timestamp, "2024-01-01 00:00:00", true),
-            (ColumnType::Timestamp, "2024-01-01T00:00:00", false),
-            (ColumnType::Timestamp, "2024-01-01", false),
-            (ColumnType::TimestampTz, "2024-01-01 00:00:00+00:00", true),
-            (ColumnType::TimestampTz, "2024-01-01 00:00:00+01:00", false),
-            (ColumnType::Uuid, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", true),
-            (ColumnType::Uuid, "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", false),
-        ] {
-            assert_eq!(is_canonical(&column_type, text), expected, "{text}");
-        }
-    }
 
     #[test]
     fn numbers_are_exact_up_to_the_precision_of_a_double() {

@@ -153,7 +153,7 @@ impl Output {
             }
             (Kind::Text, _) => (format!("{operand} COLLATE \"C\""), Some(ColumnType::Text)),
             (Kind::Bytea, _) => (node.sql.clone(), Some(ColumnType::Bytea)),
-            (Kind::Typed(column_type), _) => (node.sql.clone(), Some(column_type.clone())),
+            (Kind::Typed(column_type), _) => (node.sql.clone(), Some(*column_type)),
         };
         Ok(Self {
             sql,
@@ -168,7 +168,7 @@ impl Output {
     fn from_column(column: &ScopeColumn) -> Self {
         Self {
             sql: column.sql(),
-            column_type: Some(column.column_type.clone()),
+            column_type: Some(column.column_type),
             affinity: column.affinity,
             collation: column.collation.clone(),
             converted: column.converted,
@@ -176,7 +176,7 @@ impl Output {
     }
 
     fn column_type(&self) -> ColumnType {
-        self.column_type.clone().unwrap_or(ColumnType::Text)
+        self.column_type.unwrap_or(ColumnType::Text)
     }
 
     /// Refuses a column whose duplicates may differ between the databases.
@@ -184,7 +184,7 @@ impl Output {
         if self.converted {
             return Err("compares whole rows with converted values".to_owned());
         }
-        let text = self.column_type.as_ref().is_some_and(ColumnType::is_text);
+        let text = self.column_type.is_some_and(ColumnType::is_text);
         if text && self.collation != Collation::Binary {
             return Err("compares whole rows with text of a special collation".to_owned());
         }
@@ -193,7 +193,7 @@ impl Output {
 
     /// Combines the column with that of another SELECT of a UNION.
     fn unite(&mut self, other: &Self) -> Result<(), Reason> {
-        let is_text = |output: &Self| output.column_type.as_ref().is_some_and(ColumnType::is_text);
+        let is_text = |output: &Self| output.column_type.is_some_and(ColumnType::is_text);
         match (&self.column_type, &other.column_type) {
             (_, None) => return Ok(()),
             (None, _) => {

@@ -39,9 +39,10 @@ impl Kind {
             | ColumnType::Timestamp
             | ColumnType::TimestampTz
             | ColumnType::Uuid
-            | ColumnType::Json => Self::Typed(column_type.clone()),
-            ColumnType::Real | ColumnType::Jsonb => {
-                return Err(format!("uses {column_type}, which does not store values exactly"));
+            | ColumnType::Json => Self::Typed(*column_type),
+            // Types that do not store values exactly, or do not compare like their texts.
+            other => {
+                return Err(format!("uses {other}, whose values do not compare as in SQLite"));
             }
         })
     }

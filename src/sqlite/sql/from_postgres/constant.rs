@@ -1,6 +1,7 @@
 //! Constants: literals with the casts that the server prints, in the form of stored values.
 
-use crate::codec::types::canonical::canonical_text;
+use crate::codec::types::temporal::iso as temporal;
+use crate::codec::types::uuid;
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Expression;
 use crate::sqlite::sql::from_postgres::node::{Kind, Node};
@@ -94,7 +95,25 @@ pub(crate) fn cast(operand: &Expression, to: &str) -> Option<Node> {
         // An enum, a network address, an array: the text as the server prints it.
         _ => return text(literal, Kind::Word),
     };
-    text(&canonical_text(&column_type, literal)?, kind)
+    text(&canonical_text(column_type, literal)?, kind)
+}
+
+/// The text in which a value of the type is stored; `None` if `text` is not one.
+fn canonical_text(column_type: ColumnType, text: &str) -> Option<String> {
+    let (bytes, mut out) = (text.as_bytes(), Vec::new());
+    match column_type {
+        ColumnType::Uuid => uuid::format(uuid::parse(bytes)?.0, &mut out),
+        ColumnType::Date => temporal::format_date(temporal::parse_date(bytes)?, &mut out)?,
+        ColumnType::Time => temporal::format_time(temporal::parse_time(bytes)?.micros, &mut out)?,
+        _ => {
+            let timestamp = temporal::parse_timestamp(bytes)?;
+            if timestamp.zoned != (column_type == ColumnType::TimestampTz) {
+                return None;
+            }
+            temporal::format_timestamp(timestamp.micros, timestamp.zoned, &mut out)?;
+        }
+    }
+    String::from_utf8(out).ok()
 }
 
 /// The DEFAULT of a constant, in a column of the kind `kind`.
