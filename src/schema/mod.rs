@@ -4,6 +4,7 @@
 
 pub(crate) mod chunk;
 pub(crate) mod column_type;
+pub(crate) mod ddl;
 pub(crate) mod expression;
 pub(crate) mod names;
 pub(crate) mod query;
@@ -24,7 +25,7 @@ pub(crate) struct Schema {
 }
 
 /// One table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
     /// The name, as stored.
     pub(crate) name: String,
@@ -47,7 +48,7 @@ pub(crate) struct Table {
 }
 
 /// How the rows of a table are addressed by ranges of a key, in storage order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) enum RowAddress {
     /// One 64-bit integer per row, under this column name (SQLite: the rowid or its alias).
     Integer {
@@ -60,11 +61,12 @@ pub(crate) enum RowAddress {
         columns: Vec<String>,
     },
     /// No usable key: rows are numbered by one scan in storage order.
+    #[default]
     Ordinal,
 }
 
 /// One column.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Column {
     /// The name, as stored.
     pub(crate) name: String,
@@ -112,7 +114,7 @@ pub(crate) struct Key {
 }
 
 /// A foreign key of its child table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ForeignKey {
     /// The constraint's name, if it was given one.
     pub(crate) name: Option<String>,
@@ -156,7 +158,7 @@ pub(crate) enum Deferrable {
 }
 
 /// A CHECK constraint.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Check {
     /// The constraint's name, if it was given one.
     pub(crate) name: Option<String>,
@@ -165,7 +167,7 @@ pub(crate) struct Check {
 }
 
 /// An index made by CREATE INDEX.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
     /// The name.
     pub(crate) name: String,

@@ -12,7 +12,7 @@ use crate::postgres::ledger::{Ledger, State};
 use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
 use crate::run::resume::MADE;
 use crate::schema::names::quote;
-use crate::verify::schema_check::omission::Omission;
+use crate::verify::schema_check::expected::Omission;
 use postgres::Client;
 use serde_json::{Map, Value, json};
 

@@ -1,9 +1,8 @@
 //! The schema that the target should have.
 
-use crate::schema::KeyColumn;
 use crate::schema::expression::Collation;
-use crate::schema::{Column, Key, RowAddress, Table};
-use crate::verify::schema_check::omission::Omission;
+use crate::schema::{Column, Key, KeyColumn, LeftOut, ObjectKind, Table};
+use serde::{Deserialize, Serialize};
 
 /// The schema that the target should have.
 #[derive(Debug, Default)]
@@ -35,32 +34,28 @@ pub(crate) struct ExpectedTable {
     pub(crate) target: Option<Table>,
 }
 
-/// A table without any parts.
-pub(crate) fn empty_table(name: &str) -> Table {
-    Table {
-        name: name.to_owned(),
-        columns: Vec::new(),
-        primary_key: None,
-        uniques: Vec::new(),
-        foreign_keys: Vec::new(),
-        checks: Vec::new(),
-        indexes: Vec::new(),
-        address: RowAddress::Ordinal,
-        sequence: None,
+/// An object that a run did not migrate, as the ledger keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Omission {
+    /// The kind.
+    pub(crate) kind: ObjectKind,
+    /// The table in the source, if it belongs to one.
+    pub(crate) table: Option<String>,
+    /// The name.
+    pub(crate) name: String,
+}
+
+impl Omission {
+    /// The omission of an object that the report lists.
+    pub(crate) fn from_left_out(left_out: &LeftOut) -> Self {
+        let LeftOut { kind, table, name, .. } = left_out.clone();
+        Self { kind, table, name }
     }
 }
 
-/// A column of which only its name, NOT NULL and `identity` are expected.
+/// A column of which only its name, NOT NULL and `identity` are compared.
 pub(crate) fn column(name: &str, not_null: bool, identity: bool) -> Column {
-    Column {
-        name: name.to_owned(),
-        declared: String::new(),
-        not_null,
-        default: None,
-        collation: Collation::Binary,
-        generated: None,
-        identity,
-    }
+    Column { name: name.to_owned(), not_null, identity, ..Column::default() }
 }
 
 /// A key over `columns`.

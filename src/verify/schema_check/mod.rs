@@ -7,7 +7,6 @@ pub(crate) mod diff;
 pub(crate) mod existing;
 pub(crate) mod expected;
 pub(crate) mod matched;
-pub(crate) mod omission;
 pub(crate) mod planned;
 pub(crate) mod table_diff;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::plan::table_selection::BY_REQUEST;
 use crate::plan::to_postgres::ddl::definitions::{Definitions, integer_limit};
 use crate::plan::to_postgres::model::{PlannedForeignKey, ToPostgres};
 use crate::postgres::sql::ddl::ForeignKeyDdl;
+use crate::schema::ddl::quote_list;
 use crate::schema::names::{qualify, quote};
 use crate::schema::{ForeignKey, LeftOut, ObjectKind};
 
@@ -112,8 +113,8 @@ fn renamed(names: &[String], columns: &[PlannedColumn<ToPostgres>]) -> Vec<Strin
 fn described(key: &ForeignKey) -> String {
     format!(
         "FOREIGN KEY ({}) REFERENCES {} ({})",
-        key.columns.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", "),
+        quote_list(&key.columns),
         quote(&key.parent),
-        key.parent_columns.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")
+        quote_list(&key.parent_columns)
     )
 }

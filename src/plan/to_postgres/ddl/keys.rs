@@ -8,6 +8,7 @@ use crate::postgres::sql::ddl;
 use crate::postgres::sql::from_sqlite::definitions::{condition, index_term};
 use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
 use crate::schema::column_type::ColumnType;
+use crate::schema::ddl::create_index;
 use crate::schema::expression::Collation;
 use crate::schema::names::{qualify, quote};
 use crate::schema::reason::Reason;
@@ -72,7 +73,7 @@ impl Definitions<'_> {
                 what,
                 name: name.clone(),
                 columns: columns.iter().map(|&name| name.to_owned()).collect(),
-                index: ddl::create_index(&qualified, &name, true, &terms, None),
+                index: create_index(&qualified, &name, true, &terms, None),
                 constraint: plain.then(|| ddl::add_key(&qualified, &name, as_primary)),
             });
         }
@@ -103,7 +104,7 @@ impl Definitions<'_> {
                     let filter = filter.as_deref();
                     indexes.push(OptionalDdl {
                         what: format!("index {} on {}", quote(&index.name), quote(&table.name)),
-                        sql: ddl::create_index(&qualified, &name, index.unique, &terms, filter),
+                        sql: create_index(&qualified, &name, index.unique, &terms, filter),
                         name,
                         left_out,
                     });

@@ -2,11 +2,11 @@
 
 use crate::plan::model::OptionalDdl;
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
+use crate::schema::ddl::create_index;
 use crate::schema::expression::Expression;
 use crate::schema::names::quote;
 use crate::schema::reason::Reason;
 use crate::schema::{Index, IndexOver, IndexTerm, LeftOut, ObjectKind};
-use crate::sqlite::sql::ddl;
 use crate::sqlite::sql::from_postgres::definitions::{condition, index_term};
 use crate::sqlite::sql::from_postgres::node::ScopeColumn;
 
@@ -49,8 +49,8 @@ impl Definitions<'_> {
                     let table_name = &self.table_names[owner];
                     indexes.push(OptionalDdl {
                         what: format!("index {} on {}", quote(&name), quote(table_name)),
-                        sql: ddl::create_index(
-                            table_name,
+                        sql: create_index(
+                            &quote(table_name),
                             &name,
                             index.unique,
                             &terms,
