@@ -103,7 +103,7 @@ fn a_session_of_the_service_on_the_target_is_a_running_service() {
     let join = if database.url.contains('?') { '&' } else { '?' };
     let named = format!("{}{join}application_name=rspm", database.url);
     let _client = postgres::Client::connect(&named, postgres::NoTls).unwrap();
-    refuses(&tree, &database, "(rspm) of the role");
+    refuses(&tree, &database, "(rspm) of role");
 }
 
 #[test]
