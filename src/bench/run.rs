@@ -14,11 +14,14 @@ use crate::control::signals::on_signals;
 use crate::control::sizing::{Resources, cores};
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Kind, Result};
-use crate::options::{DataSet, FILE_MODE, Location, OnMisfit, Options};
+use crate::options::location::{DataSet, FILE_MODE, Location};
+use crate::options::plan_options::{OnMisfit, PlanOptions};
+use crate::options::run_options::RunOptions;
 use crate::plan::to_postgres::build::DropScope;
-use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
-use crate::run::open::DataSetOpener;
-use crate::run::service_check::look_first;
+use crate::run::data_set::to_postgres::PostgresLoad;
+use crate::run::env::RunEnv;
+use crate::run::open::to_postgres::DataSetOpener;
+use crate::run::service_check::check_files;
 use crate::sqlite::{Source, SourceOptions};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -142,7 +145,7 @@ fn prepare_and_measure(
         Subject::Generated { .. } => request.folder.join("usage.db"),
         Subject::File(path) => {
             // Refused for all the reasons there can be, before anything is begun.
-            look_first(&options(request, path, None))?;
+            check_files(&options(request, path, None))?;
             Source::open(path, &SourceOptions::default())?.close()?;
             path.clone()
         }
@@ -178,7 +181,7 @@ fn prepare_and_measure(
 }
 
 /// What a run of one measurement is asked to do; without a server as far as the source goes.
-fn options(request: &Request, path: &Path, server: Option<&Server>) -> Options {
+fn options(request: &Request, path: &Path, server: Option<&Server>) -> RunOptions {
     let data_set = DataSet {
         name: "bench".to_owned(),
         source: Location::Sqlite(path.to_owned()),
@@ -188,13 +191,16 @@ fn options(request: &Request, path: &Path, server: Option<&Server>) -> Options {
         defaults: Default::default(),
         file_mode: FILE_MODE,
     };
-    Options {
-        schema: Some(request.schema.clone()),
-        tables: request.tables.clone(),
-        exclude: request.exclude.clone(),
-        on_misfit: OnMisfit::Widen,
+    RunOptions {
+        plan: PlanOptions {
+            schema: Some(request.schema.clone()),
+            tables: request.tables.clone(),
+            exclude: request.exclude.clone(),
+            on_misfit: OnMisfit::Widen,
+            ..PlanOptions::default()
+        },
         temp_dir: Some(request.folder.clone()),
-        ..Options::new(vec![data_set])
+        ..RunOptions::new(vec![data_set])
     }
 }
 
@@ -246,7 +252,7 @@ impl Bench<'_> {
     }
 
     /// What a run into `server` is asked to do.
-    pub(crate) fn options(&self, server: &Server) -> Options {
+    pub(crate) fn options(&self, server: &Server) -> RunOptions {
         options(self.request, &self.path, Some(server))
     }
 
@@ -271,10 +277,10 @@ impl Bench<'_> {
     /// Either side's; the plan's; those of `work`; or that the source is not what it was.
     pub(crate) fn planned<T>(
         &self,
-        options: &Options,
+        options: &RunOptions,
         work: impl FnOnce(&mut PostgresLoad, &RunEnv<'_>) -> Result<T>,
     ) -> Result<T> {
-        let (progress, resources) = (self.counters(), Resources::choose(options));
+        let (progress, resources) = (self.counters(), Resources::choose(&options.limits));
         let canceller = StatementCanceller::watch(self.stop);
         let is_halted = || self.stop.load(Ordering::Relaxed);
         let env = RunEnv {

@@ -1,6 +1,5 @@
 //! How many threads and connections, and how large the pieces they work on.
 
-use crate::options::Options;
 use serde::Serialize;
 use std::thread::available_parallelism;
 
@@ -46,6 +45,21 @@ pub(crate) struct Resources {
     pub(crate) max_rate: Option<u64>,
 }
 
+/// The resources that the user has set; `None` means as many as suit the machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ResourceLimits {
+    /// Reader threads.
+    pub(crate) readers: Option<usize>,
+    /// Writer connections.
+    pub(crate) writers: Option<usize>,
+    /// The memory budget for rows in flight, in bytes.
+    pub(crate) memory: Option<u64>,
+    /// The maximum size of a chunk into PostgreSQL, in bytes.
+    pub(crate) chunk_bytes: Option<u64>,
+    /// The maximum of bytes written per second by all writers together; `None` means no limit.
+    pub(crate) max_rate: Option<u64>,
+}
+
 /// Processors that this program may use.
 pub(crate) fn cores() -> usize {
     available_parallelism().map_or(2, usize::from)
@@ -53,11 +67,9 @@ pub(crate) fn cores() -> usize {
 
 impl Resources {
     /// Chosen for this machine, where the options do not say otherwise.
-    pub(crate) fn choose(options: &Options) -> Self {
-        let (readers, writers) = (options.readers, options.writers);
-        let resources =
-            Self::for_cores(cores(), readers, writers, options.memory, options.chunk_bytes);
-        resources.slowed(options.max_rate)
+    pub(crate) fn choose(limits: &ResourceLimits) -> Self {
+        let ResourceLimits { readers, writers, memory, chunk_bytes, max_rate } = *limits;
+        Self::for_cores(cores(), readers, writers, memory, chunk_bytes).slowed(max_rate)
     }
 
     /// With a limit to the bytes written in a second. Chunks are then small beside what a second

@@ -6,7 +6,7 @@ pub(crate) mod to_postgres;
 pub(crate) mod to_sqlite;
 
 use crate::codec::encode::tuple_encoder::TupleLayout;
-use crate::options;
+use crate::options::type_override::TypeOverride;
 use crate::plan::to_postgres::column_types::pin_of;
 use crate::plan::to_postgres::type_rules::TypeDecision;
 use crate::postgres::catalog::target_objects::{CatalogObject, ObjectClass};
@@ -247,9 +247,9 @@ impl Plan {
     }
 
     /// The type of every column, as pins for another run.
-    fn casts(&self) -> Vec<options::TypeOverride> {
+    fn casts(&self) -> Vec<TypeOverride> {
         let of_table = |table: &PlannedTable| {
-            let pin = |column: &PlannedColumn| options::TypeOverride {
+            let pin = |column: &PlannedColumn| TypeOverride {
                 table: table.name.clone(),
                 column: column.name.clone(),
                 to: pin_of(column.decision.cast.form),

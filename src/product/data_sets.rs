@@ -4,7 +4,7 @@
 use crate::config::connection::{Defaults, SslMode};
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
-use crate::options::{DataSet, FILE_MODE, Location};
+use crate::options::location::{DataSet, FILE_MODE, Location};
 use crate::product::passwords::Keys;
 use crate::product::settings::{Setting, Settings};
 use crate::product::sqlite_file;

@@ -7,10 +7,11 @@
 use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding};
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::error::{Error, Result};
-use crate::options::{OverrideType, TypeOverride};
+use crate::options::type_override::{OverrideType, TypeOverride};
 use crate::plan::to_postgres::column_types::{check_casts, form_of};
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::TABLE;
+use crate::postgres::ledger::detail::LedgerDetail;
 use crate::schema::chunk::Chunk;
 use crate::schema::names::{qualify, quote};
 use crate::schema::{Affinity, ColumnType, Table};
@@ -82,8 +83,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) schema: &'a str,
     /// Types that the user has fixed: for numbers that count from an epoch.
     pub(crate) casts: &'a [TypeOverride],
-    /// What the ledger says of the run that filled the target; null where it says nothing.
-    pub(crate) ledger: &'a Value,
+    /// The ledger's row of the data set; empty if there is none.
+    pub(crate) ledger: &'a LedgerDetail,
     /// Names of tables of the source that are not wanted, and whose likes in the target are none
     /// of our business.
     pub(crate) unwanted: &'a [String],
@@ -122,7 +123,7 @@ pub(crate) fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Ma
             };
             let affinity = column_affinity(&column.declared, strict);
             let pin = inputs.casts.iter().find(|c| c.table == table.name && c.column == *name);
-            let kept = inputs.ledger["types"][&table.name][name].as_str();
+            let kept = inputs.ledger.types.get(&table.name).and_then(|types| types.get(name));
             let kept = kept.and_then(|text| OverrideType::parse(text).ok());
             let known = ColumnType::parse(&there.type_name);
             if let Some(kept) = &kept
@@ -161,7 +162,7 @@ pub(crate) fn match_up<'a>(inputs: Inputs<'a>, client: &mut Client) -> Result<Ma
             }
         }
         let highest = highest(inputs.connection, table)?;
-        let left_out = inputs.ledger["rows_left_out"][&table.name].as_u64().unwrap_or(0);
+        let left_out = inputs.ledger.rows_left_out.get(&table.name).copied().unwrap_or(0);
         let mut subject = ComparedTable {
             name: table.name.clone(),
             target: qualify(inputs.schema, &target.name),

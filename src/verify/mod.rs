@@ -20,7 +20,7 @@ use crate::control::progress::{PhaseProgress, TableProgress};
 use crate::control::retry::RetryPolicy;
 use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
-use crate::options::{Depth, Options};
+use crate::options::run_options::{Depth, RunOptions};
 use crate::postgres::connect::backend::Backend;
 use crate::postgres::copy_out::{Relation, Snapshot, TupleReader};
 use crate::postgres::errors::db_error;
@@ -98,7 +98,7 @@ pub(crate) struct Settings<'a> {
     /// How deep it looks.
     pub(crate) depth: Depth,
     /// What was asked for.
-    pub(crate) options: &'a Options,
+    pub(crate) options: &'a RunOptions,
     /// Threads and memory.
     pub(crate) resources: &'a Resources,
     /// Where rows done are counted.

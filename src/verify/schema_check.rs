@@ -4,11 +4,11 @@
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::postgres::errors::db_error;
+use crate::postgres::ledger::detail::Omission;
 use crate::schema::names::{literal, qualify, quote};
 use crate::schema::{IndexOver, LeftOut, ObjectKind};
 use crate::verify::match_tables::TablePair;
 use postgres::{Client, Row};
-use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
 /// An index of the target.
@@ -39,25 +39,6 @@ pub(crate) struct TargetCatalog {
     indexes: Vec<Index>,
     constraints: Vec<Constraint>,
     not_null: HashSet<(String, String)>,
-}
-
-/// What a run left out, as the ledger keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Omission {
-    /// What it is.
-    pub(crate) kind: ObjectKind,
-    /// Its table, where it has one.
-    pub(crate) table: Option<String>,
-    /// Its name.
-    pub(crate) name: String,
-}
-
-impl Omission {
-    /// As the report lists it.
-    pub(crate) fn of(left_out: &LeftOut) -> Self {
-        let LeftOut { kind, table, name, .. } = left_out.clone();
-        Self { kind, table, name }
-    }
 }
 
 const COLUMNS: &str = "ARRAY(SELECT coalesce(a.attname::text, '') \

@@ -1,7 +1,7 @@
 //! The verdict: what all that was compared comes to, and what to tell about it.
 
 use crate::codec::Misfit;
-use crate::options::Depth;
+use crate::options::run_options::Depth;
 use crate::report::{ConversionReport, DataSetReport, TableVerification, Verdict};
 use crate::schema::names::quote;
 use crate::verify::Compared;

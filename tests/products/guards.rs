@@ -52,7 +52,7 @@ fn an_active_unit_is_a_running_service() {
     let database = server();
     let tree = package_manager(&database);
     tree.service("active");
-    refuses(&tree, &database, "systemd says that rstudio-pm is active");
+    refuses(&tree, &database, "systemd reports rstudio-pm as active");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_service_that_starts_during_the_run_fails_it_before_the_verdict() {
     assert_code(&output, 1);
     assert_says(
         &output,
-        &["it was started before verification had ended", "the source is unchanged"],
+        &["it was started before the verification ended", "the source is unchanged"],
     );
     let state = "SELECT detail::json ->> 'state' FROM migrate_ledger WHERE chunk = -1";
     assert_eq!(psql(&database.url, state), "not_verified");

@@ -15,7 +15,7 @@ fn terminate(url: &str, purpose: &str) -> u64 {
 
 #[test]
 fn sessions_that_are_ended_in_the_copy_are_made_anew() {
-    for purpose in ["copy", "keeper", "pulse", "%"] {
+    for purpose in ["copy", "control", "pulse", "%"] {
         let (source, database) = (Source::new(), server());
         let child = source.start(&database.url, &[]);
         let somebody = hold_the_copy(&database.url);
@@ -28,7 +28,7 @@ fn sessions_that_are_ended_in_the_copy_are_made_anew() {
 
 #[test]
 fn sessions_that_are_ended_in_the_finish_are_made_anew() {
-    for purpose in ["finish", "keeper"] {
+    for purpose in ["finish", "control"] {
         let (source, database) = (Source::new(), server());
         let child = source.start(&database.url, &[]);
         let somebody = hold_the_finish(&database.url);
@@ -115,7 +115,7 @@ fn sessions_whose_client_cannot_be_reached_are_ended() {
     signal(&child, "-CONT");
     let late = child.wait_with_output().unwrap();
     assert_code(&late, 1);
-    assert_says(&late, &["another run has taken this one's place"]);
+    assert_says(&late, &["another run replaced this one"]);
     let after = psql(&database.url, "SELECT count(*), max(xmin::text::bigint) FROM event");
     assert_eq!(before, after);
 }

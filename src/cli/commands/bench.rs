@@ -14,7 +14,7 @@ use crate::cli::request::{LocationArg, Output, check_patterns, check_temp_dir};
 use crate::config::secret::Secret;
 use crate::control::progress::Progress;
 use crate::error::{Error, Result};
-use crate::options::Location;
+use crate::options::location::Location;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -11,12 +11,13 @@ use crate::cli::request::Request;
 use crate::cli::request::product::ProductRequest;
 use crate::control::progress::Progress;
 use crate::error::{Error, Kind, Result};
-use crate::options::{DataSet, Location, Options, Verify};
+use crate::options::location::{DataSet, Location};
+use crate::options::run_options::{RunOptions, Verify};
 use crate::product::next_steps;
 use crate::product::next_steps::RunOutcome;
 use crate::product::provider;
 use crate::report::{Outcome, PlanSummary, Report, Verdict};
-use crate::run::planned::Planned;
+use crate::run::Planned;
 use std::sync::Arc;
 
 /// Runs the command with what `prepare` plans.
@@ -24,7 +25,7 @@ pub(crate) fn run<P: Planned + Send + 'static>(
     request: &Request,
     line: &CommandLine,
     console: &mut Console,
-    prepare: impl FnOnce(&Options, &Arc<Progress>) -> Result<P> + Send + 'static,
+    prepare: impl FnOnce(&RunOptions, &Arc<Progress>) -> Result<P> + Send + 'static,
 ) -> Exit {
     let progress = Arc::new(Progress::default());
     let watch = console.watch(&progress, request.bars_anywhere);

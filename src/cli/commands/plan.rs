@@ -6,16 +6,16 @@ use crate::cli::output::{casts, json, plan};
 use crate::cli::request::Request;
 use crate::control::progress::Progress;
 use crate::error::Result;
-use crate::options::Options;
+use crate::options::run_options::RunOptions;
 use crate::report::PlanSummary;
-use crate::run::planned::Planned;
+use crate::run::Planned;
 use std::sync::Arc;
 
 /// Runs the command with what `prepare` plans.
 pub(crate) fn run<P: Planned>(
     request: &Request,
     console: &mut Console,
-    prepare: impl FnOnce(&Options, &Arc<Progress>) -> Result<P>,
+    prepare: impl FnOnce(&RunOptions, &Arc<Progress>) -> Result<P>,
 ) -> Exit {
     let progress = Arc::new(Progress::default());
     let watch = console.watch(&progress, request.bars_anywhere);

@@ -4,15 +4,15 @@ use crate::cli::args::ProviderArguments;
 use crate::cli::output::console::Console;
 use crate::cli::request::product;
 use crate::error::{Error, Result};
-use crate::options::DataSet;
+use crate::options::location::DataSet;
 use crate::product::data_sets;
 use crate::product::data_sets::Wanted;
-use crate::product::service::ProductService;
+use crate::product::service::service;
 use crate::product::settings::Settings;
 use crate::product::{Provider, permissions, provider};
-use crate::run::service_check::Service as _;
+use crate::run::service_check::running_evidence;
 use crate::run::status;
-use crate::run::status::{MigrationStatus, standing};
+use crate::run::status::{MigrationStatus, migration_status};
 
 /// Runs the command.
 ///
@@ -47,11 +47,10 @@ pub(crate) fn run(args: &ProviderArguments, console: &mut Console) -> Result<()>
 /// Refuses a target that was not verified, or whose source has changed since or may be changing.
 fn check_verdicts(settings: &Settings, to: Provider, args: &ProviderArguments) -> Result<()> {
     // A service that runs may write what was never moved.
-    let service = ProductService { product: settings.product, root: settings.root.clone() };
-    let mut causes = service.running_evidence();
+    let mut causes = running_evidence(&service(settings.product, &settings.root));
     for data_set in data_sets::resolve(settings, &wanted(to, args))?.data_sets {
         let name = &data_set.name;
-        match standing(&data_set, None)?.0 {
+        match migration_status(&data_set)? {
             MigrationStatus::Verified => {}
             MigrationStatus::Outdated => {
                 let which = if to == Provider::Sqlite { "target" } else { "source" };

@@ -5,7 +5,7 @@
 
 use crate::cli::request::output_file;
 use crate::error::{Error, Result};
-use crate::options::{OverrideType, TypeOverride};
+use crate::options::type_override::{OverrideType, TypeOverride};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

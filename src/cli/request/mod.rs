@@ -12,10 +12,13 @@ use crate::cli::output::casts;
 use crate::cli::request::product::{NamedLocations, ProductRequest, Purpose, Resolved};
 use crate::config::connection::Defaults;
 use crate::config::secret::Secret;
+use crate::control::sizing::ResourceLimits;
 use crate::error::{Error, Result};
-use crate::options::{DataSet, Depth, FILE_MODE, Location, OnMisfit, Options, Verify};
+use crate::options::location::{DataSet, FILE_MODE, Location};
+use crate::options::plan_options::{OnMisfit, PlanOptions};
+use crate::options::run_options::{Depth, RunOptions, Verify};
+use crate::options::service::ServiceCheck;
 use crate::product::Provider;
-use crate::run::service_check::ServiceCheck;
 use globset::Glob;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -25,7 +28,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct Request {
     /// What the run is asked to do.
-    pub(crate) options: Options,
+    pub(crate) options: RunOptions,
     /// Tables that the source lacks may be dropped without a question.
     pub(crate) yes: bool,
     /// Bars are drawn where there is no terminal, too.
@@ -98,11 +101,11 @@ impl Request {
         options.max_differences = args.max_differences;
         options.show_values = args.show_values;
         options.backup = args.backup;
-        options.max_rate = args.max_rate;
+        options.limits.max_rate = args.max_rate;
         if args.chunk_size.is_some() && options.data_sets.iter().any(into_sqlite) {
             return Err(Error::usage("--chunk-size is for the way into PostgreSQL"));
         }
-        options.chunk_bytes = args.chunk_size;
+        options.limits.chunk_bytes = args.chunk_size;
         options.deadline = args.deadline.or(args.window);
         options.allow_late = args.allow_late;
         let warning = options.deadline.as_ref().and_then(|deadline| deadline.warning());
@@ -147,26 +150,31 @@ impl Request {
         check_patterns("--tables", &args.tables)?;
         check_patterns("--exclude", &args.exclude)?;
         let threads = |own: Option<u16>| own.or(args.threads).map(usize::from);
-        let options = Options {
-            casts: casts::gather(args.casts.as_deref(), &args.cast)?,
-            on_misfit: on_misfit(args.on_misfit, args.reject_file)?,
-            readers: threads(args.readers),
-            writers: threads(args.writers),
-            schema: args.schema,
-            tables: args.tables,
-            exclude: args.exclude,
-            strict: args.strict,
-            exact: args.exact,
+        let options = RunOptions {
+            plan: PlanOptions {
+                schema: args.schema,
+                tables: args.tables,
+                exclude: args.exclude,
+                casts: casts::gather(args.casts.as_deref(), &args.cast)?,
+                on_misfit: on_misfit(args.on_misfit, args.reject_file)?,
+                strict: args.strict,
+                exact: args.exact,
+            },
+            limits: ResourceLimits {
+                readers: threads(args.readers),
+                writers: threads(args.writers),
+                memory: args.memory,
+                ..ResourceLimits::default()
+            },
             drop_all: args.drop_all,
             restart: args.restart,
-            memory: args.memory,
             temp_dir: args.temp_dir,
             service_check,
             warnings,
-            ..Options::new(sets)
+            ..RunOptions::new(sets)
         };
         options.temp_dir.as_deref().map_or(Ok(()), check_temp_dir)?;
-        if let OnMisfit::Reject { file } = &options.on_misfit {
+        if let OnMisfit::Reject { file } = &options.plan.on_misfit {
             output_file::check("--reject-file", file, &databases(&options))?;
         }
         let json = args.json.map(|path| Output::of(path, &files(&options))).transpose()?;
@@ -177,15 +185,15 @@ impl Request {
 
 /// The files that a result must not be written to: the databases of this run, and the one that
 /// receives rows.
-fn files(options: &Options) -> Vec<&Path> {
-    let rejects = match &options.on_misfit {
+fn files(options: &RunOptions) -> Vec<&Path> {
+    let rejects = match &options.plan.on_misfit {
         OnMisfit::Reject { file } => Some(file.as_path()),
         OnMisfit::Refuse | OnMisfit::Widen => None,
     };
     databases(options).into_iter().chain(rejects).collect()
 }
 
-fn databases(options: &Options) -> Vec<&Path> {
+fn databases(options: &RunOptions) -> Vec<&Path> {
     let locations = options.data_sets.iter().flat_map(|set| [&set.source, &set.target]);
     let paths = locations.filter_map(|location| match location {
         Location::Sqlite(path) => Some(path.as_path()),
@@ -498,7 +506,7 @@ mod tests {
     fn threads_set_readers_and_writers_and_each_has_its_own_flag() {
         let threads = |more: &[&str]| {
             let options = request(&with(more)).unwrap().options;
-            (options.readers, options.writers)
+            (options.limits.readers, options.limits.writers)
         };
         assert_eq!(threads(&[]), (None, None));
         assert_eq!(threads(&["--threads", "4"]), (Some(4), Some(4)));
@@ -539,7 +547,7 @@ mod tests {
         assert!(failure(&with(&["--on-misfit", "reject"])).contains("needs a file"));
         assert!(failure(&with(&["--reject-file", "r.db"])).contains("goes with"));
         let request = request(&with(&["--on-misfit=reject", "--reject-file=r.db"])).unwrap();
-        assert_eq!(request.options.on_misfit, OnMisfit::Reject { file: "r.db".into() });
+        assert_eq!(request.options.plan.on_misfit, OnMisfit::Reject { file: "r.db".into() });
     }
 
     #[test]
@@ -562,7 +570,7 @@ mod tests {
         assert!(failure(&with(&["--temp-dir", "/nowhere"])).contains("there is no folder"));
         let options =
             request(&with(&["--tables=a*", "--tables=b", "--exclude=ab"])).unwrap().options;
-        assert_eq!((options.tables.len(), options.exclude.len()), (2, 1));
+        assert_eq!((options.plan.tables.len(), options.plan.exclude.len()), (2, 1));
     }
 
     #[test]

@@ -6,15 +6,14 @@ use crate::cli::output::rerun_command::quoted;
 use crate::config::environment::Environment;
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
+use crate::options::service::ServiceCheck;
 use crate::product::data_sets;
 use crate::product::data_sets::{Found, Wanted};
 use crate::product::detect::{DetectInput, find};
-use crate::product::service::ProductService;
+use crate::product::service;
 use crate::product::settings::Settings;
 use crate::product::{Product, Provider, Root, permissions};
-use crate::run::service_check::ServiceCheck;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// A product's part of a request.
 #[derive(Debug)]
@@ -127,7 +126,7 @@ pub(crate) fn resolve(
     let mut found = data_sets::resolve(&settings, &wanted)?;
     found.warnings.splice(0..0, live);
     let service_check = ServiceCheck {
-        service: Some(Arc::new(ProductService { product, root })),
+        service: Some(service::service(product, &root)),
         allow_running: args.allow_running,
     };
     let product = ProductRequest { settings, to, switch: false, flags: flags(config) };

@@ -4,7 +4,7 @@ use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::control::progress::{Phase, Progress};
 use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
-use crate::options::{OnMisfit, Options};
+use crate::options::plan_options::{OnMisfit, PlanOptions};
 use crate::plan::created_objects::CreatedObjects;
 use crate::plan::table_selection::{
     BY_REQUEST, check_target, choose_tables, leave_out_wide_tables, refuse_own_name,
@@ -40,7 +40,7 @@ pub(crate) struct PlanInputs<'a> {
     /// The target's schema.
     pub(crate) schema: &'a str,
     /// What was asked for.
-    pub(crate) options: &'a Options,
+    pub(crate) options: &'a PlanOptions,
     /// Threads and sizes.
     pub(crate) resources: &'a Resources,
     /// Where progress is told.
@@ -375,7 +375,7 @@ fn notes(of_definitions: &[String], tables: &[TableDefinition], schema: &Schema)
 }
 
 /// `--exact` and `--strict`.
-fn enforce_strict(options: &Options, plan: &Plan) -> Result<()> {
+fn enforce_strict(options: &PlanOptions, plan: &Plan) -> Result<()> {
     if options.exact {
         let mut error = Error::refused("--exact: values would arrive converted");
         let mut any = false;

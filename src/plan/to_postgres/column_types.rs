@@ -4,7 +4,7 @@
 use crate::codec::encode::column_encoder::{Encoding, TemporalType};
 use crate::codec::encode::column_encoder::{Epoch, Misfit};
 use crate::error::{Error, Result};
-use crate::options::{OverrideType, TypeOverride};
+use crate::options::type_override::{OverrideType, TypeOverride};
 use crate::plan::to_postgres::type_rules::{Column, TypeDecision, type_rank};
 use crate::schema::names::quote;
 use crate::schema::{Affinity, ColumnType, IndexOver, Schema, Table};

@@ -5,7 +5,7 @@
 
 use crate::codec::{Misfit, RowBatch};
 use crate::error::{Error, Result};
-use crate::options::{OnMisfit, Options};
+use crate::options::plan_options::{OnMisfit, PlanOptions};
 use crate::plan::to_postgres::source_checks;
 use crate::plan::{Plan, PlannedTable};
 use crate::schema::names::quote;
@@ -124,7 +124,7 @@ pub(crate) fn reason(column: Option<&str>, misfit: Misfit) -> String {
 }
 
 /// Refuses a reject file that exists: it may hold what somebody still needs.
-pub(crate) fn refuse_existing(options: &Options) -> Result<()> {
+pub(crate) fn refuse_existing(options: &PlanOptions) -> Result<()> {
     match &options.on_misfit {
         OnMisfit::Reject { file } if file.symlink_metadata().is_ok() => {
             Err(Error::refused(format!("the reject file {} exists", file.display()))

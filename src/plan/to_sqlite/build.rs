@@ -4,7 +4,8 @@ use crate::codec::decode::field_decoder::FieldDecoder;
 use crate::control::progress::{Phase, Progress};
 use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
-use crate::options::{OnMisfit, Options, OverrideType};
+use crate::options::plan_options::{OnMisfit, PlanOptions};
+use crate::options::type_override::OverrideType;
 use crate::plan::table_selection::choose_tables;
 use crate::plan::to_postgres::column_types::check_casts;
 use crate::plan::to_sqlite::column_types::{ColumnInput, MappingCandidate, proposals};
@@ -29,7 +30,7 @@ use std::sync::atomic::AtomicBool;
 pub(crate) struct PlanInputs<'a> {
     pub(crate) data_set: &'a str,
     pub(crate) schema: &'a str,
-    pub(crate) options: &'a Options,
+    pub(crate) options: &'a PlanOptions,
     pub(crate) resources: &'a Resources,
     pub(crate) progress: &'a Progress,
     pub(crate) stop: &'a AtomicBool,

@@ -4,7 +4,7 @@
 use crate::codec::decode::field_decoder::FieldDecoder;
 use crate::codec::encode::column_encoder::{Encoding, Epoch, TemporalType};
 use crate::error::{Error, Result};
-use crate::options::OverrideType;
+use crate::options::type_override::OverrideType;
 use crate::postgres::catalog::ColumnFacts;
 use crate::schema::names::quote;
 use crate::schema::{Affinity, Collation, Column, ColumnType};

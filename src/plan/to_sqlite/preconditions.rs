@@ -1,7 +1,7 @@
 //! Whether the source may be moved as it is, before anything costly is done.
 
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::plan_options::PlanOptions;
 use crate::plan::table_selection::BY_REQUEST;
 use crate::plan::to_sqlite::column_types::MappingCandidate;
 use crate::plan::to_sqlite::{Plan, PlannedTable};
@@ -73,7 +73,7 @@ pub(crate) fn misfit(
 ///
 /// # Errors
 /// Refused, with all that does not hold to the letter.
-pub(crate) fn enforce_strict(options: &Options, plan: &Plan) -> Result<()> {
+pub(crate) fn enforce_strict(options: &PlanOptions, plan: &Plan) -> Result<()> {
     if options.exact {
         let of_table = |table: &PlannedTable| -> Vec<String> {
             let told = |c: ConversionReport| {

@@ -1,15 +1,17 @@
-//! A comparison: a data set of `--verify`, opened and waiting for the word to begin.
+//! The comparison of one data set without a copy.
 
 use crate::control::progress::Phase;
 use crate::error::Result;
-use crate::options::{Depth, Options};
+use crate::options::run_options::{Depth, RunOptions};
 use crate::plan::table_selection::choose_tables;
 use crate::plan::to_postgres::build::queries;
 use crate::postgres::lease::run_lock::RunLock;
+use crate::postgres::ledger::detail::LedgerDetail;
 use crate::postgres::ledger::{Ledger, TABLE};
 use crate::report::{DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport, Verdict};
-use crate::run::data_set::to_postgres::RunEnv;
-use crate::run::open::OpenDataSet;
+use crate::run::env::RunEnv;
+use crate::run::open::to_postgres::OpenDataSet;
+use crate::run::service_check;
 use crate::run::service_check::CheckTime;
 use crate::schema::LeftOut;
 use crate::schema::chunk::Chunk;
@@ -23,43 +25,39 @@ use crate::sqlite::read::query::TableQuery;
 use crate::verify::match_tables;
 use crate::verify::match_tables::match_up;
 use crate::verify::schema_check;
-use crate::verify::schema_check::Omission;
 use crate::verify::table_pair::ComparedTable;
 use crate::verify::verdict::{VerdictReport, conversions};
 use crate::verify::{Compared, Ends, Settings, compare, under_snapshot};
 use postgres::Client;
-use serde_json::Value;
 
 /// A data set to compare.
 pub(crate) struct Comparison {
-    /// The fenced source.
+    /// The source, locked against writers.
     pub(crate) source: Source,
-    /// The target.
-    pub(crate) claim: RunLock,
+    /// The lock of the target schema.
+    pub(crate) lock: RunLock,
     data_set: String,
     schema: String,
-    keeper: Client,
+    control: Client,
     catalog: Catalog,
     queries: Vec<TableQuery>,
     ranges: Vec<Vec<Chunk>>,
     left_out: Vec<LeftOut>,
-    /// What the ledger says of the run that filled the target; null where it says nothing.
-    ledger: Value,
-    half_loaded: bool,
+    /// The ledger's row of the data set, if there is one.
+    ledger: Option<LedgerDetail>,
 }
 
 impl Comparison {
-    /// Opens both sides and finds out what there is to compare.
-    pub(crate) fn prepare(opened: OpenDataSet, depth: Depth, options: &Options) -> Result<Self> {
-        let OpenDataSet { data_set, source, claim, mut keeper, schema, .. } = opened;
+    /// Finds the tables to compare.
+    pub(crate) fn prepare(opened: OpenDataSet, depth: Depth, options: &RunOptions) -> Result<Self> {
+        let OpenDataSet { data_set, source, lock, mut control, schema, .. } = opened;
         let reader = source.connect()?;
         let mut catalog = catalog::read(&reader)?;
-        let mut left_out = choose_tables(&mut catalog.schema, options)?;
-        let content = |left: &LeftOut| left.rows.is_some_and(|rows| rows > 0);
-        left_out.extend(catalog.schema.left_out.drain(..).filter(content));
+        let mut left_out = choose_tables(&mut catalog.schema, &options.plan)?;
+        let has_rows = |left: &LeftOut| left.rows.is_some_and(|rows| rows > 0);
+        left_out.extend(catalog.schema.left_out.drain(..).filter(has_rows));
         let queries = queries(query::encoding(&reader)?, &catalog.schema);
-        let entry = Ledger::entry(&mut keeper, &schema, &data_set)?;
-        let half_loaded = entry.as_ref().is_some_and(|e| !e.state.is_some_and(|s| s.is_complete()));
+        let entry = Ledger::entry(&mut control, &schema, &data_set)?;
         let ranges = match depth {
             Depth::Rows => vec![Vec::new(); queries.len()],
             Depth::Full => {
@@ -70,26 +68,29 @@ impl Comparison {
         drop(reader);
         Ok(Self {
             source,
-            claim,
+            lock,
             data_set,
             schema,
-            keeper,
+            control,
             catalog,
             queries,
             ranges,
             left_out,
-            ledger: entry.map(|entry| entry.detail).unwrap_or_default(),
-            half_loaded,
+            ledger: entry.map(|entry| entry.detail),
         })
     }
 
-    /// Asks the guard.
-    pub(crate) fn look(&mut self, options: &Options, moment: CheckTime) -> Result<Vec<String>> {
-        let client = (&mut self.keeper, self.claim.connection().user.as_str());
-        options.service_check.look(moment, Some(self.source.path()), Some(client))
+    /// Checks that the service does not use the databases. Returns warnings.
+    pub(crate) fn check_service(
+        &mut self,
+        options: &RunOptions,
+        time: CheckTime,
+    ) -> Result<Vec<String>> {
+        let client = (&mut self.control, self.lock.connection().user.as_str());
+        service_check::check(&options.service_check, time, Some(self.source.path()), Some(client))
     }
 
-    /// What will be compared.
+    /// The tables to compare, as a plan.
     pub(crate) fn summary(&self) -> DataSetPlan {
         let tables = self.catalog.schema.tables.iter().zip(&self.ranges);
         let tables = tables.map(|(table, ranges)| TablePlan {
@@ -108,7 +109,7 @@ impl Comparison {
             tables: tables.collect(),
             left_out: self.left_out.clone(),
             drops: Vec::new(),
-            notes: vec!["nothing is written: the two sides are only compared".to_owned()],
+            notes: vec!["the two sides are only compared; nothing is written".to_owned()],
             casts: Vec::new(),
         }
     }
@@ -116,13 +117,14 @@ impl Comparison {
     /// Compares.
     ///
     /// # Errors
-    /// Either side cannot be read. That they differ is no error.
+    /// Either side cannot be read. A difference is not an error.
     pub(crate) fn run(&mut self, depth: Depth, env: &RunEnv<'_>) -> Result<DataSetReport> {
         let RunEnv { options, resources, progress, canceller, .. } = *env;
         let stop = canceller.stop();
         progress.enter(Phase::Verify);
-        self.look(options, CheckTime::DuringRun)?;
+        self.check_service(options, CheckTime::DuringRun)?;
         let ranges = std::mem::take(&mut self.ranges);
+        let ledger = self.ledger.clone().unwrap_or_default();
         let unwanted: Vec<String> = self.left_out.iter().map(|left| left.name.clone()).collect();
         let reader = self.source.connect()?;
         let inputs = match_tables::Inputs {
@@ -131,46 +133,46 @@ impl Comparison {
             queries: &self.queries,
             ranges,
             schema: &self.schema,
-            casts: &options.casts,
-            ledger: &self.ledger,
+            casts: &options.plan.casts,
+            ledger: &ledger,
             unwanted: &unwanted,
         };
-        let mut matched = match_up(inputs, &mut self.keeper)?;
+        let mut matched = match_up(inputs, &mut self.control)?;
         let names: Vec<String> = matched.subjects.iter().map(|s| s.target.clone()).collect();
-        let omitted: Vec<Omission> =
-            serde_json::from_value(self.ledger["left_out"].clone()).unwrap_or_default();
-        if self.half_loaded {
-            let what = "the target is half loaded: a copy into it did not come to its end";
+        if self.ledger.as_ref().is_some_and(|ledger| !ledger.is_complete()) {
+            let what = "the target is half loaded: a copy into it did not finish";
             matched.differences.push(what.to_owned());
         }
-        let known = !self.ledger.is_null();
+        let has_ledger = self.ledger.is_some();
         let settings = Settings {
             depth,
             options,
             resources,
             progress: progress.phase(Phase::Verify),
             stop,
-            ledger: known.then(|| (qualify(&self.schema, TABLE), self.data_set.clone())),
+            ledger: has_ledger.then(|| (qualify(&self.schema, TABLE), self.data_set.clone())),
         };
         let ends = Ends {
             source: &|| self.source.connect(),
-            target: &|lost| Ends::session(&self.claim, lost),
+            target: &|lost| Ends::session(&self.lock, lost),
         };
         let (schema, pairs, subjects) = (&self.schema, &matched.pairs, &matched.subjects);
         let retry_policy = env.retry_policy(Phase::Verify);
-        let (held, compared) = under_snapshot(&self.claim, &names, &retry_policy, |snapshot| {
-            let held = schema_check::of_source(snapshot.client(), schema, pairs, &omitted)?;
-            Ok((held, compare(subjects, snapshot, &ends, &settings)?))
-        })?;
-        matched.differences.extend(held.differences);
-        matched.notes.extend(held.notes);
-        let judged = VerdictReport::new(&matched.subjects, &compared, matched.differences, depth);
+        let (schema_diff, compared) =
+            under_snapshot(&self.lock, &names, &retry_policy, |snapshot| {
+                let omitted = &ledger.left_out;
+                let diff = schema_check::of_source(snapshot.client(), schema, pairs, omitted)?;
+                Ok((diff, compare(subjects, snapshot, &ends, &settings)?))
+            })?;
+        matched.differences.extend(schema_diff.differences);
+        matched.notes.extend(schema_diff.notes);
+        let verdict = VerdictReport::new(&matched.subjects, &compared, matched.differences, depth);
         let mut report = self.report(&matched.subjects, &compared, matched.notes);
-        judged.apply_to(&mut report);
-        self.look(options, CheckTime::DuringRun)?;
-        if options.drop_ledger && known && !judged.differs {
+        verdict.apply_to(&mut report);
+        self.check_service(options, CheckTime::DuringRun)?;
+        if options.drop_ledger && has_ledger && !verdict.differs {
             retry_policy.retry(|_| {
-                let mut client: Client = self.claim.session("keeper", None)?.client;
+                let mut client: Client = self.lock.session("control", None)?.client;
                 Ledger::new(&self.schema, &self.data_set).remove(&mut client)
             })?;
         }
@@ -186,7 +188,7 @@ impl Comparison {
         let tables = subjects.iter().zip(compared).map(|(subject, table)| {
             let rows_left_out = RowsLeftOut {
                 count: subject.rows_left_out,
-                reason: "left out by the run that filled the target".to_owned(),
+                reason: "skipped by the run that loaded the target".to_owned(),
             };
             TableReport {
                 name: subject.name.clone(),

@@ -1,0 +1,121 @@
+//! Opening both databases of a data set for a run into PostgreSQL: the source is locked against
+//! writers, and the target schema against other runs.
+
+use crate::config::connection::Connection;
+use crate::config::environment::Environment;
+use crate::control::progress::Progress;
+use crate::control::statement_cancel::StatementCanceller;
+use crate::error::{Error, Result};
+use crate::options::location::{DataSet, Location};
+use crate::options::run_options::{RunOptions, Verify};
+use crate::postgres::catalog::target_objects::schema_id;
+use crate::postgres::connect::backend::Backend;
+use crate::postgres::connect::{Session, connect, create_database};
+use crate::postgres::lease::heartbeat::StallAlarm;
+use crate::postgres::lease::run_lock::{RunId, RunLock, purpose_of};
+use crate::run::open::open_source;
+use crate::sqlite::Source;
+use postgres::Client;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// The open databases of a data set.
+pub(crate) struct OpenDataSet {
+    /// The data set's name.
+    pub(crate) data_set: String,
+    /// The source, locked against writers.
+    pub(crate) source: Source,
+    /// The lock of the target schema.
+    pub(crate) lock: RunLock,
+    /// The control session.
+    pub(crate) control: Client,
+    /// The server's process behind the control session.
+    pub(crate) backend: Backend,
+    /// The target schema.
+    pub(crate) schema: String,
+}
+
+/// Opens the data sets of one run, one after another.
+pub(crate) struct DataSetOpener<'a> {
+    /// The options.
+    pub(crate) options: &'a RunOptions,
+    /// The canceller of running statements.
+    pub(crate) canceller: &'a StatementCanceller,
+    /// The progress counters, which also show a server that does not answer.
+    pub(crate) progress: &'a Arc<Progress>,
+    /// The run.
+    pub(crate) run: RunId,
+    /// The target schemas that are locked already.
+    locked: HashSet<String>,
+}
+
+impl<'a> DataSetOpener<'a> {
+    /// The opener of a new run.
+    pub(crate) fn new(
+        options: &'a RunOptions,
+        canceller: &'a StatementCanceller,
+        progress: &'a Arc<Progress>,
+    ) -> Self {
+        Self { options, canceller, progress, run: RunId::new(), locked: HashSet::new() }
+    }
+
+    /// Opens both databases.
+    ///
+    /// # Errors
+    /// Either database cannot be opened, or another run holds the target schema.
+    pub(crate) fn open(&mut self, data_set: &DataSet) -> Result<OpenDataSet> {
+        let (Location::Sqlite(file), Location::Postgres(target)) =
+            (&data_set.source, &data_set.target)
+        else {
+            return Err(Error::refused("all data sets of a run must have the same direction"));
+        };
+        let connection = Connection::parse(
+            target.reveal(),
+            &Environment::of_this_process(),
+            data_set.defaults.clone(),
+        )?;
+        let mut source = Some(open_source(file, self.options)?);
+        let Session { client: mut control, schema, backend, .. } = self.connect(&connection)?;
+        let schema = self.options.plan.schema.clone().or(schema).ok_or_else(|| self.no_schema())?;
+        let run = &self.run;
+        let lock = if self.locked.insert(schema_id(&mut control, &schema)?) {
+            // Two runs may start at once. The one that waits must not have the source open: the
+            // other one would take it for a process that uses the database.
+            let mut close_source = || source.take().map_or(Ok(None), Source::close).map(drop);
+            let waiting = (self.canceller.stop(), &mut close_source as _);
+            let (progress, after) = (Arc::clone(self.progress), self.options.retry_for);
+            let alarm = StallAlarm { progress, after };
+            RunLock::take(&mut control, &connection, &schema, run, waiting, alarm)?
+        } else {
+            RunLock::share(&mut control, &connection, &schema, run)?
+        };
+        let source = source.map_or_else(|| open_source(file, self.options), Ok)?;
+        self.canceller.add_source(&source);
+        self.canceller.add_server(&connection, lock.key());
+        let data_set = data_set.name.clone();
+        Ok(OpenDataSet { data_set, source, lock, control, backend, schema })
+    }
+
+    fn connect(&self, connection: &Connection) -> Result<Session> {
+        let purpose = purpose_of("control", &self.run);
+        match connect(connection, &purpose) {
+            Err(error) if self.options.create_database => {
+                if create_database(connection)? {
+                    connect(connection, &purpose)
+                } else {
+                    Err(error)
+                }
+            }
+            session => session,
+        }
+    }
+
+    fn no_schema(&self) -> Error {
+        Error::refused("the target's search path names no existing schema").hint(
+            match self.options.verify {
+                Verify::Only(_) => "name the schema with options=-csearch_path=NAME",
+                _ => "create the schema, or name another one with options=-csearch_path=NAME",
+            },
+        )
+    }
+}
