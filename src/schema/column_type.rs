@@ -65,7 +65,7 @@ impl TryFrom<String> for ColumnType {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text).ok_or_else(|| format!("\"{text}\" is not a column type known here"))
+        Self::parse(&text).ok_or_else(|| format!("\"{text}\" is not a supported column type"))
     }
 }
 

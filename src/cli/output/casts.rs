@@ -150,7 +150,7 @@ mod tests {
             ),
             ("events.at", "after the column's name an equals sign is expected, and no second dot"),
             ("\"events.at=text", "the table's name lacks its closing quote"),
-            ("events.at=", "\"\" is not a column type known here"),
+            ("events.at=", "\"\" is not a supported column type"),
         ] {
             assert_eq!(read_back(text), Err(cause.to_owned()), "{text}");
         }
@@ -177,7 +177,7 @@ mod tests {
         fs::write(&path, "{\"t\": {\"a\": \"money\"}}").unwrap();
         let error = gather(Some(&path), &[]).unwrap_err();
         assert_eq!(error.kind(), crate::Kind::Refused);
-        assert_eq!(error.causes(), ["\"t\".\"a\": \"money\" is not a column type known here"]);
+        assert_eq!(error.causes(), ["\"t\".\"a\": \"money\" is not a supported column type"]);
         fs::write(&path, "[]").unwrap();
         assert_eq!(gather(Some(&path), &[]).unwrap_err().hints().len(), 1);
         assert!(gather(Some(&folder.path().join("none")), &[]).is_err());
