@@ -36,12 +36,15 @@ pub use error::{Error, Kind, Result};
 #[doc(hidden)]
 pub mod internals {
     pub use crate::bench::limits::insert_limit;
+    pub use crate::codec::block::Block;
+    pub use crate::codec::digest::Digest;
     pub use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding, TemporalType};
     pub use crate::codec::encode::tuple_encoder::TupleLayout;
+    pub use crate::codec::row_batch::RowBatch;
+    pub use crate::codec::sqlite_value::SqliteValue;
     pub use crate::codec::tuple::fields;
     pub use crate::codec::types::epoch::Epoch;
     pub use crate::codec::types::{json, numeric, temporal, uuid};
-    pub use crate::codec::{Block, Digest, RowBatch, SqliteValue};
     pub use crate::config::connection::{Connection, Defaults};
     pub use crate::config::environment::Environment;
     pub use crate::config::gcfg::Gcfg;

@@ -2,7 +2,7 @@
 //! can be measured.
 
 use crate::bench::stages::{block_of, walk};
-use crate::codec::Digest;
+use crate::codec::digest::Digest;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::sqlite::Source;

@@ -2,9 +2,10 @@
 
 use crate::bench::blocks::{Blocks, ReadyBlock};
 use crate::codec::block::HEADER;
+use crate::codec::digest::Digest;
+use crate::codec::row_batch::RowBatch;
 use crate::codec::tuple;
 use crate::codec::tuple::NextField;
-use crate::codec::{Digest, RowBatch};
 use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
@@ -118,7 +119,7 @@ pub(crate) fn block_of(
     chunk: &Chunk,
     rows: &RowBatch,
     spare: BytesMut,
-) -> Result<crate::codec::Block> {
+) -> Result<crate::codec::block::Block> {
     let planned = &plan.tables[table];
     planned.layout.encode(table, chunk.number, rows, false, spare).map_err(|unsendable| {
         let name = quote(&planned.name);

@@ -1,6 +1,6 @@
 //! A block: a chunk's rows as one complete binary COPY stream, with row count and digest.
 
-use crate::codec::Digest;
+use crate::codec::digest::Digest;
 use bytes::{Bytes, BytesMut};
 
 /// The head of every binary COPY stream: signature, flags, no extension.

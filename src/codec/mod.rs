@@ -14,21 +14,7 @@ pub(crate) mod digest;
 pub(crate) mod encode;
 pub(crate) mod row_batch;
 pub(crate) mod sqlite_value;
+#[cfg(test)]
+pub(crate) mod test_cases;
 pub(crate) mod tuple;
 pub(crate) mod types;
-
-pub use crate::codec::block::Block;
-pub use crate::codec::digest::Digest;
-pub(crate) use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding, Misfit};
-pub use crate::codec::row_batch::RowBatch;
-pub use crate::codec::sqlite_value::SqliteValue;
-
-/// The property tests' settings: the same cases in every run, nothing written beside the code.
-#[cfg(test)]
-fn same_cases() -> proptest::test_runner::Config {
-    proptest::test_runner::Config {
-        rng_seed: proptest::test_runner::RngSeed::Fixed(2_000),
-        failure_persistence: None,
-        ..proptest::test_runner::Config::default()
-    }
-}

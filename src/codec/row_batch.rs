@@ -3,7 +3,7 @@
 //! Each value is a tag byte, then its payload: 8 bytes for numbers; a `u32` length and the bytes
 //! for text and blobs. All values of a row stand side by side, so that the encoder makes one pass.
 
-use crate::codec::SqliteValue;
+use crate::codec::sqlite_value::SqliteValue;
 use bytes::BytesMut;
 
 const NULL: u8 = 0;

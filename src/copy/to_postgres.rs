@@ -7,8 +7,9 @@
 //! The phase ends only when a commit that reached the disk has been followed by a reading of the
 //! whole ledger in which no chunk is missing: commits before were acknowledged, not yet durable.
 
+use crate::codec::block::Block;
 use crate::codec::encode::tuple_encoder::EncodeError;
-use crate::codec::{Block, RowBatch};
+use crate::codec::row_batch::RowBatch;
 use crate::control::POLL_INTERVAL;
 use crate::control::cancel::CancelScope;
 use crate::control::memory_budget::{MemoryBudget, Permit};

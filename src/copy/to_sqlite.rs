@@ -6,8 +6,9 @@
 //! when the writer waits for them, so that there is never more than one of them in memory.
 
 use crate::codec::decode::field_decoder::FieldDecoder;
+use crate::codec::row_batch::RowBatch;
+use crate::codec::sqlite_value::SqliteValue;
 use crate::codec::tuple::{Field, fields};
-use crate::codec::{RowBatch, SqliteValue};
 use crate::control::POLL_INTERVAL;
 use crate::control::cancel::CancelScope;
 use crate::control::memory_budget::{MemoryBudget, Permit};

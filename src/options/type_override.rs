@@ -1,7 +1,7 @@
 //! Column types that the user fixes with `--cast` and `--casts`.
 
-use crate::codec::encode::column_encoder::Epoch;
-use crate::schema::ColumnType;
+use crate::codec::types::epoch::Epoch;
+use crate::schema::column_type::ColumnType;
 use serde::{Serialize, Serializer};
 use std::fmt;
 

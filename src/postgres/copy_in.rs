@@ -1,6 +1,6 @@
 //! Writing blocks: one transaction each, its ledger row first, then one COPY.
 
-use crate::codec::Block;
+use crate::codec::block::Block;
 use crate::error::{Error, Result};
 use crate::postgres::errors::{db_error, sqlstate};
 use crate::postgres::lease::run_lock::RunId;

@@ -3,6 +3,8 @@
 //! A catalog keeps each expression's text as written and, where every construct in it is known
 //! here, its tree. What has no tree is never guessed at: it is left out and listed with its text.
 
+use serde::{Deserialize, Serialize};
+
 /// An expression: its text, and its tree where it is understood.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sql {
@@ -79,7 +81,7 @@ pub(crate) enum Expression {
     /// A function call: the name in lower case, and its arguments.
     Call(String, Vec<Expression>),
     /// `x COLLATE name`.
-    Collate(Box<Expression>, crate::schema::Collation),
+    Collate(Box<Expression>, Collation),
 }
 
 /// The three clocks of SQL.
@@ -112,4 +114,18 @@ impl Affinity {
     pub(crate) fn is_numeric(self) -> bool {
         matches!(self, Self::Integer | Self::Real | Self::Numeric)
     }
+}
+
+/// How text compares.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) enum Collation {
+    /// By bytes.
+    #[default]
+    Binary,
+    /// ASCII letters without regard to case.
+    NoCase,
+    /// By bytes, trailing spaces ignored.
+    RTrim,
+    /// A collation that the application defines, by its name.
+    Other(String),
 }

@@ -9,9 +9,7 @@ pub(crate) mod expression;
 pub(crate) mod names;
 pub(crate) mod query;
 
-pub(crate) use crate::schema::column_type::ColumnType;
-pub(crate) use crate::schema::expression::{Affinity, Expression, Sql};
-
+use crate::schema::expression::{Collation, Sql};
 use serde::{Deserialize, Serialize};
 
 /// Everything of one database (one schema of it) that has to do with data.
@@ -92,20 +90,6 @@ pub(crate) struct Generated {
     pub(crate) expression: Sql,
     /// STORED rather than VIRTUAL.
     pub(crate) stored: bool,
-}
-
-/// How text compares.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(crate) enum Collation {
-    /// By bytes.
-    #[default]
-    Binary,
-    /// ASCII letters without regard to case.
-    NoCase,
-    /// By bytes, trailing spaces ignored.
-    RTrim,
-    /// A collation that the application defines, by its name.
-    Other(String),
 }
 
 /// A column of a key or index, by name.

@@ -2,7 +2,7 @@
 //!
 //! Names are resolved and stars expanded: every column is an [`Expression::Qualified`].
 
-use crate::schema::Expression;
+use crate::schema::expression::Expression;
 
 /// A SELECT, or several of them joined by UNION.
 #[derive(Debug, Clone, PartialEq)]

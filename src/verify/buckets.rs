@@ -1,7 +1,7 @@
 //! Buckets: the parts of a table whose digests are compared, so that a difference has to be
 //! looked for in a part only.
 
-use crate::codec::Digest;
+use crate::codec::digest::Digest;
 use crate::codec::tuple;
 use crate::codec::tuple::Field;
 use crate::verify::table_pair::ComparedTable;

@@ -1,17 +1,18 @@
 //! Explaining differences: the rows by their places and keys, the columns, and the values where
 //! the user wants to see them.
 
-use crate::codec::SqliteValue;
 use crate::codec::encode::column_encoder::real_text;
+use crate::codec::sqlite_value::SqliteValue;
 use crate::codec::tuple;
 use crate::codec::tuple::Field;
 use crate::error::Result;
 use crate::postgres::copy_out::{Relation, TupleReader};
 use crate::postgres::errors::db_error;
 use crate::report::{ColumnDifference, DifferenceKind, KeyColumn, RowDifference};
+use crate::schema::RowAddress;
 use crate::schema::chunk::KeyRange;
+use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
-use crate::schema::{ColumnType, RowAddress};
 use crate::sqlite::SourceConnection;
 use crate::sqlite::read::chunk_reader::{Next, StoredRow};
 use crate::verify::row_diff::RowMismatch;

@@ -15,7 +15,7 @@ pub(crate) mod table_pair;
 pub(crate) mod to_sqlite;
 pub(crate) mod verdict;
 
-use crate::codec::Digest;
+use crate::codec::digest::Digest;
 use crate::control::progress::{PhaseProgress, TableProgress};
 use crate::control::retry::RetryPolicy;
 use crate::control::sizing::Resources;

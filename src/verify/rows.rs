@@ -1,7 +1,7 @@
 //! The rows of both sides as canonical tuples.
 
-use crate::codec::Misfit;
 use crate::codec::encode::column_encoder::Fidelity;
+use crate::codec::encode::column_encoder::Misfit;
 use crate::codec::encode::heap_page;
 use crate::codec::tuple::UNFIT;
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! The pass: every row of both sides read once, both sides at the same time, and added up.
 
-use crate::codec::Digest;
+use crate::codec::digest::Digest;
 use crate::control::cancel::CancelScope;
 use crate::control::memory_budget::{MemoryBudget, Permit};
 use crate::control::progress::PhaseProgress;

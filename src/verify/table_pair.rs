@@ -1,6 +1,6 @@
 //! A subject: one table as it is compared, with what is known of it on both sides.
 
-use crate::codec::Encoding;
+use crate::codec::encode::column_encoder::Encoding;
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::plan::PlannedTable;
 use crate::postgres::copy_out::Relation;

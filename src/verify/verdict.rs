@@ -1,6 +1,6 @@
 //! The verdict: what all that was compared comes to, and what to tell about it.
 
-use crate::codec::Misfit;
+use crate::codec::encode::column_encoder::Misfit;
 use crate::options::run_options::Depth;
 use crate::report::{ConversionReport, DataSetReport, TableVerification, Verdict};
 use crate::schema::names::quote;

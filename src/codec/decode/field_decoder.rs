@@ -3,7 +3,7 @@
 //! The plan has looked for what has no such value (NaN, infinite dates) before the first row is
 //! read, so meeting one here ends the run; nothing is replaced in silence.
 
-use crate::codec::SqliteValue;
+use crate::codec::sqlite_value::SqliteValue;
 use crate::codec::types::epoch::Epoch;
 use crate::codec::types::{numeric, temporal, uuid};
 

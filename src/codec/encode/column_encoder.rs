@@ -5,12 +5,12 @@
 //! or it does not fit, with the reason. The profile and the encoder ask the same code, so that
 //! what the plan promised is what the copy does.
 
-use crate::codec::SqliteValue;
 use crate::codec::sqlite_value::EXACT_IN_DOUBLE;
-pub(crate) use crate::codec::types::epoch::Epoch;
+use crate::codec::sqlite_value::SqliteValue;
+use crate::codec::types::epoch::Epoch;
 use crate::codec::types::temporal;
 use crate::codec::types::{decimal, json, numeric, uuid};
-use crate::schema::ColumnType;
+use crate::schema::column_type::ColumnType;
 use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
 use std::fmt;

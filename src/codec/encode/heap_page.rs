@@ -3,9 +3,9 @@
 //! A row must fit a page once the server has moved out of it what it can. A table with many
 //! columns can have rows that do not; the server says so only when such a row arrives.
 
-use crate::codec::ColumnEncoder;
+use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encode::column_encoder::MAX_FIELD;
-use crate::schema::ColumnType;
+use crate::schema::column_type::ColumnType;
 
 /// The most bytes of one row in a page: a page less its head and one line pointer.
 /// Source: `MaxHeapTupleSize` in PostgreSQL's htup_details.h, for pages of 8 KiB.

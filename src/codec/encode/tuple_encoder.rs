@@ -1,11 +1,13 @@
 //! Row batch to block: cast, validate, lay out and hash, in one pass.
 
+use crate::codec::block::Block;
 use crate::codec::block::StreamBuilder;
+use crate::codec::digest::Digest;
 use crate::codec::encode::column_encoder::{ColumnEncoder, Misfit};
 use crate::codec::encode::heap_page;
+use crate::codec::row_batch::RowBatch;
 use crate::codec::types::{jsonb, numeric};
-use crate::codec::{Block, Digest, RowBatch};
-use crate::schema::ColumnType;
+use crate::schema::column_type::ColumnType;
 use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
 

@@ -223,7 +223,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::codec::same_cases())]
+        #![proptest_config(crate::codec::test_cases::same_cases())]
 
         #[test]
         fn no_number_overflows(

@@ -409,7 +409,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::codec::same_cases())]
+        #![proptest_config(crate::codec::test_cases::same_cases())]
 
         #[test]
         fn serde_json_agrees_on_what_is_json(text in "[\\[\\]{},:\"a\\\\u01eE.+\\- \n-]{0,12}") {

@@ -439,7 +439,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::codec::same_cases())]
+        #![proptest_config(crate::codec::test_cases::same_cases())]
 
         #[test]
         fn a_plain_decimal_reads_back_as_it_was(text in "-?(0|[1-9][0-9]{0,40})(\\.[0-9]{0,30}[1-9])?") {

@@ -463,7 +463,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::codec::same_cases())]
+        #![proptest_config(crate::codec::test_cases::same_cases())]
 
         #[test]
         fn a_timestamp_reads_back_as_it_prints(

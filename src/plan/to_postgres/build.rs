@@ -354,7 +354,10 @@ fn notes(of_definitions: &[String], tables: &[TableDefinition], schema: &Schema)
         );
     }
     let no_case = schema.tables.iter().any(|table| {
-        table.columns.iter().any(|column| column.collation == crate::schema::Collation::NoCase)
+        table
+            .columns
+            .iter()
+            .any(|column| column.collation == crate::schema::expression::Collation::NoCase)
     });
     if no_case {
         notes.push(

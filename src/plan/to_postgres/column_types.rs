@@ -1,13 +1,16 @@
 //! The columns of a plan: what each becomes, alone and together with the columns that foreign keys
 //! join it to.
 
+use crate::codec::encode::column_encoder::Misfit;
 use crate::codec::encode::column_encoder::{Encoding, TemporalType};
-use crate::codec::encode::column_encoder::{Epoch, Misfit};
+use crate::codec::types::epoch::Epoch;
 use crate::error::{Error, Result};
 use crate::options::type_override::{OverrideType, TypeOverride};
 use crate::plan::to_postgres::type_rules::{Column, TypeDecision, type_rank};
+use crate::schema::column_type::ColumnType;
+use crate::schema::expression::Affinity;
 use crate::schema::names::quote;
-use crate::schema::{Affinity, ColumnType, IndexOver, Schema, Table};
+use crate::schema::{IndexOver, Schema, Table};
 use crate::sqlite::catalog::Catalog;
 use crate::sqlite::read::profile::{ColumnProfile, TableProfile, Tally};
 use crate::sqlite::sql::declared_type::{DeclaredType, column_affinity};

@@ -1,7 +1,7 @@
 //! Misfits: values, rows and keys that the target cannot hold as the plan has them.
 
+use crate::codec::encode::column_encoder::{Encoding, Misfit};
 use crate::codec::encode::tuple_encoder::TupleLayout;
-use crate::codec::{Encoding, Misfit};
 use crate::error::{Error, Result};
 use crate::options::plan_options::OnMisfit;
 use crate::plan::to_postgres::build::PlanInputs;

@@ -2,9 +2,10 @@
 //! fit no page, rows that break a CHECK. Each is asked of the source only where it can matter.
 
 use crate::codec::encode::column_encoder::MAX_FIELD;
+use crate::codec::encode::column_encoder::Misfit;
 use crate::codec::encode::heap_page::COLUMNS_THAT_ALWAYS_FIT;
 use crate::codec::encode::tuple_encoder::TupleLayout;
-use crate::codec::{Misfit, RowBatch};
+use crate::codec::row_batch::RowBatch;
 use crate::error::Result;
 use crate::plan::to_postgres::ddl::{MAX_ENTRY, key_label};
 use crate::plan::to_postgres::type_rules::TypeDecision;

@@ -6,7 +6,7 @@
 //! told with a count and the first places.
 
 use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding, Misfit};
-use crate::schema::Affinity;
+use crate::schema::expression::Affinity;
 use crate::sqlite::read::profile::{Candidate, ColumnProfile, ColumnProfileSpec, Tally};
 use crate::sqlite::sql::declared_type::DeclaredType;
 use serde::{Deserialize, Serialize};

@@ -2,12 +2,15 @@
 //! the first that takes all of them is chosen. The server counts such values, before any is read.
 
 use crate::codec::decode::field_decoder::FieldDecoder;
-use crate::codec::encode::column_encoder::{Encoding, Epoch, TemporalType};
+use crate::codec::encode::column_encoder::{Encoding, TemporalType};
+use crate::codec::types::epoch::Epoch;
 use crate::error::{Error, Result};
 use crate::options::type_override::OverrideType;
 use crate::postgres::catalog::ColumnFacts;
+use crate::schema::Column;
+use crate::schema::column_type::ColumnType;
+use crate::schema::expression::{Affinity, Collation};
 use crate::schema::names::quote;
-use crate::schema::{Affinity, Collation, Column, ColumnType};
 use crate::sqlite::sql::declared_type::column_affinity;
 use crate::sqlite::sql::from_postgres::Kind;
 

@@ -5,10 +5,9 @@ use crate::plan::to_sqlite::PlannedColumn;
 use crate::plan::to_sqlite::build::{DecidedTable, integer_key};
 use crate::plan::to_sqlite::names::Names;
 use crate::postgres::catalog::{Catalog, TableFacts};
+use crate::schema::expression::{Collation, Expression};
 use crate::schema::names::quote;
-use crate::schema::{
-    Collation, Expression, ForeignKey, Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Table,
-};
+use crate::schema::{ForeignKey, Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Table};
 use crate::sqlite::sql::ddl;
 use crate::sqlite::sql::ddl::{ColumnDdl, ColumnKey, ForeignKeyDdl, TableDdl};
 use crate::sqlite::sql::from_postgres;

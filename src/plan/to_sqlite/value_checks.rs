@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::plan::to_sqlite::column_types::MappingCandidate;
 use crate::postgres::copy_out::TupleReader;
 use crate::postgres::errors::db_error;
-use crate::schema::Affinity;
+use crate::schema::expression::Affinity;
 use crate::schema::names::quote;
 use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;

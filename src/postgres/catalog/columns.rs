@@ -3,8 +3,9 @@
 use crate::error::Result;
 use crate::postgres::catalog::{Catalog, ColumnFacts, SourceIndex, left_out, origin, query};
 use crate::postgres::sql::parse;
+use crate::schema::expression::{Collation, Sql};
 use crate::schema::names::qualify;
-use crate::schema::{Check, Collation, Column, Generated, LeftOut, ObjectKind, Sql};
+use crate::schema::{Check, Column, Generated, LeftOut, ObjectKind};
 use postgres::{Client, Row};
 
 const SQL: &str = "\

@@ -3,9 +3,8 @@
 use crate::error::Result;
 use crate::postgres::catalog::{Catalog, SourceIndex, left_out, query};
 use crate::postgres::sql::parse;
-use crate::schema::{
-    Action, Check, Collation, Deferrable, ForeignKey, Key, KeyColumn, LeftOut, ObjectKind, Sql,
-};
+use crate::schema::expression::{Collation, Sql};
+use crate::schema::{Action, Check, Deferrable, ForeignKey, Key, KeyColumn, LeftOut, ObjectKind};
 use postgres::{Client, Row};
 
 const SQL: &str = "\

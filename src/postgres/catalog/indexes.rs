@@ -3,7 +3,8 @@
 use crate::error::Result;
 use crate::postgres::catalog::{Catalog, SourceIndex, left_out, query};
 use crate::postgres::sql::parse;
-use crate::schema::{Collation, Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Sql};
+use crate::schema::expression::{Collation, Sql};
+use crate::schema::{Index, IndexOver, IndexTerm, LeftOut, ObjectKind};
 use postgres::Client;
 
 const SQL: &str = "\

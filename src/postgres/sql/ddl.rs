@@ -2,8 +2,9 @@
 //!
 //! Every name is quoted and every relation qualified, as sessions run with an empty search path.
 
+use crate::schema::column_type::ColumnType;
 use crate::schema::names::{literal, qualify, quote};
-use crate::schema::{Action, ColumnType, Deferrable};
+use crate::schema::{Action, Deferrable};
 use serde::{Deserialize, Serialize};
 
 /// A table to create.

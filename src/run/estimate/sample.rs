@@ -4,7 +4,7 @@
 //! One connection does all steps in turn. A run has several connections, so each time is divided by
 //! their number. That is exact as far as they do not slow each other down.
 
-use crate::codec::RowBatch;
+use crate::codec::row_batch::RowBatch;
 use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
 use crate::options::run_options::{Depth, Verify};

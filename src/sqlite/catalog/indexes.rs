@@ -1,7 +1,8 @@
 //! Indexes and the constraints that SQLite keeps as indexes: PRIMARY KEY and UNIQUE.
 
 use crate::error::Result;
-use crate::schema::{Collation, Column, Index, IndexOver, IndexTerm, Key, KeyColumn, Sql};
+use crate::schema::expression::{Collation, Sql};
+use crate::schema::{Column, Index, IndexOver, IndexTerm, Key, KeyColumn};
 use crate::sqlite::catalog::{Entry, optional_text, query, text, unreadable};
 use crate::sqlite::sql::declared_type;
 use crate::sqlite::sql::parse;

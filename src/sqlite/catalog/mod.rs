@@ -241,7 +241,8 @@ fn read_sequences(connection: &Connection, tables: &mut [Table]) -> Result<()> {
 mod tests {
     use super::*;
     use crate::error::Kind;
-    use crate::schema::{Action, Collation, Deferrable, Expression, IndexOver, RowAddress};
+    use crate::schema::expression::{Collation, Expression};
+    use crate::schema::{Action, Deferrable, IndexOver, RowAddress};
 
     fn catalog(sql: &str) -> Catalog {
         let connection = Connection::open_in_memory().expect("SQLite opens");

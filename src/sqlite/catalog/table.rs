@@ -1,9 +1,9 @@
 //! One ordinary table of the catalog.
 
 use crate::error::{Error, Result};
+use crate::schema::expression::{Collation, Sql};
 use crate::schema::{
-    Collation, Column, Generated, Key, KeyColumn, LeftOut, ObjectKind, RowAddress, Sql, Table,
-    names,
+    Column, Generated, Key, KeyColumn, LeftOut, ObjectKind, RowAddress, Table, names,
 };
 use crate::sqlite::catalog::indexes;
 use crate::sqlite::catalog::{

@@ -1,7 +1,8 @@
 //! Reading rows: the way of a stored value out of SQLite.
 
+use crate::codec::row_batch::RowBatch;
 use crate::codec::row_batch::Values;
-use crate::codec::{RowBatch, SqliteValue};
+use crate::codec::sqlite_value::SqliteValue;
 use crate::error::{Error, Result};
 use crate::schema::chunk::{Chunk, KeyRange, KeyValue};
 use crate::schema::names::quote;

@@ -4,7 +4,8 @@
 //! needs to find them: half the time of a scan was measured there. An aggregate function is called
 //! from inside the scan, once a row, with all its values at hand.
 
-use crate::codec::{RowBatch, SqliteValue};
+use crate::codec::row_batch::RowBatch;
+use crate::codec::sqlite_value::SqliteValue;
 use crate::sqlite::read::query::{TableQuery, TextEncoding};
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::ValueRef;

@@ -5,13 +5,13 @@
 //! share the work by splitting the key range that is left of a scan whenever one of them is idle,
 //! so that neither one big table nor sparse keys keep all but one waiting.
 
-use crate::codec::SqliteValue;
 use crate::codec::encode::column_encoder;
 use crate::codec::encode::column_encoder::characters;
 use crate::codec::encode::column_encoder::{
     BOOLEAN_WORDS, ColumnEncoder, Encoding, Fidelity, Misfit,
 };
 use crate::codec::sqlite_value::EXACT_IN_DOUBLE;
+use crate::codec::sqlite_value::SqliteValue;
 use crate::control::progress::PhaseProgress;
 use crate::error::{Error, Result};
 use crate::schema::RowAddress;

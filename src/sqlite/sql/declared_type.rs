@@ -1,8 +1,8 @@
 //! What a declared column type says: SQLite takes any words there, and reads only an affinity
 //! out of them; applications mean more by some of them.
 
-pub(crate) use crate::schema::Affinity;
-use crate::schema::Collation;
+use crate::schema::expression::Affinity;
+use crate::schema::expression::Collation;
 
 /// A declared column type, read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,9 @@
 //! The file is nobody's before it is whole: so there is no journal, nothing waits for the disk,
 //! and no lock is given back between two statements. Whatever goes wrong, the file is thrown away.
 
+use crate::codec::row_batch::RowBatch;
 use crate::codec::row_batch::Values;
-use crate::codec::{RowBatch, SqliteValue};
+use crate::codec::sqlite_value::SqliteValue;
 use crate::control::POLL_INTERVAL;
 use crate::error::{Error, Result};
 use crate::schema::names::quote;

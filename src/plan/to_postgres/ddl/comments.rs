@@ -2,7 +2,8 @@
 
 use crate::plan::PlannedColumn;
 use crate::plan::to_postgres::ddl::Definitions;
-use crate::schema::{Collation, Column};
+use crate::schema::Column;
+use crate::schema::expression::Collation;
 use serde_json::json;
 
 impl Definitions<'_> {

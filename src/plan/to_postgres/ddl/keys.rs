@@ -5,8 +5,10 @@ use crate::plan::{OptionalDdl, PlannedKey};
 use crate::postgres::sql::ddl;
 use crate::postgres::sql::from_sqlite;
 use crate::postgres::sql::from_sqlite::{Scope, ScopeColumn};
+use crate::schema::column_type::ColumnType;
+use crate::schema::expression::Collation;
 use crate::schema::names::{qualify, quote};
-use crate::schema::{Collation, ColumnType, Index, IndexOver, LeftOut, ObjectKind};
+use crate::schema::{Index, IndexOver, LeftOut, ObjectKind};
 
 /// The widest entry of a b-tree index, in bytes: a third of a page.
 /// Source: `BTMaxItemSize` in PostgreSQL's nbtree.h, less the entry's own head.

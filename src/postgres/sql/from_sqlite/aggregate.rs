@@ -2,7 +2,8 @@
 
 use crate::postgres::sql::from_sqlite::value::{Kind, Node};
 use crate::postgres::sql::from_sqlite::{Reason, Scope};
-use crate::schema::{Collation, ColumnType, Expression};
+use crate::schema::column_type::ColumnType;
+use crate::schema::expression::{Collation, Expression};
 
 impl Scope<'_> {
     /// `count`, `min`, `max`, `sum` or `avg`. All of them pass NULLs over in both databases.

@@ -1,7 +1,7 @@
 //! Constants: numbers that mean the same in both databases, and text in a type's one canonical
 //! spelling.
 
-use crate::schema::ColumnType;
+use crate::schema::column_type::ColumnType;
 
 /// A constant as SQLite sees it.
 #[derive(Debug, Clone, PartialEq)]

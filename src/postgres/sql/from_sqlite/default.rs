@@ -3,9 +3,10 @@
 use crate::postgres::sql::from_sqlite::constant::{Constant, is_canonical};
 use crate::postgres::sql::from_sqlite::value::bytea;
 use crate::postgres::sql::from_sqlite::{Reason, tree};
+use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Current;
+use crate::schema::expression::{Expression, Sql};
 use crate::schema::names::literal;
-use crate::schema::{ColumnType, Expression, Sql};
 
 /// The value of a DEFAULT clause for a column of the type `to`.
 ///

@@ -25,8 +25,10 @@ pub(crate) use crate::postgres::sql::from_sqlite::default::default;
 pub(crate) use crate::postgres::sql::from_sqlite::select::{Readable, select};
 
 use crate::postgres::sql::from_sqlite::value::{Kind, Node};
+use crate::schema::column_type::ColumnType;
+use crate::schema::expression::{Affinity, Collation, Expression, Sql};
 use crate::schema::names::quote;
-use crate::schema::{Affinity, Collation, ColumnType, Expression, IndexOver, IndexTerm, Sql};
+use crate::schema::{IndexOver, IndexTerm};
 
 /// Why an expression cannot be carried over, in a few words that follow "because it".
 pub(crate) type Reason = String;

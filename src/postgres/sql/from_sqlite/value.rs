@@ -2,8 +2,9 @@
 
 use crate::postgres::sql::from_sqlite::constant::Constant;
 use crate::postgres::sql::from_sqlite::{Reason, Scope, ScopeColumn};
+use crate::schema::column_type::ColumnType;
+use crate::schema::expression::{Affinity, Collation, Expression};
 use crate::schema::names::{literal, quote};
-use crate::schema::{Affinity, Collation, ColumnType, Expression};
 
 /// The longest result, in bytes: far more than people write.
 const MAX_SQL_BYTES: usize = 1 << 20;

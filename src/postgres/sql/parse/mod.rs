@@ -8,7 +8,7 @@ pub(crate) mod tokens;
 
 use crate::postgres::sql::parse::tokens::{Token, tokens};
 use crate::schema::expression::Current;
-use crate::schema::{Collation, Expression};
+use crate::schema::expression::{Collation, Expression};
 
 /// How deep an expression may be nested and still get a tree.
 const MAX_DEPTH: u32 = 100;

@@ -1,6 +1,7 @@
 //! The layout of a table's rows in the file: where each value that is wanted stands.
 
-use crate::schema::{Affinity, RowAddress};
+use crate::schema::RowAddress;
+use crate::schema::expression::Affinity;
 use crate::sqlite::read::query::{TableQuery, TextEncoding};
 use crate::sqlite::sql::declared_type::column_affinity;
 use rusqlite::{Connection, OptionalExtension, Result};

@@ -1,6 +1,7 @@
 //! A row as the file has it: the types of its fields, then the fields.
 
-use crate::codec::{RowBatch, SqliteValue};
+use crate::codec::row_batch::RowBatch;
+use crate::codec::sqlite_value::SqliteValue;
 use crate::sqlite::read::btree::layout::{Layout, Value};
 
 /// The types and places of the fields of the row at hand.

@@ -1,6 +1,7 @@
 //! Rows from pages are the rows that SQLite reads.
 
-use crate::codec::{RowBatch, SqliteValue};
+use crate::codec::row_batch::RowBatch;
+use crate::codec::sqlite_value::SqliteValue;
 use crate::schema::RowAddress;
 use crate::sqlite::read::collector::BatchBuilder;
 use crate::sqlite::read::query::{TableQuery, TextEncoding};

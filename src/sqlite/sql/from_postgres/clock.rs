@@ -1,8 +1,8 @@
 //! DEFAULTs that ask the clock. PostgreSQL's clock has a zone and SQLite's is UTC, so what depends
 //! on the zone of whoever asks has no equal.
 
-use crate::schema::Expression;
 use crate::schema::expression::Current;
+use crate::schema::expression::Expression;
 use crate::sqlite::sql::from_postgres::Kind;
 
 /// What a call to PostgreSQL's clock is asked for.

@@ -2,7 +2,7 @@
 //! values of their kind are stored.
 
 use crate::codec::types::{temporal, uuid};
-use crate::schema::Expression;
+use crate::schema::expression::Expression;
 use crate::sqlite::sql::from_postgres::{Kind, Node};
 
 /// A text literal; `None` where SQLite has none for it.

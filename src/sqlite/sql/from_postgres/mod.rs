@@ -10,8 +10,9 @@ pub(crate) mod constant;
 #[cfg(test)]
 mod tests;
 
+use crate::schema::expression::{Collation, Expression, Sql};
 use crate::schema::names::quote;
-use crate::schema::{Collation, Expression, IndexOver, IndexTerm, Sql};
+use crate::schema::{IndexOver, IndexTerm};
 
 /// Why an expression cannot be carried over, in a few words that follow "because it".
 pub(crate) type Reason = String;

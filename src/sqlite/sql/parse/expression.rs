@@ -1,7 +1,7 @@
 //! Expressions: the parser's trees as ours, names resolved by whoever knows what is in scope.
 
-use crate::schema::Expression;
 use crate::schema::expression::Current;
+use crate::schema::expression::Expression;
 use crate::schema::names::quote;
 use crate::sqlite::sql::declared_type::collation_named;
 use sqlite3_parser::ast::{Expr, LikeOperator, Literal, Operator, Type, UnaryOperator};

@@ -10,7 +10,8 @@ pub(crate) mod view;
 
 pub(crate) use crate::sqlite::sql::parse::view::{Refusal, Relation, view};
 
-use crate::schema::{Check, Deferrable, Expression, Sql};
+use crate::schema::expression::{Expression, Sql};
+use crate::schema::{Check, Deferrable};
 use crate::sqlite::sql::parse::expression::{Reason, boolean, is_rowid, resolve, tree, unquote};
 use sqlite3_parser::ast::{
     Cmd, ColumnConstraint, ColumnDefinition, CreateTableBody, DeferSubclause, Expr,

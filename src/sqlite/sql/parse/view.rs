@@ -1,6 +1,6 @@
 //! CREATE VIEW: its SELECT with all names resolved as SQLite resolves them.
 
-use crate::schema::Expression;
+use crate::schema::expression::Expression;
 use crate::schema::names::quote;
 use crate::schema::query::{Core, Joined, Ordering, Select, Union};
 use crate::sqlite::sql::parse::expression::{Reason, is_rowid, resolve, tree, unquote};
@@ -375,7 +375,7 @@ fn limit(limit: &Limit<'_>, text: &str) -> Result<(Option<u64>, Option<u64>), Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::Collation;
+    use crate::schema::expression::Collation;
 
     fn relation(name: &str) -> Option<Relation> {
         let relation = |name: &str, columns: &[&str], rowid_alias: Option<&str>| Relation {
