@@ -5,7 +5,7 @@ use super::*;
 use crate::harness::server;
 
 /// A run that was killed in the copy.
-fn cut_off(more: &[&str]) -> (Source, Database) {
+pub(super) fn cut_off(more: &[&str]) -> (Source, Database) {
     let (source, database) = (Source::new(), server());
     let child = source.start(&database.url, more);
     let somebody = hold_the_copy(&database.url);
@@ -16,7 +16,12 @@ fn cut_off(more: &[&str]) -> (Source, Database) {
 }
 
 /// The run is refused with `cause` and nothing is touched; then `--restart` does it all anew.
-fn assert_refused_until_restart(source: &Source, database: &Database, more: &[&str], cause: &str) {
+pub(super) fn assert_refused_until_restart(
+    source: &Source,
+    database: &Database,
+    more: &[&str],
+    cause: &str,
+) {
     let state = "SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM migrate_ledger t";
     let before = psql(&database.url, state);
     for command in [&["--drop-ledger"][..], &[]] {
