@@ -35,7 +35,7 @@ pub use error::{Error, Kind, Result};
 /// any commit.
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::bench::limits::insert_limit;
+    pub use crate::bench::stages::insert_limit;
     pub use crate::codec::block::Block;
     pub use crate::codec::digest::Digest;
     pub use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding, TemporalType};
@@ -53,5 +53,6 @@ pub mod internals {
     pub use crate::postgres::copy_out::{Snapshot, TupleReader};
     pub use crate::postgres::errors;
     pub use crate::postgres::server::{Halt, Options, PrivateServer};
-    pub use crate::sqlite::{Source, SourceConnection, SourceOptions};
+    pub use crate::sqlite::source::connection::SourceConnection;
+    pub use crate::sqlite::source::open::{Source, SourceOptions};
 }

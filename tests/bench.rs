@@ -311,14 +311,14 @@ fn what_cannot_be_measured_is_refused_and_leaves_nothing() {
         (1, &["--to", absent, "--rows", "100"][..], "cannot connect"),
         (4, &["--to", absent, "--from", "/nowhere/app.db"], "/nowhere/app.db"),
         (4, &["--to", absent, "--from", other], "not"),
-        (2, &["--to", "app.db"], "--to names the PostgreSQL server"),
-        (2, &["--from", absent], "--from names the SQLite file"),
+        (2, &["--to", "app.db"], "--to is not a PostgreSQL server"),
+        (2, &["--from", absent], "--from is not a SQLite file"),
         (2, &["--from", source, "--rows", "1M"], "--rows"),
         (2, &["--rows", "7"], "from 100"),
         (2, &["--rounds", "0"], "--rounds"),
-        (2, &["--tables", "a*"], "go with --from"),
+        (2, &["--tables", "a*"], "need --from"),
         (2, &["--from", source, "--json", source], "belongs to a database"),
-        (2, &["--temp-dir", "/nowhere"], "there is no folder"),
+        (2, &["--temp-dir", "/nowhere"], "does not exist"),
     ] {
         let output = measure(folder.path(), arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output));

@@ -1,4 +1,4 @@
-//! The command line as a shell sees it: what is typed, what comes out where, the exit code.
+//! The command line from outside: arguments, output streams and exit codes.
 
 use std::process::{Command, Output};
 
@@ -9,56 +9,60 @@ fn migrate(arguments: &[&str]) -> Output {
 }
 
 /// Exit code, standard output, standard error.
-fn told(arguments: &[&str]) -> (i32, String, String) {
+fn run(arguments: &[&str]) -> (i32, String, String) {
     let output = migrate(arguments);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 #[test]
-fn help_goes_to_standard_output_and_no_command_to_standard_error() {
-    let (code, help, err) = told(&["help"]);
+fn help_goes_to_standard_output_and_without_a_command_to_standard_error() {
+    let (code, help, err) = run(&["help"]);
     assert_eq!((code, err.as_str()), (0, ""));
-    for word in ["database", "plan", "--from", "--drop-all", "--write-casts", "[default: sqlite3]"]
-    {
-        assert!(help.contains(word), "{word}");
+    assert!(help.lines().count() <= 24, "{help}");
+    assert_eq!(run(&[]), (2, String::new(), help.clone()));
+    for arguments in ["--help", "-help", "-h"] {
+        assert_eq!(run(&[arguments]), (0, help.clone(), String::new()), "{arguments}");
     }
-    assert_eq!(told(&[]), (2, String::new(), help.clone()));
-    assert_eq!(told(&["--help"]).1, help);
-    assert_eq!(told(&["-help"]).1, help);
 }
 
 #[test]
-fn help_of_a_command_tells_its_flags() {
-    let (code, help, _) = told(&["help", "database"]);
+fn help_of_a_command_has_its_flags() {
+    let (code, help, _) = run(&["help", "database"]);
     assert_eq!(code, 0);
-    assert!(help.contains("--max-differences <N>") && help.contains("[default: 20]"));
-    assert_eq!(told(&["database", "--help"]).1, help);
-    assert_eq!(told(&["help", "nothing"]).0, 2);
+    for text in ["--max-differences <N>", "[default: 20]", "--from <SOURCE>", "[default: sqlite3]"]
+    {
+        assert!(help.contains(text), "{text}");
+    }
+    for arguments in [["database", "--help"], ["db", "-h"], ["help", "db"]] {
+        assert_eq!(run(&arguments).1, help, "{arguments:?}");
+    }
+    assert!(run(&["help", "plan"]).1.contains("--write-casts <FILE>"));
+    assert_eq!(run(&["help", "nothing"]).0, 2);
 }
 
 #[test]
-fn the_version_is_told() {
+fn the_version_is_run() {
     let expected = format!("migrate {}\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(told(&["--version"]), (0, expected, String::new()));
-    assert_eq!(told(&["-V"]).0, 0);
+    assert_eq!(run(&["--version"]), (0, expected, String::new()));
+    assert_eq!(run(&["-V"]).0, 0);
 }
 
 #[test]
 fn the_manual_page_is_roff() {
-    let (code, page, err) = told(&["man"]);
+    let (code, page, err) = run(&["man"]);
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(page.contains(".TH migrate 1"));
 }
 
 #[test]
 fn a_usage_error_is_code_two_in_one_form() {
-    let (code, out, err) = told(&["database", "--frm", "a.db"]);
+    let (code, out, err) = run(&["database", "--frm", "a.db"]);
     assert_eq!((code, out.as_str()), (2, ""));
     assert_eq!(
         err,
         "error: there is no flag --frm\n\nhint: did you mean --from?\n\
-         hint: migrate help tells every command and flag\n"
+         hint: list its flags: migrate help database\n"
     );
     for arguments in [
         &["databse"][..],
@@ -71,7 +75,7 @@ fn a_usage_error_is_code_two_in_one_form() {
         &["database"],
         &["plan"],
     ] {
-        let (code, out, err) = told(arguments);
+        let (code, out, err) = run(arguments);
         assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}");
         assert!(err.starts_with("error: "), "{err}");
     }
@@ -79,10 +83,10 @@ fn a_usage_error_is_code_two_in_one_form() {
 
 #[test]
 fn two_of_one_kind_are_a_usage_error() {
-    let (code, _, err) = told(&["database", "--from", "a.db", "--to", "b.db"]);
+    let (code, _, err) = run(&["database", "--from", "a.db", "--to", "b.db"]);
     assert_eq!(code, 2);
     assert!(err.starts_with("error: source and target are both SQLite databases\n"), "{err}");
-    assert_eq!(told(&["db", "-from", "postgres"]).0, 2);
+    assert_eq!(run(&["db", "-from", "postgres"]).0, 2);
 }
 
 #[test]
@@ -93,14 +97,14 @@ fn flags_may_have_one_dash_and_stand_before_the_command() {
         &["--from", "a.db", "db", "-to", "b.db"],
         &["--color", "never", "--to=b.db", "database", "-from=a.db"],
     ] {
-        let (code, _, err) = told(arguments);
+        let (code, _, err) = run(arguments);
         assert_eq!(code, 2);
         assert!(err.starts_with(both), "{err}");
     }
 }
 
 #[test]
-fn a_password_is_never_told() {
+fn a_password_is_never_run() {
     let url = "postgres://u:hunter2@127.0.0.1:1/d";
     for arguments in [
         &["database", url][..],
@@ -115,17 +119,17 @@ fn a_password_is_never_told() {
             "host=127.0.0.1 port=1 password=hunter2",
         ],
     ] {
-        let (code, out, err) = told(arguments);
+        let (code, out, err) = run(arguments);
         assert_ne!(code, 0);
         assert!(!out.contains("hunter2") && !err.contains("hunter2"), "{arguments:?}: {err}");
     }
 }
 
 #[test]
-fn json_on_standard_output_stands_there_alone() {
+fn json_on_standard_output_is_alone_there() {
     let to = "postgres://u@127.0.0.1:1/d";
     let arguments = ["database", "--from", "/nowhere/app.db", "--to", to, "--json", "-"];
-    let (code, out, err) = told(&arguments);
+    let (code, out, err) = run(&arguments);
     let value: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(value["exit_code"], code);
     assert!(err.starts_with("error: "), "{err}");
@@ -137,9 +141,9 @@ fn json_on_standard_output_stands_there_alone() {
 }
 
 #[test]
-fn colour_is_for_terminals_and_may_be_forbidden_or_forced() {
-    // Nothing of what CI or a user set decides: their CLICOLOR, their SHELL.
-    let coloured = |command: &mut Command| {
+fn color_is_for_terminals_and_can_be_forbidden_or_forced() {
+    // The variables of CI or of a user (CLICOLOR, SHELL) must not decide.
+    let colored = |command: &mut Command| {
         let output = command.output().unwrap();
         let text = [output.stdout, output.stderr].concat();
         assert!(!text.is_empty(), "{command:?} printed nothing");
@@ -154,25 +158,25 @@ fn colour_is_for_terminals_and_may_be_forbidden_or_forced() {
             .env("SHELL", "/bin/sh")
             .env("PATH", "/usr/bin:/bin")
             .env("TERM", "xterm");
-        coloured(command.envs(variables.iter().copied()))
+        colored(command.envs(variables.iter().copied()))
     };
     let plain = || {
         let mut command = Command::new(PROGRAM);
         command.env_clear();
         command
     };
-    let (is_coloured, text) = on_terminal(&[], "");
-    assert!(is_coloured, "{text}");
+    let (is_colored, text) = on_terminal(&[], "");
+    assert!(is_colored, "{text}");
     assert!(!on_terminal(&[("NO_COLOR", "1")], "").0);
     assert!(!on_terminal(&[("TERM", "dumb")], "").0);
     assert!(!on_terminal(&[("CLICOLOR", "0")], "").0);
     assert!(!on_terminal(&[], "--color never").0);
-    assert!(!coloured(plain().arg("help")).0);
-    assert!(coloured(plain().args(["help", "--color=always"])).0);
+    assert!(!colored(plain().arg("help")).0);
+    assert!(colored(plain().args(["help", "--color=always"])).0);
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let status = Command::new("sh")
         .args(["-c", &format!("{{ {PROGRAM} help; echo $? >&2; }} | true")])
         .output()

@@ -1,37 +1,11 @@
 //! The bottleneck: what the copy waits for, and which phase takes longest, decided from rates.
 
-use crate::bench::report::{Name, Stage, per};
+use crate::bench::report::{Bottleneck, Bound, Name, Stage, per};
 use crate::control::progress::Phase;
 use crate::report::PhaseTime;
-use serde::Serialize;
 
 /// Of the time of all cores, the part from which on they count as busy.
 const BUSY: f64 = 0.85;
-
-/// What held the work up.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Bottleneck {
-    /// What the copy waited for.
-    pub(crate) copy: Bound,
-    /// Why that, in a sentence.
-    pub(crate) copy_reason: String,
-    /// The phase of the whole job that took longest.
-    pub(crate) phase: Phase,
-    /// How much of it, in a sentence.
-    pub(crate) phase_reason: String,
-}
-
-/// What a copy can wait for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Bound {
-    /// Reading the SQLite file.
-    Reading,
-    /// Encoding.
-    Encoding,
-    /// The server's COPY.
-    Server,
-}
 
 /// Bytes a second that each part of the copy could do alone, with the threads that the copy uses.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -74,7 +74,7 @@ fn peak_memory() -> Option<u64> {
 }
 
 /// The memory of this machine, in bytes.
-pub(crate) fn memory_of_machine() -> Result<u64> {
+pub(crate) fn machine_memory() -> Result<u64> {
     let system = rustix::system::sysinfo();
     let memory = (system.totalram as u64).checked_mul(u64::from(system.mem_unit));
     memory.filter(|&bytes| bytes > 0).ok_or_else(|| Error::failed("cannot read the memory's size"))

@@ -1,20 +1,20 @@
-//! Measuring: how fast this machine and this server move rows, stage by stage and as a whole.
+//! `migrate bench`: how fast this machine and this server move rows, per stage and as a whole.
 //!
 //! ```text
 //!  rounds    scan, encode, hash, the server's limits, SQLite's limit, the copy, the whole job
-//!  sweep     the copy with other numbers of writers and other sizes of chunks
-//!  settings  limit, copy and finish on servers with one setting changed each
+//!  sweep     the copy with other numbers of writers and other chunk sizes
+//!  settings  limit, copy and finish on servers with one changed setting each
 //! ```
 //!
-//! [`run()`] does it all, in a scratch schema of which nothing stays. What is measured several times
-//! is told as a median, and what is compared is measured in turns.
+//! [`run::run`] does it all in a scratch schema, which is dropped at the end. Repeated measurements
+//! are reported as medians, and measurements that are compared take turns.
 
-pub(crate) mod blocks;
 pub(crate) mod bottleneck;
 pub(crate) mod generate;
-pub(crate) mod limits;
+pub(crate) mod harness;
 pub(crate) mod measure;
 pub(crate) mod report;
+pub(crate) mod request;
 pub(crate) mod rounds;
 pub(crate) mod run;
 pub(crate) mod scratch;
@@ -23,5 +23,3 @@ pub(crate) mod settings;
 pub(crate) mod space;
 pub(crate) mod stages;
 pub(crate) mod sweep;
-
-pub(crate) use crate::bench::run::{Request, Subject, run};

@@ -1,7 +1,7 @@
 //! What was measured, as data; `cli` prints it as tables or as JSON.
 
-use crate::bench::bottleneck::Bottleneck;
 use crate::bench::measure::Cost;
+use crate::control::progress::Phase;
 use crate::control::sizing::Resources;
 use crate::report::PhaseTime;
 use serde::Serialize;
@@ -288,6 +288,31 @@ pub(crate) enum Work {
     Copy,
     /// Indexes, constraints, statistics.
     Finish,
+}
+
+/// What held the work up.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Bottleneck {
+    /// What the copy waited for.
+    pub(crate) copy: Bound,
+    /// Why that, in a sentence.
+    pub(crate) copy_reason: String,
+    /// The phase of the whole job that took longest.
+    pub(crate) phase: Phase,
+    /// How much of it, in a sentence.
+    pub(crate) phase_reason: String,
+}
+
+/// What a copy can wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Bound {
+    /// Reading the SQLite file.
+    Reading,
+    /// Encoding.
+    Encoding,
+    /// The server's COPY.
+    Server,
 }
 
 /// The middle one; the mean of the two in the middle where they are even in number. 0 of none.

@@ -1,16 +1,17 @@
 //! The rounds: each stage alone, the copy and the whole job, one after the other and all of it
 //! again, so that what disturbs the machine for a while disturbs all of them.
 
-use crate::bench::blocks::Blocks;
-use crate::bench::bottleneck::{Bottleneck, decide};
+use crate::bench::bottleneck::decide;
 use crate::bench::generate::Summary;
-use crate::bench::limits::copy_limit::{Commit, Load, Unload};
-use crate::bench::limits::insert_limit::{Filled, fill};
+use crate::bench::harness::Bench;
 use crate::bench::measure::Cost;
-use crate::bench::report::{Generator, Limit, Name, ServerWork, Stage, median, per};
-use crate::bench::run::{Bench, connections};
+use crate::bench::report::{Bottleneck, Generator, Limit, Name, ServerWork, Stage, median, per};
+use crate::bench::request::connections;
 use crate::bench::server::{Server, Work};
-use crate::bench::stages;
+use crate::bench::stages::blocks::Blocks;
+use crate::bench::stages::client;
+use crate::bench::stages::copy_limit::{Commit, Load, Unload};
+use crate::bench::stages::insert_limit::{Filled, fill};
 use crate::control::progress::Phase;
 use crate::control::sizing::Resources;
 use crate::copy::to_postgres::TableStats;
@@ -213,9 +214,9 @@ impl Round<'_> {
                 all.add(name, cost);
                 Ok(())
             };
-            alone(Name::Scan, &|| stages::scan(subject, threads, stop))?;
-            alone(Name::Encode, &|| stages::encode(subject, threads, stop))?;
-            alone(Name::Hash, &|| stages::hash(plan, blocks, threads, stop))?;
+            alone(Name::Scan, &|| client::scan(subject, threads, stop))?;
+            alone(Name::Encode, &|| client::encode(subject, threads, stop))?;
+            alone(Name::Hash, &|| client::hash(plan, blocks, threads, stop))?;
         }
         self.limits(all, loading, env)?;
         self.insert(all, loading)?;
@@ -232,7 +233,7 @@ impl Round<'_> {
             server.scratch.empty()?;
             let more = format!(" over {connections} connections");
             let cost = self.step(Name::Limit, &more, || {
-                load(server, loading, blocks, *connections, Commit::NotAwaited, stop)
+                load(server, loading, blocks, *connections, Commit::Async, stop)
             })?;
             costs.push(cost);
         }

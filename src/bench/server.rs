@@ -44,7 +44,7 @@ impl Server {
     ///
     /// # Errors
     /// It cannot be connected to, or the role may not create a schema.
-    pub(crate) fn of(url: Secret, schema: &str) -> Result<Self> {
+    pub(crate) fn open(url: Secret, schema: &str) -> Result<Self> {
         Self::at(url, schema, None)
     }
 
@@ -94,7 +94,7 @@ impl Server {
     }
 
     /// What it is: its version, and how it is set up.
-    pub(crate) fn look(&self) -> Result<Looked> {
+    pub(crate) fn settings(&self) -> Result<ServerSettings> {
         let what = "cannot learn how the server is set up";
         let mut client = connect::<Client>(&self.connection, "bench")?.client;
         let show = |client: &mut Client, name: &str| -> Result<String> {
@@ -104,7 +104,7 @@ impl Server {
         let version = show(&mut client, "server_version")?;
         let values = SETTINGS.iter().map(|&name| Ok((name, show(&mut client, name)?)));
         let values = values.collect::<Result<_>>()?;
-        Ok(Looked { version, values })
+        Ok(ServerSettings { version, values })
     }
 
     /// What it has done so far, as far as this role may see it.
@@ -142,7 +142,7 @@ pub(crate) const SETTINGS: [&str; 6] = [
 
 /// A server, as it is set up.
 #[derive(Debug, Clone)]
-pub(crate) struct Looked {
+pub(crate) struct ServerSettings {
     /// Its version, as it says it.
     pub(crate) version: String,
     /// The values of [`SETTINGS`], as it shows them.

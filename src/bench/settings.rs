@@ -4,20 +4,20 @@
 //! same work in turns. Of somebody else's server only what a session may set is tried; of the rest
 //! it is told how it stands, and nothing is guessed.
 
-use crate::bench::blocks::Blocks;
-use crate::bench::limits::copy_limit::Commit;
-use crate::bench::measure::memory_of_machine;
+use crate::bench::harness::Bench;
+use crate::bench::measure::machine_memory;
 use crate::bench::report::{Effect, Setting, Work, median, per};
 use crate::bench::rounds::{Rounds, load};
-use crate::bench::run::Bench;
-use crate::bench::server::{Looked, Server};
+use crate::bench::server::{Server, ServerSettings};
+use crate::bench::stages::blocks::Blocks;
+use crate::bench::stages::copy_limit::Commit;
 use crate::control::progress::Phase;
 use crate::copy::to_postgres::TableStats;
 use crate::error::{Error, Result};
 use std::sync::atomic::Ordering;
 
 /// Servers with another setting than the default.
-pub(crate) const TRIED: usize = 4;
+pub(crate) const VARIANTS: usize = 4;
 
 const MIB: u64 = 1 << 20;
 
@@ -44,13 +44,13 @@ struct Times {
 pub(crate) fn steps(rounds: usize, is_private: bool) -> usize {
     match is_private {
         // The servers' start, all of them, and the limit with commits that are waited for.
-        true => 1 + rounds * (TRIED + 2),
+        true => 1 + rounds * (VARIANTS + 2),
         false => rounds,
     }
 }
 
 /// The settings as they are, where nothing is to be tried.
-pub(crate) fn as_they_are(looked: &Looked, rounds: &Rounds) -> Vec<Setting> {
+pub(crate) fn current(looked: &ServerSettings, rounds: &Rounds) -> Vec<Setting> {
     settings(looked, rounds, Vec::new())
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn as_they_are(looked: &Looked, rounds: &Rounds) -> Vec<Setting> {
 pub(crate) fn measure(
     bench: &Bench<'_>,
     server: &Server,
-    looked: &Looked,
+    looked: &ServerSettings,
     blocks: &Blocks,
     connections: usize,
     rounds: &Rounds,
@@ -114,9 +114,9 @@ pub(crate) fn measure(
 
 /// Starts the servers with another setting each.
 fn start(bench: &Bench<'_>) -> Result<Vec<Other>> {
-    let buffers = format!("{}MB", (memory_of_machine()? / 4 / MIB).max(128));
+    let buffers = format!("{}MB", (machine_memory()? / 4 / MIB).max(128));
     let value = |name, value: &str| (name, value.to_owned());
-    let wanted: [Vec<(&str, String)>; TRIED] = [
+    let wanted: [Vec<(&str, String)>; VARIANTS] = [
         // The second because the first goes without replicas only.
         vec![value("wal_level", "minimal"), value("max_wal_senders", "0")],
         vec![value("max_wal_size", "16GB")],
@@ -141,7 +141,7 @@ fn start(bench: &Bench<'_>) -> Result<Vec<Other>> {
 fn times(bench: &Bench<'_>, server: &Server, blocks: &Blocks, connections: usize) -> Result<Times> {
     bench.planned(&bench.options(server), |loading, env| {
         let stop = &**bench.stop;
-        let limit = load(server, loading, blocks, connections, Commit::NotAwaited, stop)?;
+        let limit = load(server, loading, blocks, connections, Commit::Async, stop)?;
         server.scratch.empty()?;
         let stats = TableStats::of(&loading.plan);
         loading.begin(env)?;
@@ -169,7 +169,7 @@ fn commits(
             server.scratch.empty()?;
             Ok(cost.seconds)
         };
-        Ok((with(Commit::InFlight)?, with(Commit::NotAwaited)?))
+        Ok((with(Commit::Synced)?, with(Commit::Async)?))
     })
 }
 
@@ -194,7 +194,7 @@ fn spread(seconds: &[f64]) -> f64 {
 /// A setting that was tried, the value, and what came of it.
 type Tried = (&'static str, String, Vec<Effect>);
 
-fn settings(looked: &Looked, rounds: &Rounds, tried: Vec<Tried>) -> Vec<Setting> {
+fn settings(looked: &ServerSettings, rounds: &Rounds, tried: Vec<Tried>) -> Vec<Setting> {
     let mut tried = tried;
     looked
         .values

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// Bytes of the generated file for each row, with its indexes (measured: 160).
-pub(crate) const BYTES_OF_A_ROW: u64 = 165;
+pub(crate) const BYTES_PER_ROW: u64 = 165;
 
 /// A new server of our own, and as much of its log as it keeps anyway.
 const SERVER: u64 = 1 << 30;
@@ -24,12 +24,12 @@ pub(crate) struct Need<'a> {
 impl<'a> Need<'a> {
     /// What goes into the temporary folder for a source of `bytes`: ready blocks, a new file, and
     /// the source itself where it `is_made`.
-    pub(crate) fn of_files(folder: &'a Path, bytes: u64, is_made: bool) -> Self {
+    pub(crate) fn for_files(folder: &'a Path, bytes: u64, is_made: bool) -> Self {
         Self { folder, bytes: bytes * if is_made { 3 } else { 2 } }
     }
 
     /// What goes into the folder of a server of our own: rows, indexes, and their log.
-    pub(crate) fn of_server(folder: &'a Path, bytes: u64) -> Self {
+    pub(crate) fn for_server(folder: &'a Path, bytes: u64) -> Self {
         Self { folder, bytes: bytes * 3 + SERVER }
     }
 }

@@ -3,10 +3,11 @@
 //! Each pair of settings is measured once, and then the best ones again as often as there are
 //! rounds: what is far behind in one measurement is not the best in several.
 
+use crate::bench::harness::Bench;
 use crate::bench::measure::Cost;
 use crate::bench::report::{Cell, Sweep, highest_peak, median, per};
+use crate::bench::request::connections;
 use crate::bench::rounds::copy;
-use crate::bench::run::{Bench, connections};
 use crate::bench::server::Server;
 use crate::control::sizing::{ResourceLimits, Resources};
 use crate::error::{Error, Result};

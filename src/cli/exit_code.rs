@@ -1,29 +1,29 @@
-//! The exit codes: what the shell, a script or a service manager learns of a run.
+//! The exit codes.
 
 use crate::error::Kind;
 use std::process::ExitCode;
 
-/// How the program ends.
+/// The exit code of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done; and verified, unless the user said not to.
+    /// Done, and verified unless the user said not to.
     Done = 0,
-    /// Something failed while working, or a connection could not be had.
+    /// The run failed, or a connection could not be opened.
     Failed = 1,
-    /// The command line does not make sense.
+    /// The command line is wrong.
     Usage = 2,
     /// The databases differ.
     Differ = 3,
-    /// Refused before anything was written.
+    /// Refused before the first write.
     Refused = 4,
-    /// Paused; the same command goes on from here.
+    /// Paused; the same command resumes the run.
     Paused = 5,
 }
 
 impl Exit {
-    /// The worse of two ends, as those of several data sets.
+    /// The worse of two exit codes, such as those of two data sets.
     pub(crate) fn worse(self, other: Self) -> Self {
-        let badness = |exit| match exit {
+        let severity = |exit| match exit {
             Self::Done => 0,
             Self::Refused => 1,
             Self::Paused => 2,
@@ -31,10 +31,10 @@ impl Exit {
             Self::Differ => 4,
             Self::Usage => 5,
         };
-        if badness(other) > badness(self) { other } else { self }
+        if severity(other) > severity(self) { other } else { self }
     }
 
-    /// The number the shell sees.
+    /// The number for the shell.
     pub(crate) fn code(self) -> u8 {
         self as u8
     }
@@ -63,17 +63,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_several_ends_the_worst_is_told() {
+    fn the_worst_of_several_exit_codes_wins() {
         let order = [Exit::Done, Exit::Refused, Exit::Paused, Exit::Failed, Exit::Differ];
-        for (place, worse) in order.into_iter().enumerate() {
-            for better in &order[..place] {
+        for (index, worse) in order.into_iter().enumerate() {
+            for better in &order[..index] {
                 assert_eq!((better.worse(worse), worse.worse(*better)), (worse, worse));
             }
         }
     }
 
     #[test]
-    fn every_kind_of_error_has_its_number() {
+    fn every_kind_of_error_has_its_exit_code() {
         let kinds = [Kind::Failed, Kind::Usage, Kind::Differs, Kind::Refused, Kind::Paused];
         assert_eq!(kinds.map(|kind| Exit::from(kind).code()), [1, 2, 3, 4, 5]);
         assert_eq!(Exit::Done.code(), 0);

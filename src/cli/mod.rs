@@ -1,26 +1,26 @@
-//! What is typed and what is shown: the only place that prints or draws.
+//! The command line: arguments in, text out. Only this folder prints.
 //!
-//! A command line goes through two steps. [`normalise`] and [`arguments`] say what was typed;
-//! [`request`] makes of it what the program needs. A command then writes to its [`console`]:
-//! what was asked for to standard output, errors and progress to standard error.
+//! [`args`] defines and parses the arguments, [`request`] turns them into options, [`commands`] runs
+//! them, and [`output`] writes: results to standard output, errors and progress to standard error.
 
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "this is the floor that talks to people; the lints keep all others from it"
+    reason = "this folder prints; the lints keep all others from printing"
 )]
 
 pub(crate) mod args;
 pub(crate) mod commands;
 pub(crate) mod exit_code;
+pub(crate) mod long_flag;
 pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod request;
 
+use crate::cli::args::command::{Arguments, Command};
 use crate::cli::args::normalize;
 use crate::cli::args::normalize::Flags;
 use crate::cli::args::usage_error;
-use crate::cli::args::{Arguments, Command};
 use crate::cli::commands::bench;
 use crate::cli::commands::database;
 use crate::cli::commands::generate;
@@ -42,35 +42,40 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-/// Runs the command line: `arguments` with the program's name first.
+/// Runs the command line; the first of `arguments` is the program's name.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let mut typed = arguments;
-    let program = typed.next().unwrap_or_else(|| "migrate".into());
-    let typed: Vec<_> = typed.collect();
-    // A panic has told itself on standard error; the shell must learn of it as of any failure.
-    let run = AssertUnwindSafe(|| run(program, &typed));
+    let mut arguments = arguments;
+    let program = arguments.next().unwrap_or_else(|| "migrate".into());
+    let arguments: Vec<_> = arguments.collect();
+    // The panic handler has printed the message; the exit code is that of a failure.
+    let run = AssertUnwindSafe(|| run(program, &arguments));
     catch_unwind(run).unwrap_or_else(|_| Exit::Failed.into())
 }
 
-fn run(program: OsString, typed: &[OsString]) -> ExitCode {
-    let normal = normalize::normalise(typed, &Flags::of(&Arguments::command()));
-    choose_colour(normal.as_deref().unwrap_or_default());
+fn run(program: OsString, arguments: &[OsString]) -> ExitCode {
+    let definition = Arguments::command();
+    let normal = normalize::normalize(arguments, &Flags::from_command(&definition));
+    choose_color(normal.as_deref().unwrap_or_default());
     let mut console = Console::standard();
-    let parsed = normal.map(|normal| {
-        let whole = [&["migrate".into()], &normal[..]].concat();
-        (Arguments::try_parse_from(whole), CommandLine::new(program, normal))
-    });
-    let command = match parsed {
+    let normal = match normal {
+        Ok(normal) => normal,
         Err(error) => return console.fail(&error).into(),
-        Ok((Ok(typed), line)) => typed.command.map(|command| (command, line)),
-        Ok((Err(shown), _)) if !shown.use_stderr() => {
+    };
+    let parsed = Arguments::try_parse_from([&["migrate".into()], &normal[..]].concat());
+    let line = CommandLine::new(program, normal);
+    let command = match parsed {
+        Ok(parsed) => parsed.command,
+        Err(shown) if !shown.use_stderr() => {
             return print(&mut console, |out| write!(out, "{}", shown.render().ansi())).into();
         }
-        Ok((Err(error), _)) => return console.fail(&usage_error::from_clap(&error)).into(),
+        Err(error) => {
+            let command = line.command().filter(|name| definition.find_subcommand(name).is_some());
+            return console.fail(&usage_error::from_clap(&error, command)).into();
+        }
     };
-    let Some((command, line)) = command else {
-        // Where standard error is closed the exit code still tells it.
-        let _ = write!(console.err, "{}", help::all().ansi());
+    let Some(command) = command else {
+        // If standard error is closed, the exit code still shows the usage error.
+        let _ = write!(console.err, "{}", help::overview().ansi());
         return Exit::Usage.into();
     };
     dispatch(command, &line, &mut console).unwrap_or_else(|error| console.fail(&error).into())
@@ -78,24 +83,24 @@ fn run(program: OsString, typed: &[OsString]) -> ExitCode {
 
 fn dispatch(command: Command, line: &CommandLine, console: &mut Console) -> Result<ExitCode> {
     let exit = match command {
-        Command::Database(typed) => {
-            let request = Request::database(*typed)
+        Command::Database(args) => {
+            let request = Request::database(*args)
                 .map_err(|error| database::with_recovery_hints(error, line, None))?;
             database::run(&request, line, console, prepare)
         }
-        Command::Plan(typed) => plan::run(&Request::plan(*typed)?, console, prepare),
-        Command::Provider(typed) => done(provider::run(&typed, console))?,
-        Command::EncryptConfigValue(typed) => done(keys::encrypt(&typed, console))?,
-        Command::GenerateKey(typed) => done(keys::generate(&typed, console))?,
-        Command::Fingerprint(typed) => done(keys::fingerprint(&typed, console))?,
-        Command::Bench(typed) => bench::run(&typed, console)?,
+        Command::Plan(args) => plan::run(&Request::plan(*args)?, console, prepare),
+        Command::Provider(args) => done(provider::run(&args, console))?,
+        Command::EncryptConfigValue(args) => done(keys::encrypt(&args, console))?,
+        Command::GenerateKey(args) => done(keys::generate(&args, console))?,
+        Command::Fingerprint(args) => done(keys::fingerprint(&args, console))?,
+        Command::Bench(args) => bench::run(&args, console)?,
         Command::Help { command } => {
-            let text = command.as_deref().map_or_else(|| Ok(help::all()), help::of)?;
+            let text = command.as_deref().map_or_else(|| Ok(help::overview()), help::of_command)?;
             print(console, |out| write!(out, "{}", text.ansi()))
         }
-        Command::Man => print(console, help::manual),
-        Command::Generate(typed) => return generate::run(&typed),
-        Command::PrivateServer(typed) => return private_server::run(&typed),
+        Command::Man => print(console, help::man_page),
+        Command::Generate(args) => return generate::run(&args),
+        Command::PrivateServer(args) => return private_server::run(&args),
     };
     Ok(exit.into())
 }
@@ -104,20 +109,20 @@ fn done(result: Result<()>) -> Result<Exit> {
     result.map(|()| Exit::Done)
 }
 
-/// Prints what was asked for. That the reader went away is no failure.
+/// Prints to standard output. A closed pipe is not a failure.
 fn print(console: &mut Console, text: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Exit {
     match text(&mut console.out).and_then(|()| console.out.flush()) {
         Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
-            console.fail(&Error::failed("standard output cannot be written").caused_by(cause))
+            console.fail(&Error::failed("cannot write to standard output").caused_by(cause))
         }
         _ => Exit::Done,
     }
 }
 
-/// Takes up --color before anything is printed, the parser's errors included. A word that it
-/// does not know is the parser's to refuse.
-fn choose_colour(normal: &[OsString]) {
-    let choice = normal.iter().rev().find_map(|argument| {
+/// Applies --color before anything is printed, the parser's errors included. The parser refuses an
+/// unknown value.
+fn choose_color(arguments: &[OsString]) {
+    let choice = arguments.iter().rev().find_map(|argument| {
         match argument.to_str()?.strip_prefix("--color=")? {
             "always" => Some(ColorChoice::Always),
             "never" => Some(ColorChoice::Never),

@@ -21,7 +21,7 @@ use crate::postgres::sql::ddl;
 use crate::report::StepReport;
 use crate::schema::LeftOut;
 use crate::schema::names::{qualify, quote};
-use crate::sqlite::read::profile::Tally;
+use crate::sqlite::read::profile::column::Tally;
 use postgres::Client;
 use postgres::error::SqlState;
 use std::collections::VecDeque;
@@ -359,11 +359,11 @@ impl<'a> Finish<'a> {
         let count: i64 =
             client.query_one(&key.ddl.count_orphans(), &[]).map_err(db_error(&what))?.get(0);
         let child = &self.plan.tables[key.child];
-        let mut tally = Tally { count: count.unsigned_abs(), places: Vec::new() };
+        let mut tally = Tally { count: count.unsigned_abs(), first_rows: Vec::new() };
         if let Some(column) = child.integer_key() {
             let rows =
                 client.query(&key.ddl.first_orphans(column), &[]).map_err(db_error(&what))?;
-            tally.places = rows.iter().map(|row| row.get(0)).collect();
+            tally.first_rows = rows.iter().map(|row| row.get(0)).collect();
         }
         Ok(tally)
     }

@@ -16,7 +16,7 @@ use crate::schema::chunk::Chunk;
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, RowAddress};
-use crate::sqlite::read::profile::Tally;
+use crate::sqlite::read::profile::column::Tally;
 use crate::sqlite::read::query::TableQuery;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -168,7 +168,7 @@ impl PlannedForeignKey {
             format!("{} rows have", orphans.count)
         };
         let columns: Vec<String> = self.columns.iter().map(|name| quote(name)).collect();
-        let places: Vec<String> = orphans.places.iter().map(i64::to_string).collect();
+        let places: Vec<String> = orphans.first_rows.iter().map(i64::to_string).collect();
         let places = if places.is_empty() {
             String::new()
         } else {

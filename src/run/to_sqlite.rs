@@ -12,8 +12,8 @@ use crate::run::env::RunEnv;
 use crate::run::open::open_source;
 use crate::run::open::to_sqlite::open;
 use crate::run::service_check::CheckTime;
-use crate::sqlite::Source;
 use crate::sqlite::source::backup;
+use crate::sqlite::source::open::Source;
 use std::path::{Path, PathBuf};
 
 /// The data sets of a run into SQLite.

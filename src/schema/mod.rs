@@ -8,6 +8,7 @@ pub(crate) mod column_type;
 pub(crate) mod expression;
 pub(crate) mod names;
 pub(crate) mod query;
+pub(crate) mod reason;
 
 use crate::schema::expression::{Collation, Sql};
 use serde::{Deserialize, Serialize};

@@ -27,7 +27,7 @@ use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunLock;
 use crate::report::TableVerification;
 use crate::schema::names::{literal, quote};
-use crate::sqlite::SourceConnection;
+use crate::sqlite::source::connection::SourceConnection;
 use crate::verify::column_diff::Explain;
 use crate::verify::row_diff::{RowDiff, RowDiffResult};
 use crate::verify::rows::SourceStats;

@@ -9,8 +9,8 @@ use crate::postgres::copy_out::{Relation, TupleReader};
 use crate::schema::RowAddress;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
-use crate::sqlite::SourceConnection;
 use crate::sqlite::read::chunk_reader::{Next, StoredRow, scan};
+use crate::sqlite::source::connection::SourceConnection;
 use crate::verify::table_pair::ComparedTable;
 use bytes::{BufMut, BytesMut};
 

@@ -34,7 +34,7 @@ fn others_can_roll_back_a_hot_journal_while_its_copy_is_read() {
     assert_eq!(seen(&reader), AS_BUILT);
     drop(reader);
     let changed = source.close().unwrap().unwrap();
-    assert!(changed.contains("after it was copied"), "{changed}");
+    assert!(changed.contains("after the private copy was made"), "{changed}");
 }
 
 #[test]
@@ -161,8 +161,8 @@ fn read_where_nothing_can_be_written(path: &Path, expected: (i64, i64)) -> Sourc
 fn a_clean_wal_database_in_a_read_only_folder_is_read_as_it_lies_there() {
     if let Some(path) = assigned() {
         let source = read_where_nothing_can_be_written(&path, AS_BUILT);
-        assert!(!source.fenced());
-        assert!(source.notes()[0].starts_with("no fence could be had"), "{:?}", source.notes());
+        assert!(!source.is_write_locked());
+        assert!(source.notes()[0].starts_with("cannot lock"), "{:?}", source.notes());
         assert_eq!(source.close().unwrap(), None);
         return;
     }
@@ -201,7 +201,7 @@ fn a_write_to_a_source_without_a_fence_fails_the_run() {
 fn a_log_in_a_read_only_folder_is_read_from_a_private_copy() {
     if let Some(path) = assigned() {
         let source = read_where_nothing_can_be_written(&path, WITH_LOG);
-        assert!(!source.fenced());
+        assert!(!source.is_write_locked());
         assert!(source.notes()[0].contains("private copy"), "{:?}", source.notes());
         assert_eq!(source.close().unwrap(), None);
         return;
@@ -229,7 +229,7 @@ fn a_read_only_file_in_a_folder_that_is_not_gets_no_company() {
         let expected = if before == 1 { AS_BUILT } else { WITH_LOG };
         let source = read_where_nothing_can_be_written(&path, expected);
         assert_eq!(count(), before);
-        assert!(!source.fenced());
+        assert!(!source.is_write_locked());
         return;
     }
     for place in [Place::new("WAL"), Place::with_log()] {
@@ -247,7 +247,7 @@ fn a_read_only_file_in_a_folder_that_is_not_gets_no_company() {
 fn a_rollback_mode_needs_no_permission_to_write_for_its_fence() {
     if let Some(path) = assigned() {
         let source = read_where_nothing_can_be_written(&path, AS_BUILT);
-        assert!(source.fenced());
+        assert!(source.is_write_locked());
         assert_eq!(source.notes(), [""; 0]);
         return;
     }

@@ -23,7 +23,7 @@ fn refused(path: &Path, words: &str) {
 fn what_is_no_file_is_refused_by_what_it_is() {
     let place = Place::new("DELETE");
     let at = |name| place.folder().join(name);
-    refused(&at("missing.db"), "there is no file");
+    refused(&at("missing.db"), "does not exist");
     refused(&place.folder(), "is a directory");
     assert!(Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
     refused(&at("fifo"), "is a FIFO");
@@ -31,7 +31,7 @@ fn what_is_no_file_is_refused_by_what_it_is() {
     refused(&at("socket"), "is a socket");
     refused(Path::new("/dev/null"), "is a device");
     std::os::unix::fs::symlink(at("nowhere"), at("link")).unwrap();
-    refused(&at("link"), "there is no file");
+    refused(&at("link"), "does not exist");
 }
 
 #[test]
@@ -40,13 +40,13 @@ fn zero_bytes_are_a_wrong_path() {
     fs::write(place.database(), "").unwrap();
     refused(&place.database(), "zero bytes");
     let error = place.open().err().unwrap();
-    assert!(error.hints()[0].contains("nearly always a wrong path"), "{:?}", error.hints());
+    assert!(error.hints()[0].contains("an empty file is rarely"), "{:?}", error.hints());
 }
 
 #[test]
 fn garbage_and_encrypted_files_are_no_databases() {
     let place = Place::new("DELETE");
-    let words = "is not a SQLite database, or an encrypted one";
+    let words = "is not a SQLite database, or is encrypted";
     fs::write(place.database(), "id,name\n1,one\n").unwrap();
     refused(&place.database(), words);
     // SQLCipher: a random salt, then pages that look random.

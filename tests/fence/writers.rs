@@ -29,7 +29,7 @@ fn all_are_locked_out(place: &Place, phase: &str) {
 fn keeps_writers_out(place: &Place, expected: (i64, i64)) {
     let before = place.inventory();
     let source = place.open().unwrap();
-    assert!(source.fenced());
+    assert!(source.is_write_locked());
     assert_eq!(source.notes(), [""; 0]);
     all_are_locked_out(place, "before the first reader");
     let first = source.connect().unwrap();
@@ -138,7 +138,7 @@ fn what_goes_past_the_locks_is_noticed() {
         overwrite(&place, &bytes);
         let error = source.changed().unwrap_err();
         assert_eq!(error.kind(), Kind::Failed);
-        assert!(error.message().contains("somebody else changed"), "{error}");
+        assert!(error.message().contains("another process changed"), "{error}");
         assert!(source.connect().is_err());
         drop(reader);
         assert!(source.close().is_err());

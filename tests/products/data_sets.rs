@@ -319,7 +319,7 @@ fn two_products_ask_which_and_none_asks_for_places() {
     let root = empty.path().to_str().unwrap();
     let output = crate::harness::migrate(["database", "--root", root]);
     assert_code(&output, 2);
-    assert_says(&output, &["it was not said where the databases are", "--config FILE"]);
+    assert_says(&output, &["no database location given", "--config FILE"]);
 }
 
 #[test]
@@ -404,5 +404,5 @@ fn a_place_beside_a_provider_s_name_stands_for_one_data_set() {
     let both = ["db", "--from", other, "--to", &database.url, "--data=core"];
     let output = tree.run(&both);
     assert_code(&output, 2);
-    assert_says(&output, &["--data has no meaning here"]);
+    assert_says(&output, &["--data cannot be used here"]);
 }

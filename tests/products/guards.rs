@@ -219,9 +219,9 @@ fn connect_does_not_go_back_unless_it_is_told_to() {
     let tree = Tree::connect("URL = postgres://u@127.0.0.1:1/d");
     let output = tree.run(&["db", "--from=pgx", "--to=sqlite3"]);
     assert_code(&output, 4);
-    assert_says(&output, &["Connect does not support moving back", "--allow-back"]);
+    assert_says(&output, &["Connect does not support a migration back", "--allow-back"]);
     let output = tree.run(&["db", "--from=pgx", "--to=sqlite3", "--allow-back"]);
-    assert!(!text(&output).contains("does not support moving back"), "{}", text(&output));
+    assert!(!text(&output).contains("does not support a migration back"), "{}", text(&output));
 }
 
 #[test]

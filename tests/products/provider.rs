@@ -25,7 +25,11 @@ fn the_provider_is_switched_in_place_after_a_good_verdict() {
     assert_code(&refused, 4);
     assert_says(
         &refused,
-        &["core: the target holds no verdict", "instrumentation: ", "--allow-unverified"],
+        &[
+            "core: the target has no record of a migration",
+            "instrumentation: ",
+            "--allow-unverified",
+        ],
     );
     assert_eq!(fs::read_to_string(tree.config()).unwrap(), before);
 
@@ -37,7 +41,7 @@ fn the_provider_is_switched_in_place_after_a_good_verdict() {
     tree.service("inactive");
     let output = tree.run(&["provider", "postgres"]);
     assert_code(&output, 0);
-    assert_says(&output, &["is postgres now", "systemctl start rstudio-connect"]);
+    assert_says(&output, &["is now postgres", "systemctl start rstudio-connect"]);
     let after = fs::read_to_string(tree.config()).unwrap();
     let expected = ("Provider = \"sqlite\" ; for now\r\n", "Provider = \"postgres\" ; for now\r\n");
     assert_eq!(lines_that_differ(&before, &after), [(expected.0.into(), expected.1.into())]);
@@ -57,7 +61,7 @@ fn the_provider_is_switched_in_place_after_a_good_verdict() {
 
     let again = tree.run(&["provider", "pgx"]);
     assert_code(&again, 0);
-    assert_says(&again, &["is postgres already"]);
+    assert_says(&again, &["is already postgres"]);
     assert_eq!(fs::read_to_string(tree.config()).unwrap(), after);
     assert_code(&tree.run(&["provider", "sqlite"]), 4);
     assert_code(&tree.run(&["provider", "sqlite", "--allow-unverified"]), 0);

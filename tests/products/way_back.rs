@@ -65,11 +65,11 @@ fn the_provider_goes_back_to_sqlite_only_after_a_good_verdict_on_an_unchanged_fi
     sqlite3_script(&file, "INSERT INTO users (name) VALUES ('late')");
     let changed = run(&tree, &provider);
     assert_code(&changed, 4);
-    assert_says(&changed, &["the target has changed since it was verified"]);
+    assert_says(&changed, &["the target has changed since the verification"]);
     assert_code(&run(&tree, &back), 0);
     let switched = run(&tree, &provider);
     assert_code(&switched, 0);
-    assert_says(&switched, &["Database.Provider", "is sqlite now"]);
+    assert_says(&switched, &["Database.Provider", "is now sqlite"]);
     assert_eq!(names(&file), ["packages.db"]);
 }
 

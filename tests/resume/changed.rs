@@ -54,7 +54,7 @@ fn a_source_that_is_gone_is_missed_and_one_that_is_back_goes_on() {
     std::fs::rename(&source.path, &aside).unwrap();
     let refused = source.run(&database.url, &[]);
     assert_code(&refused, 4);
-    assert_says(&refused, &["there is no file"]);
+    assert_says(&refused, &["does not exist"]);
     // Another file in its place, with the same content, is another source.
     std::fs::copy(&aside, &source.path).unwrap();
     assert_refused_until_restart(&source, &database, &[], "app.db has changed since");

@@ -128,7 +128,7 @@ fn a_connection_that_stands_still_ends_the_run_in_time() {
     let output = source.run(&proxy.url(&server), &["--retry-for", "2s"]);
     assert!(since.elapsed() < Duration::from_secs(40), "{:?}", since.elapsed());
     assert_code(&output, 1);
-    assert_says(&output, &["the server does not answer any more", "--restart"]);
+    assert_says(&output, &["the server no longer answers", "--restart"]);
     assert_whole(&source, &url, &source.run(&url, &[]));
 }
 
@@ -146,10 +146,7 @@ fn a_server_that_does_not_answer_any_more_ends_the_run_and_the_next_one_goes_on(
     let output = child.wait_with_output().unwrap();
     assert!(since.elapsed() < Duration::from_secs(30), "{:?}", since.elapsed());
     assert_code(&output, 1);
-    assert_says(
-        &output,
-        &["the server does not answer any more", "the source is unchanged", "--restart"],
-    );
+    assert_says(&output, &["the server no longer answers", "the source is unchanged", "--restart"]);
     // The proxy keeps the connections of the dead run open.
     let output = source.run(&url, &[]);
     assert_says(&output, &["continues the run"]);

@@ -1,28 +1,27 @@
-//! What was typed, brought to one form: two dashes, values joined to their flags, the command
-//! first.
+//! The arguments in one form: the command first, two dashes, values joined to their flags.
 //!
-//! Three habits meet here: long flags with one dash (`-drop-all`), flags before the command
-//! (`migrate --from a database`), and values that begin with a dash. Afterwards the parser sees
-//! only `command --flag --flag=value`.
+//! The products accept long flags with one dash (`-drop-all`), flags before the command
+//! (`migrate --from a database`), and values that begin with a dash. The parser sees only
+//! `command --flag --flag=value`.
 
+use crate::cli::long_flag::LongFlag;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
-/// The long flags there are, each with whether it takes a value.
+/// The names of the long flags, each with whether it takes a value.
 #[derive(Debug)]
 pub(crate) struct Flags(HashMap<String, bool>);
 
 impl Flags {
-    /// The flags of `command` and of its commands.
-    pub(crate) fn of(command: &clap::Command) -> Self {
+    /// The flags of `command` and its subcommands.
+    pub(crate) fn from_command(command: &clap::Command) -> Self {
         let all = std::iter::once(command).chain(command.get_subcommands());
         let flags = all.flat_map(clap::Command::get_arguments).filter_map(|argument| {
             Some((argument.get_long()?.to_owned(), argument.get_action().takes_values()))
         });
-        let built_in = ["help", "version"].map(|name| (name.to_owned(), false));
-        Self(flags.chain(built_in).collect())
+        Self(flags.collect())
     }
 
     fn takes_value(&self, name: &OsStr) -> Option<bool> {
@@ -30,22 +29,22 @@ impl Flags {
     }
 }
 
-/// Brings `typed` (without the program's name) to one form.
+/// Brings `arguments` (without the program's name) into one form.
 ///
 /// # Errors
-/// A usage error where a flag stands in the place of another flag's value, or where a command's
-/// flags stand without a command.
-pub(crate) fn normalise(typed: &[OsString], flags: &Flags) -> Result<Vec<OsString>> {
-    let mut normal: Vec<OsString> = Vec::with_capacity(typed.len());
-    let (mut colour, mut command) = (Vec::new(), None);
-    let mut rest = typed.iter();
+/// A usage error if a flag is found where another flag's value is expected, or if the flags of a
+/// command come without a command.
+pub(crate) fn normalize(arguments: &[OsString], flags: &Flags) -> Result<Vec<OsString>> {
+    let mut normal: Vec<OsString> = Vec::with_capacity(arguments.len());
+    let (mut color, mut command) = (Vec::new(), None);
+    let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         if argument == "--" {
             normal.push(argument.clone());
             normal.extend(rest.cloned());
             break;
         }
-        let Some(flag) = LongFlag::read(argument) else {
+        let Some(flag) = LongFlag::parse(argument) else {
             let positional = !argument.as_bytes().starts_with(b"-") || argument == "-";
             if positional && command.is_none() {
                 command = Some(argument.clone());
@@ -70,80 +69,45 @@ pub(crate) fn normalise(typed: &[OsString], flags: &Flags) -> Result<Vec<OsStrin
             whole.push("=");
             whole.push(value);
         }
-        // The colour is everybody's: before the command it is accepted with every command.
-        if flag.name == "color" { colour.push(whole) } else { normal.push(whole) }
+        // --color is valid with every command, but the parser takes it only before the command.
+        if flag.name == "color" { color.push(whole) } else { normal.push(whole) }
     }
-    let of_a_command = |argument: &OsString| {
+    let needs_command = |argument: &OsString| {
         is_flag(argument, flags) && !["--help", "--version"].iter().any(|flag| argument == flag)
     };
-    if command.is_none() && normal.iter().any(of_a_command) {
+    if command.is_none() && normal.iter().any(needs_command) {
         return Err(Error::usage("the command is missing")
-            .hint("it stands before or after the flags: migrate database, or another that migrate help tells"));
+            .hint("name a command before or after the flags, such as: migrate database")
+            .hint("list the commands: migrate help"));
     }
-    normal.splice(0..0, colour.into_iter().chain(command));
+    normal.splice(0..0, color.into_iter().chain(command));
     Ok(normal)
 }
 
 fn is_flag(argument: &OsStr, flags: &Flags) -> bool {
-    LongFlag::read(argument).is_some_and(|flag| flags.takes_value(flag.name).is_some())
+    LongFlag::parse(argument).is_some_and(|flag| flags.takes_value(flag.name).is_some())
 }
 
 fn value_missing(flag: &OsStr, follower: &OsStr) -> Error {
     let (flag, follower) = (flag.display(), follower.as_bytes());
     let follower = follower.split(|byte| *byte == b'=').next().unwrap_or_default();
     let follower = OsStr::from_bytes(follower).display();
-    Error::usage(format!("{flag} needs a value, and what follows it is the flag {follower}"))
-        .hint(format!("if that is the value, write {flag}={follower}"))
-}
-
-/// A long flag as typed, with one dash or two.
-struct LongFlag<'a> {
-    name: &'a OsStr,
-    value: Option<&'a OsStr>,
-}
-
-impl<'a> LongFlag<'a> {
-    /// Two dashes and a name, or one dash and a name of two letters or more.
-    fn read(argument: &'a OsStr) -> Option<Self> {
-        let bytes = argument.as_bytes();
-        let (dashed, least) = match bytes.strip_prefix(b"--") {
-            Some(rest) => (rest, 1),
-            None => (bytes.strip_prefix(b"-")?, 2),
-        };
-        let end = dashed.iter().position(|byte| *byte == b'=').unwrap_or(dashed.len());
-        let (name, value) = dashed.split_at(end);
-        let letters = name.first().is_some_and(u8::is_ascii_alphabetic)
-            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-        (letters && name.len() >= least).then(|| Self {
-            name: OsStr::from_bytes(name),
-            value: value.strip_prefix(b"=").map(OsStr::from_bytes),
-        })
-    }
-}
-
-/// Splits a normalised argument into `--flag` and its value; `None` where it has none.
-pub(crate) fn split_value(argument: &OsStr) -> Option<(&OsStr, &OsStr)> {
-    let flag = LongFlag::read(argument)?;
-    let value = flag.value?;
-    let end = argument.len() - value.len() - 1;
-    Some((OsStr::from_bytes(&argument.as_bytes()[..end]), value))
-}
-
-/// `flag=value` of parts that need not be UTF-8.
-pub(crate) fn join_value(flag: &OsStr, value: &OsStr) -> OsString {
-    OsString::from_vec([flag.as_bytes(), b"=", value.as_bytes()].concat())
+    Error::usage(format!("{flag} needs a value, but the flag {follower} follows it"))
+        .hint(format!("if {follower} is the value, write {flag}={follower}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::Arguments;
+    use crate::cli::args::command::Arguments;
+    use crate::cli::long_flag::split_value;
     use clap::CommandFactory;
+    use std::os::unix::ffi::OsStringExt;
 
-    fn normal(typed: &str) -> Result<String, String> {
-        let typed: Vec<_> = typed.split(' ').map(OsString::from).collect();
-        let flags = Flags::of(&Arguments::command());
-        match normalise(&typed, &flags) {
+    fn normal(arguments: &str) -> Result<String, String> {
+        let arguments: Vec<_> = arguments.split(' ').map(OsString::from).collect();
+        let flags = Flags::from_command(&Arguments::command());
+        match normalize(&arguments, &flags) {
             Ok(normal) => Ok(normal.join(OsStr::new(" ")).into_string().unwrap()),
             Err(error) => Err(error.message().to_owned()),
         }
@@ -175,20 +139,20 @@ mod tests {
         assert_eq!(
             normal("database --to database"),
             Ok("database --to=database".into()),
-            "nor for the command"
+            "a value is not taken for the command"
         );
     }
 
     #[test]
-    fn after_two_dashes_nothing_is_changed() {
+    fn arguments_after_two_dashes_are_unchanged() {
         assert_eq!(normal("database -- -from -yes"), Ok("database -- -from -yes".into()));
     }
 
     #[test]
-    fn a_known_flag_in_a_value_s_place_is_a_forgotten_value() {
+    fn a_flag_instead_of_a_value_is_a_usage_error() {
         assert_eq!(
             normal("database --from --to=b"),
-            Err("--from needs a value, and what follows it is the flag --to".into())
+            Err("--from needs a value, but the flag --to follows it".into())
         );
         assert_eq!(normal("database --from"), Ok("database --from".into()));
     }
@@ -209,15 +173,15 @@ mod tests {
     }
 
     #[test]
-    fn the_colour_stands_before_every_command() {
+    fn the_color_comes_before_the_command() {
         assert_eq!(normal("help -color never plan"), Ok("--color=never help plan".into()));
     }
 
     #[test]
-    fn bytes_that_are_no_utf_8_come_through() {
+    fn bytes_that_are_not_utf_8_are_kept() {
         let odd = OsString::from_vec(b"-from=\xff.db".to_vec());
-        let flags = Flags::of(&Arguments::command());
-        let normal = normalise(&["plan".into(), odd], &flags).unwrap();
+        let flags = Flags::from_command(&Arguments::command());
+        let normal = normalize(&["plan".into(), odd], &flags).unwrap();
         assert_eq!(normal[1].as_bytes(), b"--from=\xff.db");
         let (flag, value) = split_value(&normal[1]).unwrap();
         assert_eq!((flag.as_bytes(), value.as_bytes()), (&b"--from"[..], &b"\xff.db"[..]));

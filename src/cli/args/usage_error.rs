@@ -1,47 +1,47 @@
-//! The parser's errors in our words and our form, without what may be a secret in them.
+//! The parser's errors in the form of all errors, and without passwords.
 
 use crate::cli::output::redact::without_password;
 use crate::error::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// `error` of the parser as one of ours.
-pub(crate) fn from_clap(error: &clap::Error) -> Error {
+/// Converts `error` of the parser; `command` is the name of the command, if it is known.
+pub(crate) fn from_clap(error: &clap::Error, command: Option<&str>) -> Error {
     let one = |kind| text(error, kind);
     let argument = one(ContextKind::InvalidArg).unwrap_or_default();
     let value = one(ContextKind::InvalidValue).unwrap_or_default();
-    let told = match error.kind() {
+    let message = match error.kind() {
         ErrorKind::UnknownArgument if argument.starts_with('-') => {
             format!("there is no flag {argument}")
         }
-        ErrorKind::UnknownArgument => format!("\"{argument}\" is one word too many"),
+        ErrorKind::UnknownArgument => format!("unexpected argument \"{argument}\""),
         ErrorKind::InvalidSubcommand => {
             let command = one(ContextKind::InvalidSubcommand).unwrap_or_default();
             format!("there is no command \"{command}\"")
         }
         ErrorKind::InvalidValue if value.is_empty() => format!("{argument} needs a value"),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            format!("\"{value}\" is no value for {argument}")
+            format!("\"{value}\" is not a valid value for {argument}")
         }
         ErrorKind::ArgumentConflict => match one(ContextKind::PriorArg) {
             Some(prior) if prior == argument => format!("{argument} was given twice"),
-            Some(prior) => format!("{argument} does not go with {prior}"),
-            None => format!("{argument} does not go with another flag"),
+            Some(prior) => format!("{argument} cannot be used with {prior}"),
+            None => format!("{argument} cannot be used with another flag"),
         },
         ErrorKind::TooManyValues => format!("{argument} takes no value"),
-        // The parser's own first line, without its "error: ".
+        // The first line of the parser's own text, without "error: ".
         _ => {
             let whole = error.to_string();
             let line = whole.lines().next().unwrap_or_default();
             line.strip_prefix("error: ").unwrap_or(line).to_owned()
         }
     };
-    let told = without_password(&told).unwrap_or(told);
-    let mut ours = Error::usage(told);
+    let message = without_password(&message).unwrap_or(message);
+    let mut ours = Error::usage(message);
     if let Some(cause) = std::error::Error::source(error) {
         ours = ours.caused_by(cause);
     }
     if let Some(valid) = one(ContextKind::ValidValue).filter(|valid| !valid.is_empty()) {
-        ours = ours.caused_by(format!("it takes one of {valid}"));
+        ours = ours.caused_by(format!("the values are {valid}"));
     }
     for kind in
         [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
@@ -50,7 +50,10 @@ pub(crate) fn from_clap(error: &clap::Error) -> Error {
             ours = ours.hint(format!("did you mean {near}?"));
         }
     }
-    ours.hint("migrate help tells every command and flag")
+    ours.hint(match command {
+        Some(command) => format!("list its flags: migrate help {command}"),
+        None => "list the commands: migrate help".to_owned(),
+    })
 }
 
 fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
@@ -64,54 +67,60 @@ fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::Arguments;
+    use crate::cli::args::command::Arguments;
     use clap::Parser;
 
-    /// Message, causes and hints, the last (always the same) hint excluded.
-    fn told(arguments: &str) -> String {
-        let typed = ["migrate"].into_iter().chain(arguments.split(' '));
-        let error = from_clap(&Arguments::try_parse_from(typed).unwrap_err());
+    /// Message, causes and hints, without the last hint.
+    fn parts(arguments: &str) -> String {
+        let arguments = ["migrate"].into_iter().chain(arguments.split(' '));
+        let error = from_clap(&Arguments::try_parse_from(arguments).unwrap_err(), None);
         let mut parts = vec![error.message()];
         parts.extend(error.causes().iter().map(String::as_str));
         let (last, hints) = error.hints().split_last().unwrap();
-        assert_eq!(last, "migrate help tells every command and flag");
+        assert_eq!(last, "list the commands: migrate help");
         parts.extend(hints.iter().map(String::as_str));
         parts.join(" | ")
     }
 
     #[test]
     fn an_unknown_flag_or_command_suggests_the_nearest() {
-        assert_eq!(told("database --frm=a"), "there is no flag --frm | did you mean --from?");
-        assert_eq!(told("databse"), "there is no command \"databse\" | did you mean database?");
+        assert_eq!(parts("database --frm=a"), "there is no flag --frm | did you mean --from?");
+        assert_eq!(parts("databse"), "there is no command \"databse\" | did you mean database?");
     }
 
     #[test]
-    fn a_wrong_value_tells_which_are_right() {
+    fn a_wrong_value_gives_the_valid_ones() {
         assert_eq!(
-            told("database --on-misfit=drop"),
-            "\"drop\" is no value for --on-misfit <HOW> | it takes one of refuse, widen, reject"
+            parts("database --on-misfit=drop"),
+            "\"drop\" is not a valid value for --on-misfit <HOW> | the values are refuse, widen, reject"
         );
         assert_eq!(
-            told("database --memory=1M"),
-            "\"1M\" is no value for --memory <SIZE> | at least 16M are needed"
+            parts("database --memory=1M"),
+            "\"1M\" is not a valid value for --memory <SIZE> | at least 16M are needed"
         );
-        assert!(told("database --readers=0").starts_with("\"0\" is no value for --readers <N>"));
-        assert_eq!(told("database --from"), "--from <SOURCE> needs a value");
-        assert_eq!(told("database --yes=1"), "--yes takes no value");
+        assert!(
+            parts("database --readers=0")
+                .starts_with("\"0\" is not a valid value for --readers <N>")
+        );
+        assert_eq!(parts("database --from"), "--from <SOURCE> needs a value");
+        assert_eq!(parts("database --yes=1"), "--yes takes no value");
     }
 
     #[test]
-    fn flags_that_do_not_go_together_are_named() {
-        assert_eq!(told("database --verify --drop-all"), "--verify does not go with --drop-all");
-        assert_eq!(told("database --yes --yes"), "--yes was given twice");
+    fn conflicting_flags_are_named() {
+        assert_eq!(
+            parts("database --verify --drop-all"),
+            "--verify cannot be used with --drop-all"
+        );
+        assert_eq!(parts("database --yes --yes"), "--yes was given twice");
     }
 
     #[test]
-    fn a_password_in_a_misplaced_word_is_not_told() {
+    fn a_password_in_an_unexpected_argument_is_not_shown() {
         assert_eq!(
-            told("database postgres://u:hunter2@h/d"),
-            "\"postgres://u@h/d\" is one word too many"
+            parts("database postgres://u:hunter2@h/d"),
+            "unexpected argument \"postgres://u@h/d\""
         );
-        assert!(!told("database --too=host=h,password=hunter2").contains("hunter2"));
+        assert!(!parts("database --too=host=h,password=hunter2").contains("hunter2"));
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn run<P: Planned + Send + 'static>(
     prepare: impl FnOnce(&RunOptions, &Arc<Progress>) -> Result<P> + Send + 'static,
 ) -> Exit {
     let progress = Arc::new(Progress::default());
-    let watch = console.watch(&progress, request.bars_anywhere);
+    let watch = console.watch(&progress, request.force_bars);
     let options = request.options.clone();
     let planned = supervised(&progress, move |progress| prepare(&options, progress));
     drop(watch);
@@ -39,7 +39,7 @@ pub(crate) fn run<P: Planned + Send + 'static>(
             return end(request, line, console, None, Some(error));
         }
     };
-    let watch = console.watch(&progress, request.bars_anywhere);
+    let watch = console.watch(&progress, request.force_bars);
     let outcome = supervised(&progress, |progress| planned.run(progress));
     drop(watch);
     let (report, result) = match outcome {
@@ -215,7 +215,7 @@ fn steps(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::{Arguments, Command};
+    use crate::cli::args::command::{Arguments, Command};
     use crate::cli::progress::term::tests::Recorder;
     use crate::report::{DataSetPlan, DataSetReport, Dropped};
     use clap::Parser;

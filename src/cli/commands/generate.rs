@@ -1,35 +1,22 @@
-//! `migrate generate`: makes a usage database to try things with.
+//! `migrate generate`: creates a usage database for tests and measurements.
 
-use crate::bench::generate::{Rows, generate};
+use crate::bench::generate::generate;
+use crate::cli::args::scripts::GenerateArgs;
+use crate::cli::output::format::{bytes, counted};
 use crate::error::{Error, Result};
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Makes a usage database to try and measure with.
-#[derive(Debug, clap::Args)]
-pub(crate) struct GenerateArgs {
-    /// The SQLite file to make; it must not exist
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// How many rows, over all tables: 100000, 250k, 12.5M
-    #[arg(long, value_name = "N", default_value = "1M")]
-    pub(crate) rows: Rows,
-    /// The same seed and number of rows make the same data
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) seed: u64,
-}
 
 /// Runs the command.
 ///
 /// # Errors
-/// As [`generate`]; and where standard output cannot be written.
+/// As [`generate`]; a failure if standard output cannot be written.
 pub(crate) fn run(args: &GenerateArgs) -> Result<ExitCode> {
     let mut terminal = io::stderr();
-    let drawn = terminal.is_terminal();
+    let is_drawn = terminal.is_terminal();
     let mut draw = |text: &str| {
-        if drawn {
-            // The line of progress is a courtesy: a terminal that is gone does not matter.
+        if is_drawn {
+            // Progress is not essential: the run continues without a terminal.
             let _ = write!(terminal, "\r\x1b[K{text}").and_then(|()| terminal.flush());
         }
     };
@@ -45,10 +32,11 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<ExitCode> {
         text.push_str(&format!("{table:<16} {rows:>12}\n"));
     }
     text.push_str(&format!(
-        "{rows} rows in {} tables with {} indexes, {} MB: {}\n",
-        summary.tables.len(),
-        summary.indexes,
-        summary.bytes / 1_000_000,
+        "{} in {} with {}, {}: {}\n",
+        counted(rows, "row"),
+        counted(summary.tables.len() as u64, "table"),
+        counted(summary.indexes as u64, "index"),
+        bytes(summary.bytes),
         args.file.display()
     ));
     io::stdout()

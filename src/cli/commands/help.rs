@@ -1,46 +1,45 @@
-//! The help and the manual page, both made from the definitions of the arguments.
+//! The help and the man page, both generated from the definitions of the arguments.
 
-use crate::cli::args::Arguments;
+use crate::cli::args::command::Arguments;
 use crate::error::{Error, Result};
 use clap::CommandFactory;
 use clap::builder::StyledStr;
 use std::io::{self, Write};
 
-/// Every command and flag with its default.
-pub(crate) fn all() -> StyledStr {
-    Arguments::command().render_long_help()
+/// The help of `migrate` itself: the commands.
+pub(crate) fn overview() -> StyledStr {
+    Arguments::command().render_help()
 }
 
-/// The flags of one command.
-pub(crate) fn of(command: &str) -> Result<StyledStr> {
-    let mut all = Arguments::command();
-    all.build();
-    if let Some(known) = all.find_subcommand_mut(command) {
-        return Ok(known.render_long_help());
+/// The help of one command: its flags.
+///
+/// # Errors
+/// A usage error if the command does not exist.
+pub(crate) fn of_command(name: &str) -> Result<StyledStr> {
+    let mut program = Arguments::command();
+    program.build();
+    match program.find_subcommand_mut(name) {
+        Some(command) => Ok(command.render_help()),
+        None => Err(Error::usage(format!("there is no command \"{name}\""))
+            .hint("list the commands: migrate help")),
     }
-    let names = all.get_subcommands().filter(|known| !known.is_hide_set());
-    let names: Vec<_> = names.map(clap::Command::get_name).collect();
-    Err(Error::usage(format!("there is no command \"{command}\""))
-        .hint(format!("the commands are {}", names.join(", "))))
 }
 
-/// Writes the manual page, in roff: one page with the flags of every command.
-pub(crate) fn manual(out: &mut dyn Write) -> io::Result<()> {
-    let mut all = Arguments::command();
-    all.build();
-    let page = clap_mangen::Man::new(all.clone());
+/// Writes the man page, in roff: every command with all of its flags.
+pub(crate) fn man_page(out: &mut dyn Write) -> io::Result<()> {
+    let mut program = Arguments::command();
+    program.build();
+    let page = clap_mangen::Man::new(program.clone());
     page.render_title(out)?;
     page.render_name_section(out)?;
     page.render_synopsis_section(out)?;
     page.render_description_section(out)?;
-    for command in all.get_subcommands().filter(|command| !command.is_hide_set()) {
+    for command in program.get_subcommands().filter(|command| !command.is_hide_set()) {
         let mut section = Vec::new();
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-        let page = clap_mangen::Man::new(command.clone());
-        page.render_options_section(&mut section)?;
-        let flags = String::from_utf8_lossy(&section);
-        // The library's own heading, after which ours would have no text.
-        let flags = flags.replacen(".SH OPTIONS\n", "", 1);
+        clap_mangen::Man::new(command.clone()).render_options_section(&mut section)?;
+        // A section of the page becomes a subsection of the command.
+        let flags = String::from_utf8_lossy(&section).replace("\n.SH ", "\n.SS ");
         writeln!(out, ".SH \"THE COMMAND {}\"", command.get_name().to_uppercase())?;
         writeln!(out, "{about}\n{flags}")?;
     }
@@ -52,54 +51,48 @@ pub(crate) fn manual(out: &mut dyn Write) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// The commands that people are told of; the others serve the project's own scripts.
-    fn told(all: &clap::Command) -> impl Iterator<Item = &clap::Command> {
-        all.get_subcommands().filter(|command| !command.is_hide_set())
-    }
-
-    /// The long flags of all commands that people are told of.
-    fn flags() -> Vec<String> {
-        let all = Arguments::command();
-        let arguments = told(&all).flat_map(clap::Command::get_arguments);
-        let arguments = arguments.filter(|argument| !argument.is_hide_set());
-        arguments.filter_map(|argument| Some(format!("--{}", argument.get_long()?))).collect()
+    /// The visible flags of a command.
+    fn flags(command: &clap::Command) -> impl Iterator<Item = &clap::Arg> {
+        command.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_long().is_some())
     }
 
     #[test]
-    fn the_help_tells_every_flag_with_its_default() {
-        let help = all().to_string();
-        for flag in flags() {
-            assert!(help.contains(&flag), "{flag}");
-        }
-        let command = Arguments::command();
-        for sub in told(&command) {
-            let shown = sub.get_arguments().filter(|argument| !argument.is_hide_set());
-            for argument in shown.filter(|argument| argument.get_long().is_some()) {
-                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-                let told = help.contains("[default: ") || !argument.get_default_values().is_empty();
-                assert!(told, "{:?}", argument.get_long());
+    fn the_help_of_a_command_has_every_flag_with_its_default() {
+        let program = Arguments::command();
+        for command in program.get_subcommands() {
+            let help = of_command(command.get_name()).unwrap().to_string();
+            for flag in flags(command) {
+                let name = format!("--{}", flag.get_long().unwrap());
+                assert!(help.contains(&name), "{name}");
+                assert!(flag.get_help_heading().is_some() || command.is_hide_set(), "{name}");
+                for default in flag.get_default_values() {
+                    let default = format!("[default: {}]", default.display());
+                    assert!(!flag.get_action().takes_values() || help.contains(&default), "{name}");
+                }
             }
         }
     }
 
     #[test]
-    fn the_help_of_one_command_goes_by_its_names() {
-        let by_name = of("database").unwrap().to_string();
-        assert_eq!(of("db").unwrap().to_string(), by_name);
+    fn a_command_has_help_by_each_of_its_names() {
+        let by_name = of_command("database").unwrap().to_string();
+        assert_eq!(of_command("db").unwrap().to_string(), by_name);
         assert!(by_name.contains("--drop-all") && !by_name.contains("--write-casts <FILE>"));
-        let error = of("datbase").unwrap_err();
-        let names = "database, plan, provider, encrypt-config-value, generate-key, fingerprint, bench, help";
-        assert_eq!(error.hints(), [format!("the commands are {names}")]);
+        let error = of_command("datbase").unwrap_err();
+        assert_eq!(error.hints(), ["list the commands: migrate help"]);
     }
 
     #[test]
-    fn the_manual_page_tells_every_flag() {
+    fn the_man_page_has_every_flag() {
         let mut page = Vec::new();
-        manual(&mut page).unwrap();
+        man_page(&mut page).unwrap();
         let page = String::from_utf8(page).unwrap().replace("\\-", "-");
         assert!(page.contains(".TH migrate 1"), "{page}");
-        for flag in flags() {
-            assert!(page.contains(&flag), "{flag}");
+        let program = Arguments::command();
+        for command in program.get_subcommands().filter(|command| !command.is_hide_set()) {
+            for flag in flags(command) {
+                assert!(page.contains(&format!("--{}", flag.get_long().unwrap())), "{flag:?}");
+            }
         }
         assert!(page.contains("Exit codes") && !page.contains(".SH OPTIONS"));
     }

@@ -1,7 +1,7 @@
-//! `migrate encrypt-config-value`, `generate-key` and `fingerprint`: what passwords in a
-//! configuration need. The value comes from standard input or a prompt, never from an argument.
+//! `migrate encrypt-config-value`, `generate-key` and `fingerprint`: encrypted passwords in a
+//! configuration. The value comes from standard input or a prompt, never from an argument.
 
-use crate::cli::args::{ConfigArguments, EncryptArguments, GenerateKeyArguments};
+use crate::cli::args::posit::{ConfigArgs, EncryptArgs, FingerprintArgs, GenerateKeyArgs};
 use crate::cli::output::console::Console;
 use crate::cli::request::product;
 use crate::config::cipher;
@@ -13,32 +13,32 @@ use crate::product::passwords::Keys;
 use std::io::{IsTerminal, Read};
 use zeroize::Zeroizing;
 
-/// The longest value that is read: no password is as long.
+/// The longest value that is read, far longer than any password.
 const MAX_VALUE_BYTES: u64 = 1 << 20;
 
-/// Encrypts a value and prints it as a configuration holds it.
-pub(crate) fn encrypt(args: &EncryptArguments, console: &mut Console) -> Result<()> {
+/// Encrypts a value and prints it in the form of the configuration file.
+pub(crate) fn encrypt(args: &EncryptArgs, console: &mut Console) -> Result<()> {
     let key = key(&args.config)?;
     let value = value()?;
-    let form = if args.fips { CipherFormat::Fips } else { CipherFormat::Plain };
-    say(console, &cipher::encrypt(&value, &key, form)?)
+    let format = if args.fips { CipherFormat::Fips } else { CipherFormat::Plain };
+    say(console, &cipher::encrypt(&value, &key, format)?)
 }
 
-/// Makes a key file.
-pub(crate) fn generate(args: &GenerateKeyArguments, console: &mut Console) -> Result<()> {
+/// Creates a key file.
+pub(crate) fn generate(args: &GenerateKeyArgs, console: &mut Console) -> Result<()> {
     let key = Key::generate()?;
     key.write(&args.key_file)?;
     say(console, &key.fingerprint())
 }
 
-/// Prints a key's fingerprint.
-pub(crate) fn fingerprint(args: &ConfigArguments, console: &mut Console) -> Result<()> {
-    say(console, &key(args)?.fingerprint())
+/// Prints the fingerprint of a key file.
+pub(crate) fn fingerprint(args: &FingerprintArgs, console: &mut Console) -> Result<()> {
+    say(console, &key(&args.config)?.fingerprint())
 }
 
-/// The key of the file that was named, for which no configuration is needed, or the product's.
-fn key(args: &ConfigArguments) -> Result<Key> {
-    // Whose key it is decides on who may read it; Package Manager's rule is the wider one.
+/// Reads the key of --key-file, which needs no configuration, or else the product's key.
+fn key(args: &ConfigArgs) -> Result<Key> {
+    // The product decides who may read a key file. Package Manager allows more.
     const MAX_MODE: u32 = 0o640;
     if let (Some(path), None, None) = (&args.key_file, args.product, &args.config) {
         return Key::read(path, MAX_MODE);
@@ -47,11 +47,10 @@ fn key(args: &ConfigArguments) -> Result<Key> {
     Ok(Keys::new(&settings, args.key_file.as_deref()).key()?.key.clone())
 }
 
-/// The value to encrypt, without the end of its line.
+/// Reads the value to encrypt, without its line ending.
 fn value() -> Result<Secret> {
-    let unreadable = |cause: std::io::Error| {
-        Error::failed("the value to encrypt cannot be read").caused_by(cause)
-    };
+    let unreadable =
+        |cause: std::io::Error| Error::failed("cannot read the value to encrypt").caused_by(cause);
     let input = std::io::stdin();
     let value = if input.is_terminal() {
         Zeroizing::new(rpassword::prompt_password("value: ").map_err(unreadable)?)
@@ -63,8 +62,8 @@ fn value() -> Result<Secret> {
     let line = value.strip_suffix('\n').unwrap_or(&value);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.is_empty() {
-        return Err(Error::refused("there is no value to encrypt")
-            .hint("give it on standard input, or type it at the prompt"));
+        return Err(Error::refused("the value to encrypt is empty")
+            .hint("pass the value on standard input, or type it at the prompt"));
     }
     Ok(Secret::new(line.to_owned()))
 }
@@ -72,5 +71,5 @@ fn value() -> Result<Secret> {
 fn say(console: &mut Console, line: &str) -> Result<()> {
     writeln!(console.out, "{line}")
         .and_then(|()| console.out.flush())
-        .map_err(|cause| Error::failed("standard output cannot be written").caused_by(cause))
+        .map_err(|cause| Error::failed("cannot write to standard output").caused_by(cause))
 }

@@ -1,9 +1,9 @@
-//! `migrate plan`: what `database` would do. Nothing is written but what was asked for.
+//! `migrate plan`: shows what `database` would do. Writes only the requested files.
 
 use crate::cli::exit_code::Exit;
 use crate::cli::output::console::Console;
-use crate::cli::output::{casts, json, plan};
-use crate::cli::request::Request;
+use crate::cli::output::{json, plan};
+use crate::cli::request::{Request, casts};
 use crate::control::progress::Progress;
 use crate::error::Result;
 use crate::options::run_options::RunOptions;
@@ -11,14 +11,14 @@ use crate::report::PlanSummary;
 use crate::run::Planned;
 use std::sync::Arc;
 
-/// Runs the command with what `prepare` plans.
+/// Runs the command with the plan of `prepare`.
 pub(crate) fn run<P: Planned>(
     request: &Request,
     console: &mut Console,
     prepare: impl FnOnce(&RunOptions, &Arc<Progress>) -> Result<P>,
 ) -> Exit {
     let progress = Arc::new(Progress::default());
-    let watch = console.watch(&progress, request.bars_anywhere);
+    let watch = console.watch(&progress, request.force_bars);
     let plan = prepare(&request.options, &progress).map(|planned| planned.summary());
     drop(watch);
     let shown = plan.as_ref().map_err(Clone::clone).and_then(|plan| show(plan, request, console));
@@ -36,7 +36,7 @@ pub(crate) fn run<P: Planned>(
 }
 
 fn show(plan: &PlanSummary, request: &Request, console: &mut Console) -> Result<()> {
-    // That nobody reads the plan is no reason to withhold its casts.
+    // A closed standard output does not keep the casts from being written.
     let _ = plan::write(console.human(request.json.as_ref()), plan);
     match &request.write_casts {
         Some(path) => {

@@ -1,6 +1,6 @@
-//! `migrate provider`: the last step of a migration, by which the service uses the other database.
+//! `migrate provider`: the last step of a migration, after which the service uses the target.
 
-use crate::cli::args::ProviderArguments;
+use crate::cli::args::posit::ProviderArgs;
 use crate::cli::output::console::Console;
 use crate::cli::request::product;
 use crate::error::{Error, Result};
@@ -17,36 +17,35 @@ use crate::run::status::{MigrationStatus, migration_status};
 /// Runs the command.
 ///
 /// # Errors
-/// Refused where the databases were not compared with a good verdict, or the file cannot be
-/// changed.
-pub(crate) fn run(args: &ProviderArguments, console: &mut Console) -> Result<()> {
+/// Refused if the databases were not verified as equal, or if the file cannot be changed.
+pub(crate) fn run(args: &ProviderArgs, console: &mut Console) -> Result<()> {
     if let Some((product, _, root)) = product::product(&args.config)? {
         permissions::check(product, &root)?;
     }
     let settings = product::settings(&args.config)?;
-    let to = args.provider.provider();
+    let to = Provider::from(args.provider);
     let config = settings.file().name().display().to_string();
     if settings.provider()? == to && settings.variable("Database", "Provider").is_none() {
-        return say(console, &format!("Database.Provider in {config} is {} already", to.as_str()));
+        return say(console, &format!("Database.Provider in {config} is already {}", to.as_str()));
     }
     if !args.allow_unverified {
         check_verdicts(&settings, to, args)?;
     }
     let backup = provider::switch(&settings, to)?;
-    say(console, &format!("Database.Provider in {config} is {} now", to.as_str()))?;
+    say(console, &format!("Database.Provider in {config} is now {}", to.as_str()))?;
     if !args.allow_unverified {
         forget_verdicts(&data_sets::resolve(&settings, &wanted(to, args))?.data_sets)?;
     }
     if let Some(backup) = backup {
-        say(console, &format!("the file as it was: {}", backup.display()))?;
+        say(console, &format!("a copy of the previous file: {}", backup.display()))?;
     }
     let unit = settings.product.system_name();
     say(console, &format!("next: start the service: systemctl start {unit}"))
 }
 
-/// Refuses a target that was not verified, or whose source has changed since or may be changing.
-fn check_verdicts(settings: &Settings, to: Provider, args: &ProviderArguments) -> Result<()> {
-    // A service that runs may write what was never moved.
+/// Refuses a target that was not verified, or whose source has changed or may be changing.
+fn check_verdicts(settings: &Settings, to: Provider, args: &ProviderArgs) -> Result<()> {
+    // A running service may write rows that were not copied.
     let mut causes = running_evidence(&service(settings.product, &settings.root));
     for data_set in data_sets::resolve(settings, &wanted(to, args))?.data_sets {
         let name = &data_set.name;
@@ -54,27 +53,29 @@ fn check_verdicts(settings: &Settings, to: Provider, args: &ProviderArguments) -
             MigrationStatus::Verified => {}
             MigrationStatus::Outdated => {
                 let which = if to == Provider::Sqlite { "target" } else { "source" };
-                causes.push(format!("{name}: the {which} has changed since it was verified"));
+                causes.push(format!("{name}: the {which} has changed since the verification"));
             }
             MigrationStatus::Unverified => {
-                causes.push(format!("{name}: it was never verified as equal"))
+                causes.push(format!("{name}: the databases were not verified as equal"))
             }
             MigrationStatus::Nothing => {
-                causes.push(format!("{name}: the target holds no verdict of it"))
+                causes.push(format!("{name}: the target has no record of a migration"))
             }
         }
     }
     if causes.is_empty() {
         return Ok(());
     }
-    let error = Error::refused("the target is not known to hold all that the source holds");
+    let error = Error::refused("the target is not verified as equal to the source");
     let error = causes.into_iter().fold(error, Error::caused_by);
+    let direction = if to == Provider::Sqlite { " --from pgx --to sqlite3" } else { "" };
+    let flags = product::flags(&args.config);
     Err(error
-        .hint("stop the service, and move the data first: migrate database")
-        .hint("--allow-unverified sets the provider all the same"))
+        .hint(format!("stop the service and migrate first: migrate database{flags}{direction}"))
+        .hint("add --allow-unverified to set the provider anyway"))
 }
 
-fn wanted(to: Provider, args: &ProviderArguments) -> Wanted<'_> {
+fn wanted(to: Provider, args: &ProviderArgs) -> Wanted<'_> {
     Wanted {
         only: None,
         from: to.other(),
@@ -85,13 +86,13 @@ fn wanted(to: Provider, args: &ProviderArguments) -> Wanted<'_> {
     }
 }
 
-/// Removes the records of verdicts, beside SQLite files or in the ledger, that stood there until
-/// they were needed.
+/// Removes the verdicts, which are kept next to SQLite files or in the ledger until the provider is
+/// switched.
 pub(crate) fn forget_verdicts(data_sets: &[DataSet]) -> Result<()> {
     data_sets.iter().try_for_each(status::forget)
 }
 
 fn say(console: &mut Console, line: &str) -> Result<()> {
     writeln!(console.out, "{line}")
-        .map_err(|cause| Error::failed("standard output cannot be written").caused_by(cause))
+        .map_err(|cause| Error::failed("cannot write to standard output").caused_by(cause))
 }

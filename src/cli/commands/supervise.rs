@@ -1,5 +1,5 @@
-//! Attending a run: it is at work on a thread of its own, so that the program can end where the
-//! run waits for a server that does not answer any more.
+//! Supervision of a run: it works on its own thread, so that the program can end while the run
+//! waits for a server that no longer answers.
 
 use crate::control::POLL_INTERVAL;
 use crate::control::progress::Progress;
@@ -9,20 +9,20 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
-/// Does `work` and waits for it, but not for a server's answer that does not come: then the thread
-/// is left alone, and ends with the program.
+/// Runs `work` on a thread and waits for its result. If the server no longer answers, the thread is
+/// abandoned and ends with the program.
 ///
 /// # Errors
-/// The server does not answer, or no thread can be had. A panic goes on in the caller.
+/// The server does not answer, or no thread can be started. A panic is resumed in the caller.
 pub(crate) fn supervised<T: Send + 'static>(
     progress: &Arc<Progress>,
     work: impl FnOnce(&Arc<Progress>) -> T + Send + 'static,
 ) -> Result<T> {
     let (done, is_done) = channel();
-    let at_work = Arc::clone(progress);
+    let shared = Arc::clone(progress);
     let run = move || {
-        // Nobody waits any more where it took too long.
-        let _ = done.send(work(&at_work));
+        // The receiver is gone if the server was silent for too long.
+        let _ = done.send(work(&shared));
     };
     let thread = thread::Builder::new().name("run".to_owned()).spawn(run);
     let thread = thread.map_err(|error| Error::failed("cannot start a thread").caused_by(error))?;
@@ -30,16 +30,16 @@ pub(crate) fn supervised<T: Send + 'static>(
         match is_done.recv_timeout(POLL_INTERVAL) {
             Ok(done) => return Ok(done),
             Err(RecvTimeoutError::Timeout) if progress.is_silent() => {
-                return Err(Error::failed("the server does not answer any more")
-                    .caused_by("a connection to it stands still, and was waited for long enough")
-                    .hint(
-                        "look at the server, and at what lies between; --retry-for sets the time",
-                    ));
+                return Err(Error::failed("the server no longer answers")
+                    .caused_by("a connection was silent for longer than --retry-for")
+                    .hint("check the server and the network; --retry-for sets how long to wait"));
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => match thread.join() {
                 Err(panic) => resume_unwind(panic),
-                Ok(()) => return Err(Error::failed("internal error: a run without an end")),
+                Ok(()) => {
+                    return Err(Error::failed("internal error: the run ended without a result"));
+                }
             },
         }
     }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_that_waits_for_ever_is_left_alone_once_the_server_is_silent() {
+    fn a_waiting_run_is_abandoned_if_the_server_is_silent() {
         let progress = Arc::new(Progress::default());
         assert_eq!(supervised(&progress, |_| 7).unwrap(), 7);
         let error = supervised(&progress, |progress| {
@@ -60,12 +60,12 @@ mod tests {
             }
         });
         let error: Error = error.map(|never: ()| never).unwrap_err();
-        assert_eq!(error.message(), "the server does not answer any more");
+        assert_eq!(error.message(), "the server no longer answers");
     }
 
     #[test]
-    #[should_panic(expected = "as a run may")]
-    fn a_panic_is_the_caller_s() {
-        let _ = supervised(&Arc::new(Progress::default()), |_| panic!("as a run may"));
+    #[should_panic(expected = "a panic of the run")]
+    fn a_panic_is_resumed_in_the_caller() {
+        let _ = supervised(&Arc::new(Progress::default()), |_| panic!("a panic of the run"));
     }
 }

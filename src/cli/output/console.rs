@@ -1,10 +1,11 @@
-//! The two streams a command writes to, and whether somebody is there to answer.
+//! The streams that a command writes to, and questions to the user.
 
 use crate::cli::exit_code::Exit;
 use crate::cli::output::errors;
+use crate::cli::output::json;
+use crate::cli::output::output_file::Output;
 use crate::cli::progress::renderer::{Renderer, Style};
 use crate::cli::progress::term::Stream;
-use crate::cli::request::Output;
 use crate::control::progress::Progress;
 use crate::error::Error;
 use anstream::AutoStream;
@@ -14,34 +15,34 @@ use std::sync::Arc;
 
 /// The streams of a command.
 pub(crate) struct Console {
-    /// Standard output: what was asked for.
+    /// Standard output: the result.
     pub(crate) out: Box<dyn Write>,
     /// Standard error: errors, questions, progress.
     pub(crate) err: Box<dyn Write>,
-    /// Where an answer is read from; `None` where nobody can answer.
+    /// The source of answers; `None` without a terminal.
     pub(crate) answers: Option<Box<dyn BufRead>>,
-    /// Where progress is drawn and how; `None` for nowhere.
-    pub(crate) progress: fn(bars_anywhere: bool) -> Option<(Style, Stream)>,
+    /// The style and stream of progress; `None` for no progress.
+    pub(crate) progress: fn(force_bars: bool) -> Option<(Style, Stream)>,
 }
 
 impl Console {
-    /// The program's own. Colours stay on a terminal only, unless the user said otherwise.
+    /// The program's own streams. Colors are for terminals only, unless --color says otherwise.
     pub(crate) fn standard() -> Self {
         let (out, err) = (io::stdout(), io::stderr());
-        let supervised = io::stdin().is_terminal() && err.is_terminal();
+        let can_answer = io::stdin().is_terminal() && err.is_terminal();
         Self {
             out: Box::new(AutoStream::auto(out)),
             err: Box::new(AutoStream::auto(err)),
-            answers: supervised.then(|| Box::new(io::stdin().lock()) as Box<dyn BufRead>),
-            progress: |bars_anywhere| {
+            answers: can_answer.then(|| Box::new(io::stdin().lock()) as Box<dyn BufRead>),
+            progress: |force_bars| {
                 let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-                let bars = bars_anywhere || (io::stderr().is_terminal() && !dumb);
+                let bars = force_bars || (io::stderr().is_terminal() && !dumb);
                 Some((if bars { Style::Bars } else { Style::Lines }, Stream::stderr()))
             },
         }
     }
 
-    /// The stream for what a person reads: standard output, unless data goes there.
+    /// The stream for readable text: standard output, unless JSON goes there.
     pub(crate) fn human(&mut self, json: Option<&Output>) -> &mut dyn Write {
         match json {
             Some(Output::Stdout) => &mut self.err,
@@ -49,7 +50,7 @@ impl Console {
         }
     }
 
-    /// Ends a command: writes `data` (as far as there is any) where `json` says, and tells `error`.
+    /// Ends a command: writes `data` to `json`, and prints `error`.
     pub(crate) fn end<T: Serialize>(
         &mut self,
         json: Option<&Output>,
@@ -57,9 +58,8 @@ impl Console {
         exit: Exit,
         error: Option<&Error>,
     ) -> Exit {
-        let written = json.map_or(Ok(()), |output| {
-            crate::cli::output::json::write(output, &mut self.out, data, exit, error)
-        });
+        let written =
+            json.map_or(Ok(()), |output| json::write(output, &mut self.out, data, exit, error));
         if let Some(error) = error {
             self.fail(error);
         }
@@ -72,14 +72,14 @@ impl Console {
         }
     }
 
-    /// Tells `error` and what it means for the shell.
+    /// Prints `error` and returns its exit code.
     pub(crate) fn fail(&mut self, error: &Error) -> Exit {
-        // Where standard error is closed the exit code still tells it.
+        // If standard error is closed, the exit code still shows the error.
         let _ = errors::write(&mut self.err, error);
         Exit::from(error.kind())
     }
 
-    /// Asks for a yes; `None` where nobody can answer.
+    /// Asks a question that is answered by yes or no; `None` without a terminal.
     pub(crate) fn confirm(&mut self, question: &str) -> Option<bool> {
         let answers = self.answers.as_mut()?;
         write!(self.err, "{question} [y/N] ").and_then(|()| self.err.flush()).ok()?;
@@ -88,9 +88,9 @@ impl Console {
         Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Shows the progress of a run for as long as the guard lives.
-    pub(crate) fn watch(&self, progress: &Arc<Progress>, bars_anywhere: bool) -> Option<Renderer> {
-        let (style, stream) = (self.progress)(bars_anywhere)?;
+    /// Shows the progress of a run until the guard is dropped.
+    pub(crate) fn watch(&self, progress: &Arc<Progress>, force_bars: bool) -> Option<Renderer> {
+        let (style, stream) = (self.progress)(force_bars)?;
         Some(Renderer::start(Arc::clone(progress), style, stream))
     }
 }

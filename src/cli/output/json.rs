@@ -1,8 +1,8 @@
-//! The result as data: the report or the plan, the exit code, and the error if there was one.
+//! The result as JSON: the report or the plan, the exit code, and the error.
 
 use crate::cli::exit_code::Exit;
-use crate::cli::request::Output;
-use crate::cli::request::output_file;
+use crate::cli::output::output_file;
+use crate::cli::output::output_file::Output;
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -23,10 +23,10 @@ struct ErrorData<'a> {
     hints: &'a [String],
 }
 
-/// Writes `data` (as far as there is any) with the run's end to `output`.
+/// Writes `data` with the exit code and the error to `output`.
 ///
 /// # Errors
-/// It cannot be written. That nobody reads standard output any more is none.
+/// The output cannot be written. A closed pipe is not an error.
 pub(crate) fn write<T: Serialize>(
     output: &Output,
     stdout: &mut dyn Write,
@@ -41,7 +41,7 @@ pub(crate) fn write<T: Serialize>(
     });
     let document = Document { data, exit_code: exit.code(), error };
     let failed = |cause: &dyn std::fmt::Display| {
-        Error::failed("the result could not be written as JSON").caused_by(cause)
+        Error::failed("cannot write the result as JSON").caused_by(cause)
     };
     let mut text = serde_json::to_vec_pretty(&document).map_err(|cause| failed(&cause))?;
     text.push(b'\n');
@@ -70,12 +70,12 @@ mod tests {
     }
 
     #[test]
-    fn the_data_stands_beside_the_exit_code_and_the_error() {
-        let told = text(Some(&Data { rows: 7 }), Exit::Done, None);
-        assert_eq!(told, "{\n  \"rows\": 7,\n  \"exit_code\": 0\n}\n");
+    fn the_document_has_the_data_the_exit_code_and_the_error() {
+        let written = text(Some(&Data { rows: 7 }), Exit::Done, None);
+        assert_eq!(written, "{\n  \"rows\": 7,\n  \"exit_code\": 0\n}\n");
         let error = Error::refused("no").caused_by("why").hint("do");
-        let told = text(None, Exit::Refused, Some(&error));
-        let value: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let written = text(None, Exit::Refused, Some(&error));
+        let value: serde_json::Value = serde_json::from_str(&written).unwrap();
         assert_eq!(
             value,
             serde_json::json!({
@@ -92,8 +92,8 @@ mod tests {
         let output = Output::File(path.clone());
         let mut stdout = Vec::new();
         write(&output, &mut stdout, Some(&Data { rows: 7 }), Exit::Done, None).unwrap();
-        let told = std::fs::read_to_string(path).unwrap();
-        assert_eq!(told, text(Some(&Data { rows: 7 }), Exit::Done, None));
+        let written = std::fs::read_to_string(path).unwrap();
+        assert_eq!(written, text(Some(&Data { rows: 7 }), Exit::Done, None));
         assert!(stdout.is_empty());
     }
 }

@@ -232,7 +232,7 @@ mod tests {
             seconds: 71.0,
             limit: None,
             max_rate: None,
-            warnings: vec!["no fence could be had".to_owned()],
+            warnings: vec!["cannot lock app.db against writers".to_owned()],
         }
     }
 
@@ -268,7 +268,7 @@ steps of a second and more
   index "a" on "events"  2.50 s
 
 warnings
-  no fence could be had
+  cannot lock app.db against writers
 
 1m 11s in all: profile 1.25 s, copy 9.75 s
 

@@ -1,6 +1,6 @@
 //! The command line as a person may type it again: quoted for a shell, without passwords.
 
-use crate::cli::args::normalize::{join_value, split_value};
+use crate::cli::long_flag::{join_value, split_value};
 use crate::cli::output::redact::without_password;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -28,7 +28,13 @@ impl CommandLine {
         Self { program, arguments }
     }
 
-    /// The program as it was called, for commands to type next.
+    /// The name of the command.
+    pub(crate) fn command(&self) -> Option<&str> {
+        let command = self.arguments.iter().find(|argument| split_value(argument).is_none())?;
+        command.to_str()
+    }
+
+    /// The program as it was called, for the next commands.
     pub(crate) fn program(&self) -> String {
         quoted(&self.program)
     }

@@ -1,7 +1,6 @@
-//! What a product's configuration says to a command line that names kinds of databases rather
-//! than places.
+//! A request whose locations come from a product's configuration.
 
-use crate::cli::args::{ConfigArguments, DataSetArguments};
+use crate::cli::args::posit::{ConfigArgs, DataSetArgs};
 use crate::cli::output::rerun_command::quoted;
 use crate::config::environment::Environment;
 use crate::config::secret::Secret;
@@ -15,60 +14,60 @@ use crate::product::settings::Settings;
 use crate::product::{Product, Provider, Root, permissions};
 use std::path::PathBuf;
 
-/// A product's part of a request.
+/// The product of a request.
 #[derive(Debug)]
 pub(crate) struct ProductRequest {
     /// Its settings.
     pub(crate) settings: Settings,
-    /// The database that the service is to use afterwards.
+    /// The database that the service uses after the migration.
     pub(crate) to: Provider,
-    /// Set the provider after a good verdict.
+    /// Set the provider after a match.
     pub(crate) switch: bool,
-    /// The flags that say which product and configuration is meant, for commands to type next;
-    /// empty, or with a space before.
+    /// The flags that name the product and its configuration, for the next commands; empty, or
+    /// with a space in front.
     pub(crate) flags: String,
 }
 
-/// What a run does, as far as the guards care.
+/// The purpose of a run, which decides what is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// It writes into the target, even if that is the live database where the user said so.
+    /// It writes to the target; to the live database only if `allow_live_target`.
     Copy { allow_live_target: bool },
-    /// It only compares.
+    /// It only compares the databases.
     Compare,
-    /// It only plans.
+    /// It only shows a plan.
     Plan,
 }
 
-/// The product that is meant and its configuration file; `None` where nothing points to one.
-pub(crate) fn product(args: &ConfigArguments) -> Result<Option<(Product, PathBuf, Root)>> {
+/// Detects the product and its configuration file; `None` if nothing names one.
+pub(crate) fn product(args: &ConfigArgs) -> Result<Option<(Product, PathBuf, Root)>> {
     let root = Root(args.root.clone());
     let program = std::env::current_exe().ok();
-    let known = DetectInput {
-        product: args.product.map(crate::cli::args::ProductWord::product),
+    let input = DetectInput {
+        product: args.product.map(Product::from),
         config: args.config.as_deref(),
         program: program.as_deref(),
     };
-    Ok(find(known, &root)?.map(|(product, config)| (product, config, root)))
+    Ok(find(input, &root)?.map(|(product, config)| (product, config, root)))
 }
 
-/// The settings of the product that is meant.
+/// Reads the settings of the product.
 ///
 /// # Errors
-/// A usage error where nothing says which; refused where the file cannot be read.
-pub(crate) fn settings(args: &ConfigArguments) -> Result<Settings> {
+/// A usage error if no product is found; a refusal if the file cannot be read.
+pub(crate) fn settings(args: &ConfigArgs) -> Result<Settings> {
     let (product, config, root) = product(args)?.ok_or_else(|| {
         Error::usage("neither Connect nor Package Manager is configured on this machine")
-            .hint("name the configuration file: --config FILE")
+            .hint("name the configuration file with --config FILE")
     })?;
     Settings::read(product, &config, root, Environment::of_this_process())
 }
 
-/// The flags to say again.
-pub(crate) fn flags(args: &ConfigArguments) -> String {
+/// The flags that name the product again.
+pub(crate) fn flags(args: &ConfigArgs) -> String {
     let mut flags = String::new();
     if let Some(product) = args.product {
-        flags.push_str(&format!(" --product {}", product.product().as_str()));
+        flags.push_str(&format!(" --product {}", Product::from(product).as_str()));
     }
     for (flag, path) in [("config", &args.config), ("root", &args.root)] {
         if let Some(path) = path {
@@ -78,30 +77,30 @@ pub(crate) fn flags(args: &ConfigArguments) -> String {
     flags
 }
 
-/// A request that was resolved.
+/// The data sets of a configuration, and the checks that belong to them.
 pub(crate) struct Resolved {
     pub(crate) product: ProductRequest,
     pub(crate) found: Found,
     pub(crate) service_check: ServiceCheck,
 }
 
-/// The places that stand beside a kind of database.
+/// The location given for each kind of database.
 #[derive(Default)]
 pub(crate) struct NamedLocations {
     pub(crate) sqlite: Option<PathBuf>,
     pub(crate) postgres: Option<Secret>,
 }
 
-/// Resolves a request by the configuration of the product at hand; `None` where there is none.
+/// Resolves a request with the product's configuration; `None` if no product is found.
 ///
 /// # Errors
-/// Refused where the user may not, the direction or the target is not allowed, or the
-/// configuration is not whole.
+/// Refused if the user lacks permission, if the direction or the target is not allowed, or if the
+/// configuration is incomplete.
 pub(crate) fn resolve(
-    config: &ConfigArguments,
-    args: &DataSetArguments,
+    config: &ConfigArgs,
+    args: &DataSetArgs,
     from: Provider,
-    places: NamedLocations,
+    locations: NamedLocations,
     purpose: Purpose,
 ) -> Result<Option<Resolved>> {
     let Some((product, file, root)) = product(config)? else { return Ok(None) };
@@ -109,18 +108,18 @@ pub(crate) fn resolve(
     let settings = Settings::read(product, &file, root.clone(), Environment::of_this_process())?;
     let to = from.other();
     let live = check_direction(&settings, to, args, purpose)?;
-    // A place that was named is one database, and so is its counterpart.
-    let single = places.sqlite.is_some() || places.postgres.is_some();
+    // A location names one database, so its counterpart is one database, too.
+    let single = locations.sqlite.is_some() || locations.postgres.is_some();
     let only = args.data.as_deref().or(single.then(|| product.data_sets()[0]));
     let second_sqlite = second_sqlite(product, args)?;
     let is_second = only == Some(product.data_sets()[1]);
-    let named = places.sqlite.as_deref();
+    let named = locations.sqlite.as_deref();
     let wanted = Wanted {
         only,
         from,
         sqlite: if is_second { args.sqlite.as_deref() } else { named.or(args.sqlite.as_deref()) },
         second_sqlite: if is_second { named.or(second_sqlite) } else { second_sqlite },
-        postgres: places.postgres.as_ref().map(Secret::reveal),
+        postgres: locations.postgres.as_ref().map(Secret::reveal),
         key_file: config.key_file.as_deref(),
     };
     let mut found = data_sets::resolve(&settings, &wanted)?;
@@ -133,12 +132,12 @@ pub(crate) fn resolve(
     Ok(Some(Resolved { product, found, service_check }))
 }
 
-/// Refuses Connect's way back and a target that is the live database; returns a warning where
-/// such a target is all right.
+/// Refuses the migration of Connect to SQLite, and a target that is the live database. Returns a
+/// warning if such a target is allowed.
 fn check_direction(
     settings: &Settings,
     to: Provider,
-    args: &DataSetArguments,
+    args: &DataSetArgs,
     purpose: Purpose,
 ) -> Result<Option<String>> {
     if settings.product == Product::Connect
@@ -146,23 +145,25 @@ fn check_direction(
         && purpose != Purpose::Compare
         && !args.allow_back
     {
-        return Err(Error::refused("Connect does not support moving back to SQLite")
-            .hint("--allow-back does it all the same, at your own risk"));
+        return Err(Error::refused("Connect does not support a migration back to SQLite")
+            .hint("add --allow-back to migrate anyway"));
     }
     if settings.provider()? != to {
         return Ok(None);
     }
     let live = format!("Database.Provider is {}: the target is the live database", to.as_str());
     match purpose {
-        Purpose::Copy { allow_live_target: false } => Err(Error::refused(live).hint(
-            "to move the data again, first set Database.Provider back; --allow-live-target goes \
-             on all the same, and what the service wrote there may be lost",
-        )),
+        Purpose::Copy { allow_live_target: false } => Err(Error::refused(live)
+            .hint("to migrate again, first set Database.Provider back")
+            .hint(
+                "add --allow-live-target to migrate anyway; what the service wrote to the target \
+                 may be lost",
+            )),
         _ => Ok(Some(live)),
     }
 }
 
-fn second_sqlite(product: Product, args: &DataSetArguments) -> Result<Option<&std::path::Path>> {
+fn second_sqlite(product: Product, args: &DataSetArgs) -> Result<Option<&std::path::Path>> {
     let (ours, theirs, flag) = match product {
         Product::Connect => (&args.instrumentation_sqlite, &args.usage_sqlite, "--usage-sqlite"),
         Product::PackageManager => {
@@ -170,7 +171,7 @@ fn second_sqlite(product: Product, args: &DataSetArguments) -> Result<Option<&st
         }
     };
     match theirs {
-        Some(_) => Err(Error::usage(format!("{flag} is not for {product}"))),
+        Some(_) => Err(Error::usage(format!("{flag} cannot be used with {product}"))),
         None => Ok(ours.as_deref()),
     }
 }

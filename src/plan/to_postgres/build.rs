@@ -20,12 +20,13 @@ use crate::postgres::catalog::target_objects;
 use crate::postgres::catalog::target_objects::{CatalogObject, ObjectClass};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind, RowAddress, Schema};
-use crate::sqlite::Source;
 use crate::sqlite::catalog;
-use crate::sqlite::read::profile;
-use crate::sqlite::read::profile::{ProfileOptions, TableProfile, TableProfileSpec};
+use crate::sqlite::read::profile::scan::ProfileOptions;
+use crate::sqlite::read::profile::scan::profile;
+use crate::sqlite::read::profile::table::{TableProfile, TableProfileSpec};
 use crate::sqlite::read::query;
 use crate::sqlite::read::query::{TableQuery, TextEncoding};
+use crate::sqlite::source::open::Source;
 use postgres::Client;
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
@@ -201,7 +202,7 @@ fn take_profile(
         progress: inputs.progress.phase(Phase::Profile),
         stop: inputs.stop,
     };
-    profile::profile(&|| inputs.source.connect_to_pages(), &wanted, &options)
+    profile(&|| inputs.source.connect_to_pages(), &wanted, &options)
 }
 
 /// What is kept of the profile once tables that cannot be held are gone.

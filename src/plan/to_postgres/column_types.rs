@@ -12,7 +12,8 @@ use crate::schema::expression::Affinity;
 use crate::schema::names::quote;
 use crate::schema::{IndexOver, Schema, Table};
 use crate::sqlite::catalog::Catalog;
-use crate::sqlite::read::profile::{ColumnProfile, TableProfile, Tally};
+use crate::sqlite::read::profile::column::{ColumnProfile, Tally};
+use crate::sqlite::read::profile::table::TableProfile;
 use crate::sqlite::sql::declared_type::{DeclaredType, column_affinity};
 use std::collections::HashMap;
 

@@ -12,9 +12,10 @@ use crate::plan::to_postgres::source_checks;
 use crate::plan::to_postgres::type_rules::{TypeDecision, told};
 use crate::schema::names::quote;
 use crate::schema::{Column, IndexOver, LeftOut, ObjectKind, RowAddress, Schema, Table};
-use crate::sqlite::SourceConnection;
-use crate::sqlite::read::profile::{TableProfile, Tally};
+use crate::sqlite::read::profile::column::Tally;
+use crate::sqlite::read::profile::table::TableProfile;
 use crate::sqlite::read::query::TableQuery;
+use crate::sqlite::source::connection::SourceConnection;
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
 
@@ -130,7 +131,7 @@ fn refuse_misfits(found: &[ColumnMisfit]) -> Error {
         } else {
             format!(" column {}", quote(&misfit.column))
         };
-        let places: Vec<String> = misfit.tally.places.iter().map(i64::to_string).collect();
+        let places: Vec<String> = misfit.tally.first_rows.iter().map(i64::to_string).collect();
         error = error.caused_by(format!(
             "table {}{column}: {} ({}; first at {} {})",
             quote(&misfit.table),

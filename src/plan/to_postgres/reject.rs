@@ -10,7 +10,7 @@ use crate::options::plan_options::{OnMisfit, PlanOptions};
 use crate::plan::to_postgres::source_checks;
 use crate::plan::{Plan, PlannedTable};
 use crate::schema::names::quote;
-use crate::sqlite::SourceConnection;
+use crate::sqlite::source::connection::SourceConnection;
 use crate::sqlite::write::bulk_insert::Bound;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::OpenOptions;

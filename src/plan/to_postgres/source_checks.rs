@@ -13,10 +13,11 @@ use crate::plan::{PlannedForeignKey, PlannedTable};
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
 use crate::schema::{IndexOver, RowAddress, Schema, Table};
-use crate::sqlite::SourceConnection;
 use crate::sqlite::read::chunk_reader::{Next, read_error, scan};
-use crate::sqlite::read::profile::{TableProfile, Tally};
+use crate::sqlite::read::profile::column::Tally;
+use crate::sqlite::read::profile::table::TableProfile;
 use crate::sqlite::read::query::TableQuery;
+use crate::sqlite::source::connection::SourceConnection;
 use bytes::BytesMut;
 use rusqlite::Connection;
 use std::collections::HashMap;
@@ -181,12 +182,12 @@ pub(crate) fn orphans(
     let count: i64 = connection
         .query_row(&format!("SELECT count(*) {from}"), [], |row| row.get(0))
         .map_err(failed)?;
-    let mut tally = Tally { count: count.unsigned_abs(), places: Vec::new() };
+    let mut tally = Tally { count: count.unsigned_abs(), first_rows: Vec::new() };
     if count > 0 && place != "NULL" {
         let sql = format!("SELECT {place} {from} ORDER BY {place} LIMIT 3");
         let mut statement = connection.prepare(&sql).map_err(failed)?;
         let places = statement.query_map([], |row| row.get(0)).map_err(failed)?;
-        tally.places = places.collect::<rusqlite::Result<_>>().map_err(failed)?;
+        tally.first_rows = places.collect::<rusqlite::Result<_>>().map_err(failed)?;
     }
     Ok(tally)
 }

@@ -7,7 +7,7 @@
 
 use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding, Misfit};
 use crate::schema::expression::Affinity;
-use crate::sqlite::read::profile::{Candidate, ColumnProfile, ColumnProfileSpec, Tally};
+use crate::sqlite::read::profile::column::{Candidate, ColumnProfile, ColumnProfileSpec, Tally};
 use crate::sqlite::sql::declared_type::DeclaredType;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -93,7 +93,7 @@ impl Column {
         }
         if let Some(candidate) = self.fitting(profile) {
             return TypeDecision {
-                cast: candidate.cast,
+                cast: candidate.encoder,
                 conversions: conversions_of(candidate),
                 reason: None,
                 needs_review: false,
@@ -124,7 +124,7 @@ impl Column {
     /// The first candidate that every value fits, and that may stand in this column.
     fn fitting<'a>(&self, profile: &'a ColumnProfile) -> Option<&'a Candidate> {
         profile.candidates.iter().find(|candidate| {
-            let form = candidate.cast.form;
+            let form = candidate.encoder.form;
             candidate.misfits.count == 0
                 && (form != Encoding::BigIntText || profile.values() > 0)
                 // A UUID in another spelling is not made one unasked: what the application
@@ -136,7 +136,7 @@ impl Column {
     }
 
     fn decide_pinned(&self, form: Encoding, profile: &ColumnProfile, widen: bool) -> TypeDecision {
-        let tried = profile.candidates.iter().find(|candidate| candidate.cast.form == form);
+        let tried = profile.candidates.iter().find(|candidate| candidate.encoder.form == form);
         let Some(candidate) = tried else { return self.plain(form, profile, widen) };
         if candidate.misfits.count > 0 && widen {
             let mut decision = self.plain(self.fallback_type(profile), profile, widen);
@@ -151,7 +151,7 @@ impl Column {
         }
         let misfits = candidate.reason.map(|reason| (reason, candidate.misfits.clone()));
         TypeDecision {
-            cast: candidate.cast,
+            cast: candidate.encoder,
             conversions: conversions_of(candidate),
             reason: Some("pinned".to_owned()),
             needs_review: false,
@@ -301,7 +301,7 @@ impl Column {
                     "{key}{} of its values are not in canonical form",
                     candidate.converted
                 ));
-            } else if candidate.misfits.count == 0 && candidate.cast.form == Encoding::Json {
+            } else if candidate.misfits.count == 0 && candidate.encoder.form == Encoding::Json {
                 parts.push("indexed: json has no equality".to_owned());
             } else if mixes_words(profile) {
                 parts.push("several kinds of words for true and false".to_owned());
@@ -347,12 +347,12 @@ pub(crate) fn type_rank(form: Encoding) -> u8 {
 
 /// A tally as a person reads it: `3 (first at 5, 9, 12)`.
 pub(crate) fn told(tally: &Tally) -> String {
-    let places = tally.places.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    let places = tally.first_rows.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
     format!("{} (first at {places})", tally.count)
 }
 
 fn conversions_of(candidate: &Candidate) -> Vec<(Cow<'static, str>, u64)> {
-    let what = match candidate.cast.form {
+    let what = match candidate.encoder.form {
         Encoding::Boolean => "words as true and false",
         Encoding::Time | Encoding::Timestamp | Encoding::TimestampTz => "other spellings of a time",
         Encoding::Uuid => "other spellings of a UUID",

@@ -3,12 +3,12 @@
 
 use crate::plan::OptionalDdl;
 use crate::plan::to_postgres::ddl::{Definitions, TableDefinition, column_names};
-use crate::postgres::sql::from_sqlite;
-use crate::postgres::sql::from_sqlite::{Readable, ScopeColumn};
+use crate::postgres::sql::from_sqlite::scope::ScopeColumn;
+use crate::postgres::sql::from_sqlite::select::{self, Readable};
 use crate::schema::names::{qualify, quote};
 use crate::schema::{LeftOut, ObjectKind, Schema, View};
-use crate::sqlite::sql::parse;
-use crate::sqlite::sql::parse::{Refusal, Relation};
+use crate::sqlite::sql::parse::view;
+use crate::sqlite::sql::parse::view::{Refusal, Relation};
 use rusqlite::Connection;
 
 /// A table or view of the plan, which views may read.
@@ -99,10 +99,10 @@ fn translated(
     known: &[Known],
 ) -> Result<(Known, String), Refusal> {
     let find = |name: &str| known.iter().find(|one| one.relation.name.eq_ignore_ascii_case(name));
-    let select = parse::view(&view.definition, &|name| Some(find(name)?.relation.clone()))?;
+    let select = view::view(&view.definition, &|name| Some(find(name)?.relation.clone()))?;
     // Only now that no virtual table can be meant, SQLite may look at it.
     let names = result_names(connection, view)?;
-    let selected = from_sqlite::select(&select, &|name| {
+    let selected = select::select(&select, &|name| {
         let one = find(name)?;
         Some(Readable { target: &one.target, columns: &one.columns })
     })?;

@@ -12,7 +12,7 @@ use crate::schema::column_type::ColumnType;
 use crate::schema::expression::{Affinity, Collation};
 use crate::schema::names::quote;
 use crate::sqlite::sql::declared_type::column_affinity;
-use crate::sqlite::sql::from_postgres::Kind;
+use crate::sqlite::sql::from_postgres::node::Kind;
 
 /// One way in which a column can arrive.
 #[derive(Debug, Clone)]

@@ -7,11 +7,14 @@ use crate::plan::to_sqlite::names::Names;
 use crate::postgres::catalog::{Catalog, TableFacts};
 use crate::schema::expression::{Collation, Expression};
 use crate::schema::names::quote;
+use crate::schema::reason::Reason;
 use crate::schema::{ForeignKey, Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Table};
 use crate::sqlite::sql::ddl;
 use crate::sqlite::sql::ddl::{ColumnDdl, ColumnKey, ForeignKeyDdl, TableDdl};
-use crate::sqlite::sql::from_postgres;
-use crate::sqlite::sql::from_postgres::{Kind, ScopeColumn};
+use crate::sqlite::sql::from_postgres::definitions::{
+    condition, default_clause, generated, index_term,
+};
+use crate::sqlite::sql::from_postgres::node::{Kind, ScopeColumn};
 
 /// Everything that defines one table in the target.
 pub(crate) struct TableDefinition {
@@ -94,7 +97,7 @@ impl<'a> Definitions<'a> {
             }
             let kind = planned.proposal.kind;
             let default = column.default.as_ref().and_then(|sql| {
-                from_postgres::default(sql, kind)
+                default_clause(sql, kind)
                     .map_err(|reason| {
                         let text = Some(sql.text.as_str());
                         self.list((ObjectKind::Default, table, &column.name, text), &reason);
@@ -102,7 +105,7 @@ impl<'a> Definitions<'a> {
                     .ok()
             });
             let generated = column.generated.as_ref().and_then(|rule| {
-                from_postgres::generated(&rule.expression, kind, &scope)
+                generated(&rule.expression, kind, &scope)
                     .map(|sql| (sql, rule.stored && !origin["virtual"].as_bool().unwrap_or(false)))
                     .map_err(|reason| {
                         let text = Some(rule.expression.text.as_str());
@@ -190,7 +193,7 @@ impl<'a> Definitions<'a> {
         let table = &self.catalog.schema.tables[place];
         let mut checks = Vec::new();
         for check in &table.checks {
-            match from_postgres::condition(&check.condition, scope) {
+            match condition(&check.condition, scope) {
                 Ok(condition) => checks.push((check.name.clone(), condition)),
                 Err(reason) => {
                     let name = check.name.clone().unwrap_or_default();
@@ -299,17 +302,17 @@ impl<'a> Definitions<'a> {
         place: usize,
         index: &Index,
         scope: &[ScopeColumn],
-    ) -> Result<(Vec<String>, Option<String>), from_postgres::Reason> {
+    ) -> Result<(Vec<String>, Option<String>), Reason> {
         let terms: Result<Vec<String>, _> = index
             .terms
             .iter()
             .map(|term| {
                 let folded = self.folded(place, term);
-                from_postgres::index_term(folded.as_ref().unwrap_or(term), scope)
+                index_term(folded.as_ref().unwrap_or(term), scope)
             })
             .collect();
         let filter = index.filter.as_ref();
-        let filter = filter.map(|sql| from_postgres::condition(sql, scope)).transpose()?;
+        let filter = filter.map(|sql| condition(sql, scope)).transpose()?;
         Ok((terms?, filter))
     }
 

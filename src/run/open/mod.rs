@@ -6,7 +6,7 @@ pub(crate) mod to_sqlite;
 
 use crate::error::Result;
 use crate::options::run_options::RunOptions;
-use crate::sqlite::{Source, SourceOptions};
+use crate::sqlite::source::open::{Source, SourceOptions};
 use std::path::Path;
 
 /// Opens a SQLite database for reading.

@@ -14,7 +14,7 @@ use crate::postgres::connect::{Session, connect, create_database};
 use crate::postgres::lease::heartbeat::StallAlarm;
 use crate::postgres::lease::run_lock::{RunId, RunLock, purpose_of};
 use crate::run::open::open_source;
-use crate::sqlite::Source;
+use crate::sqlite::source::open::Source;
 use postgres::Client;
 use std::collections::HashSet;
 use std::sync::Arc;

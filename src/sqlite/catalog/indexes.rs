@@ -5,8 +5,7 @@ use crate::schema::expression::{Collation, Sql};
 use crate::schema::{Column, Index, IndexOver, IndexTerm, Key, KeyColumn};
 use crate::sqlite::catalog::{Entry, optional_text, query, text, unreadable};
 use crate::sqlite::sql::declared_type;
-use crate::sqlite::sql::parse;
-use crate::sqlite::sql::parse::{IndexText, Names, TableText};
+use crate::sqlite::sql::parse::create::{self, IndexText, Names, TableText};
 use rusqlite::Connection;
 
 /// An index as `index_list` and `index_xinfo` give it.
@@ -132,7 +131,7 @@ pub(crate) fn created(
     made.filter_map(|entry| {
         let raw = indexes.iter().find(|index| index.name.eq_ignore_ascii_case(&entry.name))?;
         let definition = entry.sql.clone().unwrap_or_default();
-        let text = parse::index(&definition, names);
+        let text = create::index(&definition, names);
         Some(Index {
             name: raw.name.clone(),
             unique: raw.unique,

@@ -1,7 +1,7 @@
 //! The SQLite catalog, read into the neutral schema.
 //!
 //! SQLite's pragmas are the authority on names, columns, keys, collations and foreign keys; the
-//! text of the CREATE statements adds only what they do not tell ([`parse`]). No virtual table
+//! text of the CREATE statements adds only what they do not tell ([`create`]). No virtual table
 //! is touched, not even connected ([`modules`]).
 
 pub(crate) mod indexes;
@@ -11,8 +11,7 @@ pub(crate) mod table;
 
 use crate::error::{Error, Result};
 use crate::schema::{LeftOut, ObjectKind, Schema, Table, View, names};
-use crate::sqlite::sql::parse;
-use crate::sqlite::sql::parse::ModuleText;
+use crate::sqlite::sql::parse::create::{self, ModuleText};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row};
 use std::collections::HashMap;
@@ -101,7 +100,7 @@ impl Entry {
     fn module(&self) -> ModuleText {
         self.sql
             .as_deref()
-            .and_then(parse::module)
+            .and_then(create::module)
             .unwrap_or_else(|| ModuleText { name: String::new(), arguments: Vec::new() })
     }
 }

@@ -5,7 +5,7 @@
 //! for its list of tables makes it connect every virtual table, which runs the module's code on
 //! a file that we do not trust. So the names decide, module by module, as they do in SQLite.
 
-use crate::sqlite::sql::parse::ModuleText;
+use crate::sqlite::sql::parse::create::ModuleText;
 
 /// What is known of a module's shadow tables: the words that follow the virtual table's name and
 /// an underscore.

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::schema::{Action, Deferrable, ForeignKey, Table};
 use crate::sqlite::catalog::{optional_text, query, text, unreadable};
-use crate::sqlite::sql::parse::TableText;
+use crate::sqlite::sql::parse::create::TableText;
 use rusqlite::Connection;
 use std::collections::HashMap;
 

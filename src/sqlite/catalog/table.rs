@@ -10,8 +10,7 @@ use crate::sqlite::catalog::{
     Entry, TableFacts, optional_text, query, references, text, unreadable,
 };
 use crate::sqlite::sql::declared_type;
-use crate::sqlite::sql::parse;
-use crate::sqlite::sql::parse::{Names, TableText};
+use crate::sqlite::sql::parse::create::{self, Names, TableText};
 use rusqlite::Connection;
 
 /// A column as `table_xinfo` gives it.
@@ -71,7 +70,7 @@ pub(crate) fn read(
     let column_names: Vec<String> = raw.iter().map(|column| column.name.clone()).collect();
     let naming = Names { table: &entry.name, columns: &column_names, rowid_alias: alias };
     let definition = entry.sql.clone().unwrap_or_default();
-    let text = parse::table(&definition, &naming).unwrap_or_else(|| {
+    let text = create::table(&definition, &naming).unwrap_or_else(|| {
         list_unread(&entry.name, &definition, left_out);
         TableText::default()
     });
@@ -134,7 +133,7 @@ fn column(raw: &RawColumn, collation: Collation, alias: Option<&str>, text: &Tab
         name: raw.name.clone(),
         declared: raw.declared.clone(),
         not_null: raw.not_null || identity,
-        default: raw.default.as_deref().filter(|_| generated.is_none()).map(parse::default),
+        default: raw.default.as_deref().filter(|_| generated.is_none()).map(create::default),
         collation,
         generated,
         identity,

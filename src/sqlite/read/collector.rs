@@ -6,18 +6,11 @@
 
 use crate::codec::row_batch::RowBatch;
 use crate::codec::sqlite_value::SqliteValue;
-use crate::sqlite::read::query::{TableQuery, TextEncoding};
+use crate::sqlite::read::query::{COLLECT_FUNCTION, TableQuery, TextEncoding};
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, OptionalExtension, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// The function's name.
-pub(crate) const NAME: &str = "migrate_collect";
-
-/// Values that a function takes at most, as the bundled library is built.
-/// Source: `SQLITE_MAX_FUNCTION_ARG`, SQLite's "Implementation Limits".
-pub(crate) const MAX_VALUES: usize = 1000;
 
 /// A batch that is being filled.
 #[derive(Debug)]
@@ -199,7 +192,7 @@ impl Collector {
     pub(crate) fn install(connection: &Connection) -> Result<Self> {
         let slot = Slot::default();
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
-        connection.create_aggregate_function(NAME, -1, flags, slot.clone())?;
+        connection.create_aggregate_function(COLLECT_FUNCTION, -1, flags, slot.clone())?;
         Ok(Self(slot))
     }
 

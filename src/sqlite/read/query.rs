@@ -3,7 +3,6 @@
 use crate::error::{Error, Result};
 use crate::schema::RowAddress;
 use crate::schema::names::quote;
-use crate::sqlite::read::collector;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
@@ -49,8 +48,14 @@ pub(crate) struct Bounds {
     pub(crate) through: bool,
 }
 
-/// SQLite's limit on the columns of a result, as the bundled library is built.
+/// The SQL function that the collector installs on its connection.
+pub(crate) const COLLECT_FUNCTION: &str = "migrate_collect";
+
+/// The most columns of a result (`SQLITE_MAX_COLUMN` of the bundled library).
 const MAX_RESULT_COLUMNS: usize = 2000;
+
+/// The most arguments of a function (`SQLITE_MAX_FUNCTION_ARG` of the bundled library).
+const MAX_FUNCTION_ARGUMENTS: usize = 1000;
 
 impl TableQuery {
     /// Checks what the queries could not do.
@@ -160,14 +165,13 @@ impl TableQuery {
     /// a function takes.
     pub(crate) fn collect(&self) -> Option<String> {
         let RowAddress::Integer { column } = &self.address else { return None };
-        if self.width() >= collector::MAX_VALUES {
+        if self.width() >= MAX_FUNCTION_ARGUMENTS {
             return None;
         }
         let key = quote(column);
         let list: Vec<String> = std::iter::once(key.clone()).chain(self.expressions()).collect();
         Some(format!(
-            "SELECT {}({}) FROM {} NOT INDEXED WHERE {key} BETWEEN ?1 AND ?2",
-            collector::NAME,
+            "SELECT {COLLECT_FUNCTION}({}) FROM {} NOT INDEXED WHERE {key} BETWEEN ?1 AND ?2",
             list.join(","),
             quote(&self.table)
         ))

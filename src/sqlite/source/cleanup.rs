@@ -1,5 +1,5 @@
-//! Leftovers: the `-shm` and the empty `-wal` that reading a database in WAL mode leaves beside
-//! it. Those that were not there before are removed at the end.
+//! Cleanup of the sidecar files: the `-shm` and the empty `-wal` that reading a database in WAL
+//! mode creates next to it.
 
 use crate::error::{Error, Result};
 use crate::sqlite::source::fingerprint::{sibling, stat, unreadable};
@@ -7,8 +7,8 @@ use rustix::fs::{FlockOperation, fcntl_lock};
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
-/// What lay beside a database before it was opened; dropping it removes what came since, so it
-/// must outlive every connection.
+/// The sidecar files that existed before a database was opened. Dropping it removes newer ones,
+/// so it must outlive every connection.
 pub(crate) struct SidecarCleanup {
     path: PathBuf,
     had_wal: bool,
@@ -16,14 +16,14 @@ pub(crate) struct SidecarCleanup {
 }
 
 impl SidecarCleanup {
-    /// Remembers what lies beside the database at `path`.
-    pub(crate) fn look(path: &Path) -> Result<Self> {
+    /// Records which sidecar files the database at `path` has.
+    pub(crate) fn inspect(path: &Path) -> Result<Self> {
         let had_wal = stat(&sibling(path, "-wal"))?.is_some();
         let had_shm = stat(&sibling(path, "-shm"))?.is_some();
         Ok(Self { path: path.to_owned(), had_wal, had_shm })
     }
 
-    /// Removes what was not there before, unless somebody else uses it by now or wrote to it.
+    /// Removes the new sidecar files, unless another process uses the database or wrote to it.
     pub(crate) fn remove(&self) -> Result<()> {
         let (wal, shm) = (sibling(&self.path, "-wal"), sibling(&self.path, "-shm"));
         let new_wal = !self.had_wal && stat(&wal)?.is_some();
@@ -36,15 +36,15 @@ impl SidecarCleanup {
             .write(true)
             .open(&self.path)
             .map_err(|e| unreadable(&self.path, &e))?;
-        // Every connection to a database in WAL mode keeps a shared lock on its file as long as
-        // it lives: who gets the exclusive one is alone, and nobody comes while it is held.
+        // Every connection to a database in WAL mode holds a shared lock on its file. With the
+        // exclusive lock there is no other connection, and none can be opened.
         if fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             return Ok(());
         }
         if new_wal && stat(&wal)?.is_some_and(|found| found.len() == 0) {
             unlink(&wal)?;
         }
-        // Frames that somebody wrote meanwhile keep their index.
+        // Frames that another process wrote meanwhile keep their index.
         if new_shm && (self.had_wal || stat(&wal)?.is_none()) {
             unlink(&shm)?;
         }
@@ -56,13 +56,13 @@ fn unlink(path: &Path) -> Result<()> {
     fs::remove_file(path).map_err(|e| {
         Error::failed(format!("cannot remove {}", path.display()))
             .caused_by(e)
-            .hint("it is empty or rebuilt at will: remove it while nobody uses the database")
+            .hint("the file holds no data: remove it while no process uses the database")
     })
 }
 
 impl Drop for SidecarCleanup {
     fn drop(&mut self) {
-        // Nobody is left to tell; `Source::close` removes them first and reports.
+        // An error cannot be returned here; `Source::close` removes the files first and reports.
         let _ = self.remove();
     }
 }

@@ -1,6 +1,7 @@
-//! The fingerprint: what tells one state of a source's files from another without reading them
-//! whole. It is taken before the fence, because closing any descriptor of the source drops the
-//! locks that SQLite holds on it in this process (fcntl(2), "Advisory record locking").
+//! The fingerprint of a source: distinguishes two states of its files without reading them whole.
+//!
+//! It is taken before the write lock, because closing any descriptor of the source drops the locks
+//! that SQLite holds on it in this process (fcntl(2), "Advisory record locking").
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -13,86 +14,85 @@ use std::path::{Path, PathBuf};
 
 /// The length of the database header in bytes. This and every offset below is from
 /// <https://sqlite.org/fileformat2.html>, sections 1.3 and 4.1.
-const HEADER: usize = 100;
+const HEADER_BYTES: usize = 100;
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// Where the two salts stand in the header of a `-wal`.
-const SALTS: std::ops::Range<usize> = 16..24;
+/// The two salts in the header of a `-wal`.
+const WAL_SALTS: std::ops::Range<usize> = 16..24;
 
-/// A time as the file system keeps it.
+/// A timestamp of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Moment {
+pub(crate) struct FileTime {
     /// Seconds since 1970.
     pub(crate) seconds: i64,
     /// Nanoseconds within the second.
     pub(crate) nanoseconds: i64,
 }
 
-/// What the file system says of a file.
+/// The identity, size and times of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileState {
-    /// The device it lies on.
+    /// Its device.
     pub(crate) device: u64,
-    /// Its number there.
+    /// Its inode number.
     pub(crate) inode: u64,
     /// Its size in bytes.
     pub(crate) size: u64,
     /// When its content was last changed.
-    pub(crate) modified: Moment,
+    pub(crate) modified: FileTime,
     /// When its content or its attributes were last changed.
-    pub(crate) changed: Moment,
+    pub(crate) changed: FileTime,
 }
 
-/// The write-ahead log beside a database.
+/// The write-ahead log (WAL) of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalState {
     /// Its size in bytes.
     pub(crate) size: u64,
-    /// Its salts in hexadecimal, which every restart of the log changes.
+    /// Its salts in hexadecimal. Every restart of the WAL changes them.
     pub(crate) salts: String,
 }
 
-/// A source's files at one moment. Two equal fingerprints mean the same content; the change
-/// counter alone would not: a commit in WAL mode and its checkpoint leave it as it was.
+/// The state of a source's files. Equal fingerprints mean equal content. The change counter alone
+/// would not: a commit in WAL mode and its checkpoint leave it unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// The database file.
     pub(crate) file: FileState,
     /// The database header in hexadecimal.
     pub(crate) header: String,
-    /// The log; `None` where there is none or an empty one.
+    /// The WAL; `None` if it is missing or empty.
     pub wal: Option<WalState>,
 }
 
-/// The database header of a file that has one.
-pub(crate) struct Header([u8; HEADER]);
+/// The header of a database file.
+pub(crate) struct Header([u8; HEADER_BYTES]);
 
-/// What the file system says of a source's files. Learning it opens nothing.
+/// The file system's data on a source's files. Reading it opens no file.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Stats {
     pub(crate) file: FileState,
-    /// The log; `None` where there is none or an empty one.
+    /// The WAL; `None` if it is missing or empty.
     wal: Option<FileState>,
 }
 
-/// How far a file has moved away from an earlier state.
+/// How a file changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     /// Owner, mode or links only.
     Attributes,
-    /// Its bytes, or it is another file.
+    /// Its bytes, or the path names another file.
     Content,
 }
 
 impl FileState {
-    /// What `metadata` says.
-    pub(crate) fn of(metadata: &Metadata) -> Self {
+    pub(crate) fn from_metadata(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
             size: metadata.size(),
-            modified: Moment { seconds: metadata.mtime(), nanoseconds: metadata.mtime_nsec() },
-            changed: Moment { seconds: metadata.ctime(), nanoseconds: metadata.ctime_nsec() },
+            modified: FileTime { seconds: metadata.mtime(), nanoseconds: metadata.mtime_nsec() },
+            changed: FileTime { seconds: metadata.ctime(), nanoseconds: metadata.ctime_nsec() },
         }
     }
 
@@ -108,14 +108,17 @@ impl FileState {
 }
 
 impl Stats {
-    /// What the file system says of the database at `path` now.
-    pub(crate) fn look(path: &Path) -> Result<Self> {
+    /// Inspects the database at `path`.
+    pub(crate) fn inspect(path: &Path) -> Result<Self> {
         let metadata = fs::metadata(path).map_err(|e| unreadable(path, &e))?;
         let wal = stat(&sibling(path, "-wal"))?.filter(|wal| wal.size() > 0);
-        Ok(Self { file: FileState::of(&metadata), wal: wal.as_ref().map(FileState::of) })
+        Ok(Self {
+            file: FileState::from_metadata(&metadata),
+            wal: wal.as_ref().map(FileState::from_metadata),
+        })
     }
 
-    /// What happened to the database file since `self`.
+    /// How the database file changed since `self`.
     pub(crate) fn file_change(&self, now: &Self) -> Option<Change> {
         self.file.change(&now.file)
     }
@@ -125,8 +128,8 @@ impl Stats {
         (self.file.device, self.file.inode) == (now.file.device, now.file.inode)
     }
 
-    /// Whether the log's content changed since `self`. Its attributes do not count: as root
-    /// SQLite sets the owner of every log that it opens.
+    /// Whether the content of the WAL changed since `self`. Its attributes do not count: as root,
+    /// SQLite sets the owner of every WAL that it opens.
     pub(crate) fn wal_changed(&self, now: &Self) -> bool {
         match (&self.wal, &now.wal) {
             (None, None) => false,
@@ -135,7 +138,7 @@ impl Stats {
         }
     }
 
-    /// Whether there is a log with something in it.
+    /// Whether the WAL exists and has content.
     pub(crate) fn has_wal(&self) -> bool {
         self.wal.is_some()
     }
@@ -145,7 +148,7 @@ impl Fingerprint {
     /// The fingerprint and the header of the database at `path`.
     ///
     /// # Errors
-    /// Refuses what is empty, no SQLite database, or unreadable.
+    /// Refuses a file that is empty, unreadable or not a SQLite database.
     pub(crate) fn take(path: &Path) -> Result<(Self, Header)> {
         let mut file = File::open(path).map_err(|e| unreadable(path, &e))?;
         let metadata = file.metadata().map_err(|e| unreadable(path, &e))?;
@@ -155,37 +158,36 @@ impl Fingerprint {
             Some(found) => Some(WalState::read(&wal_path, found.size())?),
             None => None,
         };
-        let fingerprint = Self { file: FileState::of(&metadata), header: hex(&header.0), wal };
+        let fingerprint =
+            Self { file: FileState::from_metadata(&metadata), header: hex(&header.0), wal };
         Ok((fingerprint, header))
     }
 }
 
 impl WalState {
     fn read(path: &Path, size: u64) -> Result<Self> {
-        let mut start = Vec::with_capacity(SALTS.end);
+        let mut start = Vec::with_capacity(WAL_SALTS.end);
         File::open(path)
-            .and_then(|file| file.take(SALTS.end as u64).read_to_end(&mut start))
+            .and_then(|file| file.take(WAL_SALTS.end as u64).read_to_end(&mut start))
             .map_err(|e| unreadable(path, &e))?;
-        Ok(Self { size, salts: hex(start.get(SALTS).unwrap_or_default()) })
+        Ok(Self { size, salts: hex(start.get(WAL_SALTS).unwrap_or_default()) })
     }
 }
 
 impl Header {
     fn read(path: &Path, file: &mut File) -> Result<Self> {
-        let mut start = Vec::with_capacity(HEADER);
-        file.take(HEADER as u64).read_to_end(&mut start).map_err(|e| unreadable(path, &e))?;
+        let mut start = Vec::with_capacity(HEADER_BYTES);
+        file.take(HEADER_BYTES as u64).read_to_end(&mut start).map_err(|e| unreadable(path, &e))?;
         if start.is_empty() {
-            return Err(Error::refused(format!("{} is empty (zero bytes)", path.display())).hint(
-                "an empty file is nearly always a wrong path: check where the application keeps \
-                 its database",
-            ));
+            return Err(Error::refused(format!("{} is empty (zero bytes)", path.display()))
+                .hint("check the path: an empty file is rarely the application's database"));
         }
         if !start.starts_with(MAGIC) {
             return Err(not_a_database(path));
         }
         match start.try_into() {
             Ok(bytes) => Ok(Self(bytes)),
-            Err(_) => Err(truncated(path, "it ends within the header")),
+            Err(_) => Err(truncated(path, "it ends inside the header")),
         }
     }
 
@@ -194,54 +196,59 @@ impl Header {
         self.0[18] == 2 || self.0[19] == 2
     }
 
-    /// Bytes of a page, and how many of them are in use; `None` where they are none that SQLite
-    /// allows.
+    /// The page size and the usable bytes of a page; `None` if SQLite does not allow them.
     pub(crate) fn page_sizes(&self) -> Option<(usize, usize)> {
-        let page_size = match u16::from_be_bytes([self.0[16], self.0[17]]) {
-            1 => 65_536,
-            size => usize::from(size),
-        };
+        let page_size = decode_page_size([self.0[16], self.0[17]]) as usize;
         let usable = page_size.checked_sub(usize::from(self.0[20]))?;
         (page_size.is_power_of_two() && page_size >= 512 && usable >= 480)
             .then_some((page_size, usable))
     }
 
-    /// Refuses a file of `size` bytes that is shorter than the header says. Only for files
-    /// without a journal or a log beside them, which may hold the missing pages.
+    /// Refuses a file of `size` bytes that is shorter than the header says. Use it only without a
+    /// journal or WAL, which may hold the missing pages.
     pub(crate) fn refuse_truncated(&self, path: &Path, size: u64) -> Result<()> {
         let word = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|i| self.0[at + i]));
-        let page_size = match u16::from_be_bytes([self.0[16], self.0[17]]) {
-            1 => 65_536,
-            n @ 512..=32_768 if n.is_power_of_two() => u64::from(n),
-            // A plain first line over enciphered pages looks like this.
-            _ => return Err(not_a_database(path)),
-        };
-        // Versions before 3.7.0 do not keep the page count; whoever wrote last is known by the
-        // change counter that stands beside the writer's version.
+        let page_size = u64::from(decode_page_size([self.0[16], self.0[17]]));
+        // A plain first line over encrypted pages has a page size that is not allowed.
+        if page_size < 512 || !page_size.is_power_of_two() {
+            return Err(not_a_database(path));
+        }
+        // SQLite before 3.7.0 does not update the page count. The count is valid if the change
+        // counter equals the one stored with the version of the last writer.
         let pages = u64::from(word(28));
         if pages > 0 && word(24) == word(92) {
             if size < pages * page_size {
                 let should = pages * page_size;
-                return Err(truncated(path, &format!("it has {size} bytes of {should}")));
+                return Err(truncated(path, &format!("it has {size} of {should} bytes")));
             }
         } else if !size.is_multiple_of(page_size) {
             return Err(truncated(
                 path,
-                &format!("{size} bytes are no whole pages of {page_size}"),
+                &format!(
+                    "its size of {size} bytes is not a multiple of the page size ({page_size} bytes)"
+                ),
             ));
         }
         Ok(())
     }
 }
 
-/// The file that SQLite keeps beside the database at `path` under its name and `suffix`.
+/// The page size from bytes 16 and 17 of the header, where 1 stands for 65,536.
+pub(crate) fn decode_page_size(bytes: [u8; 2]) -> u32 {
+    match u16::from_be_bytes(bytes) {
+        1 => 65_536,
+        size => u32::from(size),
+    }
+}
+
+/// The file next to `path` whose name has `suffix` appended.
 pub(crate) fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
 }
 
-/// What the file system says of `path`; `None` where there is nothing.
+/// The metadata of `path`; `None` if it does not exist.
 pub(crate) fn stat(path: &Path) -> Result<Option<Metadata>> {
     match fs::metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
@@ -254,23 +261,23 @@ pub(crate) fn stat(path: &Path) -> Result<Option<Metadata>> {
 pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     let shown = path.display();
     match error.kind() {
-        ErrorKind::NotFound => Error::refused(format!("there is no file {shown}"))
-            .hint("check the path; a new database is never created for a source"),
+        ErrorKind::NotFound => Error::refused(format!("{shown} does not exist"))
+            .hint("check the path; a source must exist"),
         ErrorKind::PermissionDenied => Error::refused(format!("no permission to read {shown}"))
-            .hint("run as the user that owns the database, or as root"),
+            .hint("run as the owner of the database, or as root"),
         _ => Error::refused(format!("cannot read {shown}")).caused_by(error),
     }
 }
 
-/// The refusal of a file that SQLite cannot make sense of from its first page on.
+/// The refusal of a file whose first page is not one of a SQLite database.
 pub(crate) fn not_a_database(path: &Path) -> Error {
-    Error::refused(format!("{} is not a SQLite database, or an encrypted one", path.display()))
-        .hint("an encrypted database (SQLCipher, SEE) must be decrypted into a plain one first")
+    Error::refused(format!("{} is not a SQLite database, or is encrypted", path.display()))
+        .hint("decrypt an encrypted database (SQLCipher, SEE) into a plain one first")
 }
 
 fn truncated(path: &Path, why: &str) -> Error {
     Error::refused(format!("{} is truncated: {why}", path.display()))
-        .hint("the copy or download that made it was probably cut short; take a whole one")
+        .hint("copy or download the file again: the last transfer was probably incomplete")
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -285,9 +292,9 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// A header of 4 pages of 1024 bytes, written by a version that keeps the page count or not.
+    /// The header of 4 pages of 1024 bytes, by a version that updates the page count or not.
     fn header(counted: bool) -> Header {
-        let mut bytes = [0; HEADER];
+        let mut bytes = [0; HEADER_BYTES];
         bytes[..16].copy_from_slice(MAGIC);
         bytes[16..18].copy_from_slice(&1024_u16.to_be_bytes());
         bytes[24..28].copy_from_slice(&7_u32.to_be_bytes());
@@ -306,17 +313,17 @@ mod tests {
         assert_eq!(verdict(&header(true), 4096), None);
         assert_eq!(verdict(&header(true), 8192), None);
         let message = verdict(&header(true), 3072).unwrap();
-        assert_eq!(message, "/app.db is truncated: it has 3072 bytes of 4096");
+        assert_eq!(message, "/app.db is truncated: it has 3072 of 4096 bytes");
     }
 
     #[test]
-    fn a_stale_page_count_says_nothing_but_pages_are_whole() {
+    fn without_a_valid_page_count_only_whole_pages_are_required() {
         assert_eq!(verdict(&header(false), 3072), None);
         assert!(verdict(&header(false), 3073).unwrap().contains("truncated"));
     }
 
     #[test]
-    fn a_page_size_that_none_can_be_is_no_database() {
+    fn a_file_with_an_invalid_page_size_is_refused_as_not_a_database() {
         for size in [0_u16, 2, 256, 511, 1000, 40_000] {
             let mut odd = header(true);
             odd.0[16..18].copy_from_slice(&size.to_be_bytes());
@@ -328,19 +335,18 @@ mod tests {
     }
 
     #[test]
-    fn attributes_and_content_are_told_apart() {
-        let moment = |seconds| Moment { seconds, nanoseconds: 0 };
-        let was =
-            FileState { device: 1, inode: 2, size: 3, modified: moment(4), changed: moment(5) };
+    fn changes_of_attributes_and_of_content_are_distinguished() {
+        let time = |seconds| FileTime { seconds, nanoseconds: 0 };
+        let was = FileState { device: 1, inode: 2, size: 3, modified: time(4), changed: time(5) };
         assert_eq!(was.change(&was), None);
-        assert_eq!(was.change(&FileState { changed: moment(6), ..was }), Some(Change::Attributes));
-        let written = FileState { modified: moment(6), changed: moment(6), ..was };
+        assert_eq!(was.change(&FileState { changed: time(6), ..was }), Some(Change::Attributes));
+        let written = FileState { modified: time(6), changed: time(6), ..was };
         assert_eq!(was.change(&written), Some(Change::Content));
         assert_eq!(was.change(&FileState { inode: 9, ..was }), Some(Change::Content));
     }
 
     #[test]
-    fn a_fingerprint_survives_its_way_through_json() {
+    fn a_fingerprint_survives_a_round_trip_through_json() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.db");
         let connection = rusqlite::Connection::open(&path).unwrap();

@@ -1,6 +1,7 @@
-//! A claim: the right of one source in this process to a file. Two sources of one file would
-//! drop each other's locks when they look at it. A file is known by device and inode, whatever
-//! path leads to it.
+//! The files that this process has open as sources.
+//!
+//! Two sources of one file would drop each other's locks when they inspect it. A file is known by
+//! device and inode, whatever path leads to it.
 
 use crate::error::{Error, Result};
 use crate::sqlite::source::fingerprint::unreadable;
@@ -10,27 +11,27 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-/// Given back when dropped.
+/// The right of one source to a file, released on drop.
 pub(crate) struct OpenClaim((u64, u64));
 
 /// Device and inode of every file that is open as a source.
-static CLAIMS: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+static OPEN_FILES: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
 
 impl OpenClaim {
-    /// Claims the file at `path`, or refuses because this process has it open as a source.
+    /// Claims the file at `path`; refuses if this process already has it open as a source.
     pub(crate) fn take(path: &Path) -> Result<Self> {
         let metadata = fs::metadata(path).map_err(|e| unreadable(path, &e))?;
-        let place = (metadata.dev(), metadata.ino());
-        if CLAIMS.lock().unwrap_or_else(PoisonError::into_inner).insert(place) {
-            return Ok(Self(place));
+        let file = (metadata.dev(), metadata.ino());
+        if OPEN_FILES.lock().unwrap_or_else(PoisonError::into_inner).insert(file) {
+            return Ok(Self(file));
         }
         Err(Error::refused(format!("{} is already open as a source", path.display()))
-            .hint("two data sets cannot be read from one file at a time"))
+            .hint("give each data set a source file of its own"))
     }
 }
 
 impl Drop for OpenClaim {
     fn drop(&mut self) {
-        CLAIMS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        OPEN_FILES.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
     }
 }

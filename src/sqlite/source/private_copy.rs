@@ -1,6 +1,5 @@
-//! A private copy: a source's file with its journal and its log in a folder of our own, where
-//! SQLite may roll back and recover what it may not in the source. The folder is removed at the
-//! end.
+//! A private copy: the source file with its journal and its WAL in a temporary folder, where SQLite
+//! may roll back the journal or recover the WAL. The source itself stays unchanged.
 
 use crate::control::disk_space::available;
 use crate::error::{Error, Result};
@@ -12,19 +11,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// A database that only this process knows.
+/// A copied database that only this process uses.
 pub(crate) struct PrivateCopy {
-    /// Removed when dropped.
+    /// Removed on drop.
     folder: TempDir,
 }
 
 impl PrivateCopy {
-    /// Copies the database at `source` with what lies beside it into a new folder of `temp_dir`
+    /// Copies the database at `source` with its journal and WAL into a new folder in `temp_dir`,
     /// and lets SQLite bring the copy into its last committed state. The caller makes sure that
     /// this process has no connection to the source, and that nobody changed it meanwhile.
     ///
     /// # Errors
-    /// Refuses where the copy does not fit, and what SQLite cannot read.
+    /// Refuses if the copy does not fit, or if SQLite cannot read it.
     pub(crate) fn make(source: &Path, temp_dir: &Path) -> Result<Self> {
         let cannot = |e: io::Error| uncopied(source, temp_dir, &e);
         let folder = tempfile::Builder::new()
@@ -34,8 +33,8 @@ impl PrivateCopy {
             .map_err(cannot)?;
         let copy = Self { folder };
 
-        // SQLite knows the journal and the log by their names, and a super-journal by the path
-        // that the journal holds: each keeps its meaning in the copy.
+        // SQLite finds the journal and the WAL by their names, and a super-journal by the path in
+        // the journal: the names stay valid in the copy.
         let mut parts = Vec::new();
         for suffix in ["", "-journal", "-wal"] {
             let original = sibling(source, suffix);
@@ -47,7 +46,7 @@ impl PrivateCopy {
         let (mut remaining, mut bytes) = (Vec::new(), 0);
         for (to, from) in parts {
             let new = File::create_new(&to).map_err(cannot)?;
-            // A reflink shares the blocks: no time and no space.
+            // A reflink shares the blocks and needs neither time nor space.
             if rustix::fs::ioctl_ficlone(&new, &from).is_err() {
                 bytes += from.metadata().map_err(cannot)?.len();
                 remaining.push((new, from));
@@ -62,12 +61,12 @@ impl PrivateCopy {
         Ok(copy)
     }
 
-    /// Where the copied database is.
+    /// The path of the copied database.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("source.db")
     }
 
-    /// The folder that holds it.
+    /// The folder of the copy.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -81,17 +80,17 @@ fn refuse_lack_of_space(source: &Path, temp_dir: &Path, bytes: u64, available: u
     Err(uncopied(
         source,
         temp_dir,
-        &format!("it takes {bytes} bytes, and only {available} are available there"),
+        &format!("the copy takes {bytes} bytes, but only {available} bytes are free"),
     ))
 }
 
 fn uncopied(source: &Path, temp_dir: &Path, why: &dyn std::fmt::Display) -> Error {
     let message = format!(
-        "{} can only be read from a private copy, and {} cannot take it",
+        "{} can be read only from a private copy, and the copy in {} failed",
         source.display(),
         temp_dir.display()
     );
-    Error::refused(message).caused_by(why).hint("name a folder with enough space: --temp-dir DIR")
+    Error::refused(message).caused_by(why).hint("give a folder with enough space: --temp-dir DIR")
 }
 
 #[cfg(test)]

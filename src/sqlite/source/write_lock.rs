@@ -1,9 +1,9 @@
-//! The fence: what keeps other processes from writing to a source while it is read. In the
-//! rollback journal modes a held read transaction does that, in WAL mode the write lock. Neither
-//! writes a byte into the database file or its `-wal`.
+//! The write lock: keeps other processes from writing to a source while it is read. In the
+//! rollback journal modes an open read transaction is enough; in WAL mode it is SQLite's write
+//! lock. Neither writes a byte into the database file or its `-wal`.
 //!
-//! `BEGIN IMMEDIATE` on a connection that SQLite opened read-only succeeds and keeps nobody out,
-//! so in WAL mode the fence's connection must be known to be writable.
+//! `BEGIN IMMEDIATE` on a connection that SQLite opened read-only succeeds but locks nothing, so
+//! in WAL mode the connection must be writable.
 
 use crate::error::{Error, Result};
 use crate::sqlite::source::fingerprint::{Header, not_a_database, sibling, stat};
@@ -16,33 +16,34 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a reader waits for a lock that another reader or a recovery holds for a moment.
-const READER_WAIT: Duration = Duration::from_secs(5);
+/// How long a reader waits for a lock that another reader or a recovery holds briefly.
+const READER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What came of the attempt to keep writers out.
+/// The outcome of an attempt to lock writers out.
 pub(crate) enum LockOutcome {
-    /// The open transaction of this connection keeps them out.
-    Fence(Connection, Mode),
-    /// A writer is at work, or somebody holds the database for himself.
+    /// The open transaction of this connection keeps writers out.
+    Acquired(Connection, JournalMode),
+    /// Another process is writing, or holds an exclusive lock.
     Busy,
     /// An interrupted transaction must be rolled back before anything can be read.
     HotJournal,
-    /// WAL mode where we may not write: no fence, and no reading in the ordinary way.
+    /// The database is in WAL mode and this process may not write to it: neither a write lock nor
+    /// an ordinary connection is possible.
     NoPermission,
 }
 
-/// How the database keeps its transactions.
+/// The journal mode of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// With a journal of the old pages; commits change the database file.
+pub(crate) enum JournalMode {
+    /// A journal of the old pages; commits change the database file.
     Rollback,
-    /// With a log of the new pages; checkpoints change the database file.
+    /// A log of the new pages; checkpoints change the database file.
     Wal,
 }
 
 /// Tries once to keep writers out of the database at `path`.
-pub(crate) fn raise(path: &Path, header: &Header) -> Result<LockOutcome> {
-    if wal_out_of_reach(path, header)? {
+pub(crate) fn acquire(path: &Path, header: &Header) -> Result<LockOutcome> {
+    if wal_without_permission(path, header)? {
         return Ok(LockOutcome::NoPermission);
     }
     attempt(path).or_else(|error| {
@@ -52,8 +53,8 @@ pub(crate) fn raise(path: &Path, header: &Header) -> Result<LockOutcome> {
             Some(ErrorCode::ReadOnly) if extended == ffi::SQLITE_READONLY_ROLLBACK => {
                 Ok(LockOutcome::HotJournal)
             }
-            // The permissions of the file system were asked beforehand, but they can change, and
-            // there are others (containers, security modules).
+            // File permissions were checked before, but they can change, and containers and
+            // security modules have rules of their own.
             Some(ErrorCode::ReadOnly) => Ok(LockOutcome::NoPermission),
             Some(ErrorCode::CannotOpen) if header.is_wal() => Ok(LockOutcome::NoPermission),
             _ => Err(refusal(path, &error)),
@@ -61,34 +62,33 @@ pub(crate) fn raise(path: &Path, header: &Header) -> Result<LockOutcome> {
     })
 }
 
-/// Whether the database is in WAL mode, as far as can be told without opening it, and we may not
-/// write what even a reader in WAL mode writes. Opening it all the same would leave a `-shm` that
-/// we could not safely remove.
-fn wal_out_of_reach(path: &Path, header: &Header) -> Result<bool> {
+/// Whether the database is in WAL mode and this process may not write the files that even a reader
+/// in WAL mode writes. Opening it anyway would leave a `-shm` that cannot be removed safely.
+fn wal_without_permission(path: &Path, header: &Header) -> Result<bool> {
     let siblings = [sibling(path, "-wal"), sibling(path, "-shm")];
-    let mut there = Vec::new();
+    let mut existing = Vec::new();
     for sibling in &siblings {
-        there.extend(stat(sibling)?.map(|_| sibling.as_path()));
+        existing.extend(stat(sibling)?.map(|_| sibling.as_path()));
     }
-    let is_wal = header.is_wal() || there.contains(&siblings[0].as_path());
+    let is_wal = header.is_wal() || existing.contains(&siblings[0].as_path());
     let may_write = |path: &Path| access(path, Access::WRITE_OK).is_ok();
-    let may_create = there.len() == siblings.len() || path.parent().is_some_and(may_write);
-    Ok(is_wal && !(may_write(path) && may_create && there.into_iter().all(may_write)))
+    let may_create = existing.len() == siblings.len() || path.parent().is_some_and(may_write);
+    Ok(is_wal && !(may_write(path) && may_create && existing.into_iter().all(may_write)))
 }
 
 fn attempt(path: &Path) -> rusqlite::Result<LockOutcome> {
     // The shared lock of this connection also keeps the writable one below from rolling back a
-    // journal that appears this very moment.
+    // journal that appears between the two.
     let reader = open_reader(path, Duration::ZERO)?;
     let mode: String = reader.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     if !mode.eq_ignore_ascii_case("wal") {
-        // The shared lock alone keeps a writer from committing, but a transaction at work means
-        // that the database is in use; in WAL mode the write lock shows that.
+        // The shared lock alone keeps a writer from committing, but an open write transaction
+        // means that the database is in use. In WAL mode the write lock shows that.
         let busy = lock_holders::has_writer(path);
         return Ok(if busy {
             LockOutcome::Busy
         } else {
-            LockOutcome::Fence(reader, Mode::Rollback)
+            LockOutcome::Acquired(reader, JournalMode::Rollback)
         });
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -101,31 +101,31 @@ fn attempt(path: &Path) -> rusqlite::Result<LockOutcome> {
     writer.execute_batch("BEGIN IMMEDIATE")?;
     read_once(&writer)?;
     writer.execute_batch("PRAGMA query_only = ON")?;
-    Ok(LockOutcome::Fence(writer, Mode::Wal))
+    Ok(LockOutcome::Acquired(writer, JournalMode::Wal))
 }
 
-/// A reader of the database at `path` with an open transaction that has read already, so that
-/// it stays on one state.
-pub(crate) fn open_reader(path: &Path, wait: Duration) -> rusqlite::Result<Connection> {
+/// Opens a reader of the database at `path`. Its transaction has already read, so it stays on one
+/// state.
+fn open_reader(path: &Path, timeout: Duration) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    begin(Connection::open_with_flags(path, flags)?, wait)
+    begin(Connection::open_with_flags(path, flags)?, timeout)
 }
 
-/// Like [`open_reader`], for readers under the fence.
-pub(crate) fn open_fenced_reader(path: &Path) -> rusqlite::Result<Connection> {
-    open_reader(path, READER_WAIT)
+/// Opens a reader that waits for locks which are held briefly.
+pub(crate) fn open_waiting_reader(path: &Path) -> rusqlite::Result<Connection> {
+    open_reader(path, READER_TIMEOUT)
 }
 
-/// A reader of a database that nobody changes: SQLite takes no locks, looks at neither journal
-/// nor log, and creates nothing. Never for a file with something in either.
+/// Opens a reader of a database that nobody changes: SQLite takes no locks, reads neither journal
+/// nor WAL, and creates no files. Never use it if the journal or the WAL has content.
 pub(crate) fn open_immutable_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI;
-    begin(Connection::open_with_flags(immutable_uri(path), flags)?, READER_WAIT)
+    begin(Connection::open_with_flags(immutable_uri(path), flags)?, READER_TIMEOUT)
 }
 
-/// Opens a private copy for writing, which makes SQLite roll back its journal or recover its log.
+/// Opens a private copy for writing, which makes SQLite roll back its journal or recover its WAL.
 pub(crate) fn recover(copy: &Path) -> rusqlite::Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(copy, flags)?;
@@ -133,11 +133,11 @@ pub(crate) fn recover(copy: &Path) -> rusqlite::Result<()> {
     read_once(&connection)
 }
 
-fn begin(connection: Connection, wait: Duration) -> rusqlite::Result<Connection> {
+fn begin(connection: Connection, timeout: Duration) -> rusqlite::Result<Connection> {
     harden(&connection)?;
-    connection.busy_timeout(wait)?;
-    // The cache is bounded to 2 MiB. Temporary files go where SQLite's own rules put them
-    // (SQLITE_TMPDIR, TMPDIR, /var/tmp, /tmp), unlinked as soon as they are open.
+    connection.busy_timeout(timeout)?;
+    // The cache is limited to 2 MiB. SQLite puts temporary files into SQLITE_TMPDIR, TMPDIR,
+    // /var/tmp or /tmp, and unlinks them as soon as they are open.
     connection.execute_batch(
         "PRAGMA query_only = ON; PRAGMA cache_size = -2048; PRAGMA mmap_size = 0; BEGIN",
     )?;
@@ -145,8 +145,8 @@ fn begin(connection: Connection, wait: Duration) -> rusqlite::Result<Connection>
     Ok(connection)
 }
 
-/// Nothing that the schema says runs functions with side effects or corrupts the file, and
-/// closing the last connection leaves the log as it is.
+/// Keeps the schema from running functions with side effects and from corrupting the file, and
+/// keeps the last connection from checkpointing the WAL when it is closed.
 fn harden(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -154,7 +154,7 @@ fn harden(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Reads the schema, which is what takes the lock or the snapshot of a transaction.
+/// Reads the schema, which takes the lock or the snapshot of the transaction.
 fn read_once(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
 }
@@ -173,21 +173,21 @@ fn immutable_uri(path: &Path) -> OsString {
     OsString::from_vec(uri)
 }
 
-/// SQLite's own error about the source at `path` in words.
+/// The refusal of the source at `path` for an error of SQLite.
 pub(crate) fn refusal(path: &Path, error: &rusqlite::Error) -> Error {
     let shown = path.display();
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => not_a_database(path),
         Some(ErrorCode::DatabaseCorrupt) => {
             Error::refused(format!("{shown} is corrupted")).caused_by(error).hint(
-                "`sqlite3 FILE 'PRAGMA integrity_check'` says more; restore a backup, or make a \
-                 new file with `sqlite3 FILE .recover`",
+                "inspect it with: sqlite3 FILE 'PRAGMA integrity_check'; then restore a backup, or \
+                 build a new file with: sqlite3 FILE .recover | sqlite3 NEW_FILE",
             )
         }
         Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             Error::refused(format!("SQLite cannot open {shown}"))
                 .caused_by(error)
-                .hint("check the permissions of the file, its folder, and what lies sibling it")
+                .hint("check the permissions of the file, of its folder, and of its -wal, -shm and -journal files")
         }
         _ => Error::refused(format!("SQLite cannot read {shown}")).caused_by(error),
     }

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::sqlite::source::fingerprint::{Fingerprint, sibling};
-use crate::sqlite::{Source, SourceOptions};
+use crate::sqlite::source::open::{Source, SourceOptions};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{ErrorKind, Write as _};

@@ -3,11 +3,12 @@
 use crate::plan::to_postgres::ddl::Definitions;
 use crate::plan::{OptionalDdl, PlannedKey};
 use crate::postgres::sql::ddl;
-use crate::postgres::sql::from_sqlite;
-use crate::postgres::sql::from_sqlite::{Scope, ScopeColumn};
+use crate::postgres::sql::from_sqlite::definitions::{condition, index_term};
+use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Collation;
 use crate::schema::names::{qualify, quote};
+use crate::schema::reason::Reason;
 use crate::schema::{Index, IndexOver, LeftOut, ObjectKind};
 
 /// The widest entry of a b-tree index, in bytes: a third of a page.
@@ -141,7 +142,7 @@ impl Definitions<'_> {
             let name = self.constraints[place].relation(&wanted);
             let (kind, sql) = (ObjectKind::Check, Some(check.condition.text.as_str()));
             let left_out = LeftOut::part(kind, &table.name, &name, sql);
-            match from_sqlite::condition(&check.condition, scope) {
+            match condition(&check.condition, scope) {
                 Ok(condition) => {
                     let qualified = qualify(self.schema_name, &self.table_names[place]);
                     checks.push(OptionalDdl {
@@ -198,12 +199,9 @@ fn hashed_term(scope: &[ScopeColumn], name: &str) -> String {
 }
 
 /// The terms and the filter of an index, or why it cannot be.
-fn index_parts(
-    index: &Index,
-    scope: &Scope<'_>,
-) -> Result<(Vec<String>, Option<String>), from_sqlite::Reason> {
+fn index_parts(index: &Index, scope: &Scope<'_>) -> Result<(Vec<String>, Option<String>), Reason> {
     let terms: Result<Vec<String>, _> =
-        index.terms.iter().map(|term| from_sqlite::index_term(term, scope)).collect();
-    let filter = index.filter.as_ref().map(|sql| from_sqlite::condition(sql, scope)).transpose();
+        index.terms.iter().map(|term| index_term(term, scope)).collect();
+    let filter = index.filter.as_ref().map(|sql| condition(sql, scope)).transpose();
     Ok((terms?, filter?))
 }

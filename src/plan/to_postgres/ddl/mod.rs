@@ -10,13 +10,14 @@ use crate::plan::to_postgres::type_rules::TypeDecision;
 use crate::plan::{OptionalDdl, PlannedColumn, PlannedKey};
 use crate::postgres::ledger;
 use crate::postgres::sql::ddl::{ColumnDdl, TableDdl};
-use crate::postgres::sql::from_sqlite;
-use crate::postgres::sql::from_sqlite::{Scope, ScopeColumn};
+use crate::postgres::sql::from_sqlite::default::default_clause;
+use crate::postgres::sql::from_sqlite::definitions::generated;
+use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::{Allocator, MAX_NAME_BYTES, qualify, quote};
 use crate::schema::{Key, LeftOut, ObjectKind, Schema, Table};
 use crate::sqlite::catalog::{Catalog, TableFacts};
-use crate::sqlite::read::profile::TableProfile;
+use crate::sqlite::read::profile::table::TableProfile;
 use crate::sqlite::sql::declared_type::column_affinity;
 use std::collections::{HashMap, HashSet};
 
@@ -187,7 +188,7 @@ impl<'a> Definitions<'a> {
                 qualify(self.schema_name, &name)
             });
             let default = column.default.as_ref().filter(|_| identity.is_none()).and_then(|sql| {
-                from_sqlite::default(sql, &column_type)
+                default_clause(sql, &column_type)
                     .map_err(|reason| {
                         let (kind, sql) = (ObjectKind::Default, Some(sql.text.as_str()));
                         let left_out = LeftOut::part(kind, &table.name, &column.name, sql);
@@ -207,7 +208,7 @@ impl<'a> Definitions<'a> {
                     // The encoder has to see the values that decide whether a row can be sent.
                     Err("is in a table whose rows may not all fit".to_owned())
                 } else {
-                    from_sqlite::generated(&rule.expression, &scope, &scope_columns[number])
+                    generated(&rule.expression, &scope, &scope_columns[number])
                 };
                 translated
                     .map_err(|reason| {

@@ -1,9 +1,10 @@
 //! Aggregates of one argument. SQLite allows them in queries only, as PostgreSQL does.
 
+use crate::postgres::sql::from_sqlite::scope::Scope;
 use crate::postgres::sql::from_sqlite::value::{Kind, Node};
-use crate::postgres::sql::from_sqlite::{Reason, Scope};
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::{Collation, Expression};
+use crate::schema::reason::Reason;
 
 impl Scope<'_> {
     /// `count`, `min`, `max`, `sum` or `avg`. All of them pass NULLs over in both databases.

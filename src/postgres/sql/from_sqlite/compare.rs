@@ -1,11 +1,12 @@
 //! Comparisons: which types meet, what affinity makes of constants, and by which collation.
 
 use crate::postgres::sql::from_sqlite::constant::{Constant, is_canonical, looks_numeric};
+use crate::postgres::sql::from_sqlite::scope::Scope;
 use crate::postgres::sql::from_sqlite::value::{Kind, Node};
-use crate::postgres::sql::from_sqlite::{Reason, Scope};
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::{Affinity, Collation, Expression};
 use crate::schema::names::literal;
+use crate::schema::reason::Reason;
 
 /// The two sides of a comparison as PostgreSQL compares them.
 struct Pair {

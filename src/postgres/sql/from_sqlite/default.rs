@@ -2,11 +2,11 @@
 
 use crate::postgres::sql::from_sqlite::constant::{Constant, is_canonical};
 use crate::postgres::sql::from_sqlite::value::bytea;
-use crate::postgres::sql::from_sqlite::{Reason, tree};
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Current;
 use crate::schema::expression::{Expression, Sql};
 use crate::schema::names::literal;
+use crate::schema::reason::{Reason, tree};
 
 /// The value of a DEFAULT clause for a column of the type `to`.
 ///
@@ -15,7 +15,7 @@ use crate::schema::names::literal;
 ///
 /// # Errors
 /// The reason why it has no equal, or why the type cannot hold it.
-pub(crate) fn default(sql: &Sql, to: &ColumnType) -> Result<String, Reason> {
+pub(crate) fn default_clause(sql: &Sql, to: &ColumnType) -> Result<String, Reason> {
     let expr = tree(sql)?;
     if matches!(expr, Expression::Null) {
         return Ok("NULL".to_owned());

@@ -2,11 +2,12 @@
 
 use crate::postgres::sql::from_sqlite::compare::compare;
 use crate::postgres::sql::from_sqlite::constant::Constant;
+use crate::postgres::sql::from_sqlite::scope::Scope;
 use crate::postgres::sql::from_sqlite::value::{Kind, Node};
-use crate::postgres::sql::from_sqlite::{Reason, Scope};
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::{Affinity, Expression};
 use crate::schema::names::literal;
+use crate::schema::reason::Reason;
 
 impl Scope<'_> {
     /// LIKE folds ASCII letters in SQLite, and has no escape unless one is given; GLOB folds

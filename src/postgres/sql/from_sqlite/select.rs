@@ -4,12 +4,13 @@
 //! (unless the grouping determines their values), and results of UNION whose types do not fit.
 
 use crate::postgres::sql::from_sqlite::constant::Constant;
+use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
 use crate::postgres::sql::from_sqlite::value::{Kind, Node};
-use crate::postgres::sql::from_sqlite::{Reason, Scope, ScopeColumn};
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::{Affinity, Collation, Expression};
 use crate::schema::names::{Allocator, quote};
 use crate::schema::query::{Core, Ordering, Select, Union};
+use crate::schema::reason::Reason;
 
 /// A table or view of the target that a SELECT may read.
 #[derive(Debug, Clone, Copy)]

@@ -1,22 +1,23 @@
 //! What SELECTs become; the text is read by the SQLite side's parser.
 
-use crate::postgres::sql::from_sqlite::select::Selected;
+use crate::postgres::sql::from_sqlite::select::{Readable, Selected, select};
 use crate::postgres::sql::from_sqlite::tests::columns;
-use crate::postgres::sql::from_sqlite::*;
-use crate::sqlite::sql::parse;
+use crate::schema::expression::{Affinity, Collation};
+use crate::schema::reason::Reason;
+use crate::sqlite::sql::parse::view::{Relation, view};
 
 /// What a SELECT of SQLite becomes, over the columns above as the table `s` and a second one.
 fn selected(text: &str) -> Result<Selected, Reason> {
     let columns = columns();
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
     let relation = |name: &str| {
-        ["s", "r"].contains(&name).then(|| parse::Relation {
+        ["s", "r"].contains(&name).then(|| Relation {
             name: name.to_owned(),
             columns: names.clone(),
             rowid_alias: None,
         })
     };
-    let tree = parse::view(&format!("CREATE VIEW v AS {text}"), &relation).expect("a tree");
+    let tree = view(&format!("CREATE VIEW v AS {text}"), &relation).expect("a tree");
     let readable = |name: &str| {
         Some(Readable { target: if name == "s" { "p.s" } else { "p.r" }, columns: &columns })
     };

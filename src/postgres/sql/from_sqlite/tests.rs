@@ -1,9 +1,14 @@
 //! What SQLite's text becomes. The text is read by the SQLite side's parser: here alone the two
 //! sides meet, for a tree written by hand would be a test of the writer.
 
-use crate::postgres::sql::from_sqlite::*;
-use crate::sqlite::sql::parse;
-use crate::sqlite::sql::parse::Names;
+use crate::postgres::sql::from_sqlite::default::default_clause;
+use crate::postgres::sql::from_sqlite::definitions::{condition, generated, index_term};
+use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
+use crate::schema::column_type::ColumnType;
+use crate::schema::expression::{Affinity, Collation, Sql};
+use crate::schema::reason::Reason;
+use crate::schema::{IndexOver, IndexTerm};
+use crate::sqlite::sql::parse::create::{self, Names};
 
 pub(crate) fn columns() -> Vec<ScopeColumn> {
     use ColumnType as T;
@@ -45,7 +50,7 @@ pub(crate) fn columns() -> Vec<ScopeColumn> {
 fn read(text: &str) -> Sql {
     let columns: Vec<String> = columns().into_iter().map(|column| column.name).collect();
     let names = Names { table: "s", columns: &columns, rowid_alias: None };
-    let table = parse::table(&format!("CREATE TABLE s(i, CHECK({text}))"), &names);
+    let table = create::table(&format!("CREATE TABLE s(i, CHECK({text}))"), &names);
     table.expect("it parses").checks.remove(0).condition
 }
 
@@ -261,7 +266,7 @@ fn a_generated_column_gives_the_type_of_its_column() {
 
 fn default_of(text: &str, to: &str) -> Result<String, Reason> {
     let to = ColumnType::parse(to).expect("a type");
-    default(&parse::default(text), &to)
+    default_clause(&create::default(text), &to)
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Values: what an expression becomes, and what has to be known of it to compare it.
 
 use crate::postgres::sql::from_sqlite::constant::Constant;
-use crate::postgres::sql::from_sqlite::{Reason, Scope, ScopeColumn};
+use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::{Affinity, Collation, Expression};
 use crate::schema::names::{literal, quote};
+use crate::schema::reason::Reason;
 
 /// The longest result, in bytes: far more than people write.
 const MAX_SQL_BYTES: usize = 1 << 20;

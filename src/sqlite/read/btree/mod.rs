@@ -62,7 +62,7 @@ impl PageFile {
 
     /// It is the file that `state` describes.
     pub(crate) fn is(&self, state: &FileState) -> bool {
-        self.file.metadata().is_ok_and(|metadata| FileState::of(&metadata) == *state)
+        self.file.metadata().is_ok_and(|metadata| FileState::from_metadata(&metadata) == *state)
     }
 
     /// Reads pages that stand side by side.

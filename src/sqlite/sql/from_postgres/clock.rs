@@ -3,7 +3,7 @@
 
 use crate::schema::expression::Current;
 use crate::schema::expression::Expression;
-use crate::sqlite::sql::from_postgres::Kind;
+use crate::sqlite::sql::from_postgres::node::Kind;
 
 /// What a call to PostgreSQL's clock is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use crate::codec::types::{temporal, uuid};
 use crate::schema::expression::Expression;
-use crate::sqlite::sql::from_postgres::{Kind, Node};
+use crate::sqlite::sql::from_postgres::node::{Kind, Node};
 
 /// A text literal; `None` where SQLite has none for it.
 pub(crate) fn quoted(text: &str) -> Option<String> {

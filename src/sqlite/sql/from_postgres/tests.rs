@@ -1,7 +1,9 @@
 //! What arrives and what is refused. The texts are as PostgreSQL 15 prints them.
 
 use crate::postgres::sql::parse;
-use crate::sqlite::sql::from_postgres::*;
+use crate::schema::expression::Sql;
+use crate::sqlite::sql::from_postgres::definitions::{condition, default_clause};
+use crate::sqlite::sql::from_postgres::node::{Kind, ScopeColumn};
 
 fn columns() -> Vec<ScopeColumn> {
     [
@@ -105,10 +107,10 @@ fn defaults_are_constants_or_the_clock_in_utc() {
             "(CAST(strftime('%s', 'now') AS INTEGER))",
         ),
     ] {
-        assert_eq!(default(&sql(text), kind).as_deref(), Ok(expected), "{text}");
+        assert_eq!(default_clause(&sql(text), kind).as_deref(), Ok(expected), "{text}");
     }
     // The first depends on the zone of whoever asks.
     for (text, kind) in [("now()", Kind::Timestamp), ("gen_random_uuid()", Kind::Word)] {
-        assert!(default(&sql(text), kind).is_err(), "{text}");
+        assert!(default_clause(&sql(text), kind).is_err(), "{text}");
     }
 }

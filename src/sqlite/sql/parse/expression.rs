@@ -3,11 +3,9 @@
 use crate::schema::expression::Current;
 use crate::schema::expression::Expression;
 use crate::schema::names::quote;
+use crate::schema::reason::Reason;
 use crate::sqlite::sql::declared_type::collation_named;
 use sqlite3_parser::ast::{Expr, LikeOperator, Literal, Operator, Type, UnaryOperator};
-
-/// Why an expression has no tree, in a few words that follow "because it".
-pub(crate) type Reason = String;
 
 /// What a name means: the table's alias where one is written before it, without its quotes, and
 /// the name as written.

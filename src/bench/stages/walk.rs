@@ -1,20 +1,16 @@
-//! The stages of this program alone: reading, reading and encoding, hashing. No server has a part.
+//! Reading all rows of a plan in parallel, and encoding a chunk.
 
-use crate::bench::blocks::{Blocks, ReadyBlock};
-use crate::codec::block::HEADER;
-use crate::codec::digest::Digest;
+use crate::codec::block::Block;
 use crate::codec::row_batch::RowBatch;
-use crate::codec::tuple;
-use crate::codec::tuple::NextField;
 use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::schema::RowAddress;
 use crate::schema::chunk::Chunk;
 use crate::schema::names::quote;
-use crate::sqlite::Source;
 use crate::sqlite::read::chunk_reader::ChunkReader;
 use crate::sqlite::read::query::TableQuery;
+use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -94,24 +90,6 @@ fn pieces(plan: &Plan) -> Vec<Piece> {
     pieces.collect()
 }
 
-/// Reads everything, and nothing more.
-pub(crate) fn scan(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Result<()> {
-    walk(subject, threads, stop, |_| Ok(()), |(), _, _, _| Ok(()))
-}
-
-/// Reads everything and makes blocks of it, which are thrown away.
-///
-/// # Errors
-/// As for [`walk`]; and a value that the plan found to fit does not.
-pub(crate) fn encode(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Result<()> {
-    let new = |_| Ok(BytesMut::new());
-    walk(subject, threads, stop, new, |spare, table, chunk, rows| {
-        let block = block_of(subject.0, table, chunk, rows, std::mem::take(spare))?;
-        *spare = block.data.try_into_mut().unwrap_or_default();
-        Ok(())
-    })
-}
-
 /// A chunk's block.
 pub(crate) fn block_of(
     plan: &Plan,
@@ -119,50 +97,11 @@ pub(crate) fn block_of(
     chunk: &Chunk,
     rows: &RowBatch,
     spare: BytesMut,
-) -> Result<crate::codec::block::Block> {
+) -> Result<Block> {
     let planned = &plan.tables[table];
     planned.layout.encode(table, chunk.number, rows, false, spare).map_err(|unsendable| {
         let name = quote(&planned.name);
         Error::failed(format!("table {name}: {} (chunk {})", unsendable.misfit, chunk.number))
             .hint("the source changed while it was measured; stop what writes to it")
     })
-}
-
-/// Hashes every row of the ready blocks.
-///
-/// # Errors
-/// The blocks cannot be read, or are not what they were; or `stop` was set.
-pub(crate) fn hash(plan: &Plan, blocks: &Blocks, threads: usize, stop: &AtomicBool) -> Result<()> {
-    let (next, halt) = (AtomicUsize::new(0), CancelScope::new(stop));
-    let work = || -> Result<()> {
-        let (mut data, mut scratch) = (Vec::new(), BytesMut::new());
-        while let Some(ready) = blocks.list().get(next.fetch_add(1, Ordering::Relaxed)) {
-            if halt.is_cancelled() {
-                break;
-            }
-            blocks.read(ready, &mut data)?;
-            if digest_of(plan, ready, &data, &mut scratch) != ready.digest {
-                return Err(Error::failed("the temporary files are not what was written to them"));
-            }
-        }
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| halt.run_thread("a thread that hashes", work));
-        }
-    });
-    halt.end()
-}
-
-fn digest_of(plan: &Plan, ready: &ReadyBlock, data: &[u8], scratch: &mut BytesMut) -> Digest {
-    let layout = &plan.tables[ready.table].layout;
-    let mut digest = Digest::default();
-    let mut rest = data.get(HEADER.len()..).unwrap_or_default();
-    while let NextField::Tuple(length) = tuple::next(rest) {
-        let (tuple, after) = rest.split_at(length);
-        digest.add_row(layout.canonical(tuple, scratch));
-        rest = after;
-    }
-    digest
 }

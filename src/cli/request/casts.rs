@@ -1,35 +1,31 @@
-//! Fixed column types as text: `table.column=type` on the command line, and the file that
-//! `plan --write-casts` writes and `--casts` reads.
-//!
-//! The file is one JSON object: `{"table": {"column": "type"}}`.
+//! Column types from the command line (`table.column=type`) and from the JSON file that
+//! `plan --write-casts` writes and `--casts` reads: `{"table": {"column": "type"}}`.
 
-use crate::cli::request::output_file;
+use crate::cli::output::output_file;
 use crate::error::{Error, Result};
 use crate::options::type_override::{OverrideType, TypeOverride};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Reads one `--cast`.
+/// Parses the value of a `--cast`.
 pub(crate) fn parse(text: &str) -> Result<TypeOverride> {
     parse_parts(text).map_err(|cause| {
-        Error::usage(format!("--cast '{text}' cannot be read")).caused_by(cause).hint(
-            "write --cast 'table.column=type'; names that hold . = or \" stand in double quotes",
-        )
+        Error::usage(format!("--cast '{text}' is not valid"))
+            .caused_by(cause)
+            .hint("write --cast 'table.column=type', and names with . = or \" in double quotes")
     })
 }
 
 fn parse_parts(text: &str) -> Result<TypeOverride, String> {
     let (table, rest) = name(text.trim(), "table")?;
-    let rest = rest.strip_prefix('.').ok_or("after the table's name a dot is expected")?;
+    let rest = rest.strip_prefix('.').ok_or("a dot must follow the table's name")?;
     let (column, rest) = name(rest, "column")?;
-    let to = rest
-        .strip_prefix('=')
-        .ok_or("after the column's name an equals sign is expected, and no second dot")?;
+    let to = rest.strip_prefix('=').ok_or("an equals sign must follow the column's name")?;
     Ok(TypeOverride { table, column, to: OverrideType::parse(to)? })
 }
 
-/// The name at the start of `text`, and what follows it.
+/// Splits `text` into the name at its start and the rest.
 fn name<'a>(text: &'a str, what: &str) -> Result<(String, &'a str), String> {
     if let Some(quoted) = text.strip_prefix('"') {
         let mut name = String::new();
@@ -41,7 +37,7 @@ fn name<'a>(text: &'a str, what: &str) -> Result<(String, &'a str), String> {
                 c => name.push(c),
             }
         }
-        return Err(format!("the {what}'s name lacks its closing quote"));
+        return Err(format!("the {what}'s name has no closing quote"));
     }
     let end = text.find(['.', '=', '"']).unwrap_or(text.len());
     match text[..end].trim() {
@@ -50,19 +46,19 @@ fn name<'a>(text: &'a str, what: &str) -> Result<(String, &'a str), String> {
     }
 }
 
-/// The casts of `--casts FILE` and of each `--cast`, which come before those of the file.
+/// The casts of `--casts FILE` and of each `--cast`, which override those of the file.
 ///
 /// # Errors
-/// The file cannot be read or is malformed (refused); a `--cast` is, or two of them contradict
-/// each other (usage).
+/// Refused if the file cannot be read or is malformed. A usage error if a `--cast` is malformed, or
+/// if two of them name different types for one column.
 pub(crate) fn gather(file: Option<&Path>, typed: &[String]) -> Result<Vec<TypeOverride>> {
     let mut typed_casts: Vec<TypeOverride> = Vec::new();
     for text in typed {
         let cast = parse(text)?;
         match typed_casts.iter().find(|other| same_column(other, &cast)) {
             Some(other) if other.to != cast.to => {
-                let place = format!("\"{}\".\"{}\"", cast.table, cast.column);
-                return Err(Error::usage(format!("--cast gives {place} two types")));
+                let column = format!("\"{}\".\"{}\"", cast.table, cast.column);
+                return Err(Error::usage(format!("--cast sets two types for {column}")));
             }
             Some(_) => {}
             None => typed_casts.push(cast),
@@ -81,10 +77,10 @@ fn same_column(a: &TypeOverride, b: &TypeOverride) -> bool {
 type File = BTreeMap<String, BTreeMap<String, String>>;
 
 fn read(path: &Path) -> Result<Vec<TypeOverride>> {
-    let refused = || Error::refused(format!("the casts in \"{}\" cannot be read", path.display()));
+    let refused = || Error::refused(format!("cannot read the casts in \"{}\"", path.display()));
     let text = fs::read_to_string(path).map_err(|cause| refused().caused_by(cause))?;
     let file: File = serde_json::from_str(&text).map_err(|cause| {
-        refused().caused_by(cause).hint("the file holds {\"table\": {\"column\": \"type\"}}")
+        refused().caused_by(cause).hint("the file must contain {\"table\": {\"column\": \"type\"}}")
     })?;
     let mut casts = Vec::new();
     for (table, columns) in file {
@@ -98,7 +94,7 @@ fn read(path: &Path) -> Result<Vec<TypeOverride>> {
     Ok(casts)
 }
 
-/// Writes the types of `casts` so that `--casts` reads them.
+/// Writes `casts` to a file for `--casts`.
 pub(crate) fn write(path: &Path, casts: &[TypeOverride]) -> Result<()> {
     let mut file = File::new();
     for cast in casts {
@@ -107,7 +103,7 @@ pub(crate) fn write(path: &Path, casts: &[TypeOverride]) -> Result<()> {
             .insert(cast.column.clone(), cast.to.to_string());
     }
     let mut text = serde_json::to_vec_pretty(&file)
-        .map_err(|cause| Error::failed("the casts cannot be written as JSON").caused_by(cause))?;
+        .map_err(|cause| Error::failed("cannot write the casts as JSON").caused_by(cause))?;
     text.push(b'\n');
     output_file::write(path, &text)
 }
@@ -132,25 +128,22 @@ mod tests {
     }
 
     #[test]
-    fn names_in_quotes_may_hold_anything() {
+    fn quoted_names_may_contain_anything() {
         assert_eq!(read_back("\"my.table\".\"a=b\"=bigint"), three("my.table", "a=b", "bigint"));
         assert_eq!(read_back("\"say \"\"x\"\"\".c=text"), three("say \"x\"", "c", "text"));
         assert_eq!(read_back("\"\".\"\"=text"), three("", "", "text"));
     }
 
     #[test]
-    fn what_cannot_be_read_is_a_usage_error_that_says_why() {
+    fn a_malformed_cast_is_a_usage_error_with_the_reason() {
         for (text, cause) in [
-            ("events", "after the table's name a dot is expected"),
+            ("events", "a dot must follow the table's name"),
             (".at=text", "the table's name is missing"),
             ("events.=text", "the column's name is missing"),
-            (
-                "main.events.at=text",
-                "after the column's name an equals sign is expected, and no second dot",
-            ),
-            ("events.at", "after the column's name an equals sign is expected, and no second dot"),
-            ("\"events.at=text", "the table's name lacks its closing quote"),
-            ("events.at=", "\"\" is not a supported column type"),
+            ("main.events.at=text", "an equals sign must follow the column's name"),
+            ("events.at", "an equals sign must follow the column's name"),
+            ("\"events.at=text", "the table's name has no closing quote"),
+            ("events.at=", "\"\" is not a column type known here"),
         ] {
             assert_eq!(read_back(text), Err(cause.to_owned()), "{text}");
         }
@@ -158,26 +151,26 @@ mod tests {
     }
 
     #[test]
-    fn a_typed_cast_comes_before_the_file_and_two_may_not_disagree() {
+    fn a_cast_overrides_the_file_and_two_must_agree() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("casts.json");
         write(&path, &[parse("t.a=text").unwrap(), parse("t.b=bigint").unwrap()]).unwrap();
         let casts = gather(Some(&path), &["t.a=json".to_owned()]).unwrap();
-        let told: Vec<_> = casts.iter().map(|c| format!("{} {}", c.column, c.to)).collect();
-        assert_eq!(told, ["b bigint", "a json"]);
+        let columns: Vec<_> = casts.iter().map(|c| format!("{} {}", c.column, c.to)).collect();
+        assert_eq!(columns, ["b bigint", "a json"]);
         assert!(gather(None, &["t.a=json".to_owned(), "t.a=json".to_owned()]).is_ok());
         let error = gather(None, &["t.a=json".to_owned(), "t.a=text".to_owned()]).unwrap_err();
-        assert_eq!(error.message(), "--cast gives \"t\".\"a\" two types");
+        assert_eq!(error.message(), "--cast sets two types for \"t\".\"a\"");
     }
 
     #[test]
-    fn a_file_that_is_malformed_is_refused_with_the_place() {
+    fn a_malformed_file_is_refused_with_the_column() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("casts.json");
         fs::write(&path, "{\"t\": {\"a\": \"money\"}}").unwrap();
         let error = gather(Some(&path), &[]).unwrap_err();
         assert_eq!(error.kind(), crate::Kind::Refused);
-        assert_eq!(error.causes(), ["\"t\".\"a\": \"money\" is not a supported column type"]);
+        assert_eq!(error.causes(), ["\"t\".\"a\": \"money\" is not a column type known here"]);
         fs::write(&path, "[]").unwrap();
         assert_eq!(gather(Some(&path), &[]).unwrap_err().hints().len(), 1);
         assert!(gather(Some(&folder.path().join("none")), &[]).is_err());

@@ -1,11 +1,11 @@
 //! Ready blocks: the rows as the copy would send them, in temporary files, so that sending alone
 //! can be measured.
 
-use crate::bench::stages::{block_of, walk};
+use crate::bench::stages::walk::{block_of, walk};
 use crate::codec::digest::Digest;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::sqlite::Source;
+use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -48,7 +48,7 @@ impl Blocks {
     ///
     /// # Errors
     /// The source cannot be read or the files not be written; or `stop` was set.
-    pub(crate) fn make(
+    pub(crate) fn encode(
         subject: (&Plan, &Source),
         folder: &Path,
         threads: usize,

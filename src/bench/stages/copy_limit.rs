@@ -1,6 +1,6 @@
 //! What the server can do: take ready blocks, and give its rows back, with nothing else to do.
 
-use crate::bench::blocks::Blocks;
+use crate::bench::stages::blocks::Blocks;
 use crate::config::connection::Connection;
 use crate::control::cancel::CancelScope;
 use crate::copy::schedule::{Schedule, TableWork, Work};
@@ -24,9 +24,9 @@ const ROWS_BETWEEN_CHECKS: u64 = 4_096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Commit {
     /// As the copy does it.
-    NotAwaited,
+    Async,
     /// As servers do it by default.
-    InFlight,
+    Synced,
 }
 
 /// Ready blocks, and as many connections as send them: everything that is needed before the
@@ -48,8 +48,8 @@ impl<'a> Load<'a> {
     ) -> Result<Self> {
         let what = "cannot prepare the tables";
         let setting = match commit {
-            Commit::NotAwaited => "off",
-            Commit::InFlight => "on",
+            Commit::Async => "off",
+            Commit::Synced => "on",
         };
         let open = |_| -> Result<Client> {
             let mut client = connect::<Client>(connection, "bench")?.client;

@@ -1,4 +1,4 @@
-//! Writing a result to a file, all of it or nothing.
+//! The destination of a result, and files that are written as a whole or not at all.
 
 use crate::error::{Error, Result};
 use std::ffi::OsString;
@@ -7,24 +7,44 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Writes `content` to `path`. A regular file is replaced as a whole, under a symbolic link too;
-/// anything else (a device, a FIFO) is written into.
+/// The destination of JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// Standard output, and nothing else there.
+    Stdout,
+    /// A file.
+    File(PathBuf),
+}
+
+impl Output {
+    /// The destination that --json names; never one of `files`.
+    pub(crate) fn for_json(path: PathBuf, files: &[&Path]) -> Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::Stdout);
+        }
+        check("--json", &path, files)?;
+        Ok(Self::File(path))
+    }
+}
+
+/// Writes `content` to `path`. A regular file is replaced as a whole, also through a symbolic
+/// link. Anything else (a device, a FIFO) is written to.
 ///
 /// # Errors
-/// The file cannot be written; an older one is then still there.
+/// The file cannot be written; an existing file is then unchanged.
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<()> {
     write_whole(path, content).map_err(|cause| {
-        Error::failed(format!("\"{}\" could not be written", path.display())).caused_by(cause)
+        Error::failed(format!("cannot write \"{}\"", path.display())).caused_by(cause)
     })
 }
 
 fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     let path = match fs::metadata(path) {
-        Ok(there) if there.is_file() => fs::canonicalize(path)?,
+        Ok(existing) if existing.is_file() => fs::canonicalize(path)?,
         Ok(_) => return fs::OpenOptions::new().write(true).open(path)?.write_all(content),
         Err(_) => path.to_owned(),
     };
-    // The same access as any new file has: the default of a temporary file is the owner only.
+    // Temporary files are readable only by their owner; this file gets the usual mode.
     let mut file = tempfile::Builder::new()
         .prefix(".migrate-")
         .permissions(Permissions::from_mode(0o666))
@@ -34,19 +54,18 @@ fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Checks before a long run that a result can be written to `path` at its end, and that doing so
-/// does not touch one of `databases`: a file of theirs that was overwritten would be a loss
-/// without remedy. `flag` is what the user typed.
+/// Checks before a run that its result can be written to `path`, and that `path` is not a file of
+/// one of `databases`. `flag` names the argument in the error.
 pub(crate) fn check(flag: &str, path: &Path, databases: &[&Path]) -> Result<()> {
     let shown = path.display();
     if path.as_os_str().is_empty() {
-        return Err(Error::usage(format!("{flag} needs the name of a file")));
+        return Err(Error::usage(format!("{flag}: the name of the file is empty")));
     }
     if path.is_dir() {
         return Err(Error::usage(format!("{flag}: \"{shown}\" is a folder")));
     }
     if !folder_of(path).is_dir() {
-        return Err(Error::usage(format!("{flag}: there is no folder for \"{shown}\"")));
+        return Err(Error::usage(format!("{flag}: the folder of \"{shown}\" does not exist")));
     }
     for database in databases {
         let companions = ["", "-wal", "-shm", "-journal"].map(|ending| {
@@ -56,13 +75,13 @@ pub(crate) fn check(flag: &str, path: &Path, databases: &[&Path]) -> Result<()> 
         });
         if companions.iter().any(|file| same_file(path, file)) {
             let message = format!("{flag}: \"{shown}\" belongs to a database of this run");
-            return Err(Error::usage(message).hint("give another file"));
+            return Err(Error::usage(message).hint("name another file"));
         }
     }
     Ok(())
 }
 
-/// Both names lead to one file, or would once it is created.
+/// True if both paths name the same file, or would name the same new file.
 fn same_file(a: &Path, b: &Path) -> bool {
     if let (Ok(a), Ok(b)) = (fs::metadata(a), fs::metadata(b)) {
         return a.dev() == b.dev() && a.ino() == b.ino();
@@ -96,13 +115,13 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_written_into_and_never_replaced() {
+    fn a_device_is_written_to_and_never_replaced() {
         use rustix::fs::{CWD, FileType, Mode, mknodat};
         use std::io::Read;
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
         mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        // Opened for both, so that neither side waits for the other.
+        // Opened for reading and writing, so that neither side waits for the other.
         let mut reader = fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
         write(&fifo, b"text").unwrap();
         assert!(!fs::metadata(&fifo).unwrap().is_file());
@@ -114,12 +133,12 @@ mod tests {
     #[test]
     fn a_failure_names_the_file() {
         let error = write(Path::new("/nowhere/at/all"), b"").unwrap_err();
-        assert_eq!(error.message(), "\"/nowhere/at/all\" could not be written");
+        assert_eq!(error.message(), "cannot write \"/nowhere/at/all\"");
         assert_eq!(error.causes().len(), 1);
     }
 
     #[test]
-    fn a_file_of_a_database_is_never_an_output() {
+    fn a_file_of_a_database_cannot_be_an_output() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("app.db");
         fs::write(&database, b"").unwrap();

@@ -1,0 +1,134 @@
+//! The harness of a measurement: its steps, notes, options and plans.
+
+use crate::bench::generate::{Summary, generate};
+use crate::bench::request::{Request, Subject};
+use crate::bench::server::Server;
+use crate::control::progress::{Phase, Progress};
+use crate::control::sizing::Resources;
+use crate::control::statement_cancel::StatementCanceller;
+use crate::error::{Error, Result};
+use crate::options::run_options::RunOptions;
+use crate::plan::to_postgres::build::DropScope;
+use crate::run::data_set::to_postgres::PostgresLoad;
+use crate::run::env::RunEnv;
+use crate::run::open::to_postgres::DataSetOpener;
+use crate::sqlite::source::open::Source;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A running measurement.
+pub(crate) struct Bench<'a> {
+    pub(crate) request: &'a Request,
+    /// The SQLite file.
+    pub(crate) path: PathBuf,
+    /// Set to end the measurement early.
+    pub(crate) stop: &'a Arc<AtomicBool>,
+    /// The summary of the generated rows, if rows were generated.
+    pub(crate) generated: Option<Summary>,
+    progress: &'a Arc<Progress>,
+    /// The source's fingerprint at the first measurement.
+    fingerprint: Mutex<Option<Value>>,
+    notes: Mutex<Vec<String>>,
+}
+
+impl<'a> Bench<'a> {
+    pub(crate) fn new(
+        request: &'a Request,
+        path: PathBuf,
+        progress: &'a Arc<Progress>,
+        stop: &'a Arc<AtomicBool>,
+    ) -> Self {
+        let (fingerprint, notes) = (Mutex::default(), Mutex::default());
+        Self { request, path, stop, generated: None, progress, fingerprint, notes }
+    }
+
+    /// Does one step of the work and counts it in the progress.
+    pub(crate) fn step<T>(&self, label: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Error::interrupted());
+        }
+        let counters = self.progress.phase(Phase::Measure);
+        counters.set_step(label);
+        let result = work()?;
+        counters.done.fetch_add(1, Ordering::Relaxed);
+        Ok(result)
+    }
+
+    /// Adds a note for the report, once.
+    pub(crate) fn note(&self, note: String) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+
+    /// The notes so far.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The options of a run into `server`.
+    pub(crate) fn options(&self, server: &Server) -> RunOptions {
+        self.request.options(&self.path, Some(server))
+    }
+
+    /// The counters of a run of its own.
+    pub(crate) fn counters(&self) -> Arc<Progress> {
+        Arc::new(self.progress.of_a_part())
+    }
+
+    /// Generates the rows, if the request asks for it.
+    pub(crate) fn generate(&mut self) -> Result<()> {
+        let Subject::Generated { rows, seed } = self.request.subject else { return Ok(()) };
+        let stop = Arc::clone(self.stop);
+        let mut is_running = |_: &str, _| !stop.load(Ordering::Relaxed);
+        let label = "generating a usage database";
+        let generated = self.step(label, || generate(&self.path, rows, seed, &mut is_running))?;
+        self.generated = Some(generated);
+        Ok(())
+    }
+
+    /// Opens the source and the target of `options`, plans, and calls `work` with the plan.
+    ///
+    /// # Errors
+    /// Opening, planning or `work` failed, or the source has changed.
+    pub(crate) fn planned<T>(
+        &self,
+        options: &RunOptions,
+        work: impl FnOnce(&mut PostgresLoad, &RunEnv<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let (progress, resources) = (self.counters(), Resources::choose(&options.limits));
+        let canceller = StatementCanceller::watch(self.stop);
+        let is_halted = || self.stop.load(Ordering::Relaxed);
+        let env = RunEnv {
+            options,
+            resources: &resources,
+            progress: &progress,
+            canceller: &canceller,
+            is_halted: &is_halted,
+        };
+        let data_set = &options.data_sets[0];
+        let opened = DataSetOpener::new(options, &canceller, &progress).open(data_set)?;
+        let mut load = PostgresLoad::plan(opened, &DropScope::Nothing, &env)?;
+        let result = self.refuse_changed(&load.source).and_then(|()| work(&mut load, &env));
+        let closed = load.source.close();
+        let result = result?;
+        if let Some(changed) = closed? {
+            self.note(changed);
+        }
+        Ok(result)
+    }
+
+    /// Refuses a source that has changed since the first measurement.
+    fn refuse_changed(&self, source: &Source) -> Result<()> {
+        let mut first = self.fingerprint.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = json!(source.fingerprint());
+        if *first.get_or_insert_with(|| now.clone()) == now {
+            return Ok(());
+        }
+        Err(Error::failed("the source changed while it was measured")
+            .hint("stop every process that writes to it, and measure again"))
+    }
+}

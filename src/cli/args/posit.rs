@@ -1,0 +1,84 @@
+//! The flags about Posit's products.
+
+use crate::cli::args::choices::{ProductArg, ProviderArg};
+use clap::Args;
+use std::path::PathBuf;
+
+/// The product and its configuration.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The product. Without it: detected from the configuration file, this program's folder or the
+    /// installed product.
+    #[arg(long, value_name = "PRODUCT")]
+    pub(crate) product: Option<ProductArg>,
+    /// The product's configuration file. Without it:
+    /// /etc/rstudio-connect/rstudio-connect.gcfg or /etc/rstudio-pm/rstudio-pm.gcfg.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The file with the key of encrypted passwords. Without it: where the product looks for it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// The folder that replaces / in the absolute paths of defaults and configurations.
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(crate) root: Option<PathBuf>,
+}
+
+/// The product's data sets, and consent to what is refused otherwise.
+#[derive(Debug, Args)]
+pub(crate) struct DataSetArgs {
+    /// Only this data set: core or instrumentation of Connect, main or usage of Package Manager.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) data: Option<String>,
+    /// The SQLite file of core or main, instead of the configured one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sqlite: Option<PathBuf>,
+    /// The SQLite file of instrumentation, instead of the configured one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) instrumentation_sqlite: Option<PathBuf>,
+    /// The SQLite file of usage, instead of the configured one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) usage_sqlite: Option<PathBuf>,
+    /// Run although the service or another program uses a database. Verification may then fail.
+    #[arg(long, help_heading = "Safety")]
+    pub(crate) allow_running: bool,
+    /// Move Connect back to SQLite, which Connect does not support.
+    #[arg(long)]
+    pub(crate) allow_back: bool,
+}
+
+/// The flags of `provider`.
+#[derive(Debug, Args)]
+pub(crate) struct ProviderArgs {
+    /// The database that the service is to use.
+    pub(crate) provider: ProviderArg,
+    /// Set it although the databases were not verified as equal.
+    #[arg(long, help_heading = "Safety")]
+    pub(crate) allow_unverified: bool,
+    #[command(flatten, next_help_heading = "Posit products")]
+    pub(crate) config: ConfigArgs,
+}
+
+/// The flags of `encrypt-config-value`.
+#[derive(Debug, Args)]
+pub(crate) struct EncryptArgs {
+    #[command(flatten, next_help_heading = "Posit products")]
+    pub(crate) config: ConfigArgs,
+    /// Encrypt with AES-256-GCM. Without it: XSalsa20-Poly1305, which every version reads.
+    #[arg(long, help_heading = "Posit products")]
+    pub(crate) fips: bool,
+}
+
+/// The flags of `fingerprint`.
+#[derive(Debug, Args)]
+pub(crate) struct FingerprintArgs {
+    #[command(flatten, next_help_heading = "Posit products")]
+    pub(crate) config: ConfigArgs,
+}
+
+/// The flags of `generate-key`.
+#[derive(Debug, Args)]
+pub(crate) struct GenerateKeyArgs {
+    /// The new key file. It must not exist.
+    #[arg(long, value_name = "FILE", help_heading = "Posit products")]
+    pub(crate) key_file: PathBuf,
+}

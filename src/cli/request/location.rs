@@ -1,0 +1,97 @@
+//! The values of --from and --to.
+
+use crate::config::secret::Secret;
+use crate::error::{Error, Result};
+use crate::options::location::Location;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// A location, or the name of a provider whose location is in a product's configuration.
+pub(crate) enum LocationArg {
+    At(Location),
+    Provider(&'static str),
+}
+
+impl LocationArg {
+    /// Parses the value of `flag`.
+    pub(crate) fn parse(flag: &str, value: &OsStr) -> Result<Self> {
+        let text = value.to_str();
+        match text {
+            Some("sqlite3" | "sqlite") => return Ok(Self::Provider("sqlite3")),
+            Some("pgx" | "postgres") => return Ok(Self::Provider("pgx")),
+            Some(text) if is_postgres(text) => {
+                return Ok(Self::At(Location::Postgres(Secret::new(text.to_owned()))));
+            }
+            _ => {}
+        }
+        if let Some(scheme) = text.and_then(scheme)
+            && !scheme.starts_with("sqlite")
+        {
+            return Err(Error::usage(format!("{flag}: {scheme}:// is not supported"))
+                .hint("a location is PATH, sqlite:PATH, postgres://... or 'host=... dbname=...'"));
+        }
+        let bytes = value.as_bytes();
+        match bytes.strip_prefix(b"sqlite:").unwrap_or(bytes) {
+            b"" => Err(Error::usage(format!("{flag}: the location is empty"))
+                .hint("a location is PATH, sqlite:PATH, postgres://... or 'host=... dbname=...'")),
+            path => Ok(Self::At(Location::Sqlite(PathBuf::from(OsStr::from_bytes(path))))),
+        }
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
+        matches!(self, Self::At(Location::Sqlite(_)) | Self::Provider("sqlite3"))
+    }
+}
+
+/// The scheme of a text that looks like a URL.
+fn scheme(text: &str) -> Option<&str> {
+    let (scheme, _) = text.split_once("://")?;
+    let letters = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    (!scheme.is_empty() && letters).then_some(scheme)
+}
+
+/// The keys that distinguish a `key=value` string from a path with an equals sign: those that name
+/// a server or a database (PostgreSQL's manual, "Parameter Key Words" of libpq).
+const SERVER_KEYS: [&str; 7] =
+    ["host", "hostaddr", "port", "dbname", "user", "service", "servicefile"];
+
+/// True for a URL, and for a `key=value` string: one that begins with a word and an equals sign,
+/// and contains one of [`SERVER_KEYS`].
+fn is_postgres(text: &str) -> bool {
+    if let Some(scheme) = scheme(text) {
+        return ["postgres", "postgresql"].iter().any(|ours| scheme.eq_ignore_ascii_case(ours));
+    }
+    let key_before = |at: usize| {
+        let before = text[..at].trim_end();
+        let start = before.trim_end_matches(|c: char| c.is_ascii_lowercase() || c == '_').len();
+        let free = before[..start].chars().next_back().is_none_or(char::is_whitespace);
+        (free && start < before.len()).then_some((start, &before[start..]))
+    };
+    let keys: Vec<_> = text.match_indices('=').filter_map(|(at, _)| key_before(at)).collect();
+    let leads = keys.first().is_some_and(|(start, _)| text[..*start].trim().is_empty());
+    leads && keys.iter().any(|(_, key)| SERVER_KEYS.contains(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_or_pairs_that_name_a_server_are_postgresql_and_all_else_is_a_path() {
+        for text in [
+            "postgres://u@h/d",
+            "postgresql:///d?host=/tmp",
+            "POSTGRES://h",
+            "host=h dbname=d",
+            " dbname = d user = u",
+            "sslmode=require host=h",
+        ] {
+            assert!(is_postgres(text), "{text}");
+        }
+        for text in ["app.db", "a=b.db", "./host=x", "dir/dbname=x", "é=1 host", "=", "postgres.db"]
+        {
+            assert!(!is_postgres(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The expressions of a table's definition: CHECKs, index terms, generated columns.
+
+use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
+use crate::postgres::sql::from_sqlite::value::{Kind, Node};
+use crate::schema::column_type::ColumnType;
+use crate::schema::expression::{Affinity, Collation, Sql};
+use crate::schema::reason::{Reason, tree};
+use crate::schema::{IndexOver, IndexTerm};
+
+/// A condition: of a CHECK, or the WHERE of a partial index. Without outer parentheses.
+pub(crate) fn condition(sql: &Sql, scope: &Scope<'_>) -> Result<String, Reason> {
+    scope.truth(tree(sql)?)
+}
+
+/// One term of an index, ready to stand between the commas: a column or an expression in
+/// parentheses, and DESC where it descends. A NOCASE or RTRIM term is over the folded text.
+pub(crate) fn index_term(term: &IndexTerm, scope: &Scope<'_>) -> Result<String, Reason> {
+    let direction = if term.descending { " DESC" } else { "" };
+    let (node, plain) = match &term.over {
+        IndexOver::Column(name) => {
+            let column = scope.column(None, name)?;
+            (Node::of_column(column)?, true)
+        }
+        IndexOver::Expression(sql) => (scope.value(tree(sql)?)?, false),
+    };
+    match &node.kind {
+        Kind::Typed(ColumnType::Json) => return Err("is over json, which has no order".to_owned()),
+        Kind::Null => return Err("is over nothing but NULL".to_owned()),
+        _ => {}
+    }
+    if node.kind != Kind::Text {
+        return Ok(format!(
+            "{}{direction}",
+            if plain { node.sql } else { format!("({})", node.sql) }
+        ));
+    }
+    let folded = match &term.collation {
+        Collation::Binary if plain => node.sql,
+        Collation::Binary => format!("({} COLLATE \"C\")", node.operand()),
+        Collation::NoCase => format!("lower({} COLLATE \"C\")", node.operand()),
+        Collation::RTrim => format!("rtrim({}, ' ')", node.operand()),
+        Collation::Other(name) => {
+            return Err(format!("uses the collation {name:?}, which the application defines"));
+        }
+    };
+    Ok(format!("{folded}{direction}"))
+}
+
+/// The expression of a generated column, for `GENERATED ALWAYS AS (...) STORED`. `column` is the
+/// column itself.
+pub(crate) fn generated(
+    sql: &Sql,
+    scope: &Scope<'_>,
+    column: &ScopeColumn,
+) -> Result<String, Reason> {
+    let scope = scope.without_generated();
+    let node = scope.value(tree(sql)?)?.bare()?;
+    let kind = Kind::of_type(&column.column_type)?;
+    if column.converted || node.constant.is_some() {
+        return Err("gives values that change form on their way".to_owned());
+    }
+    match (&node.kind, &kind) {
+        (Kind::Text, Kind::Text) if column.affinity.is_numeric() => {
+            Err("gives text to a column that makes numbers of it".to_owned())
+        }
+        (from, to) if from == to && *to != Kind::Numeric => Ok(node.sql),
+        (Kind::Boolean, Kind::Integer) => Ok(node.integer()?.sql),
+        (Kind::Integer, Kind::Text) if column.affinity == Affinity::Text => {
+            Ok(format!("{}::text", node.operand()))
+        }
+        (Kind::Integer, Kind::Double) if column.affinity == Affinity::Real => {
+            Ok(format!("{}::double precision", node.operand()))
+        }
+        _ => Err(format!("does not give the type {}", column.column_type)),
+    }
+}

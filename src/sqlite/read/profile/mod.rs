@@ -1,0 +1,9 @@
+//! The profile: one parallel scan of every stored value, before anything is written.
+//!
+//! It finds the storage classes of each column, the candidate types that fit, and the bounds of
+//! evenly sized chunks.
+
+pub(crate) mod column;
+pub(crate) mod scan;
+pub(crate) mod table;
+pub(crate) mod work;

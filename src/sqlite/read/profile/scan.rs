@@ -1,0 +1,226 @@
+//! The parallel scan of all tables.
+
+use crate::control::progress::PhaseProgress;
+use crate::error::{Error, Result};
+use crate::schema::RowAddress;
+use crate::schema::chunk::KeyRange;
+use crate::schema::names::quote;
+use crate::sqlite::read::chunk_reader::{Next, read_error, scan};
+use crate::sqlite::read::profile::table::{
+    MAX_BOUND_BYTES, Segment, TableProfile, TableProfileSpec,
+};
+use crate::sqlite::read::profile::work::{EndOnDrop, Part, Work, lock};
+use crate::sqlite::source::connection::SourceConnection;
+use bytes::BytesMut;
+use rusqlite::Connection;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Rows between two checks whether to stop or to share work.
+const ROWS_BETWEEN_CHECKS: u64 = 1024;
+
+/// Segments per chunk: the more, the more even the chunks.
+const SEGMENTS_PER_CHUNK: u64 = 8;
+
+/// The options of the profile.
+pub(crate) struct ProfileOptions<'a> {
+    /// The number of threads, each with its own connection.
+    pub(crate) threads: usize,
+    /// The size of a chunk, in bytes of tuples.
+    pub(crate) chunk_bytes: u64,
+    /// The counter of scanned rows.
+    pub(crate) progress: &'a PhaseProgress,
+    /// Set by another thread to end early.
+    pub(crate) stop: &'a AtomicBool,
+}
+
+/// Profiles all tables.
+///
+/// # Errors
+/// A table cannot be read, or `stop` was set.
+pub(crate) fn profile(
+    connect: &(dyn Fn() -> Result<SourceConnection> + Sync),
+    specs: &[TableProfileSpec],
+    options: &ProfileOptions<'_>,
+) -> Result<Vec<TableProfile>> {
+    let work = Work::new(specs.len());
+    let profiles: Vec<Mutex<TableProfile>> =
+        specs.iter().map(|spec| Mutex::new(TableProfile::new(spec))).collect();
+    let one_thread = || -> Result<()> {
+        let _end = EndOnDrop(&work);
+        let scan_all = || -> Result<()> {
+            let connection = connect()?;
+            while let Some(part) = work.take() {
+                let scan = Scan::new(&specs[part.table], options, &work, part)?;
+                lock(&profiles[part.table]).absorb(scan.run(&connection)?);
+                work.done();
+            }
+            Ok(())
+        };
+        // Stored before the other threads end: the first error is the one that is returned.
+        scan_all().inspect_err(|error| _ = lock(&work.error).get_or_insert(error.clone()))
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..options.threads.max(1)).map(|_| scope.spawn(one_thread)).collect();
+        for thread in threads {
+            let panicked = |_| Err(Error::failed("internal error: a profiling thread panicked"));
+            if let Err(error) = thread.join().unwrap_or_else(panicked) {
+                lock(&work.error).get_or_insert(error);
+            }
+        }
+    });
+    if let Some(error) = work.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    Ok(profiles
+        .into_iter()
+        .map(|p| p.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect())
+}
+
+/// The scan of one part.
+struct Scan<'a> {
+    spec: &'a TableProfileSpec,
+    options: &'a ProfileOptions<'a>,
+    work: &'a Work,
+    part: Part,
+    found: TableProfile,
+    segment: Segment,
+    segment_bytes: u64,
+}
+
+impl<'a> Scan<'a> {
+    fn new(
+        spec: &'a TableProfileSpec,
+        options: &'a ProfileOptions<'a>,
+        work: &'a Work,
+        part: Part,
+    ) -> Result<Self> {
+        spec.query.check()?;
+        Ok(Self {
+            spec,
+            options,
+            work,
+            part,
+            found: TableProfile::new(spec),
+            segment: Segment::default(),
+            segment_bytes: (options.chunk_bytes / SEGMENTS_PER_CHUNK).max(1),
+        })
+    }
+
+    fn run(mut self, connection: &SourceConnection) -> Result<TableProfile> {
+        let query = &self.spec.query;
+        let failed = |error: rusqlite::Error| read_error(&query.table, error);
+        let range = match (&query.address, self.part.keys) {
+            (RowAddress::Integer { .. }, Some((first, last))) => KeyRange::Integer { first, last },
+            (RowAddress::Integer { column }, None) => {
+                let Some((first, last)) =
+                    key_bounds(connection, &query.table, column).map_err(failed)?
+                else {
+                    return Ok(self.found);
+                };
+                self.part.keys = Some((first, last));
+                KeyRange::Integer { first, last }
+            }
+            (RowAddress::Key { .. }, _) => KeyRange::Key { after: None, through: None },
+            (RowAddress::Ordinal, _) => KeyRange::Ordinal { skip: 0, rows: 0 },
+        };
+        let mut scratch = BytesMut::new();
+        scan(connection, query, &range, |row| {
+            let row_number = match self.part.keys {
+                Some((_, last)) => {
+                    let key = row.integer_key();
+                    // The rest of the range may have been given away meanwhile.
+                    if key > last {
+                        return Ok(Next::Stop);
+                    }
+                    key
+                }
+                None => self.found.rows as i64 + 1,
+            };
+            let mut bytes = 2 + 4 * query.columns.len() as u64;
+            let columns = &mut self.found.columns;
+            for ((raw, column), spec) in row.zip(columns).zip(&self.spec.columns) {
+                bytes += raw.width() as u64;
+                column.add(raw, row_number, spec, &mut scratch);
+            }
+            if scratch.capacity() as u64 > self.options.chunk_bytes {
+                scratch = BytesMut::new();
+            }
+            self.add_row(row_number, bytes);
+            if self.segment.bytes >= self.segment_bytes {
+                let mut key = row.key_values();
+                // Long enough to see later that the key is too long.
+                key.iter_mut().for_each(|value| value.truncate(MAX_BOUND_BYTES + 1));
+                self.segment.through = Some(key);
+                self.end_segment();
+            }
+            if self.found.rows.is_multiple_of(ROWS_BETWEEN_CHECKS) {
+                self.check(row_number)?;
+            }
+            Ok(Next::Row)
+        })?;
+        self.end_segment();
+        self.options
+            .progress
+            .done
+            .fetch_add(self.found.rows % ROWS_BETWEEN_CHECKS, Ordering::Relaxed);
+        Ok(self.found)
+    }
+
+    fn add_row(&mut self, row: i64, bytes: u64) {
+        // A row larger than a chunk gets a chunk of its own, so that it passes the memory budget
+        // alone. With composite keys it shares a chunk with at most one segment.
+        if bytes > self.options.chunk_bytes && self.part.keys.is_some() {
+            self.end_segment();
+        }
+        if self.segment.rows == 0 {
+            self.segment.keys.0 = row;
+        }
+        self.segment.keys.1 = row;
+        self.segment.rows += 1;
+        self.segment.bytes += bytes;
+        self.found.rows += 1;
+        self.found.bytes += bytes;
+        self.found.largest_row = self.found.largest_row.max(bytes);
+    }
+
+    fn end_segment(&mut self) {
+        if self.segment.rows > 0 {
+            self.found.segments.push(std::mem::take(&mut self.segment));
+        }
+    }
+
+    /// Counts the rows, ends if the profile is stopped, and shares the rest with an idle thread.
+    fn check(&mut self, row: i64) -> Result<()> {
+        self.options.progress.done.fetch_add(ROWS_BETWEEN_CHECKS, Ordering::Relaxed);
+        if self.options.stop.load(Ordering::Relaxed) || self.work.is_over() {
+            return Err(Error::interrupted());
+        }
+        if let Some((_, last)) = &mut self.part.keys
+            && self.work.has_idle_thread()
+            && i128::from(*last) - i128::from(row) > i128::from(4 * ROWS_BETWEEN_CHECKS)
+        {
+            let middle = (i128::from(row) + (i128::from(*last) - i128::from(row)) / 2) as i64;
+            let rest = Part { keys: Some((middle + 1, *last)), ..self.part };
+            *last = middle;
+            self.work.give(rest);
+        }
+        Ok(())
+    }
+}
+
+/// The smallest and the largest integer key. One query for both would read the whole table.
+fn key_bounds(
+    connection: &Connection,
+    table: &str,
+    column: &str,
+) -> rusqlite::Result<Option<(i64, i64)>> {
+    let (table, column) = (quote(table), quote(column));
+    let one = |end: &str| -> rusqlite::Result<Option<i64>> {
+        let sql = format!("SELECT {end}({column}) FROM {table} NOT INDEXED");
+        connection.query_row(&sql, [], |row| row.get(0))
+    };
+    Ok(one("min")?.zip(one("max")?))
+}

@@ -1,0 +1,45 @@
+//! The expressions of a table's definition: CHECKs, index terms, DEFAULTs, generated columns.
+
+use crate::schema::expression::Sql;
+use crate::schema::names::quote;
+use crate::schema::reason::{Reason, tree};
+use crate::schema::{IndexOver, IndexTerm};
+use crate::sqlite::sql::from_postgres::node::{Kind, ScopeColumn};
+use crate::sqlite::sql::from_postgres::value::{column, truth, value};
+use crate::sqlite::sql::from_postgres::{clock, constant};
+
+/// A condition: of a CHECK, or the WHERE of a partial index.
+pub(crate) fn condition(sql: &Sql, columns: &[ScopeColumn]) -> Result<String, Reason> {
+    truth(tree(sql)?, columns)
+}
+
+/// The expression of a generated column of this kind.
+pub(crate) fn generated(sql: &Sql, kind: Kind, columns: &[ScopeColumn]) -> Result<String, Reason> {
+    let node = value(tree(sql)?, columns)?;
+    let text = |kind| matches!(kind, Kind::Text { .. });
+    if node.kind == kind || text(node.kind) && text(kind) || node.kind == Kind::Null {
+        Ok(node.sql)
+    } else {
+        Err("gives values of another kind than the column's".to_owned())
+    }
+}
+
+/// One term of an index, ready to stand between the commas.
+pub(crate) fn index_term(term: &IndexTerm, columns: &[ScopeColumn]) -> Result<String, Reason> {
+    let direction = if term.descending { " DESC" } else { "" };
+    let sql = match &term.over {
+        IndexOver::Column(name) => quote(&column(name, columns)?.target),
+        IndexOver::Expression(sql) => format!("({})", value(tree(sql)?, columns)?.sql),
+    };
+    Ok(format!("{sql}{direction}"))
+}
+
+/// The value of a DEFAULT clause for a column of this kind, with parentheses where it needs them.
+pub(crate) fn default_clause(sql: &Sql, kind: Kind) -> Result<String, Reason> {
+    let expression = tree(sql)?;
+    if let Some(clock) = clock::default(expression, kind) {
+        return Ok(clock);
+    }
+    constant::default(expression, kind)
+        .ok_or_else(|| "calculates its value in a way not known here".to_owned())
+}

@@ -1,0 +1,35 @@
+//! One statement or expression of SQLite, parsed.
+
+use sqlite3_parser::ast::{Cmd, Expr, OneSelect, ResultColumn, Stmt};
+use sqlite3_parser::lexer::sql::Parser;
+use sqlite3_parser::{Bump, FallibleIterator as _};
+
+/// Parses one expression and reads it.
+pub(crate) fn expression<T>(text: &str, read: impl FnOnce(&Expr<'_>) -> Option<T>) -> Option<T> {
+    // The line end closes a comment that the text may end with.
+    statement(&format!("SELECT {text}\n"), |stmt| {
+        let Stmt::Select(select) = stmt else { return None };
+        let plain = select.with.is_none()
+            && select.body.compounds.is_none()
+            && select.order_by.is_none()
+            && select.limit.is_none();
+        match &select.body.select {
+            OneSelect::Select { columns: [ResultColumn::Expr(expr, None)], from: None, .. }
+                if plain =>
+            {
+                read(expr)
+            }
+            _ => None,
+        }
+    })
+}
+
+/// Parses one statement and reads it.
+pub(crate) fn statement<T>(text: &str, read: impl FnOnce(&Stmt<'_>) -> Option<T>) -> Option<T> {
+    let bump = Bump::new();
+    let mut parser = Parser::new(&bump, text.as_bytes());
+    match parser.next() {
+        Ok(Some(Cmd::Stmt(stmt))) => read(&stmt),
+        _ => None,
+    }
+}
