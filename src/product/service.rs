@@ -1,22 +1,15 @@
 //! The service of a product.
 
 use crate::options::service::Service;
-use crate::product::{Product, Root};
+use crate::product::Root;
+use crate::product::spec::ProductSpec;
 use std::path::Path;
 
-/// The socket of Package Manager's service.
-const PACKAGE_MANAGER_SOCKET: &str = "/var/run/rstudio-pm/rstudio-pm.sock";
-
 /// The service of `product`.
-pub(crate) fn service(product: Product, root: &Root) -> Service {
-    let names: &[&str] = match product {
-        Product::Connect => &["rstudio-connect"],
-        Product::PackageManager => &["rstudio-pm", "rspm"],
-    };
-    let has_socket = product == Product::PackageManager;
+pub(crate) fn service(product: &ProductSpec, root: &Root) -> Service {
     Service {
-        unit: product.system_name().to_owned(),
-        socket: has_socket.then(|| root.at(Path::new(PACKAGE_MANAGER_SOCKET))),
-        session_names: names.iter().map(|name| (*name).to_owned()).collect(),
+        unit: product.system_name.to_owned(),
+        socket: product.socket.map(|path| root.at(Path::new(path))),
+        session_names: product.session_names.iter().map(|name| (*name).to_owned()).collect(),
     }
 }

@@ -52,7 +52,7 @@ fn connect_moves_core_and_instrumentation_into_two_schemas() {
     let before = psql(&database.url, written);
     let again = tree.run(&["db"]);
     assert_code(&again, 0);
-    assert_says(&again, &["core is done", "instrumentation is done"]);
+    assert_says(&again, &["core was already copied", "instrumentation was already copied"]);
     assert_eq!(psql(&database.url, written), before);
     for flag in ["--drop-all", "--restart"] {
         let before = psql(&database.url, written);
@@ -96,7 +96,7 @@ fn a_run_after_one_that_broke_in_the_second_data_set_does_only_that_again() {
         psql(&database.url, broken);
         let output = tree.run(&["db", flag]);
         assert_code(&output, 0);
-        assert_says(&output, &["core is done"]);
+        assert_says(&output, &["core was already copied"]);
         assert_eq!(psql(&database.url, written), before, "{flag}");
     }
     assert_eq!(count(&database, "instrumentation.visits"), "3");
@@ -137,7 +137,7 @@ fn a_run_killed_in_the_second_data_set_goes_on_there_and_drops_nothing_again() {
         assert_code(&output, 0);
         assert_says(
             &output,
-            &["core is done", "continues the run of 2", ": 0 of 1 chunks are there"],
+            &["core was already copied", "continues the run of 2", ": 0 of 1 chunks are there"],
         );
         assert_eq!(psql(&database.url, written), before);
         assert_eq!(count(&database, "visits"), "3");
@@ -207,7 +207,7 @@ fn package_manager_moves_main_alone_where_no_usage_data_is_stored() {
     let tree = Tree::package_manager(&format!("URL = {}", url(&database.url, None)));
     let output = tree.run(&["database"]);
     assert_code(&output, 0);
-    assert_says(&output, &["main -> public", "the SQLite files fall behind"]);
+    assert_says(&output, &["main -> public", "the SQLite files become outdated"]);
     assert_eq!(count(&database, "users"), "2");
 }
 
@@ -314,7 +314,10 @@ fn two_products_ask_which_and_none_asks_for_places() {
     let output = tree.run(&["db"]);
     assert_code(&output, 2);
     assert_says(&output, &["--product connect"]);
-    assert_says(&tree.run(&["db", "--product=package-manager"]), &["rstudio-pm.gcfg does not say"]);
+    assert_says(
+        &tree.run(&["db", "--product=package-manager"]),
+        &["rstudio-pm.gcfg lacks settings"],
+    );
     let empty = tempfile::tempdir().unwrap();
     let root = empty.path().to_str().unwrap();
     let output = crate::harness::migrate(["database", "--root", root]);
@@ -340,7 +343,7 @@ fn a_cut_connection_string_is_warned_of_by_its_line() {
     let tree = Tree::package_manager(&format!("URL = {};x", url(&database.url, None)));
     let output = tree.run(&["plan"]);
     assert_code(&output, 0);
-    assert_says(&output, &["rstudio-pm.gcfg:5: Postgres.URL ends where a comment begins"]);
+    assert_says(&output, &["rstudio-pm.gcfg:5: the value of Postgres.URL ends at a comment"]);
 }
 
 #[test]

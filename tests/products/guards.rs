@@ -158,7 +158,7 @@ fn only_root_migrates_connect() {
     for arguments in [&["db"][..], &["db", "--verify"], &["plan"], &["provider", "postgres"]] {
         let output = as_member(&tree, 65534, arguments);
         assert_code(&output, 4);
-        assert_says(&output, &["only root may migrate Connect's databases", "sudo"]);
+        assert_says(&output, &["only root may migrate the databases of Connect", "sudo"]);
     }
     for arguments in [&["help"][..], &["help", "database"], &["--version"]] {
         assert_code(&as_member(&tree, 65534, arguments), 0);
@@ -189,7 +189,7 @@ fn members_of_the_service_s_group_migrate_package_manager() {
     serve_under(group + 1);
     let output = as_member(&tree, group, &["database"]);
     assert_code(&output, 4);
-    assert_says(&output, &[&format!("the members of the group {}", group + 1)]);
+    assert_says(&output, &[&format!("members of the group {}", group + 1)]);
     serve_under(group);
     let output = as_member(&tree, group, &["database"]);
     // Let through, up to a server that is not there.

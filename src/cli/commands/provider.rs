@@ -39,8 +39,8 @@ pub(crate) fn run(args: &ProviderArgs, console: &mut Console) -> Result<()> {
     if let Some(backup) = backup {
         say(console, &format!("a copy of the previous file: {}", backup.display()))?;
     }
-    let unit = settings.product.system_name();
-    say(console, &format!("next: start the service: systemctl start {unit}"))
+    let start = settings.product.start_command();
+    say(console, &format!("next: start the service: {start}"))
 }
 
 /// Refuses a target that was not verified, or whose source has changed or may be changing.
@@ -79,8 +79,7 @@ fn wanted(to: Provider, args: &ProviderArgs) -> Wanted<'_> {
     Wanted {
         only: None,
         from: to.other(),
-        sqlite: None,
-        second_sqlite: None,
+        sqlite: Vec::new(),
         postgres: None,
         key_file: args.config.key_file.as_deref(),
     }
