@@ -1,28 +1,24 @@
-//! The limits that `scripts/bench` measures the program against.
+//! The limits of `scripts/bench` and `scripts/bench-back`.
 //!
-//! `limits copy URL CONNECTIONS TABLE=FILE...` loads ready-made binary COPY files in the order
-//! given, each in a transaction of its own, by so many connections, in messages of 1 MiB, and
-//! prints the seconds from the first message to the last commit. Tables' names go to the server as
-//! they are.
-//!
-//! `limits scan FILE` steps once through all rows of a SQLite database and prints the seconds.
-//!
-//! `limits fill FILE NEW` makes the tables of a SQLite database again, without its indexes, in the
-//! new file NEW and fills them with the same rows: one thread, one prepared insert a table, no
-//! journal, one transaction. The values are ready in memory, a few thousand rows at a time; it
-//! prints the seconds that the inserts and the commit took, and not those of the reading.
+//! - `limits copy URL CONNECTIONS TABLE=FILE...` loads binary COPY files in the given order, each in a
+//!   transaction of its own, over several connections, in messages of 1 MiB. It prints the seconds from
+//!   the first message to the last commit. Table names are not quoted.
+//! - `limits scan FILE` steps once through all rows of a SQLite database and prints the seconds.
+//! - `limits fill FILE NEW` creates the tables of a SQLite database, without indexes, in the new file NEW
+//!   and inserts the same rows: one thread, one prepared statement per table, no journal, one transaction.
+//!   The values are in memory, a few thousand rows at a time. It prints the seconds of the inserts and the
+//!   commit, without the reading.
 
-use migrate::internals::insert_limit;
+use migrate::internals::{CancelScope, insert_limit};
 use rusqlite::OpenFlags;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-/// What goes into one message of the protocol: the driver sends each write of more than 4 KiB as
-/// a message of its own.
+/// The size of one protocol message: the driver sends each write of more than 4 KiB as a message.
 const MESSAGE: usize = 1 << 20;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -44,7 +40,7 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// The seconds that a plain scan takes, value by value in SQLite and none of them looked at here.
+/// Scans all rows without reading values; returns the seconds.
 fn scan(file: &str) -> Outcome<f64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = rusqlite::Connection::open_with_flags(file, flags)?;
@@ -57,11 +53,11 @@ fn scan(file: &str) -> Outcome<f64> {
     Ok(started.elapsed().as_secs_f64())
 }
 
-/// The seconds in which ready values fill the same tables.
+/// Inserts ready values into the same tables; returns the seconds.
 fn fill(file: &str, new: &str) -> Outcome<f64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let source = rusqlite::Connection::open_with_flags(file, flags)?;
-    let filled = insert_limit::fill(&source, Path::new(new), &AtomicBool::new(false))?;
+    let filled = insert_limit::fill(&source, Path::new(new), &CancelScope::default())?;
     Ok(filled.seconds)
 }
 
@@ -83,7 +79,7 @@ fn copy(url: &str, connections: usize, files: &[&str]) -> Outcome<f64> {
 
 fn connect(url: &str) -> Outcome<postgres::Client> {
     let mut client = postgres::Client::connect(url, postgres::NoTls)?;
-    // As the pipeline does: the limit must not wait for a disk that the pipeline does not wait for.
+    // Like the pipeline, which does not wait for the disk.
     client.batch_execute("SET synchronous_commit = off")?;
     Ok(client)
 }

@@ -1,12 +1,13 @@
-"""Measures `migrate database` against what it cannot be faster than; scripts/bench runs this.
+"""Measures `migrate database` against its limits; scripts/bench runs this.
 
-The limit of the copy: the same rows as ready-made binary COPY files, loaded into the same tables without
-indexes over the unix socket in messages of 1 MB, by 1, 2 and 4 connections, the best of which
-counts. That of the verification: COPY TO STDOUT of all tables by psql to nowhere, over as many
-connections as the program reads with, while one bare scan of the SQLite file runs beside it. A
-pair is one run of the program and one round of the limits on the same server, one after
-the other, each after a checkpoint; the machine's noise is about 15 %, so that only ratios within
-pairs say something, and the medians over pairs are shown.
+The limit of the copy is the same rows as ready binary COPY files. They are loaded into the same tables
+without indexes, over the unix socket, in messages of 1 MB, by 1, 2 and 4 connections; the best counts.
+The limit of the verification is COPY TO STDOUT of all tables by psql, over as many connections as the
+program reads with, while one bare scan of the SQLite file runs.
+
+A pair is one run of the program and one round of the limits on the same server, each after a
+checkpoint. The machine's noise is about 15 %, so only ratios within pairs count. The output shows the
+medians over the pairs.
 """
 
 import argparse
@@ -15,21 +16,21 @@ import subprocess
 import sys
 import time
 
-from measuring import main, migrate_there, phases, psql, run, say, sha256, show, url
+from measuring import main, migrate_into_new, phases, psql, run, say, sha256, show, url
 
-# Pieces about as large as keep every connection busy to the end, even with the smallest tables.
-PIECE_BYTES = 64 << 20
+# Small enough that every connection is busy until the end.
+FILE_BYTES = 64 << 20
 CONNECTIONS = (1, 2, 4)
-# As many as the program reads the target with while it verifies.
+# As many as the program uses to read the target in a verification.
 READERS = max(2, min(os.cpu_count(), 16))
-BLOCKS_OF_A_PIECE = 8192
+BLOCKS_PER_QUERY = 8192
 
 
-def make_pieces(report, folder):
-    """Writes the rows that have arrived in the database `ready` as binary COPY files."""
-    pieces = []
+def make_files(report, folder):
+    """Writes the rows of the database `ready` to binary COPY files; returns size, table and path of each."""
+    files = []
     for table in report["data_sets"][0]["tables"]:
-        name, count = table.get("target_name") or table["name"], table["bytes"] // PIECE_BYTES + 1
+        name, count = table.get("target_name") or table["name"], table["bytes"] // FILE_BYTES + 1
         first, last = 0, 0
         if count > 1:
             first, last = map(int, psql("ready", f"SELECT min(id), max(id) FROM {name}").split("|"))
@@ -38,25 +39,25 @@ def make_pieces(report, folder):
             if count > 1:
                 bounds = [first + (last + 1 - first) * n // count for n in (number, number + 1)]
                 where = f"WHERE id >= {bounds[0]} AND id < {bounds[1]}"
-            file = os.path.join(folder, f"{len(pieces):04}")
+            file = os.path.join(folder, f"{len(files):04}")
             psql("ready", f"\\copy (SELECT * FROM {name} {where}) TO '{file}' (FORMAT binary)")
-            pieces.append((os.path.getsize(file), name, file))
-    # The largest first, so that no connection is left alone with a large one at the end.
-    pieces.sort(reverse=True)
-    return pieces
+            files.append((os.path.getsize(file), name, file))
+    # The largest first, so that no connection ends with a large one.
+    files.sort(reverse=True)
+    return files
 
 
-def limit(arguments, pieces):
-    """The seconds of one round of the limit, by number of connections."""
+def limit(arguments, files):
+    """Measures the limit of the copy once; returns the seconds by number of connections."""
     seconds = {}
-    names = sorted({name for _, name, _ in pieces})
+    names = sorted({name for _, name, _ in files})
     for connections in CONNECTIONS:
         psql("ready", "DROP SCHEMA IF EXISTS bare CASCADE; CREATE SCHEMA bare")
         for name in names:
             psql("ready", f"CREATE TABLE bare.{name} (LIKE public.{name})")
         psql("ready", "CHECKPOINT")
         command = [arguments.limits, "copy", url("ready"), str(connections)]
-        command += [f"bare.{name}={file}" for _, name, file in pieces]
+        command += [f"bare.{name}={file}" for _, name, file in files]
         output = subprocess.run(
             command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
         )
@@ -66,7 +67,7 @@ def limit(arguments, pieces):
 
 
 def verify_limit(arguments):
-    """The seconds until all rows of the database `ready` have been copied out to nowhere."""
+    """Measures the limit of the verification once; returns the seconds."""
     tables = psql(
         "ready",
         "SELECT oid::regclass, greatest(relpages, 1) FROM pg_class "
@@ -74,12 +75,12 @@ def verify_limit(arguments):
     )
     shares = [[0, []] for _ in range(READERS)]
     for name, pages in (line.split("|") for line in tables.splitlines()):
-        for first in range(0, int(pages), BLOCKS_OF_A_PIECE):
-            last = first + BLOCKS_OF_A_PIECE
+        for first in range(0, int(pages), BLOCKS_PER_QUERY):
+            last = first + BLOCKS_PER_QUERY
             end = "" if last >= int(pages) else f" AND ctid < '({last},0)'"
             query = f"SELECT * FROM {name} WHERE ctid >= '({first},0)'{end}"
             least = min(shares)
-            least[0] += min(BLOCKS_OF_A_PIECE, int(pages) - first)
+            least[0] += min(BLOCKS_PER_QUERY, int(pages) - first)
             least[1].append(f"COPY ({query}) TO STDOUT (FORMAT binary);\n")
     quiet = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
     started = time.monotonic()
@@ -105,27 +106,27 @@ def verify_limit(arguments):
 def measure(arguments, folder):
     arguments.source = os.path.join(folder, "usage.db")
     report_file, log = os.path.join(folder, "report.json"), os.path.join(folder, "log")
-    say(f"making a usage database of {arguments.rows} rows")
+    say(f"generating a usage database of {arguments.rows} rows")
     run([arguments.binary, "generate", arguments.source, "--rows", arguments.rows], stdout=sys.stderr)
     before = sha256(arguments.source)
     os.sync()
 
-    say("making the limit's files")
-    report, _, _ = migrate_there(arguments.binary, arguments.source, "ready", report_file, log)
-    pieces = make_pieces(report, folder)
+    say("creating the files of the limit")
+    report, _, _ = migrate_into_new(arguments.binary, arguments.source, "ready", report_file, log)
+    files = make_files(report, folder)
     os.sync()
 
     rows = []
     for pair in range(arguments.pairs):
-        # In turn, so that neither is always the one that finds the server as the other left it.
+        # Alternate, because each leaves the server in another state.
         if pair % 2:
-            limits, least = limit(arguments, pieces), verify_limit(arguments)
-        report, seconds, rss = migrate_there(
+            limits, least = limit(arguments, files), verify_limit(arguments)
+        report, seconds, rss = migrate_into_new(
             arguments.binary, arguments.source, "arrived", report_file, log
         )
         psql("postgres", "DROP DATABASE arrived")
         if not pair % 2:
-            limits, least = limit(arguments, pieces), verify_limit(arguments)
+            limits, least = limit(arguments, files), verify_limit(arguments)
         times, best = phases(report), min(limits.values())
         rows.append(
             {
@@ -143,11 +144,11 @@ def measure(arguments, folder):
             }
         )
         say(
-            f"pair {pair + 1} of {arguments.pairs}: copy {best / times['copy']:.2f} of the limit, "
-            f"verification {times['verify'] / least:.2f} times its own"
+            f"pair {pair + 1} of {arguments.pairs}: copy {best / times['copy']:.2f} of its limit, "
+            f"verification {times['verify'] / least:.2f} times its limit"
         )
     unchanged = sha256(arguments.source) == before
-    size = sum(size for size, _, _ in pieces)
+    size = sum(size for size, _, _ in files)
     print(f"{arguments.rows} rows, {size / 1e6:.0f} MB of binary COPY, {os.cpu_count()} cores")
     show(rows)
     print(f"the source's SHA-256 is {'unchanged' if unchanged else 'CHANGED'}")

@@ -1,13 +1,16 @@
 """Measures the copy from PostgreSQL to SQLite; scripts/bench-back runs this.
 
-Three things fill a new SQLite file with the rows of one PostgreSQL database, without secondary
-indexes: the program's copy phase; the limit, which is one thread that inserts the same values from
-memory into the same tables, with no journal and in one transaction, and only its inserts count; and
-DuckDB's own copy, CREATE TABLE AS per table from the one attached database into the other, which
-makes no keys. A pair is one run of each, one after the other, and every second pair goes the other
-way round; the machine's noise is about 15 %, so that only ratios within pairs say something, and
-the medians over pairs are shown. The largest resident set of the program's runs is of the whole
-run, with indexes, checks and verification, and is set against --memory.
+Three programs fill a new SQLite file with the rows of one PostgreSQL database, without secondary
+indexes:
+
+- the program's copy phase;
+- the limit: one thread that inserts the same values from memory into the same tables, without a
+  journal and in one transaction; only its inserts count;
+- DuckDB's own copy, CREATE TABLE AS for each table, which creates no keys.
+
+A pair is one run of each; every second pair runs in reverse order. The machine's noise is about 15 %,
+so only ratios within pairs count. The output shows the medians over the pairs. The largest resident set
+is that of the program's whole run, including indexes, checks and verification.
 """
 
 import argparse
@@ -18,7 +21,7 @@ import sys
 
 from measuring import main, migrate, phases, psql, run, say, show, url
 
-# No extension is looked for anywhere: their files are given.
+# The extensions are loaded from their files, so that DuckDB downloads nothing.
 DUCKDB = """
 import duckdb, sys, time
 postgres, file, *extensions = sys.argv[1:]
@@ -26,15 +29,15 @@ db = duckdb.connect()
 db.execute("SET enable_progress_bar = false")
 for extension in extensions:
     db.execute(f"LOAD '{extension}'")
-db.execute(f"ATTACH '{postgres}' AS there (TYPE postgres, READ_ONLY)")
-db.execute(f"ATTACH '{file}' AS here (TYPE sqlite, JOURNAL_MODE 'OFF')")
+db.execute(f"ATTACH '{postgres}' AS postgres_db (TYPE postgres, READ_ONLY)")
+db.execute(f"ATTACH '{file}' AS sqlite_db (TYPE sqlite, JOURNAL_MODE 'OFF')")
 names = db.execute(
-    "SELECT table_name FROM duckdb_tables() WHERE database_name = 'there' "
+    "SELECT table_name FROM duckdb_tables() WHERE database_name = 'postgres_db' "
     "AND schema_name = 'public' AND table_name <> 'migrate_ledger'"
 ).fetchall()
 started = time.monotonic()
 for (name,) in names:
-    db.execute(f'CREATE TABLE here."{name}" AS SELECT * FROM there.public."{name}"')
+    db.execute(f'CREATE TABLE sqlite_db."{name}" AS SELECT * FROM postgres_db.public."{name}"')
 print(time.monotonic() - started)
 """
 
@@ -46,7 +49,7 @@ def seconds_of(command):
 
 
 def limit(arguments, filled, folder):
-    """The seconds in which ready values fill the tables of the file `filled`."""
+    """Measures the limit once, with the values of the file `filled`; returns the seconds."""
     new = os.path.join(folder, "limit.db")
     seconds = seconds_of([arguments.limits, "fill", filled, new])
     os.unlink(new)
@@ -54,7 +57,7 @@ def limit(arguments, filled, folder):
 
 
 def duckdb(arguments, folder):
-    """The seconds of DuckDB's copy."""
+    """Measures DuckDB's copy once; returns the seconds."""
     extensions = glob.glob(f"{arguments.duckdb}/**/*.duckdb_extension", recursive=True)
     new = os.path.join(folder, "duckdb.db")
     python = os.path.join(arguments.duckdb, "bin", "python")
@@ -69,7 +72,7 @@ def measure(arguments, folder):
     filled = os.path.join(folder, "back.db")
     options = ["--memory", arguments.memory] if arguments.memory else []
 
-    say(f"making a usage database of {arguments.rows} rows")
+    say(f"generating a usage database of {arguments.rows} rows")
     run([arguments.binary, "generate", made, "--rows", arguments.rows], stdout=sys.stderr)
     say("copying it to PostgreSQL")
     psql("postgres", "CREATE DATABASE ready")
@@ -88,11 +91,11 @@ def measure(arguments, folder):
         return limit(arguments, filled, folder), arguments.duckdb and duckdb(arguments, folder)
 
     if arguments.pairs > 1:
-        say("a first run, so that every pair has the limit's values")
+        say("running once, so that the first pair has the values of the limit")
         program()
     rows = []
     for pair in range(arguments.pairs):
-        # In turn, so that none always finds the machine as the same other one left it.
+        # Alternate, because each leaves the machine in another state.
         if pair % 2:
             least, duck = others()
         report, seconds, rss = program()
@@ -112,8 +115,8 @@ def measure(arguments, folder):
             row |= {"DuckDB s": duck, "DuckDB/copy": duck / times["copy"]}
         row["max RSS MiB"] = rss / (1 << 20)
         rows.append(row)
-        told = f", {duck / times['copy']:.2f} times as fast as DuckDB" if duck else ""
-        say(f"pair {pair + 1} of {arguments.pairs}: {row['of the limit']:.2f} of the limit{told}")
+        text = f", {duck / times['copy']:.2f} times as fast as DuckDB" if duck else ""
+        say(f"pair {pair + 1} of {arguments.pairs}: {row['of the limit']:.2f} of the limit{text}")
     size = os.path.getsize(filled)
     print(f"{arguments.rows} rows, a file of {size / 1e6:.0f} MB, {os.cpu_count()} cores")
     show(rows)

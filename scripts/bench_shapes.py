@@ -1,12 +1,16 @@
 """Measures whether the shape or the size of the data changes the speed; scripts/bench-shapes runs this.
 
-Four databases of one table: keys without a gap (`even`); the same rows with a key at either end of
-the key space and all others far away from both (`giant`: one range holds nearly everything); the
-same in two halves 2^60 apart (`gap`); and ten rows of 100 MB of bytes that cannot be compressed
-(`huge`). The copy's MB/s of each is set against that of `even` in the same round. Then a usage
-database, and one with ten times its rows: the seconds of the whole run and the largest resident
-set. All by the same server, each into a new database after a checkpoint; every second round goes
-the other way round.
+Four databases have one table each:
+
+- `even`: keys without gaps;
+- `giant`: the same rows with one key at either end of the key space and all others far from both;
+- `gap`: the same rows in two halves that are 2^60 apart;
+- `huge`: ten rows of 100 MB that cannot be compressed.
+
+The copy's MB/s of each is divided by that of `even` in the same round. Two more are a usage database and
+one with ten times its rows; the figures are the seconds of the whole run and the largest resident set.
+All runs use the same server, each a new database after a checkpoint. Every second round runs in reverse
+order.
 """
 
 import argparse
@@ -16,13 +20,13 @@ import random
 import sqlite3
 import sys
 
-from measuring import main, migrate_there, phases, psql, run, say, show
+from measuring import main, migrate_into_new, phases, psql, run, say, show
 
 SEED = 7
 
 
 def fill(path, ranges):
-    """A table with one row for each id of `ranges`: the same values whatever the ids."""
+    """Creates a table with one row for each id of `ranges`; the values do not depend on the ids."""
     chance = random.Random(SEED)
     names = [f"package-{n}-{'x' * chance.randrange(3, 30)}" for n in range(5000)]
     agents = [f"Mozilla/5.0 (X11; Linux x86_64) {'y' * chance.randrange(10, 120)}" for _ in range(500)]
@@ -45,24 +49,24 @@ def fill(path, ranges):
     database.close()
 
 
-def fill_huge(path, bytes_of_a_row):
-    """Ten rows: SQLite's own bound is a thousand million bytes a row."""
+def fill_huge(path, row_bytes):
+    """Creates a table of ten huge rows. SQLite allows a thousand million bytes per row."""
     database = sqlite3.connect(path)
     database.execute("PRAGMA journal_mode = OFF")
     database.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, data BLOB)")
     for id in range(10):
-        database.execute("INSERT INTO t VALUES (?, randomblob(?))", (id, bytes_of_a_row))
+        database.execute("INSERT INTO t VALUES (?, randomblob(?))", (id, row_bytes))
         database.commit()
     database.close()
 
 
 def apart(work, *arguments):
-    """Does it in a process of its own: what this one ever had counts as a child's resident set, too."""
+    """Runs `work` in a process of its own, because the memory of this one counts in its children's peak."""
     child = multiprocessing.Process(target=work, args=arguments)
     child.start()
     child.join()
     if child.exitcode != 0:
-        sys.exit("error: a database could not be made")
+        sys.exit("error: cannot create a database")
 
 
 def make(arguments, folder):
@@ -75,21 +79,21 @@ def make(arguments, folder):
     }
     files = {name: os.path.join(folder, f"{name}.db") for name in [*shapes, "huge", "usage", "tenfold"]}
     for name, ids in shapes.items():
-        say(f"making {name}: {rows} rows")
+        say(f"creating {name}: {rows} rows")
         apart(fill, files[name], ids)
-    say(f"making huge: ten rows of {arguments.huge} bytes")
+    say(f"creating huge: ten rows of {arguments.huge} bytes")
     apart(fill_huge, files["huge"], arguments.huge)
     for name, rows in (("usage", rows), ("tenfold", 10 * rows)):
-        say(f"making {name}: {rows} rows")
+        say(f"creating {name}: {rows} rows")
         run([arguments.binary, "generate", files[name], "--rows", str(rows)], stdout=sys.stderr)
     os.sync()
     return files
 
 
 def once(arguments, source, folder):
-    """One run: MB/s of the copy, seconds of the whole, largest resident set in bytes."""
+    """Runs the program; returns MB/s of the copy, seconds of the run, and the largest resident set in bytes."""
     report_file, log = os.path.join(folder, "report.json"), os.path.join(folder, "log")
-    report, seconds, rss = migrate_there(arguments.binary, source, "arrived", report_file, log)
+    report, seconds, rss = migrate_into_new(arguments.binary, source, "arrived", report_file, log)
     psql("postgres", "DROP DATABASE arrived")
     size = sum(table["bytes"] for table in report["data_sets"][0]["tables"])
     return size / 1e6 / phases(report)["copy"], seconds, rss
@@ -120,5 +124,5 @@ def measure(arguments, folder):
 
 
 if __name__ == "__main__":
-    huge = {"type": int, "default": 100_000_000, "help": "bytes of a huge row (100000000)"}
+    huge = {"type": int, "default": 100_000_000, "help": "bytes of a huge row (default 100000000)"}
     main(measure, "scripts/bench-shapes", __doc__, rows="2000000", options=[("--huge", huge)])

@@ -1,13 +1,14 @@
-"""Measures `migrate` beside what people would use instead; scripts/compare-peers runs this.
+"""Compares `migrate` with other tools; scripts/compare-peers runs this.
 
 All tools move the same SQLite file into a new database of the same private server, which has its
-default settings, over its unix socket. A round is one run of each, one after the other, each after a
-CHECKPOINT; the next round begins with another tool. The machine's noise is about 15 %, so that only
-ratios within a round say something: the table holds the medians of what was taken, and the medians of
-the ratios of each line's seconds to migrate's of the same round and section.
-A tool's time begins when its programs are loaded, or with the command where it has no clock. CPU
-seconds are those of all the client's processes, and of all the server's in the same time; memory
-is the most that the client's processes had together, of migrate in the whole of its run.
+default settings, over its unix socket. A round is one run of each tool, each after a CHECKPOINT; the
+next round begins with another tool. The machine's noise is about 15 %, so only ratios within a round
+count. The table holds medians, and the medians of the ratios of each line's seconds to migrate's of the
+same round and section.
+
+A tool's time begins when its programs are loaded, or with the command if it has no clock of its own.
+CPU seconds are those of all client processes, and of all server processes in the same time. Memory is
+the peak of all client processes together; for migrate, of its whole run.
 """
 
 import argparse
@@ -24,9 +25,9 @@ from peers.tools import FULL, ROWS, TOOLS, WHOLE, Died, Outcome, Run
 from peers.watch import Server
 
 REFERENCE = "ready"
-# What each section's seconds are divided by.
+# The line that each section's seconds are divided by.
 MEASURE = {ROWS: "copy", FULL: "copy and finish", WHOLE: "all"}
-# How many times as long as migrate a line should take at least.
+# The ratio that each line should reach.
 WANTED = {
     "adbc": 1.3,
     "duckdb": 1.8,
@@ -35,13 +36,13 @@ WANTED = {
     "pgloader": 3,
     "duckdb all": 1,
 }
-# With fewer of the rows than this a time says nothing.
+# With a smaller share of the rows a time means nothing.
 ENOUGH = 0.99
 
 
 @dataclass
 class Setting:
-    """What every run needs, and what it found."""
+    """The inputs and results of all runs."""
 
     binary: str
     adbc: str
@@ -54,24 +55,24 @@ class Setting:
     reference: str
     definitions: Definitions
     rows: Rows
-    # Names, the largest first.
+    # Table names, the largest first.
     tables: list
     outcomes: dict = field(default_factory=dict)
     faults: dict = field(default_factory=dict)
 
 
 def prepared(arguments, folder):
-    """The source, and the reference: a database that migrate filled and verified."""
+    """Creates the source and the reference, a database that migrate filled and verified."""
     source, log = os.path.join(folder, "usage.db"), os.path.join(folder, "log")
-    say(f"making a usage database of {arguments.rows} rows")
+    say(f"generating a usage database of {arguments.rows} rows")
     run([arguments.binary, "generate", source, "--rows", arguments.rows], stdout=sys.stderr)
-    say("making the reference")
+    say("creating the reference")
     psql("postgres", f"CREATE DATABASE {REFERENCE}")
     report_file = os.path.join(folder, "report.json")
     report, _, _ = migrate(arguments.binary, source, url(REFERENCE), report_file, log)
     if report["data_sets"][0]["verdict"] != "match":
-        sys.exit("error: the reference is not what the source is")
-    # Else autovacuum does it while something is measured.
+        sys.exit("error: the reference differs from the source")
+    # Otherwise autovacuum does it during a measurement.
     psql(REFERENCE, "VACUUM ANALYZE")
     definitions = Definitions(REFERENCE)
     sizes = {table["name"]: table["bytes"] for table in report["data_sets"][0]["tables"]}
@@ -92,7 +93,7 @@ def prepared(arguments, folder):
 
 
 def one_round(setting, tools):
-    """Each tool once; values are compared when it gets to its end for the first time."""
+    """Runs each tool once; compares values when a tool succeeds for the first time."""
     for tool in tools:
         say(tool.name)
         work, died = Run(setting, tool.name.replace(" ", "_")), ""
@@ -103,7 +104,7 @@ def one_round(setting, tools):
         total = sum(setting.rows.counts.values())
         arrived = setting.rows.arrived(work.database)
         if died or arrived < ENOUGH * total:
-            died = f"{died or work.last_words()}; {arrived:,} of {total:,} rows are there"
+            died = f"{died or work.last_words()}; {arrived:,} of {total:,} rows arrived"
             say(f"{tool.name}: {died}")
         elif not setting.faults.keys() & tool.lines.keys():
             wrong = setting.rows.differ(work.database)
@@ -119,7 +120,7 @@ def measure(arguments, folder):
     named = {tool.name.split()[0] for tool in TOOLS}
     only = set(arguments.only.split(",") if arguments.only else named) | {"migrate"}
     if only - named:
-        sys.exit(f"error: --only knows {', '.join(sorted(named))}")
+        sys.exit(f"error: --only takes {', '.join(sorted(named))}")
     setting = prepared(arguments, folder)
     before = sha256(setting.source)
     os.sync()
@@ -135,16 +136,16 @@ def measure(arguments, folder):
         say(f"round {number + 1} of {arguments.rounds}")
         turn = number % len(chosen)
         one_round(setting, chosen[turn:] + chosen[:turn])
-    told(setting, arguments, chosen, absent)
+    print_results(setting, arguments, chosen, absent)
     unchanged = sha256(setting.source) == before
     print(f"the source's SHA-256 is {'unchanged' if unchanged else 'CHANGED'}")
 
 
-# --- What is printed ---
+# --- Output ---
 
 
 def first_words(*command):
-    """What a program says of its version."""
+    """The first line that a command prints."""
     output = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     return output.stdout.decode().strip().splitlines()[0] if output.returncode == 0 else "?"
 
@@ -160,7 +161,7 @@ def versions(chosen, setting):
         elif name == "csv":
             found.append(f"sqlite3 {first_words('sqlite3', '--version').split()[0]}")
         else:
-            # Debian's build calls itself something else.
+            # Debian's build reports another version.
             packaged = first_words("dpkg-query", "-W", "-f", "${Version}", name)
             found.append(f"{name} {packaged}")
     return ", ".join(found)
@@ -170,20 +171,20 @@ def machine():
     with open("/proc/cpuinfo") as file:
         models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
-    return f"{os.cpu_count()} cores ({(models or ['of an unnamed model'])[0]}), {memory:.0f} GiB"
+    return f"{os.cpu_count()} cores ({(models or ['unknown model'])[0]}), {memory:.0f} GiB"
 
 
 def ratio(setting, key, section):
-    """The median over the rounds of how many times as long as migrate a line took."""
+    """The median over the rounds of a line's seconds divided by migrate's."""
     pairs = zip(setting.outcomes[key], setting.outcomes[MEASURE[section]])
     ratios = [one.seconds / ours.seconds for one, ours in pairs if not one.died]
     return statistics.median(ratios) if ratios else None
 
 
 def table(setting, chosen):
-    """For each line its name, cells, what is missing or wrong, and what was done by hand.
+    """Yields for each line its name, cells, what is missing or wrong, and what was done by hand.
 
-    A section's name stands alone before its lines.
+    A section's name comes alone before its lines.
     """
     total = sum(setting.rows.counts.values())
     for section in MEASURE:
@@ -219,14 +220,14 @@ def table(setting, chosen):
 HEADS = ["wall s", "rows/s", "x migrate", "client CPU s", "server CPU s", "RSS MiB"]
 
 
-def told(setting, arguments, chosen, absent):
+def print_results(setting, arguments, chosen, absent):
     size = os.path.getsize(setting.source) / 1e6
     total = sum(setting.rows.counts.values())
     print(f"{total:,} rows in {len(setting.tables)} tables, a file of {size:,.0f} MB; ", end="")
     print(f"{machine()}; {versions(chosen, setting)}; medians of {arguments.rounds} rounds\n")
     (as_markdown if arguments.markdown else as_text)(setting, chosen)
-    print("x migrate: seconds for each of migrate's in the same section, the median of the rounds;")
-    print("RSS: the most that all processes of the client had together, in the whole of migrate's run\n")
+    print("x migrate: seconds divided by migrate's in the same section, the median of the rounds;")
+    print("RSS: the peak of all client processes together; for migrate, of its whole run\n")
     for name, reason in absent.items():
         print(f"NOT MEASURED: {name}, because {reason}")
     if absent:
@@ -240,7 +241,7 @@ def told(setting, arguments, chosen, absent):
             print(f"  {lines[key].section}: {lines[key].what}: {got} (at least {least} is wanted)")
     shares = [outcome.client / max(outcome.server, 0.01) for outcome in setting.outcomes["copy"]]
     share = f"{statistics.median(shares):.2f} (at most 0.6 is wanted)"
-    print(f"CPU seconds of migrate's client in the copy, for each of the server's: {share}")
+    print(f"CPU seconds of migrate's client per CPU second of the server, in the copy: {share}")
 
 
 def as_text(setting, chosen):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes fixtures/encrypted_values.json: a key file and values encrypted by other implementations.
+"""Creates fixtures/encrypted_values.json: a key file and values encrypted by other implementations.
 
-PyNaCl and `cryptography` do the work, so that the tests do not compare our code with itself:
+PyNaCl and `cryptography` encrypt, so that the tests do not compare our code with itself:
 
     python3 -m venv venv && venv/bin/pip install pynacl cryptography
     venv/bin/python scripts/encrypted_values.py > fixtures/encrypted_values.json

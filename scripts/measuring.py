@@ -1,6 +1,6 @@
-"""What the measurements share: commands against the private server, what a command took, the frame.
+"""Shared by the measurements: SQL on the private server, timed commands, the command line.
 
-They run under `migrate private-server`, which names its server by libpq's variables and DATABASE_URL.
+The measurements run under `migrate private-server`, which sets libpq's variables and DATABASE_URL.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+
 
 def say(text):
     print(f"== {text}", file=sys.stderr, flush=True)
@@ -50,11 +51,11 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def timed(command, log, output=None, longest=None, watch=None):
-    """One run of a command: exit code, wall seconds, and the usage of it and what it waited for.
+def timed(command, log, output=None, timeout=None, watch=None):
+    """Runs a command; returns its exit code, wall seconds, and resource usage.
 
-    What it says goes to the file `log`, or its standard output to the file `output`; `longest`
-    seconds later it is killed with all that it started. `watch` is told its process, and its end.
+    Its output goes to the file `log`, or its standard output to the file `output`. After `timeout`
+    seconds it is killed with all its children. `watch` is called when it begins and when it ends.
     """
     started = time.monotonic()
     with open(log, "wb") as said:
@@ -65,7 +66,7 @@ def timed(command, log, output=None, longest=None, watch=None):
             stderr=said,
             start_new_session=True,
         )
-    kill = threading.Timer(longest or threading.TIMEOUT_MAX, os.killpg, [child.pid, signal.SIGKILL])
+    kill = threading.Timer(timeout or threading.TIMEOUT_MAX, os.killpg, [child.pid, signal.SIGKILL])
     kill.start()
     try:
         if watch:
@@ -84,20 +85,19 @@ def timed(command, log, output=None, longest=None, watch=None):
 
 
 def migrate(binary, source, target, report, log, options=(), watch=None):
-    """One run: the report, the wall seconds, the largest RSS in bytes."""
+    """Runs the program; returns the report, the wall seconds, and the largest RSS in bytes."""
     command = [binary, "database", "--from", source, "--to", target, "--json", report, *options]
-    # File mappings count as resident.
     exit_code, seconds, usage = timed(command, log, watch=watch)
     if exit_code != 0:
         with open(log, "rb") as output:
             sys.stderr.write(output.read().decode(errors="replace"))
-        sys.exit(f"error: migrate ended with exit code {exit_code}")
+        sys.exit(f"error: migrate failed with exit code {exit_code}")
     with open(report, "rb") as file:
         return json.load(file), seconds, usage.ru_maxrss * 1024
 
 
-def migrate_there(binary, source, database, report, log):
-    """One run into a new database."""
+def migrate_into_new(binary, source, database, report, log):
+    """Runs the program into a new database."""
     psql("postgres", f"CREATE DATABASE {database}")
     psql("postgres", "CHECKPOINT")
     return migrate(binary, source, url(database), report, log)
@@ -108,7 +108,7 @@ def phases(report):
 
 
 def show(rows):
-    """A line for each thing measured, a column for each pair, and their medians."""
+    """Prints a line for each figure, with a column for each pair and the median."""
     heads = [f"pair {n + 1}" for n in range(len(rows))] + ["median"]
     print(f"{'':<14}" + "".join(f"{head:>10}" for head in heads))
     for name in rows[0]:
@@ -118,20 +118,20 @@ def show(rows):
 
 
 def main(measure, program, doc, rows="12572000", rounds=("pairs", 3), options=()):
-    """Reads the command line and calls `measure` with it and a folder that is cleared away.
+    """Parses the command line and calls `measure` with it and a temporary folder.
 
-    `options` holds what only this measurement takes: arguments of `add_argument`, as pairs.
+    `options` holds the arguments of `add_argument` that only this measurement has, as pairs.
     """
     parser = argparse.ArgumentParser(prog=program, description=doc)
     parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
     for name, settings in options:
         parser.add_argument(name, **settings)
-    parser.add_argument("--rows", default=rows, help=f"rows of the source ({rows})")
+    parser.add_argument("--rows", default=rows, help=f"rows of the source (default {rows})")
     name, count = rounds
     parser.add_argument(
-        f"--{name}", type=int, default=count, help=f"how many {name} are measured ({count})"
+        f"--{name}", type=int, default=count, help=f"number of {name} (default {count})"
     )
-    parser.add_argument("--smoke", action="store_true", help="once and small, to see that it runs")
+    parser.add_argument("--smoke", action="store_true", help="one small run, to check that it works")
     arguments = parser.parse_args()
     if arguments.smoke:
         vars(arguments).update({"rows": "20000", name: 1})

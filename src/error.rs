@@ -1,79 +1,84 @@
-//! One error type: a kind (which decides the exit code), what failed, the causes and the mends.
+//! The one error type: a kind (it decides the exit code), a message, causes and hints.
 //!
-//! Texts name places (table, column, rowid), never a cell's content and never a secret.
+//! Texts name table, column and row, never the content of a value and never a secret.
 
 use std::fmt;
 
-/// What an error means for the run as a whole; each kind has its exit code.
+/// The meaning of an error for the run as a whole. Each kind has its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Something failed while working, or a connection could not be had (exit code 1).
+    /// Something failed during the work, or a connection could not be opened (exit code 1).
     Failed,
-    /// The command line does not make sense (exit code 2).
+    /// The command line is invalid (exit code 2).
     Usage,
     /// The databases differ (exit code 3).
     Differs,
     /// Refused before anything was written (exit code 4).
     Refused,
-    /// Paused; the same command goes on from here (exit code 5).
+    /// Paused: the same command resumes the run (exit code 5).
     Paused,
 }
 
-/// What went wrong, why, and what to do about it.
+/// Whether an error is a failure of its own, or the consequence of a stop or of a lost connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Failure,
+    Interruption,
+    LostConnection,
+}
+
+/// What failed, why, and what to do next.
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: Kind,
+    origin: Origin,
     message: String,
     causes: Vec<String>,
     hints: Vec<String>,
-    lost: bool,
     flags: Vec<&'static str>,
 }
 
-/// What an interruption says of itself.
-const INTERRUPTED: &str = "interrupted";
-
-/// The result of everything here that can fail.
+/// The result of everything in this program that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
+            origin: Origin::Failure,
             message: message.into(),
             causes: Vec::new(),
             hints: Vec::new(),
-            lost: false,
             flags: Vec::new(),
         }
     }
 
-    /// Something failed while working.
+    /// An error during the work.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(Kind::Failed, message)
     }
 
-    /// Work ended early because somebody wished so.
+    /// The error of work that ended early because the run was stopped.
     pub(crate) fn interrupted() -> Self {
-        Self::failed(INTERRUPTED)
+        Self::failed("interrupted").interruption()
     }
 
-    /// The command line does not make sense.
+    /// The error of an invalid command line.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Kind::Usage, message)
     }
 
-    /// The databases differ.
+    /// The error of databases that differ.
     pub(crate) fn differs(message: impl Into<String>) -> Self {
         Self::new(Kind::Differs, message)
     }
 
-    /// Refused before anything was written.
+    /// The error of a run that was refused before anything was written.
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self::new(Kind::Refused, message)
     }
 
-    /// Paused; the run can be continued.
+    /// The error of a run that was paused and can be resumed.
     pub(crate) fn paused(message: impl Into<String>) -> Self {
         Self::new(Kind::Paused, message)
     }
@@ -84,26 +89,29 @@ impl Error {
         self
     }
 
-    /// Adds one hint: what to do next.
+    /// Adds one hint.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// Marks it: a connection was lost or cannot be had just now, so that the same work may succeed
-    /// on a new one.
-    pub(crate) fn retryable(self) -> Self {
-        Self { lost: true, ..self }
+    /// Marks the error as the consequence of a cancelled statement.
+    pub(crate) fn interruption(self) -> Self {
+        Self { origin: Origin::Interruption, ..self }
     }
 
-    /// Names a flag that the next command should have more than this one.
+    /// Marks the error as one of the connection: the same work may succeed on a new one.
+    pub(crate) fn retryable(self) -> Self {
+        Self { origin: Origin::LostConnection, ..self }
+    }
+
+    /// Names a flag that the next command should have in addition.
     pub(crate) fn suggest_flag(mut self, flag: &'static str) -> Self {
         self.flags.push(flag);
         self
     }
 
-    /// The same error seen from further up: `message` first, what was the message becomes the
-    /// first cause. Kind and hints stay.
+    /// Puts `message` in front. The old message becomes the first cause.
     pub(crate) fn context(mut self, message: impl Into<String>) -> Self {
         self.causes.insert(0, std::mem::replace(&mut self.message, message.into()));
         self
@@ -114,19 +122,17 @@ impl Error {
         self.kind
     }
 
-    /// Work ended early because somebody wished so: here, or in one of the databases, of which
-    /// SQLite says it in a fixed text and PostgreSQL, in any language, with the code that ends its.
-    pub(crate) fn is_interruption(&self) -> bool {
-        let is_told = |cause: &String| cause == INTERRUPTED || cause.contains("SQLSTATE 57014");
-        self.message == INTERRUPTED || self.causes.iter().any(is_told)
+    /// Whether the work was ended early, here or in a database.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.origin == Origin::Interruption
     }
 
-    /// The same work may succeed on a new connection.
+    /// Whether the same work may succeed on a new connection.
     pub(crate) fn is_retryable(&self) -> bool {
-        self.lost
+        self.origin == Origin::LostConnection
     }
 
-    /// The flags that the next command should have more than this one.
+    /// The flags that the next command should have in addition.
     pub(crate) fn flags(&self) -> &[&'static str] {
         &self.flags
     }

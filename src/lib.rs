@@ -48,8 +48,12 @@ pub mod internals {
     pub use crate::config::connection::{Connection, Defaults};
     pub use crate::config::environment::Environment;
     pub use crate::config::gcfg::Gcfg;
+    pub use crate::control::cancel::CancelScope;
     pub use crate::control::statement_cancel::StatementCanceller;
-    pub use crate::postgres::connect::{Driver, Session, connect, create_database};
+    pub use crate::postgres::connect::connect;
+    pub use crate::postgres::connect::create_database::create_database;
+    pub use crate::postgres::connect::driver::Driver;
+    pub use crate::postgres::connect::session::Session;
     pub use crate::postgres::copy_out::{Snapshot, TupleReader};
     pub use crate::postgres::errors;
     pub use crate::postgres::server::{Halt, Options, PrivateServer};

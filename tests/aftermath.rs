@@ -1,4 +1,4 @@
-//! After the run: the target is a database that an application can go on with.
+//! After the run: an application can work with the target.
 
 use crate::harness::{self, Database, server};
 use crate::outcome::Target;
@@ -21,7 +21,7 @@ fn moved_source(source: &Source, arguments: &[&str]) -> (Database, Target) {
 }
 
 #[test]
-fn an_insert_without_an_id_goes_on_where_the_source_stopped() {
+fn an_insert_without_an_id_continues_after_the_source() {
     let (_database, mut target) = moved("identities", &[]);
     for (table, next) in [
         ("plain", "8"),
@@ -213,7 +213,7 @@ fn rejected_rows_are_in_the_reject_file_with_their_reason() {
 }
 
 #[test]
-fn a_refusal_names_places_and_never_contents() {
+fn a_refusal_names_rows_and_never_contents() {
     let database = server();
     let output = Source::of_fixture("misfit_text").migrate(&database.url, &[]);
     let told = String::from_utf8_lossy(&output.stderr).into_owned()

@@ -1,4 +1,4 @@
-//! `migrate bench`: what it tells, and that nothing of it stays, however it ends.
+//! `migrate bench`: its figures, and that it leaves nothing behind, however it ends.
 
 use crate::harness::{
     Database, migrate, migrate_command, psql, run_psql, server, sha256, sqlite3_script, text,
@@ -23,7 +23,7 @@ fn everything(database: &Database) -> String {
     )
 }
 
-/// A file with what a plain table lacks: a key of words, a generated column, a view, an index.
+/// A file with more than plain tables: a text key, a generated column, a view, an index.
 fn source(folder: &Path) -> PathBuf {
     let path = folder.join("app.db");
     sqlite3_script(
@@ -50,7 +50,7 @@ fn files(folder: &Path) -> Vec<(PathBuf, String)> {
     files
 }
 
-/// Measures with temporary files and a private server in `folder`, which must be empty afterwards.
+/// Measures with temporary files and a private server in `folder`; asserts that it is empty afterwards.
 fn measure(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = migrate_command();
     command.arg("bench").args(arguments).env("TMPDIR", folder);
@@ -63,7 +63,7 @@ fn report(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// Every stage is there, with figures that can be.
+/// Asserts that every stage has plausible figures.
 fn assert_plausible(report: &Value, rounds: usize, rows: u64, ours: bool) {
     let stages = report["stages"].as_array().unwrap();
     let names: Vec<&str> = stages.iter().map(|stage| stage["stage"].as_str().unwrap()).collect();
@@ -173,7 +173,7 @@ fn a_user_s_own_file_is_measured_on_their_server_and_both_stay_as_they_were() {
         (&from.into(), &2.into())
     );
     assert!(report.get("generator").is_none());
-    // Of somebody else's server only what a session may set is tried.
+    // On the user's server only settings of a session are tried.
     for name in ["wal_level", "max_wal_size", "shared_buffers", "full_page_writes"] {
         assert!(effects(setting(&report, name)).is_empty());
         assert!(setting(&report, name).get("tried").is_none());
@@ -331,7 +331,7 @@ fn what_cannot_be_measured_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn a_role_that_may_not_create_a_schema_is_told_what_it_needs() {
+fn a_role_that_may_not_create_a_schema_gets_a_message_with_the_missing_grant() {
     let folder = tempfile::tempdir().unwrap();
     let database = server();
     let role = format!("reader_of_{}", database.name);

@@ -1,5 +1,5 @@
-//! Where rules meet: pins with foreign keys, rejected rows with computed columns, keys whose values
-//! would become equal, definitions that the data contradicts.
+//! Combinations of rules: type overrides with foreign keys, rejected rows with computed columns, keys whose
+//! values would become equal, definitions that the data contradicts.
 
 use crate::harness::{Database, migrate, psql, run_psql, server, sqlite3, sqlite3_script, text};
 use std::path::PathBuf;
@@ -194,7 +194,7 @@ fn constraints_of_one_name_all_arrive() {
 }
 
 #[test]
-fn dropping_all_drops_a_ledger_that_stands_alone() {
+fn dropping_all_drops_a_ledger_without_tables() {
     let case = Case::new("CREATE TABLE t (a INT)");
     case.exits(&[], 0);
     case.ask("UPDATE migrate_ledger SET data_set = 'other.db', detail = '{\"state\":\"copying\"}'; DROP TABLE t");
@@ -212,7 +212,7 @@ fn strict_does_not_mind_what_was_left_out_on_purpose() {
 }
 
 #[test]
-fn a_role_that_may_not_create_is_told_which_grant_it_lacks() {
+fn a_role_that_may_not_create_gets_a_message_with_the_missing_grant() {
     let case = Case::new("CREATE TABLE t (a INT)");
     let role = format!("reader_{}", case.database.name);
     case.ask(&format!("CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC"));

@@ -1,22 +1,21 @@
-//! Expectations: what a fixture must become, one line for each thing that must be so.
+//! Expectations: the outcome that a fixture must have, one fact per line.
 //!
-//! An expectation is a text of lines. `#` starts a comment line. First the run:
+//! `#` starts a comment line. The first lines are about the run:
 //!
 //! - `run ARGUMENTS`: further arguments of the command.
-//! - `exit N`: its exit code, 0 if not said.
+//! - `exit N`: its exit code; 0 without this line.
 //! - `only TABLE CONDITION`: only these rows of the source's table arrive.
-//! - `note WORDS`: some one note, warning or left-out entry of the report, or one printed line,
-//!   has all the words.
+//! - `note WORDS`: one note, warning or left-out entry of the report, or one printed line, has all the
+//!   words.
 //! - `error WORDS`: standard error has all the words.
 //!
-//! Every other line is one fact about the target's catalog or the report, as `outcome` words
-//! them. The set of facts is closed: what is there and not expected is as wrong as what is
-//! missing. An indented line belongs to the `table` line above it. `…` stands for any text,
+//! Every other line is one fact about the target's catalog or the report, as `outcome` writes it.
+//! The set of facts is closed: a fact that is not expected is as wrong as a missing one. An indented line belongs to the `table` line above it. `…` stands for any text,
 //! and a line that starts with `?` may be missing.
 
 use std::fmt::Write;
 
-/// An expectation, read.
+/// A parsed expectation.
 #[derive(Debug, Default)]
 pub(crate) struct Expectation {
     /// Further arguments.
@@ -25,7 +24,7 @@ pub(crate) struct Expectation {
     pub(crate) exit: i32,
     /// Conditions on the source's rows, by table.
     pub(crate) only: Vec<(String, String)>,
-    /// Words that must stand together in one note of the report.
+    /// Words that must be in one note of the report.
     pub(crate) notes: Vec<Vec<String>>,
     /// Words that must be in standard error.
     pub(crate) errors: Vec<Vec<String>>,
@@ -155,7 +154,7 @@ fn optional(line: &str) -> (bool, &str) {
     }
 }
 
-/// The first name of `text`, as it is spelt there.
+/// The first name of `text`, with its quotes.
 fn first_name(text: &str) -> &str {
     if text.starts_with('"') {
         let mut escaped = false;
@@ -195,7 +194,7 @@ fn a_pattern_fits_whole_lines_only() {
 }
 
 #[test]
-fn a_missing_and_a_surplus_fact_are_both_told() {
+fn a_missing_and_a_surplus_fact_are_both_reported() {
     let expectation = Expectation::parse("table t 1\n    column a bigint\n    ? column b text\n");
     let found = ["table t 1", "t> column a text", "t> order a"].map(str::to_owned);
     let told = expectation.differences(&found);

@@ -1,7 +1,7 @@
-//! Every fixture becomes what its expectation says, value for value.
+//! Every fixture has the outcome that its expectation describes, value for value.
 //!
-//! `fixtures/NAME.sql` builds a database, `fixtures/NAME.expect` says what it must become;
-//! `fixtures/NAME.VARIANT.expect` the same for a run with other arguments.
+//! `fixtures/NAME.sql` builds a database, `fixtures/NAME.expect` describes the outcome, and
+//! `fixtures/NAME.VARIANT.expect` that of a run with other arguments.
 
 use crate::expect::Expectation;
 use crate::harness::{Database, server};
@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// Runs a fixture and checks its expectation (`variant`: the other arguments' name, or "").
+/// Runs a fixture and checks its expectation; `variant` is the name of other arguments, or "".
 pub(crate) fn check(name: &str, variant: &str) {
     let source = Source::of_fixture(name);
     let file = match variant {
@@ -25,7 +25,7 @@ pub(crate) fn check(name: &str, variant: &str) {
     check_source(&source, &database, &Expectation::parse(&text));
 }
 
-/// Moves `source` into `database` and checks everything `expectation` says; the report.
+/// Moves `source` into `database` and checks the expectation; returns the report.
 pub(crate) fn check_source(
     source: &Source,
     database: &Database,
@@ -34,13 +34,13 @@ pub(crate) fn check_source(
     let folder = TempDir::new().unwrap();
     let json = folder.path().join("report.json");
     let mut arguments = vec!["--json", json.to_str().unwrap()];
-    // A reject file is named in the expectation, and made beside the report.
-    let places: Vec<String> = expectation
+    // The expectation names a reject file, which is created next to the report.
+    let arguments_of_run: Vec<String> = expectation
         .arguments
         .iter()
         .map(|word| word.replace("TEMPORARY", folder.path().to_str().unwrap()))
         .collect();
-    arguments.extend(places.iter().map(String::as_str));
+    arguments.extend(arguments_of_run.iter().map(String::as_str));
 
     let output = source.migrate(&database.url, &arguments);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -57,7 +57,7 @@ pub(crate) fn check_source(
     let mut target = Target::open(&database.url);
     let found = facts(&mut target, report.as_ref());
     let differences = expectation.differences(&found);
-    assert!(differences.is_empty(), "the outcome is another one:\n{differences}");
+    assert!(differences.is_empty(), "the outcome differs:\n{differences}");
     let Some(report) = report else { return Value::Null };
 
     assert_ne!(report["data_sets"][0]["verdict"], "differ");
@@ -65,18 +65,18 @@ pub(crate) fn check_source(
     let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &errors;
     remarks.extend(printed.lines().map(str::to_owned));
     for words in &expectation.notes {
-        let told = remarks.iter().any(|text| words.iter().all(|word| has_word(text, word)));
-        assert!(told, "no remark has {words:?}; there are: {remarks:#?}");
+        let found = remarks.iter().any(|text| words.iter().all(|word| has_word(text, word)));
+        assert!(found, "no remark has {words:?}; there are: {remarks:#?}");
     }
     oracle::assert_same_values(&source.reading_copy(), &mut target, &report, &expectation.only);
     report
 }
 
-/// `text` has `word`, and not only as a part of another word.
+/// Whether `text` has `word`, not only as a part of another word.
 fn has_word(text: &str, word: &str) -> bool {
     let part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    text.match_indices(word).any(|(place, _)| {
-        !part(text[..place].chars().next_back()) && !part(text[place + word.len()..].chars().next())
+    text.match_indices(word).any(|(start, _)| {
+        !part(text[..start].chars().next_back()) && !part(text[start + word.len()..].chars().next())
     })
 }
 
@@ -85,7 +85,7 @@ fn read_report(path: &Path) -> Option<Value> {
     Some(serde_json::from_str(&text).unwrap())
 }
 
-/// Makes a test of each line: its name, the fixture, the variant.
+/// Creates a test for each line: its name, the fixture, the variant.
 macro_rules! fixtures {
     ($($test:ident: $name:literal $variant:literal;)*) => {
         $(#[test]
@@ -99,7 +99,7 @@ macro_rules! fixtures {
 
 fixtures! {
     every_integer_type_keeps_64_bits: "integers" "";
-    integers_beside_reals_are_double_precision_until_that_would_lose_digits: "integers_and_reals" "";
+    integers_and_reals_are_double_precision_until_that_would_lose_digits: "integers_and_reals" "";
     reals_arrive_bit_for_bit_and_infinity_with_them: "reals" "";
     decimals_keep_precision_and_scale_where_every_value_does: "decimals" "";
     only_clean_booleans_become_boolean: "booleans" "";
@@ -112,17 +112,17 @@ fixtures! {
     only_canonical_uuids_become_uuid: "uuids" "";
     valid_json_keeps_its_text_and_anything_else_is_text: "json" "";
     blobs_arrive_byte_for_byte_and_text_among_them_as_its_bytes: "blobs" "";
-    unknown_types_are_what_their_values_are: "free_types" "";
+    unknown_types_follow_their_values: "free_types" "";
     one_word_among_numbers_makes_the_column_text: "text_in_integers" "";
     strict_refuses_a_widened_column: "text_in_integers" "strict";
-    a_value_that_a_pinned_type_cannot_take_is_a_misfit: "text_in_integers" "cast";
+    a_value_that_an_override_cannot_hold_is_a_misfit: "text_in_integers" "cast";
     an_empty_column_follows_its_declared_type: "empty_columns" "";
     a_database_without_tables_succeeds: "no_tables" "";
-    nul_and_invalid_utf8_are_refused_with_their_places: "misfit_text" "";
-    text_that_is_none_becomes_bytea_where_the_user_says_widen: "misfit_text" "widen";
-    rows_with_misfits_are_left_out_where_the_user_says_reject: "misfit_text" "reject";
-    text_is_never_taken_for_json_unasked: "misfit_json" "";
-    text_that_is_no_json_does_not_fit_a_pinned_jsonb: "misfit_json" "cast";
+    nul_and_invalid_utf8_are_refused_with_their_rows: "misfit_text" "";
+    invalid_text_becomes_bytea_with_widen: "misfit_text" "widen";
+    rows_with_misfits_are_skipped_with_reject: "misfit_text" "reject";
+    text_never_becomes_json_without_a_declaration: "misfit_json" "";
+    invalid_json_does_not_fit_a_jsonb_override: "misfit_json" "cast";
     identity_columns_continue_after_the_last_number_ever_given: "identities" "";
     rowids_from_end_to_end_and_out_of_reach_arrive: "rowids" "";
     tables_without_rowid_arrive_whatever_their_key: "without_rowid" "";
@@ -144,9 +144,9 @@ fixtures! {
     views_and_triggers_stop_nothing: "views_and_triggers" "";
     names_are_kept_exactly: "names" "";
     names_that_postgresql_cannot_hold_get_a_stable_suffix: "changed_names" "";
-    an_index_that_a_value_is_too_wide_for_is_left_out: "wide_entries" "";
-    a_key_that_a_value_is_too_wide_for_is_refused: "wide_keys" "";
-    a_wide_key_is_built_over_a_hash_where_the_user_says_widen: "wide_keys" "widen";
+    an_index_with_a_value_that_is_too_wide_is_left_out: "wide_entries" "";
+    a_key_with_a_value_that_is_too_wide_is_refused: "wide_keys" "";
+    a_wide_key_is_built_over_a_hash_with_widen: "wide_keys" "widen";
     a_music_shop_arrives: "chinook" "";
     a_trader_arrives_spaces_and_circles_included: "northwind" "";
     a_django_project_arrives: "django" "";
@@ -163,7 +163,7 @@ fixtures! {
 fn every_file_in_fixtures_is_checked_by_a_test() {
     for entry in fs::read_dir(fixture_path("")).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
-        // Vectors of unit tests.
+        // Test vectors of unit tests.
         if file.ends_with(".json") {
             continue;
         }

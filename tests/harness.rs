@@ -1,6 +1,6 @@
-//! What integration tests stand on: databases of their own, the built program, and the databases'
-//! own tools as witnesses.
-#![allow(dead_code, reason = "each piece is here for whichever test needs it")]
+//! Shared by all integration tests: databases of their own, the built program, and the databases' own
+//! tools.
+#![allow(dead_code, reason = "not every test uses every function")]
 
 use migrate::internals::{Options, PrivateServer};
 use std::env;
@@ -11,11 +11,11 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Names a server that all tests may share, by the URL of one of its databases; whoever runs the
-/// whole suite sets it. Without it, each test program starts a server of its own.
+/// The variable with the URL of a database on a server that all tests may share. Without it, each test
+/// program starts a server of its own.
 const SHARED: &str = "MIGRATE_TEST_SERVER";
 
-/// An empty database on a server that other tests use too; dropped at the end.
+/// An empty database on a shared server; dropping this drops it.
 pub struct Database {
     /// Its name.
     pub name: String,
@@ -23,7 +23,7 @@ pub struct Database {
     pub url: String,
 }
 
-/// A fresh database.
+/// Creates a database.
 pub fn server() -> Database {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -34,7 +34,7 @@ pub fn server() -> Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // A test that is failing already must not fail twice.
+        // A test that fails must not fail twice.
         let dropped = run_psql(base_url(), &format!("DROP DATABASE {} WITH (FORCE)", self.name));
         if !dropped.status.success() && !std::thread::panicking() {
             panic!("cannot drop {}: {}", self.name, String::from_utf8_lossy(&dropped.stderr));
@@ -42,7 +42,7 @@ impl Drop for Database {
     }
 }
 
-/// The URL of the database `postgres` of the server at hand.
+/// The URL of the database `postgres` on the shared server.
 fn base_url() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();
     // Never dropped: the server ends with this process, as every private server does.
@@ -63,8 +63,7 @@ fn url_of(name: &str) -> String {
     format!("{server}/{name}?{query}")
 }
 
-/// Runs the built program to its end, without standard input and away from any settings of the
-/// person who runs the tests.
+/// Runs the built program without standard input and without the user's own settings.
 pub fn migrate<I>(arguments: I) -> Output
 where
     I: IntoIterator,
@@ -73,7 +72,7 @@ where
     migrate_command().args(arguments).output().expect("the program runs")
 }
 
-/// The built program, for tests that want more than its output.
+/// The built program, for tests that need more than its output.
 pub fn migrate_command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
     command.stdin(Stdio::null());
@@ -86,20 +85,20 @@ pub fn migrate_command() -> Command {
     command
 }
 
-/// Both outputs of a run as one text, for messages of failing tests.
+/// Both outputs of a run as one text.
 pub fn text(output: &Output) -> String {
     let (out, err) = (&output.stdout, &output.stderr);
     format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
 }
 
-/// What psql prints for `sql`: unaligned, without headings, values separated by `|`.
+/// Returns the output of psql for `sql`: unaligned, without headings, values separated by `|`.
 pub fn psql(url: &str, sql: &str) -> String {
     let output = run_psql(url, sql);
     assert!(output.status.success(), "psql: {sql}\n{}", text(&output));
     String::from_utf8(output.stdout).expect("UTF-8").trim_end_matches('\n').to_owned()
 }
 
-/// Runs psql, whatever comes of it.
+/// Runs psql; it may fail.
 pub fn run_psql(url: &str, sql: &str) -> Output {
     Command::new(psql_program())
         .args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql])
@@ -109,7 +108,7 @@ pub fn run_psql(url: &str, sql: &str) -> Output {
         .expect("psql runs")
 }
 
-/// The psql on PATH, or else the newest of Debian's.
+/// The psql on PATH, or the newest one of Debian.
 fn psql_program() -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
@@ -128,7 +127,7 @@ fn psql_program() -> PathBuf {
         .expect("psql: apt install postgresql")
 }
 
-/// What SQLite answers to `sql` on `database`, in the form that [`psql`] uses: one line per row,
+/// Returns the result of `sql` on a SQLite database in the form of [`psql`]: one line per row,
 /// values separated by `|`, NULL empty, BLOBs as `\x` and hexadecimal digits.
 pub fn sqlite3(database: &Path, sql: &str) -> String {
     use rusqlite::types::ValueRef;
@@ -154,17 +153,17 @@ pub fn sqlite3(database: &Path, sql: &str) -> String {
     lines.join("\n")
 }
 
-/// Runs statements on a SQLite database, which is made where there is none.
+/// Runs statements on a SQLite database; creates it if it is missing.
 pub fn sqlite3_script(database: &Path, sql: &str) {
     let connection = rusqlite::Connection::open(database).expect("a SQLite database");
     connection.execute_batch(sql).expect(sql);
 }
 
-/// The SHA-256 of a file, by the system's own program.
+/// The SHA-256 of a file, by `sha256sum`.
 pub fn sha256(path: &Path) -> String {
     let output = Command::new("sha256sum").arg("-b").arg("--").arg(path).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     let line = String::from_utf8(output.stdout).unwrap();
-    // A name with a backslash or newline makes sha256sum begin the line with a backslash.
+    // sha256sum puts a backslash before the line if the name has a backslash or newline.
     line.trim_start_matches('\\').split(' ').next().unwrap().to_owned()
 }

@@ -1,18 +1,15 @@
-//! Runs that are cut off: the source stays as it was, and the target says that it is half loaded.
+//! Interrupted runs: the source is unchanged, and the ledger says that the target is incomplete.
 
 use crate::harness::{
     Database, migrate, migrate_command, psql, server, sha256, sqlite3_script, text,
 };
 use crate::waiting::{signal, wait_for_a_chunk, wait_for_a_lock};
-use migrate::internals::StatementCanceller;
-use migrate::internals::{Source, SourceOptions};
+use migrate::internals::{CancelScope, Source, SourceOptions, StatementCanceller};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A source of many small chunks, with a write-ahead log beside it.
+/// A source of many small chunks, with a write-ahead log.
 fn source(folder: &Path) -> PathBuf {
     let path = folder.join("app.db");
     sqlite3_script(
@@ -42,7 +39,7 @@ fn files(folder: &Path) -> Vec<(PathBuf, String)> {
     files
 }
 
-/// A verification finds the target half loaded, and the next run goes on with it.
+/// Asserts that a verification finds the target incomplete, and that the next run resumes.
 fn assert_half_loaded(source: &Path, database: &Database) {
     let to: [&str; 4] = ["--from", source.to_str().unwrap(), "--to", &database.url];
     let compared = migrate(["database", "--verify"].iter().chain(&to));
@@ -56,7 +53,7 @@ fn assert_half_loaded(source: &Path, database: &Database) {
 }
 
 #[test]
-fn an_interrupted_run_ends_cleanly_and_the_next_one_goes_on() {
+fn an_interrupted_run_ends_cleanly_and_the_next_one_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let source = source(folder.path());
     let before = files(folder.path());
@@ -104,16 +101,17 @@ fn a_statement_of_sqlite_is_interrupted_and_the_next_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.db");
     sqlite3_script(&path, "CREATE TABLE t (a)");
-    let stop = Arc::new(AtomicBool::new(false));
-    let interrupt = StatementCanceller::watch(&stop);
+    let cancel = CancelScope::default();
+    let canceller = StatementCanceller::watch(&cancel);
     let source = Source::open(&path, &SourceOptions::default()).unwrap();
-    interrupt.add_source(&source);
+    let interrupter = source.interrupter();
+    canceller.add_source_hook(move || interrupter.interrupt());
     let reader = source.connect().unwrap();
     let setter = std::thread::spawn({
-        let stop = Arc::clone(&stop);
+        let cancel = cancel.clone();
         move || {
             std::thread::sleep(Duration::from_millis(300));
-            stop.store(true, Ordering::Relaxed);
+            cancel.cancel();
         }
     });
     let forever = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
@@ -121,7 +119,7 @@ fn a_statement_of_sqlite_is_interrupted_and_the_next_one_is_not() {
     let error = reader.query_row(forever, [], |row| row.get::<_, i64>(0)).unwrap_err();
     assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
     setter.join().unwrap();
-    drop(interrupt);
+    drop(canceller);
     assert_eq!(reader.query_row("SELECT 1", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
 }
 

@@ -1,11 +1,11 @@
-//! All integration tests, in one program: one file, one subject.
+//! All integration tests in one program; each file has one subject.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
     unreachable_pub,
-    reason = "a test that cannot go on panics"
+    reason = "a failing test panics"
 )]
 
 mod aftermath;
@@ -14,7 +14,6 @@ mod bench;
 mod cli;
 mod edges;
 mod expect;
-mod fence;
 mod fixtures;
 mod harness;
 mod interruption;
@@ -23,7 +22,9 @@ mod oracle;
 mod outcome;
 mod pause;
 mod products;
+mod readme;
 mod refusals;
+mod report;
 mod resume;
 mod server;
 mod source;
@@ -32,3 +33,4 @@ mod tls;
 mod verify;
 mod views;
 mod waiting;
+mod write_lock;

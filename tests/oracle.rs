@@ -75,7 +75,7 @@ fn source_rows(source: &Copy, table: &str, condition: &str, forms: &[Form]) -> V
     let names: Vec<String> =
         names.query_map([table], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     assert_eq!(names.len(), forms.len(), "columns of {table}");
-    // A quoted name that is no column would be a string, were it not qualified.
+    // SQLite reads an unknown quoted name as a string, unless it is qualified.
     let terms: Vec<String> = names.iter().map(|name| format!("t.{}", quoted(name))).collect();
     let sql = format!("SELECT {} FROM {} t WHERE {condition}", terms.join(", "), quoted(table));
     let mut statement = source.connection.prepare(&sql).unwrap();
@@ -131,7 +131,7 @@ impl Form {
         }
     }
 
-    /// The spelling of a stored value. What this form has no place for is marked and so differs.
+    /// The text of a stored value. A value that has no text is marked, so that it differs.
     fn source(self, value: ValueRef<'_>) -> String {
         let (class, shown) = match value {
             ValueRef::Null => return "NULL".to_owned(),

@@ -1,12 +1,12 @@
-//! The outcome of a run in facts, one line each: what PostgreSQL's own catalog says about the
-//! target, and what the report says about the run.
+//! The outcome of a run as facts, one line each: from PostgreSQL's catalog about the target, and from the
+//! report about the run.
 //!
 //! Facts about a table are written `NAME> fact`; `expect` adds the name to indented lines.
 //!
 //! ```text
 //! table NAME ROWS [from SOURCE-NAME]
 //!     column NAME TYPE [collate C] [not null] [identity NEXT] [generated E] [default D]
-//!     constraint [NAME] DEFINITION        (a name only where it is not one we invented)
+//!     constraint [NAME] DEFINITION        (a name only if the program did not invent it)
 //!     index NAME [unique] (TERMS) [WHERE CONDITION]
 //!     conversion COLUMN COUNT
 //!     rows left out COUNT
@@ -14,9 +14,8 @@
 //! left out KIND NAME [: DEFINITION, for constraints and defaults] [rows COUNT]
 //! ```
 //!
-//! Collation "C" of text is not said, any other is. `NEXT` is the number that the next row
-//! without one gets, `end` where there is none left. A default is the value it yields, or its
-//! expression where that may change from one moment to the next.
+//! Collation "C" of text is not written, any other one is. `NEXT` is the number of the next row, or `end`
+//! if none is left. A default is its value, or its expression if the value can change.
 
 use crate::expect::spell;
 use postgres::{Client, NoTls, SimpleQueryMessage};
@@ -26,7 +25,7 @@ use std::collections::BTreeMap;
 /// A text result: rows of cells.
 pub(crate) type Rows = Vec<Vec<Option<String>>>;
 
-/// The target, asked through PostgreSQL's text protocol.
+/// The target, queried through PostgreSQL's text protocol.
 pub(crate) struct Target {
     client: Client,
 }
@@ -93,7 +92,7 @@ impl Target {
     }
 }
 
-/// All facts about the target and, where there is a report, about the run.
+/// All facts about the target and, if there is a report, about the run.
 pub(crate) fn facts(target: &mut Target, report: Option<&Value>) -> Vec<String> {
     let mut facts = Vec::new();
     let set = report.map(|report| &report["data_sets"][0]);
@@ -128,7 +127,7 @@ pub(crate) fn facts(target: &mut Target, report: Option<&Value>) -> Vec<String> 
     }
     for entry in set.iter().flat_map(|set| list(&set["left_out"])) {
         let kind = entry["kind"].as_str().unwrap();
-        // SQLite's bookkeeping is in every other database; listing it is no matter.
+        // SQLite's bookkeeping tables are in many databases; whether they are listed does not matter.
         if kind == "internal_table" {
             continue;
         }
@@ -223,7 +222,7 @@ fn table_facts(target: &mut Target, oid: &str, table: &str) -> Vec<String> {
         order.push(name);
     }
     facts.push(format!("order {}", order.join(", ")));
-    // NOT NULL (contype n, from PostgreSQL 18 on) is told with the column.
+    // NOT NULL (contype n, since PostgreSQL 18) is written with the column.
     for row in target.rows(&format!(
         "SELECT pg_get_constraintdef(oid) FROM pg_constraint \
          WHERE conrelid = {oid} AND contype <> 'n'"
@@ -259,7 +258,7 @@ fn next_number(target: &mut Target, table: &str, column: &str) -> String {
     }
 }
 
-/// What a default yields; its expression if that is not always the same.
+/// The value of a default, or its expression if the value can change.
 fn default_value(target: &mut Target, expression: &str) -> String {
     let volatile = ["now()", "CURRENT_", "clock_timestamp", "random", "nextval"];
     if volatile.iter().any(|word| expression.contains(word)) {

@@ -1,9 +1,9 @@
-//! The two products' own command on trees like real ones: configuration, data sets, guards, the
-//! provider's switch, secrets.
+//! The commands on trees like those of the two products: configuration, data sets, checks, the provider's
+//! switch, secrets.
 
 mod data_sets;
 mod guards;
 mod provider;
 mod secrets;
-mod tree;
+pub(crate) mod tree;
 mod way_back;

@@ -125,7 +125,7 @@ fn a_database_in_wal_mode_is_read_with_its_wal() {
 }
 
 #[test]
-fn a_clean_database_in_wal_mode_is_read_and_nothing_stays_beside_it() {
+fn a_clean_database_in_wal_mode_is_read_and_no_file_stays_next_to_it() {
     let source = Source::of_folder(|path| {
         small_database(path);
         let connection = Connection::open(path).unwrap();
@@ -172,7 +172,7 @@ fn a_hot_journal_is_rolled_back_in_a_copy_only() {
 }
 
 #[test]
-fn a_read_only_file_in_a_read_only_place_is_read() {
+fn a_read_only_file_in_a_read_only_folder_is_read() {
     for mode in ["DELETE", "WAL"] {
         let source = Source::of_folder(|path| {
             small_database(path);

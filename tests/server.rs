@@ -14,7 +14,7 @@ fn quick() -> Options {
     Options { durable: false, ..Options::default() }
 }
 
-/// The programs that work in a server's data folder: all its processes.
+/// The processes whose working folder is a server's data folder.
 fn processes_in(data: &Path) -> Vec<String> {
     let in_it = |entry: &fs::DirEntry| {
         fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(data))
@@ -102,7 +102,7 @@ fn a_server_on_tcp_wants_its_password() {
 }
 
 #[test]
-fn a_setting_the_server_refuses_is_told_with_the_log() {
+fn a_setting_the_server_refuses_is_reported_with_the_log() {
     let settings = vec![("work_mem".to_owned(), "a lot".to_owned())];
     let error = PrivateServer::start(&Options { settings, ..quick() }).unwrap_err();
     assert!(error.message().contains("did not start"), "{error}");
@@ -129,7 +129,7 @@ fn committed_rows_survive_a_killed_and_an_immediately_stopped_server() {
 }
 
 #[test]
-fn a_server_goes_on_when_the_thread_that_started_it_has_ended() {
+fn a_server_keeps_running_when_the_thread_that_started_it_has_ended() {
     let private = std::thread::spawn(|| PrivateServer::start(&quick()).unwrap()).join().unwrap();
     assert_eq!(psql(&private.url("postgres"), "SELECT 1"), "1");
 }
@@ -200,7 +200,7 @@ fn nothing_is_left_of_a_server_whose_parent_is_killed_while_it_starts() {
         let mut command = migrate_command();
         command.args(["private-server", "--volatile"]).env("TMPDIR", temporary.path());
         let mut parent = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        // From here on the watchdog has the folder. Before, there is an empty folder at most.
+        // From here on the watchdog owns the folder. Before, there is at most an empty folder.
         wait_until("the watchdog at work", || {
             let mut folders = fs::read_dir(temporary.path()).unwrap().flatten();
             folders.any(|folder| folder.path().join("log").exists())

@@ -1,4 +1,4 @@
-//! A source: a SQLite file alone in a folder of its own, watched for the slightest change.
+//! A source: a SQLite file in a folder of its own, checked for any change.
 
 use crate::harness;
 use rusqlite::Connection;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use tempfile::TempDir;
 
-/// A SQLite database in its own folder, and what the folder held before anything ran.
+/// A SQLite database in its own folder, and the original content of the folder.
 pub(crate) struct Source {
     folder: TempDir,
     before: BTreeMap<OsString, String>,
@@ -41,7 +41,7 @@ impl Source {
         })
     }
 
-    /// Whatever `make` puts at the path it is given.
+    /// The database that `make` creates at a path.
     pub(crate) fn of_folder(make: impl FnOnce(&Path)) -> Self {
         let folder = TempDir::new().unwrap();
         make(&folder.path().join("app.db"));
@@ -59,20 +59,20 @@ impl Source {
         self.path().to_str().unwrap().to_owned()
     }
 
-    /// The folder's whole content is what it was: the file, its `-wal`, and nothing beside them.
+    /// Asserts that the folder's content is unchanged: the file, its `-wal`, and nothing else.
     pub(crate) fn assert_unchanged(&self) {
         let after = inventory(self.folder.path());
         assert_eq!(
             self.before.keys().collect::<Vec<_>>(),
             after.keys().collect::<Vec<_>>(),
-            "files beside the source"
+            "files next to the source"
         );
         for (name, hash) in &self.before {
             assert!(after[name] == *hash, "{} has changed", name.display());
         }
     }
 
-    /// A connection to a copy, so that looking at the source never touches it.
+    /// Opens a copy, so that reading never touches the source.
     pub(crate) fn reading_copy(&self) -> Copy {
         let folder = TempDir::new().unwrap();
         for name in self.before.keys().filter(|name| !name.to_string_lossy().ends_with("-shm")) {
@@ -82,8 +82,7 @@ impl Source {
         Copy { connection, _folder: folder }
     }
 
-    /// Runs `migrate database --from THIS --to URL ARGUMENTS` and sees that the source stays
-    /// as it is.
+    /// Runs `migrate database --from THIS --to URL ARGUMENTS` and asserts that the source is unchanged.
     pub(crate) fn migrate(&self, url: &str, arguments: &[&str]) -> Output {
         let from = self.argument();
         let mut all = vec!["database", "--from", from.as_str(), "--to", url];
@@ -94,7 +93,7 @@ impl Source {
     }
 }
 
-/// A copy of a source that may be opened and read at will.
+/// An open copy of a source.
 pub(crate) struct Copy {
     /// The open copy.
     pub(crate) connection: Connection,

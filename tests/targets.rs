@@ -1,4 +1,4 @@
-//! What stands in the target, and what the command line says about it.
+//! Existing objects in the target, and the flags about them.
 
 use crate::expect::Expectation;
 use crate::fixtures::check_source;
@@ -249,7 +249,7 @@ fn two_databases_of_one_kind_are_a_usage_error() {
 }
 
 #[test]
-fn the_command_has_an_alias_and_flags_stand_anywhere() {
+fn the_command_has_an_alias_and_flags_may_be_anywhere() {
     let database = server();
     let url = database.url.clone();
     let source = source();
@@ -260,7 +260,7 @@ fn the_command_has_an_alias_and_flags_stand_anywhere() {
 }
 
 #[test]
-fn json_on_standard_output_stands_alone() {
+fn json_on_standard_output_is_the_only_output() {
     let database = server();
     let output = source().migrate(&database.url, &["--json", "-"]);
     assert_code(&output, 0);

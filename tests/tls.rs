@@ -37,10 +37,10 @@ fn connect_in<D: Driver>(text: &str, environment: &Environment) -> Result<Sessio
         .and_then(|connection| connect(&connection, "test"))
 }
 
-/// What came of connecting, as a word or the error's text with its hints.
+/// The result of connecting: a word, or the error's text with its hints.
 fn outcome(text: &str) -> String {
     let result = connect_in::<Client>(text, &Environment::default());
-    // What reads tuples comes by the same way to the same end.
+    // The driver that reads tuples connects in the same way.
     let reader = connect_in::<TupleReader>(text, &Environment::default());
     let ends = |error: &migrate::Error| error.to_string();
     assert_eq!(
@@ -111,7 +111,7 @@ fn every_sslmode_means_what_it_means_to_libpq() {
     ] {
         expect(&to(user, mode, ""), expected);
     }
-    // A named root certificate is looked at in every mode; `prefer` then goes on without TLS.
+    // A named root certificate is read in every mode; `prefer` then connects without TLS.
     for (mode, expected) in
         [("require", "encrypted"), ("verify-ca", "encrypted"), ("verify-full", "encrypted")]
     {
@@ -153,7 +153,7 @@ fn every_sslmode_means_what_it_means_to_libpq() {
         ("expired", "verify-full", &*with_ca, "expired"),
         ("wrong-host", "require", &*with_ca, "encrypted"),
         ("wrong-host", "verify-ca", &*with_ca, "encrypted"),
-        ("wrong-host", "verify-full", &*with_ca, "name the host as the certificate does"),
+        ("wrong-host", "verify-full", &*with_ca, "use the host name of the certificate"),
         // As PostgreSQL's documentation makes them: version 1 and the host in the common name.
         ("version-1", "require", "", "encrypted"),
         ("version-1", "verify-ca", &*with_ca, "encrypted"),
@@ -211,11 +211,11 @@ fn a_client_proves_itself_with_certificate_and_bound_password() {
     let key = made.path("client.key");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     expect(&to("certified", &certificate("client")), &format!(" {key}"));
-    expect(&to("certified", &certificate("client")), "can be read by others");
+    expect(&to("certified", &certificate("client")), "other users can read it");
 }
 
 #[test]
-fn a_password_is_found_in_its_usual_places_and_named_when_it_is_wrong() {
+fn a_password_is_found_in_its_usual_sources_and_named_when_it_is_wrong() {
     let server = Server::start(None, RULES);
     make_roles(&server);
     let port = server.port;
@@ -266,7 +266,7 @@ fn a_server_without_tls_takes_the_modes_that_do_without() {
         ("allow", "plain"),
         ("prefer", "plain"),
         ("require", "does not support TLS"),
-        ("verify-ca", "switch TLS on at the server"),
+        ("verify-ca", "enable TLS on the server"),
         ("verify-full", "does not support TLS"),
     ] {
         let text = format!(
@@ -274,10 +274,10 @@ fn a_server_without_tls_takes_the_modes_that_do_without() {
         );
         expect(&text, expected);
     }
-    // A socket needs no TLS, whatever the mode.
+    // A unix socket needs no TLS in any mode.
     let socket = format!("{} sslmode=verify-full", server.socket_text());
     expect(&socket, "plain");
-    // The password is tried once where there was no TLS to be at fault.
+    // The password is tried once if TLS cannot be the cause.
     let wrong = outcome(&format!("postgres://either:wrong@127.0.0.1:{port}/postgres"));
     assert_eq!(wrong.matches("password authentication failed").count(), 1, "{wrong}");
 }
@@ -290,10 +290,10 @@ fn hosts_are_tried_in_turn_until_one_answers() {
     let to = |hosts: &str, more: &str| {
         format!("postgres://either:tr0ub4dor%263@{hosts}/postgres?{more}")
     };
-    expect(&to(&format!("127.0.0.1:{nobody}"), ""), "nothing listens there");
-    expect(&to(&format!("host.invalid:{port}"), ""), "`host.invalid` cannot be found");
+    expect(&to(&format!("127.0.0.1:{nobody}"), ""), "no server listens on this address");
+    expect(&to(&format!("host.invalid:{port}"), ""), "cannot resolve the host name `host.invalid`");
     expect(&to(&format!("127.0.0.1:{nobody},host.invalid:1,127.0.0.1:{port}"), ""), "plain");
-    expect("host=/nonexistent user=either", "no server listens at this socket");
+    expect("host=/nonexistent user=either", "no server listens on this socket");
     // A server that answers and refuses has the last word.
     let refused =
         outcome(&format!("postgres://either:wrong@127.0.0.1:{port},127.0.0.1:{nobody}/postgres"));

@@ -1,4 +1,4 @@
-//! Verification: it finds whatever was done to the target, names the rows, and finds nothing else.
+//! Verification: it finds every change of the target, names the rows, and finds nothing else.
 
 use crate::expect::Expectation;
 use crate::harness::{self, Database, psql, server};
@@ -11,8 +11,8 @@ use serde_json::Value;
 use std::fs;
 use std::process::Output;
 
-/// Four tables with the same rows: named by an integer, by a text key beside a rowid, by a text
-/// key alone, and by nothing.
+/// Four tables with the same rows: with an integer key, a text key and a rowid, a text key alone, and no
+/// key.
 const TABLES: &str = "
     CREATE TABLE numbered (id INTEGER PRIMARY KEY, i INTEGER, t TEXT, n TEXT, r REAL, b BLOB, at DATETIME, j JSON);
     CREATE TABLE named (name TEXT PRIMARY KEY, i INTEGER, t TEXT, n TEXT, r REAL, b BLOB, at DATETIME, j JSON);
@@ -63,7 +63,7 @@ impl Copied {
         (output.status.code().unwrap(), report)
     }
 
-    /// What a verification finds, after its exit code was seen to be 3.
+    /// The differences that a verification finds; asserts its exit code 3.
     fn found(&self) -> Vec<String> {
         let (code, report) = self.verify(&[]);
         assert_eq!(code, 3, "{report:#}");
@@ -80,7 +80,7 @@ fn strings(value: &Value) -> Vec<String> {
     value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
 }
 
-/// All differences of a report, a line each: `table: kind key or place: columns`.
+/// All differences of a report, a line each: `table: kind key or row: columns`.
 fn found(report: &Value) -> Vec<String> {
     let data_set = &report["data_sets"][0];
     let mut lines = strings(&data_set["differences"]);
@@ -161,7 +161,7 @@ fn a_trailing_space_is_found() {
 }
 
 #[test]
-fn null_in_place_of_an_empty_string_is_found() {
+fn null_instead_of_an_empty_string_is_found() {
     one_changed_column("n", "NULL");
 }
 
@@ -188,7 +188,7 @@ fn rows_swapped_between_keys_are_found() {
          WHERE id IN (6, 7)",
     );
     assert_eq!(copied.found(), ["numbered: changed id 6 i t", "numbered: changed id 7 i t"]);
-    // Without a key the same rows are there, whatever their order.
+    // Without a key the order of the rows does not matter.
     copied.tamper("UPDATE numbered SET i = id, t = 'café' || id WHERE id IN (6, 7)");
     copied.tamper(
         "DELETE FROM nameless WHERE i IN (6, 7) RETURNING *; \
@@ -240,9 +240,9 @@ fn integers_that_became_text_are_found() {
     copied.tamper("ALTER TABLE nameless ALTER i TYPE text USING i::text");
     assert_eq!(
         copied.found(),
-        ["column \"i\" of \"nameless\" was copied as bigint, and is text now"]
+        ["column \"i\" of \"nameless\" was copied as bigint, but is text now"]
     );
-    // A target of somebody else's making: the type leads, and what that converts is listed.
+    // In a target that another program created, the type decides and conversions are listed.
     copied.tamper("DROP TABLE migrate_ledger");
     let (code, report) = copied.verify(&[]);
     assert_eq!(code, 0, "{report:#}");
@@ -290,7 +290,7 @@ fn an_empty_table_that_is_not_empty_is_found() {
 }
 
 #[test]
-fn a_table_of_which_every_row_differs_is_told_with_its_true_total() {
+fn a_table_in_which_every_row_differs_is_reported_with_its_total() {
     let copied = Copied::of(TABLES);
     copied.tamper("UPDATE numbered SET t = t || 'x'");
     let found = copied.found();
@@ -331,7 +331,7 @@ fn a_sequence_behind_its_maximum_is_found() {
     copied.tamper("SELECT setval(pg_get_serial_sequence('numbered', 'id'), 299)");
     assert_eq!(
         copied.found(),
-        ["the sequence of \"numbered\" would hand out 300, and keys go up to 300"]
+        ["the next key of \"numbered\" is 300, but keys up to 300 are in use"]
     );
 }
 
@@ -390,7 +390,7 @@ fn a_vacuum_full_waits_until_the_snapshot_is_let_go() {
 }
 
 #[test]
-fn what_was_written_after_the_copy_is_told_as_such() {
+fn rows_written_after_the_copy_are_reported_as_such() {
     let copied = Copied::of(TABLES);
     copied.tamper("INSERT INTO numbered (i) VALUES (1000)");
     let (code, report) = copied.verify(&[]);
@@ -411,10 +411,7 @@ fn tables_on_one_side_only_are_a_difference_in_the_source_and_a_note_in_the_targ
     copied.tamper("DROP TABLE empty; ALTER TABLE nameless DROP COLUMN j");
     assert_eq!(
         copied.found(),
-        [
-            "column \"j\" of \"nameless\" is not in the target",
-            "table \"empty\" is not in the target"
-        ]
+        ["column \"j\" of \"nameless\" is missing", "table \"empty\" is missing"]
     );
 }
 
@@ -520,7 +517,7 @@ fn every_fixture_that_arrives_is_found_equal_alone() {
         let (source, target) = (Source::of_fixture(fixture), server());
         let output = source.migrate(&target.url, &arguments);
         assert_eq!(output.status.code(), Some(0), "{file}: {}", harness::text(&output));
-        // What only a copy is told; a reject file must not be there a second time.
+        // Only a copy prints this; a reject file must not exist already.
         arguments.retain(|word| !["--drop-all", "--yes", "--create-database"].contains(word));
         if let Some(reject) = arguments.iter().position(|word| *word == "--on-misfit") {
             arguments.drain(reject..reject + 2);

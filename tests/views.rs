@@ -157,8 +157,8 @@ fn rows(connection: &rusqlite::Connection, sql: &str) -> String {
     lines.join("\n")
 }
 
-/// What PostgreSQL's view gives, booleans as SQLite's numbers and NULL written out.
-fn rows_there(url: &str, name: &str, order: &str) -> String {
+/// The rows of PostgreSQL's view, with booleans as SQLite's numbers and NULL as a word.
+fn rows_in_postgres(url: &str, name: &str, order: &str) -> String {
     let columns = psql(
         url,
         &format!(
@@ -207,7 +207,11 @@ fn views_that_arrive_give_the_same_rows_and_the_others_are_listed() {
         assert!(!here.is_empty(), "{name} has no rows");
         // The text of a date that was spelt otherwise is a declared conversion of its table.
         let here = here.replace("T00:00:00.5000", " 00:00:00.5");
-        assert_eq!(rows_there(&database.url, name, &order_there(&order)), here, "{name}");
+        assert_eq!(
+            rows_in_postgres(&database.url, name, &order_in_postgres(&order)),
+            here,
+            "{name}"
+        );
         let statement = copy.connection.prepare(&format!("SELECT * FROM \"{name}\"")).unwrap();
         let names = psql(
             &database.url,
@@ -226,7 +230,7 @@ fn views_that_arrive_give_the_same_rows_and_the_others_are_listed() {
 }
 
 /// NULLs come first in SQLite.
-fn order_there(order: &str) -> String {
+fn order_in_postgres(order: &str) -> String {
     order.replace(',', " NULLS FIRST,").trim_end().to_owned()
         + if order.is_empty() { "" } else { " NULLS FIRST" }
 }

@@ -1,5 +1,4 @@
-//! Waiting: for what other programs do in their own time, and for their ends. However slow the
-//! machine is, what is waited for has happened after a minute.
+//! Waiting for other programs. A minute is enough on the slowest machine.
 
 use crate::harness::{run_psql, text};
 use std::process::{Child, Command, Output};
@@ -12,7 +11,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let since = Instant::now();
     while !is_so() {
-        assert!(since.elapsed() < LONG, "never: {what}");
+        assert!(since.elapsed() < LONG, "this did not happen: {what}");
         std::thread::sleep(POLL_INTERVAL);
     }
 }
@@ -29,7 +28,7 @@ pub fn wait_for_a_chunk(url: &str) {
     wait_until("a chunk is committed", || holds(url, sql));
 }
 
-/// Waits until one of the run's sessions waits for somebody's lock.
+/// Waits until one of the run's sessions waits for a lock.
 pub fn wait_for_a_lock(url: &str) {
     let sql = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
                AND datname = current_database() AND application_name LIKE 'migrate %'";
@@ -42,13 +41,13 @@ pub fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-/// Waits for the end; hanging is a failure.
+/// Waits for the end; fails after a minute.
 pub fn end(mut child: Child) -> Output {
     let since = Instant::now();
     while child.try_wait().unwrap().is_none() {
         if since.elapsed() > LONG {
             child.kill().unwrap();
-            panic!("it hangs: {}", text(&child.wait_with_output().unwrap()));
+            panic!("the program hangs: {}", text(&child.wait_with_output().unwrap()));
         }
         std::thread::sleep(POLL_INTERVAL);
     }

@@ -1,4 +1,4 @@
-//! The end of a round: the databases themselves say whether everything is there, once.
+//! The check at the end of a round: queries to both databases.
 
 use crate::Outcome;
 use crate::control::Control;
@@ -11,8 +11,8 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long a session may take to be gone that its program has left.
-const LEAVING: Duration = Duration::from_secs(10);
+/// How long a session may outlive its program.
+const SESSION_GRACE: Duration = Duration::from_secs(10);
 
 /// The SHA-256 of a file.
 pub fn sha256(path: &Path) -> Outcome<Vec<u8>> {
@@ -30,8 +30,7 @@ pub fn files(folder: &Path) -> Outcome<Vec<String>> {
     Ok(names)
 }
 
-/// Whether a file beside a database in WAL mode holds nothing: its log without a frame, or the log's
-/// index.
+/// Whether a file next to a database in WAL mode has no content: an empty log, or the log's index.
 pub fn is_empty_log(folder: &Path, name: &str) -> bool {
     let is_empty = |name: &str| fs::metadata(folder.join(name)).is_ok_and(|file| file.len() == 0);
     match name.strip_suffix("-shm") {
@@ -40,10 +39,11 @@ pub fn is_empty_log(folder: &Path, name: &str) -> bool {
     }
 }
 
-/// Compares every row of both sides, as each database prints it, and looks at what goes with them.
-pub fn everything(control: &Control, database: &str, source: &Path) -> Outcome<()> {
+/// Compares every row of both sides, as each database prints it, and checks indexes, constraints and the
+/// ledger.
+pub fn check_all(control: &Control, database: &str, source: &Path) -> Outcome<()> {
     let mut client = control.connect(database)?;
-    // A copy, so that nothing here can leave a trace beside the source.
+    // A copy, so that nothing is left next to the source.
     let folder = tempfile::tempdir()?;
     let copy = folder.path().join("copy.db");
     fs::copy(source, &copy)?;
@@ -75,29 +75,31 @@ pub fn everything(control: &Control, database: &str, source: &Path) -> Outcome<(
         json_each(detail::json -> 'tables') t WHERE detail::json ->> 'state' = 'verified'";
     let summed: Option<i64> = client.query_one(summed, &[])?.get(0);
     expect("rows by the ledger", summed.unwrap_or(-1), total)?;
-    leftovers(&mut client)
+    check_sessions(&mut client)
 }
 
 /// Compares the rows of a table; returns their number.
 fn rows(connection: &Connection, client: &mut Client, table: &TableText) -> Outcome<i64> {
     let name = table.name;
     let mut statement = connection.prepare(&format!("SELECT {} FROM {name}", table.sqlite))?;
-    let there = statement.query_map([], |row| row.get::<_, String>(0))?;
-    let mut there: Vec<String> = there.collect::<Result<_, _>>()?;
+    let expected = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let mut expected: Vec<String> = expected.collect::<Result<_, _>>()?;
     let sql = format!("SELECT {} FROM {name}", table.postgres);
     let arrived = client.query(&sql, &[])?;
     let mut arrived: Vec<String> = arrived.iter().map(|row| row.get(0)).collect();
-    there.sort_unstable();
+    expected.sort_unstable();
     arrived.sort_unstable();
-    if there != arrived {
-        let (there, arrived) = (there.len(), arrived.len());
-        return Err(format!("table {name}: {there} rows became {arrived}, or others").into());
+    if expected != arrived {
+        let (expected, arrived) = (expected.len(), arrived.len());
+        return Err(
+            format!("table {name}: {arrived} rows instead of {expected}, or other values").into()
+        );
     }
-    Ok(there.len() as i64)
+    Ok(expected.len() as i64)
 }
 
-/// No lock and no session of the program is left.
-fn leftovers(client: &mut Client) -> Outcome<()> {
+/// Checks that no lock and no session of the program is left.
+fn check_sessions(client: &mut Client) -> Outcome<()> {
     let started = Instant::now();
     let sql = "SELECT (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
         AND pid <> pg_backend_pid() AND backend_type = 'client backend') + \
@@ -108,7 +110,7 @@ fn leftovers(client: &mut Client) -> Outcome<()> {
         if left == 0 {
             return Ok(());
         }
-        if started.elapsed() > LEAVING {
+        if started.elapsed() > SESSION_GRACE {
             return Err(format!("{left} sessions and locks are left").into());
         }
         sleep(Duration::from_millis(20));

@@ -1,4 +1,4 @@
-//! The server of all rounds, and a session on it that is not the program's.
+//! The server of all rounds.
 
 use crate::Outcome;
 use migrate::internals::{Halt, Options, PrivateServer};
@@ -6,7 +6,7 @@ use postgres::{Client, NoTls};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long a server may take to be there again.
+/// How long a server may take to recover.
 const RECOVERY: Duration = Duration::from_secs(60);
 
 /// A private server.
@@ -22,7 +22,7 @@ impl Control {
         Ok(Self { server: PrivateServer::start(&options)? })
     }
 
-    /// Another server, as the old one may be in any state.
+    /// Replaces the server, which may be in any state.
     pub fn renew(&mut self) -> Outcome<()> {
         *self = Self::start()?;
         Ok(())
@@ -33,7 +33,7 @@ impl Control {
         self.server.url(database)
     }
 
-    /// A URL over TCP by way of another port.
+    /// A URL over TCP through another port.
     pub fn url_by(&self, port: u16, database: &str) -> Outcome<String> {
         let url = self.server.tcp_url(database).ok_or("no TCP")?;
         let ours = format!(":{}/", self.server.port());
@@ -44,12 +44,12 @@ impl Control {
         self.server.port()
     }
 
-    /// The folder that belongs to the server's user.
+    /// The data folder.
     pub fn data(&self) -> std::path::PathBuf {
         self.server.folder().join("data")
     }
 
-    /// A session on `database`; waits for a server that is on its way.
+    /// Opens a session on `database`; waits for a server that is starting.
     pub fn connect(&self, database: &str) -> Outcome<Client> {
         let started = Instant::now();
         loop {
@@ -61,18 +61,18 @@ impl Control {
         }
     }
 
-    /// Runs a statement on the server's own database.
+    /// Runs a statement on the database `postgres`.
     pub fn run(&self, sql: &str) -> Outcome<()> {
         Ok(self.connect("postgres")?.batch_execute(sql)?)
     }
 
-    /// `kill -9`, and after `rest` started again.
+    /// Kills the server with `kill -9` and starts it again after `rest`.
     pub fn kill_and_start(&mut self, rest: Duration) -> Outcome<()> {
         self.server.halt(Halt::Kill)?;
         sleep(rest);
         let started = Instant::now();
         loop {
-            // The old server's last process may still hold its shared memory.
+            // The last process of the old server may still hold its shared memory.
             match self.server.restart() {
                 Ok(()) => return Ok(()),
                 Err(error) if started.elapsed() > RECOVERY => return Err(error.into()),

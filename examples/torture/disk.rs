@@ -1,4 +1,4 @@
-//! A disk that fills: a small tmpfs as a tablespace of the server.
+//! A full disk: a small tmpfs as a tablespace of the server.
 
 use crate::Outcome;
 use crate::control::Control;
@@ -8,16 +8,16 @@ use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
-/// Enough for any source of a round.
-const ROOM: &str = "size=1g";
+/// Enough for the source of any round.
+const LARGE: &str = "size=1g";
 
-/// A mounted tmpfs; gone when dropped.
+/// A mounted tmpfs; dropping it unmounts it.
 pub struct Disk {
     folder: TempDir,
     tablespace: String,
 }
 
-/// Whether this machine lets us mount one.
+/// Whether this machine allows mounting a tmpfs.
 pub fn can_be_filled() -> bool {
     static CAN: OnceLock<bool> = OnceLock::new();
     *CAN.get_or_init(|| {
@@ -37,26 +37,26 @@ fn mount(folder: &Path, options: &str) -> bool {
 }
 
 fn unmount(folder: &Path) {
-    // Lazily: the server may hold files of it open.
+    // Lazily, because the server may hold files open.
     let _ = Command::new("umount").arg("-l").arg(folder).output();
 }
 
 impl Disk {
-    /// A tablespace on a disk with much room.
+    /// Creates a tablespace on a disk with much space.
     pub fn mount(control: &Control, name: &str) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
-        if !mount(folder.path(), ROOM) {
+        if !mount(folder.path(), LARGE) {
             return Err("cannot mount a tmpfs".into());
         }
         let disk = Self { folder, tablespace: format!("small_{name}") };
-        let place = disk.folder.path().join("space");
-        std::fs::create_dir(&place)?;
+        let location = disk.folder.path().join("space");
+        std::fs::create_dir(&location)?;
         let owner = std::fs::metadata(control.data())?;
-        for folder in [disk.folder.path(), &place] {
+        for folder in [disk.folder.path(), &location] {
             chown(folder, Some(owner.uid()), Some(owner.gid()))?;
         }
-        let place = place.display();
-        control.run(&format!("CREATE TABLESPACE {} LOCATION '{place}'", disk.tablespace))?;
+        let location = location.display();
+        control.run(&format!("CREATE TABLESPACE {} LOCATION '{location}'", disk.tablespace))?;
         Ok(disk)
     }
 
@@ -64,16 +64,16 @@ impl Disk {
         &self.tablespace
     }
 
-    /// Leaves room for so many bytes.
+    /// Leaves space for this many bytes.
     pub fn leave(&self, bytes: u64) -> Outcome<()> {
         let disk = rustix::fs::statvfs(self.folder.path())?;
         let used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize;
         self.remount(&format!("size={}", used + bytes))
     }
 
-    /// Gives it much room again.
+    /// Restores the original size.
     pub fn enlarge(&self) -> Outcome<()> {
-        self.remount(ROOM)
+        self.remount(LARGE)
     }
 
     fn remount(&self, options: &str) -> Outcome<()> {
@@ -83,7 +83,7 @@ impl Disk {
         if output.status.success() { Ok(()) } else { Err("cannot resize the tmpfs".into()) }
     }
 
-    /// Takes the tablespace away; its databases are gone by then.
+    /// Drops the tablespace; its databases must be dropped before.
     pub fn remove(self, control: &Control) -> Outcome<()> {
         control.run(&format!("DROP TABLESPACE {}", self.tablespace))
     }

@@ -1,25 +1,25 @@
-//! Faults and the moments at which they strike.
+//! Faults and the moments at which they happen.
 
 use clap::ValueEnum;
 
-/// What goes wrong.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Fault {
     /// `kill -9` of the program.
     KillTool,
-    /// `kill -9` of the server's first process; it is started again.
+    /// `kill -9` of the server's main process; it is started again.
     KillServer,
-    /// `kill -9` of one of the server's processes; the server starts anew by itself.
+    /// `kill -9` of one of the server's processes; the server restarts by itself.
     KillBackend,
-    /// `pg_terminate_backend` of one of our sessions.
+    /// `pg_terminate_backend` of one of the program's sessions.
     Terminate,
-    /// All connections are cut.
+    /// All connections are closed.
     Cut,
-    /// Nothing passes for a while.
+    /// The network stalls for a while.
     Stall,
     /// A COMMIT reaches the server only after the program has connected again.
     HoldCommit,
-    /// The program is killed, its sessions live on, and the next run starts at once.
+    /// The program is killed, its sessions stay open, and the next run starts at once.
     SecondRun,
     /// The target's disk is full.
     DiskFull,
@@ -27,7 +27,7 @@ pub enum Fault {
     SourceGone,
     /// The program is killed, and a row of the source is changed.
     SourceChanged,
-    /// SIGSTOP, and after a while SIGCONT.
+    /// SIGSTOP, and SIGCONT after a while.
     Sleep,
     /// SIGTERM.
     SigTerm,
@@ -62,22 +62,22 @@ impl Fault {
         Self::Dropped,
     ];
 
-    /// Its word on the command line and in the table.
-    pub fn word(self) -> String {
+    /// The fault on the command line.
+    pub fn as_word(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// What it is, for the table.
-    pub fn told(self) -> &'static str {
+    /// The fault in the table.
+    pub fn description(self) -> &'static str {
         match self {
             Self::KillTool => "kill -9 of the program",
             Self::KillServer => "kill -9 of the PostgreSQL server, then started again",
             Self::KillBackend => "kill -9 of one of its backends",
-            Self::Terminate => "pg_terminate_backend of one of our sessions",
-            Self::Cut => "all connections cut",
-            Self::Stall => "nothing passes for a while",
-            Self::HoldCommit => "a COMMIT held back until after the reconnect",
-            Self::SecondRun => "killed, and run again while its sessions live on",
+            Self::Terminate => "pg_terminate_backend of one of its sessions",
+            Self::Cut => "all connections closed",
+            Self::Stall => "the network stalls for a while",
+            Self::HoldCommit => "a COMMIT delayed until after the reconnect",
+            Self::SecondRun => "killed, and run again while its sessions stay open",
             Self::DiskFull => "the target's disk is full",
             Self::SourceGone => "the source is renamed away, and back",
             Self::SourceChanged => "killed, and the source changed before the next run",
@@ -90,18 +90,18 @@ impl Fault {
         }
     }
 
-    /// The way to the server leads through the proxy.
+    /// Whether the program connects through the proxy.
     pub fn wants_proxy(self) -> bool {
         matches!(self, Self::Cut | Self::Stall | Self::HoldCommit | Self::SecondRun)
     }
 
-    /// What SQLite makes beside a database that is read may stay: the program was killed, or could
-    /// not find the database by its name to make sure that nobody else uses it.
+    /// Whether SQLite's files next to a database that was read may stay: the program was killed, or did
+    /// not find the database by its name to check that no other process uses it.
     pub fn leaves_empty_logs(self) -> bool {
         self == Self::SourceGone || self.allows(Moment::Copy, "signal 9")
     }
 
-    /// The way to the server is lost for a while.
+    /// Whether connections are lost.
     fn breaks_connections(self) -> bool {
         matches!(
             self,
@@ -109,13 +109,13 @@ impl Fault {
         )
     }
 
-    /// How the run may end that the fault strikes at `moment`. Any may be over before, and one that
-    /// has written nothing yet may fail where a connection is lost.
+    /// Whether a run that the fault hits at `moment` may end with `code`. Any run may end before the fault,
+    /// and a run that has written nothing may fail if a connection is lost.
     pub fn allows(self, moment: Moment, code: &str) -> bool {
         if moment == Moment::Profile && self.breaks_connections() && code == "1" {
             return true;
         }
-        // The first milliseconds of a program are before it listens to signals.
+        // In its first milliseconds the program does not handle signals yet.
         if moment == Moment::Profile && ["signal 2", "signal 15"].contains(&code) {
             return matches!(self, Self::SigTerm | Self::CtrlC);
         }
@@ -140,13 +140,13 @@ impl Fault {
         allowed.contains(&code)
     }
 
-    /// The next run may refuse to go on (exit code 4), so that `--restart` has to be said.
+    /// Whether the next run may refuse to resume (exit code 4), so that `--restart` is needed.
     pub fn may_want_restart(self) -> bool {
         matches!(self, Self::SourceGone | Self::SourceChanged | Self::Truncated | Self::Dropped)
     }
 }
 
-/// When a fault strikes.
+/// The phase in which a fault happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Moment {
     /// While the source is read for the first time.
@@ -162,7 +162,7 @@ pub enum Moment {
 impl Moment {
     pub const ALL: [Self; 4] = [Self::Profile, Self::Copy, Self::Finish, Self::Verify];
 
-    pub fn word(self) -> String {
+    pub fn as_word(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }

@@ -1,10 +1,10 @@
-//! Torture: runs of the real program that are killed, cut off, held up and deceived, again and
-//! again, until they are done; then the databases themselves are asked whether every row is there
-//! once. `scripts/torture` builds and starts it.
+//! Fault tests: runs of the real program are killed, disconnected and stalled, and resumed until they
+//! succeed. Then queries to both databases check that every row arrived once. `scripts/torture` builds
+//! and starts this program.
 //!
-//! A round is one source, one target database, and one fault at one moment. Everything random in
-//! it comes from its seed, but for what the machine does with time.
-#![allow(unreachable_pub, missing_docs, reason = "one program, of which nothing is public")]
+//! A round is one source, one target database, and one fault at one moment. Its random numbers come from
+//! its seed; only the timing varies.
+#![allow(unreachable_pub, missing_docs, reason = "a program has no public items")]
 
 mod check;
 mod control;
@@ -26,26 +26,26 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use table::Table;
 
-/// What may go wrong: told, and the round has failed.
+/// The result of a step; an error fails the round.
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Rounds when nothing else is said: each fault at each moment.
+/// The default number of rounds: each fault at each moment.
 const ROUNDS: usize = Fault::ALL.len() * Moment::ALL.len();
 
-/// Kills, cuts and stalls runs at random moments, and looks whether every row arrives once.
+/// Kills, disconnects and stalls runs at random moments, and checks that every row arrives once.
 #[derive(Debug, Parser)]
 #[command(name = "scripts/torture")]
 struct Arguments {
     /// The program.
     #[arg(long, hide = true)]
     binary: PathBuf,
-    /// Where the random numbers begin; round N has the seed plus N [default: random].
+    /// The seed of the first round; each round adds 1 [default: random].
     #[arg(long)]
     seed: Option<u64>,
-    /// How many rounds [default: each fault at each moment].
+    /// The number of rounds [default: each fault at each moment].
     #[arg(long, conflicts_with = "time")]
     rounds: Option<usize>,
-    /// For how long, such as 10m or 1h.
+    /// Run for this time, such as 10m or 1h.
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     time: Option<Duration>,
     /// Only this fault.
@@ -54,7 +54,7 @@ struct Arguments {
     /// Only at this moment.
     #[arg(long, value_enum)]
     at: Option<Moment>,
-    /// A few small rounds, to see that it runs.
+    /// A few small rounds, to check that it works.
     #[arg(long)]
     smoke: bool,
     /// Print the table at the end as Markdown.
@@ -67,7 +67,7 @@ fn time(text: &str) -> Result<Duration, String> {
     Duration::try_from(time).map_err(|error| error.to_string())
 }
 
-/// Some rounds of seconds, with something of everything.
+/// The rounds of the smoke test, which take seconds.
 const SMOKE: [(Fault, Moment); 7] = [
     (Fault::KillTool, Moment::Copy),
     (Fault::CtrlC, Moment::Copy),
@@ -78,7 +78,7 @@ const SMOKE: [(Fault, Moment); 7] = [
     (Fault::KillServer, Moment::Verify),
 ];
 
-/// What each round is, in their order.
+/// The fault and the moment of each round.
 fn plan(arguments: &Arguments) -> Vec<(Fault, Moment)> {
     if arguments.smoke {
         return SMOKE.to_vec();
@@ -117,24 +117,24 @@ fn main() -> Outcome<ExitCode> {
         let round =
             Round { binary: &arguments.binary, seed, fault, moment, small: arguments.smoke };
         let ended = round.run(&mut control);
-        let told = match &ended {
+        let result = match &ended {
             Ok(ended) => ended.to_string(),
             Err(error) => format!("FAILED: {error}"),
         };
         writeln!(
             out,
-            "{:>4} seed {seed} {} at {}: {told}",
+            "{:>4} seed {seed} {} at {}: {result}",
             number + 1,
-            fault.word(),
-            moment.word()
+            fault.as_word(),
+            moment.as_word()
         )?;
         if ended.is_err() {
             failures += 1;
             writeln!(
                 out,
-                "     again: scripts/torture --seed {seed} --rounds 1 --only {} --at {}",
-                fault.word(),
-                moment.word()
+                "     repeat: scripts/torture --seed {seed} --rounds 1 --only {} --at {}",
+                fault.as_word(),
+                moment.as_word()
             )?;
             control.renew()?;
         }
@@ -146,6 +146,7 @@ fn main() -> Outcome<ExitCode> {
     if !disk::can_be_filled() && arguments.only.is_none_or(|it| it == Fault::DiskFull) {
         writeln!(out, "\nNOT TESTED on this machine: a full disk (mounting a tmpfs needs root)")?;
     }
-    writeln!(out, "\n{failures} rounds failed, in {} s", started.elapsed().as_secs())?;
+    let rounds = if failures == 1 { "round" } else { "rounds" };
+    writeln!(out, "\n{failures} {rounds} failed, in {} s", started.elapsed().as_secs())?;
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,8 +1,7 @@
-//! A way to the server that can be cut, stall, and hold a COMMIT back.
+//! A proxy to the server that can close connections, stall, and delay a COMMIT.
 //!
 //! It follows the protocol as far as needed: after the startup message a client's messages are a
-//! type, a length and a body (the PostgreSQL manual, "Message Formats"). Connections are not
-//! encrypted.
+//! type, a length and a body (PostgreSQL manual, "Message Formats"). Connections are not encrypted.
 
 use crate::Outcome;
 use std::io::{self, ErrorKind, Read, Write};
@@ -13,10 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-/// How often a wait looks again.
+/// The interval of polling.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
-/// Longer bodies are no COMMIT.
-const SHORT: usize = 1024;
+/// The longest body that is checked for COMMIT.
+const MAX_COMMIT: usize = 1024;
 
 /// A proxy; its connections end when it is dropped.
 pub struct Proxy {
@@ -29,19 +28,19 @@ struct Shared {
     server: u16,
     over: AtomicBool,
     stalled: AtomicBool,
-    /// What the program leaves behind is kept open towards the server.
+    /// The connections of a dead program stay open to the server.
     lingers: AtomicBool,
-    /// A COMMIT is held back when this many others have passed; `usize::MAX` for none.
+    /// The number of COMMITs that pass before one is delayed; `usize::MAX` for none.
     hold_after: AtomicUsize,
-    /// How often the program has connected.
+    /// The number of connections that the program has made.
     connected: AtomicU64,
-    /// A COMMIT was held back and has reached the server since.
+    /// A delayed COMMIT has reached the server.
     released: AtomicBool,
     open: Mutex<Vec<(TcpStream, TcpStream)>>,
 }
 
 impl Proxy {
-    /// A proxy before the server at `port`.
+    /// Starts a proxy for the server at a port.
     pub fn start(server: u16) -> Outcome<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
@@ -65,7 +64,7 @@ impl Proxy {
         self.port
     }
 
-    /// Cuts all connections.
+    /// Closes all connections.
     pub fn cut(&self) {
         for (client, server) in self.shared.open().drain(..) {
             let _ = client.shutdown(Shutdown::Both);
@@ -73,22 +72,22 @@ impl Proxy {
         }
     }
 
-    /// Lets nothing pass until told otherwise.
+    /// Stops or continues all traffic.
     pub fn stall(&self, stalled: bool) {
         self.shared.stalled.store(stalled, SeqCst);
     }
 
-    /// From now on the server does not learn that the program has gone.
+    /// From now on the server does not see that the program has ended.
     pub fn linger(&self) {
         self.shared.lingers.store(true, SeqCst);
     }
 
-    /// Holds back the COMMIT that comes after `others`, and cuts the program's side of it.
+    /// Delays the COMMIT that comes after `others`, and closes the program's side of its connection.
     pub fn hold_commit(&self, others: usize) {
         self.shared.hold_after.store(others, SeqCst);
     }
 
-    /// A COMMIT was held back, and let through later.
+    /// Whether a delayed COMMIT has reached the server.
     pub fn has_released(&self) -> bool {
         self.shared.released.load(SeqCst)
     }
@@ -99,7 +98,7 @@ impl Drop for Proxy {
         self.shared.over.store(true, SeqCst);
         self.shared.stalled.store(false, SeqCst);
         self.cut();
-        // Wakes the one who listens.
+        // Wakes the listening thread.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
     }
 }
@@ -127,7 +126,7 @@ impl Shared {
         if !self.lingers.load(SeqCst) {
             let _ = server.shutdown(Shutdown::Both);
         }
-        // A server's side that lingers is read until the server closes it.
+        // Read a lingering connection until the server closes it.
         let _ = back.join();
         Ok(())
     }
@@ -169,7 +168,7 @@ impl Shared {
             let [kind, length @ ..] = head;
             let length = body_length(length)?;
             self.pass();
-            if !matches!(kind, b'Q' | b'P') || length > SHORT {
+            if !matches!(kind, b'Q' | b'P') || length > MAX_COMMIT {
                 server.write_all(&head)?;
                 copy(&mut client, &mut server, length)?;
                 continue;
@@ -189,14 +188,14 @@ impl Shared {
         self.hold_after.fetch_update(SeqCst, SeqCst, one_less) == Ok(0)
     }
 
-    /// Cuts the program off, waits until it has connected again, and only then lets its COMMIT go.
+    /// Closes the program's connection, waits until it has connected again, and then sends its COMMIT.
     fn hold(&self, client: &TcpStream, mut server: &TcpStream, message: &[u8]) -> io::Result<()> {
         let before = self.connected.load(SeqCst);
         client.shutdown(Shutdown::Both)?;
         while self.connected.load(SeqCst) == before && !self.over.load(SeqCst) {
             sleep(POLL_INTERVAL);
         }
-        // Long enough for the new session to ask the ledger and to send its block again.
+        // Long enough for the new session to read the ledger and to send its block again.
         sleep(Duration::from_millis(fastrand::u64(..300)));
         self.released.store(true, SeqCst);
         // The program may have ended this session on the server.

@@ -1,4 +1,4 @@
-//! A round: a source, a run, a fault, and runs until it is done; then the check.
+//! A round: a source, a run, a fault, runs until one succeeds, and the check.
 
 use crate::control::Control;
 use crate::disk::{self, Disk};
@@ -15,35 +15,35 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Runs after which it must be done.
+/// The most runs until one must succeed.
 const MAX_RUNS: usize = 4;
 
-/// What is done in one round.
+/// The parameters of a round.
 pub struct Round<'a> {
     pub binary: &'a Path,
     pub seed: u64,
     pub fault: Fault,
     pub moment: Moment,
-    /// Little data.
+    /// Use little data.
     pub small: bool,
 }
 
-/// How a round ended well.
+/// The result of a successful round.
 pub struct Done {
     /// The codes of all runs.
     codes: Vec<String>,
-    /// The code of a run beside the first.
-    beside: Option<String>,
-    /// The run was over before the fault could strike.
+    /// The exit code of a second run at the same time.
+    second: Option<String>,
+    /// The run ended before the fault.
     missed: bool,
 }
 
 impl Done {
     pub fn outcome(&self) -> String {
         let codes = self.codes.join(", then ");
-        let beside = self.beside.as_ref().map(|code| format!(" (beside it {code})"));
-        let missed = if self.missed { " (over before)" } else { "" };
-        format!("exit {codes}{}{missed}", beside.unwrap_or_default())
+        let second = self.second.as_ref().map(|code| format!(" (second run {code})"));
+        let missed = if self.missed { " (ended before)" } else { "" };
+        format!("exit {codes}{}{missed}", second.unwrap_or_default())
     }
 }
 
@@ -53,9 +53,9 @@ impl fmt::Display for Done {
     }
 }
 
-/// The places of a round.
-struct Place {
-    /// The source and nothing else.
+/// The files and databases of a round.
+struct Setting {
+    /// Holds only the source.
     folder: TempDir,
     logs: TempDir,
     source: PathBuf,
@@ -66,69 +66,69 @@ struct Place {
 }
 
 impl Round<'_> {
-    /// Runs it.
+    /// Runs the round.
     pub fn run(&self, control: &mut Control) -> Outcome<Done> {
         if self.fault == Fault::DiskFull && !disk::can_be_filled() {
             let codes = vec!["NOT TESTED".to_owned()];
-            return Ok(Done { codes, beside: None, missed: false });
+            return Ok(Done { codes, second: None, missed: false });
         }
         let mut random = Rng::with_seed(self.seed);
-        let mut place = self.place(control, &mut random)?;
-        let mut hash = check::sha256(&place.source)?;
-        let files = check::files(place.folder.path())?;
+        let mut setting = self.set_up(control, &mut random)?;
+        let mut hash = check::sha256(&setting.source)?;
+        let files = check::files(setting.folder.path())?;
 
-        let (first, beside, missed) = self.strike(control, &mut place, &mut random)?;
-        self.judge(&first)?;
+        let (first, second, missed) = self.inject(control, &mut setting, &mut random)?;
+        self.check_code(&first)?;
         let mut codes = vec![first.code];
         if !missed {
-            self.afterwards(control, &place)?;
+            self.after_fault(control, &setting)?;
         }
         if self.fault == Fault::SourceChanged {
-            hash = check::sha256(&place.source)?;
+            hash = check::sha256(&setting.source)?;
         }
         let mut restart = false;
-        // The first run may have been over already; another one says so.
+        // The first run may have succeeded; another run confirms it.
         while codes.len() == 1 || codes.last().is_some_and(|code| code != "0") {
             if codes.len() > MAX_RUNS {
-                return Err(format!("not done after {}", codes.join(", ")).into());
+                return Err(format!("no success after {}", codes.join(", ")).into());
             }
             let more: &[&str] = if restart { &["--restart"] } else { &[] };
-            let ended = self.again(&place, control, more)?;
+            let ended = self.run_again(&setting, control, more)?;
             match ended.code.as_str() {
                 "0" => {}
                 "4" if self.fault.may_want_restart() && !restart => restart = true,
                 code => {
-                    return Err(format!("the next run ended with {code}: {}", ended.said).into());
+                    return Err(format!("the next run ended with {code}: {}", ended.stderr).into());
                 }
             }
             codes.push(ended.code);
         }
-        let verified = self.again(&place, control, &["--verify"])?;
+        let verified = self.run_again(&setting, control, &["--verify"])?;
         if verified.code != "0" {
-            return Err(format!("--verify: {} {}", verified.code, verified.said).into());
+            return Err(format!("--verify: {} {}", verified.code, verified.stderr).into());
         }
-        drop(place.proxy.take());
-        check::everything(control, &place.database, &place.source)?;
-        if check::sha256(&place.source)? != hash {
+        drop(setting.proxy.take());
+        check::check_all(control, &setting.database, &setting.source)?;
+        if check::sha256(&setting.source)? != hash {
             return Err("the source has changed".into());
         }
-        let mut left = check::files(place.folder.path())?;
+        let mut left = check::files(setting.folder.path())?;
         if self.fault.leaves_empty_logs() {
-            left.retain(|name| !check::is_empty_log(place.folder.path(), name));
+            left.retain(|name| !check::is_empty_log(setting.folder.path(), name));
         }
         if left != files {
-            return Err(format!("beside the source: {left:?}").into());
+            return Err(format!("files next to the source: {left:?}").into());
         }
-        control.run(&format!("DROP DATABASE {} WITH (FORCE)", place.database))?;
-        if let Some(disk) = place.disk.take() {
+        control.run(&format!("DROP DATABASE {} WITH (FORCE)", setting.database))?;
+        if let Some(disk) = setting.disk.take() {
             disk.remove(control)?;
         }
-        Ok(Done { codes, beside, missed })
+        Ok(Done { codes, second, missed })
     }
 
-    fn place(&self, control: &Control, random: &mut Rng) -> Outcome<Place> {
+    fn set_up(&self, control: &Control, random: &mut Rng) -> Outcome<Setting> {
         let folder = tempfile::tempdir()?;
-        let source = source::make(folder.path(), random, self.small)?;
+        let source = source::create(folder.path(), random, self.small)?;
         let database = format!("round_{}", self.seed);
         control.run(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"))?;
         let disk = match self.fault {
@@ -147,10 +147,10 @@ impl Round<'_> {
             Some(proxy) => control.url_by(proxy.port(), &database)?,
             None => control.url(&database),
         };
-        Ok(Place { folder, logs: tempfile::tempdir()?, source, database, url, disk, proxy })
+        Ok(Setting { folder, logs: tempfile::tempdir()?, source, database, url, disk, proxy })
     }
 
-    fn start(&self, place: &Place, url: &str, more: &[&str]) -> Outcome<Tool> {
+    fn start(&self, setting: &Setting, url: &str, more: &[&str]) -> Outcome<Tool> {
         let mut more: Vec<String> = more.iter().map(|flag| (*flag).to_owned()).collect();
         if !more.iter().any(|flag| flag == "--verify")
             && Rng::with_seed(self.seed).bool() | self.small
@@ -159,43 +159,43 @@ impl Round<'_> {
                 ["--max-rate", if self.small { "2MB/s" } else { "16MB/s" }].map(str::to_owned),
             );
         }
-        Tool::start(self.binary, place.logs.path(), &place.source, url, &more)
+        Tool::start(self.binary, setting.logs.path(), &setting.source, url, &more)
     }
 
-    /// One more run, the straight way.
-    fn again(&self, place: &Place, control: &Control, more: &[&str]) -> Outcome<Ended> {
-        // A server that is on its way is waited for: a first connection is not tried again.
-        drop(control.connect(&place.database)?);
-        self.start(place, &control.url(&place.database), more)?.end()
+    /// Runs the program again, without the proxy.
+    fn run_again(&self, setting: &Setting, control: &Control, more: &[&str]) -> Outcome<Ended> {
+        // Wait for a server that is starting: the program does not retry its first connection.
+        drop(control.connect(&setting.database)?);
+        self.start(setting, &control.url(&setting.database), more)?.end()
     }
 
-    /// Whether the run that was struck ended as it may.
-    fn judge(&self, ended: &Ended) -> Outcome<()> {
+    /// Checks the exit code of the run that the fault hit.
+    fn check_code(&self, ended: &Ended) -> Outcome<()> {
         if self.fault.allows(self.moment, &ended.code) {
             return Ok(());
         }
-        Err(format!("the run ended with {}: {}", ended.code, ended.said).into())
+        Err(format!("the run ended with {}: {}", ended.code, ended.stderr).into())
     }
 
-    /// Starts a run and lets the fault strike; says how it ended, and one beside it, and whether that
-    /// was before.
-    fn strike(
+    /// Starts a run and injects the fault. Returns how the run ended, the code of a second run, and whether
+    /// the run ended before the fault.
+    fn inject(
         &self,
         control: &mut Control,
-        place: &mut Place,
+        setting: &mut Setting,
         random: &mut Rng,
     ) -> Outcome<(Ended, Option<String>, bool)> {
-        let mut tool = self.start(place, &place.url, &[])?;
+        let mut tool = self.start(setting, &setting.url, &[])?;
         if self.fault == Fault::DiskFull {
             return Ok((tool.end()?, None, false));
         }
-        let mut witness = control.connect(&place.database)?;
+        let mut witness = control.connect(&setting.database)?;
         self.wait(&mut tool, &mut witness, random)?;
         drop(witness);
         if tool.is_over()? {
             return Ok((tool.end()?, None, true));
         }
-        let mut beside = None;
+        let mut second = None;
         let rest = Duration::from_millis(random.u64(..2500));
         match self.fault {
             Fault::KillTool | Fault::SourceChanged | Fault::Truncated | Fault::Dropped => {
@@ -209,9 +209,11 @@ impl Round<'_> {
                 tool.signal(Signal::CONT)?;
             }
             Fault::KillServer => control.kill_and_start(rest)?,
-            Fault::KillBackend | Fault::Terminate => self.end_a_session(control, place, random)?,
+            Fault::KillBackend | Fault::Terminate => {
+                self.end_a_session(control, setting, random)?
+            }
             Fault::Cut | Fault::Stall | Fault::HoldCommit | Fault::SecondRun => {
-                let proxy = place.proxy.as_ref().ok_or("no proxy")?;
+                let proxy = setting.proxy.as_ref().ok_or("no proxy")?;
                 match self.fault {
                     Fault::Cut => proxy.cut(),
                     Fault::HoldCommit => proxy.hold_commit(random.usize(..3)),
@@ -227,26 +229,26 @@ impl Round<'_> {
                 }
             }
             Fault::TwoRuns => {
-                let second = self.start(place, &place.url, &[])?.end()?;
-                self.judge(&second)?;
-                beside = Some(second.code);
+                let other = self.start(setting, &setting.url, &[])?.end()?;
+                self.check_code(&other)?;
+                second = Some(other.code);
             }
             Fault::SourceGone => {
-                let away = place.folder.path().join("away");
-                std::fs::rename(&place.source, &away)?;
+                let away = setting.folder.path().join("away");
+                std::fs::rename(&setting.source, &away)?;
                 let ended = tool.end();
-                std::fs::rename(&away, &place.source)?;
+                std::fs::rename(&away, &setting.source)?;
                 return Ok((ended?, None, false));
             }
             Fault::DiskFull => {}
         }
         let ended = tool.end()?;
-        let held = place.proxy.as_ref().is_none_or(Proxy::has_released);
+        let held = setting.proxy.as_ref().is_none_or(Proxy::has_released);
         let missed = self.fault == Fault::HoldCommit && !held;
-        if beside.as_ref().is_some_and(|code| code != "0" && ended.code != "0") {
-            return Err("of two runs neither went on".into());
+        if second.as_ref().is_some_and(|code| code != "0" && ended.code != "0") {
+            return Err("both of two runs failed".into());
         }
-        Ok((ended, beside, missed))
+        Ok((ended, second, missed))
     }
 
     /// Waits for the moment, or for the run's end.
@@ -261,9 +263,9 @@ impl Round<'_> {
              (SELECT count(*) FROM public.migrate_ledger WHERE chunk > 0) \
              FROM public.migrate_ledger WHERE table_name = '' AND chunk = -1";
         while !tool.is_over()? && started.elapsed() < LIMIT {
-            // Before the ledger is there this is an error.
+            // Until the ledger exists this is an error.
             let row = witness.query_opt(sql, &[]).ok().flatten();
-            let there = row.is_some_and(|row| {
+            let reached = row.is_some_and(|row| {
                 let (state, done): (Option<String>, i64) = (row.get(0), row.get(1));
                 let state = state.unwrap_or_default();
                 match self.moment {
@@ -273,7 +275,7 @@ impl Round<'_> {
                     Moment::Verify => state != "copying" && state != "finishing",
                 }
             });
-            if there {
+            if reached {
                 sleep(Duration::from_millis(random.u64(..40)));
                 return Ok(());
             }
@@ -282,36 +284,36 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Ends one of the run's sessions, from within the server or by the system.
-    fn end_a_session(&self, control: &Control, place: &Place, random: &mut Rng) -> Outcome<()> {
+    /// Ends one of the run's sessions, by the server or by the system.
+    fn end_a_session(&self, control: &Control, setting: &Setting, random: &mut Rng) -> Outcome<()> {
         let mut client = control.connect("postgres")?;
         let sql = "SELECT pid FROM pg_stat_activity WHERE datname = $1 \
                    AND application_name LIKE 'migrate %' ORDER BY pid";
-        let sessions = client.query(sql, &[&place.database])?;
+        let sessions = client.query(sql, &[&setting.database])?;
         let pids: Vec<i32> = sessions.iter().map(|row| row.get(0)).collect();
         let Some(pid) = random.choice(pids) else { return Ok(()) };
         if self.fault == Fault::Terminate {
             client.execute("SELECT pg_terminate_backend($1)", &[&pid])?;
         } else if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-            // It may have gone by itself.
+            // It may have ended by itself.
             let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
         Ok(())
     }
 
-    /// What happens between the run and the next.
-    fn afterwards(&self, control: &Control, place: &Place) -> Outcome<()> {
+    /// Changes the source, the target or the disk before the next run.
+    fn after_fault(&self, control: &Control, setting: &Setting) -> Outcome<()> {
         match self.fault {
-            Fault::DiskFull => place.disk.as_ref().ok_or("no disk")?.enlarge(),
+            Fault::DiskFull => setting.disk.as_ref().ok_or("no disk")?.enlarge(),
             Fault::SourceChanged => {
-                let connection = rusqlite::Connection::open(&place.source)?;
+                let connection = rusqlite::Connection::open(&setting.source)?;
                 connection.execute_batch("UPDATE event SET n = 12345 WHERE id = 3")?;
                 connection.close().map_err(|(_, error)| error.into())
             }
             Fault::Truncated | Fault::Dropped => {
-                let mut client = control.connect(&place.database)?;
+                let mut client = control.connect(&setting.database)?;
                 let verb = if self.fault == Fault::Dropped { "DROP" } else { "TRUNCATE" };
-                // A run that was killed early has made no table.
+                // A run that was killed early has created no table.
                 match client.batch_execute(&format!("{verb} TABLE public.loose")) {
                     Err(error)
                         if error.code() != Some(&postgres::error::SqlState::UNDEFINED_TABLE) =>

@@ -5,7 +5,7 @@ use fastrand::Rng;
 use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
 
-/// A table, and how each database prints its rows as one text.
+/// A table, and the expressions that print its rows as one text in each database.
 pub struct TableText {
     pub name: &'static str,
     pub sqlite: &'static str,
@@ -44,14 +44,14 @@ const SCHEMA: &str = "
     CREATE INDEX note_event ON note (event);
     CREATE VIEW noted AS SELECT e.id, n.t FROM event e JOIN note n ON n.event = e.id;";
 
-/// Indexes that the target must have: those above, two primary keys of one column more (`event`,
-/// `note`), that of `tag`, and the unique one.
+/// The number of indexes in the target: those above, the primary keys of `event`, `note` and `tag`, and the
+/// unique one.
 pub const INDEXES: i64 = 8;
-/// Its constraints: three primary keys, a unique and a foreign key.
+/// The number of constraints in the target: three primary keys, a unique and a foreign key.
 pub const CONSTRAINTS: i64 = 5;
 
-/// Makes a source in `folder`.
-pub fn make(folder: &Path, random: &mut Rng, small: bool) -> Outcome<PathBuf> {
+/// Creates a source in `folder`.
+pub fn create(folder: &Path, random: &mut Rng, small: bool) -> Outcome<PathBuf> {
     let path = folder.join("app.db");
     let mut connection = Connection::open(&path)?;
     if random.bool() {
@@ -72,7 +72,7 @@ pub fn make(folder: &Path, random: &mut Rng, small: bool) -> Outcome<PathBuf> {
             event.execute(params![row * 3, format!("event {row}"), body, n])?;
             if row % 3 == 0 {
                 tag.execute(params![format!("{:x}-{row}", random.u64(..)), random.i64(..)])?;
-                // Equal rows, too: nothing but their number tells them apart.
+                // Some of these rows are equal.
                 loose.execute(params![random.i64(..50), word(random)])?;
                 note.execute(params![row, random.i64(1..=row) * 3, word(random)])?;
             }
@@ -86,8 +86,8 @@ pub fn make(folder: &Path, random: &mut Rng, small: bool) -> Outcome<PathBuf> {
     Ok(path)
 }
 
-fn bytes(random: &mut Rng, most: usize) -> Vec<u8> {
-    let mut bytes = vec![0; random.usize(..most)];
+fn bytes(random: &mut Rng, max: usize) -> Vec<u8> {
+    let mut bytes = vec![0; random.usize(..max)];
     random.fill(&mut bytes);
     bytes
 }

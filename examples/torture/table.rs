@@ -1,4 +1,4 @@
-//! The table at the end: faults, outcomes, how often.
+//! The table at the end: faults, outcomes, counts.
 
 use crate::Outcome;
 use crate::fault::{Fault, Moment};
@@ -21,7 +21,7 @@ impl Table {
         *self.counts.entry((fault, outcome)).or_default().entry(moment).or_default() += 1;
     }
 
-    /// Writes it, one line for each fault and outcome.
+    /// Writes one line for each fault and outcome.
     pub fn write(&self, out: &mut dyn Write, markdown: bool) -> Outcome<()> {
         if markdown {
             writeln!(out, "| fault | outcome | profile | copy | finish | verify |")?;
@@ -32,14 +32,14 @@ impl Table {
                 Some(times) => times.to_string(),
                 None => String::new(),
             });
-            let told = fault.told();
+            let description = fault.description();
             if markdown {
-                writeln!(out, "| {told} | {outcome} | {} |", times.join(" | "))?;
+                writeln!(out, "| {description} | {outcome} | {} |", times.join(" | "))?;
             } else {
                 let [profile, copy, finish, verify] = times;
                 writeln!(
                     out,
-                    "{told:<58} {outcome:<46} {profile:>4} {copy:>4} {finish:>4} {verify:>4}"
+                    "{description:<58} {outcome:<46} {profile:>4} {copy:>4} {finish:>4} {verify:>4}"
                 )?;
             }
         }

@@ -1,4 +1,4 @@
-//! The program under torture, as a process.
+//! The tested program as a process.
 
 use crate::Outcome;
 use rustix::process::{Pid, Signal, kill_process};
@@ -9,12 +9,12 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long runs try again where a connection is lost.
+/// The `--retry-for` of the runs.
 pub const RETRY: Duration = Duration::from_secs(40);
-/// However slow the machine is, a run is over by then.
+/// The time after which a run counts as hanging, on the slowest machine.
 pub const LIMIT: Duration = Duration::from_secs(120);
 
-/// A run at work; ended when dropped.
+/// A run; dropping it kills the process.
 pub struct Tool {
     child: Child,
     log: PathBuf,
@@ -25,12 +25,12 @@ pub struct Tool {
 pub struct Ended {
     /// The exit code, or `signal N`.
     pub code: String,
-    /// What it said on standard error.
-    pub said: String,
+    /// Its standard error.
+    pub stderr: String,
 }
 
 impl Tool {
-    /// Starts `migrate database` with `more` arguments; its words go to files in `folder`.
+    /// Starts `migrate database` with `more` arguments; its standard error goes to a file in `folder`.
     pub fn start(
         binary: &Path,
         folder: &Path,
@@ -68,33 +68,33 @@ impl Tool {
         Ok(self.child.try_wait()?.is_some())
     }
 
-    /// Waits for the end. Whoever takes too long hangs.
+    /// Waits for the end; fails if it takes too long.
     pub fn end(mut self) -> Outcome<Ended> {
         let status = loop {
             if let Some(status) = self.child.try_wait()? {
                 break status;
             }
             if self.started.elapsed() > LIMIT {
-                let said = fs::read_to_string(&self.log)?;
-                return Err(format!("the run hangs: {}", said.trim()).into());
+                let stderr = fs::read_to_string(&self.log)?;
+                return Err(format!("the run hangs: {}", stderr.trim()).into());
             }
             sleep(Duration::from_millis(3));
         };
-        let said = fs::read_to_string(&self.log)?;
-        if said.contains("panicked") || said.contains("internal error") {
-            return Err(format!("it panicked: {said}").into());
+        let stderr = fs::read_to_string(&self.log)?;
+        if stderr.contains("panicked") || stderr.contains("internal error") {
+            return Err(format!("the run panicked: {stderr}").into());
         }
         let code = match (status.code(), status.signal()) {
             (Some(code), _) => code.to_string(),
             (None, signal) => format!("signal {}", signal.unwrap_or_default()),
         };
-        Ok(Ended { code, said })
+        Ok(Ended { code, stderr })
     }
 }
 
 impl Drop for Tool {
     fn drop(&mut self) {
-        // A run that was waited for is gone already.
+        // The process of a run that was waited for has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

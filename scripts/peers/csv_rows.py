@@ -1,7 +1,7 @@
 """`sqlite3 -csv` piped into psql's \\copy, for two tables at a time.
 
-The tables are there already. The shell would print the bytes of a BLOB as they are, so their columns
-are written as hex digits; that is the hand's work, as is the list of columns.
+The tables already exist. The shell prints the bytes of a BLOB unchanged, so BLOB columns are written as
+hex digits. This and the list of columns are done by hand.
 """
 
 import sqlite3
@@ -12,11 +12,11 @@ from two_at_a_time import main
 
 
 def copy_table(url, source, table):
-    here = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
-    columns = here.execute("SELECT name, upper(type) FROM pragma_table_info(?)", [table]).fetchall()
-    here.close()
+    sqlite = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
+    columns = sqlite.execute("SELECT name, upper(type) FROM pragma_table_info(?)", [table]).fetchall()
+    sqlite.close()
     names = ", ".join(f'"{name}"' for name, _ in columns)
-    # An absent BLOB is NULL, but its digits would be an empty text.
+    # hex() of NULL is an empty text.
     values = ", ".join(
         f"CASE WHEN \"{name}\" IS NOT NULL THEN '\\x' || hex(\"{name}\") END"
         if kind == "BLOB"

@@ -1,7 +1,7 @@
 """DuckDB: both databases attached, CREATE TABLE AS for each table.
 
-Called as PROGRAM URL SOURCE EXTENSIONS TABLE..., where EXTENSIONS is a folder that holds the files of
-its extensions: none is looked for anywhere else. Prints the seconds of the copies.
+Called as PROGRAM URL SOURCE EXTENSIONS TABLE...; EXTENSIONS is a folder with the files of its
+extensions, so that DuckDB downloads nothing. Prints the seconds of the copies.
 """
 
 import glob
@@ -15,19 +15,19 @@ db = duckdb.connect()
 db.execute("SET enable_progress_bar = false")
 for extension in glob.glob(f"{folder}/**/*.duckdb_extension", recursive=True):
     db.execute(f"LOAD '{extension}'")
-db.execute(f"ATTACH '{source}' AS here (TYPE sqlite, READ_ONLY)")
-attach = f"ATTACH '{url}' AS there (TYPE postgres)"
+db.execute(f"ATTACH '{source}' AS sqlite_db (TYPE sqlite, READ_ONLY)")
+attach = f"ATTACH '{url}' AS postgres_db (TYPE postgres)"
 db.execute(attach)
 started = time.monotonic()
 for table in tables:
-    copy = f'CREATE TABLE there.public."{table}" AS SELECT * FROM here."{table}"'
+    copy = f'CREATE TABLE postgres_db.public."{table}" AS SELECT * FROM sqlite_db."{table}"'
     try:
         db.execute(copy)
     except duckdb.TypeMismatchException as error:
-        # What its message says to do: the table as text throughout. After a failure the same
-        # attachment makes tables without rows, so a new one is made.
+        # Its message says to read the whole table as text. After a failure the same attachment
+        # creates tables without rows, so attach again.
         print(f"{table}: {error}", file=sys.stderr)
-        db.execute("DETACH there")
+        db.execute("DETACH postgres_db")
         db.execute(attach)
         db.execute("SET sqlite_all_varchar = true")
         db.execute(copy)

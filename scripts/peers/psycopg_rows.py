@@ -1,6 +1,6 @@
-"""psycopg 3: Python's own SQLite module reads rows, a binary COPY takes them.
+"""psycopg 3: Python's own SQLite module reads rows, a binary COPY writes them.
 
-The tables are there already; their types say what a value is converted to.
+The tables already exist; their types determine the conversion of each value.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ from psycopg import sql
 
 from two_at_a_time import main
 
-# A number in a JSON column is its text.
+# A number in a JSON column is sent as its text.
 CONVERSIONS = {
     "bool": bool,
     "date": date.fromisoformat,
@@ -23,28 +23,28 @@ CONVERSIONS = {
     "timestamptz": datetime.fromisoformat,
     "uuid": uuid.UUID,
 }
-# What has the form of text on the wire.
+# Types whose binary form is that of another type.
 SENT_AS = {"json": "text"}
 
 
 def copy_table(url, source, table):
-    with psycopg.connect(url) as there:
-        columns = there.execute(
+    with psycopg.connect(url) as postgres:
+        columns = postgres.execute(
             "SELECT attname, typname FROM pg_attribute a JOIN pg_type t ON t.oid = atttypid"
             " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
             [f'"{table}"'],
         ).fetchall()
         names = [name for name, _ in columns]
-        here = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
+        sqlite = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
         listed = ", ".join(f'"{name}"' for name in names)
-        rows = here.execute(f'SELECT {listed} FROM "{table}"')
+        rows = sqlite.execute(f'SELECT {listed} FROM "{table}"')
         into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
             sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, names))
         )
         converted = [
             (at, CONVERSIONS[kind]) for at, (_, kind) in enumerate(columns) if kind in CONVERSIONS
         ]
-        with there.cursor() as cursor, cursor.copy(into) as copy:
+        with postgres.cursor() as cursor, cursor.copy(into) as copy:
             copy.set_types([SENT_AS.get(kind, kind) for _, kind in columns])
             for row in rows:
                 row = list(row)
@@ -52,7 +52,7 @@ def copy_table(url, source, table):
                     if row[at] is not None:
                         row[at] = conversion(row[at])
                 copy.write_row(row)
-        here.close()
+        sqlite.close()
 
 
 if __name__ == "__main__":

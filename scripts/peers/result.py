@@ -1,9 +1,9 @@
-"""What is missing or wrong in a peer's result, found by asking both databases.
+"""Finds what is missing or wrong in a tool's result, by queries to both databases.
 
-The reference is a database that `migrate` filled and verified. Definitions are compared by what they
-say, without the names that a tool gave them. Values are compared by PostgreSQL: each column is cast to
-the reference's type, and the hashes of its values' text, seeded with the row's key, are summed; a
-column that cannot be cast is wrong.
+The reference is a database that `migrate` filled and verified. Definitions are compared without the
+names that a tool chose. PostgreSQL compares the values: each column is cast to the reference's type, and
+the hashes of its values' text, seeded with the row's key, are summed. A column that cannot be cast is
+wrong.
 """
 
 import json
@@ -12,13 +12,13 @@ from collections import Counter
 
 from measuring import psql
 
-# Where a value has several texts, both sides print the same one.
+# Both sides print the same text of a value.
 SAME_TEXT = """
 SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres';
 SET extra_float_digits = 1; SET bytea_output = 'hex';
 """
 
-# Types in the words that people use; a varchar without a length is a text.
+# Types by their common names; a varchar without a length is text.
 CATALOG = r"""
 WITH tables AS (
     SELECT oid, relname FROM pg_class
@@ -39,13 +39,13 @@ WITH tables AS (
         LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE attnum > 0 AND NOT attisdropped
 ), keys AS (
-    SELECT contype, relname || ' ' || pg_get_constraintdef(c.oid) AS said
+    SELECT contype, relname || ' ' || pg_get_constraintdef(c.oid) AS definition
     FROM pg_constraint c JOIN tables t ON t.oid = conrelid
 )
 SELECT json_build_object(
     'columns', (SELECT json_agg(columns ORDER BY relname, attnum) FROM columns),
-    'primary keys', (SELECT json_agg(said) FROM keys WHERE contype = 'p'),
-    'foreign keys', (SELECT json_agg(said) FROM keys WHERE contype = 'f'),
+    'primary keys', (SELECT json_agg(definition) FROM keys WHERE contype = 'p'),
+    'foreign keys', (SELECT json_agg(definition) FROM keys WHERE contype = 'f'),
     'indexes', (
         SELECT json_agg(
             replace(pg_get_indexdef(i.oid), ' ' || quote_ident(i.relname) || ' ON ', ' ON '))
@@ -63,53 +63,59 @@ SELECT json_build_object(
 """
 
 
+def counted(number, noun):
+    """The number with its noun: "1 row", "2 rows"."""
+    plural = "indexes" if noun == "index" else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
 def quoted(name):
     return '"' + name.replace('"', '""') + '"'
 
 
 class Definitions:
-    """The tables of a database as it stands now, without their rows."""
+    """The definitions of a database's tables."""
 
     def __init__(self, database):
-        self.said = json.loads(psql(database, CATALOG))
+        self.catalog = json.loads(psql(database, CATALOG))
         self.columns = {
             (column["relname"], column["attname"]): column
-            for column in self.said["columns"] or []
+            for column in self.catalog["columns"] or []
         }
         self.tables = sorted({table for table, _ in self.columns})
 
     def lacks(self, reference):
-        """Sentences about what `reference` has and this has not."""
+        """Describes what `reference` has and this lacks."""
         found = []
         if gone := [name for name in reference.tables if name not in self.tables]:
-            found.append(f"{len(gone)} tables missing")
+            found.append(f"{counted(len(gone), 'table')} missing")
         missing, types = Counter(), Counter()
-        for place, wanted in reference.columns.items():
-            # Of a table that is missing all that is told is that it is missing.
-            if place[0] not in self.tables:
+        for column_id, wanted in reference.columns.items():
+            # A missing table is reported once, not for each of its columns.
+            if column_id[0] not in self.tables:
                 continue
-            column = self.columns.get(place)
+            column = self.columns.get(column_id)
             if not column:
-                missing["columns"] += 1
+                missing["column"] += 1
                 continue
             if column["type"] != wanted["type"]:
                 types[f"{wanted['type']} as {column['type']}"] += 1
-            missing["NOT NULLs"] += wanted["attnotnull"] and not column["attnotnull"]
-            missing["defaults"] += wanted["has_default"] and not column["has_default"]
-            missing["sequences"] += wanted["counted"] and not column["counted"]
-        for kind in ("primary keys", "foreign keys", "indexes"):
-            missing[kind] += len(set(reference.said[kind] or []) - set(self.said[kind] or []))
+            missing["NOT NULL"] += wanted["attnotnull"] and not column["attnotnull"]
+            missing["default"] += wanted["has_default"] and not column["has_default"]
+            missing["sequence"] += wanted["counted"] and not column["counted"]
+        for kind, noun in (("primary keys", "primary key"), ("foreign keys", "foreign key"), ("indexes", "index")):
+            missing[noun] += len(set(reference.catalog[kind] or []) - set(self.catalog[kind] or []))
         if types:
             kinds = ", ".join(f"{count} {kind}" for kind, count in types.most_common(6))
             rest = " ..." if len(types) > 6 else ""
             found.append(f"types: {kinds}{rest}")
-        if missing := [f"{count} {kind}" for kind, count in missing.items() if count]:
+        if missing := [counted(count, kind) for kind, count in missing.items() if count]:
             found.append(f"missing or changed: {', '.join(missing)}")
         return found
 
 
 class Rows:
-    """The rows of a database, seen through the types of the reference."""
+    """The rows of the reference, for comparison with those of other databases."""
 
     def __init__(self, reference_database, reference):
         self.database, self.reference = reference_database, reference
@@ -118,19 +124,19 @@ class Rows:
 
     @staticmethod
     def _counts(database, definitions):
-        counted = "".join(
+        query = "".join(
             f"SELECT '{name}', count(*) FROM {quoted(name)};" for name in definitions.tables
         )
-        lines = psql(database, counted).splitlines()
+        lines = psql(database, query).splitlines()
         return {name: int(count) for name, count in (line.rsplit("|", 1) for line in lines)}
 
     def arrived(self, database):
-        """How many rows have arrived: a table that has too many counts as full."""
+        """The number of rows that arrived; surplus rows do not count."""
         counts = self._counts(database, Definitions(database))
         return sum(min(counts.get(name, 0), count) for name, count in self.counts.items())
 
     def differ(self, database):
-        """Sentences about rows and values that are not the reference's."""
+        """Describes rows and values that differ from the reference."""
         definitions, found = Definitions(database), []
         counts = self._counts(database, definitions)
         wrong, few, many = [], 0, 0
@@ -139,24 +145,24 @@ class Rows:
             many += max(0, counts[table] - self.counts[table])
             wrong += self._wrong(table, database, definitions)
         if few:
-            found.append(f"{few:,} rows missing")
+            found.append(f"{counted(few, 'row')} missing")
         if many:
-            found.append(f"{many:,} rows too many")
+            found.append(f"{counted(many, 'row')} too many")
         if wrong:
             names = ", ".join(wrong[:4]) + (" ..." if len(wrong) > 4 else "")
-            found.append(f"{len(wrong)} columns with other values: {names}")
+            found.append(f"{counted(len(wrong), 'column')} with other values: {names}")
         if behind := self._behind(database, definitions):
-            found.append(f"{behind} sequences behind their rows")
+            found.append(f"{counted(behind, 'sequence')} behind the rows")
         return found
 
     def _wrong(self, table, database, definitions):
-        """The columns of a table that hold other values."""
+        """The columns of a table that have other values."""
         forms = {}
         for (of, name), wanted in self.reference.columns.items():
             if of != table or (of, name) not in definitions.columns:
                 continue
             kind = definitions.columns[of, name]["type"]
-            # A jsonb has a text of its own: compared as such.
+            # jsonb has a text of its own, so compare as jsonb.
             forms[name] = "jsonb" if (wanted["type"], kind) == ("json", "jsonb") else wanted["type"]
         cached = (table, tuple(forms.items()))
         if cached not in self.digests:
@@ -165,14 +171,14 @@ class Rows:
         return [f"{table}.{name}" for name in forms if ours[name] != theirs[name]]
 
     def _digest(self, database, table, forms, definitions):
-        """Of each column the number of values and their sum; None where they do not fit the type."""
-        keys = self.reference.said["keys of rows"].get(table, [])
+        """For each column the number of values and the sum of hashes; None if a value does not fit the type."""
+        keys = self.reference.catalog["keys of rows"].get(table, [])
 
         def value(name):
             form = forms[name].partition("(")[0]
             has = definitions.columns[table, name]["type"].partition("(")[0]
             cast = quoted(name) if has == form else f"{quoted(name)}::text::{form}"
-            # A numeric's trailing zeros are no part of its value.
+            # Trailing zeros are not part of a numeric's value.
             return f"trim_scale({cast})::text" if form == "numeric" else f"{cast}::text"
 
         if keys == [name for name in keys if forms.get(name) == "bigint"] and len(keys) == 1:
@@ -205,7 +211,7 @@ class Rows:
 
     @staticmethod
     def _behind(database, definitions):
-        """How many sequences would give a number next that is taken or was."""
+        """The number of sequences whose next value is not above all existing ones."""
         asked = [
             f"SELECT last_value + is_called::int <= "
             f"(SELECT max({quoted(name)}) FROM {quoted(table)}) FROM {column['sequence']};"

@@ -1,4 +1,4 @@
-"""How each peer is run: the commands that a user would type, and what is done for it by hand."""
+"""How each tool is run: the commands that a user would type, and what is done by hand."""
 
 import os
 import shutil
@@ -13,18 +13,18 @@ from peers.result import Definitions
 from peers.watch import Watch
 
 HERE = os.path.dirname(__file__)
-# Nobody would wait so long for what the others do in minutes.
-LONGEST_SECONDS = 3600
-# What a command says on its standard output, and on its standard error.
-SAID = ("output", "errors")
+# The other tools take minutes.
+TIMEOUT_SECONDS = 3600
+# The files with a command's standard output and standard error.
+OUTPUTS = ("output", "errors")
 ROWS = "rows alone"
 FULL = "rows, indexes, keys, ANALYZE"
-WHOLE = "all of it, and a look whether all is there"
+WHOLE = "all of it, with a check that everything arrived"
 
 
 @dataclass
 class Line:
-    """A line of the table: what was done, and by whose hand."""
+    """A line of the table: what was measured, and what was done by hand."""
 
     section: str
     what: str
@@ -33,7 +33,7 @@ class Line:
 
 @dataclass
 class Outcome:
-    """What a line took in one round: seconds, CPU seconds, bytes; or why it came to nothing."""
+    """The figures of a line in one round: seconds, CPU seconds, bytes; or why it failed."""
 
     seconds: float = 0
     client: float = 0
@@ -43,11 +43,11 @@ class Outcome:
 
 
 class Died(Exception):
-    """A tool ended with an error."""
+    """A tool failed."""
 
 
 class Run:
-    """A tool at work in a database of its own."""
+    """A run of a tool into a database of its own."""
 
     def __init__(self, setting, name):
         self.setting, self.database = setting, f"peer_{name}"
@@ -57,7 +57,7 @@ class Run:
         psql("postgres", f"CREATE DATABASE {self.database}")
 
     def tables_by_hand(self):
-        """The reference's tables with their types, defaults and NOT NULLs, and nothing else."""
+        """Creates the reference's tables with their types, defaults and NOT NULLs, and nothing else."""
         made = os.path.join(self.setting.folder, "tables.sql")
         dump = ["pg_dump", "-O", "--section=pre-data", "--exclude-table=migrate_ledger"]
         measuring.run([*dump, "-f", made, self.setting.reference])
@@ -65,14 +65,14 @@ class Run:
         measuring.run(load, stdout=subprocess.DEVNULL)
 
     def step(self, *command, own_clock=False):
-        """One more command; where it has its own clock, it prints the seconds that count."""
+        """Runs one more command. If it has a clock of its own, it prints the seconds that count."""
         if not self.sum.seconds:
             psql("postgres", "CHECKPOINT")
         watch = Watch(self.setting.server)
-        output, log = (os.path.join(self.setting.folder, f"{at}.{self.steps}") for at in SAID)
+        output, log = (os.path.join(self.setting.folder, f"{at}.{self.steps}") for at in OUTPUTS)
         self.steps += 1
         with open(output, "wb") as file:
-            exit_code, seconds, _ = measuring.timed(command, log, file, LONGEST_SECONDS, watch)
+            exit_code, seconds, _ = measuring.timed(command, log, file, TIMEOUT_SECONDS, watch)
         if exit_code != 0:
             raise Died(f"{self.last_words()} (exit code {exit_code})")
         if own_clock:
@@ -84,41 +84,41 @@ class Run:
         self.sum.resident = max(self.sum.resident, watch.resident)
 
     def program(self, tool, file, *arguments):
-        """One of the programs beside this file."""
+        """Runs one of the programs next to this file."""
         python = os.path.join(tool, "bin", "python") if tool else sys.executable
         tables = self.setting.tables
         command = [python, "-B", os.path.join(HERE, file), url(self.database), self.setting.source]
         self.step(*command, *arguments, *tables, own_clock=True)
 
     def script(self, statements):
-        """SQL by hand, on one connection."""
+        """Runs SQL on one connection."""
         path = os.path.join(self.setting.folder, "by_hand.sql")
         with open(path, "w") as file:
             file.write(statements)
         self.step("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.database, "-f", path)
 
     def reached(self, key):
-        """What the line `key` names has been done."""
+        """Records the figures of the line `key`."""
         self.outcomes[key] = replace(self.sum)
         self.lacks[key] = Definitions(self.database).lacks(self.setting.definitions)
 
     def last_words(self):
-        """The line that tells most of what its commands said."""
+        """The most telling line of the output of its commands."""
         lines = []
         for step in range(self.steps):
-            for name in SAID:
-                said = os.path.join(self.setting.folder, f"{name}.{step}")
-                with open(said, errors="replace") as file:
+            for name in OUTPUTS:
+                path = os.path.join(self.setting.folder, f"{name}.{step}")
+                with open(path, errors="replace") as file:
                     lines += [line.strip() for line in file if line.strip()]
         for telling in ("exhausted", "fatal", "error", ""):
             found = [line for line in lines if telling in line.lower()]
             if found:
                 return found[-1][:120]
-        return "it said nothing"
+        return "it printed nothing"
 
 
 def migrate(run):
-    """The program itself; its phases are told apart by the report's seconds."""
+    """Runs the program itself; the report's seconds separate its phases."""
     setting = run.setting
     report_file = os.path.join(setting.folder, "report.json")
     target = url(run.database)
@@ -127,7 +127,7 @@ def migrate(run):
     report, seconds, _ = measuring.migrate(
         setting.binary, setting.source, target, report_file, setting.log, watch=watch
     )
-    # What belongs to no phase comes before the first of them.
+    # Time that belongs to no phase comes before the first one.
     spans, at = {}, seconds - report["seconds"]
     for phase, took in phases(report).items():
         spans[phase] = (at, at + took)
@@ -188,7 +188,7 @@ def duckdb(run):
     run.reached("duckdb all")
 
 
-# What it reads ahead by default, 100,000 rows, exhausts its heap.
+# Its default of 100,000 rows read ahead exhausts its heap.
 LOAD = """LOAD DATABASE FROM sqlite://{source}
 INTO postgresql://{user}@unix:{host}:{port}/{database}
 WITH {what}, workers = 2, concurrency = 1,
@@ -226,14 +226,14 @@ def pgloader_all(run):
 
 @dataclass
 class Tool:
-    """`name` begins with the word that --only knows it by."""
+    """A tool. Its name begins with the word that --only takes."""
 
     name: str
     work: Callable
     lines: dict
 
     def absent(self, setting):
-        """Why it cannot be measured here, if so."""
+        """Why it cannot be measured here, or None."""
         match self.name:
             case "adbc" | "psycopg" | "duckdb" if not getattr(setting, self.name):
                 return "pip could not install it"

@@ -1,7 +1,7 @@
-"""What the peers' own programs share: two workers that take tables from one list.
+"""Shared by the tools' programs: two workers that take tables from one list.
 
-Called as PROGRAM URL SOURCE TABLE...; the tables come largest first. Prints the seconds from the
-moment when both workers are there until the last table has arrived.
+Called as PROGRAM URL SOURCE TABLE..., the largest table first. Prints the seconds from the start of
+both workers until the last table has arrived.
 """
 
 import sys
@@ -9,7 +9,7 @@ import time
 
 
 def main(copy_table, pool):
-    """Has `copy_table(url, source, table)` called for every table by the two workers of `pool`."""
+    """Calls `copy_table(url, source, table)` for every table in the two workers of `pool`."""
     url, source, *tables = sys.argv[1:]
     with pool(2) as workers:
         started = time.monotonic()

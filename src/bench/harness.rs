@@ -3,53 +3,46 @@
 use crate::bench::generate::{Summary, generate};
 use crate::bench::request::{Request, Subject};
 use crate::bench::server::Server;
-use crate::control::progress::{Phase, Progress};
+use crate::control::progress::Phase;
+use crate::control::run_control::RunControl;
 use crate::control::sizing::Resources;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Result};
 use crate::options::run_options::RunOptions;
-use crate::plan::to_postgres::build::DropScope;
+use crate::plan::to_postgres::inputs::DropScope;
 use crate::run::data_set::to_postgres::PostgresLoad;
 use crate::run::env::RunEnv;
 use crate::run::open::to_postgres::DataSetOpener;
 use crate::sqlite::source::open::Source;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 /// A running measurement.
 pub(crate) struct Bench<'a> {
     pub(crate) request: &'a Request,
     /// The SQLite file.
     pub(crate) path: PathBuf,
-    /// Set to end the measurement early.
-    pub(crate) stop: &'a Arc<AtomicBool>,
+    /// The controls of the measurement.
+    pub(crate) control: &'a RunControl,
     /// The summary of the generated rows, if rows were generated.
     pub(crate) generated: Option<Summary>,
-    progress: &'a Arc<Progress>,
     /// The source's fingerprint at the first measurement.
     fingerprint: Mutex<Option<Value>>,
     notes: Mutex<Vec<String>>,
 }
 
 impl<'a> Bench<'a> {
-    pub(crate) fn new(
-        request: &'a Request,
-        path: PathBuf,
-        progress: &'a Arc<Progress>,
-        stop: &'a Arc<AtomicBool>,
-    ) -> Self {
+    pub(crate) fn new(request: &'a Request, path: PathBuf, control: &'a RunControl) -> Self {
         let (fingerprint, notes) = (Mutex::default(), Mutex::default());
-        Self { request, path, stop, generated: None, progress, fingerprint, notes }
+        Self { request, path, control, generated: None, fingerprint, notes }
     }
 
     /// Does one step of the work and counts it in the progress.
     pub(crate) fn step<T>(&self, label: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(Error::interrupted());
-        }
-        let counters = self.progress.phase(Phase::Measure);
+        self.control.cancel.check()?;
+        let counters = self.control.progress.phase(Phase::Measure);
         counters.set_step(label);
         let result = work()?;
         counters.done.fetch_add(1, Ordering::Relaxed);
@@ -74,16 +67,10 @@ impl<'a> Bench<'a> {
         self.request.options(&self.path, Some(server))
     }
 
-    /// The counters of a run of its own.
-    pub(crate) fn counters(&self) -> Arc<Progress> {
-        Arc::new(self.progress.of_a_part())
-    }
-
     /// Generates the rows, if the request asks for it.
     pub(crate) fn generate(&mut self) -> Result<()> {
         let Subject::Generated { rows, seed } = self.request.subject else { return Ok(()) };
-        let stop = Arc::clone(self.stop);
-        let mut is_running = |_: &str, _| !stop.load(Ordering::Relaxed);
+        let mut is_running = |_: &str, _| !self.control.cancel.is_cancelled();
         let label = "generating a usage database";
         let generated = self.step(label, || generate(&self.path, rows, seed, &mut is_running))?;
         self.generated = Some(generated);
@@ -99,18 +86,13 @@ impl<'a> Bench<'a> {
         options: &RunOptions,
         work: impl FnOnce(&mut PostgresLoad, &RunEnv<'_>) -> Result<T>,
     ) -> Result<T> {
-        let (progress, resources) = (self.counters(), Resources::choose(&options.limits));
-        let canceller = StatementCanceller::watch(self.stop);
-        let is_halted = || self.stop.load(Ordering::Relaxed);
-        let env = RunEnv {
-            options,
-            resources: &resources,
-            progress: &progress,
-            canceller: &canceller,
-            is_halted: &is_halted,
-        };
+        let control = self.control.for_part();
+        let resources = Resources::choose(&options.limits);
+        let canceller = StatementCanceller::watch(&control.cancel);
+        let env =
+            RunEnv { options, resources: &resources, control: &control, canceller: &canceller };
         let data_set = &options.data_sets[0];
-        let opened = DataSetOpener::new(options, &canceller, &progress).open(data_set)?;
+        let opened = DataSetOpener::new(options, &canceller, &control.stall).open(data_set)?;
         let mut load = PostgresLoad::plan(opened, &DropScope::Nothing, &env)?;
         let result = self.refuse_changed(&load.source).and_then(|()| work(&mut load, &env));
         let closed = load.source.close();

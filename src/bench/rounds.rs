@@ -12,18 +12,19 @@ use crate::bench::stages::blocks::Blocks;
 use crate::bench::stages::client;
 use crate::bench::stages::copy_limit::{Commit, Load, Unload};
 use crate::bench::stages::insert_limit::{Filled, fill};
+use crate::control::cancel::CancelScope;
 use crate::control::progress::Phase;
 use crate::control::sizing::Resources;
-use crate::copy::to_postgres::TableStats;
+use crate::copy::stats::CopyStats;
 use crate::error::{Error, Result};
 use crate::options::run_options::RunOptions;
 use crate::report::{Outcome, PhaseTime, Verdict};
+use crate::run::Planned as _;
 use crate::run::data_set::to_postgres::PostgresLoad;
 use crate::run::env::RunEnv;
-use crate::run::{Planned as _, prepare_until};
+use crate::run::prepare;
 use std::collections::HashMap;
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What all rounds gave.
 #[derive(Debug, Default)]
@@ -206,7 +207,8 @@ impl Round<'_> {
 
     fn stages(&self, all: &mut Rounds, loading: &mut PostgresLoad, env: &RunEnv<'_>) -> Result<()> {
         let Self { bench, blocks, server, .. } = self;
-        let (meter, threads, stop) = (server.meter(), env.resources.readers, &**bench.stop);
+        let (meter, threads, cancel) =
+            (server.meter(), env.resources.readers, &bench.control.cancel);
         {
             let (plan, subject) = (&loading.plan, (&loading.plan, &loading.source));
             let mut alone = |name, work: &dyn Fn() -> Result<()>| -> Result<()> {
@@ -214,9 +216,9 @@ impl Round<'_> {
                 all.add(name, cost);
                 Ok(())
             };
-            alone(Name::Scan, &|| client::scan(subject, threads, stop))?;
-            alone(Name::Encode, &|| client::encode(subject, threads, stop))?;
-            alone(Name::Hash, &|| client::hash(plan, blocks, threads, stop))?;
+            alone(Name::Scan, &|| client::scan(subject, threads, cancel))?;
+            alone(Name::Encode, &|| client::encode(subject, threads, cancel))?;
+            alone(Name::Hash, &|| client::hash(plan, blocks, threads, cancel))?;
         }
         self.limits(all, loading, env)?;
         self.insert(all, loading)?;
@@ -228,18 +230,18 @@ impl Round<'_> {
     /// The server's limits. What the last one loaded is copied out.
     fn limits(&self, all: &mut Rounds, loading: &PostgresLoad, env: &RunEnv<'_>) -> Result<()> {
         let Self { bench, server, blocks, .. } = self;
-        let (plan, stop) = (&loading.plan, &**bench.stop);
+        let (plan, cancel) = (&loading.plan, &bench.control.cancel);
         for (connections, costs) in &mut all.limits {
             server.scratch.empty()?;
             let more = format!(" over {connections} connections");
             let cost = self.step(Name::Limit, &more, || {
-                load(server, loading, blocks, *connections, Commit::Async, stop)
+                load(server, loading, blocks, *connections, Commit::Async, cancel)
             })?;
             costs.push(cost);
         }
         let cost = self.step(Name::CopyOut, "", || {
             let unload = Unload::prepare(plan, &server.connection, env.resources.writers)?;
-            let (rows, cost) = server.meter().measure(|| unload.run(stop))?;
+            let (rows, cost) = server.meter().measure(|| unload.run(cancel))?;
             if rows != blocks.rows() {
                 let (had, sent) = (rows, blocks.rows());
                 return Err(Error::failed(format!(
@@ -259,7 +261,7 @@ impl Round<'_> {
         let meter = self.server.meter();
         let measured = self.step(Name::Insert, "", || {
             let connection = loading.source.connect()?;
-            let filled = meter.measure(|| fill(&connection, &path, self.bench.stop));
+            let filled = meter.measure(|| fill(&connection, &path, &self.bench.control.cancel));
             // Nothing to remove is as good.
             let _ = fs::remove_file(&path);
             Ok(filled)
@@ -269,7 +271,7 @@ impl Round<'_> {
                 let own = Cost { seconds, client_cpu: cpu, server_cpu: None, ..cost };
                 all.add(Name::Insert, own);
             }
-            Err(error) if error.is_interruption() => return Err(error),
+            Err(error) if error.is_interrupted() => return Err(error),
             Err(error) => {
                 let why = error.causes().first().map_or("", String::as_str);
                 self.bench.note(format!("SQLite's insert limit was not measured: {why}"));
@@ -283,10 +285,10 @@ impl Round<'_> {
         let (report, cost, work) = self.step(Name::Whole, "", || {
             server.settle()?;
             let before = server.work()?;
-            let progress = bench.counters();
+            let control = bench.control.for_part();
             let (report, cost) = server.meter().measure(|| {
-                let run = prepare_until(bench.stop, options, &progress)?;
-                let Outcome { report, result } = run.run(&progress);
+                let run = prepare(options, &control)?;
+                let Outcome { report, result } = run.run(&control);
                 result.map(|()| report)
             })?;
             Ok((report, cost, server.work()?.since(before)))
@@ -310,11 +312,11 @@ pub(crate) fn load(
     blocks: &Blocks,
     connections: usize,
     commit: Commit,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
 ) -> Result<Cost> {
     let load = Load::prepare(&loading.plan, blocks, &server.connection, connections, commit)?;
     server.settle()?;
-    server.meter().measure(|| load.run(stop)).map(|((), cost)| cost)
+    server.meter().measure(|| load.run(cancel)).map(|((), cost)| cost)
 }
 
 /// The copy alone, into new tables, which are dropped.
@@ -324,13 +326,11 @@ pub(crate) fn copy(
     loading: &mut PostgresLoad,
     env: &RunEnv<'_>,
 ) -> Result<Cost> {
-    let stats = TableStats::of(&loading.plan);
+    let stats = CopyStats::new(loading.plan.tables.len());
     loading.begin(env)?;
     server.settle()?;
     let copied = server.meter().measure(|| loading.copy(env, &stats));
-    if bench.stop.load(Ordering::Relaxed) {
-        return Err(Error::interrupted());
-    }
+    bench.control.cancel.check()?;
     let ((), cost) = copied?;
     server.scratch.empty()?;
     Ok(cost)

@@ -9,14 +9,13 @@ use crate::bench::server::{Server, ServerSettings};
 use crate::bench::space::{BYTES_PER_ROW, Need, refuse_lack};
 use crate::bench::stages::blocks::Blocks;
 use crate::bench::{settings, sweep};
-use crate::control::progress::{Phase, Progress};
-use crate::control::signals::on_signals;
+use crate::control::progress::Phase;
+use crate::control::run_control::RunControl;
 use crate::control::sizing::cores;
 use crate::error::{Error, Kind, Result};
 use crate::run::service_check::check_files;
 use crate::sqlite::source::open::{Source, SourceOptions};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// The estimated duration in seconds on two cores of a common machine: for each pass of the rows
@@ -43,14 +42,14 @@ pub(crate) fn expected_seconds(request: &Request) -> Result<f64> {
 ///
 /// # Errors
 /// One of the measurements failed. Nothing is left in the target, or the error names it.
-pub(crate) fn run(request: &Request, progress: &Arc<Progress>) -> Result<Report> {
-    let stop = on_signals()?;
+pub(crate) fn run(request: &Request, control: &RunControl) -> Result<Report> {
+    let RunControl { cancel, progress, .. } = control;
     progress.enter(Phase::Measure);
-    let measured = prepare_and_measure(request, progress, &stop);
+    let measured = prepare_and_measure(request, control);
     progress.end();
     measured.map_err(|error| {
-        let caused_by_stop = error.is_interruption() || error.kind() == Kind::Paused;
-        match stop.load(Ordering::Relaxed) && (caused_by_stop || error.is_retryable()) {
+        let caused_by_stop = error.is_interrupted() || error.kind() == Kind::Paused;
+        match cancel.is_cancelled() && (caused_by_stop || error.is_retryable()) {
             true => error
                 .hints()
                 .iter()
@@ -61,11 +60,7 @@ pub(crate) fn run(request: &Request, progress: &Arc<Progress>) -> Result<Report>
     })
 }
 
-fn prepare_and_measure(
-    request: &Request,
-    progress: &Arc<Progress>,
-    stop: &Arc<AtomicBool>,
-) -> Result<Report> {
+fn prepare_and_measure(request: &Request, control: &RunControl) -> Result<Report> {
     let started = Instant::now();
     let bytes = request.file_bytes()?;
     let is_generated = matches!(request.subject, Subject::Generated { .. });
@@ -80,8 +75,8 @@ fn prepare_and_measure(
             path.clone()
         }
     };
-    let mut bench = Bench::new(request, path, progress, stop);
-    progress.phase(Phase::Measure).total.store(steps(request), Ordering::Relaxed);
+    let mut bench = Bench::new(request, path, control);
+    control.progress.phase(Phase::Measure).total.store(steps(request), Ordering::Relaxed);
     let server = bench.step("starting the server", || match &request.target {
         Some(url) => Server::open(url.clone(), &request.schema),
         None => Server::start(&[], &request.schema),
@@ -120,7 +115,8 @@ fn measure(bench: &Bench<'_>, server: &Server, started: Instant) -> Result<Repor
     let (blocks, tables, resources) = bench.step("encoding blocks to send", || {
         bench.planned(&options, |load, env| {
             let subject = (&load.plan, &load.source);
-            let blocks = Blocks::encode(subject, folder, env.resources.readers, bench.stop)?;
+            let blocks =
+                Blocks::encode(subject, folder, env.resources.readers, &bench.control.cancel)?;
             Ok((blocks, load.plan.tables.len(), *env.resources))
         })
     })?;

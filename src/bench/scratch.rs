@@ -2,7 +2,7 @@
 
 use crate::config::connection::Connection;
 use crate::error::{Error, Result};
-use crate::postgres::catalog::target_objects::{drop_things, existing};
+use crate::postgres::catalog::target_objects::{drop_objects, existing};
 use crate::postgres::connect::connect;
 use crate::postgres::errors::{db_error, describe};
 use crate::schema::names::quote;
@@ -79,7 +79,7 @@ impl Scratch {
         let mut transaction = client.transaction().map_err(db_error(what))?;
         let things = existing(&mut transaction, &self.name)?;
         // A refusal would say that nothing was written yet.
-        drop_things(&mut transaction, &self.name, &things, true).map_err(|error| {
+        drop_objects(&mut transaction, &self.name, &things, true).map_err(|error| {
             let failed = Error::failed(error.message());
             error.causes().iter().fold(failed, Error::caused_by)
         })?;

@@ -12,9 +12,8 @@ use crate::bench::server::{Server, ServerSettings};
 use crate::bench::stages::blocks::Blocks;
 use crate::bench::stages::copy_limit::Commit;
 use crate::control::progress::Phase;
-use crate::copy::to_postgres::TableStats;
-use crate::error::{Error, Result};
-use std::sync::atomic::Ordering;
+use crate::copy::stats::CopyStats;
+use crate::error::Result;
 
 /// Servers with another setting than the default.
 pub(crate) const VARIANTS: usize = 4;
@@ -126,9 +125,7 @@ fn start(bench: &Bench<'_>) -> Result<Vec<Other>> {
     let mut others = Vec::new();
     for all in wanted {
         let Some((name, tried)) = all.first().cloned() else { continue };
-        if bench.stop.load(Ordering::Relaxed) {
-            return Err(Error::interrupted());
-        }
+        bench.control.cancel.check()?;
         match Server::start(&all, &bench.request.schema) {
             Ok(server) => others.push(Other { name, tried, server, times: Vec::new() }),
             Err(error) => bench.note(format!("{name} = {tried} was not tried: {error}")),
@@ -140,16 +137,16 @@ fn start(bench: &Bench<'_>) -> Result<Vec<Other>> {
 /// What the same work takes on one server: ready blocks, then the copy and what follows it.
 fn times(bench: &Bench<'_>, server: &Server, blocks: &Blocks, connections: usize) -> Result<Times> {
     bench.planned(&bench.options(server), |loading, env| {
-        let stop = &**bench.stop;
-        let limit = load(server, loading, blocks, connections, Commit::Async, stop)?;
+        let cancel = &bench.control.cancel;
+        let limit = load(server, loading, blocks, connections, Commit::Async, cancel)?;
         server.scratch.empty()?;
-        let stats = TableStats::of(&loading.plan);
+        let stats = CopyStats::new(loading.plan.tables.len());
         loading.begin(env)?;
         server.settle()?;
         // The clocks of both phases run while they are at work; so far neither was.
         loading.load(env, &stats)?;
-        env.progress.end();
-        let seconds = |phase| env.progress.phase(phase).seconds();
+        env.control.progress.end();
+        let seconds = |phase| env.control.progress.phase(phase).seconds();
         let (copy, finish) = (seconds(Phase::Copy), seconds(Phase::Finish));
         server.scratch.empty()?;
         Ok(Times { limit: limit.seconds, copy, finish })
@@ -165,7 +162,7 @@ fn commits(
 ) -> Result<(f64, f64)> {
     bench.planned(&bench.options(server), |loading, _| {
         let with = |commit| -> Result<f64> {
-            let cost = load(server, loading, blocks, connections, commit, bench.stop)?;
+            let cost = load(server, loading, blocks, connections, commit, &bench.control.cancel)?;
             server.scratch.empty()?;
             Ok(cost.seconds)
         };

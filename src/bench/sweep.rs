@@ -102,11 +102,8 @@ fn measure_once(
             continue;
         }
         let with = |writers| {
-            let limits = ResourceLimits {
-                writers,
-                chunk_bytes: Some(chunk_bytes),
-                ..ResourceLimits::default()
-            };
+            let chunk_bytes = Some(chunk_bytes);
+            let limits = ResourceLimits { writers, chunk_bytes, ..ResourceLimits::default() };
             RunOptions { limits, ..bench.options(server) }
         };
         bench.planned(&with(None), |loading, env| {

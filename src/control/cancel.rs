@@ -1,74 +1,177 @@
-//! Halting: the first error stops all threads of a run; a panic becomes an error.
+//! Cancellation: one handle that says whether work should end.
+//!
+//! The run has one scope, which a signal or the deadline cancels. Each stage opens a child scope for
+//! its threads: the first error, or a panic, cancels the child and is the stage's result.
 
+use crate::control::POLL_INTERVAL;
 use crate::error::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Whether a run goes on, and the error that ended it.
-#[derive(Debug)]
-pub(crate) struct CancelScope<'a> {
-    /// Set by the user's wish to stop.
-    outside: &'a AtomicBool,
-    /// What is under way when that comes is done first.
+/// A handle to a scope of work. Clones share one state.
+#[derive(Debug, Clone, Default)]
+pub struct CancelScope(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    parent: Option<CancelScope>,
+    /// Work in flight is completed after the parent was cancelled.
     drains: bool,
-    inside: AtomicBool,
+    cancelled: Arc<AtomicBool>,
     error: Mutex<Option<Error>>,
 }
 
-impl<'a> CancelScope<'a> {
-    /// Goes on until `outside` is set or an error comes.
-    pub(crate) fn new(outside: &'a AtomicBool) -> Self {
-        Self { outside, drains: false, inside: AtomicBool::new(false), error: Mutex::new(None) }
+impl CancelScope {
+    /// A scope within this one.
+    pub(crate) fn child(&self) -> Self {
+        self.open_child(false)
     }
 
-    /// Goes on until an error comes; once `outside` is set, only with what is under way.
-    pub(crate) fn new_draining(outside: &'a AtomicBool) -> Self {
-        Self { drains: true, ..Self::new(outside) }
+    /// A scope within this one that completes what is in flight: after this one is cancelled, only
+    /// [`Self::is_stopping`] is true.
+    pub(crate) fn draining_child(&self) -> Self {
+        self.open_child(true)
     }
 
-    /// Threads should end.
+    fn open_child(&self, drains: bool) -> Self {
+        Self(Arc::new(Shared { parent: Some(self.clone()), drains, ..Shared::default() }))
+    }
+
+    /// The flag behind [`Self::cancel`], for signal handlers.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0.cancelled)
+    }
+
+    /// Whether threads should end now.
     #[inline]
-    pub(crate) fn is_cancelled(&self) -> bool {
-        let outside = !self.drains && self.outside.load(Ordering::Relaxed);
-        outside || self.inside.load(Ordering::Relaxed)
+    pub fn is_cancelled(&self) -> bool {
+        let Shared { parent, drains, cancelled, .. } = &*self.0;
+        cancelled.load(Ordering::Relaxed)
+            || !drains && parent.as_ref().is_some_and(Self::is_cancelled)
     }
 
-    /// Nothing new should be begun.
+    /// Whether nothing new should be started.
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
-        self.inside.load(Ordering::Relaxed) || self.outside.load(Ordering::Relaxed)
+        let Shared { parent, cancelled, .. } = &*self.0;
+        cancelled.load(Ordering::Relaxed) || parent.as_ref().is_some_and(Self::is_stopping)
     }
 
-    /// Stops the run; the first error is the one that is told.
+    /// Fails with an interruption where threads should end now.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.is_cancelled() { Err(Error::interrupted()) } else { Ok(()) }
+    }
+
+    /// Cancels the scope. Returns whether it was not cancelled before.
+    pub fn cancel(&self) -> bool {
+        !self.0.cancelled.swap(true, Ordering::Relaxed)
+    }
+
+    /// Cancels the scope because of `error`. The first error is kept.
     pub(crate) fn fail(&self, error: Error) {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.inside.store(true, Ordering::Relaxed);
+        self.0.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.cancel();
     }
 
-    /// Runs one thread's work: its error, or its panic, stops the run.
-    pub(crate) fn run_thread(&self, what: &str, work: impl FnOnce() -> Result<()>) {
+    /// Sleeps for `duration`. Returns false early where nothing new should be started.
+    pub(crate) fn sleep(&self, duration: Duration) -> bool {
+        let end = Instant::now().checked_add(duration);
+        loop {
+            if self.is_stopping() {
+                return false;
+            }
+            let left =
+                end.map_or(POLL_INTERVAL, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(POLL_INTERVAL));
+        }
+    }
+
+    /// Runs the work of one thread. Its error, or its panic, cancels the scope.
+    pub(crate) fn run_thread(&self, name: &str, work: impl FnOnce() -> Result<()>) {
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.fail(error),
             Err(_) => self.fail(
-                Error::failed(format!("internal error: {what} panicked"))
-                    .hint("please report this, with the lines above"),
+                Error::failed(format!("internal error: {name} panicked"))
+                    .hint("report this as a bug, with the lines above"),
             ),
         }
     }
 
-    /// How it ended.
-    ///
-    /// # Errors
-    /// The first error; or that the user stopped the run.
+    /// Runs `work` on `threads` threads and waits for all of them.
+    pub(crate) fn run_threads(
+        self,
+        threads: usize,
+        name: &str,
+        work: impl Fn() -> Result<()> + Sync,
+    ) -> Result<()> {
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| self.run_thread(name, &work));
+            }
+        });
+        self.end()
+    }
+
+    /// The result of the scope: its first error, or an interruption where a parent was cancelled.
     pub(crate) fn end(self) -> Result<()> {
-        if let Some(error) = self.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(error);
+        let error = self.0.error.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (error, self.is_stopping()) {
+            (Some(error), _) => Err(error),
+            (None, true) => Err(Error::interrupted()),
+            (None, false) => Ok(()),
         }
-        if self.outside.load(Ordering::Relaxed) {
-            return Err(Error::interrupted());
-        }
-        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_cancelled_with_its_parent_and_not_the_other_way_round() {
+        let run = CancelScope::default();
+        let (copy, draining) = (run.child(), run.draining_child());
+        let writers = draining.child();
+        copy.fail(Error::failed("the disk is full"));
+        copy.fail(Error::interrupted());
+        assert!(copy.is_cancelled() && !run.is_stopping() && !draining.is_stopping());
+        assert_eq!(copy.end().unwrap_err().message(), "the disk is full");
+        assert!(run.cancel() && !run.cancel());
+        assert!(draining.is_stopping() && writers.is_stopping());
+        assert!(!draining.is_cancelled() && !writers.is_cancelled());
+        assert!(run.child().check().unwrap_err().is_interrupted());
+        assert!(draining.end().unwrap_err().is_interrupted());
+    }
+
+    #[test]
+    fn a_panic_of_one_thread_ends_all_and_is_the_error() {
+        let scope = CancelScope::default();
+        let (work, inner) = (Mutex::new(vec![true, false]), scope.clone());
+        let result = scope.run_threads(2, "a reader", || {
+            let panics = work.lock().unwrap().pop().unwrap();
+            assert!(!panics, "as a thread may");
+            while !inner.is_cancelled() {
+                std::thread::yield_now();
+            }
+            inner.check()
+        });
+        assert_eq!(result.unwrap_err().message(), "internal error: a reader panicked");
+    }
+
+    #[test]
+    fn a_sleep_ends_early_when_the_scope_is_cancelled() {
+        let scope = CancelScope::default();
+        assert!(scope.sleep(Duration::from_millis(1)));
+        std::thread::scope(|threads| {
+            let sleeping = threads.spawn(|| scope.sleep(Duration::MAX));
+            scope.cancel();
+            assert!(!sleeping.join().unwrap());
+        });
     }
 }

@@ -1,36 +1,35 @@
-//! The deadline: the moment at which a run must have let go of the application, as a time of day, a
-//! point in time or a length of time.
+//! The deadline of a run: a time of day, a point in time or a duration.
 
 use jiff::civil::Time;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp, Zoned};
 use std::fmt;
 
-/// When a run must be over.
+/// The time at which a run must be over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Deadline {
-    /// The moment, in the zone in which it is told.
+    /// The point in time, in the time zone in which it is displayed.
     at: Zoned,
-    /// What is odd about it.
+    /// A warning about a time that clocks skip or show twice.
     warning: Option<String>,
 }
 
-/// How a deadline may be written.
+/// The accepted forms of a deadline.
 const FORMS: &str = "a deadline is a time of day such as 04:30, or a date and time with its \
                      offset such as 2026-03-01T04:30:00+01:00";
 
 impl Deadline {
-    /// Reads a local time of day, of which the next one after `now` is meant, or a point in time
-    /// with its offset (RFC 3339).
+    /// Parses a local time of day (the next one after `now`), or a point in time with its offset
+    /// (RFC 3339).
     ///
-    /// A time that clocks skip on that day, or show twice, is the earlier of its two readings that
-    /// is still to come: nobody minds a run that is over too soon.
+    /// For a time that clocks skip or show twice on that day, it takes the earlier reading that is
+    /// still in the future, because a run may end early.
     pub(crate) fn parse(text: &str, now: &Zoned) -> Result<Self, String> {
         let text = text.trim();
         let zone = now.time_zone();
         if let Ok(at) = text.parse::<Timestamp>() {
             if at <= now.timestamp() {
-                return Err(format!("{text} is over"));
+                return Err(format!("{text} is in the past"));
             }
             return Ok(Self { at: at.to_zoned(zone.clone()), warning: None });
         }
@@ -50,32 +49,32 @@ impl Deadline {
         let what = match ambiguous.offset() {
             AmbiguousOffset::Unambiguous { .. } => None,
             AmbiguousOffset::Gap { .. } => Some("does not exist"),
-            AmbiguousOffset::Fold { .. } => Some("comes twice"),
+            AmbiguousOffset::Fold { .. } => Some("occurs twice"),
         };
         let readings = [ambiguous.clone().earlier(), ambiguous.later()];
         let at = readings.into_iter().flatten().find(|at| at > now)?;
         let warning = what.map(|what| {
             let (date, time) = (local.date(), local.time().strftime("%H:%M:%S"));
-            format!("{time} {what} on {date}: the deadline is {}", shown(&at))
+            format!("{time} {what} on {date}; the deadline is {}", format_time(&at))
         });
         Some(Self { at, warning })
     }
 
-    /// The deadline that is a length of time such as `2h`, `90m` or `1h30m` after `now`.
+    /// Parses a duration after `now`, such as `2h`, `90m` or `1h30m`.
     pub(crate) fn after(text: &str, now: &Zoned) -> Result<Self, String> {
         let length = text.trim().parse::<SignedDuration>().ok();
         let length = length.filter(|length| *length > SignedDuration::ZERO);
-        let length = length.ok_or("a window is a length of time such as 2h, 90m or 1h30m")?;
-        let at = now.checked_add(length).map_err(|_| "that is too long".to_owned())?;
+        let length = length.ok_or("a window is a duration such as 2h, 90m or 1h30m")?;
+        let at = now.checked_add(length).map_err(|_| "the duration is too long".to_owned())?;
         Ok(Self { at, warning: None })
     }
 
-    /// What the user should know of how it was understood.
+    /// The warning about the reading of the time, where there is one.
     pub(crate) fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
     }
 
-    /// Seconds that are left; negative once it is over. By the system's clock, whatever that does.
+    /// The seconds until the deadline by the system's clock; negative after it.
     pub(crate) fn seconds_left(&self) -> f64 {
         self.at.timestamp().duration_since(Timestamp::now()).as_secs_f64()
     }
@@ -83,15 +82,15 @@ impl Deadline {
 
 impl fmt::Display for Deadline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shown(&self.at))
+        f.write_str(&format_time(&self.at))
     }
 }
 
-fn shown(at: &Zoned) -> String {
+fn format_time(at: &Zoned) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
-/// `4:30`, `04:30` or `04:30:15`.
+/// Parses `4:30`, `04:30` or `04:30:15`.
 fn time_of_day(text: &str) -> Option<Time> {
     let parts: Vec<&str> = text.split(':').collect();
     let number = |part: &str| {
@@ -130,11 +129,11 @@ mod tests {
     }
 
     #[test]
-    fn a_point_in_time_brings_its_offset() {
+    fn a_point_in_time_has_its_own_offset() {
         assert_eq!(
             parsed("2026-01-11T04:30:00Z", WINTER).unwrap(),
             "2026-01-11T05:30:00+01:00",
-            "told in the zone at hand"
+            "displayed in the local zone"
         );
         assert_eq!(
             parsed("2026-01-11T04:30:00-05:00", WINTER).unwrap(),
@@ -142,29 +141,29 @@ mod tests {
         );
         assert_eq!(
             parsed("2026-01-10T21:00:00Z", WINTER),
-            Err("2026-01-10T21:00:00Z is over".to_owned())
+            Err("2026-01-10T21:00:00Z is in the past".to_owned())
         );
     }
 
     #[test]
-    fn a_time_that_clocks_skip_is_said_and_taken_early() {
+    fn a_time_that_clocks_skip_gets_a_warning_and_is_taken_early() {
         let deadline =
             Deadline::parse("02:30", &now("2026-03-28T23:00:00[Europe/Berlin]")).unwrap();
         assert_eq!(deadline.to_string(), "2026-03-29T01:30:00+01:00");
         assert_eq!(
             deadline.warning(),
             Some(
-                "02:30:00 does not exist on 2026-03-29: the deadline is 2026-03-29T01:30:00+01:00"
+                "02:30:00 does not exist on 2026-03-29; the deadline is 2026-03-29T01:30:00+01:00"
             )
         );
     }
 
     #[test]
-    fn a_time_that_comes_twice_is_said_and_the_first_that_is_to_come_is_taken() {
+    fn a_time_that_occurs_twice_gets_a_warning_and_the_first_future_one_is_taken() {
         let before = now("2026-10-25T00:30:00[Europe/Berlin]");
         let deadline = Deadline::parse("02:30", &before).unwrap();
         assert_eq!(deadline.to_string(), "2026-10-25T02:30:00+02:00");
-        assert!(deadline.warning().unwrap().contains("02:30:00 comes twice on 2026-10-25"));
+        assert!(deadline.warning().unwrap().contains("02:30:00 occurs twice on 2026-10-25"));
         let between: Timestamp = "2026-10-25T00:45:00Z".parse().unwrap();
         let between = between.to_zoned(before.time_zone().clone());
         assert_eq!(between.to_string(), "2026-10-25T02:45:00+02:00[Europe/Berlin]");
@@ -173,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn an_invalid_time_is_refused() {
         for text in ["", "soon", "25:00", "04:60", "4", "04:30pm", "+4:30", "2026-01-11T04:30:00"] {
             assert_eq!(parsed(text, WINTER), Err(FORMS.to_owned()), "{text}");
         }
     }
 
     #[test]
-    fn a_window_is_a_length_of_time() {
+    fn a_window_is_a_duration() {
         let after = |text| Deadline::after(text, &now(WINTER)).map(|at| at.to_string());
         assert_eq!(after("2h").unwrap(), "2026-01-11T00:00:00+01:00");
         assert_eq!(after("90m").unwrap(), "2026-01-10T23:30:00+01:00");

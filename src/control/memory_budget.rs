@@ -1,13 +1,14 @@
-//! The memory budget: every byte in flight is drawn from it, whole, before a chunk is read.
+//! The memory budget: all bytes of a chunk in flight are drawn from it before the chunk is read.
 //!
-//! Whoever asks holds nothing yet, so nobody waits while others wait for him. Requests are served
-//! in their order. One that is larger than the whole budget passes when nothing else is in flight.
+//! A request is made only by a thread that holds nothing yet, so threads never wait for each other in
+//! a circle. Requests are served in their order. A request that is larger than the whole budget
+//! passes when nothing else is in flight.
 
 use crate::control::POLL_INTERVAL;
 use crate::control::cancel::CancelScope;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// A number of bytes, handed out and given back.
+/// The budget, shared by all threads of a copy or of a verification.
 #[derive(Debug)]
 pub(crate) struct MemoryBudget {
     total: u64,
@@ -22,7 +23,7 @@ struct State {
     serving: u64,
 }
 
-/// Bytes taken from a budget; given back when dropped.
+/// Bytes taken from a budget. They return to it when the permit is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
     budget: Arc<MemoryBudget>,
@@ -35,13 +36,13 @@ impl MemoryBudget {
         Arc::new(Self { total, state: Mutex::default(), changed: Condvar::new() })
     }
 
-    /// Takes `bytes`, waiting until they are there; `None` when nothing new should be begun.
-    pub(crate) fn take(self: &Arc<Self>, bytes: u64, halt: &CancelScope) -> Option<Permit> {
+    /// Waits for `bytes`. `None` where nothing new should be started.
+    pub(crate) fn take(self: &Arc<Self>, bytes: u64, cancel: &CancelScope) -> Option<Permit> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let ticket = state.next_ticket;
         state.next_ticket += 1;
         loop {
-            if halt.is_stopping() {
+            if cancel.is_stopping() {
                 return None;
             }
             let fits = state.used + bytes <= self.total || state.used == 0;
@@ -68,18 +69,16 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
     fn a_huge_request_passes_alone_and_small_ones_do_not_overtake_it() {
-        let stop = AtomicBool::new(false);
-        let halt = CancelScope::new(&stop);
+        let cancel = CancelScope::default();
         let budget = MemoryBudget::new(100);
-        let small = budget.take(60, &halt).expect("free");
+        let small = budget.take(60, &cancel).expect("free");
         let order = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let permit = budget.take(1_000, &halt);
+                let permit = budget.take(1_000, &cancel);
                 order.lock().unwrap().push("huge");
                 drop(permit);
             });
@@ -87,7 +86,7 @@ mod tests {
                 std::thread::yield_now();
             }
             scope.spawn(|| {
-                let permit = budget.take(10, &halt);
+                let permit = budget.take(10, &cancel);
                 order.lock().unwrap().push("late");
                 drop(permit);
             });
@@ -102,14 +101,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_run_waits_for_no_budget() {
-        let stop = AtomicBool::new(false);
-        let halt = CancelScope::new(&stop);
+    fn a_wait_ends_when_the_run_is_stopped() {
+        let cancel = CancelScope::default();
         let budget = MemoryBudget::new(1);
-        let _held = budget.take(1, &halt).expect("free");
+        let _held = budget.take(1, &cancel).expect("free");
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| budget.take(1, &halt).is_none());
-            stop.store(true, Ordering::Relaxed);
+            let waiting = scope.spawn(|| budget.take(1, &cancel).is_none());
+            cancel.cancel();
             assert!(waiting.join().unwrap());
         });
     }

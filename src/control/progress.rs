@@ -1,9 +1,9 @@
-//! What a run tells about itself while it works: counters that anybody may read at any time.
+//! The progress counters of a run. Only the code that displays them reads them.
 //!
-//! The pipeline only adds to atomics; drawing (bars, lines) is for whoever watches, so that a
-//! slow terminal can never hold up a row.
+//! The pipeline only adds to atomics. Another thread draws, so that a slow terminal never delays a
+//! row.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,19 +11,19 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Phase {
-    /// Opening and fencing the source, connecting to the target.
+    /// Opening and locking the source, connecting to the target.
     Open,
-    /// Reading every value of the source once, to learn types, chunks and limits.
+    /// Reading every value of the source once, for types, chunks and limits.
     Profile,
-    /// Deciding everything, and trying the definitions on the target.
+    /// Deciding everything, and a dry run of the definitions on the target.
     Plan,
     /// Copying rows.
     Copy,
     /// Indexes, constraints, sequences, statistics.
     Finish,
-    /// Reading both sides again and comparing.
+    /// Reading both sides again, and comparing them.
     Verify,
-    /// Measuring: runs and parts of runs, each with counters of its own.
+    /// Measuring runs and parts of runs, each with counters of its own.
     Measure,
 }
 
@@ -39,7 +39,7 @@ impl Phase {
         Self::Measure,
     ];
 
-    /// The word a person reads.
+    /// The name of the phase.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -53,7 +53,7 @@ impl Phase {
     }
 }
 
-/// One table's part of the phase at hand.
+/// The counters of one table in the current phase.
 #[derive(Debug)]
 pub(crate) struct TableProgress {
     /// The table's name.
@@ -64,12 +64,12 @@ pub(crate) struct TableProgress {
     pub(crate) done: AtomicU64,
 }
 
-/// How long a phase has taken.
+/// The clock of a phase.
 #[derive(Debug, Default)]
 struct Clock {
-    /// Before it was entered last.
+    /// The time before it was entered last.
     before: Duration,
-    /// Since when it is at work; `None` while another phase is.
+    /// When it was entered last; `None` while another phase is current.
     since: Option<Instant>,
 }
 
@@ -77,57 +77,41 @@ struct Clock {
 #[derive(Debug, Default)]
 pub(crate) struct PhaseProgress {
     clock: Mutex<Clock>,
-    /// Units of work to do: bytes of the source file (profile), rows (copy, verify), steps
-    /// (finish, measure). 0 where it is not known.
+    /// The units of work: bytes of the source file (profile), rows (copy, verify), steps (finish,
+    /// measure). 0 where it is unknown.
     pub(crate) total: AtomicU64,
     /// Units done.
     pub(crate) done: AtomicU64,
-    /// Bytes of the row form moved so far (copy).
+    /// Bytes of COPY data written so far (copy).
     pub(crate) bytes: AtomicU64,
     tables: Mutex<Arc<[TableProgress]>>,
     step: Mutex<String>,
 }
 
-/// All counters of a run. Shared by reference; never locked on the rows' way.
+/// All counters of a run. They are never locked per row.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     current: AtomicUsize,
     phases: [PhaseProgress; 7],
-    silent: Arc<AtomicBool>,
 }
 
 impl Progress {
-    /// Counters for a run within this one; that a server is silent is told here, too.
-    pub(crate) fn of_a_part(&self) -> Self {
-        Self { silent: Arc::clone(&self.silent), ..Self::default() }
-    }
-
-    /// Begins a phase: it becomes the current one, the one before it ends. Phases may be entered
-    /// again (by one data set after another); their clock goes on then.
+    /// Makes a phase the current one, and ends the one before. A phase may be entered again by the
+    /// next data set; its clock continues then.
     pub(crate) fn enter(&self, phase: Phase) {
         let before = self.current.swap(phase as usize, Ordering::Relaxed);
         self.phases[before].stop();
         self.phases[phase as usize].lock_clock().since = Some(Instant::now());
     }
 
-    /// Ends the current phase; called once, when the run is over.
+    /// Ends the current phase. Called once, at the end of the run.
     pub(crate) fn end(&self) {
         self.phases[self.current.load(Ordering::Relaxed)].stop();
     }
 
-    /// The phase at hand.
+    /// The current phase.
     pub(crate) fn current(&self) -> Phase {
         Phase::ALL[self.current.load(Ordering::Relaxed)]
-    }
-
-    /// Says that the server does not answer any more, on no connection: the run may wait for ever.
-    pub(crate) fn set_silent(&self) {
-        self.silent.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether that was said.
-    pub(crate) fn is_silent(&self) -> bool {
-        self.silent.load(Ordering::Relaxed)
     }
 
     /// The counters of `phase`.
@@ -137,18 +121,29 @@ impl Progress {
 }
 
 impl PhaseProgress {
-    /// Names the tables that the phase is at: those of one data set after those of another.
+    /// Sets the tables of the phase, which are those of the current data set.
     pub(crate) fn set_tables(&self, tables: Vec<TableProgress>) {
         *self.tables.lock().unwrap_or_else(PoisonError::into_inner) = tables.into();
     }
 
-    /// The tables that the phase is at, empty before they are known. To be asked once a block or
-    /// some thousand rows.
+    /// The tables of the phase; empty before they are known. It locks, so it is called once per block
+    /// or per some thousand rows.
     pub(crate) fn tables(&self) -> Arc<[TableProgress]> {
         Arc::clone(&self.tables.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Counts what was done of the table with the number `table`.
+    /// The total and the units done, for [`Self::rewind`].
+    pub(crate) fn position(&self) -> (u64, u64) {
+        (self.total.load(Ordering::Relaxed), self.done.load(Ordering::Relaxed))
+    }
+
+    /// Sets the total and the units done back, for work that starts over.
+    pub(crate) fn rewind(&self, (total, done): (u64, u64)) {
+        self.total.store(total, Ordering::Relaxed);
+        self.done.store(done, Ordering::Relaxed);
+    }
+
+    /// Counts rows and bytes of the table with the index `table`.
     pub(crate) fn add(&self, table: usize, rows: u64, bytes: u64) {
         self.done.fetch_add(rows, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -157,17 +152,17 @@ impl PhaseProgress {
         }
     }
 
-    /// Says in a few words what is being done just now.
+    /// Sets the current step, in a few words.
     pub(crate) fn set_step(&self, step: impl Into<String>) {
         *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step.into();
     }
 
-    /// What is being done just now; empty where nothing was said.
+    /// The current step; empty where none is set.
     pub(crate) fn step(&self) -> String {
         self.step.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Seconds that the phase has taken so far. 0 before it was entered.
+    /// The seconds of the phase so far. 0 before it was entered.
     pub(crate) fn seconds(&self) -> f64 {
         let clock = self.lock_clock();
         (clock.before + clock.since.map_or(Duration::ZERO, |since| since.elapsed())).as_secs_f64()
@@ -179,8 +174,8 @@ impl PhaseProgress {
 
     fn stop(&self) {
         let mut clock = self.lock_clock();
-        let lately = clock.since.take().map_or(Duration::ZERO, |since| since.elapsed());
-        clock.before += lately;
+        let last = clock.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        clock.before += last;
     }
 }
 
@@ -190,7 +185,7 @@ mod tests {
     use std::thread::sleep;
 
     #[test]
-    fn a_phase_that_is_entered_again_goes_on_counting() {
+    fn the_clock_of_a_phase_that_is_entered_again_continues() {
         let progress = Progress::default();
         let pause = Duration::from_millis(20);
         for phase in [Phase::Copy, Phase::Finish, Phase::Copy] {
@@ -201,7 +196,10 @@ mod tests {
         let copy = progress.phase(Phase::Copy).seconds();
         assert!(copy >= 2.0 * pause.as_secs_f64(), "{copy}");
         sleep(pause);
-        assert!((progress.phase(Phase::Copy).seconds() - copy).abs() < 1e-9, "it goes on");
+        assert!(
+            (progress.phase(Phase::Copy).seconds() - copy).abs() < 1e-9,
+            "the clock has stopped"
+        );
         assert!(progress.phase(Phase::Verify).seconds() < 1e-9);
     }
 }

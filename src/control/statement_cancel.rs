@@ -1,136 +1,129 @@
-//! Interrupting: what the databases are busy with ends when the user wants to stop, or when the
-//! time is up.
+//! Cancels long statements when the run is stopped.
 //!
-//! Threads look at the stop flag between rows and between chunks, but a single statement can take
-//! long: an index over a large table, a check over all rows, a wait for somebody's lock. Such
-//! statements are cancelled after a while in which what is in flight may still be committed; those
-//! of SQLite at once while nothing is written yet.
+//! Threads check their scope between rows and between chunks, but one statement can take long: an
+//! index on a large table, a check of all rows, a wait for a lock of somebody else. Rows in flight
+//! get some time to be committed first. Reads of the source are interrupted at once as long as
+//! nothing is written.
 
-use crate::config::connection::Connection;
 use crate::control::POLL_INTERVAL;
+use crate::control::cancel::CancelScope;
 use crate::error::Error;
-use crate::postgres::connect::connect;
-use crate::postgres::lease::advisory_lock;
-use crate::sqlite::source::interrupter::Interrupter;
-use crate::sqlite::source::open::Source;
-use postgres::Client;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// What is in flight may be committed for so long.
+/// How long rows in flight may take to be committed.
 const CANCEL_GRACE: Duration = Duration::from_secs(3);
 
-/// Between two attempts to cancel what still goes on.
+/// The time between two attempts to cancel the statements of servers.
 const CANCEL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Watches the stop flag until it is dropped.
+/// A thread that cancels statements once its scope is cancelled. It ends when this is dropped.
 pub struct StatementCanceller {
-    watched: Arc<Shared>,
+    shared: Arc<Shared>,
     watcher: Option<JoinHandle<()>>,
 }
+
+/// Ends statements of one database.
+type Hook = Arc<dyn Fn() + Send + Sync>;
 
 /// Says whether the time is up.
 type IsLate = Box<dyn Fn() -> bool + Send>;
 
 struct Shared {
-    stop: Arc<AtomicBool>,
-    /// Rows are in flight, or were.
-    writes: AtomicBool,
-    /// Time was up before anybody wished to stop.
-    late: AtomicBool,
-    over: AtomicBool,
-    is_late: Mutex<Option<IsLate>>,
-    sources: Mutex<Vec<Interrupter>>,
-    /// Each with the key of the advisory lock that all sessions of the run hold there.
-    servers: Mutex<Vec<(Connection, i64)>>,
+    cancel: CancelScope,
+    /// The run has started to write.
+    is_writing: AtomicBool,
+    /// The time was up before anybody else stopped the run.
+    is_late: AtomicBool,
+    is_over: AtomicBool,
+    deadline: Mutex<Option<IsLate>>,
+    source_hooks: Mutex<Vec<Hook>>,
+    server_hooks: Mutex<Vec<Hook>>,
 }
 
 impl StatementCanceller {
-    /// Watches `stop`.
-    pub fn watch(stop: &Arc<AtomicBool>) -> Self {
-        let watched = Arc::new(Shared {
-            stop: Arc::clone(stop),
-            writes: AtomicBool::new(false),
-            late: AtomicBool::new(false),
-            over: AtomicBool::new(false),
-            is_late: Mutex::default(),
-            sources: Mutex::default(),
-            servers: Mutex::default(),
+    /// Watches `cancel`.
+    pub fn watch(cancel: &CancelScope) -> Self {
+        let shared = Arc::new(Shared {
+            cancel: cancel.clone(),
+            is_writing: AtomicBool::new(false),
+            is_late: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            deadline: Mutex::default(),
+            source_hooks: Mutex::default(),
+            server_hooks: Mutex::default(),
         });
-        let watcher = {
-            let watched = Arc::clone(&watched);
-            thread::Builder::new().name("interrupt".to_owned()).spawn(move || watched.run())
-        };
-        // Without the thread a statement is not interrupted; all else ends as it does.
-        Self { watched, watcher: watcher.ok() }
+        let watched = Arc::clone(&shared);
+        let watcher = thread::Builder::new().name("canceller".to_owned());
+        // Without the thread, statements are not cancelled; everything else still ends.
+        let watcher = watcher.spawn(move || watched.run()).ok();
+        Self { shared, watcher }
     }
 
-    /// The flag that is watched.
-    pub(crate) fn stop(&self) -> &AtomicBool {
-        &self.watched.stop
+    /// The watched scope.
+    pub(crate) fn scope(&self) -> &CancelScope {
+        &self.shared.cancel
     }
 
-    /// The run begins to write: from now on what is in flight gets a while to arrive.
+    /// Notes that the run starts to write: from now on rows in flight get time to be committed.
     pub(crate) fn begin_writing(&self) {
-        self.watched.writes.store(true, Ordering::Relaxed);
+        self.shared.is_writing.store(true, Ordering::Relaxed);
     }
 
-    /// The run has begun to write.
-    pub(crate) fn writes(&self) -> bool {
-        self.watched.writes.load(Ordering::Relaxed)
+    /// Whether the run has started to write.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.shared.is_writing.load(Ordering::Relaxed)
     }
 
-    /// From now on the run is stopped as soon as `is_late` says so; it is asked some times a
-    /// second.
+    /// Cancels the scope as soon as `is_late` is true. It replaces an earlier deadline, and is
+    /// called several times a second.
     pub(crate) fn cancel_when(&self, is_late: impl Fn() -> bool + Send + 'static) {
-        let mut asked = self.watched.is_late.lock().unwrap_or_else(PoisonError::into_inner);
-        *asked = Some(Box::new(is_late));
+        *lock(&self.shared.deadline) = Some(Box::new(is_late));
     }
 
-    /// The run was stopped because the time was up.
+    /// Whether the run was stopped because the time was up.
     pub(crate) fn is_late(&self) -> bool {
-        self.watched.late.load(Ordering::Relaxed)
+        self.shared.is_late.load(Ordering::Relaxed)
     }
 
-    /// The error that is told of a run that does not pause and ended with `error`: after the wish to
-    /// stop, what that brought about is no news.
-    pub(crate) fn told(&self, error: Error) -> Error {
-        match (self.stop().load(Ordering::Relaxed), self.is_late()) {
+    /// The error to report for a run that cannot pause: after a stop, `error` is its consequence.
+    pub(crate) fn map_error(&self, error: Error) -> Error {
+        match (self.scope().is_cancelled(), self.is_late()) {
             (false, _) => error,
             (true, false) => Error::interrupted(),
             (true, true) => {
-                Error::failed("the time is up, and a run of this direction cannot pause")
+                Error::failed("the time is up, and a run into SQLite cannot pause and resume")
             }
         }
     }
 
-    /// Nothing is interrupted any more: what is done now is the end of the run.
+    /// Cancels no more statements: those that follow complete the run.
     pub(crate) fn disarm(&self) {
-        self.watched.over.store(true, Ordering::Relaxed);
+        self.shared.is_over.store(true, Ordering::Relaxed);
     }
 
-    /// From now on the readers of `source` are interrupted.
-    pub fn add_source(&self, source: &Source) {
-        let mut sources = self.watched.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        sources.push(source.interrupter());
+    /// Adds a hook that interrupts reads of a source. It must be quick: it is called at each poll,
+    /// at once while nothing is written, and later after a grace period.
+    pub fn add_source_hook(&self, interrupt: impl Fn() + Send + Sync + 'static) {
+        lock(&self.shared.source_hooks).push(Arc::new(interrupt));
     }
 
-    /// From now on the sessions are cancelled that hold the advisory lock `key`.
-    pub(crate) fn add_server(&self, connection: &Connection, key: i64) {
-        let mut servers = self.watched.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        servers.push((connection.clone(), key));
+    /// Adds a hook that cancels statements on a server. It may take long: it is called once a
+    /// second after the grace period.
+    pub(crate) fn add_server_hook(&self, cancel: impl Fn() + Send + Sync + 'static) {
+        lock(&self.shared.server_hooks).push(Arc::new(cancel));
     }
 }
 
 impl Drop for StatementCanceller {
     fn drop(&mut self) {
-        self.watched.over.store(true, Ordering::Relaxed);
+        self.disarm();
         if let Some(watcher) = self.watcher.take() {
             watcher.thread().unpark();
-            // It may wait for a server that does not answer; the program does not wait with it.
-            if !self.watched.stop.load(Ordering::Relaxed) {
+            // After a stop it may wait for a server that does not answer. The program does not.
+            if !self.scope().is_cancelled() {
                 drop(watcher.join());
             }
         }
@@ -140,45 +133,35 @@ impl Drop for StatementCanceller {
 impl Shared {
     fn run(&self) {
         let mut stopped: Option<Instant> = None;
-        let mut cancelled: Option<Instant> = None;
-        while !self.over.load(Ordering::Relaxed) {
-            self.look_at_the_clock();
-            if self.stop.load(Ordering::Relaxed) {
-                let is_over = stopped.get_or_insert_with(Instant::now).elapsed() >= CANCEL_GRACE;
-                if is_over || !self.writes.load(Ordering::Relaxed) {
-                    self.interrupt_sources();
+        let mut last_cancel: Option<Instant> = None;
+        while !self.is_over.load(Ordering::Relaxed) {
+            self.check_deadline();
+            if self.cancel.is_cancelled() {
+                let grace_is_over =
+                    stopped.get_or_insert_with(Instant::now).elapsed() >= CANCEL_GRACE;
+                if grace_is_over || !self.is_writing.load(Ordering::Relaxed) {
+                    lock(&self.source_hooks).iter().for_each(|interrupt| interrupt());
                 }
-                let is_due = cancelled.is_none_or(|last| last.elapsed() >= CANCEL_INTERVAL);
-                if is_over && is_due {
-                    self.cancel_statements();
-                    cancelled = Some(Instant::now());
+                let is_due = last_cancel.is_none_or(|last| last.elapsed() >= CANCEL_INTERVAL);
+                if grace_is_over && is_due {
+                    // A copy: a hook may take long, and must not keep others from being added.
+                    let hooks = lock(&self.server_hooks).clone();
+                    hooks.iter().for_each(|cancel| cancel());
+                    last_cancel = Some(Instant::now());
                 }
             }
             thread::park_timeout(POLL_INTERVAL);
         }
     }
 
-    fn look_at_the_clock(&self) {
-        let is_late = self.is_late.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_late = is_late.as_ref().is_some_and(|is_late| is_late());
-        if is_late && !self.stop.swap(true, Ordering::Relaxed) {
-            self.late.store(true, Ordering::Relaxed);
+    fn check_deadline(&self) {
+        let is_late = lock(&self.deadline).as_ref().is_some_and(|is_late| is_late());
+        if is_late && self.cancel.cancel() {
+            self.is_late.store(true, Ordering::Relaxed);
         }
     }
+}
 
-    fn interrupt_sources(&self) {
-        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        sources.iter().for_each(Interrupter::interrupt);
-    }
-
-    /// Cancels by a session of its own: so the same way leads to the server as for all others,
-    /// and nobody has to keep their tokens.
-    fn cancel_statements(&self) {
-        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for (connection, key) in servers {
-            // A server that lets nobody in now may do so at the next attempt.
-            let Ok(mut session) = connect::<Client>(&connection, "cancel") else { continue };
-            let _ = advisory_lock::cancel_holders(&mut session.client, key);
-        }
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

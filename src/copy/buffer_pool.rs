@@ -1,52 +1,56 @@
-//! Spares: the memory of batches and blocks that are done with, for those to come.
+//! The buffer pool: reuses the memory of batches and blocks.
 //!
-//! Memory that is fresh from the system has to be zeroed page by page before its first use, which
-//! took a fifth of this program's time in the copy.
+//! The system zeroes fresh memory page by page before its first use. That took a fifth of this
+//! program's time in the copy.
 
 use bytes::{Bytes, BytesMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Buffers that wait for their next use.
+/// The pool of unused buffers.
 #[derive(Debug)]
 pub(crate) struct BufferPool {
-    kept: Mutex<Vec<BytesMut>>,
-    /// The capacity of a buffer in bytes, unless more is needed: one that fits all chunks is never
-    /// outgrown. What is not used of it takes no memory.
-    usual: usize,
-    /// Bytes that may wait.
-    most: usize,
+    unused: Mutex<Vec<BytesMut>>,
+    /// The capacity of a new buffer in bytes, unless more is needed. A buffer that fits all chunks
+    /// never grows; its unused part takes no memory.
+    default_capacity: usize,
+    /// The limit of the capacity of all unused buffers.
+    max_retained: usize,
 }
 
 impl BufferPool {
-    /// None yet; buffers will usually hold `usual` bytes, and at most `most` bytes are ever kept.
-    pub(crate) fn new(usual: u64, most: u64) -> Self {
+    /// An empty pool.
+    pub(crate) fn new(default_capacity: u64, max_retained: u64) -> Self {
         let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
-        Self { kept: Mutex::default(), usual: size(usual), most: size(most) }
+        Self {
+            unused: Mutex::default(),
+            default_capacity: size(default_capacity),
+            max_retained: size(max_retained),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<BytesMut>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A buffer with room for `bytes` bytes.
     pub(crate) fn take(&self, bytes: usize) -> BytesMut {
-        let mut kept = self.lock();
-        match kept.iter().rposition(|buffer| buffer.capacity() >= bytes) {
-            Some(place) => kept.swap_remove(place),
-            None => BytesMut::with_capacity(bytes.max(self.usual)),
+        let mut unused = self.lock();
+        match unused.iter().rposition(|buffer| buffer.capacity() >= bytes) {
+            Some(index) => unused.swap_remove(index),
+            None => BytesMut::with_capacity(bytes.max(self.default_capacity)),
         }
     }
 
-    /// Keeps a buffer for later if there is room for it.
+    /// Keeps a buffer for later, within the limit.
     pub(crate) fn put(&self, buffer: BytesMut) {
-        let mut kept = self.lock();
-        let held: usize = kept.iter().map(BytesMut::capacity).sum();
-        if held + buffer.capacity() <= self.most {
-            kept.push(buffer);
+        let mut unused = self.lock();
+        let retained: usize = unused.iter().map(BytesMut::capacity).sum();
+        if retained + buffer.capacity() <= self.max_retained {
+            unused.push(buffer);
         }
     }
 
-    /// Keeps the memory of a finished stream if nobody else holds it.
+    /// Keeps the memory of a finished block where nobody else holds it.
     pub(crate) fn put_frozen(&self, data: Bytes) {
         if let Ok(buffer) = data.try_into_mut() {
             self.put(buffer);
@@ -59,17 +63,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_used_again_and_never_more_kept_than_allowed() {
-        let spares = BufferPool::new(600, 1000);
-        let mut buffer = spares.take(10);
+    fn memory_is_reused_and_no_more_than_allowed_is_kept() {
+        let pool = BufferPool::new(600, 1000);
+        let mut buffer = pool.take(10);
         buffer.extend_from_slice(b"row");
-        let place = buffer.as_ptr();
-        spares.put_frozen(buffer.freeze());
-        spares.put(BytesMut::with_capacity(600));
-        assert_eq!(spares.lock().len(), 1);
-        assert_eq!(spares.take(700).capacity(), 700);
-        let retry = spares.take(500);
-        assert_eq!((retry.as_ptr(), retry.capacity()), (place, 600));
-        assert_eq!(spares.lock().len(), 0);
+        let address = buffer.as_ptr();
+        pool.put_frozen(buffer.freeze());
+        pool.put(BytesMut::with_capacity(600));
+        assert_eq!(pool.lock().len(), 1);
+        assert_eq!(pool.take(700).capacity(), 700);
+        let reused = pool.take(500);
+        assert_eq!((reused.as_ptr(), reused.capacity()), (address, 600));
+        assert_eq!(pool.lock().len(), 0);
     }
 }

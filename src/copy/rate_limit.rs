@@ -1,71 +1,61 @@
-//! The rate: how many bytes may be written in a second, by all writers together.
+//! The rate limit: how many bytes all writers together may write per second.
 //!
-//! A token bucket that holds nothing in advance: bytes are paid for before they are sent, in the
-//! order of asking, so that what was written never exceeds the rate times the seconds since the
-//! first.
+//! A token bucket without a reserve: bytes are reserved before they are sent, in the order of the
+//! requests. So the bytes written never exceed the rate times the seconds since the first.
 
-use crate::control::POLL_INTERVAL;
+use crate::control::cancel::CancelScope;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Longer than any run.
+/// A time that is longer than any run.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A limit that writers share.
+/// The limit, shared by all writers.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     bytes_per_second: Option<u64>,
-    /// When all bytes that were asked for so far are paid.
-    paid: Mutex<Option<Instant>>,
+    /// The time at which all bytes that were reserved so far may have been sent.
+    next_free_at: Mutex<Option<Instant>>,
 }
 
 impl RateLimiter {
-    /// A limit of so many bytes a second; `None` is no limit.
+    /// A limit of so many bytes per second; `None` is no limit.
     pub(crate) fn new(bytes_per_second: Option<u64>) -> Self {
-        Self { bytes_per_second, paid: Mutex::new(None) }
+        Self { bytes_per_second, next_free_at: Mutex::new(None) }
     }
 
-    /// Waits until `bytes` may be sent; false as soon as `given_up` says so.
-    pub(crate) fn wait(&self, bytes: u64, given_up: impl Fn() -> bool) -> bool {
-        let Some(due) = self.due(bytes) else { return true };
-        loop {
-            if given_up() {
-                return false;
-            }
-            match due.saturating_duration_since(Instant::now()) {
-                Duration::ZERO => return true,
-                left => std::thread::sleep(left.min(POLL_INTERVAL)),
-            }
-        }
+    /// Waits until `bytes` may be sent. Returns false where the copy is stopping.
+    pub(crate) fn wait(&self, bytes: u64, cancel: &CancelScope) -> bool {
+        self.reserve(bytes)
+            .is_none_or(|at| cancel.sleep(at.saturating_duration_since(Instant::now())))
     }
 
-    /// When `bytes` more are paid.
-    fn due(&self, bytes: u64) -> Option<Instant> {
+    /// Reserves `bytes`. Returns the time at which they may be sent.
+    fn reserve(&self, bytes: u64) -> Option<Instant> {
         let rate = self.bytes_per_second?.max(1);
-        let price = Duration::try_from_secs_f64(bytes as f64 / rate as f64).unwrap_or(FOREVER);
-        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        let time = Duration::try_from_secs_f64(bytes as f64 / rate as f64).unwrap_or(FOREVER);
+        let mut next_free_at = self.next_free_at.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        // Time in which nobody asked is not saved up.
-        let begun = paid.map_or(now, |paid| paid.max(now));
-        // What lies beyond all clocks is never paid.
-        let due = begun.checked_add(price).unwrap_or(begun + FOREVER);
-        *paid = Some(due);
-        Some(due)
+        // Idle time is not saved up.
+        let start = next_free_at.map_or(now, |at| at.max(now));
+        // A time that no clock can show never comes.
+        let end = start.checked_add(time).unwrap_or(start + FOREVER);
+        *next_free_at = Some(end);
+        Some(end)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
-    fn several_writers_together_are_not_quicker_than_the_rate() {
-        let rate = RateLimiter::new(Some(1_000_000));
+    fn several_writers_together_do_not_exceed_the_rate() {
+        let (rate, cancel) = (RateLimiter::new(Some(1_000_000)), CancelScope::default());
         let started = Instant::now();
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| (0..5).for_each(|_| assert!(rate.wait(10_000, || false))));
+                scope.spawn(|| (0..5).for_each(|_| assert!(rate.wait(10_000, &cancel))));
             }
         });
         assert!(started.elapsed() >= Duration::from_millis(200), "{:?}", started.elapsed());
@@ -74,22 +64,21 @@ mod tests {
     #[test]
     fn idle_time_is_not_saved_up() {
         let rate = RateLimiter::new(Some(1_000_000));
-        let first = rate.due(1_000).unwrap();
+        let first = rate.reserve(1_000).unwrap();
         std::thread::sleep(Duration::from_millis(20));
         let now = Instant::now();
-        let second = rate.due(1_000).unwrap();
+        let second = rate.reserve(1_000).unwrap();
         assert!(second >= now + Duration::from_millis(1) && second > first);
     }
 
     #[test]
-    fn a_wait_ends_when_it_is_given_up() {
-        let given_up = AtomicBool::new(false);
-        let rate = RateLimiter::new(Some(1));
+    fn a_wait_ends_when_the_copy_is_cancelled() {
+        let (rate, cancel) = (RateLimiter::new(Some(1)), CancelScope::default());
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| rate.wait(u64::MAX, || given_up.load(Ordering::Relaxed)));
-            given_up.store(true, Ordering::Relaxed);
+            let waiting = scope.spawn(|| rate.wait(u64::MAX, &cancel));
+            cancel.cancel();
             assert!(!waiting.join().unwrap());
         });
-        assert!(RateLimiter::new(None).wait(u64::MAX, || true), "without a limit there is no wait");
+        assert!(RateLimiter::new(None).wait(u64::MAX, &cancel), "without a limit there is no wait");
     }
 }

@@ -1,63 +1,63 @@
 //! The schedule: which chunk is read next, and which writer gets it.
 //!
-//! Each writer has a lane and keeps to a table of its own, the largest that is left: two
-//! connections that extend the same table get in each other's way. Only when no whole table is
-//! left do lanes share what remains of the others'. The next chunk goes to the lane with the
-//! fewest in flight, so that no writer waits while another has a queue.
+//! Each writer has a lane and keeps to a table of its own, the largest that is left, because two
+//! connections that extend the same table slow each other down. Lanes share tables only when no
+//! whole table is left. The next chunk goes to the lane with the fewest chunks in flight, so that no
+//! writer waits while another one has a queue.
 
 use crate::control::POLL_INTERVAL;
 use crate::control::cancel::CancelScope;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// The chunks of one table that are to be copied.
+/// The chunks to copy of one table.
 #[derive(Debug, Clone)]
 pub(crate) struct TableWork {
-    /// The table's place in the plan.
+    /// The index of the table in the plan.
     pub(crate) table: usize,
-    /// Places of chunks in the table's list.
+    /// The indexes of the chunks in the table.
     pub(crate) chunks: VecDeque<usize>,
-    /// Bytes of them.
+    /// The bytes of these chunks.
     pub(crate) bytes: u64,
-    /// They can only be read in order, by one reader.
+    /// The chunks can only be read in order, by one reader.
     pub(crate) in_order: bool,
 }
 
-/// What a reader is given to do.
+/// One task of a reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Work {
     /// One chunk.
     Chunk {
-        /// The table's place in the plan.
+        /// The index of the table in the plan.
         table: usize,
-        /// The chunk's place in the table's list.
+        /// The index of the chunk in the table.
         chunk: usize,
-        /// The writer that gets it.
+        /// The lane of the writer that gets it.
         lane: usize,
     },
     /// All chunks of a table, in order.
     InOrder {
-        /// The table's place in the plan.
+        /// The index of the table in the plan.
         table: usize,
-        /// Places of the chunks that are to be sent.
+        /// The indexes of the chunks to send.
         chunks: VecDeque<usize>,
-        /// The writer that gets them.
+        /// The lane of the writer that gets them.
         lane: usize,
     },
 }
 
-/// Hands out work; shared by readers and writers.
+/// The schedule, shared by readers and writers.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     state: Mutex<State>,
     changed: Condvar,
-    /// Chunks of one lane that may be in flight.
-    limit: usize,
+    /// The most chunks of one lane in flight.
+    max_in_flight: usize,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Tables that no lane has taken, the smallest first.
+    /// The tables without a lane, the smallest first.
     waiting: Vec<TableWork>,
     lanes: Vec<Lane>,
 }
@@ -70,27 +70,27 @@ struct Lane {
 
 impl Schedule {
     /// A schedule for `lanes` writers.
-    pub(crate) fn new(mut tables: Vec<TableWork>, lanes: usize, limit: usize) -> Self {
+    pub(crate) fn new(mut tables: Vec<TableWork>, lanes: usize, max_in_flight: usize) -> Self {
         tables.retain(|table| !table.chunks.is_empty());
         tables.sort_by_key(|table| table.bytes);
         let lanes = (0..lanes.max(1)).map(|_| Lane::default()).collect();
         Self {
             state: Mutex::new(State { waiting: tables, lanes }),
             changed: Condvar::new(),
-            limit: limit.max(1),
+            max_in_flight: max_in_flight.max(1),
         }
     }
 
-    /// The next work; waits while every lane has enough in flight. `None` when there is no more,
-    /// or nothing new should be begun.
-    pub(crate) fn next(&self, halt: &CancelScope<'_>) -> Option<Work> {
+    /// The next work. Waits while every lane has enough chunks in flight. `None` where no work is left,
+    /// or nothing new should be started.
+    pub(crate) fn next(&self, cancel: &CancelScope) -> Option<Work> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if halt.is_stopping() || state.is_empty() {
+            if cancel.is_stopping() || state.is_empty() {
                 return None;
             }
             let lane = (0..state.lanes.len())
-                .filter(|&lane| state.lanes[lane].in_flight < self.limit)
+                .filter(|&lane| state.lanes[lane].in_flight < self.max_in_flight)
                 .min_by_key(|&lane| state.lanes[lane].in_flight);
             if let Some(lane) = lane {
                 return state.take(lane);
@@ -100,17 +100,17 @@ impl Schedule {
         }
     }
 
-    /// The next work of one lane, whose worker does one after the other; `None` when there is none.
-    pub(crate) fn next_of(&self, lane: usize) -> Option<Work> {
+    /// The next work for a lane whose worker reads and writes itself; `None` where no work is left.
+    pub(crate) fn next_for(&self, lane: usize) -> Option<Work> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).take(lane)
     }
 
-    /// One more chunk of an ordered table is on its way down a lane.
+    /// Counts one more chunk of a table read in order as in flight in its lane.
     pub(crate) fn sent(&self, lane: usize) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).lanes[lane].in_flight += 1;
     }
 
-    /// A chunk of a lane is committed.
+    /// Counts a chunk of a lane as committed.
     pub(crate) fn committed(&self, lane: usize) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.lanes[lane].in_flight -= 1;
@@ -136,12 +136,12 @@ impl State {
         }
         let table = self.lanes[from].table.as_mut()?;
         let chunk = table.chunks.pop_front()?;
-        let place = table.table;
+        let index = table.table;
         if table.chunks.is_empty() {
             self.lanes[from].table = None;
         }
         self.lanes[lane].in_flight += 1;
-        Some(Work::Chunk { table: place, chunk, lane })
+        Some(Work::Chunk { table: index, chunk, lane })
     }
 
     /// The lane with the most chunks left.
@@ -155,7 +155,6 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicBool;
 
     fn table(table: usize, chunks: usize) -> TableWork {
         let bytes = chunks as u64;
@@ -164,14 +163,13 @@ mod tests {
 
     #[test]
     fn writers_keep_to_tables_of_their_own_until_only_one_is_left() {
-        let stop = AtomicBool::new(false);
-        let halt = CancelScope::new(&stop);
+        let cancel = CancelScope::default();
         let schedule = Schedule::new(vec![table(0, 1), table(1, 6), table(2, 3)], 2, 1);
-        let mut lanes_of: Vec<Vec<usize>> = vec![Vec::new(); 3];
+        let mut lanes: Vec<Vec<usize>> = vec![Vec::new(); 3];
         let mut taken = Vec::new();
-        while let Some(Work::Chunk { table, chunk, lane }) = schedule.next(&halt) {
+        while let Some(Work::Chunk { table, chunk, lane }) = schedule.next(&cancel) {
             taken.push((table, chunk));
-            lanes_of[table].push(lane);
+            lanes[table].push(lane);
             if taken.len().is_multiple_of(2) {
                 schedule.committed(0);
                 schedule.committed(1);
@@ -183,19 +181,18 @@ mod tests {
             .flat_map(|&(table, chunks)| (0..chunks).map(move |chunk| (table, chunk)))
             .collect();
         assert_eq!(taken, all, "each chunk once");
-        assert_eq!(lanes_of[2], [1, 1, 1]);
-        assert_eq!(lanes_of[0], [1]);
-        assert_eq!(lanes_of[1], [0, 0, 0, 0, 0, 1], "the largest is shared at its end only");
+        assert_eq!(lanes[2], [1, 1, 1]);
+        assert_eq!(lanes[0], [1]);
+        assert_eq!(lanes[1], [0, 0, 0, 0, 0, 1], "only the end of the largest table is shared");
     }
 
     #[test]
-    fn a_table_without_a_key_goes_to_one_reader_whole() {
-        let stop = AtomicBool::new(false);
-        let halt = CancelScope::new(&stop);
+    fn one_reader_gets_all_chunks_of_a_table_without_a_key() {
+        let cancel = CancelScope::default();
         let work = TableWork { in_order: true, ..table(7, 4) };
         let schedule = Schedule::new(vec![work], 2, 1);
         let chunks = (0..4).collect();
-        assert_eq!(schedule.next(&halt), Some(Work::InOrder { table: 7, chunks, lane: 0 }));
-        assert_eq!(schedule.next(&halt), None);
+        assert_eq!(schedule.next(&cancel), Some(Work::InOrder { table: 7, chunks, lane: 0 }));
+        assert_eq!(schedule.next(&cancel), None);
     }
 }

@@ -1,42 +1,47 @@
-//! The copy: readers, encoders and writers, joined by bounded channels, under one memory budget.
+//! The copy into PostgreSQL.
 //!
 //! ```text
 //!  readers ──row batches──> encoders ──blocks──> writers ──> ledger
 //! ```
 //!
-//! The phase ends only when a commit that reached the disk has been followed by a reading of the
-//! whole ledger in which no chunk is missing: commits before were acknowledged, not yet durable.
+//! All bytes in flight are drawn from one memory budget. The caller ends the phase only after a
+//! durable commit and a reading of the whole ledger in which no chunk is missing: earlier commits
+//! were acknowledged, but are not durable yet.
 
 use crate::codec::block::Block;
 use crate::codec::encode::tuple_encoder::EncodeError;
 use crate::codec::row_batch::RowBatch;
-use crate::control::POLL_INTERVAL;
-use crate::control::cancel::CancelScope;
 use crate::control::memory_budget::{MemoryBudget, Permit};
 use crate::control::progress::{PhaseProgress, TableProgress};
-use crate::control::retry::{Reconnecting, RetryPolicy};
-use crate::control::sizing::Resources;
 use crate::copy::buffer_pool::BufferPool;
+use crate::copy::channel::{receive, send};
 use crate::copy::rate_limit::RateLimiter;
 use crate::copy::schedule::{Schedule, TableWork, Work};
+use crate::copy::settings::CopySettings;
+use crate::copy::stats::CopyStats;
 use crate::error::{Error, Result};
-use crate::plan::{Plan, PlannedTable};
-use crate::postgres::copy_in::Writer;
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::model::ToPostgres;
+use crate::postgres::connect::backend::{Backend, InFlight};
+use crate::postgres::connect::reconnecting::Reconnecting;
+use crate::postgres::copy_in::BlockWriter;
 use crate::schema::RowAddress;
 use crate::schema::chunk::Chunk;
 use crate::schema::names::quote;
 use crate::sqlite::read::chunk_reader::ChunkReader;
 use crate::sqlite::read::query::TableQuery;
-use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
-/// Bytes that a chunk takes while it is in flight, for each of its bytes: as a batch and as a
-/// block, the latter with room for numbers that grow as decimals.
+/// Bytes that a chunk takes in flight, per byte of its rows: as a batch and as a block, the latter
+/// with room for numbers that grow as decimals.
 const COPIES_IN_FLIGHT: u64 = 2;
+
+/// The rows of the committed chunks, by table and chunk number.
+pub(crate) type CommittedChunks = HashMap<String, HashMap<u32, u64>>;
 
 /// A batch on its way to the encoders.
 struct Batch {
@@ -53,171 +58,125 @@ struct BlockMessage {
     permit: Permit,
 }
 
-/// What was measured of each table.
-#[derive(Debug, Default)]
-pub(crate) struct TableStats {
-    /// Rows committed.
-    pub(crate) rows: AtomicU64,
-    /// Bytes of COPY data committed.
-    pub(crate) bytes: AtomicU64,
-    times: Mutex<Option<(Instant, Instant)>>,
-}
-
-impl TableStats {
-    /// One for each table of `plan`, of which nothing has been copied.
-    pub(crate) fn of(plan: &Plan) -> Vec<Self> {
-        plan.tables.iter().map(|_| Self::default()).collect()
-    }
-
-    /// Seconds from the first chunk taken to the last committed.
-    pub(crate) fn seconds(&self) -> f64 {
-        let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-        times.map_or(0.0, |(first, last)| last.duration_since(first).as_secs_f64())
-    }
-
-    fn touch(&self) {
-        let now = Instant::now();
-        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-        times.get_or_insert((now, now)).1 = now;
-    }
-}
-
 /// The two ends of a copy.
 pub(crate) struct Ends<'a> {
-    /// One more reader on the source's state.
+    /// Opens one more reader on the state of the source.
     pub(crate) reader: &'a (dyn Fn(Arc<[TableQuery]>) -> Result<ChunkReader> + Sync),
-    /// One more writer to the target.
-    pub(crate) writer: &'a (dyn Fn() -> Result<Box<dyn Writer + 'a>> + Sync),
+    /// Opens one more writer to the target. A writer that was lost is ended first.
+    pub(crate) writer: &'a (dyn Fn(Option<Backend>) -> Result<(BlockWriter, Backend)> + Sync),
+    /// The run's list of statements in flight on the target.
+    pub(crate) in_flight: &'a InFlight,
 }
 
-/// A writer that goes on over a new connection where one was lost, with the block in hand.
-pub(crate) struct ReconnectingWriter<'a, W> {
-    /// Where a lost writer is replaced.
-    pub(crate) line: Reconnecting<'a, W>,
-    /// For how long.
-    pub(crate) retry_policy: RetryPolicy<'a>,
-}
-
-impl<W: Writer> Writer for ReconnectingWriter<'_, W> {
-    fn write(&mut self, block: &Block) -> Result<()> {
-        self.line.run(&self.retry_policy, |writer| writer.write(block))
-    }
-}
-
-/// One pass of the pipeline over the chunks that are missing, by table.
-pub(crate) struct Copy<'a> {
-    plan: &'a Plan,
-    resources: &'a Resources,
-    progress: &'a PhaseProgress,
-    stats: &'a [TableStats],
-    halt: &'a CancelScope<'a>,
+/// One pass of the pipeline over the missing chunks of all tables.
+struct Copy<'a> {
+    plan: &'a Plan<ToPostgres>,
+    ends: &'a Ends<'a>,
+    stats: &'a CopyStats,
+    settings: &'a CopySettings<'a>,
     schedule: Schedule,
     budget: Arc<MemoryBudget>,
     rate: RateLimiter,
-    spares: BufferPool,
+    buffers: BufferPool,
 }
 
-/// Copies the chunks that the ledger does not hold yet. Once `stop` is set no further chunk is
-/// begun, and what is in flight is written.
-///
-/// Errors are told by `halt`, which the first one of any thread sets.
+/// Copies the chunks that are not committed yet. After a stop no further chunk is started, and the
+/// chunks in flight are written. `settings.cancel` is a draining scope, and has the result.
 pub(crate) fn run(
-    plan: &Plan,
-    done: &HashMap<String, HashMap<u32, u64>>,
+    plan: &Plan<ToPostgres>,
+    committed: &CommittedChunks,
     ends: &Ends<'_>,
-    resources: &Resources,
-    progress: &PhaseProgress,
-    stats: &[TableStats],
-    halt: &CancelScope<'_>,
+    stats: &CopyStats,
+    settings: &CopySettings<'_>,
 ) -> Result<()> {
-    let work = plan.tables.iter().enumerate().map(|(place, table)| missing(place, table, done));
-    // Each lane may hold its share of the chunks that the budget has room for.
-    let room = resources.budget / (COPIES_IN_FLIGHT * resources.chunk_bytes);
-    let schedule =
-        Schedule::new(work.collect(), resources.writers, room as usize / resources.writers);
-    let budget = MemoryBudget::new(resources.budget);
-    let rate = RateLimiter::new(resources.max_rate);
-    // What waits for its next use is at most what was in flight, and that as batch or as block.
-    let spares =
-        BufferPool::new(resources.chunk_bytes * 3 / 2, resources.budget / COPIES_IN_FLIGHT);
-    Copy { plan, resources, progress, stats, halt, schedule, budget, rate, spares }.run(ends)
+    let resources = settings.resources;
+    let tables = plan.tables.iter().enumerate();
+    let work = tables.map(|(index, table)| missing_chunks(index, table, committed)).collect();
+    // Each lane may hold its share of the chunks that fit into the budget.
+    let in_flight = resources.budget / (COPIES_IN_FLIGHT * resources.chunk_bytes);
+    let schedule = Schedule::new(work, resources.writers, in_flight as usize / resources.writers);
+    let max_retained = resources.budget / COPIES_IN_FLIGHT;
+    let copy = Copy {
+        plan,
+        ends,
+        stats,
+        settings,
+        schedule,
+        budget: MemoryBudget::new(resources.budget),
+        rate: RateLimiter::new(settings.max_rate),
+        buffers: BufferPool::new(resources.chunk_bytes * 3 / 2, max_retained),
+    };
+    copy.run()
 }
 
-/// Tells of the chunks that are there: what is to be seen of them is that they are done.
-pub(crate) fn count(
-    plan: &Plan,
-    done: &HashMap<String, HashMap<u32, u64>>,
-    stats: &[TableStats],
+/// Counts the rows of the committed chunks. At the first call they count as progress, too.
+pub(crate) fn count_committed(
+    plan: &Plan<ToPostgres>,
+    committed: &CommittedChunks,
+    stats: &CopyStats,
     progress: &PhaseProgress,
-    at_first: bool,
+    is_first: bool,
 ) {
-    let watched = progress.tables();
-    for ((table, stats), watched) in plan.tables.iter().zip(stats).zip(watched.iter()) {
-        let rows = done.get(&table.name).map_or(0, |chunks| chunks.values().sum());
+    for (index, (table, stats)) in plan.tables.iter().zip(stats.tables()).enumerate() {
+        let rows = committed.get(&table.name).map_or(0, |chunks| chunks.values().sum());
         stats.rows.store(rows, Ordering::Relaxed);
-        if at_first {
-            watched.done.store(rows, Ordering::Relaxed);
-            progress.done.fetch_add(rows, Ordering::Relaxed);
+        if is_first {
+            progress.add(index, rows, 0);
         }
     }
 }
 
-/// The tables of the copy phase, for whoever watches.
-pub(crate) fn table_progress(plan: &Plan) -> Vec<TableProgress> {
-    let of_table = |table: &PlannedTable| TableProgress {
+/// The counters of the tables in the copy phase.
+pub(crate) fn table_progress(plan: &Plan<ToPostgres>) -> Vec<TableProgress> {
+    let counters = |table: &PlannedTable<ToPostgres>| TableProgress {
         name: table.name.clone(),
         total: table.rows - table.rows_rejected(),
         done: AtomicU64::new(0),
     };
-    plan.tables.iter().map(of_table).collect()
+    plan.tables.iter().map(counters).collect()
 }
 
-fn missing(
-    place: usize,
-    table: &PlannedTable,
-    done: &HashMap<String, HashMap<u32, u64>>,
+fn missing_chunks(
+    index: usize,
+    table: &PlannedTable<ToPostgres>,
+    committed: &CommittedChunks,
 ) -> TableWork {
-    let there = done.get(&table.name);
-    let is_missing = |chunk: &&Chunk| !there.is_some_and(|there| there.contains_key(&chunk.number));
-    let chunks: Vec<&Chunk> = table.chunks.iter().filter(is_missing).collect();
+    let committed = committed.get(&table.name);
+    let is_missing = |chunk: &&Chunk| !committed.is_some_and(|all| all.contains_key(&chunk.number));
+    let chunks: Vec<&Chunk> = table.read.chunks.iter().filter(is_missing).collect();
     TableWork {
-        table: place,
+        table: index,
         bytes: chunks.iter().map(|chunk| chunk.bytes).sum(),
         chunks: chunks.iter().map(|chunk| chunk.number as usize - 1).collect(),
-        in_order: table.query.address == RowAddress::Ordinal,
+        in_order: table.read.query.address == RowAddress::Ordinal,
     }
 }
 
 impl Copy<'_> {
-    fn run(&self, ends: &Ends<'_>) -> Result<()> {
+    fn run(&self) -> Result<()> {
+        let CopySettings { resources, cancel, .. } = *self.settings;
         let queries: Arc<[TableQuery]> =
-            self.plan.tables.iter().map(|table| table.query.clone()).collect();
+            self.plan.tables.iter().map(|table| table.read.query.clone()).collect();
         let encoders = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.resources.encoders)
+            .num_threads(resources.encoders)
             .thread_name(|number| format!("encoder {number}"))
             .build()
             .map_err(|error| Error::failed("cannot start the encoders").caused_by(error))?;
-        let (batches_in, batches) = bounded::<Batch>(self.resources.encoders);
-        let lanes: Vec<(Sender<BlockMessage>, Receiver<BlockMessage>)> =
-            (0..self.resources.writers).map(|_| bounded(2)).collect();
-        let (to_lanes, at_lanes): (Vec<_>, Vec<_>) = lanes.into_iter().unzip();
+        let (batches_in, batches) = bounded::<Batch>(resources.encoders);
+        let (to_lanes, lanes): (Vec<Sender<BlockMessage>>, Vec<Receiver<BlockMessage>>) =
+            (0..resources.writers).map(|_| bounded(2)).unzip();
         std::thread::scope(|scope| {
-            for (lane, parcels) in at_lanes.into_iter().enumerate() {
-                scope.spawn(move || {
-                    self.halt
-                        .run_thread("a writer", || self.write(lane, &parcels, (ends.writer)()?));
-                });
+            for (lane, blocks) in lanes.into_iter().enumerate() {
+                scope.spawn(move || cancel.run_thread("a writer", || self.write(lane, &blocks)));
             }
-            for _ in 0..self.resources.readers {
+            for _ in 0..resources.readers {
                 let (queries, batches_in) = (Arc::clone(&queries), batches_in.clone());
-                scope.spawn(move || {
-                    self.halt
-                        .run_thread("a reader", || self.read((ends.reader)(queries)?, &batches_in));
-                });
+                let read = move || self.read((self.ends.reader)(queries)?, &batches_in);
+                scope.spawn(move || cancel.run_thread("a reader", read));
             }
             drop(batches_in);
             encoders.broadcast(|_| {
-                self.halt.run_thread("an encoder", || self.encode(&batches, &to_lanes));
+                cancel.run_thread("an encoder", || self.encode(&batches, &to_lanes));
             });
             drop(to_lanes);
         });
@@ -225,19 +184,20 @@ impl Copy<'_> {
     }
 
     fn read(&self, mut reader: ChunkReader, batches: &Sender<Batch>) -> Result<()> {
-        while let Some(work) = self.schedule.next(self.halt) {
+        let cancel = self.settings.cancel;
+        while let Some(work) = self.schedule.next(cancel) {
             match work {
                 Work::Chunk { table, chunk, lane } => {
-                    let planned = &self.plan.tables[table].chunks[chunk];
-                    let Some((mut rows, permit)) = self.room(table, planned) else { break };
+                    let planned = &self.plan.tables[table].read.chunks[chunk];
+                    let Some((mut rows, permit)) = self.reserve(table, planned) else { break };
                     reader.read(table, planned, &mut rows)?;
-                    self.send(batches, Batch { table, chunk, lane, rows, permit });
+                    send(batches, Batch { table, chunk, lane, rows, permit }, cancel);
                 }
                 Work::InOrder { table, chunks, lane } => {
                     let wanted: HashSet<usize> = chunks.into_iter().collect();
                     let read = self.read_in_order(&mut reader, table, &wanted, lane, batches);
-                    // A scan that is left because nothing new is begun is no failure.
-                    if self.halt.is_stopping() && !self.halt.is_cancelled() {
+                    // A scan that ends because nothing new is started is no failure.
+                    if cancel.is_stopping() && !cancel.is_cancelled() {
                         break;
                     }
                     read?;
@@ -247,7 +207,7 @@ impl Copy<'_> {
         Ok(())
     }
 
-    /// Reads a table without a key in one scan, and sends the chunks that are wanted of it.
+    /// Reads a table without a key in one scan, and sends its `wanted` chunks.
     fn read_in_order(
         &self,
         reader: &mut ChunkReader,
@@ -259,10 +219,9 @@ impl Copy<'_> {
         let held = Cell::new(None);
         reader.read_in_order(
             table,
-            &self.plan.tables[table].chunks,
+            &self.plan.tables[table].read.chunks,
             |chunk| {
-                let room = self.room(table, chunk);
-                let (rows, permit) = room.ok_or_else(Error::interrupted)?;
+                let (rows, permit) = self.reserve(table, chunk).ok_or_else(Error::interrupted)?;
                 held.set(Some(permit));
                 Ok(rows)
             },
@@ -272,66 +231,61 @@ impl Copy<'_> {
                     && wanted.contains(&chunk)
                 {
                     self.schedule.sent(lane);
-                    self.send(batches, Batch { table, chunk, lane, rows, permit });
+                    let batch = Batch { table, chunk, lane, rows, permit };
+                    send(batches, batch, self.settings.cancel);
                 }
                 Ok(())
             },
         )
     }
 
-    /// Takes the permit for a chunk as batch and block, and makes the batch.
-    fn room(&self, table: usize, chunk: &Chunk) -> Option<(RowBatch, Permit)> {
-        let permit = self.budget.take(COPIES_IN_FLIGHT * chunk.bytes, self.halt)?;
-        self.stats[table].touch();
-        // A value in a batch takes a byte more than in a tuple at most.
-        let values = chunk.rows * self.plan.tables[table].query.columns.len() as u64;
-        let room = (chunk.bytes + values) as usize;
-        Some((RowBatch::new(self.spares.take(room), room), permit))
-    }
-}
-
-impl Copy<'_> {
-    fn send(&self, batches: &Sender<Batch>, batch: Batch) {
-        send(batches, batch, self.halt);
+    /// Waits for the memory of a chunk as batch and block, and makes the batch.
+    fn reserve(&self, table: usize, chunk: &Chunk) -> Option<(RowBatch, Permit)> {
+        let permit = self.budget.take(COPIES_IN_FLIGHT * chunk.bytes, self.settings.cancel)?;
+        self.stats.tables()[table].touch();
+        // A value takes at most one byte more in a batch than in a tuple.
+        let values = chunk.rows * self.plan.tables[table].read.query.columns.len() as u64;
+        let capacity = (chunk.bytes + values) as usize;
+        Some((RowBatch::new(self.buffers.take(capacity), capacity), permit))
     }
 
-    /// One encoder: takes batches until there are no more.
+    /// The work of one encoder.
     fn encode(&self, batches: &Receiver<Batch>, lanes: &[Sender<BlockMessage>]) -> Result<()> {
-        while let Some(Batch { table, chunk, lane, rows, permit }) = receive(batches, self.halt) {
+        let cancel = self.settings.cancel;
+        while let Some(Batch { table, chunk, lane, rows, permit }) = receive(batches, cancel) {
             let planned = &self.plan.tables[table];
-            let number = planned.chunks[chunk].number;
+            let number = planned.read.chunks[chunk].number;
             let leave_out = !planned.rejected.is_empty();
-            let spare = self.spares.take(planned.layout.room(&rows));
+            let buffer = self.buffers.take(planned.read.layout.room(&rows));
             let block = planned
+                .read
                 .layout
-                .encode(table, number, &rows, leave_out, spare)
-                .map_err(|unsendable| unsendable_row(planned, number, unsendable))?;
-            self.spares.put(rows.into_spare());
-            send(&lanes[lane], BlockMessage { block, permit }, self.halt);
+                .encode(table, number, &rows, leave_out, buffer)
+                .map_err(|error| unexpected_value(planned, number, error))?;
+            self.buffers.put(rows.into_spare());
+            send(&lanes[lane], BlockMessage { block, permit }, cancel);
         }
         Ok(())
     }
 
-    /// One writer: writes blocks until there are no more.
-    fn write(
-        &self,
-        lane: usize,
-        parcels: &Receiver<BlockMessage>,
-        mut writer: Box<dyn Writer + '_>,
-    ) -> Result<()> {
-        while let Some(BlockMessage { block, permit }) = receive(parcels, self.halt) {
-            // A block that waits for its turn when the run is being stopped is left to the next run.
-            if !self.rate.wait(block.data.len() as u64, || self.halt.is_stopping()) {
+    /// The work of one writer. A block is written again where its connection was lost.
+    fn write(&self, lane: usize, blocks: &Receiver<BlockMessage>) -> Result<()> {
+        let cancel = self.settings.cancel;
+        let retry_policy = self.settings.retry_policy(cancel);
+        let mut writer = Reconnecting::new(self.ends.in_flight, Box::new(self.ends.writer));
+        while let Some(BlockMessage { block, permit }) = receive(blocks, cancel) {
+            // A block that waits for the rate limit during a stop is left to the next run.
+            if !self.rate.wait(block.data.len() as u64, cancel) {
                 continue;
             }
-            writer.write(&block)?;
+            writer.run(&retry_policy, |writer| writer.write(&block))?;
             let (rows, bytes) = (block.digest.rows, block.data.len() as u64);
-            let stats = &self.stats[block.table];
+            let stats = &self.stats.tables()[block.table];
             stats.rows.fetch_add(rows, Ordering::Relaxed);
             stats.bytes.fetch_add(bytes, Ordering::Relaxed);
             stats.touch();
-            self.progress.add(block.table, rows, bytes);
-            self.spares.put_frozen(block.data);
+            self.settings.progress.add(block.table, rows, bytes);
+            self.buffers.put_frozen(block.data);
             drop(permit);
             self.schedule.committed(lane);
         }
@@ -339,40 +293,17 @@ impl Copy<'_> {
     }
 }
 
-/// Sends, unless the run is being stopped: then what is sent is of no use any more.
-fn send<T>(channel: &Sender<T>, mut message: T, halt: &CancelScope<'_>) {
-    while !halt.is_cancelled() {
-        match channel.send_timeout(message, POLL_INTERVAL) {
-            Err(SendTimeoutError::Timeout(back)) => message = back,
-            Ok(()) | Err(SendTimeoutError::Disconnected(_)) => return,
-        }
-    }
-}
-
-/// The next message; `None` when there are no more senders, or the run is being stopped.
-fn receive<T>(channel: &Receiver<T>, halt: &CancelScope<'_>) -> Option<T> {
-    loop {
-        if halt.is_cancelled() {
-            return None;
-        }
-        match channel.recv_timeout(POLL_INTERVAL) {
-            Ok(message) => return Some(message),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return None,
-        }
-    }
-}
-
-/// A value that the profile found to fit does not.
-fn unsendable_row(table: &PlannedTable, chunk: u32, unsendable: EncodeError) -> Error {
-    let place = unsendable.field.and_then(|field| table.sent.get(field));
+/// The error of a value that the profile found to fit, and that does not.
+fn unexpected_value(table: &PlannedTable<ToPostgres>, chunk: u32, error: EncodeError) -> Error {
+    let column = error.field.and_then(|field| table.read.sent.get(field));
+    let column = column.map(|&index| format!(" column {}", quote(&table.columns[index].name)));
     Error::failed(format!(
         "table {}{}: {} (row {} of chunk {chunk})",
         quote(&table.name),
-        place.map_or_else(String::new, |&p| format!(" column {}", quote(&table.columns[p].name))),
-        unsendable.misfit,
-        unsendable.row + 1
+        column.unwrap_or_default(),
+        error.misfit,
+        error.row + 1
     ))
-    .hint("the source changed since it was profiled; stop what writes to it")
+    .hint("the source has changed since it was profiled; stop whatever writes to it")
     .suggest_flag("--restart")
 }

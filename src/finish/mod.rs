@@ -1,4 +1,5 @@
-//! The finish: what comes after the rows.
+//! The finish: everything after the rows.
 
+pub(crate) mod finished;
 pub(crate) mod to_postgres;
 pub(crate) mod to_sqlite;

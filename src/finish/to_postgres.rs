@@ -1,20 +1,23 @@
-//! The finish: what comes after the rows. Indexes and keys, foreign keys, sequences, statistics.
+//! The finish in PostgreSQL: indexes, keys, foreign keys, statistics, sequences and views.
 //!
-//! Indexes of all tables are built by several connections at once, the largest table's first; a
-//! table's keys become constraints when its last index is there. Foreign keys are all added by one
-//! connection without looking at the rows, and looked at in parallel afterwards, one child table at
-//! a time: added from two sessions, circular ones deadlock.
+//! Several connections build the indexes of all tables at once, the largest table's first. A table's
+//! keys become constraints after its last index. One connection adds all foreign keys without a
+//! check of the rows; several connections check the rows afterwards, one child table at a time.
+//! Circular foreign keys that are added from two sessions deadlock.
 //!
-//! Every step looks first whether it is done: a run that was cut off here does the rest, and after a
-//! lost connection a step is done again.
+//! Every step first checks whether it is already done. So a resumed run does only the rest, and a
+//! step is repeated after a lost connection.
 
 use crate::control::cancel::CancelScope;
 use crate::control::progress::{Phase, PhaseProgress, Progress};
-use crate::control::retry::{Reconnecting, RetryPolicy};
+use crate::control::retry::RetryPolicy;
 use crate::error::Result;
-use crate::plan::{OptionalDdl, Plan, PlannedForeignKey, PlannedKey, PlannedTable};
+use crate::finish::finished::Finished;
+use crate::plan::model::{OptionalDdl, Plan, PlannedTable};
+use crate::plan::to_postgres::model::{PlannedForeignKey, PlannedKey, ToPostgres};
 use crate::postgres::catalog::existing;
-use crate::postgres::catalog::existing::Index;
+use crate::postgres::catalog::existing::IndexState;
+use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::errors::{db_error, describe, is_connection_lost, is_refusal};
 use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::sql::ddl;
@@ -25,76 +28,59 @@ use crate::sqlite::read::profile::column::Tally;
 use postgres::Client;
 use postgres::error::SqlState;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Memory for one index build. Twice the default cost more time than it saved; the default of
-/// 64 MB was the best that was measured.
+/// The memory of one index build. The server's default of 64 MB was the fastest that was measured;
+/// twice as much took longer.
 const INDEX_MEMORY: &str = "64MB";
 
-/// What the finish did.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Finished {
-    /// The steps in the order in which they ended.
-    pub(crate) steps: Vec<StepReport>,
-    /// What could not be carried over after all.
-    pub(crate) left_out: Vec<LeftOut>,
-}
-
-/// Runs the finish with `workers` sessions of the claim, each of which is made anew for so long as
-/// `retry_for` where it is lost.
-///
-/// # Errors
-/// A key that cannot be built, a lost connection, or that the run was stopped.
+/// Runs the finish with `workers` sessions. Lost sessions are retried for `retry_for`.
 pub(crate) fn run(
-    plan: &Plan,
-    claim: &RunLock,
+    plan: &Plan<ToPostgres>,
+    lock: &RunLock,
     workers: usize,
     progress: &Progress,
     retry_for: Duration,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
 ) -> Result<Finished> {
     let progress = progress.phase(Phase::Finish);
-    let finish = Finish { plan, progress, finished: Mutex::default(), retry_for, stop };
+    let finish = Finish { plan, progress, finished: Mutex::default(), retry_for, cancel };
     finish.progress.total.store(finish.steps(), Ordering::Relaxed);
-    let line = |_| {
-        Reconnecting::new(Box::new(|lost| {
-            let mut session = claim.session::<Client>("finish", lost)?;
+    let worker = |_| {
+        let open = Box::new(|lost| {
+            let mut session = lock.session::<Client>("finish", lost)?;
             session
                 .client
                 .batch_execute(&format!("SET maintenance_work_mem = '{INDEX_MEMORY}'"))
                 .map_err(db_error("cannot prepare a connection for the indexes"))?;
             Ok((session.client, session.backend))
-        }))
+        });
+        Reconnecting::new(lock.in_flight(), open)
     };
-    let mut clients: Vec<Reconnecting<'_, Client>> = (0..workers.max(1)).map(line).collect();
+    let mut clients: Vec<Reconnecting<'_, Client>> = (0..workers.max(1)).map(worker).collect();
     finish.indexes(&mut clients)?;
-    let keys = plan.foreign_keys.iter().collect();
-    finish.share(&mut clients[..1], keys, |client, key| {
-        finish.foreign_key(client, key).map(|()| None)
-    })?;
+    let keys = plan.objects.foreign_keys.iter();
+    finish.run_tasks(&mut clients[..1], keys, |client, key| finish.foreign_key(client, key))?;
     finish.analyze(&mut clients)?;
     finish.validate(&mut clients)?;
-    let sequences = plan.tables.iter().collect();
-    finish.share(&mut clients[..1], sequences, |client, table| {
-        finish.sequence(client, table).map(|()| None)
-    })?;
-    let views = plan.views.iter().collect();
-    finish
-        .share(&mut clients[..1], views, |client, view| finish.view(client, view).map(|()| None))?;
+    let tables = plan.tables.iter();
+    finish.run_tasks(&mut clients[..1], tables, |client, table| finish.sequence(client, table))?;
+    let views = plan.objects.views.iter();
+    finish.run_tasks(&mut clients[..1], views, |client, view| finish.view(client, view))?;
     Ok(finish.finished.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 struct Finish<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<ToPostgres>,
     progress: &'a PhaseProgress,
     finished: Mutex<Finished>,
     retry_for: Duration,
-    stop: &'a AtomicBool,
+    cancel: &'a CancelScope,
 }
 
-/// An index to build.
+/// One task of the first stage.
 enum Build<'a> {
     Key {
         table: usize,
@@ -104,7 +90,7 @@ enum Build<'a> {
         table: usize,
         optional: &'a OptionalDdl,
     },
-    /// The table's constraints, when its last index is there.
+    /// The table's constraints, after its last index.
     Constraints {
         table: usize,
     },
@@ -122,19 +108,19 @@ impl Build<'_> {
 
 impl<'a> Finish<'a> {
     fn steps(&self) -> u64 {
-        let of_table = |table: &PlannedTable| {
-            let sequence = usize::from(table.sequence.is_some());
-            table.keys.len() + table.indexes.len() + table.checks.len() + 1 + sequence
+        let table_steps = |table: &PlannedTable<ToPostgres>| {
+            let sequence = usize::from(table.finish.sequence.is_some());
+            table.finish.keys.len() + table.indexes.len() + table.finish.checks.len() + 1 + sequence
         };
-        let tables: usize = self.plan.tables.iter().map(of_table).sum();
-        (tables + 2 * self.plan.foreign_keys.len() + self.plan.views.len()) as u64
+        let tables: usize = self.plan.tables.iter().map(table_steps).sum();
+        (tables + 2 * self.plan.objects.foreign_keys.len() + self.plan.objects.views.len()) as u64
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Finished> {
+    fn lock(&self) -> MutexGuard<'_, Finished> {
         self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs one step, and reports it, unless it has to be done again.
+    /// Runs one step, and reports it unless the connection was lost.
     fn step(
         &self,
         what: &str,
@@ -152,7 +138,7 @@ impl<'a> Finish<'a> {
         result
     }
 
-    /// Runs one statement as a step; where the server refuses it, it is listed as left out.
+    /// Runs one statement as a step. An object that the server refuses is reported as not migrated.
     fn optional(
         &self,
         client: &mut Client,
@@ -174,79 +160,92 @@ impl<'a> Finish<'a> {
         }
     }
 
-    /// Gives each task to the next free connection, and again to a new one where that was lost.
-    /// What comes of a task is the next one.
-    fn share<T: Send>(
+    /// Gives each task to the next free connection.
+    fn run_tasks<T: Send>(
+        &self,
+        clients: &mut [Reconnecting<'_, Client>],
+        tasks: impl IntoIterator<Item = T>,
+        work: impl Fn(&mut Client, &T) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let work = |client: &mut Client, task: &T| work(client, task).map(|()| None);
+        self.run_chained_tasks(clients, tasks.into_iter().collect(), work)
+    }
+
+    /// Gives each task to the next free connection. Its result may be a task that follows it.
+    fn run_chained_tasks<T: Send>(
         &self,
         clients: &mut [Reconnecting<'_, Client>],
         tasks: VecDeque<T>,
         work: impl Fn(&mut Client, &T) -> Result<Option<T>> + Sync,
     ) -> Result<()> {
-        let halt = CancelScope::new(self.stop);
+        let cancel = self.cancel.child();
         let tasks = Mutex::new(tasks);
         let next = || tasks.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let run = |client: &mut Reconnecting<'_, Client>| -> Result<()> {
+            let (limit, progress) = (self.retry_for, self.progress);
+            let retry_policy = RetryPolicy { limit, cancel: &cancel, progress };
+            let mut following = None;
+            while !cancel.is_cancelled() {
+                let Some(task) = following.take().or_else(next) else { break };
+                following = client.run(&retry_policy, |client| work(client, &task))?;
+            }
+            Ok(())
+        };
         std::thread::scope(|scope| {
             for client in clients {
-                let (halt, next, work) = (&halt, &next, &work);
+                let (cancel, run) = (&cancel, &run);
                 scope.spawn(move || {
-                    halt.run_thread("a connection of the finish", || {
-                        let retry_policy = RetryPolicy {
-                            limit: self.retry_for,
-                            is_halted: &|| halt.is_cancelled(),
-                            progress: self.progress,
-                        };
-                        while !halt.is_cancelled() {
-                            let Some(task) = next() else { break };
-                            let mut task = Some(task);
-                            while let Some(one) = task {
-                                task = client.run(&retry_policy, |client| work(client, &one))?;
-                            }
-                        }
-                        Ok(())
-                    });
+                    cancel.run_thread("a connection of the finish", || run(client));
                 });
             }
         });
-        halt.end()
+        cancel.end()
     }
 
     /// The tables by size, the largest first.
     fn by_size(&self) -> Vec<usize> {
-        let mut places: Vec<usize> = (0..self.plan.tables.len()).collect();
-        places.sort_by_key(|&place| std::cmp::Reverse(self.plan.tables[place].bytes));
-        places
+        let mut tables: Vec<usize> = (0..self.plan.tables.len()).collect();
+        tables.sort_by_key(|&table| std::cmp::Reverse(self.plan.tables[table].bytes));
+        tables
     }
 
     fn indexes(&self, clients: &mut [Reconnecting<'_, Client>]) -> Result<()> {
         let mut builds = VecDeque::new();
-        let mut left = Vec::new();
-        left.resize_with(self.plan.tables.len(), || AtomicUsize::new(0));
+        let mut remaining = Vec::new();
+        remaining.resize_with(self.plan.tables.len(), || AtomicUsize::new(0));
         for table in self.by_size() {
             let planned = &self.plan.tables[table];
-            for key in &planned.keys {
+            for key in &planned.finish.keys {
                 builds.push_back(Build::Key { table, key });
             }
             for optional in &planned.indexes {
                 builds.push_back(Build::Index { table, optional });
             }
-            left[table].store(planned.keys.len() + planned.indexes.len(), Ordering::Relaxed);
+            remaining[table]
+                .store(planned.finish.keys.len() + planned.indexes.len(), Ordering::Relaxed);
         }
-        let bare = self.by_size().into_iter().filter(|&t| left[t].load(Ordering::Relaxed) == 0);
-        builds.extend(bare.map(|table| Build::Constraints { table }));
-        self.share(clients, builds, |client, build| {
-            let place = build.table();
-            let table = &self.plan.tables[place];
+        let without_index =
+            self.by_size().into_iter().filter(|&t| remaining[t].load(Ordering::Relaxed) == 0);
+        builds.extend(without_index.map(|table| Build::Constraints { table }));
+        self.run_chained_tasks(clients, builds, |client, build| {
+            let index = build.table();
+            let table = &self.plan.tables[index];
             match build {
                 Build::Key { key, .. } => self.key(client, table, key)?,
                 Build::Index { optional, .. } => self.index(client, table, optional)?,
                 Build::Constraints { .. } => return self.constraints(client, table).map(|()| None),
             }
-            let is_last = left[place].fetch_sub(1, Ordering::AcqRel) == 1;
-            Ok(is_last.then_some(Build::Constraints { table: place }))
+            let is_last = remaining[index].fetch_sub(1, Ordering::AcqRel) == 1;
+            Ok(is_last.then_some(Build::Constraints { table: index }))
         })
     }
 
-    fn key(&self, client: &mut Client, table: &PlannedTable, key: &PlannedKey) -> Result<()> {
+    fn key(
+        &self,
+        client: &mut Client,
+        table: &PlannedTable<ToPostgres>,
+        key: &PlannedKey,
+    ) -> Result<()> {
         if self.is_built(client, table, &key.name)? {
             return Ok(());
         }
@@ -254,23 +253,33 @@ impl<'a> Finish<'a> {
             .map_err(db_error(&format!("cannot build the {}", key.what)))
     }
 
-    fn index(&self, client: &mut Client, table: &PlannedTable, index: &OptionalDdl) -> Result<()> {
+    fn index(
+        &self,
+        client: &mut Client,
+        table: &PlannedTable<ToPostgres>,
+        index: &OptionalDdl,
+    ) -> Result<()> {
         if self.is_built(client, table, &index.name)? {
             return Ok(());
         }
         self.optional(client, &index.what, &index.sql, &index.left_out)
     }
 
-    /// Whether an index is there; one that is there in part is dropped.
-    fn is_built(&self, client: &mut Client, table: &PlannedTable, name: &str) -> Result<bool> {
+    /// Whether an index exists. An invalid one, whose build was interrupted, is dropped.
+    fn is_built(
+        &self,
+        client: &mut Client,
+        table: &PlannedTable<ToPostgres>,
+        name: &str,
+    ) -> Result<bool> {
         match existing::index(client, &table.qualified(), name)? {
-            Index::Absent => return Ok(false),
-            Index::Whole => {}
-            Index::Invalid => {
-                let name = qualify(&self.plan.schema, name);
+            IndexState::Missing => return Ok(false),
+            IndexState::Valid => {}
+            IndexState::Invalid => {
+                let name = qualify(&self.plan.target_schema, name);
                 client
                     .batch_execute(&format!("DROP INDEX IF EXISTS {name}"))
-                    .map_err(db_error("cannot drop an index that is built in part only"))?;
+                    .map_err(db_error("cannot drop an invalid index"))?;
                 return Ok(false);
             }
         }
@@ -278,9 +287,9 @@ impl<'a> Finish<'a> {
         Ok(true)
     }
 
-    /// A table's constraints, once all its indexes are there; then autovacuum may have it.
-    fn constraints(&self, client: &mut Client, table: &PlannedTable) -> Result<()> {
-        for key in &table.keys {
+    /// Adds a table's constraints after its last index, and enables autovacuum.
+    fn constraints(&self, client: &mut Client, table: &PlannedTable<ToPostgres>) -> Result<()> {
+        for key in &table.finish.keys {
             if let Some(constraint) = &key.constraint
                 && existing::constraint(client, &table.qualified(), &key.name)?.is_none()
             {
@@ -289,7 +298,7 @@ impl<'a> Finish<'a> {
                     .map_err(db_error(&format!("cannot make the {}", key.what)))?;
             }
         }
-        for check in &table.checks {
+        for check in &table.finish.checks {
             if existing::constraint(client, &table.qualified(), &check.name)?.is_some() {
                 self.progress.done.fetch_add(1, Ordering::Relaxed);
                 continue;
@@ -311,21 +320,19 @@ impl<'a> Finish<'a> {
     }
 
     fn analyze(&self, clients: &mut [Reconnecting<'_, Client>]) -> Result<()> {
-        self.share(clients, self.by_size().into(), |client, place| {
-            let table = &self.plan.tables[*place];
+        self.run_tasks(clients, self.by_size(), |client, &table| {
+            let table = &self.plan.tables[table];
             let what = format!("statistics of {}", quote(&table.name));
             self.step(&what, || client.batch_execute(&format!("ANALYZE {}", table.qualified())))
                 .map_err(db_error(&format!("cannot gather the {what}")))
-                .map(|()| None)
         })
     }
 
-    /// Looks at the rows of each foreign key. One that finds rows without a parent stays as it
-    /// is, NOT VALID, and is listed with their number.
+    /// Checks the rows of each foreign key. A key with rows that have no parent stays NOT VALID, and
+    /// is reported with their number.
     fn validate(&self, clients: &mut [Reconnecting<'_, Client>]) -> Result<()> {
-        let children = self.by_size().into();
-        self.share(clients, children, |client, child| {
-            let keys = self.plan.foreign_keys.iter().filter(|key| key.child == *child);
+        self.run_tasks(clients, self.by_size(), |client, &child| {
+            let keys = self.plan.objects.foreign_keys.iter().filter(|key| key.child == child);
             for key in keys.filter(|key| !self.is_listed(&key.left_out)) {
                 if existing::constraint(client, &key.ddl.table, &key.ddl.name)? == Some(true) {
                     self.progress.done.fetch_add(1, Ordering::Relaxed);
@@ -335,25 +342,24 @@ impl<'a> Finish<'a> {
                 let validated = self.step(&what, || client.batch_execute(&key.ddl.validate()));
                 let Err(error) = validated else { continue };
                 if error.code() != Some(&SqlState::FOREIGN_KEY_VIOLATION) {
-                    return Err(db_error(&format!("cannot end the {what}"))(error));
+                    return Err(db_error(&format!("cannot complete the {what}"))(error));
                 }
                 let listed = key.listed(&self.orphans(client, key)?);
                 self.lock().left_out.push(listed);
             }
-            Ok(None)
+            Ok(())
         })
     }
 
-    /// Something is left out, by the server's word.
+    /// Whether an object is reported already because the server refused it.
     fn is_listed(&self, left_out: &LeftOut) -> bool {
-        let same = |left: &LeftOut| {
+        let is_same = |left: &LeftOut| {
             (left.kind, &left.name, &left.table) == (left_out.kind, &left_out.name, &left_out.table)
         };
-        self.lock().left_out.iter().any(same)
+        self.lock().left_out.iter().any(is_same)
     }
 
-    /// The rows of a foreign key that have no parent: those of the target, where the rows of a
-    /// reject file are missing too.
+    /// The rows without a parent in the target. Parents in the reject file are missing, too.
     fn orphans(&self, client: &mut Client, key: &PlannedForeignKey) -> Result<Tally> {
         let what = format!("cannot count the rows that break foreign key {}", quote(&key.ddl.name));
         let count: i64 =
@@ -368,15 +374,15 @@ impl<'a> Finish<'a> {
         Ok(tally)
     }
 
-    fn sequence(&self, client: &mut Client, table: &PlannedTable) -> Result<()> {
-        let Some((sequence, highest)) = &table.sequence else { return Ok(()) };
+    fn sequence(&self, client: &mut Client, table: &PlannedTable<ToPostgres>) -> Result<()> {
+        let Some((sequence, highest)) = &table.finish.sequence else { return Ok(()) };
         let what = format!("sequence of {}", quote(&table.name));
         self.step(&what, || client.batch_execute(&ddl::set_sequence(sequence, *highest)))
             .map_err(db_error(&format!("cannot set the {what}")))
     }
 
     fn view(&self, client: &mut Client, view: &OptionalDdl) -> Result<()> {
-        if existing::view(client, &self.plan.schema, &view.name)? {
+        if existing::view(client, &self.plan.target_schema, &view.name)? {
             self.progress.done.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }

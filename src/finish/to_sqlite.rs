@@ -1,11 +1,12 @@
-//! The finish: what comes after the rows. Keys that go on where they were, indexes, foreign keys,
-//! statistics, and SQLite's own check of the whole file.
+//! The finish in SQLite: automatic keys, indexes, foreign keys, statistics, and the integrity check.
 
 use crate::control::cancel::CancelScope;
 use crate::control::progress::PhaseProgress;
 use crate::control::sizing::Resources;
 use crate::error::{Error, Result};
-use crate::plan::to_sqlite::{Plan, PlannedTable};
+use crate::finish::finished::Finished;
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_sqlite::model::ToSqlite;
 use crate::report::StepReport;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
@@ -14,27 +15,21 @@ use crate::sqlite::write::integrity_check::{Checker, Part};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// How much longer the check of all tables takes than that of the whole file, as it was measured.
-const TIMES_AS_LONG: u64 = 7;
+/// The time of the check of all tables, as a multiple of the time of the check of the file, as it
+/// was measured.
+const TABLES_TO_FILE: u64 = 7;
 
-/// What the finish did.
-#[derive(Debug, Default)]
-pub(crate) struct Finished {
-    pub(crate) steps: Vec<StepReport>,
-    pub(crate) left_out: Vec<LeftOut>,
-}
-
-/// Runs the finish of the file at `path`; `resources` and the bytes of the page `cache` are for what reads
-/// it with several connections.
+/// Runs the finish of the file at `path`. The integrity check reads it with several connections,
+/// within `resources` and `cache` bytes of page cache.
 pub(crate) fn run(
-    plan: &Plan,
+    plan: &Plan<ToSqlite>,
     writer: FileWriter,
     (path, resources, cache): (&Path, &Resources, u64),
     progress: &PhaseProgress,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
 ) -> Result<Finished> {
     let mut finished = Finished::default();
     let indexes: usize = plan.tables.iter().map(|table| table.indexes.len()).sum();
@@ -49,53 +44,53 @@ pub(crate) fn run(
         Ok(())
     };
     for table in &plan.tables {
-        if let Some(last) = table.sequence {
+        if let Some(last) = table.finish.sequence {
             writer.set_sequence(&table.ddl.name, last)?;
         }
         for index in &table.indexes {
             let what = format!("cannot build {}", index.what);
             step(&index.what, &mut || {
-                writer.interruptible(stop, || writer.run(&what, &index.sql))
+                writer.interruptible(cancel, || writer.run(&what, &index.sql))
             })?;
         }
     }
     let mut orphans = Vec::new();
     step("foreign keys", &mut || {
-        orphans = writer.interruptible(stop, || foreign_keys(plan, &writer))?;
+        orphans = writer.interruptible(cancel, || foreign_keys(plan, &writer))?;
         Ok(())
     })?;
     step("statistics", &mut || {
-        writer.interruptible(stop, || writer.run("cannot gather statistics", "ANALYZE"))
+        writer.interruptible(cancel, || writer.run("cannot gather statistics", "ANALYZE"))
     })?;
-    // It has the file for itself.
+    // The writer has locked the file.
     writer.close()?;
     let entries: HashMap<&str, u64> = plan.tables.iter().map(entries).collect();
-    step("integrity check", &mut || check(path, &entries, resources.readers, cache, stop))?;
+    step("integrity check", &mut || check(path, &entries, resources.readers, cache, cancel))?;
     finished.left_out = orphans;
     Ok(finished)
 }
 
-/// A table, and how many entries its tree and those of its indexes have.
-fn entries(table: &PlannedTable) -> (&str, u64) {
+/// A table, and the number of entries in its b-tree and those of its indexes.
+fn entries(table: &PlannedTable<ToSqlite>) -> (&str, u64) {
     let ddl = &table.ddl;
     let trees = 1 + ddl.uniques.len() + table.indexes.len();
     (&ddl.name, table.rows.saturating_mul(trees as u64))
 }
 
-/// SQLite's own look at the file, several parts at a time; first the tables with the most `entries`, so
-/// that the end of none is waited for alone.
+/// SQLite's integrity check, several parts at a time. The tables with the most `entries` come first,
+/// so that all threads end at about the same time.
 fn check(
     path: &Path,
     entries: &HashMap<&str, u64>,
     threads: usize,
     cache: u64,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
 ) -> Result<()> {
-    let halt = CancelScope::new(stop);
+    let cancel = cancel.child();
     let cache = cache / threads as u64;
     let mut parts = Checker::open(path, cache)?.parts()?;
-    // To look whether an entry is where it should be takes far longer than to read it.
-    let all = entries.values().sum::<u64>() / TIMES_AS_LONG;
+    // The check of an entry's position takes far longer than reading it.
+    let all = entries.values().sum::<u64>() / TABLES_TO_FILE;
     parts.sort_by_key(|part| match part {
         Part::File => Reverse(all),
         Part::Table(name) => Reverse(entries.get(name.as_str()).copied().unwrap_or(0)),
@@ -104,42 +99,44 @@ fn check(
     let work = || -> Result<()> {
         let checker = Checker::open(path, cache)?;
         while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-            checker.part(part, &|| halt.is_cancelled())?;
+            checker.part(part, &cancel)?;
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
-        for _ in 0..threads.min(parts.len()) {
-            scope.spawn(|| halt.run_thread("the check of the new file", work));
-        }
-    });
-    halt.end()
+    cancel.clone().run_threads(threads.min(parts.len()), "the check of the new file", work)
 }
 
-/// Lists rows without a parent where PostgreSQL has them, too.
-fn foreign_keys(plan: &Plan, writer: &FileWriter) -> Result<Vec<LeftOut>> {
+/// The foreign keys with rows without a parent. Only those that are NOT VALID in PostgreSQL may have
+/// such rows.
+fn foreign_keys(plan: &Plan<ToSqlite>, writer: &FileWriter) -> Result<Vec<LeftOut>> {
     let mut list = Vec::new();
     for table in plan.tables.iter().filter(|table| !table.ddl.foreign_keys.is_empty()) {
         for (number, count) in writer.orphans(&table.ddl.name)? {
-            // SQLite numbers them from the last one.
-            let place = table.ddl.foreign_keys.len().checked_sub(number + 1);
-            let key = place.and_then(|place| table.ddl.foreign_keys.get(place));
+            // SQLite numbers foreign keys from the last one.
+            let index = table.ddl.foreign_keys.len().checked_sub(number + 1);
+            let key = index.and_then(|index| table.ddl.foreign_keys.get(index));
             let name = key.and_then(|key| key.name.clone()).unwrap_or_default();
-            let known = place.and_then(|place| table.not_valid.get(place)).copied();
-            if known != Some(true) {
+            let not_valid = index.and_then(|index| table.finish.not_valid.get(index)).copied();
+            if not_valid != Some(true) {
                 return Err(Error::failed(format!(
-                    "{count} rows of table {} break the foreign key {}, which they do not in PostgreSQL",
+                    "table {}: {} the foreign key {}, but not in PostgreSQL",
                     quote(&table.name),
+                    plural(count, "row violates", "rows violate"),
                     quote(&name)
                 ))
-                .hint("leave one of the two tables out with --exclude"));
+                .hint("exclude one of the two tables with --exclude"));
             }
             let left_out = LeftOut::part(ObjectKind::ForeignKey, &table.name, &name, None);
-            let reason = format!("{count} rows have no parent, as in PostgreSQL (NOT VALID)");
+            let rows = plural(count, "row has", "rows have");
+            let reason = format!("{rows} no parent, as in PostgreSQL (NOT VALID)");
             list.push(left_out.because(reason));
         }
     }
     Ok(list)
+}
+
+fn plural(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 #[cfg(test)]
@@ -170,49 +167,49 @@ mod tests {
         (path, connection)
     }
 
-    fn look(path: &Path, threads: usize) -> Result<()> {
+    fn check_all(path: &Path, threads: usize) -> Result<()> {
         let entries = HashMap::from([("a", 10), ("b", 20), ("c", 30)]);
-        check(path, &entries, threads, 1 << 20, &AtomicBool::new(false))
+        check(path, &entries, threads, 1 << 20, &CancelScope::default())
     }
 
-    /// Writes `text` over the `place`th occurrence of `old`, and takes it back after `then`.
-    fn with_damage(path: &Path, (old, place): (&str, usize), text: &str, then: impl FnOnce()) {
+    /// Replaces the occurrence `index` of `old` by `text` while `then` runs.
+    fn with_damage(path: &Path, (old, index): (&str, usize), text: &str, then: impl FnOnce()) {
         let bytes = std::fs::read(path).unwrap();
         let found = bytes.windows(old.len()).enumerate().filter(|(_, at)| *at == old.as_bytes());
-        let places: Vec<usize> = found.map(|(place, _)| place).collect();
-        assert_eq!(places.len(), 2, "in the table and in the index");
+        let offsets: Vec<usize> = found.map(|(offset, _)| offset).collect();
+        assert_eq!(offsets.len(), 2, "in the table and in the index");
         let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
-        file.write_all_at(text.as_bytes(), places[place] as u64).unwrap();
+        file.write_all_at(text.as_bytes(), offsets[index] as u64).unwrap();
         then();
-        file.write_all_at(old.as_bytes(), places[place] as u64).unwrap();
+        file.write_all_at(old.as_bytes(), offsets[index] as u64).unwrap();
     }
 
     #[test]
-    fn one_damaged_entry_of_one_index_among_several_is_found() {
+    fn one_damaged_entry_of_one_of_several_indexes_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let (path, connection) = file(folder.path());
         drop(connection);
         for threads in [1, 2, 9] {
-            look(&path, threads).unwrap();
-            for place in [0, 1] {
-                with_damage(&path, ("in b 1500", place), "in b 150!", || {
-                    let error = look(&path, threads).unwrap_err();
+            check_all(&path, threads).unwrap();
+            for index in [0, 1] {
+                with_damage(&path, ("in b 1500", index), "in b 150!", || {
+                    let error = check_all(&path, threads).unwrap_err();
                     assert!(error.message().contains("SQLite finds faults"), "{error}");
                     assert!(error.to_string().contains("missing from index bi"), "{error}");
                 });
             }
         }
-        look(&path, 2).unwrap();
+        check_all(&path, 2).unwrap();
     }
 
     #[test]
-    fn a_page_that_nothing_uses_and_a_row_that_breaks_a_check_are_found() {
+    fn an_unused_page_and_a_row_that_violates_a_check_are_found() {
         let folder = tempfile::tempdir().unwrap();
         let (path, connection) = file(folder.path());
         let schema = "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'ci'";
         connection.execute_batch(schema).unwrap();
         drop(connection);
-        let error = look(&path, 2).unwrap_err();
+        let error = check_all(&path, 2).unwrap_err();
         assert!(error.to_string().contains("never used"), "{error}");
         let broken = "CREATE TABLE d (x CHECK (x > 0)); PRAGMA ignore_check_constraints = ON; \
                       INSERT INTO d VALUES (0)";
@@ -220,12 +217,12 @@ mod tests {
         let (path, connection) = file(other.path());
         connection.execute_batch(broken).unwrap();
         drop(connection);
-        let error = look(&path, 2).unwrap_err();
+        let error = check_all(&path, 2).unwrap_err();
         assert!(error.to_string().contains("CHECK constraint failed in d"), "{error}");
     }
 
     #[test]
-    fn a_check_that_takes_long_ends_when_the_run_is_stopped() {
+    fn a_long_check_ends_when_the_run_is_stopped() {
         let folder = tempfile::tempdir().unwrap();
         let (path, connection) = file(folder.path());
         // A minute's work.
@@ -234,15 +231,15 @@ mod tests {
                     INSERT INTO slow SELECT s.i FROM seq s, seq t";
         connection.execute_batch(slow).unwrap();
         drop(connection);
-        let (stop, started) = (AtomicBool::new(false), Instant::now());
+        let (cancel, started) = (CancelScope::default(), Instant::now());
         let ended = std::thread::scope(|scope| {
             scope.spawn(|| {
                 std::thread::park_timeout(Duration::from_millis(300));
-                stop.store(true, Ordering::Relaxed);
+                cancel.cancel();
             });
-            check(&path, &HashMap::new(), 2, 1 << 20, &stop)
+            check(&path, &HashMap::new(), 2, 1 << 20, &cancel)
         });
-        assert_eq!(ended.unwrap_err().to_string(), Error::interrupted().to_string());
+        assert!(ended.unwrap_err().is_interrupted());
         assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     }
 }

@@ -1,29 +1,18 @@
-//! What is moved, and whether it may be: the tables that the user wants, and a look at the target
-//! before anything costly is done.
+//! The tables and views that `--tables` and `--exclude` select.
 
 use crate::error::{Error, Result};
-use crate::options::plan_options::{OnMisfit, PlanOptions};
-use crate::plan::to_postgres::build::{DropScope, PlanInputs};
-use crate::plan::to_postgres::source_checks;
-use crate::postgres::catalog::target_objects;
-use crate::postgres::catalog::target_objects::CatalogObject;
-use crate::postgres::ledger::detail::State;
-use crate::postgres::ledger::{Entry, Ledger};
-use crate::schema::names::quote;
+use crate::options::plan_options::PlanOptions;
 use crate::schema::{LeftOut, ObjectKind, Schema};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use postgres::Client;
-use rusqlite::Connection;
-use std::collections::HashSet;
 
-/// Why a table is not copied that the user left out.
+/// The reason for a table that the user excluded.
 pub(crate) const BY_REQUEST: &str = "left out by --tables or --exclude";
 
 /// Takes the tables that `--tables` does not name, and the tables and views that `--exclude`
 /// names, out of the schema.
 ///
 /// # Errors
-/// A pattern that is none, or a pattern of `--tables` that matches nothing.
+/// An invalid pattern, or a pattern of `--tables` that matches nothing.
 pub(crate) fn choose_tables(schema: &mut Schema, options: &PlanOptions) -> Result<Vec<LeftOut>> {
     let tables = patterns(&options.tables, "--tables")?;
     let exclude = patterns(&options.exclude, "--exclude")?;
@@ -33,36 +22,22 @@ pub(crate) fn choose_tables(schema: &mut Schema, options: &PlanOptions) -> Resul
             return Err(Error::usage(format!("--tables {pattern} matches no table of the source")));
         }
     }
-    let mut left_out = Vec::new();
-    let wanted =
-        |name: &str| (tables.is_empty() || tables.is_match(name)) && !exclude.is_match(name);
-    let mut kept = Vec::new();
-    for table in std::mem::take(&mut schema.tables) {
-        if wanted(&table.name) {
-            kept.push(table);
-        } else {
-            left_out.push(LeftOut {
-                kind: ObjectKind::Table,
-                table: None,
-                name: table.name,
-                reason: BY_REQUEST.to_owned(),
-                definition: None,
-                rows: None,
-            });
-        }
-    }
-    schema.tables = kept;
-    for view in schema.views.extract_if(.., |view| exclude.is_match(&view.name)) {
-        left_out.push(LeftOut {
-            kind: ObjectKind::View,
-            table: None,
-            name: view.name,
-            reason: BY_REQUEST.to_owned(),
-            definition: Some(view.definition),
-            rows: None,
-        });
-    }
-    Ok(left_out)
+    let is_excluded =
+        |name: &str| !tables.is_empty() && !tables.is_match(name) || exclude.is_match(name);
+    let left_out = |kind, name, definition| LeftOut {
+        kind,
+        table: None,
+        name,
+        reason: BY_REQUEST.to_owned(),
+        definition,
+        rows: None,
+    };
+    let excluded = schema.tables.extract_if(.., |table| is_excluded(&table.name));
+    let mut list: Vec<LeftOut> =
+        excluded.map(|table| left_out(ObjectKind::Table, table.name, None)).collect();
+    let excluded = schema.views.extract_if(.., |view| exclude.is_match(&view.name));
+    list.extend(excluded.map(|v| left_out(ObjectKind::View, v.name, Some(v.definition))));
+    Ok(list)
 }
 
 fn patterns(patterns: &[String], flag: &str) -> Result<GlobSet> {
@@ -71,113 +46,9 @@ fn patterns(patterns: &[String], flag: &str) -> Result<GlobSet> {
     };
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
-        // A slash in a table's name is a character like any other.
+        // A slash in a table's name is an ordinary character.
         let glob = GlobBuilder::new(pattern).literal_separator(false).build();
         set.add(glob.map_err(|error| invalid(pattern, &error))?);
     }
     set.build().map_err(|error| invalid("", &error))
-}
-
-/// Refuses a source with a table of the ledger's name.
-pub(crate) fn refuse_own_name(schema: &Schema) -> Result<()> {
-    let taken = |name: &str| name.eq_ignore_ascii_case(crate::postgres::ledger::TABLE);
-    if schema.tables.iter().any(|table| taken(&table.name)) {
-        return Err(Error::refused("the source has a table named migrate_ledger")
-            .caused_by("this program keeps its own records in the target under that name")
-            .hint("leave it out with --exclude migrate_ledger"));
-    }
-    Ok(())
-}
-
-/// Refuses a target that is half loaded or holds what the plan would create.
-///
-/// # Errors
-/// Refused, naming what is there; or the server's error.
-pub(crate) fn check_target(
-    inputs: &PlanInputs<'_>,
-    client: &mut Client,
-    existing: &[CatalogObject],
-    schema: &Schema,
-) -> Result<()> {
-    if *inputs.drop == DropScope::Everything {
-        return Ok(());
-    }
-    // What an earlier run of one of our own data sets left was looked at already.
-    let entries = Ledger::entries(client, inputs.schema)?.unwrap_or_default();
-    let of_others = |entry: &&Entry| !inputs.data_sets.contains(&entry.data_set.as_str());
-    let half = |entry: &&Entry| !entry.detail.is_complete();
-    if let Some(entry) = entries.iter().filter(of_others).find(half) {
-        return Err(Error::refused(format!(
-            "schema {} of the target is half loaded",
-            quote(inputs.schema)
-        ))
-        .caused_by(format!("an earlier run of {} did not come to its end", quote(&entry.data_set)))
-        .hint("let that one come to its end, or throw away all in the schema with --drop-all"));
-    }
-    let tables = schema.tables.iter().map(|table| &table.name);
-    let names = tables.chain(schema.views.iter().map(|view| &view.name)).cloned().collect();
-    let earlier = entries.iter().find(|entry| entry.data_set == inputs.data_set);
-    refuse_conflicts(existing, &names, inputs.schema, earlier)
-}
-
-fn refuse_conflicts(
-    existing: &[CatalogObject],
-    names: &HashSet<String>,
-    schema: &str,
-    earlier: Option<&Entry>,
-) -> Result<()> {
-    let found = target_objects::in_the_way(existing, names);
-    if found.is_empty() {
-        return Ok(());
-    }
-    let mut list: Vec<String> =
-        found.iter().take(10).map(|t| format!("{} {}", t.kind.as_str(), quote(&t.name))).collect();
-    if found.len() > 10 {
-        list.push(format!("and {} more", found.len() - 10));
-    }
-    let error = Error::refused(format!("schema {} of the target is not empty", quote(schema)))
-        .caused_by(format!("it holds {}", list.join(", ")));
-    let error = match earlier.and_then(|entry| entry.detail.state) {
-        None => error,
-        Some(state) => error
-            .caused_by(match state {
-                State::Verified => {
-                    "an earlier run copied and verified it, and the source has changed since"
-                }
-                State::Differs => "an earlier run copied it, and it differs from the source",
-                _ => "an earlier run copied it, and nobody has verified it",
-            })
-            .hint("--verify compares the two; --restart drops what that run made and starts over"),
-    };
-    Err(error.hint("--drop-all drops what is in the schema first"))
-}
-
-/// Takes out tables with more columns than PostgreSQL can hold, if the user lets us.
-pub(crate) fn leave_out_wide_tables(
-    connection: &Connection,
-    schema: &mut Schema,
-    options: &PlanOptions,
-    left_out: &mut Vec<LeftOut>,
-) -> Result<()> {
-    let too_wide = |table: &crate::schema::Table| table.columns.len() > source_checks::MAX_COLUMNS;
-    let Some(first) = schema.tables.iter().find(|table| too_wide(table)) else { return Ok(()) };
-    if options.on_misfit != OnMisfit::Widen {
-        return Err(Error::refused(format!(
-            "table {} has {} columns, and PostgreSQL holds at most 1,600",
-            quote(&first.name),
-            first.columns.len()
-        ))
-        .hint("leave it out with --exclude, or with --on-misfit widen"));
-    }
-    for table in schema.tables.extract_if(.., |table| too_wide(table)) {
-        left_out.push(LeftOut {
-            kind: ObjectKind::Table,
-            table: None,
-            reason: format!("{} columns; PostgreSQL holds at most 1,600", table.columns.len()),
-            rows: Some(source_checks::rows(connection, &table)?),
-            name: table.name,
-            definition: None,
-        });
-    }
-    Ok(())
 }

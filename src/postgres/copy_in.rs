@@ -1,4 +1,4 @@
-//! Writing blocks: one transaction each, its ledger row first, then one COPY.
+//! Writes blocks into PostgreSQL: one transaction each, with its ledger row first and then one COPY.
 
 use crate::codec::block::Block;
 use crate::error::{Error, Result};
@@ -12,23 +12,23 @@ use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::Arc;
 
-/// Bytes of COPY data in one message: large enough that the server's work on a message does not
-/// show (8 KB costs 15 % more than 64 KB, 64 KB 10 % more than 1 MB), small beside the budget.
+/// Bytes of COPY data in one message: large enough that the server's work per message costs little
+/// (8 KB costs 15 % more than 64 KB, 64 KB 10 % more than 1 MB), and small compared to the budget.
 const MESSAGE_BYTES: usize = 512 * 1024;
 
-/// The SQLSTATE of a row whose key is there.
+/// The SQLSTATE of a row whose key exists already.
 const UNIQUE_VIOLATION: &str = "23505";
 
-/// Where the blocks of one table go.
+/// The target of the blocks of one table.
 #[derive(Debug, Clone)]
 pub(crate) struct CopyTarget {
-    /// The table's name in the source, which is its name in the ledger.
+    /// The name of the table in the source and in the ledger.
     pub(crate) table: String,
     /// The COPY statement.
     pub(crate) copy: String,
 }
 
-/// A writer: one connection.
+/// A writer over one connection.
 pub(crate) struct BlockWriter {
     client: Client,
     insert: Statement,
@@ -40,8 +40,8 @@ pub(crate) struct BlockWriter {
 impl BlockWriter {
     /// A writer over `client`, for the plan's tables in their order.
     ///
-    /// Commits are not waited for until they are on the disk: the copy phase ends by a commit that
-    /// is, and by reading the whole ledger afterwards.
+    /// Its commits are asynchronous. The copy phase ends with a synchronous commit, and reads the
+    /// whole ledger afterwards.
     pub(crate) fn new(
         mut client: Client,
         ledger: &Ledger,
@@ -56,8 +56,7 @@ impl BlockWriter {
     }
 }
 
-/// Sends a block, its bytes and how many rows they are, by the COPY statement `copy`; `what` is what
-/// that is for.
+/// Sends `rows` rows in `data` with the COPY statement `copy`. `what` is the message of an error.
 pub(crate) fn copy_in<T: ?Sized + ToStatement>(
     client: &mut impl GenericClient,
     copy: &T,
@@ -67,32 +66,27 @@ pub(crate) fn copy_in<T: ?Sized + ToStatement>(
     let mut stream = client.copy_in(copy).map_err(db_error(what))?;
     let sent = data.chunks(MESSAGE_BYTES).try_for_each(|message| stream.write_all(message));
     if let Err(error) = sent {
-        // The server's own reason, where it gave one, is told when the stream is finished.
+        // The end of the stream returns the server's own reason, where there is one.
         return Err(match stream.finish() {
             Err(reason) => db_error(what)(reason),
             Ok(_) => Error::failed(what).caused_by(error),
         });
     }
-    let taken = stream.finish().map_err(db_error(what))?;
-    if taken != rows {
-        let cause = format!("the server took {taken} of {rows} rows");
+    let accepted = stream.finish().map_err(db_error(what))?;
+    if accepted != rows {
+        let cause = format!("the server accepted {accepted} of {rows} rows");
         return Err(Error::failed(what).caused_by(cause));
     }
     Ok(())
 }
 
-/// One of several parallel writers of blocks.
-pub(crate) trait Writer: Send {
-    /// Writes a block in one transaction that also records it.
+impl BlockWriter {
+    /// Writes a block and its ledger row in one transaction.
     ///
     /// # Errors
-    /// Nothing of the block arrived then, unless the connection was lost while committing; the
-    /// ledger says whether it did.
-    fn write(&mut self, block: &Block) -> Result<()>;
-}
-
-impl Writer for BlockWriter {
-    fn write(&mut self, block: &Block) -> Result<()> {
+    /// Nothing of the block arrived, unless the connection was lost during the commit. The ledger
+    /// shows whether it did.
+    pub(crate) fn write(&mut self, block: &Block) -> Result<()> {
         let target = &self.targets[block.table];
         let what = format!("cannot write chunk {} of table {}", block.chunk, quote(&target.table));
         let failed = db_error(&what);
@@ -112,14 +106,12 @@ impl Writer for BlockWriter {
             Ok(1) => {}
             Ok(_) => return Err(taken_over(&what)),
             Err(error) if sqlstate(&error) == Some(UNIQUE_VIOLATION) => {
-                // It was sent before, and the answer to that commit did not arrive.
+                // It was committed before, and the server's answer was lost.
                 transaction.rollback().map_err(&failed)?;
                 return match self.client.query_opt(&self.find, &row).map_err(&failed)? {
                     Some(_) => Ok(()),
-                    None => {
-                        Err(Error::failed(what.clone())
-                            .caused_by("the ledger has it with other rows"))
-                    }
+                    None => Err(Error::failed(what.clone())
+                        .caused_by("the ledger has this chunk with other rows")),
                 };
             }
             Err(error) => return Err(failed(error)),

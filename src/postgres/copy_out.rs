@@ -1,8 +1,8 @@
-//! Reading: tuples of all tables as one snapshot sees them, over any number of connections.
+//! Reads tuples from PostgreSQL: all tables in one snapshot, over any number of connections.
 //!
-//! An exported snapshot does not protect from what rewrites a table (VACUUM FULL, TRUNCATE, some
-//! ALTER TABLEs): sessions that join later would see it empty or in part. So the session that
-//! exports it first locks every table in the mode of a reader, and holds the locks to the end.
+//! An exported snapshot does not protect against statements that rewrite a table (VACUUM FULL,
+//! TRUNCATE, some ALTER TABLEs): a session that imports it later would see the table empty or in
+//! part. So the exporting session first locks every table in ACCESS SHARE mode, until the end.
 
 use crate::codec::block::HEADER;
 use crate::codec::tuple;
@@ -18,23 +18,23 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-/// How long a connection that is not needed any more may take to end.
+/// How long the end of a connection may take.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A snapshot, held by a session of its own.
+/// An exported snapshot, held by a session of its own.
 pub struct Snapshot {
     client: Client,
     id: String,
 }
 
-/// A table that holds rows itself: not partitioned.
+/// A table that stores rows itself: not partitioned.
 #[derive(Debug, Clone)]
 pub(crate) struct Relation {
-    /// Its qualified name.
+    /// The qualified name.
     pub(crate) name: String,
-    /// Its size in blocks, read under the locks. Rows beyond are possible.
+    /// The size in blocks, read under the locks. There can be rows beyond it.
     pub(crate) blocks: u64,
-    /// Row-level security keeps rows from this role.
+    /// Row-level security hides rows from this role.
     pub(crate) hidden: bool,
 }
 
@@ -42,9 +42,9 @@ impl Snapshot {
     /// Locks `tables` (qualified names) and takes the snapshot.
     ///
     /// # Errors
-    /// The server's: a table that is gone or may not be read.
+    /// A table does not exist any more, or may not be read.
     pub fn take(mut client: Client, tables: &[String]) -> Result<Self> {
-        let what = "cannot hold the tables still";
+        let what = "cannot lock the tables for reading";
         let mut begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned();
         if !tables.is_empty() {
             begin.push_str(&format!("; LOCK TABLE {} IN ACCESS SHARE MODE", tables.join(", ")));
@@ -57,7 +57,7 @@ impl Snapshot {
         Ok(Self { client, id })
     }
 
-    /// The relations that hold a table's rows: itself, or the leaves of its partitions.
+    /// The relations that store the rows of a table: the table itself, or its leaf partitions.
     pub(crate) fn relations(&mut self, table: &str) -> Result<Vec<Relation>> {
         let table = literal(table);
         let sql = format!(
@@ -83,17 +83,17 @@ impl Snapshot {
         Ok(rows.iter().map(relation).collect())
     }
 
-    /// The session that holds the snapshot, which sees what it sees.
+    /// The session that holds the snapshot, and reads in it.
     pub(crate) fn client(&mut self) -> &mut Client {
         &mut self.client
     }
 
-    /// Whether its session is gone, so that nobody can see what it saw any more.
-    pub(crate) fn is_retryable(&mut self) -> bool {
+    /// Whether its session is lost, and the snapshot with it.
+    pub(crate) fn is_lost(&mut self) -> bool {
         self.client.batch_execute("SELECT 1").is_err_and(|error| is_connection_lost(&error))
     }
 
-    /// What makes another session see what this one sees.
+    /// The statements that import the snapshot into another session.
     pub fn import_sql(&self) -> String {
         format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
@@ -102,11 +102,11 @@ impl Snapshot {
     }
 }
 
-/// A connection that reads tuples. The synchronous client enters its runtime anew for each row,
-/// which costs more than the row itself; here a whole COPY is read inside one.
+/// A connection that reads tuples. The synchronous client enters its runtime for each row, which
+/// costs more than the row itself. This one reads a whole COPY within one entry.
 pub struct TupleReader {
     runtime: Runtime,
-    /// `None` only while it is being dropped.
+    /// `None` only during the drop.
     client: Option<tokio_postgres::Client>,
     connection: Option<JoinHandle<()>>,
 }
@@ -120,7 +120,7 @@ impl TupleReader {
         Self { runtime, client: Some(client), connection: Some(connection) }
     }
 
-    /// Asks a query whose answers come as text.
+    /// Runs a query whose results are texts.
     pub fn simple_query(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, postgres::Error> {
         match &self.client {
             Some(client) => self.runtime.block_on(client.simple_query(sql)),
@@ -128,15 +128,11 @@ impl TupleReader {
         }
     }
 
-    /// Whether the connection is gone, so that the same work may succeed on a new one.
-    pub(crate) fn is_retryable(&mut self) -> bool {
-        self.simple_query("SELECT 1").is_err_and(|error| is_connection_lost(&error))
-    }
-
-    /// Runs a query and hands each row to `each` as a tuple, read where it lies, until that fails.
+    /// Runs a query and passes each row to `each` as a tuple, without a copy. `what` is the message of
+    /// an error of the server.
     ///
     /// # Errors
-    /// The server's, as `what` failed; and those of `each`.
+    /// The query failed, or `each` did.
     pub fn tuples(
         &mut self,
         select: &str,
@@ -146,10 +142,7 @@ impl TupleReader {
         self.kept_tuples(select, what, |tuple, _| each(tuple))
     }
 
-    /// The same; beside each tuple `each` is given the memory that it lies in, and may keep that.
-    ///
-    /// # Errors
-    /// The server's, as `what` failed; and those of `each`.
+    /// As [`Self::tuples`]; `each` also gets the message that contains the tuple, and may keep it.
     pub(crate) fn kept_tuples(
         &mut self,
         select: &str,
@@ -160,13 +153,13 @@ impl TupleReader {
         let Some(client) = &self.client else { return Ok(()) };
         self.runtime.block_on(async {
             let mut stream = pin!(client.copy_out(&copy).await.map_err(db_error(what))?);
-            let (mut head, mut ended) = (true, false);
-            // What a message left over; empty as long as messages hold whole rows.
+            let (mut in_header, mut ended) = (true, false);
+            // The rest of a message; empty as long as messages contain whole rows.
             let mut carried: Vec<u8> = Vec::new();
-            // To be read to its end, or the connection could not be used again.
+            // It is read to its end; otherwise the connection could not be used again.
             while let Some(message) = stream.try_next().await.map_err(db_error(what))? {
                 if carried.is_empty() {
-                    let (used, at_end) = whole_tuples(&message, &mut head, &mut each)?;
+                    let (used, at_end) = whole_tuples(&message, &mut in_header, &mut each)?;
                     ended |= at_end;
                     if !ended {
                         carried.extend_from_slice(&message[used..]);
@@ -174,7 +167,7 @@ impl TupleReader {
                 } else {
                     carried.extend_from_slice(&message);
                     let all = Bytes::from(std::mem::take(&mut carried));
-                    let (used, at_end) = whole_tuples(&all, &mut head, &mut each)?;
+                    let (used, at_end) = whole_tuples(&all, &mut in_header, &mut each)?;
                     ended |= at_end;
                     if !ended {
                         carried.extend_from_slice(&all[used..]);
@@ -184,37 +177,37 @@ impl TupleReader {
             if ended {
                 return Ok(());
             }
-            Err(Error::failed(what).caused_by("the server's answer is cut off"))
+            Err(Error::failed(what).caused_by("the server's answer ended early"))
         })
     }
 }
 
 impl Drop for TupleReader {
-    /// Says farewell, unless the server does not listen.
+    /// Closes the connection, within a time limit.
     fn drop(&mut self) {
         drop(self.client.take());
         if let Some(connection) = self.connection.take() {
-            let farewell = async { tokio::time::timeout(SHUTDOWN_TIMEOUT, connection).await };
-            drop(self.runtime.block_on(farewell));
+            let shutdown = async { tokio::time::timeout(SHUTDOWN_TIMEOUT, connection).await };
+            drop(self.runtime.block_on(shutdown));
         }
     }
 }
 
-/// Hands over the whole tuples at the start of `bytes`; says how many bytes they took, and
-/// whether the stream ends there.
+/// Passes the complete tuples at the start of `bytes` to `each`. Returns their length, and whether the
+/// stream ends there.
 #[inline]
 fn whole_tuples(
     bytes: &Bytes,
-    head: &mut bool,
+    in_header: &mut bool,
     each: &mut impl FnMut(&[u8], &Bytes) -> Result<()>,
 ) -> Result<(usize, bool)> {
     let mut used = 0;
-    if *head {
-        // No extension of the head is known, and the flag of one would be refused by readers.
+    if *in_header {
+        // There are no extensions of the header.
         if bytes.len() < HEADER.len() {
             return Ok((0, false));
         }
-        *head = false;
+        *in_header = false;
         used = HEADER.len();
     }
     loop {
@@ -234,19 +227,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_found_however_the_stream_is_cut() {
+    fn rows_are_found_wherever_the_stream_is_split() {
         let row = [0, 1, 0, 0, 0, 1, b'x'];
         let stream = Bytes::from([HEADER.as_slice(), &row, &row, &[0xff, 0xff]].concat());
         for cut in 0..stream.len() {
-            let (mut head, mut rows) = (true, 0);
+            let (mut in_header, mut rows) = (true, 0);
             let mut each = |tuple: &[u8], kept: &Bytes| {
                 assert_eq!((tuple, &kept.slice_ref(tuple)[..]), (&row[..], &row[..]));
                 rows += 1;
                 Ok(())
             };
-            let (used, ended) = whole_tuples(&stream.slice(..cut), &mut head, &mut each).unwrap();
+            let (used, ended) =
+                whole_tuples(&stream.slice(..cut), &mut in_header, &mut each).unwrap();
             assert!(!ended);
-            let rest = whole_tuples(&stream.slice(used..), &mut head, &mut each).unwrap();
+            let rest = whole_tuples(&stream.slice(used..), &mut in_header, &mut each).unwrap();
             assert_eq!((rest.1, rows), (true, 2), "{cut}");
         }
     }

@@ -1,15 +1,18 @@
-//! The driver's errors in our words: where and why something failed, never the values at fault.
+//! The driver's errors as errors of this program, without any stored value.
 //!
 //! PostgreSQL puts stored values into an error's detail, where and hint fields, and for data and
-//! constraint errors into the message itself. So of those only the code, its name and the names
-//! of table, column and constraint are told.
+//! constraint errors into the message itself. Of those errors only the code, its name and the names
+//! of table, column and constraint are reported.
 
 use crate::error::Error;
 use postgres::error::DbError;
 use std::error::Error as _;
 use std::io::{self, ErrorKind};
 
-/// One line that says what the server or the connection to it reported.
+/// The SQLSTATE of a statement that was cancelled.
+const QUERY_CANCELED: &str = "57014";
+
+/// The report of the server or of the connection, in one line.
 pub fn describe(error: &postgres::Error) -> String {
     if let Some(error) = error.as_db_error() {
         return describe_report(error);
@@ -28,40 +31,45 @@ pub fn describe(error: &postgres::Error) -> String {
     text
 }
 
-/// Makes our error of the driver's: `what` failed, for the reason that the server reported.
-pub(crate) fn db_error(what: &str) -> impl Fn(postgres::Error) -> Error {
-    move |error| mark_retryable(Error::failed(what).caused_by(describe(&error)), &error)
+/// Converts the driver's error; `context` is what failed.
+pub(crate) fn db_error(context: &str) -> impl Fn(postgres::Error) -> Error {
+    move |error| classify(Error::failed(context).caused_by(describe(&error)), &error)
 }
 
-/// `ours`, marked where the driver's error says that the connection is gone.
-pub(crate) fn mark_retryable(ours: Error, error: &postgres::Error) -> Error {
-    if is_connection_lost(error) { ours.retryable() } else { ours }
+/// Marks `ours` where the driver's `error` is an interruption or a lost connection.
+pub(crate) fn classify(ours: Error, error: &postgres::Error) -> Error {
+    if sqlstate(error) == Some(QUERY_CANCELED) {
+        ours.interruption()
+    } else if is_connection_lost(error) {
+        ours.retryable()
+    } else {
+        ours
+    }
 }
 
-/// Whether the server looked at a statement and would not have it, as opposed to failing to do it:
-/// unsupported, data, integrity, syntax or access, limits; not disk, memory, locks or connections.
+/// Whether the server refuses a statement (unsupported, data, integrity, syntax or access, limits),
+/// as opposed to a failure of disk, memory, locks or connections.
 pub(crate) fn is_refusal(error: &postgres::Error) -> bool {
     const CLASSES: [&str; 5] = ["0A", "22", "23", "42", "54"];
     sqlstate(error).is_some_and(|code| CLASSES.iter().any(|class| code.starts_with(class)))
 }
 
-/// The SQLSTATE of the server's report, if it is one.
+/// The SQLSTATE, where the error is a report of the server.
 pub fn sqlstate(error: &postgres::Error) -> Option<&str> {
     error.code().map(postgres::error::SqlState::code)
 }
 
-/// Whether the connection is gone, so that the same work may succeed on a new one.
+/// Whether the connection is lost, so that the same work may succeed on a new one.
 pub fn is_connection_lost(error: &postgres::Error) -> bool {
     if let Some(code) = sqlstate(error) {
-        // The class of connection exceptions; the server shutting down, crashing or starting
-        // up; and its two idle timeouts.
+        // Connection exceptions; a server that shuts down, crashes or starts; two idle timeouts.
         return code.starts_with("08")
             || matches!(code, "57P01" | "57P02" | "57P03" | "57P05" | "25P03");
     }
     error.is_closed() || io_error(error).is_some_and(|error| is_loss(error.kind()))
 }
 
-/// The I/O error at the bottom of a driver error, if it is one.
+/// The I/O error behind a driver's error, where there is one.
 pub(crate) fn io_error(error: &postgres::Error) -> Option<&io::Error> {
     error.source()?.downcast_ref::<io::Error>()
 }
@@ -110,8 +118,8 @@ fn describe_report(error: &DbError) -> String {
     text
 }
 
-/// The name of a condition whose message can hold values: data exceptions, broken constraints,
-/// and what functions in the database raise themselves. `None` for all others. Names are those of
+/// The name of a condition whose message can contain values: data exceptions, constraint violations,
+/// and errors raised by functions in the database. `None` for all others. The names are those of
 /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 fn condition(code: &str) -> Option<&'static str> {
     Some(match code {

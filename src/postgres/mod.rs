@@ -1,4 +1,4 @@
-//! The PostgreSQL side: connecting, definitions, the ledger, writing blocks.
+//! PostgreSQL: connections, catalog, definitions, COPY in both directions, run lock and ledger.
 
 pub(crate) mod catalog;
 pub(crate) mod connect;

@@ -14,11 +14,11 @@ pub(crate) mod status;
 pub(crate) mod to_postgres;
 pub(crate) mod to_sqlite;
 
-use crate::control::progress::{Phase, Progress};
-use crate::control::signals::on_signals;
+use crate::control::progress::Phase;
+use crate::control::run_control::RunControl;
 use crate::control::sizing::Resources;
 use crate::control::statement_cancel::StatementCanceller;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::options::location::Location;
 use crate::options::run_options::{RunOptions, Verify};
 use crate::report::{
@@ -31,8 +31,7 @@ use crate::run::to_postgres::ToPostgres;
 use crate::run::to_sqlite::ToSqlite;
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// A planned run that has not written anything yet.
@@ -41,7 +40,7 @@ pub(crate) trait Planned {
     fn summary(&self) -> PlanSummary;
 
     /// Carries out the plan.
-    fn run(self, progress: &Arc<Progress>) -> Outcome;
+    fn run(self, control: &RunControl) -> Outcome;
 }
 
 /// A planned run.
@@ -61,34 +60,20 @@ pub(crate) struct Run {
 ///
 /// # Errors
 /// The run cannot be planned. Nothing was written.
-pub(crate) fn prepare(options: &RunOptions, progress: &Arc<Progress>) -> Result<Run> {
-    prepare_until(&on_signals()?, options, progress)
-}
-
-/// Prepares a run that ends when `stop` is set.
-pub(crate) fn prepare_until(
-    stop: &Arc<AtomicBool>,
-    options: &RunOptions,
-    progress: &Arc<Progress>,
-) -> Result<Run> {
+pub(crate) fn prepare(options: &RunOptions, control: &RunControl) -> Result<Run> {
     let started = Instant::now();
-    let canceller = StatementCanceller::watch(stop);
+    let canceller = StatementCanceller::watch(&control.cancel);
     if let Some(deadline) = options.deadline.clone() {
         canceller.cancel_when(move || deadline.seconds_left() <= 0.0);
     }
     let to_sqlite = options.data_sets.iter().any(|set| matches!(set.target, Location::Sqlite(_)));
     let resources = Resources::choose(&options.limits);
-    let is_halted = || stop.load(Ordering::Relaxed);
-    let env = RunEnv {
-        options,
-        resources: &resources,
-        progress,
-        canceller: &canceller,
-        is_halted: &is_halted,
-    };
+    let env = RunEnv { options, resources: &resources, control, canceller: &canceller };
     let (data_sets, warnings, limit) = plan(&env, to_sqlite).map_err(|error| match to_sqlite {
-        true => canceller.told(error),
-        false if pause::caused_by_stop(stop, &error) => pause::before_writing(canceller.is_late()),
+        true => canceller.map_error(error),
+        false if pause::caused_by_stop(&control.cancel, &error) => {
+            pause::before_writing(canceller.is_late())
+        }
         false => error,
     })?;
     Ok(Run { options: options.clone(), data_sets, warnings, resources, limit, canceller, started })
@@ -98,7 +83,7 @@ pub(crate) fn prepare_until(
 type Plans = (Box<dyn Direction>, Vec<String>, Option<TimeLimit>);
 
 fn plan(env: &RunEnv<'_>, to_sqlite: bool) -> Result<Plans> {
-    env.progress.enter(Phase::Open);
+    env.control.progress.enter(Phase::Open);
     let mut warnings = check_files(env.options)?;
     let mut data_sets: Box<dyn Direction> = match to_sqlite {
         true => Box::new(ToSqlite::plan(env)?),
@@ -110,9 +95,7 @@ fn plan(env: &RunEnv<'_>, to_sqlite: bool) -> Result<Plans> {
     let mut seen = HashSet::new();
     warnings.retain(|warning| seen.insert(warning.clone()));
     // A check that was interrupted has found nothing.
-    if (env.is_halted)() {
-        return Err(Error::interrupted());
-    }
+    env.control.cancel.check()?;
     Ok((data_sets, warnings, limit))
 }
 
@@ -128,9 +111,10 @@ impl Planned for Run {
         }
     }
 
-    fn run(mut self, progress: &Arc<Progress>) -> Outcome {
+    fn run(mut self, control: &RunControl) -> Outcome {
+        let progress = &control.progress;
         let mut reports = Vec::new();
-        let result = self.load_and_verify(progress, &mut reports);
+        let result = self.load_and_verify(control, &mut reports);
         let result = result.map_err(|error| self.data_sets.map_stop_error(&self.canceller, error));
         let mut warnings = self.warnings();
         let (source, target) = self.data_sets.names();
@@ -160,12 +144,12 @@ impl Run {
 
     fn load_and_verify(
         &mut self,
-        progress: &Arc<Progress>,
+        control: &RunControl,
         reports: &mut Vec<DataSetReport>,
     ) -> Result<()> {
         let Self { options, data_sets, resources, canceller, .. } = self;
-        let is_halted = || canceller.stop().load(Ordering::Relaxed);
-        let env = RunEnv { options, resources, progress, canceller, is_halted: &is_halted };
+        let RunControl { cancel, progress, .. } = control;
+        let env = RunEnv { options, resources, control, canceller };
         data_sets.compare(&env, reports)?;
         if data_sets.pending_count() == 0 {
             return Ok(());
@@ -177,9 +161,7 @@ impl Run {
             let message = |path: &PathBuf| format!("backup created: {}", path.display());
             self.warnings.extend(copies.iter().map(message));
         }
-        if is_halted() {
-            return Err(Error::interrupted());
-        }
+        cancel.check()?;
         progress.enter(Phase::Copy);
         progress.phase(Phase::Copy).total.store(data_sets.rows(), Ordering::Relaxed);
         data_sets.drop_existing(&env)?;

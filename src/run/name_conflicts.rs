@@ -1,7 +1,8 @@
 //! Name conflicts between data sets that share a target schema.
 
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::schema::names::quote;
 use std::collections::HashMap;
 
@@ -11,7 +12,7 @@ const MAX_NAMED: usize = 20;
 /// Refuses plans that would create tables, views, keys or indexes of the same name in the same
 /// schema. Each plan comes with the identity of its schema.
 pub(crate) fn refuse_name_conflicts<'a>(
-    plans: impl Iterator<Item = (&'a str, &'a Plan)>,
+    plans: impl Iterator<Item = (&'a str, &'a Plan<ToPostgres>)>,
 ) -> Result<()> {
     let mut creators: HashMap<(&str, &str), &str> = HashMap::new();
     let mut conflicts = Vec::new();
@@ -34,12 +35,12 @@ pub(crate) fn refuse_name_conflicts<'a>(
     ))
 }
 
-fn names(plan: &Plan) -> impl Iterator<Item = (&'static str, &str)> {
+fn names(plan: &Plan<ToPostgres>) -> impl Iterator<Item = (&'static str, &str)> {
     let tables = plan.tables.iter().map(|table| ("table", table.ddl.name.as_str()));
-    let keys = plan.tables.iter().flat_map(|table| &table.keys);
+    let keys = plan.tables.iter().flat_map(|table| &table.finish.keys);
     let indexes = plan.tables.iter().flat_map(|table| &table.indexes);
     tables
-        .chain(plan.views.iter().map(|view| ("view", view.name.as_str())))
+        .chain(plan.objects.views.iter().map(|view| ("view", view.name.as_str())))
         .chain(keys.map(|key| ("key", key.name.as_str())))
         .chain(indexes.map(|index| ("index", index.name.as_str())))
 }

@@ -3,13 +3,14 @@
 //!
 //! A stop request is a pause at any time, also before the first write: the same command resumes.
 
+use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::Ledger;
 use crate::postgres::ledger::detail::State;
 use postgres::Client;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The rows of a data set in the target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,8 +25,8 @@ pub(crate) struct LoadedRows {
 
 /// Whether a stop request caused `error`: a thread that ended, a cancelled statement, or a lost
 /// connection that is no longer retried.
-pub(crate) fn caused_by_stop(stop: &AtomicBool, error: &Error) -> bool {
-    stop.load(Ordering::Relaxed) && (error.is_interruption() || error.is_retryable())
+pub(crate) fn caused_by_stop(cancel: &CancelScope, error: &Error) -> bool {
+    cancel.is_cancelled() && (error.is_interrupted() || error.is_retryable())
 }
 
 fn reason(late: bool) -> &'static str {
@@ -53,7 +54,11 @@ pub(crate) fn while_writing(late: bool, loaded: &[LoadedRows]) -> Error {
 }
 
 /// Makes the committed rows of a data set durable, and counts them.
-pub(crate) fn loaded_rows(client: &mut Client, ledger: &Ledger, plan: &Plan) -> Result<LoadedRows> {
+pub(crate) fn loaded_rows(
+    client: &mut Client,
+    ledger: &Ledger,
+    plan: &Plan<ToPostgres>,
+) -> Result<LoadedRows> {
     let total = plan.tables.iter().map(|table| table.rows - table.rows_rejected()).sum();
     let state = durable_state(client, ledger)?;
     let rows = match state {
@@ -81,9 +86,11 @@ mod tests {
 
     #[test]
     fn only_an_error_caused_by_the_stop_is_a_pause() {
-        let (going, stopped) = (AtomicBool::new(false), AtomicBool::new(true));
+        let (going, stopped) = (CancelScope::default(), CancelScope::default());
+        stopped.cancel();
         let cancelled = Error::failed("cannot build an index")
-            .caused_by("canceling statement due to user request (SQLSTATE 57014)");
+            .caused_by("canceling statement due to user request (SQLSTATE 57014)")
+            .interruption();
         let ended = Error::interrupted();
         let full = Error::failed("cannot write").caused_by("no space left (SQLSTATE 53100)");
         assert!(caused_by_stop(&stopped, &cancelled) && caused_by_stop(&stopped, &ended));

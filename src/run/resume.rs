@@ -3,9 +3,9 @@
 
 use crate::error::{Error, Result};
 use crate::options::run_options::{Depth, RunOptions, Verify};
-use crate::plan::Plan;
-use crate::plan::created_objects::CreatedObjects;
-use crate::plan::to_postgres::build::DropScope;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope};
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::catalog::target_objects::schema_id;
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::detail::{FORMAT, LedgerDetail, State};
@@ -29,7 +29,7 @@ pub(crate) enum Action {
 /// An interrupted run.
 pub(crate) struct ResumableRun {
     /// Its plan, with the chunks.
-    pub(crate) plan: Plan,
+    pub(crate) plan: Plan<ToPostgres>,
     /// The data set's row of the ledger.
     pub(crate) detail: LedgerDetail,
 }
@@ -200,10 +200,10 @@ fn prior_run(
 }
 
 /// The plan with its chunks; `None` if it cannot be read.
-fn read_plan(text: &str, tables: &HashMap<String, TableRow>) -> Option<Plan> {
-    let mut plan: Plan = serde_json::from_str(text).ok()?;
+fn read_plan(text: &str, tables: &HashMap<String, TableRow>) -> Option<Plan<ToPostgres>> {
+    let mut plan: Plan<ToPostgres> = serde_json::from_str(text).ok()?;
     for table in &mut plan.tables {
-        table.chunks = tables.get(&table.name)?.chunks.clone();
+        table.read.chunks = tables.get(&table.name)?.chunks.clone();
     }
     Some(plan)
 }
@@ -211,15 +211,16 @@ fn read_plan(text: &str, tables: &HashMap<String, TableRow>) -> Option<Plan> {
 /// Descriptions of the target tables that are not as the run left them.
 fn changed_tables(
     client: &mut Client,
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     tables: &HashMap<String, TableRow>,
 ) -> Result<Vec<String>> {
     const SQL: &str = "\
         SELECT c.relname::text, c.oid::bigint, pg_catalog.pg_relation_filenode(c.oid)::bigint \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE n.nspname = $1 AND c.relkind = 'r'";
-    let rows =
-        client.query(SQL, &[&plan.schema]).map_err(db_error("cannot read the target's catalog"))?;
+    let rows = client
+        .query(SQL, &[&plan.target_schema])
+        .map_err(db_error("cannot read the target's catalog"))?;
     let existing: HashMap<&str, (i64, Option<i64>)> =
         rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
     let mut changes = Vec::new();

@@ -62,7 +62,7 @@ pub(crate) fn check(
     if let (Some(service), Some((client, role))) = (service, client) {
         let mut names: Vec<&str> = service.session_names.iter().map(String::as_str).collect();
         names.push(role);
-        evidence.extend(other_sessions::of(client, &names)?);
+        evidence.extend(other_sessions::describe_sessions(client, &names)?);
     }
     if evidence.is_empty() {
         return Ok(evidence);

@@ -4,7 +4,7 @@ use crate::config::connection::Connection;
 use crate::control::deadline::Deadline;
 use crate::control::progress::Phase;
 use crate::control::statement_cancel::StatementCanceller;
-use crate::copy::to_postgres::TableStats;
+use crate::copy::stats::CopyStats;
 use crate::error::{Error, Result};
 use crate::options::plan_options::OnMisfit;
 use crate::options::run_options::Depth;
@@ -44,7 +44,7 @@ impl ToPostgres {
     /// The run cannot be planned. Nothing was written.
     pub(crate) fn plan(env: &RunEnv<'_>, warnings: &mut Vec<String>) -> Result<Self> {
         let options = env.options;
-        let mut opener = DataSetOpener::new(options, env.canceller, env.progress);
+        let mut opener = DataSetOpener::new(options, env.canceller, &env.control.stall);
         let opened = options.data_sets.iter().map(|data_set| opener.open(data_set));
         let mut opened: Vec<OpenDataSet> = opened.collect::<Result<_>>()?;
         let (actions, more) = choose_actions(options, &mut opened)?;
@@ -128,7 +128,7 @@ impl Direction for ToPostgres {
     }
 
     fn limit(&mut self, deadline: &Deadline, env: &RunEnv<'_>) -> Result<TimeLimit> {
-        env.progress.phase(Phase::Plan).set_step("estimating the time");
+        env.control.progress.phase(Phase::Plan).set_step("estimating the time");
         let estimates = self.loads.iter_mut().map(|load| load.measure(env));
         let estimates: Vec<Estimate> = estimates.collect::<Result<_>>()?;
         estimate::check_limit(estimates.into_iter(), deadline, env.options.allow_late)
@@ -160,7 +160,7 @@ impl Direction for ToPostgres {
         }
         let mut emptied = HashSet::new();
         for load in &mut self.loads {
-            if !load.plan.drop_all || emptied.insert(load.schema_id.clone()) {
+            if !load.plan.objects.drop_all || emptied.insert(load.schema_id.clone()) {
                 load.drop_existing(env)?;
             }
         }
@@ -169,13 +169,12 @@ impl Direction for ToPostgres {
 
     fn load(&mut self, index: usize, env: &RunEnv<'_>) -> (DataSetReport, Result<()>) {
         let load = &mut self.loads[index];
+        let stats = Arc::new(CopyStats::new(load.plan.tables.len()));
         if let Some(deadline) = env.options.deadline.clone() {
             let estimate = load.estimate.filter(|_| !env.options.allow_late);
-            let watch = estimate::Watch::new(deadline, estimate, env.progress);
-            let progress = Arc::clone(env.progress);
-            env.canceller.cancel_when(move || watch.is_over(&progress));
+            let (watch, stats) = (estimate::Watch::new(deadline, estimate), Arc::clone(&stats));
+            env.canceller.cancel_when(move || watch.is_over(&stats));
         }
-        let stats = TableStats::of(&load.plan);
         match load.begin(env).and_then(|()| load.load(env, &stats)) {
             Ok(finished) => (load.report(&stats, finished), Ok(())),
             Err(error) => (load.report(&stats, Default::default()), Err(error)),
@@ -202,11 +201,11 @@ impl Direction for ToPostgres {
     }
 
     fn map_stop_error(&mut self, canceller: &StatementCanceller, error: Error) -> Error {
-        if !pause::caused_by_stop(canceller.stop(), &error) {
+        if !pause::caused_by_stop(canceller.scope(), &error) {
             return error;
         }
         let late = canceller.is_late();
-        if !canceller.writes() {
+        if !canceller.is_writing() {
             return pause::before_writing(late);
         }
         canceller.disarm();

@@ -53,7 +53,7 @@ impl Direction for ToSqlite {
 
     fn summary(&self) -> Vec<DataSetPlan> {
         let summary = |load: &SqliteLoad| {
-            let mut summary = load.plan.summary(&load.target_name());
+            let mut summary = load.plan.summary();
             if self.only_compare.is_some() {
                 let note = "the two sides are only compared; nothing is written";
                 summary.notes.push(note.to_owned());
@@ -84,7 +84,7 @@ impl Direction for ToSqlite {
     fn compare(&mut self, env: &RunEnv<'_>, reports: &mut Vec<DataSetReport>) -> Result<()> {
         let Some(depth) = self.only_compare else { return Ok(()) };
         for load in &mut self.loads {
-            let (file, mut report) = (load.target.path.clone(), load.report());
+            let (file, mut report) = (load.target.path.clone(), load.plan.report());
             let compared = load.compare(&file, depth, env, &mut report);
             reports.push(report);
             compared?;
@@ -117,7 +117,7 @@ impl Direction for ToSqlite {
 
     fn load(&mut self, index: usize, env: &RunEnv<'_>) -> (DataSetReport, Result<()>) {
         let load = &mut self.loads[index];
-        let mut report = load.report();
+        let mut report = load.plan.report();
         let loaded = load.load(env, &mut report);
         (report, loaded)
     }
@@ -133,9 +133,7 @@ impl Direction for ToSqlite {
     }
 
     fn commit_all(&mut self, env: &RunEnv<'_>, reports: &mut [DataSetReport]) -> Result<()> {
-        if (env.is_halted)() {
-            return Err(Error::interrupted());
-        }
+        env.control.cancel.check()?;
         if reports.iter().any(|report| report.verdict == Verdict::Differ) {
             return Ok(());
         }
@@ -146,7 +144,7 @@ impl Direction for ToSqlite {
     }
 
     fn map_stop_error(&mut self, canceller: &StatementCanceller, error: Error) -> Error {
-        canceller.told(error)
+        canceller.map_error(error)
     }
 
     fn close(self: Box<Self>) -> Vec<String> {

@@ -1,52 +1,51 @@
-//! Buckets: the parts of a table whose digests are compared, so that a difference has to be
-//! looked for in a part only.
+//! Buckets: parts of a table with a digest each, so that only the parts that differ are read again.
 
 use crate::codec::digest::Digest;
 use crate::codec::tuple;
 use crate::codec::tuple::Field;
-use crate::verify::table_pair::ComparedTable;
+use crate::verify::compared_table::ComparedTable;
 
-/// Buckets of a table at most: 2 MiB of digests.
+/// The maximum number of buckets of a table: 2 MiB of digests.
 const MAX_BUCKETS: usize = 65_536;
 
-/// Rows of a bucket at least, where buckets are made by row hash: fewer would only cost memory.
-const ROWS_OF_A_BUCKET: u64 = 16;
+/// The minimum number of rows of a bucket by row hash: fewer would only cost memory.
+const MIN_BUCKET_ROWS: u64 = 16;
 
-/// How rows are told apart into buckets.
+/// The rule that assigns rows to buckets.
 #[derive(Debug, Clone)]
 pub(crate) enum Buckets {
-    /// By ranges of an integer key: which can be read again alone.
+    /// By ranges of an integer key, which can be read again alone.
     Keys {
-        /// The key's place in the tuple.
+        /// The key's index in the tuple.
         field: usize,
-        /// The first key of each bucket; the first bucket holds all keys before, too.
+        /// The first key of each bucket. The first bucket also holds all smaller keys.
         firsts: Vec<i64>,
     },
     /// By the low bits of the row's hash.
     Hashes {
-        /// These bits.
+        /// The bits used.
         mask: u128,
     },
 }
 
 impl Buckets {
     /// The buckets of a table.
-    pub(crate) fn of(subject: &ComparedTable) -> Self {
-        match subject.integer_key {
+    pub(crate) fn for_table(table: &ComparedTable) -> Self {
+        match table.integer_key {
             Some(field) => {
-                let firsts = subject.firsts();
+                let firsts = table.first_keys();
                 let every = firsts.len().div_ceil(MAX_BUCKETS).max(1);
                 Self::Keys { field, firsts: firsts.into_iter().step_by(every).collect() }
             }
             None => {
-                let rows: u64 = subject.chunks.iter().map(|chunk| chunk.rows).sum();
-                let wanted = (rows / ROWS_OF_A_BUCKET).clamp(1, MAX_BUCKETS as u64);
+                let rows: u64 = table.chunks.iter().map(|chunk| chunk.rows).sum();
+                let wanted = (rows / MIN_BUCKET_ROWS).clamp(1, MAX_BUCKETS as u64);
                 Self::Hashes { mask: u128::from(wanted.next_power_of_two() - 1) }
             }
         }
     }
 
-    /// How many there are.
+    /// The number of buckets.
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::Keys { firsts, .. } => firsts.len().max(1),
@@ -54,28 +53,28 @@ impl Buckets {
         }
     }
 
-    /// The bucket of a row, by its canonical tuple and the hash of that. The bucket of the row
-    /// before is looked at first: rows mostly come in the order of their keys.
+    /// The bucket of a row, by its canonical tuple and the tuple's hash. The previous row's bucket is
+    /// tried first: rows mostly come in the order of their keys.
     #[inline]
-    pub(crate) fn of_row(&self, tuple: &[u8], hash: u128, before: usize) -> usize {
+    pub(crate) fn bucket_of(&self, tuple: &[u8], hash: u128, previous: usize) -> usize {
         match self {
             Self::Keys { field, firsts } => match tuple::fields(tuple).nth(*field) {
                 Some(Field::Bytes(bytes)) => {
                     let key = bytes.try_into().map_or(i64::MIN, i64::from_be_bytes);
-                    let starts = firsts.get(before).is_some_and(|first| *first <= key);
-                    if starts && firsts.get(before + 1).is_none_or(|next| key < *next) {
-                        return before;
+                    let starts = firsts.get(previous).is_some_and(|first| *first <= key);
+                    if starts && firsts.get(previous + 1).is_none_or(|next| key < *next) {
+                        return previous;
                     }
                     firsts.partition_point(|first| *first <= key).saturating_sub(1)
                 }
-                // A key that is NULL in the target only: the first bucket looks for those, too.
+                // The key is NULL in PostgreSQL only: the first bucket holds these rows, too.
                 _ => 0,
             },
             Self::Hashes { mask } => (hash & mask) as usize,
         }
     }
 
-    /// The keys of a bucket, first and last; `None` where buckets are no ranges of keys.
+    /// The first and the last key of a bucket; `None` for buckets by row hash.
     pub(crate) fn keys(&self, bucket: usize) -> Option<(i64, i64)> {
         let Self::Keys { firsts, .. } = self else { return None };
         let first = if bucket == 0 { i64::MIN } else { *firsts.get(bucket)? };
@@ -88,17 +87,17 @@ impl Buckets {
 #[derive(Debug, Clone)]
 pub(crate) struct BucketDigests {
     digests: Vec<Digest>,
-    /// The bucket of the row that was added last.
+    /// The bucket of the last row added.
     last: usize,
 }
 
 impl BucketDigests {
-    /// Empty ones.
+    /// Creates empty digests.
     pub(crate) fn new(count: usize) -> Self {
         Self { digests: vec![Digest::default(); count], last: 0 }
     }
 
-    /// Empties them.
+    /// Empties all digests.
     pub(crate) fn clear(&mut self) {
         self.digests.fill(Digest::default());
     }
@@ -108,11 +107,11 @@ impl BucketDigests {
     pub(crate) fn add(&mut self, buckets: &Buckets, tuple: &[u8]) {
         let mut row = Digest::default();
         let hash = row.add_row(tuple);
-        self.last = buckets.of_row(tuple, hash, self.last);
+        self.last = buckets.bucket_of(tuple, hash, self.last);
         self.digests[self.last] += row;
     }
 
-    /// Adds what another part of the table gave.
+    /// Adds the digests of another part of the table.
     pub(crate) fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.digests.iter_mut().zip(&other.digests) {
             *mine += *theirs;
@@ -126,10 +125,13 @@ impl BucketDigests {
         total
     }
 
-    /// The buckets that differ, each with its rows on both sides together.
+    /// The buckets that differ, each with the number of its rows on both sides together.
     pub(crate) fn differing(&self, other: &Self) -> Vec<(usize, u64)> {
         let pairs = self.digests.iter().zip(&other.digests).enumerate();
-        pairs.filter(|(_, (a, b))| a != b).map(|(at, (a, b))| (at, a.rows + b.rows)).collect()
+        pairs
+            .filter(|(_, (a, b))| a != b)
+            .map(|(bucket, (a, b))| (bucket, a.rows + b.rows))
+            .collect()
     }
 }
 
@@ -145,13 +147,13 @@ mod tests {
     fn every_key_has_a_bucket_and_the_bucket_holds_it() {
         let buckets = Buckets::Keys { field: 0, firsts: vec![-5, 10, 20] };
         for key in [i64::MIN, -6, -5, 0, 9, 10, 19, 20, i64::MAX] {
-            for before in 0..3 {
-                let bucket = buckets.of_row(&row(key), 0, before);
+            for previous in 0..3 {
+                let bucket = buckets.bucket_of(&row(key), 0, previous);
                 let (first, last) = buckets.keys(bucket).unwrap();
-                assert!((first..=last).contains(&key), "{key} after bucket {before}");
+                assert!((first..=last).contains(&key), "{key} after bucket {previous}");
             }
         }
-        assert_eq!(buckets.of_row(&[0, 1, 0xff, 0xff, 0xff, 0xff], 7, 1), 0, "NULL");
+        assert_eq!(buckets.bucket_of(&[0, 1, 0xff, 0xff, 0xff, 0xff], 7, 1), 0, "NULL");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Explaining differences: the rows by their places and keys, the columns, and the values where
-//! the user wants to see them.
+//! The report of differing rows: their rowids, ctids and keys, the columns that differ, and the
+//! values if the user wants to see them.
 
 use crate::codec::encode::column_encoder::real_text;
 use crate::codec::sqlite_value::SqliteValue;
@@ -15,166 +15,178 @@ use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
 use crate::sqlite::read::chunk_reader::{Next, StoredRow};
 use crate::sqlite::source::connection::SourceConnection;
-use crate::verify::row_diff::RowMismatch;
-use crate::verify::rows::{SourceRows, TargetRows, Tid};
-use crate::verify::table_pair::ComparedTable;
+use crate::verify::compared_table::ComparedTable;
+use crate::verify::roles::SourceSide;
+use crate::verify::row_diff::{MismatchKind, RowMismatch};
+use crate::verify::rows::{PostgresRows, SqliteRows, Tid};
 use postgres::SimpleQueryMessage;
 use std::collections::BTreeMap;
 
-/// Characters of a value that are shown at most.
+/// The maximum number of characters shown of a value.
 const MAX_SHOWN_CHARS: usize = 200;
 
-/// What differences of one table are explained with.
-pub(crate) struct Explain<'a> {
+/// The report of the differing rows of one table.
+pub(crate) struct ColumnDiff<'a> {
     /// The table.
-    pub(crate) subject: &'a ComparedTable,
-    /// What holds its rows in the target.
+    pub(crate) table: &'a ComparedTable,
+    /// The relations that hold its rows in PostgreSQL.
     pub(crate) relations: &'a [Relation],
-    /// Values are told, not only where they are.
+    /// The side that is the source.
+    pub(crate) source: SourceSide,
+    /// Report values, not only rows and columns.
     pub(crate) show_values: bool,
 }
 
-impl Explain<'_> {
-    /// Explains all of `suspicions`, in their order.
-    pub(crate) fn all(
+impl ColumnDiff<'_> {
+    /// Reports all of `mismatches`, in their order.
+    pub(crate) fn report(
         &self,
-        suspicions: &[RowMismatch],
+        mismatches: &[RowMismatch],
         connection: &SourceConnection,
         client: &mut TupleReader,
     ) -> Result<Vec<RowDifference>> {
-        let mut told: Vec<Option<RowDifference>> = vec![None; suspicions.len()];
+        let mut reported: Vec<Option<RowDifference>> = vec![None; mismatches.len()];
         let mut wanted: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
-        for (number, suspicion) in suspicions.iter().enumerate() {
-            match suspicion.source {
-                Some(place) => wanted.entry(place).or_default().push(number),
-                None => told[number] = Some(self.one(suspicion, None, client)?),
+        for (number, mismatch) in mismatches.iter().enumerate() {
+            match mismatch.sqlite {
+                Some(rowid) => wanted.entry(rowid).or_default().push(number),
+                None => reported[number] = Some(self.report_one(mismatch, None, client)?),
             }
         }
-        let has_rowid = matches!(self.subject.query.address, RowAddress::Integer { .. });
-        let one_row = |&place: &i64| KeyRange::Integer { first: place, last: place };
+        let one_row = |&rowid: &i64| KeyRange::Integer { first: rowid, last: rowid };
         let ranges: Vec<KeyRange> = match wanted.is_empty() {
             true => Vec::new(),
-            false if has_rowid => wanted.keys().map(one_row).collect(),
-            false => vec![self.subject.whole()],
+            false if self.has_rowid() => wanted.keys().map(one_row).collect(),
+            false => vec![self.table.whole()],
         };
-        let mut source = SourceRows::new(self.subject);
+        let mut rows = SqliteRows::new(self.table);
         for range in ranges {
-            source.read(connection, &range, |place, row, tuple| {
-                for number in wanted.remove(&place).unwrap_or_default() {
-                    told[number] =
-                        Some(self.one(&suspicions[number], Some((row, tuple)), client)?);
+            rows.read(connection, &range, |rowid, row, tuple| {
+                for number in wanted.remove(&rowid).unwrap_or_default() {
+                    let sqlite = Some((row, tuple));
+                    reported[number] =
+                        Some(self.report_one(&mismatches[number], sqlite, client)?);
                 }
                 Ok(if wanted.is_empty() { Next::Stop } else { Next::Row })
             })?;
         }
-        Ok(told.into_iter().flatten().collect())
+        Ok(reported.into_iter().flatten().collect())
     }
 
-    fn one(
+    fn report_one(
         &self,
-        suspicion: &RowMismatch,
-        source: Option<(&StoredRow<'_>, &[u8])>,
+        mismatch: &RowMismatch,
+        sqlite: Option<(&StoredRow<'_>, &[u8])>,
         client: &mut TupleReader,
     ) -> Result<RowDifference> {
-        let mut target = Vec::new();
-        if let Some(tid) = suspicion.target {
+        let mut postgres_tuple = Vec::new();
+        if let Some(tid) = mismatch.postgres {
             let relation = &self.relations[tid.relation as usize];
-            TargetRows::new(self.subject).read(client, relation, &at(tid), |tuple| {
-                target.extend_from_slice(tuple);
+            PostgresRows::new(self.table).read(client, relation, &has_tid(tid), |tuple| {
+                postgres_tuple.extend_from_slice(tuple);
                 Ok(())
             })?;
         }
-        let differing = match (suspicion.kind, source) {
-            (DifferenceKind::Changed, Some((_, tuple))) => differing(tuple, &target),
-            _ => Vec::new(),
-        };
-        let tuple = source.map_or(target.as_slice(), |(_, tuple)| tuple);
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let (mut sqlite_values, mut postgres_values) = (Vec::new(), Vec::new());
         if self.show_values {
-            if let Some((row, _)) = source {
-                ours = row.again().map(|raw| Some(shown(raw))).collect();
+            if let Some((row, _)) = sqlite {
+                sqlite_values = row.again().map(|value| Some(format_value(value))).collect();
             }
-            if let Some(tid) = suspicion.target {
-                theirs = self.target_values(tid, client)?;
+            if let Some(tid) = mismatch.postgres {
+                postgres_values = self.postgres_values(tid, client)?;
             }
         }
-        let columns = match suspicion.kind {
-            DifferenceKind::Changed => differing,
-            _ if self.show_values => (0..self.subject.columns.len()).collect(),
+        let columns = match (mismatch.kind, sqlite) {
+            (MismatchKind::Changed, Some((_, tuple))) => differing(tuple, &postgres_tuple),
+            (MismatchKind::Changed, None) => Vec::new(),
+            _ if self.show_values => (0..self.table.columns.len()).collect(),
             _ => Vec::new(),
         };
-        let value = |values: &[Option<String>], place: usize| values.get(place).cloned().flatten();
+        let tuple = sqlite.map_or(postgres_tuple.as_slice(), |(_, tuple)| tuple);
+        let key_values = if sqlite_values.is_empty() { &postgres_values } else { &sqlite_values };
+        let key = self.key(tuple, key_values);
+        let (source_place, target_place) = self.source.order(
+            mismatch.sqlite.map(|rowid| self.sqlite_row(rowid)),
+            mismatch.postgres.map(|tid| format!("ctid ({},{})", tid.block, tid.offset)),
+        );
+        let value = |values: &[Option<String>], index: usize| values.get(index).cloned().flatten();
+        let column = |index: usize| {
+            let sides = (value(&sqlite_values, index), value(&postgres_values, index));
+            let (source, target) = self.source.order(sides.0, sides.1);
+            ColumnDifference { column: self.name(index), source, target }
+        };
         Ok(RowDifference {
-            kind: suspicion.kind,
-            rows: suspicion.rows,
-            key: self.key(tuple, if ours.is_empty() { &theirs } else { &ours }),
-            source_place: suspicion.source.map(|place| self.source_place(place)),
-            target_place: suspicion
-                .target
-                .map(|tid| format!("ctid ({},{})", tid.block, tid.offset)),
-            columns: columns
-                .into_iter()
-                .map(|place| ColumnDifference {
-                    column: self.subject.columns[place].name.clone(),
-                    source: value(&ours, place),
-                    target: value(&theirs, place),
-                })
-                .collect(),
+            kind: self.kind(mismatch.kind),
+            rows: mismatch.rows,
+            key,
+            source_place,
+            target_place,
+            columns: columns.into_iter().map(column).collect(),
         })
     }
 
-    fn source_place(&self, place: i64) -> String {
-        match self.subject.query.address {
-            RowAddress::Integer { .. } => format!("rowid {place}"),
-            _ => format!("row {place}"),
+    fn kind(&self, kind: MismatchKind) -> DifferenceKind {
+        let (sqlite_only, postgres_only) =
+            self.source.order(DifferenceKind::Missing, DifferenceKind::Extra);
+        match kind {
+            MismatchKind::Changed => DifferenceKind::Changed,
+            MismatchKind::SqliteOnly => sqlite_only,
+            MismatchKind::PostgresOnly => postgres_only,
         }
     }
 
-    /// The key of a row. Integers say which row it is; other values are content, and told only
-    /// where `values` has them.
+    fn has_rowid(&self) -> bool {
+        matches!(self.table.query.address, RowAddress::Integer { .. })
+    }
+
+    fn sqlite_row(&self, rowid: i64) -> String {
+        format!("{} {rowid}", if self.has_rowid() { "rowid" } else { "row" })
+    }
+
+    /// The key of a row. Integers are always reported; other values are content, and reported only
+    /// if `values` has them.
     fn key(&self, tuple: &[u8], values: &[Option<String>]) -> Vec<KeyColumn> {
         let fields: Vec<Field<'_>> = tuple::fields(tuple).collect();
-        let part = |&place: &usize| {
-            let column_type = self.subject.layout.casts()[place].form.column_type();
-            let integer = match (column_type, fields.get(place)?) {
-                (ColumnType::BigInt, Field::Bytes(b)) => i64::from_be_bytes((*b).try_into().ok()?),
-                (ColumnType::Integer, Field::Bytes(b)) => {
-                    i32::from_be_bytes((*b).try_into().ok()?).into()
+        let part = |&index: &usize| {
+            let column_type = self.table.layout.casts()[index].form.column_type();
+            let value = match (column_type, fields.get(index)?) {
+                (ColumnType::BigInt, Field::Bytes(bytes)) => {
+                    i64::from_be_bytes((*bytes).try_into().ok()?).to_string()
                 }
-                _ => {
-                    let value = values.get(place).cloned().flatten()?;
-                    return Some(KeyColumn { column: self.name(place), value });
+                (ColumnType::Integer, Field::Bytes(bytes)) => {
+                    i32::from_be_bytes((*bytes).try_into().ok()?).to_string()
                 }
+                _ => values.get(index).cloned().flatten()?,
             };
-            Some(KeyColumn { column: self.name(place), value: integer.to_string() })
+            Some(KeyColumn { column: self.name(index), value })
         };
-        self.subject.key.iter().map(part).collect::<Option<Vec<_>>>().unwrap_or_default()
+        self.table.key.iter().map(part).collect::<Option<Vec<_>>>().unwrap_or_default()
     }
 
-    fn name(&self, place: usize) -> String {
-        self.subject.columns[place].name.clone()
+    fn name(&self, index: usize) -> String {
+        self.table.columns[index].sqlite.clone()
     }
 
-    fn target_values(&self, tid: Tid, client: &mut TupleReader) -> Result<Vec<Option<String>>> {
+    fn postgres_values(&self, tid: Tid, client: &mut TupleReader) -> Result<Vec<Option<String>>> {
         let list: Vec<String> = self
-            .subject
+            .table
             .columns
             .iter()
             .map(|column| {
-                let name = quote(&column.target_name);
+                let name = quote(&column.postgres);
                 format!("pg_catalog.left({name}::pg_catalog.text, {})", MAX_SHOWN_CHARS + 1)
             })
             .collect();
         let relation = &self.relations[tid.relation as usize].name;
-        let sql = format!("SELECT {} FROM ONLY {relation} WHERE {}", list.join(", "), at(tid));
-        let what = format!("cannot read table {} of PostgreSQL", quote(&self.subject.name));
+        let sql = format!("SELECT {} FROM ONLY {relation} WHERE {}", list.join(", "), has_tid(tid));
+        let what = format!("cannot read table {} of PostgreSQL", quote(&self.table.name));
         let messages = client.simple_query(&sql).map_err(db_error(&what))?;
         let row = messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
-        let value = |place: usize| match row.map(|row| row.get(place)) {
-            Some(Some(text)) => Some(cut(text)),
+        let value = |index: usize| match row.map(|row| row.get(index)) {
+            Some(Some(text)) => Some(truncate(text)),
             Some(None) => Some("NULL".to_owned()),
             None => None,
         };
@@ -182,23 +194,23 @@ impl Explain<'_> {
     }
 }
 
-/// The condition that finds a row by its place.
-fn at(tid: Tid) -> String {
+/// The condition that finds a row by its ctid.
+fn has_tid(tid: Tid) -> String {
     format!("ctid = '({},{})'::pg_catalog.tid", tid.block, tid.offset)
 }
 
-/// The places of the fields that differ.
+/// The indexes of the fields that differ.
 fn differing(one: &[u8], other: &[u8]) -> Vec<usize> {
     let pairs = tuple::fields(one).zip(tuple::fields(other)).enumerate();
-    pairs.filter(|(_, (a, b))| a != b).map(|(place, _)| place).collect()
+    pairs.filter(|(_, (a, b))| a != b).map(|(index, _)| index).collect()
 }
 
 /// A stored value as text.
-fn shown(raw: SqliteValue<'_>) -> String {
+fn format_value(value: SqliteValue<'_>) -> String {
     let text = |bytes: &[u8]| {
-        cut(&String::from_utf8_lossy(&bytes[..bytes.len().min(4 * MAX_SHOWN_CHARS + 4)]))
+        truncate(&String::from_utf8_lossy(&bytes[..bytes.len().min(4 * MAX_SHOWN_CHARS + 4)]))
     };
-    match raw {
+    match value {
         SqliteValue::Null => "NULL".to_owned(),
         SqliteValue::Integer(integer) => integer.to_string(),
         SqliteValue::Real(real) => {
@@ -210,13 +222,13 @@ fn shown(raw: SqliteValue<'_>) -> String {
         SqliteValue::Blob(bytes) => {
             let hex: String =
                 bytes.iter().take(MAX_SHOWN_CHARS).map(|byte| format!("{byte:02x}")).collect();
-            cut(&format!("\\x{hex}"))
+            truncate(&format!("\\x{hex}"))
         }
     }
 }
 
-/// A text without control characters, cut where it is long.
-fn cut(text: &str) -> String {
+/// Truncates a long text and escapes control characters.
+fn truncate(text: &str) -> String {
     let mut shown = String::new();
     for (number, character) in text.chars().enumerate() {
         if number == MAX_SHOWN_CHARS {
@@ -237,17 +249,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shown_values_are_cut_and_cannot_move_the_cursor() {
-        assert_eq!(shown(SqliteValue::Text(b"a\0b\x1b[1m\n")), "a\\u{0}b\\u{1b}[1m\\n");
-        assert_eq!(shown(SqliteValue::Blob(&[0, 255])), "\\x00ff");
-        assert_eq!(shown(SqliteValue::Real(1.0)), "1.0");
+    fn shown_values_are_truncated_and_control_characters_escaped() {
+        assert_eq!(format_value(SqliteValue::Text(b"a\0b\x1b[1m\n")), "a\\u{0}b\\u{1b}[1m\\n");
+        assert_eq!(format_value(SqliteValue::Blob(&[0, 255])), "\\x00ff");
+        assert_eq!(format_value(SqliteValue::Real(1.0)), "1.0");
         let long = "é".repeat(MAX_SHOWN_CHARS + 1);
         assert_eq!(
-            shown(SqliteValue::Text(long.as_bytes())),
+            format_value(SqliteValue::Text(long.as_bytes())),
             format!("{}…", "é".repeat(MAX_SHOWN_CHARS))
         );
         assert_eq!(
-            shown(SqliteValue::Text("é".repeat(MAX_SHOWN_CHARS).as_bytes())),
+            format_value(SqliteValue::Text("é".repeat(MAX_SHOWN_CHARS).as_bytes())),
             "é".repeat(MAX_SHOWN_CHARS)
         );
     }

@@ -1,146 +1,148 @@
-//! The second look: which rows differ, found by reading again what lies in differing buckets.
+//! The row diff: finds the rows that differ by a second scan of the differing buckets.
 //!
-//! Rows that both sides have cancel as they come; what is left is told apart by the key into
-//! missing, extra and changed rows. Memory is bounded: with a key that is a range, buckets are
-//! looked at a group at a time; without one, where too many rows differ, only those are followed
-//! whose identity falls into an ever smaller part, and the total becomes "at least".
+//! Equal rows of both sides cancel each other out; the key sorts the others into rows of one side
+//! only and changed rows. Memory is bounded. Buckets that are key ranges are scanned in groups.
+//! Otherwise, if too many rows differ, only an ever smaller sample of them is followed, and the
+//! total becomes "at least".
 
 use crate::codec::tuple;
 use crate::codec::tuple::Field;
-use crate::error::{Error, Result};
+use crate::control::cancel::CancelScope;
+use crate::error::Result;
 use crate::postgres::copy_out::{Relation, TupleReader};
-use crate::report::DifferenceKind;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
 use crate::sqlite::read::chunk_reader::Next;
 use crate::sqlite::source::connection::SourceConnection;
 use crate::verify::buckets::Buckets;
-use crate::verify::rows::{SourceRows, TargetRows, Tid};
-use crate::verify::table_pair::ComparedTable;
+use crate::verify::compared_table::ComparedTable;
+use crate::verify::rows::{PostgresRows, SqliteRows, Tid};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicBool, Ordering};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-/// Bytes that one row takes while it is followed: identity, hash, counts and places, and the
-/// table's own share.
-const BYTES_OF_A_SUSPECT: u64 = 128;
+/// The memory of one followed row: identity, hash, counts, rowid and ctid, and its share of the
+/// hash table.
+const BYTES_PER_FOLLOWED_ROW: u64 = 128;
 
-/// Rows that are followed at once, from the memory that rows may take.
-pub(crate) fn limit(budget: u64) -> usize {
-    usize::try_from(budget / BYTES_OF_A_SUSPECT).unwrap_or(usize::MAX).max(1_024)
+/// The maximum number of rows followed at a time, from the memory for rows.
+pub(crate) fn max_followed(budget: u64) -> usize {
+    usize::try_from(budget / BYTES_PER_FOLLOWED_ROW).unwrap_or(usize::MAX).max(1_024)
 }
 
-/// A difference, by the places of its rows.
+/// The kind of a mismatch, by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MismatchKind {
+    SqliteOnly,
+    PostgresOnly,
+    Changed,
+}
+
+/// A row that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RowMismatch {
-    /// What is different.
-    pub(crate) kind: DifferenceKind,
-    /// In how many rows; more than one only of rows that are equal.
+    /// The kind.
+    pub(crate) kind: MismatchKind,
+    /// The number of rows; more than one only for rows that are equal to each other.
     pub(crate) rows: u64,
-    /// The row of the source.
-    pub(crate) source: Option<i64>,
-    /// The row of the target.
-    pub(crate) target: Option<Tid>,
+    /// The row of SQLite: its rowid, or its number where there is none.
+    pub(crate) sqlite: Option<i64>,
+    /// The row of PostgreSQL.
+    pub(crate) postgres: Option<Tid>,
 }
 
-/// What a second look found.
+/// The result of a row diff.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RowDiffResult {
-    /// Rows that differ.
+    /// The number of rows that differ.
     pub(crate) total: u64,
-    /// There may be more.
+    /// The total is a lower bound.
     pub(crate) at_least: bool,
-    /// The first of them by their places, as many as are wanted.
+    /// The first mismatches, in the order of the rows.
     pub(crate) first: Vec<RowMismatch>,
 }
 
-/// Where a second look is taken.
+/// The row diff of one table.
 pub(crate) struct RowDiff<'a> {
     /// The table.
-    pub(crate) subject: &'a ComparedTable,
-    /// What holds its rows in the target.
+    pub(crate) table: &'a ComparedTable,
+    /// The relations that hold its rows in PostgreSQL.
     pub(crate) relations: &'a [Relation],
-    /// How its rows were told apart.
+    /// The buckets of its rows.
     pub(crate) buckets: &'a Buckets,
-    /// How many differences are wanted with their places.
-    pub(crate) wanted: usize,
-    /// How many rows are followed at once.
-    pub(crate) limit: usize,
-    /// Set from outside to end early.
-    pub(crate) stop: &'a AtomicBool,
+    /// The maximum number of mismatches in the result.
+    pub(crate) max_reported: usize,
+    /// The maximum number of rows followed at a time.
+    pub(crate) max_followed: usize,
+    /// Ends the comparison early.
+    pub(crate) cancel: &'a CancelScope,
 }
 
-/// A row that is on one side only, as far as both were read.
+/// A row without an equal row on the other side, so far.
 #[derive(Debug)]
 struct Unmatched {
     hash: u128,
-    source: u64,
-    target: u64,
-    source_place: i64,
-    target_place: Option<Tid>,
+    sqlite_rows: u64,
+    postgres_rows: u64,
+    rowid: i64,
+    tid: Option<Tid>,
 }
 
-/// The rows that are followed, by what identifies them.
+/// The followed rows, by their identity.
 struct UnmatchedRows {
     rows: HashMap<u128, Unmatched>,
-    limit: usize,
-    /// The low half of an identity is at most this, or the row is not followed.
+    max_rows: usize,
+    /// Rows are followed if the low half of their identity is at most this.
     sample_limit: u64,
 }
 
 impl UnmatchedRows {
-    fn new(limit: usize) -> Self {
-        Self { rows: HashMap::new(), limit, sample_limit: u64::MAX }
+    fn new(max_rows: usize) -> Self {
+        Self { rows: HashMap::new(), max_rows, sample_limit: u64::MAX }
     }
 
     fn follows(&self, identity: u128) -> bool {
         identity as u64 <= self.sample_limit
     }
 
-    fn add_source(&mut self, identity: u128, hash: u128, place: i64) {
+    fn add_sqlite(&mut self, identity: u128, hash: u128, rowid: i64) {
         if self.follows(identity) {
-            let new =
-                Unmatched { hash, source: 0, target: 0, source_place: place, target_place: None };
-            self.rows.entry(identity).or_insert(new).source += 1;
+            let new = Unmatched { hash, sqlite_rows: 0, postgres_rows: 0, rowid, tid: None };
+            self.rows.entry(identity).or_insert(new).sqlite_rows += 1;
             self.shrink();
         }
     }
 
-    /// The source's rows have all come before.
-    fn add_target(&mut self, identity: u128, hash: u128, place: Tid) {
+    /// Adds a row of PostgreSQL; all rows of SQLite have been added before.
+    fn add_postgres(&mut self, identity: u128, hash: u128, tid: Tid) {
         if !self.follows(identity) {
             return;
         }
         match self.rows.entry(identity) {
-            Entry::Occupied(mut there) => {
-                let suspect = there.get_mut();
-                if suspect.source > 0 && suspect.hash == hash {
-                    suspect.source -= 1;
-                    if suspect.source + suspect.target == 0 {
-                        there.remove();
+            Entry::Occupied(mut entry) => {
+                let row = entry.get_mut();
+                if row.sqlite_rows > 0 && row.hash == hash {
+                    row.sqlite_rows -= 1;
+                    if row.sqlite_rows + row.postgres_rows == 0 {
+                        entry.remove();
                     }
                 } else {
-                    suspect.target += 1;
-                    suspect.target_place.get_or_insert(place);
+                    row.postgres_rows += 1;
+                    row.tid.get_or_insert(tid);
                 }
             }
-            Entry::Vacant(free) => {
-                free.insert(Unmatched {
-                    hash,
-                    source: 0,
-                    target: 1,
-                    source_place: 0,
-                    target_place: Some(place),
-                });
+            Entry::Vacant(entry) => {
+                let (sqlite_rows, postgres_rows) = (0, 1);
+                let tid = Some(tid);
+                entry.insert(Unmatched { hash, sqlite_rows, postgres_rows, rowid: 0, tid });
                 self.shrink();
             }
         }
     }
 
-    /// Follows only half as many rows from now on, where they are too many.
+    /// Halves the sample until it fits.
     fn shrink(&mut self) {
-        while self.rows.len() > self.limit && self.sample_limit > 0 {
+        while self.rows.len() > self.max_rows && self.sample_limit > 0 {
             self.sample_limit /= 2;
             let sample_limit = self.sample_limit;
             self.rows.retain(|identity, _| *identity as u64 <= sample_limit);
@@ -149,30 +151,31 @@ impl UnmatchedRows {
 }
 
 impl RowDiff<'_> {
-    /// Looks at the buckets of `bad`, each with its rows on both sides together.
-    pub(crate) fn take(
+    /// Finds the differing rows in the buckets of `bad`, each with the number of its rows on both
+    /// sides together.
+    pub(crate) fn find(
         &self,
         bad: &[(usize, u64)],
         connection: &SourceConnection,
         client: &mut TupleReader,
     ) -> Result<RowDiffResult> {
-        let mut found = RowDiffResult::default();
+        let mut result = RowDiffResult::default();
         let mut rest = bad;
         while !rest.is_empty() {
             let group = self.group(rest);
             rest = &rest[group.len()..];
             let buckets: Vec<usize> = group.iter().map(|(bucket, _)| *bucket).collect();
-            let suspects = self.follow(&buckets, connection, client)?;
-            self.tell(suspects, &mut found);
+            let unmatched = self.scan(&buckets, connection, client)?;
+            self.add_to(&mut result, unmatched);
         }
-        if found.at_least {
-            // What was not followed differs too: a changed row spoils two buckets at the most.
-            found.total = found.total.max(bad.len().div_ceil(2) as u64);
+        if result.at_least {
+            // Rows outside the sample differ, too: a changed row spoils at most two buckets.
+            result.total = result.total.max(bad.len().div_ceil(2) as u64);
         }
-        Ok(found)
+        Ok(result)
     }
 
-    /// The first buckets that are looked at together.
+    /// The first buckets, as many as are scanned together.
     fn group<'b>(&self, bad: &'b [(usize, u64)]) -> &'b [(usize, u64)] {
         if let Buckets::Hashes { .. } = self.buckets {
             return bad;
@@ -180,79 +183,78 @@ impl RowDiff<'_> {
         let mut rows = 0;
         let fits = |(_, more): &&(usize, u64)| {
             rows += more;
-            rows <= self.limit as u64
+            rows <= self.max_followed as u64
         };
         &bad[..bad.iter().take_while(fits).count().max(1)]
     }
 
-    fn follow(
+    fn scan(
         &self,
         buckets: &[usize],
         connection: &SourceConnection,
         client: &mut TupleReader,
     ) -> Result<UnmatchedRows> {
-        let subject = self.subject;
-        let mut suspects = UnmatchedRows::new(self.limit);
-        let whole = (subject.whole(), "true".to_owned());
+        let table = self.table;
+        let mut unmatched = UnmatchedRows::new(self.max_followed);
         let parts: Vec<(KeyRange, String)> = match self.buckets {
-            Buckets::Hashes { .. } => vec![whole],
+            Buckets::Hashes { .. } => vec![(table.whole(), "true".to_owned())],
             Buckets::Keys { .. } => buckets.iter().filter_map(|&b| self.key_range(b)).collect(),
         };
         let is_bad = |tuple: &[u8], hash| {
-            buckets.binary_search(&self.buckets.of_row(tuple, hash, 0)).is_ok()
+            buckets.binary_search(&self.buckets.bucket_of(tuple, hash, 0)).is_ok()
         };
-        let mut source = SourceRows::new(subject);
+        let mut sqlite = SqliteRows::new(table);
         for (range, _) in &parts {
-            source.read(connection, range, |place, _, tuple| {
-                self.look()?;
+            sqlite.read(connection, range, |rowid, _, tuple| {
+                self.check_cancelled()?;
                 let hash = xxh3_128(tuple);
                 if is_bad(tuple, hash) {
-                    suspects.add_source(self.identity(tuple, hash), hash, place);
+                    unmatched.add_sqlite(self.identity(tuple, hash), hash, rowid);
                 }
                 Ok(Next::Row)
             })?;
         }
-        let mut target = TargetRows::new(subject);
+        let mut postgres = PostgresRows::new(table);
         for (_, condition) in &parts {
             for relation in self.relations.iter().enumerate() {
-                target.read_with_places(client, relation, condition, |place, tuple| {
-                    self.look()?;
+                postgres.read_with_ctids(client, relation, condition, |tid, tuple| {
+                    self.check_cancelled()?;
                     let hash = xxh3_128(tuple);
                     if is_bad(tuple, hash) {
-                        suspects.add_target(self.identity(tuple, hash), hash, place);
+                        unmatched.add_postgres(self.identity(tuple, hash), hash, tid);
                     }
                     Ok(())
                 })?;
             }
         }
-        Ok(suspects)
+        Ok(unmatched)
     }
 
-    fn look(&self) -> Result<()> {
-        if self.stop.load(Ordering::Relaxed) { Err(Error::interrupted()) } else { Ok(()) }
+    fn check_cancelled(&self) -> Result<()> {
+        self.cancel.check()
     }
 
-    /// A bucket's rows on both sides.
+    /// The key range of a bucket in SQLite, and the condition for the same rows in PostgreSQL.
     fn key_range(&self, bucket: usize) -> Option<(KeyRange, String)> {
         let (first, last) = self.buckets.keys(bucket)?;
-        let column = &self.subject.columns[self.subject.integer_key?];
-        let key = quote(&column.target_name);
+        let column = &self.table.columns[self.table.integer_key?];
+        let key = quote(&column.postgres);
         let null = if bucket == 0 { format!(" OR {key} IS NULL") } else { String::new() };
-        // Without casts: an index on the key is used.
+        // The key is not cast, so that an index on it is used.
         let condition = format!("({key} BETWEEN {} AND {}{null})", bigint(first), bigint(last));
         Some((KeyRange::Integer { first, last }, condition))
     }
 
-    /// What a row is recognised by on the other side: its key, or all of it where it has none.
+    /// The identity of a row on both sides: its key, or the whole row if it has none.
     fn identity(&self, tuple: &[u8], hash: u128) -> u128 {
-        let key = &self.subject.key;
+        let key = &self.table.key;
         if key.is_empty() {
             return hash;
         }
         let mut hasher = Xxh3::new();
-        for (place, field) in tuple::fields(tuple).enumerate() {
-            if key.contains(&place) {
-                // Rows with a NULL in their key are not unique by it.
+        for (index, field) in tuple::fields(tuple).enumerate() {
+            if key.contains(&index) {
+                // A key with a NULL in it is not unique.
                 let Field::Bytes(bytes) = field else { return hash };
                 hasher.update(&(bytes.len() as u64).to_be_bytes());
                 hasher.update(bytes);
@@ -261,30 +263,30 @@ impl RowDiff<'_> {
         hasher.digest128()
     }
 
-    /// Adds what is left of the suspects to the findings.
-    fn tell(&self, suspects: UnmatchedRows, found: &mut RowDiffResult) {
-        found.at_least |= suspects.sample_limit < u64::MAX;
-        for suspect in suspects.rows.into_values() {
-            let changed = suspect.source.min(suspect.target);
-            let source = Some(suspect.source_place);
+    /// Adds the unmatched rows of some buckets to the result.
+    fn add_to(&self, result: &mut RowDiffResult, unmatched: UnmatchedRows) {
+        result.at_least |= unmatched.sample_limit < u64::MAX;
+        for row in unmatched.rows.into_values() {
+            let changed = row.sqlite_rows.min(row.postgres_rows);
+            let rowid = Some(row.rowid);
             let kinds = [
-                (DifferenceKind::Changed, changed, source, suspect.target_place),
-                (DifferenceKind::Missing, suspect.source - changed, source, None),
-                (DifferenceKind::Extra, suspect.target - changed, None, suspect.target_place),
+                (MismatchKind::Changed, changed, rowid, row.tid),
+                (MismatchKind::SqliteOnly, row.sqlite_rows - changed, rowid, None),
+                (MismatchKind::PostgresOnly, row.postgres_rows - changed, None, row.tid),
             ];
-            for (kind, rows, source, target) in kinds {
+            for (kind, rows, sqlite, postgres) in kinds {
                 if rows > 0 {
-                    found.total += rows;
-                    found.first.push(RowMismatch { kind, rows, source, target });
+                    result.total += rows;
+                    result.first.push(RowMismatch { kind, rows, sqlite, postgres });
                 }
             }
         }
-        found.first.sort_unstable_by_key(|s| (s.source.is_none(), s.source, s.target));
-        found.first.truncate(self.wanted);
+        result.first.sort_unstable_by_key(|row| (row.sqlite.is_none(), row.sqlite, row.postgres));
+        result.first.truncate(self.max_reported);
     }
 }
 
-/// A literal of type `bigint`; the least one has no other spelling.
+/// A literal of type `bigint`. The quotes allow the smallest value, too.
 fn bigint(value: i64) -> String {
     format!("'{value}'::bigint")
 }
@@ -293,34 +295,34 @@ fn bigint(value: i64) -> String {
 mod tests {
     use super::*;
 
-    const PLACE: Tid = Tid { relation: 0, block: 0, offset: 1 };
+    const TID: Tid = Tid { relation: 0, block: 0, offset: 1 };
 
     #[test]
-    fn equal_rows_cancel_and_the_others_stay() {
-        let mut suspects = UnmatchedRows::new(100);
+    fn equal_rows_cancel_and_the_others_remain() {
+        let mut unmatched = UnmatchedRows::new(100);
         for (identity, hash) in [(1, 10), (2, 20), (2, 20), (3, 30)] {
-            suspects.add_source(identity, hash, 7);
+            unmatched.add_sqlite(identity, hash, 7);
         }
         for (identity, hash) in [(1, 10), (2, 20), (3, 31), (4, 40), (4, 40)] {
-            suspects.add_target(identity, hash, PLACE);
+            unmatched.add_postgres(identity, hash, TID);
         }
         let mut left: Vec<_> =
-            suspects.rows.iter().map(|(id, s)| (*id, s.source, s.target)).collect();
+            unmatched.rows.iter().map(|(id, s)| (*id, s.sqlite_rows, s.postgres_rows)).collect();
         left.sort_unstable();
         assert_eq!(left, [(2, 1, 0), (3, 1, 1), (4, 0, 2)]);
     }
 
     #[test]
-    fn too_many_suspects_are_thinned_out_alike_on_both_sides() {
-        let mut suspects = UnmatchedRows::new(64);
+    fn too_many_unmatched_rows_are_sampled_alike_on_both_sides() {
+        let mut unmatched = UnmatchedRows::new(64);
         for row in 0..1_000_u128 {
-            suspects.add_source(xxh3_128(&row.to_be_bytes()), row, 0);
+            unmatched.add_sqlite(xxh3_128(&row.to_be_bytes()), row, 0);
         }
-        assert!(suspects.rows.len() <= 64 && suspects.rows.len() > 8);
-        assert!(suspects.sample_limit < u64::MAX);
+        assert!(unmatched.rows.len() <= 64 && unmatched.rows.len() > 8);
+        assert!(unmatched.sample_limit < u64::MAX);
         for row in 0..1_000_u128 {
-            suspects.add_target(xxh3_128(&row.to_be_bytes()), row, PLACE);
+            unmatched.add_postgres(xxh3_128(&row.to_be_bytes()), row, TID);
         }
-        assert!(suspects.rows.is_empty(), "all of them were the same rows");
+        assert!(unmatched.rows.is_empty(), "all rows are the same");
     }
 }

@@ -11,74 +11,74 @@ use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
 use crate::sqlite::read::chunk_reader::{Next, StoredRow, scan};
 use crate::sqlite::source::connection::SourceConnection;
-use crate::verify::table_pair::ComparedTable;
+use crate::verify::compared_table::ComparedTable;
 use bytes::{BufMut, BytesMut};
 
-/// Buffers larger than this are given back after the row that needed them.
-const MAX_KEPT_BYTES: usize = 8 << 20;
+/// Buffers larger than this are freed after the row that needed them.
+const MAX_RETAINED_BYTES: usize = 8 << 20;
 
-/// What was seen of a table while its rows were encoded.
+/// Statistics of the values of one table that were read from SQLite.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SourceStats {
-    /// Rows that are no part of the comparison.
-    pub(crate) left_out: u64,
-    /// Values that are equal after a conversion only, by column.
+pub(crate) struct SqliteStats {
+    /// Rows skipped because of misfits.
+    pub(crate) skipped: u64,
+    /// Values that are equal only after a conversion, by column.
     pub(crate) converted: Vec<u64>,
-    /// Values that do not fit, by column, with the reason of the first.
-    pub(crate) unfit: Vec<(u64, Option<Misfit>)>,
+    /// Misfits, by column, with the reason of the first.
+    pub(crate) misfits: Vec<(u64, Option<Misfit>)>,
 }
 
-impl SourceStats {
-    /// Nothing, of `width` columns.
+impl SqliteStats {
+    /// Creates empty statistics of `width` columns.
     pub(crate) fn new(width: usize) -> Self {
-        Self { left_out: 0, converted: vec![0; width], unfit: vec![(0, None); width] }
+        Self { skipped: 0, converted: vec![0; width], misfits: vec![(0, None); width] }
     }
 
-    /// Adds what another part of the table gave.
+    /// Adds the statistics of another part of the table.
     pub(crate) fn merge(&mut self, other: &Self) {
-        self.left_out += other.left_out;
+        self.skipped += other.skipped;
         for (mine, theirs) in self.converted.iter_mut().zip(&other.converted) {
             *mine += theirs;
         }
-        for (mine, theirs) in self.unfit.iter_mut().zip(&other.unfit) {
+        for (mine, theirs) in self.misfits.iter_mut().zip(&other.misfits) {
             mine.0 += theirs.0;
             mine.1 = mine.1.or(theirs.1);
         }
     }
 }
 
-/// Reads rows of the source.
-pub(crate) struct SourceRows<'a> {
-    subject: &'a ComparedTable,
+/// Reads rows of SQLite.
+pub(crate) struct SqliteRows<'a> {
+    table: &'a ComparedTable,
     tuple: BytesMut,
     canonical: BytesMut,
-    /// What was seen so far.
-    pub(crate) seen: SourceStats,
+    /// The statistics so far.
+    pub(crate) stats: SqliteStats,
 }
 
-impl<'a> SourceRows<'a> {
-    /// Rows of `subject`.
-    pub(crate) fn new(subject: &'a ComparedTable) -> Self {
+impl<'a> SqliteRows<'a> {
+    /// Creates a reader of `table`.
+    pub(crate) fn new(table: &'a ComparedTable) -> Self {
         Self {
-            subject,
+            table,
             tuple: BytesMut::new(),
             canonical: BytesMut::new(),
-            seen: SourceStats::new(subject.columns.len()),
+            stats: SqliteStats::new(table.columns.len()),
         }
     }
 
-    /// Hands each row of a range to `each`: its place (the rowid, or its number in the range from
-    /// 1 where there is none), the row itself and its canonical tuple.
+    /// Passes each row of a range to `each`: the rowid (or the row's number in the range, from 1,
+    /// where there is no rowid), the row and its canonical tuple.
     pub(crate) fn read(
         &mut self,
         connection: &SourceConnection,
         range: &KeyRange,
         mut each: impl FnMut(i64, &StoredRow<'_>, &[u8]) -> Result<Next>,
     ) -> Result<()> {
-        let Self { subject, tuple, canonical, seen } = self;
-        let subject: &ComparedTable = subject;
-        let query = &subject.query;
-        let casts = subject.layout.casts();
+        let Self { table, tuple, canonical, stats } = self;
+        let table: &ComparedTable = table;
+        let query = &table.query;
+        let casts = table.layout.casts();
         let has_rowid = matches!(query.address, RowAddress::Integer { .. });
         let mut number = 0;
         scan(connection, query, range, |row| {
@@ -90,25 +90,25 @@ impl<'a> SourceRows<'a> {
                 let start = tuple.len();
                 match casts[field].encode(raw, tuple) {
                     Ok(Fidelity::Exact) => {}
-                    Ok(Fidelity::Converted) => seen.converted[field] += 1,
+                    Ok(Fidelity::Converted) => stats.converted[field] += 1,
                     Err(misfit) => {
                         tuple.truncate(start);
                         tuple.put_i32(UNFIT);
                         fits = false;
-                        let (count, reason) = &mut seen.unfit[field];
+                        let (count, reason) = &mut stats.misfits[field];
                         *count += 1;
                         reason.get_or_insert(misfit);
                     }
                 }
             }
-            if subject.leave_out && !(fits && heap_page::fits(casts, tuple)) {
-                seen.left_out += 1;
+            if table.skips_misfits && !(fits && heap_page::fits(casts, tuple)) {
+                stats.skipped += 1;
                 return Ok(Next::Row);
             }
-            let place = if has_rowid { row.integer_key() } else { number };
-            let next = each(place, row, subject.layout.canonical(tuple, canonical));
+            let rowid = if has_rowid { row.integer_key() } else { number };
+            let next = each(rowid, row, table.layout.canonical(tuple, canonical));
             for buffer in [&mut *tuple, &mut *canonical] {
-                if buffer.capacity() > MAX_KEPT_BYTES {
+                if buffer.capacity() > MAX_RETAINED_BYTES {
                     *buffer = BytesMut::new();
                 }
             }
@@ -117,31 +117,31 @@ impl<'a> SourceRows<'a> {
     }
 }
 
-/// The place of a row in the target, which holds as long as the snapshot does.
+/// The ctid of a row in PostgreSQL, which is valid as long as the snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tid {
-    /// Which of the table's relations.
+    /// The index of the table's relation.
     pub(crate) relation: u32,
     /// The block.
     pub(crate) block: u32,
-    /// The row in the block.
+    /// The row's number in the block.
     pub(crate) offset: u16,
 }
 
-/// Reads rows of the target.
-pub(crate) struct TargetRows<'a> {
-    subject: &'a ComparedTable,
+/// Reads rows of PostgreSQL.
+pub(crate) struct PostgresRows<'a> {
+    table: &'a ComparedTable,
     canonical: BytesMut,
     stripped: BytesMut,
 }
 
-impl<'a> TargetRows<'a> {
-    /// Rows of `subject`.
-    pub(crate) fn new(subject: &'a ComparedTable) -> Self {
-        Self { subject, canonical: BytesMut::new(), stripped: BytesMut::new() }
+impl<'a> PostgresRows<'a> {
+    /// Creates a reader of `table`.
+    pub(crate) fn new(table: &'a ComparedTable) -> Self {
+        Self { table, canonical: BytesMut::new(), stripped: BytesMut::new() }
     }
 
-    /// Hands each row's canonical tuple to `each`.
+    /// Passes each row's canonical tuple to `each`.
     pub(crate) fn read(
         &mut self,
         client: &mut TupleReader,
@@ -149,35 +149,35 @@ impl<'a> TargetRows<'a> {
         condition: &str,
         mut each: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let Self { subject, canonical, .. } = self;
-        let select = subject.select(relation, false, condition);
-        client.tuples(&select, &cannot_read(subject), |tuple| {
-            let result = each(subject.layout.canonical(tuple, canonical));
-            if canonical.capacity() > MAX_KEPT_BYTES {
+        let Self { table, canonical, .. } = self;
+        let select = table.select(relation, false, condition);
+        client.tuples(&select, &cannot_read(table), |tuple| {
+            let result = each(table.layout.canonical(tuple, canonical));
+            if canonical.capacity() > MAX_RETAINED_BYTES {
                 *canonical = BytesMut::new();
             }
             result
         })
     }
 
-    /// As [`TargetRows::read`], with the place of each row.
-    pub(crate) fn read_with_places(
+    /// Like [`PostgresRows::read`], with the ctid of each row.
+    pub(crate) fn read_with_ctids(
         &mut self,
         client: &mut TupleReader,
         (number, relation): (usize, &Relation),
         condition: &str,
         mut each: impl FnMut(Tid, &[u8]) -> Result<()>,
     ) -> Result<()> {
-        let Self { subject, canonical, stripped } = self;
-        let select = subject.select(relation, true, condition);
-        let what = cannot_read(subject);
-        let width = subject.columns.len() as i16;
+        let Self { table, canonical, stripped } = self;
+        let select = table.select(relation, true, condition);
+        let what = cannot_read(table);
+        let width = table.columns.len() as i16;
         client.tuples(&select, &what, |tuple| {
-            // The last field is the place: a length word, a block and an offset.
+            // The last field is the ctid: a length word, a block and an offset.
             let parts = tuple.split_last_chunk::<10>();
             let Some((row, [0, 0, 0, 6, b1, b2, b3, b4, o1, o2])) = parts else {
                 return Err(
-                    Error::failed(&what).caused_by("the server gave a row without its place")
+                    Error::failed(&what).caused_by("the server sent a row without its ctid")
                 );
             };
             stripped.clear();
@@ -188,9 +188,9 @@ impl<'a> TargetRows<'a> {
                 block: u32::from_be_bytes([*b1, *b2, *b3, *b4]),
                 offset: u16::from_be_bytes([*o1, *o2]),
             };
-            let result = each(tid, subject.layout.canonical(stripped, canonical));
+            let result = each(tid, table.layout.canonical(stripped, canonical));
             for buffer in [&mut *stripped, &mut *canonical] {
-                if buffer.capacity() > MAX_KEPT_BYTES {
+                if buffer.capacity() > MAX_RETAINED_BYTES {
                     *buffer = BytesMut::new();
                 }
             }
@@ -199,6 +199,6 @@ impl<'a> TargetRows<'a> {
     }
 }
 
-fn cannot_read(subject: &ComparedTable) -> String {
-    format!("cannot read table {} of PostgreSQL", quote(&subject.name))
+fn cannot_read(table: &ComparedTable) -> String {
+    format!("cannot read table {} of PostgreSQL", quote(&table.name))
 }

@@ -1,126 +1,127 @@
-//! The pass: every row of both sides read once, both sides at the same time, and added up.
+//! The scan: reads every row of both sides once, both sides at the same time, and sums up digests.
 
 use crate::codec::digest::Digest;
 use crate::control::cancel::CancelScope;
 use crate::control::memory_budget::{MemoryBudget, Permit};
 use crate::control::progress::PhaseProgress;
-use crate::control::retry::{Reconnecting, RetryPolicy};
+use crate::control::retry::RetryPolicy;
 use crate::error::{Error, Result};
+use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_out::Relation;
 use crate::postgres::errors::db_error;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
 use crate::sqlite::read::chunk_reader::{Next, read_error};
 use crate::verify::buckets::{BucketDigests, Buckets};
-use crate::verify::rows::{SourceRows, SourceStats, TargetRows};
-use crate::verify::table_pair::ComparedTable;
-use crate::verify::{Ends, Settings, Threads};
+use crate::verify::compared_table::ComparedTable;
+use crate::verify::rows::{PostgresRows, SqliteRows, SqliteStats};
+use crate::verify::settings::{Readers, VerifySettings};
 use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Blocks of the target that are read in one query: enough that its round trips do not show, few
-/// enough that no connection is left alone with a large table's end.
-const BLOCKS_OF_A_PIECE: u64 = 2_048;
+/// Blocks of PostgreSQL that one query reads: enough to hide its round trips, few enough that all
+/// connections share a large table to its end.
+const BLOCKS_PER_CHUNK: u64 = 2_048;
 
-/// Rows between two looks at whether to stop.
+/// Rows between two checks for cancellation.
 const ROWS_BETWEEN_CHECKS: u64 = 4_096;
 
-/// A row is in memory in so many forms at a time: as the database gives it, as a tuple, as a canonical
-/// one.
-const FORMS: u64 = 3;
+/// The copies of a row in memory: from the database, as a tuple, and as a canonical tuple.
+const COPIES_OF_A_ROW: u64 = 3;
 
-/// What both sides gave of one table.
+/// The digests of one table on both sides.
 #[derive(Debug, Clone)]
 pub(crate) struct TableDigests {
-    /// How its rows were told apart.
+    /// The buckets of its rows.
     pub(crate) buckets: Buckets,
-    /// The source's digests.
-    pub(crate) source: BucketDigests,
-    /// The target's.
-    pub(crate) target: BucketDigests,
-    /// What was seen in the source.
-    pub(crate) seen: SourceStats,
+    /// SQLite's digests.
+    pub(crate) sqlite: BucketDigests,
+    /// PostgreSQL's digests.
+    pub(crate) postgres: BucketDigests,
+    /// Statistics of SQLite's values.
+    pub(crate) stats: SqliteStats,
 }
 
-/// A part of one table of the source.
-struct SourcePiece {
+/// A range of one table of SQLite.
+struct SqliteChunk {
     table: usize,
     range: KeyRange,
-    /// The most bytes of a row, as far as they are known.
-    widest: u64,
+    /// The size of the largest row; 0 if unknown.
+    max_row_bytes: u64,
 }
 
-/// A part of one table of the target.
-struct TargetPiece {
+/// A range of blocks of one table of PostgreSQL.
+struct PostgresChunk {
     table: usize,
     relation: usize,
     condition: String,
-    widest: u64,
+    max_row_bytes: u64,
 }
 
 struct Scan<'a> {
-    subjects: &'a [ComparedTable],
+    tables: &'a [ComparedTable],
     relations: &'a [Vec<Relation>],
-    ends: &'a Ends<'a>,
+    readers: &'a Readers<'a>,
     progress: &'a PhaseProgress,
     retry_for: Duration,
-    halt: CancelScope<'a>,
-    /// For rows that are too large for a thread to have one whenever it wants.
+    cancel: CancelScope,
+    /// The budget for rows that are larger than a thread's share.
     budget: Arc<MemoryBudget>,
-    /// Bytes that a thread may have whenever it wants.
+    /// The bytes that a thread may use without asking the budget.
     share: u64,
-    source: Mutex<VecDeque<SourcePiece>>,
-    target: Mutex<VecDeque<TargetPiece>>,
-    sides: Vec<Mutex<TableDigests>>,
+    sqlite: Mutex<VecDeque<SqliteChunk>>,
+    postgres: Mutex<VecDeque<PostgresChunk>>,
+    digests: Vec<Mutex<TableDigests>>,
 }
 
-/// Reads everything. Tables of which the target shows no relation are passed over.
+/// Reads everything. Tables without relations are skipped.
 pub(crate) fn run(
-    subjects: &[ComparedTable],
+    tables: &[ComparedTable],
     relations: &[Vec<Relation>],
-    ends: &Ends<'_>,
-    threads: &Threads,
-    settings: &Settings<'_>,
+    readers: &Readers<'_>,
+    settings: &VerifySettings<'_>,
 ) -> Result<Vec<TableDigests>> {
-    let sides = |subject: &ComparedTable| {
-        let buckets = Buckets::of(subject);
-        let (source, target) =
-            (BucketDigests::new(buckets.count()), BucketDigests::new(buckets.count()));
+    let (sqlite_threads, postgres_threads) =
+        (settings.resources.readers.max(1), settings.resources.writers.max(1));
+    let digests = |table: &ComparedTable| {
+        let buckets = Buckets::for_table(table);
+        let empty = BucketDigests::new(buckets.count());
         Mutex::new(TableDigests {
             buckets,
-            source,
-            target,
-            seen: SourceStats::new(subject.columns.len()),
+            sqlite: empty.clone(),
+            postgres: empty,
+            stats: SqliteStats::new(table.columns.len()),
         })
     };
-    let pass = Scan {
-        subjects,
+    let scan = Scan {
+        tables,
         relations,
-        ends,
+        readers,
         progress: settings.progress,
         retry_for: settings.options.retry_for,
-        halt: CancelScope::new(settings.stop),
+        cancel: settings.cancel.child(),
         budget: MemoryBudget::new(settings.resources.budget),
-        share: settings.resources.budget / (threads.source + threads.target).max(1) as u64,
-        source: Mutex::default(),
-        target: Mutex::default(),
-        sides: subjects.iter().map(sides).collect(),
+        share: settings.resources.budget / (sqlite_threads + postgres_threads) as u64,
+        sqlite: Mutex::default(),
+        postgres: Mutex::default(),
+        digests: tables.iter().map(digests).collect(),
     };
-    pass.cut();
+    scan.fill_queues();
     std::thread::scope(|scope| {
-        for _ in 0..threads.source.max(1) {
-            scope.spawn(|| pass.halt.run_thread("a reader of the source", || pass.read_source()));
+        for _ in 0..sqlite_threads {
+            scope.spawn(|| scan.cancel.run_thread("a reader of SQLite", || scan.read_sqlite()));
         }
-        for _ in 0..threads.target.max(1) {
-            scope.spawn(|| pass.halt.run_thread("a reader of the target", || pass.read_target()));
+        for _ in 0..postgres_threads {
+            scope.spawn(|| {
+                scan.cancel.run_thread("a reader of PostgreSQL", || scan.read_postgres())
+            });
         }
     });
-    pass.halt.end()?;
-    Ok(pass
-        .sides
+    scan.cancel.end()?;
+    Ok(scan
+        .digests
         .into_iter()
         .map(|s| s.into_inner().unwrap_or_else(PoisonError::into_inner))
         .collect())
@@ -131,166 +132,157 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Scan<'_> {
-    /// Cuts both sides into pieces, the largest table's first.
-    fn cut(&self) {
+    /// Queues the chunks of both sides, the largest table's first.
+    fn fill_queues(&self) {
         let mut order: Vec<usize> =
-            (0..self.subjects.len()).filter(|&table| !self.relations[table].is_empty()).collect();
-        order.sort_by_key(|&table| std::cmp::Reverse(self.subjects[table].bytes));
-        let (mut source, mut target) = (lock(&self.source), lock(&self.target));
+            (0..self.tables.len()).filter(|&table| !self.relations[table].is_empty()).collect();
+        order.sort_by_key(|&table| std::cmp::Reverse(self.tables[table].bytes));
+        let (mut sqlite, mut postgres) = (lock(&self.sqlite), lock(&self.postgres));
         for table in order {
-            let ranges = self.subjects[table].ranges();
-            source.extend(ranges.into_iter().enumerate().map(|(place, range)| {
-                let widest = self.subjects[table].widest_in(Some(place));
-                SourcePiece { table, range, widest }
+            let compared = &self.tables[table];
+            sqlite.extend(compared.ranges().into_iter().enumerate().map(|(index, range)| {
+                let max_row_bytes = compared.max_row_bytes_in(Some(index));
+                SqliteChunk { table, range, max_row_bytes }
             }));
+            let max_row_bytes = compared.max_row_bytes_in(None);
             for (relation, found) in self.relations[table].iter().enumerate() {
-                target.extend(block_ranges(found.blocks).into_iter().map(|condition| {
-                    TargetPiece {
-                        table,
-                        relation,
-                        condition,
-                        widest: self.subjects[table].widest_in(None),
-                    }
-                }));
+                let chunk = |condition| PostgresChunk { table, relation, condition, max_row_bytes };
+                postgres.extend(block_ranges(found.blocks).into_iter().map(chunk));
             }
         }
     }
 
-    /// Waits for the memory that a piece with rows of up to `widest` bytes needs; one that is larger
-    /// than the budget is read while no other of its kind is. `None` where there is always enough.
-    fn room(&self, widest: u64) -> Result<Option<Permit>> {
-        let bytes = widest.saturating_mul(FORMS);
+    /// Waits for the memory that rows of up to `max_row_bytes` need; `None` if the thread's share is
+    /// enough. A row larger than the budget is read while no other large row is.
+    fn reserve(&self, max_row_bytes: u64) -> Result<Option<Permit>> {
+        let bytes = max_row_bytes.saturating_mul(COPIES_OF_A_ROW);
         if bytes <= self.share {
             return Ok(None);
         }
-        self.budget.take(bytes, &self.halt).map(Some).ok_or_else(Error::interrupted)
+        self.budget.take(bytes, &self.cancel).map(Some).ok_or_else(Error::interrupted)
     }
 
-    /// Every now and then: count, stop.
-    fn look(&self, table: usize, rows: &mut u64) -> Result<()> {
+    /// Counts a row, and checks for cancellation every [`ROWS_BETWEEN_CHECKS`] rows.
+    fn count_row(&self, table: usize, rows: &mut u64) -> Result<()> {
         *rows += 1;
         if *rows == ROWS_BETWEEN_CHECKS {
             self.progress.add(table, std::mem::take(rows), 0);
-            if self.halt.is_cancelled() {
-                return Err(Error::interrupted());
-            }
+            self.cancel.check()?;
         }
         Ok(())
     }
 
-    fn read_source(&self) -> Result<()> {
-        let connection = (self.ends.source)()?;
+    fn read_sqlite(&self) -> Result<()> {
+        let connection = (self.readers.sqlite)()?;
         connection.set_prepared_statement_cache_capacity(8);
-        let next = || lock(&self.source).pop_front().filter(|_| !self.halt.is_cancelled());
-        let mut piece = next();
-        while let Some(SourcePiece { table, .. }) = piece {
-            let buckets = lock(&self.sides[table]).buckets.clone();
-            let mut sums = BucketDigests::new(buckets.count());
-            let mut rows = SourceRows::new(&self.subjects[table]);
-            let mut since = 0;
-            // A thread adds up all its pieces of a table before it shares the sums.
-            let of_table = |piece: &mut SourcePiece| piece.table == table;
-            while let Some(SourcePiece { range, widest, .. }) = piece.take_if(of_table) {
-                let _permit = self.room(widest)?;
+        let next = || lock(&self.sqlite).pop_front().filter(|_| !self.cancel.is_cancelled());
+        let mut chunk = next();
+        while let Some(SqliteChunk { table, .. }) = chunk {
+            let buckets = lock(&self.digests[table]).buckets.clone();
+            let mut digests = BucketDigests::new(buckets.count());
+            let mut rows = SqliteRows::new(&self.tables[table]);
+            let mut uncounted = 0;
+            // A thread sums up all its chunks of a table before it shares the digests.
+            let same_table = |chunk: &mut SqliteChunk| chunk.table == table;
+            while let Some(SqliteChunk { range, max_row_bytes, .. }) = chunk.take_if(same_table) {
+                let _permit = self.reserve(max_row_bytes)?;
                 rows.read(&connection, &range, |_, _, tuple| {
-                    sums.add(&buckets, tuple);
-                    self.look(table, &mut since)?;
+                    digests.add(&buckets, tuple);
+                    self.count_row(table, &mut uncounted)?;
                     Ok(Next::Row)
                 })?;
-                piece = next();
+                chunk = next();
             }
-            self.progress.add(table, since, 0);
-            let mut sides = lock(&self.sides[table]);
-            sides.source.merge(&sums);
-            sides.seen.merge(&rows.seen);
+            self.progress.add(table, uncounted, 0);
+            let mut shared = lock(&self.digests[table]);
+            shared.sqlite.merge(&digests);
+            shared.stats.merge(&rows.stats);
         }
         Ok(())
     }
 
-    fn read_target(&self) -> Result<()> {
-        let mut line = Reconnecting::new(Box::new(self.ends.target));
-        let retry_policy = RetryPolicy {
-            limit: self.retry_for,
-            is_halted: &|| self.halt.is_cancelled(),
-            progress: self.progress,
-        };
-        let next = || lock(&self.target).pop_front().filter(|_| !self.halt.is_cancelled());
-        let mut piece = next();
-        while let Some(TargetPiece { table, .. }) = piece {
-            let buckets = lock(&self.sides[table]).buckets.clone();
-            let mut sums = BucketDigests::new(buckets.count());
-            let mut piece_sums = sums.clone();
-            let mut rows = TargetRows::new(&self.subjects[table]);
-            let mut since = 0;
-            while let Some(part) = piece.take_if(|piece| piece.table == table) {
+    fn read_postgres(&self) -> Result<()> {
+        let mut session =
+            Reconnecting::new(self.readers.in_flight, Box::new(self.readers.postgres));
+        let retry_policy =
+            RetryPolicy { limit: self.retry_for, cancel: &self.cancel, progress: self.progress };
+        let next = || lock(&self.postgres).pop_front().filter(|_| !self.cancel.is_cancelled());
+        let mut chunk = next();
+        while let Some(PostgresChunk { table, .. }) = chunk {
+            let buckets = lock(&self.digests[table]).buckets.clone();
+            let mut digests = BucketDigests::new(buckets.count());
+            let mut chunk_digests = digests.clone();
+            let mut rows = PostgresRows::new(&self.tables[table]);
+            let mut uncounted = 0;
+            while let Some(part) = chunk.take_if(|chunk| chunk.table == table) {
                 let relation = &self.relations[table][part.relation];
-                let permit = self.room(part.widest)?;
-                line.run(&retry_policy, |client| {
-                    // What a connection has given before it was lost does not count.
-                    piece_sums.clear();
+                let permit = self.reserve(part.max_row_bytes)?;
+                session.run(&retry_policy, |client| {
+                    // Rows that a connection sent before it was lost do not count.
+                    chunk_digests.clear();
                     rows.read(client, relation, &part.condition, |tuple| {
-                        piece_sums.add(&buckets, tuple);
-                        self.look(table, &mut since)
+                        chunk_digests.add(&buckets, tuple);
+                        self.count_row(table, &mut uncounted)
                     })
                 })?;
-                sums.merge(&piece_sums);
+                digests.merge(&chunk_digests);
                 if permit.is_some() {
-                    // The driver keeps the room that the largest row took.
-                    line.end_session();
+                    // The driver retains the buffer of the largest row.
+                    session.close_session();
                 }
-                piece = next();
+                chunk = next();
             }
-            self.progress.add(table, since, 0);
-            lock(&self.sides[table]).target.merge(&sums);
+            self.progress.add(table, uncounted, 0);
+            lock(&self.digests[table]).postgres.merge(&digests);
         }
         Ok(())
     }
 }
 
-/// Conditions that cut a relation of so many blocks into ranges. The last one is open, as rows
-/// may have been written behind the end while it was looked at.
+/// The conditions that split a relation of `blocks` blocks into ranges. The last range has no end:
+/// rows may have been written behind the end since the size was read.
 pub(crate) fn block_ranges(blocks: u64) -> Vec<String> {
-    let pieces = blocks.div_ceil(BLOCKS_OF_A_PIECE).max(1);
-    (0..pieces)
-        .map(|piece| {
-            let first = piece * BLOCKS_OF_A_PIECE;
+    let ranges = blocks.div_ceil(BLOCKS_PER_CHUNK).max(1);
+    (0..ranges)
+        .map(|range| {
+            let first = range * BLOCKS_PER_CHUNK;
             let from = format!("ctid >= '({first},0)'::pg_catalog.tid");
-            if piece + 1 == pieces {
+            if range + 1 == ranges {
                 from
             } else {
-                format!("{from} AND ctid < '({},0)'::pg_catalog.tid", first + BLOCKS_OF_A_PIECE)
+                format!("{from} AND ctid < '({},0)'::pg_catalog.tid", first + BLOCKS_PER_CHUNK)
             }
         })
         .collect()
 }
 
-/// Counts the rows of all tables on both sides, and nothing more.
+/// Counts the rows of all tables: SQLite's, then PostgreSQL's. Values are not read.
 pub(crate) fn count(
-    subjects: &[ComparedTable],
+    tables: &[ComparedTable],
     relations: &[Vec<Relation>],
-    ends: &Ends<'_>,
-    stop: &AtomicBool,
+    readers: &Readers<'_>,
+    cancel: &CancelScope,
 ) -> Result<Vec<(Digest, Digest)>> {
-    let halt = CancelScope::new(stop);
+    let cancel = cancel.child();
     let counts = |_| Mutex::new((Digest::default(), Digest::default()));
-    let counts: Vec<_> = subjects.iter().map(counts).collect();
-    let of_source = || -> Result<()> {
-        let connection = (ends.source)()?;
-        for (subject, count) in subjects.iter().zip(&counts) {
-            let sql = format!("SELECT count(*) FROM {}", quote(&subject.query.table));
+    let counts: Vec<_> = tables.iter().map(counts).collect();
+    let count_sqlite = || -> Result<()> {
+        let connection = (readers.sqlite)()?;
+        for (table, count) in tables.iter().zip(&counts) {
+            let sql = format!("SELECT count(*) FROM {}", quote(&table.query.table));
             let rows: i64 = connection
                 .query_row(&sql, [], |row| row.get(0))
-                .map_err(|error| read_error(&subject.name, error))?;
-            lock(count).0.rows = (rows as u64).saturating_sub(subject.rows_left_out);
+                .map_err(|error| read_error(&table.name, error))?;
+            lock(count).0.rows = (rows as u64).saturating_sub(table.rows_left_out);
         }
         Ok(())
     };
-    let of_target = || -> Result<()> {
-        let (mut client, _) = (ends.target)(None)?;
-        for ((subject, relations), count) in subjects.iter().zip(relations).zip(&counts) {
+    let count_postgres = || -> Result<()> {
+        let (mut client, _) = (readers.postgres)(None)?;
+        for ((table, relations), count) in tables.iter().zip(relations).zip(&counts) {
             for relation in relations {
                 let sql = format!("SELECT count(*) FROM ONLY {}", relation.name);
-                let what = format!("cannot count the rows of table {}", quote(&subject.name));
+                let what = format!("cannot count the rows of table {}", quote(&table.name));
                 let answer = client.simple_query(&sql).map_err(db_error(&what))?;
                 let rows = answer.iter().find_map(|message| match message {
                     SimpleQueryMessage::Row(row) => row.get(0)?.parse::<u64>().ok(),
@@ -302,10 +294,10 @@ pub(crate) fn count(
         Ok(())
     };
     std::thread::scope(|scope| {
-        scope.spawn(|| halt.run_thread("a reader of the source", of_source));
-        scope.spawn(|| halt.run_thread("a reader of the target", of_target));
+        scope.spawn(|| cancel.run_thread("a reader of SQLite", count_sqlite));
+        scope.spawn(|| cancel.run_thread("a reader of PostgreSQL", count_postgres));
     });
-    halt.end()?;
+    cancel.end()?;
     Ok(counts.into_iter().map(|c| c.into_inner().unwrap_or_else(PoisonError::into_inner)).collect())
 }
 
@@ -314,7 +306,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn block_ranges_leave_no_gap_and_no_end() {
+    fn block_ranges_have_no_gap_and_no_end() {
         assert_eq!(block_ranges(0), ["ctid >= '(0,0)'::pg_catalog.tid"]);
         assert_eq!(block_ranges(2_048).len(), 1);
         assert_eq!(

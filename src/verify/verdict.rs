@@ -1,136 +1,160 @@
-//! The verdict: what all that was compared comes to, and what to tell about it.
+//! The verdict of a verification, with its differences and hints.
 
 use crate::codec::encode::column_encoder::Misfit;
 use crate::options::run_options::Depth;
 use crate::report::{ConversionReport, DataSetReport, TableVerification, Verdict};
 use crate::schema::names::quote;
-use crate::verify::Compared;
-use crate::verify::table_pair::ComparedTable;
+use crate::verify::compare::Compared;
+use crate::verify::compared_table::ComparedTable;
 use serde_json::{Value, json};
 
 /// A verdict with its reasons.
 #[derive(Debug, Default)]
 pub(crate) struct VerdictReport {
-    /// Something differs.
+    /// The two sides differ.
     pub(crate) differs: bool,
-    /// What each table's rows gave, in the order of the tables.
-    pub(crate) tables: Vec<TableVerification>,
-    /// What differs beside rows.
-    pub(crate) differences: Vec<String>,
-    /// What the user should know.
-    pub(crate) notes: Vec<String>,
-    /// What to do.
-    pub(crate) hints: Vec<String>,
+    /// The compared tables, in the order of the report.
+    tables: Vec<VerifiedTable>,
+    /// Differences other than rows.
+    differences: Vec<String>,
+    /// Notes to the user.
+    notes: Vec<String>,
+    /// Hints on what to do.
+    hints: Vec<String>,
+}
+
+/// The verification of one table.
+#[derive(Debug)]
+struct VerifiedTable {
+    name: String,
+    verification: TableVerification,
+    /// The conversions that equality needed.
+    conversions: Vec<ConversionReport>,
 }
 
 impl VerdictReport {
-    /// Judges what was compared; `differences` are those that are known already.
+    /// Judges the compared tables. `differences` are the differences found before.
     pub(crate) fn new(
-        subjects: &[ComparedTable],
+        tables: &[ComparedTable],
         compared: &[Compared],
         differences: Vec<String>,
         depth: Depth,
     ) -> Self {
-        let mut judged = Self { differences, ..Self::default() };
+        let mut verdict = Self { differences, ..Self::default() };
         let (mut modified_after_copy, mut has_extra_rows) = (false, false);
-        for (subject, table) in subjects.iter().zip(compared) {
-            judged.look_at(subject, table, depth);
-            modified_after_copy |= table.modified_after_copy;
-            has_extra_rows |= table.report.target_rows > table.report.source_rows;
-            judged.tables.push(table.report.clone());
+        for (table, compared) in tables.iter().zip(compared) {
+            verdict.add_table(table, compared, depth);
+            let verification = compared.report.clone();
+            modified_after_copy |= compared.modified_after_copy;
+            has_extra_rows |= verification.target_rows > verification.source_rows;
+            let conversions = conversions(table, compared);
+            let name = table.name.clone();
+            verdict.tables.push(VerifiedTable { name, verification, conversions });
         }
-        judged.differs =
-            !judged.differences.is_empty() || judged.tables.iter().any(|table| !table.equal);
+        verdict.differs = !verdict.differences.is_empty()
+            || verdict.tables.iter().any(|table| !table.verification.equal);
         if depth == Depth::Rows {
-            judged.notes.push("only rows were counted; values were not compared".to_owned());
+            verdict.notes.push("only rows were counted; values were not compared".to_owned());
         }
         if modified_after_copy {
-            judged.hints.push(
-                "rows that differ were written to the target after the copy: whoever does so (a \
-                 service that was started already?) must stop before a comparison can succeed"
+            verdict.hints.push(
+                "rows that differ were written to the target after the copy: stop whatever writes \
+                 to it (a service that was started already?), then verify again"
                     .to_owned(),
             );
         } else if has_extra_rows {
-            judged.hints.push(
-                "the target has rows that the source has not: if a service was started on it \
-                 already, these can be its own"
+            verdict.hints.push(
+                "the target has more rows than the source: a service that was started on the \
+                 target may have written them"
                     .to_owned(),
             );
         }
-        judged
+        verdict
     }
 
-    fn look_at(&mut self, subject: &ComparedTable, table: &Compared, depth: Depth) {
-        let name = quote(&subject.name);
-        if table.hidden {
+    /// Adds the differences and hints of one table that do not belong to single rows.
+    fn add_table(&mut self, table: &ComparedTable, compared: &Compared, depth: Depth) {
+        let name = quote(&table.name);
+        if compared.hidden {
             self.differences.push(format!(
                 "row-level security hides rows of {name} from this role, so it is not compared"
             ));
             self.hints.push(format!(
-                "let a role compare {name} that its policies do not bind: the owner, or one with \
-                 BYPASSRLS"
+                "compare {name} as a role that its policies do not apply to: its owner, or a role \
+                 with BYPASSRLS"
             ));
             return;
         }
-        if subject.leave_out && depth == Depth::Full && table.seen.left_out != subject.rows_left_out
-        {
-            self.differences.push(format!(
-                "of {name} {} rows were left out, and {} do not fit now",
-                subject.rows_left_out, table.seen.left_out
-            ));
-        }
-        if subject.leave_out {
+        let skipped = compared.stats.skipped;
+        if table.skips_misfits {
+            if depth == Depth::Full && skipped != table.rows_left_out {
+                self.differences.push(format!(
+                    "the copy skipped {} of {name}, but {skipped} do not fit now",
+                    format_rows(table.rows_left_out)
+                ));
+            }
             return;
         }
-        for (place, (count, reason)) in table.seen.unfit.iter().enumerate() {
+        for (index, (count, reason)) in compared.stats.misfits.iter().enumerate() {
             let Some(reason) = reason else { continue };
-            let column = &subject.columns[place].name;
-            let to = subject.layout.casts()[place].form.column_type();
+            let column = quote(&table.columns[index].sqlite);
+            let to = table.layout.casts()[index].form.column_type();
+            let values = if *count == 1 { "value does" } else { "values do" };
             self.differences.push(format!(
-                "column {} of {name}: {count} values are no {to} ({reason})",
-                quote(column)
+                "column {column} of {name}: {count} {values} not fit type {to} (first: {reason})"
             ));
             if matches!(reason, Misfit::NotTimestamp | Misfit::NotDate) {
                 self.hints.push(format!(
-                    "if column {} of {name} counts from an epoch, say its unit: --cast \
-                     'TABLE.COLUMN={to}:s' (or :ms, :us, :ns, :julian)",
-                    quote(column)
+                    "if column {column} of {name} counts from an epoch, give its unit: --cast \
+                     'TABLE.COLUMN={to}:s' (or :ms, :us, :ns, :julian)"
                 ));
             }
         }
     }
 
-    /// Adds the verdict to the report of its data set, whose tables are in the same order.
-    pub(crate) fn apply_to(&self, report: &mut DataSetReport) {
+    /// Adds the verdict to the report of its data set. If this run did not copy the rows
+    /// (`copied`), the tables' rows and conversions are those of the comparison.
+    pub(crate) fn apply_to(self, report: &mut DataSetReport, copied: bool) {
         report.verdict = if self.differs { Verdict::Differ } else { Verdict::Match };
-        for (table, verification) in report.tables.iter_mut().zip(&self.tables) {
-            table.verification = Some(verification.clone());
+        let mut verified = self.tables.into_iter().peekable();
+        for table in &mut report.tables {
+            let Some(found) = verified.next_if(|found| found.name == table.name) else { continue };
+            if !copied {
+                table.rows = found.verification.source_rows;
+                table.conversions = found.conversions;
+            }
+            table.verification = Some(found.verification);
         }
-        report.differences.extend(self.differences.iter().cloned());
-        report.notes.extend(self.notes.iter().cloned());
-        report.hints.extend(self.hints.iter().cloned());
+        report.differences.extend(self.differences);
+        report.notes.extend(self.notes);
+        report.hints.extend(self.hints);
     }
 
-    /// The tables' digests, for the ledger.
-    pub(crate) fn digests(&self, subjects: &[ComparedTable]) -> Value {
-        let pairs = subjects.iter().zip(&self.tables).map(|(subject, table)| {
-            let sum = table.source_digest.clone().unwrap_or_else(|| "0".repeat(32));
-            (subject.name.clone(), json!({"rows": table.source_rows, "sum": sum}))
+    /// The source's rows and digest of each table, for the ledger.
+    pub(crate) fn digests(&self) -> Value {
+        let pairs = self.tables.iter().map(|table| {
+            let verification = &table.verification;
+            let sum = verification.source_digest.clone().unwrap_or_else(|| "0".repeat(32));
+            (table.name.clone(), json!({"rows": verification.source_rows, "sum": sum}))
         });
         Value::Object(pairs.collect())
     }
 }
 
 /// The conversions that equality needed, by column.
-pub(crate) fn conversions(subject: &ComparedTable, table: &Compared) -> Vec<ConversionReport> {
-    let columns = subject.columns.iter().zip(subject.layout.casts()).zip(&table.seen.converted);
+fn conversions(table: &ComparedTable, compared: &Compared) -> Vec<ConversionReport> {
+    let columns = table.columns.iter().zip(table.layout.casts()).zip(&compared.stats.converted);
     columns
         .filter(|(_, count)| **count > 0)
         .map(|((column, cast), count)| ConversionReport {
-            column: column.name.clone(),
+            column: column.sqlite.clone(),
             to: cast.form.column_type().to_string(),
             what: "equal once converted".to_owned(),
             count: *count,
         })
         .collect()
+}
+
+fn format_rows(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
 }

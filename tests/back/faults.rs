@@ -1,4 +1,4 @@
-//! Faults: whatever happens, nothing half done stands under the target's name, and the next run
+//! Faults: no unfinished file gets the target's name, and the next run
 //! starts cleanly.
 
 use super::{Target, back, back_report};
@@ -120,7 +120,7 @@ fn a_server_that_goes_away_leaves_nothing() {
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    /// `None` where this machine lets nobody mount one, which is said aloud.
+    /// `None` if this machine does not allow mounting a tmpfs; prints a note then.
     fn mount() -> Option<Self> {
         let disk = Self(tempfile::tempdir().unwrap());
         let mut mount = Command::new("mount");
@@ -170,7 +170,7 @@ fn a_half_loaded_source_is_refused() {
 }
 
 #[test]
-fn a_target_that_somebody_uses_is_not_replaced() {
+fn a_target_that_is_in_use_is_not_replaced() {
     let (database, target) = (server(), Target::new());
     psql(&database.url, "CREATE TABLE t (a int)");
     sqlite3_script(&target.path, "CREATE TABLE t (old)");

@@ -38,7 +38,7 @@ fn rows_of_200_megabytes_are_copied_one_by_one() {
     let mut command = migrate_command();
     command.args(["database", "--from", &database.url, "--to"]).arg(&target.path);
     command.args(["--memory", "64M", "--readers", "2", "--no-verify"]);
-    // What the program gives back counts at once; the allocator would keep it for some moments.
+    // Freed memory counts at once; the allocator would keep it for some time.
     command.env("MIMALLOC_PURGE_DELAY", "0");
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let (output, most) = wait(child);

@@ -1,4 +1,4 @@
-//! The way back: PostgreSQL to SQLite.
+//! PostgreSQL to SQLite.
 
 mod faults;
 mod memory;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use tempfile::TempDir;
 
-/// A folder with the name of a SQLite file in it, which need not be there.
+/// A folder and the name of a SQLite file in it, which may be missing.
 pub(crate) struct Target {
     pub(crate) folder: TempDir,
     pub(crate) path: PathBuf,

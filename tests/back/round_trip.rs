@@ -81,7 +81,7 @@ fn differing(before: Vec<Row>, after: Vec<Row>, converted: &[usize]) -> BTreeMap
     counts
 }
 
-/// The declared conversions of a table, by the column's place.
+/// The declared conversions of a table, by the column's index.
 fn declared(entry: &Value, columns: &[(String, String)]) -> BTreeMap<usize, u64> {
     let mut counts = BTreeMap::new();
     for conversion in list(&entry["conversions"]) {

@@ -1,4 +1,4 @@
-//! What comes along beside rows, and what is listed instead.
+//! Schema objects that are created, and those that are listed instead.
 
 use super::{Target, back, back_report};
 use crate::harness::{psql, run_psql, server, sqlite3, sqlite3_script, text};
@@ -178,7 +178,7 @@ fn a_partitioned_table_is_one_and_another_schema_is_chosen_by_name() {
 }
 
 #[test]
-fn a_target_with_tables_is_refused_and_replaced_only_on_consent() {
+fn a_target_with_tables_is_refused_and_replaced_only_on_request() {
     let database = server();
     psql(&database.url, "CREATE TABLE t (a int); INSERT INTO t VALUES (1)");
     let target = Target::new();

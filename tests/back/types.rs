@@ -125,7 +125,7 @@ fn every_type_arrives_as_psql_prints_it() {
 }
 
 #[test]
-fn values_that_sqlite_cannot_hold_are_refused_with_their_places_or_kept_as_text() {
+fn values_that_sqlite_cannot_hold_are_refused_with_their_rows_or_kept_as_text() {
     for (type_name, value, what) in [
         ("double precision", "'NaN'", "NaN"),
         ("real", "'NaN'", "NaN"),

@@ -1,6 +1,6 @@
 //! Deadlines.
 
-use super::{assert_complete, assert_paused_and_goes_on, command, source, start};
+use super::{assert_complete, assert_paused_and_resumes, command, source, start};
 use crate::harness::{migrate, psql, server, text};
 use crate::waiting::{end, wait_for_a_chunk};
 use std::time::Instant;
@@ -55,7 +55,7 @@ fn a_late_run_is_begun_where_that_is_allowed_and_pauses_at_the_deadline() {
     assert!(text(&output).contains("paused at the deadline"), "{}", text(&output));
     let there: u32 = psql(&database.url, "SELECT count(*) FROM event").parse().unwrap();
     assert!(there > 0 && there < ROWS, "{there}");
-    // Without the limit it goes on to its end.
+    // Without the limit it runs to its end.
     let to = ["--from", source.to_str().unwrap(), "--to", &database.url];
     let again = migrate(["database"].iter().chain(&to));
     assert_eq!(again.status.code(), Some(0), "{}", text(&again));
@@ -77,7 +77,7 @@ fn a_copy_that_gets_slower_than_it_was_measured_pauses_with_its_reserve() {
     assert!(text(&output).contains("paused at the deadline"), "{}", text(&output));
     let mut without = output.clone();
     without.stderr = String::from_utf8(output.stderr).unwrap().replace("--window 14s", "").into();
-    assert_paused_and_goes_on(&without, &source, &database, ROWS);
+    assert_paused_and_resumes(&without, &source, &database, ROWS);
 }
 
 #[test]

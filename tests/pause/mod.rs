@@ -1,4 +1,4 @@
-//! Runs that pause: on a signal, at a deadline; and runs that are held back.
+//! Runs that pause on a signal or at a deadline, and runs with a rate limit.
 
 mod deadline;
 mod rate;
@@ -37,8 +37,8 @@ fn start_into(source: &Path, url: &str, more: &[&str]) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// The pause says what it must, and the command that it gives ends well.
-fn assert_paused_and_goes_on(output: &Output, source: &Path, database: &Database, rows: u32) {
+/// Asserts the text of a pause, and that the command in it succeeds.
+fn assert_paused_and_resumes(output: &Output, source: &Path, database: &Database, rows: u32) {
     let said = text(output);
     assert_eq!(output.status.code(), Some(5), "{said}");
     assert!(said.contains("error: paused"), "{said}");
@@ -51,7 +51,7 @@ fn assert_paused_and_goes_on(output: &Output, source: &Path, database: &Database
     assert_complete(source, database, rows);
 }
 
-/// Every row is there once, and the ledger says so.
+/// Asserts that every row arrived once, and that the ledger agrees.
 fn assert_complete(source: &Path, database: &Database, rows: u32) {
     let sums = "count(*), count(DISTINCT id), sum(id), sum(length(body)), sum(length(what))";
     let expected = sqlite3(source, &format!("SELECT {sums} FROM event"));

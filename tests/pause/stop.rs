@@ -1,6 +1,6 @@
 //! Signals.
 
-use super::{assert_paused_and_goes_on, source, start, start_into};
+use super::{assert_paused_and_resumes, source, start, start_into};
 use crate::harness::{Database, psql, server, sha256, text};
 use crate::waiting::{end, holds, signal, wait_for_a_chunk, wait_for_a_lock, wait_until};
 use migrate::internals::{Halt, Options, PrivateServer};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Child;
 use tempfile::TempDir;
 
-/// Slow enough to be met in the middle, with many small chunks.
+/// Slow enough to be interrupted in the middle, with many small chunks.
 const SLOWLY: [&str; 2] = ["--max-rate", "1MB/s"];
 const ROWS: u32 = 8_000;
 
@@ -33,7 +33,7 @@ impl Met {
 }
 
 #[test]
-fn ctrl_c_and_sigterm_commit_what_is_in_flight_and_the_same_command_goes_on() {
+fn ctrl_c_and_sigterm_commit_what_is_in_flight_and_the_same_command_resumes() {
     for name in ["-INT", "-TERM"] {
         let Met { _folder, source, database, run } = Met::new();
         let before = sha256(&source);
@@ -43,7 +43,7 @@ fn ctrl_c_and_sigterm_commit_what_is_in_flight_and_the_same_command_goes_on() {
         let told = format!("error: paused as requested: {there} of {ROWS} rows are copied");
         assert!(text(&output).contains(&told), "{told}\n{}", text(&output));
         assert_eq!(psql(&database.url, "SELECT count(*) > 0 FROM event"), "t");
-        assert_paused_and_goes_on(&output, &source, &database, ROWS);
+        assert_paused_and_resumes(&output, &source, &database, ROWS);
         assert_eq!(sha256(&source), before);
     }
 }
@@ -51,7 +51,7 @@ fn ctrl_c_and_sigterm_commit_what_is_in_flight_and_the_same_command_goes_on() {
 #[test]
 fn a_second_signal_ends_the_program_at_once() {
     let Met { _folder, database, run, .. } = Met::new();
-    // What is in flight cannot be committed under this lock, so that the first one has to wait.
+    // Under this lock nothing can be committed, so the first signal has to wait.
     let mut somebody = Client::connect(&database.url, NoTls).unwrap();
     somebody.batch_execute("BEGIN; LOCK TABLE event IN SHARE MODE").unwrap();
     wait_for_a_lock(&database.url);
@@ -76,11 +76,11 @@ fn a_step_of_the_finish_that_takes_too_long_is_cancelled_and_taken_up_again() {
     let told = format!("all {ROWS} rows are copied; indexes or constraints are missing");
     assert!(text(&output).contains(&told), "{}", text(&output));
     drop(somebody);
-    assert_paused_and_goes_on(&output, &source, &database, ROWS);
+    assert_paused_and_resumes(&output, &source, &database, ROWS);
 }
 
 #[test]
-fn a_stop_in_the_verification_leaves_everything_there_and_the_next_run_compares() {
+fn a_stop_in_the_verification_keeps_everything_and_the_next_run_compares() {
     let Met { _folder, source, database, run } = Met::new();
     // Nobody writes down a verdict while this is held.
     let mut somebody = Client::connect(&database.url, NoTls).unwrap();
@@ -103,7 +103,7 @@ fn a_stop_in_the_verification_leaves_everything_there_and_the_next_run_compares(
     assert_eq!(psql(&database.url, state), "not_verified", "it does not look verified");
     drop(somebody);
     psql(&database.url, "DROP FUNCTION wait CASCADE");
-    assert_paused_and_goes_on(&output, &source, &database, ROWS);
+    assert_paused_and_resumes(&output, &source, &database, ROWS);
 }
 
 #[test]

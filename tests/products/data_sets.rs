@@ -62,7 +62,7 @@ fn connect_moves_core_and_instrumentation_into_two_schemas() {
 }
 
 #[test]
-fn one_data_set_can_be_moved_alone_and_a_later_run_goes_on() {
+fn one_data_set_can_be_moved_alone_and_a_later_run_moves_the_other() {
     let database = server();
     let tree = connect(&database);
     assert_code(&tree.run(&["db", "-data", "core"]), 0);
@@ -100,7 +100,7 @@ fn a_run_after_one_that_broke_in_the_second_data_set_does_only_that_again() {
         assert_eq!(psql(&database.url, written), before, "{flag}");
     }
     assert_eq!(count(&database, "instrumentation.visits"), "3");
-    // What has moved on in the target since then is found, and nothing is skipped unseen.
+    // A change of the target since then is found; nothing is skipped without a check.
     psql(&database.url, &format!("{broken}; DELETE FROM core.users WHERE id = 1"));
     assert_code(&tree.run(&["db", "--drop-all"]), 3);
 }
@@ -126,7 +126,7 @@ fn kill_in_instrumentation(tree: &Tree, database: &Database, schema: &str, argum
 }
 
 #[test]
-fn a_run_killed_in_the_second_data_set_goes_on_there_and_drops_nothing_again() {
+fn a_run_killed_in_the_second_data_set_resumes_there_and_drops_nothing_again() {
     for more in [&["db"][..], &["db", "--drop-all"]] {
         let database = server();
         let tree = Tree::connect(&format!("URL = {}", url(&database.url, None)));
@@ -279,7 +279,7 @@ fn files_are_where_the_configuration_says() {
 }
 
 #[test]
-fn a_configuration_file_of_another_name_is_relative_to_where_one_stands() {
+fn a_configuration_file_of_another_name_is_relative_to_the_current_folder() {
     let database = server();
     let tree = Tree::package_manager("");
     let folder = tree.path("etc/rstudio-pm");
@@ -293,7 +293,7 @@ fn a_configuration_file_of_another_name_is_relative_to_where_one_stands() {
 }
 
 #[test]
-fn a_variable_overrides_the_file_and_a_broken_file_is_told_by_its_place() {
+fn a_variable_overrides_the_file_and_a_broken_file_is_reported_by_line() {
     let database = server();
     let tree = Tree::package_manager("URL = postgres://u@127.0.0.1:1/d");
     let mut command = tree.command(&["database"]);
@@ -307,7 +307,7 @@ fn a_variable_overrides_the_file_and_a_broken_file_is_told_by_its_place() {
 }
 
 #[test]
-fn two_products_ask_which_and_none_asks_for_places() {
+fn two_products_ask_which_and_none_asks_for_locations() {
     let tree = Tree::connect("");
     fs::create_dir_all(tree.path("etc/rstudio-pm")).unwrap();
     fs::write(tree.path("etc/rstudio-pm/rstudio-pm.gcfg"), "").unwrap();
@@ -373,7 +373,7 @@ fn without_tls() -> u16 {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut request = [0; 8];
-            // A client that went away is nobody's failure.
+            // A client that disconnects is not a failure.
             let _ = stream.read_exact(&mut request).and_then(|()| stream.write_all(b"N"));
             let _ = stream.read(&mut [0; 512]);
         }
@@ -392,7 +392,7 @@ fn connect_insists_on_tls_unless_its_url_says_otherwise() {
 }
 
 #[test]
-fn a_place_beside_a_provider_s_name_stands_for_one_data_set() {
+fn a_location_with_a_provider_s_name_is_for_one_data_set() {
     let database = server();
     let tree = connect(&database);
     let other = tree.path("other.db");

@@ -110,7 +110,7 @@ fn a_session_of_the_service_on_the_target_is_a_running_service() {
 fn a_service_that_starts_during_the_run_fails_it_before_the_verdict() {
     let database = server();
     let tree = package_manager(&database);
-    // The stand-in counts: inactive before the copy, active from then on.
+    // The stand-in counts its calls: inactive before the copy, active from then on.
     let script = format!(
         "#!/bin/sh\necho x >> {0}/asked\n[ $(wc -l < {0}/asked) -le 3 ] && echo inactive || echo active\n",
         tree.root().display()
@@ -126,7 +126,7 @@ fn a_service_that_starts_during_the_run_fails_it_before_the_verdict() {
     assert_eq!(psql(&database.url, state), "not_verified");
 }
 
-/// Runs the program as a user without rights who is a member of `group`, from a place where that
+/// Runs the program as a user without rights who is a member of `group`, from a folder where that
 /// user can reach it. Who is not root runs it as himself.
 fn as_member(tree: &Tree, group: u32, arguments: &[&str]) -> std::process::Output {
     let program = tree.path("bin/migrate");
@@ -175,7 +175,7 @@ fn members_of_the_service_s_group_migrate_package_manager() {
         let text = format!("[Service]\nUser=root\nGroup={group}\n");
         fs::write(unit.join("override.conf"), text).unwrap();
     };
-    // What a member may read and write.
+    // The files that a member may read and write.
     for path in [
         "etc/rstudio-pm/rstudio-pm.gcfg",
         "var/lib/rstudio-pm/db/packages.db",
@@ -192,7 +192,7 @@ fn members_of_the_service_s_group_migrate_package_manager() {
     assert_says(&output, &[&format!("members of the group {}", group + 1)]);
     serve_under(group);
     let output = as_member(&tree, group, &["database"]);
-    // Let through, up to a server that is not there.
+    // Accepted, until the connection to a missing server.
     assert_code(&output, 1);
     assert_says(&output, &["cannot connect to"]);
     tree.assert_unchanged();
@@ -215,7 +215,7 @@ fn a_live_target_is_refused_and_only_warned_of_when_comparing() {
 }
 
 #[test]
-fn connect_does_not_go_back_unless_it_is_told_to() {
+fn connect_does_not_go_back_unless_allowed() {
     let tree = Tree::connect("URL = postgres://u@127.0.0.1:1/d");
     let output = tree.run(&["db", "--from=pgx", "--to=sqlite3"]);
     assert_code(&output, 4);
@@ -226,7 +226,7 @@ fn connect_does_not_go_back_unless_it_is_told_to() {
 
 #[test]
 fn the_harness_sees_other_sessions() {
-    // What the tests above rest on: a plain session on the database does not stay.
+    // The tests above assume that a plain session on the database ends.
     let database = server();
     let count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()";
     assert_eq!(text(&run_psql(&database.url, count)).trim(), "1");

@@ -12,7 +12,7 @@ fn lines_that_differ(a: &str, b: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_provider_is_switched_in_place_after_a_good_verdict() {
+fn the_provider_is_switched_in_the_file_after_a_good_verdict() {
     let database = server();
     let tree = Tree::connect(&format!("URL = {}", url(&database.url, None)));
     let before = fs::read_to_string(tree.config()).unwrap();

@@ -68,7 +68,7 @@ fn no_secret_is_ever_emitted() {
 }
 
 #[test]
-fn a_wrong_key_a_missing_key_and_a_truncated_value_are_told_apart() {
+fn a_wrong_key_a_missing_key_and_a_truncated_value_have_different_errors() {
     let tree = Tree::connect("URL = postgres://u@127.0.0.1:1/d");
     let other = tree.path("other.key");
     let [value, _] = encrypted(&other);

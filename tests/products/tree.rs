@@ -1,5 +1,4 @@
-//! A tree: the files of a product under a root of their own, with a stand-in for `systemctl` on
-//! PATH.
+//! A tree: the files of a product under a root of their own, with a stand-in for `systemctl` on PATH.
 
 use crate::harness::{migrate_command, sha256, sqlite3_script};
 use std::fs::{self, Permissions};
@@ -8,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// A product's tree.
+/// A tree of a product.
 pub(crate) struct Tree {
     root: TempDir,
     name: &'static str,
@@ -16,10 +15,10 @@ pub(crate) struct Tree {
     hashes: Vec<String>,
 }
 
-/// What the tables of the first data set hold.
+/// The tables of the first data set.
 pub(crate) const FIRST: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT); \
     INSERT INTO users VALUES (1, 'ada'), (2, 'grace')";
-/// What the tables of the second data set hold.
+/// The tables of the second data set.
 pub(crate) const SECOND: &str = "CREATE TABLE visits (id INTEGER PRIMARY KEY, at TEXT); \
     INSERT INTO visits VALUES (1, 'x'), (2, 'y'), (3, 'z')";
 
@@ -33,7 +32,7 @@ impl Tree {
         ));
         tree.database("var/lib/rstudio-connect/db/connect.db", FIRST);
         tree.database("var/lib/rstudio-connect/db/connect-instrumentation.db", SECOND);
-        // A backup of the product's own making, which is not the database.
+        // A backup by the product, which is not the database.
         fs::write(tree.path("var/lib/rstudio-connect/db/connect.db.01508526538"), "old").unwrap();
         tree
     }
@@ -110,13 +109,13 @@ impl Tree {
         command
     }
 
-    /// Puts the stand-ins on a command's PATH.
+    /// Adds the stand-ins to a command's PATH.
     pub(crate) fn surround(&self, command: &mut Command) {
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", self.path("bin").display()));
     }
 
-    /// Runs the command and sees that no database changed.
+    /// Runs the command and asserts that no database has changed.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         let output = self.command(arguments).output().unwrap();
         self.assert_unchanged();
@@ -135,8 +134,8 @@ impl Tree {
     }
 }
 
-/// Whether the tests run as root. Who does not plays the root of a user namespace for Connect, and
-/// is a member of the service's group for Package Manager.
+/// Whether the tests run as root. Another user acts as root of a user namespace for Connect, and as a
+/// member of the service's group for Package Manager.
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
@@ -171,7 +170,7 @@ pub(crate) fn assert_code(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{}", crate::harness::text(output));
 }
 
-/// Asserts that an output says all of `words`.
+/// Asserts that an output contains all of `words`.
 #[track_caller]
 pub(crate) fn assert_says(output: &Output, words: &[&str]) {
     let text = crate::harness::text(output);

@@ -1,4 +1,4 @@
-//! The way back: from PostgreSQL to the products' SQLite files.
+//! From PostgreSQL to the products' SQLite files.
 
 use super::tree::{Tree, assert_code, assert_says, url};
 use crate::harness::{psql, server, sqlite3, sqlite3_script};
@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Output;
 
-/// Runs the command, which may change SQLite files.
+/// Runs a command that may change SQLite files.
 fn run(tree: &Tree, arguments: &[&str]) -> Output {
     tree.command(arguments).output().unwrap()
 }
@@ -44,7 +44,7 @@ fn package_manager_goes_back_when_postgresql_is_its_provider() {
     assert_eq!(names(&file), ["packages.db"]);
 }
 
-/// What lies in the folder of a file.
+/// The names of the files in the folder of a file.
 fn names(file: &Path) -> Vec<String> {
     let entries = fs::read_dir(file.parent().unwrap()).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -74,7 +74,7 @@ fn the_provider_goes_back_to_sqlite_only_after_a_good_verdict_on_an_unchanged_fi
 }
 
 #[test]
-fn a_live_sqlite_file_is_not_replaced_unless_that_is_said() {
+fn a_live_sqlite_file_is_not_replaced_unless_allowed() {
     let database = server();
     let tree = Tree::package_manager(&format!("URL = {}", url(&database.url, None)));
     assert_code(&tree.run(&["database"]), 0);

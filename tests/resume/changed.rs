@@ -1,5 +1,5 @@
-//! What has changed since a run was cut off refuses its continuation, and is named; `--restart`
-//! does everything anew.
+//! A change since a run was interrupted refuses the resumption and is named; `--restart` starts from
+//! scratch.
 
 use super::*;
 use crate::harness::server;
@@ -15,7 +15,7 @@ pub(super) fn cut_off(more: &[&str]) -> (Source, Database) {
     (source, database)
 }
 
-/// The run is refused with `cause` and nothing is touched; then `--restart` does it all anew.
+/// Asserts that the run is refused with `cause` and changes nothing, and that `--restart` succeeds.
 pub(super) fn assert_refused_until_restart(
     source: &Source,
     database: &Database,
@@ -39,7 +39,7 @@ pub(super) fn assert_refused_until_restart(
 }
 
 #[test]
-fn a_source_that_was_written_to_is_copied_anew() {
+fn a_source_that_has_changed_is_copied_from_scratch() {
     let (source, database) = cut_off(&[]);
     sqlite3_script(&source.path, "UPDATE event SET what = 'changed' WHERE id = 7");
     assert_refused_until_restart(&source, &database, &[], "app.db has changed since");
@@ -48,14 +48,14 @@ fn a_source_that_was_written_to_is_copied_anew() {
 }
 
 #[test]
-fn a_source_that_is_gone_is_missed_and_one_that_is_back_goes_on() {
+fn a_missing_source_is_refused_and_a_restored_one_is_resumed() {
     let (source, database) = cut_off(&[]);
     let aside = source.path.with_extension("aside");
     std::fs::rename(&source.path, &aside).unwrap();
     let refused = source.run(&database.url, &[]);
     assert_code(&refused, 4);
     assert_says(&refused, &["does not exist"]);
-    // Another file in its place, with the same content, is another source.
+    // Another file with the same name and content is another source.
     std::fs::copy(&aside, &source.path).unwrap();
     assert_refused_until_restart(&source, &database, &[], "app.db has changed since");
 }
@@ -130,7 +130,7 @@ fn a_plan_of_another_version_is_not_read() {
 }
 
 #[test]
-fn drop_all_begins_anew_where_the_plan_is_another_one() {
+fn drop_all_starts_from_scratch_if_the_plan_has_changed() {
     let (source, database) = cut_off(&[]);
     psql(&database.url, "TRUNCATE event");
     let output = source.run(&database.url, &["--drop-all"]);
@@ -139,7 +139,7 @@ fn drop_all_begins_anew_where_the_plan_is_another_one() {
 }
 
 #[test]
-fn the_plan_command_tells_what_would_be_continued_and_touches_nothing() {
+fn the_plan_command_shows_what_would_be_resumed_and_changes_nothing() {
     let (source, database) = cut_off(&[]);
     let state = "SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM migrate_ledger t";
     let before = psql(&database.url, state);

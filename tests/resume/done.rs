@@ -4,7 +4,7 @@
 use super::*;
 use crate::harness::server;
 
-/// What tells one writing of the rows from another.
+/// The row versions, which change when rows are written again.
 const WRITTEN: &str = "SELECT 'event'::regclass::oid, min(xmin::text::bigint) FROM event";
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::harness::{server, sha256};
 
-/// Kills a run where `hold` stalls it, and has the same command go on.
+/// Kills a run that `hold` stalls, and resumes it with the same command.
 fn killed_where(hold: impl FnOnce(&str) -> Client, more: &[&str]) -> (Output, String) {
     let (source, database) = (Source::new(), server());
     let before = sha256(&source.path);
@@ -23,7 +23,7 @@ fn killed_where(hold: impl FnOnce(&str) -> Client, more: &[&str]) -> (Output, St
 }
 
 #[test]
-fn a_run_killed_in_the_copy_goes_on_with_the_chunks_that_are_missing() {
+fn a_run_killed_in_the_copy_resumes_with_the_missing_chunks() {
     let (output, there) = killed_where(hold_the_copy, &[]);
     let all = text(&output);
     let line = all.lines().find(|line| line.contains("continues the run")).unwrap();
@@ -45,7 +45,7 @@ fn a_run_killed_before_its_verdict_compares_again() {
 }
 
 #[test]
-fn a_run_that_was_to_drop_everything_has_done_so_and_goes_on() {
+fn a_killed_run_with_drop_all_resumes_without_dropping_again() {
     killed_where(hold_the_copy, &["--drop-all"]);
 }
 
@@ -54,7 +54,7 @@ fn a_run_killed_while_it_plans_has_written_nothing() {
     let (source, database) = (Source::new(), server());
     let child = source.start(&database.url, &[]);
     let mut somebody = Client::connect(&database.url, NoTls).unwrap();
-    // The trial of the definitions waits for whoever makes a table of the same name.
+    // The dry run of the definitions waits for a session that creates a table of the same name.
     somebody.batch_execute("BEGIN; CREATE TABLE event (a int)").unwrap();
     wait_for_a_lock(&database.url);
     kill(child);

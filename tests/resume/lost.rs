@@ -47,7 +47,7 @@ fn a_killed_server_is_waited_for() {
 }
 
 #[test]
-fn a_server_that_stays_away_ends_the_run_in_time_and_the_next_one_goes_on() {
+fn a_server_that_does_not_return_ends_the_run_in_time_and_the_next_one_resumes() {
     let (source, mut server) = (Source::new(), server());
     let url = server.url("postgres");
     let child = source.start(&url, &["--retry-for", "2s"]);
@@ -58,27 +58,26 @@ fn a_server_that_stays_away_ends_the_run_in_time_and_the_next_one_goes_on() {
     let output = child.wait_with_output().unwrap();
     assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
     assert_code(&output, 1);
-    assert_says(&output, &["it was tried again for 2 s", "the source is unchanged"]);
+    assert_says(&output, &["the connection was retried for 2 s", "the source is unchanged"]);
     server.restart().unwrap();
     let output = source.run(&url, &[]);
     assert_says(&output, &["continues the run"]);
     assert_whole(&source, &url, &output);
 }
 
-/// Stands between a run and its server, and from some moment on passes nothing on any more, while
-/// all connections stay and new ones are taken: or so only what comes from the run on a connection
-/// that has carried much already.
+/// A proxy that stops forwarding at some moment, while connections stay open and new ones are accepted.
+/// It can also stop only for requests on a connection that has transferred much data.
 struct Proxy {
     port: u16,
-    stands_still: Arc<AtomicBool>,
+    is_stalled: Arc<AtomicBool>,
 }
 
 impl Proxy {
     fn before(server: u16, carries_at_most: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let stands_still = Arc::new(AtomicBool::new(false));
-        let still = Arc::clone(&stands_still);
+        let is_stalled = Arc::new(AtomicBool::new(false));
+        let still = Arc::clone(&is_stalled);
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
@@ -92,7 +91,7 @@ impl Proxy {
                 }
             }
         });
-        Self { port, stands_still }
+        Self { port, is_stalled }
     }
 
     /// The server's URL, by way of here.
@@ -102,12 +101,12 @@ impl Proxy {
     }
 }
 
-fn pass_on(mut from: TcpStream, mut to: TcpStream, stands_still: &AtomicBool, at_most: u64) {
+fn pass_on(mut from: TcpStream, mut to: TcpStream, is_stalled: &AtomicBool, at_most: u64) {
     let mut buffer = [0; 65_536];
     let mut carried = 0;
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         carried += length as u64;
-        while stands_still.load(Ordering::Relaxed) || carried > at_most {
+        while is_stalled.load(Ordering::Relaxed) || carried > at_most {
             std::thread::park_timeout(Duration::from_millis(50));
         }
         if to.write_all(&buffer[..length]).is_err() {
@@ -118,7 +117,7 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, stands_still: &AtomicBool, at
 }
 
 #[test]
-fn a_connection_that_stands_still_ends_the_run_in_time() {
+fn a_connection_that_is_stalled_ends_the_run_in_time() {
     let source = Source::new();
     let server = PrivateServer::start(&Options { tcp: true, ..Options::default() }).unwrap();
     let url = server.url("postgres");
@@ -133,14 +132,14 @@ fn a_connection_that_stands_still_ends_the_run_in_time() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_any_more_ends_the_run_and_the_next_one_goes_on() {
+fn a_server_that_stops_answering_ends_the_run_and_the_next_one_resumes() {
     let source = Source::new();
     let server = PrivateServer::start(&Options { tcp: true, ..Options::default() }).unwrap();
     let url = server.url("postgres");
     let proxy = Proxy::before(server.port(), u64::MAX);
     let child = source.start(&proxy.url(&server), &["--retry-for", "2s"]);
     let somebody = hold_the_copy(&url);
-    proxy.stands_still.store(true, Ordering::Relaxed);
+    proxy.is_stalled.store(true, Ordering::Relaxed);
     drop(somebody);
     let since = Instant::now();
     let output = child.wait_with_output().unwrap();

@@ -1,5 +1,5 @@
-//! Runs that are cut off and continued: nothing is lost, nothing arrives twice, and nothing that is
-//! half done is taken for done.
+//! Interrupted and resumed runs: nothing is lost, nothing arrives twice, and nothing unfinished counts as
+//! complete.
 
 mod changed;
 mod done;
@@ -58,8 +58,8 @@ impl Source {
     }
 }
 
-/// Somebody's session on the target that does `sql` as soon as the ledger is there, long before the
-/// first row, and keeps its transaction open until it is dropped.
+/// Opens a session on the target that runs `sql` as soon as the ledger exists, long before the first row,
+/// and keeps its transaction open until it is dropped.
 fn hold(url: &str, sql: &str) -> Client {
     let mut client = Client::connect(url, NoTls).unwrap();
     let ledger = "SELECT to_regclass('migrate_ledger') IS NOT NULL";
@@ -68,7 +68,7 @@ fn hold(url: &str, sql: &str) -> Client {
     client
 }
 
-/// The copy stands still at a chunk of the larger table, as somebody has a row of its key.
+/// Stalls the copy at a chunk of the larger table with a row of the same key.
 fn hold_the_copy_at(url: &str, chunk: u32) -> Client {
     let row = format!("INSERT INTO migrate_ledger VALUES ('app.db', 'event', {chunk})");
     let client = hold(url, &row);
@@ -80,14 +80,14 @@ fn hold_the_copy(url: &str) -> Client {
     hold_the_copy_at(url, 5)
 }
 
-/// Rows come in, but no index of `event` may be built.
+/// Lets rows arrive, but no index of `event` be built.
 fn hold_the_finish(url: &str) -> Client {
     let client = hold(url, "LOCK TABLE event IN SHARE UPDATE EXCLUSIVE MODE");
     wait_for_a_lock(url);
     client
 }
 
-/// The verdict may not be written.
+/// Stalls the writing of the verdict.
 fn hold_the_verdict(url: &str) -> Client {
     let mut client = hold(url, "");
     let row = "SELECT 1 FROM migrate_ledger WHERE chunk = -1 \
@@ -113,7 +113,7 @@ fn assert_says(output: &Output, words: &[&str]) {
     }
 }
 
-/// The run ended with a good verdict, and both databases say by their own SQL that all is there.
+/// Asserts a good verdict, and by queries to both databases that everything arrived.
 fn assert_whole(source: &Source, url: &str, output: &Output) {
     assert_code(output, 0);
     assert_says(output, &["verdict: match; 12,003 rows in 2 tables"]);
@@ -153,7 +153,7 @@ fn assert_whole(source: &Source, url: &str, output: &Output) {
     assert_eq!(psql(url, "SELECT count(*) FROM migrate_ledger"), "1", "one row stays");
 }
 
-/// Our sessions in the database are gone, and with them their locks.
+/// Asserts that no session of the program is left in the database, and so none of its locks.
 fn assert_nobody_is_left(database: &Database) {
     let ours = "SELECT count(*) = 0 FROM pg_stat_activity \
                 WHERE datname = current_database() AND application_name LIKE 'migrate %'";

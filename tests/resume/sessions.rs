@@ -4,7 +4,7 @@ use super::*;
 use crate::harness::server;
 use crate::waiting::signal;
 
-/// Ends the sessions of a run whose name begins so, and says how many there were.
+/// Ends the sessions of a run whose name begins with a prefix; returns their number.
 fn terminate(url: &str, purpose: &str) -> u64 {
     let sql = format!(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
@@ -14,7 +14,7 @@ fn terminate(url: &str, purpose: &str) -> u64 {
 }
 
 #[test]
-fn sessions_that_are_ended_in_the_copy_are_made_anew() {
+fn sessions_that_are_ended_in_the_copy_are_opened_again() {
     for purpose in ["copy", "control", "pulse", "%"] {
         let (source, database) = (Source::new(), server());
         let child = source.start(&database.url, &[]);
@@ -27,7 +27,7 @@ fn sessions_that_are_ended_in_the_copy_are_made_anew() {
 }
 
 #[test]
-fn sessions_that_are_ended_in_the_finish_are_made_anew() {
+fn sessions_that_are_ended_in_the_finish_are_opened_again() {
     for purpose in ["finish", "control"] {
         let (source, database) = (Source::new(), server());
         let child = source.start(&database.url, &[]);
@@ -58,7 +58,7 @@ fn a_verification_whose_sessions_are_ended_begins_again() {
 }
 
 #[test]
-fn nothing_is_tried_again_where_the_user_wants_that_and_the_next_run_goes_on() {
+fn retry_for_zero_retries_nothing_and_the_next_run_resumes() {
     let (source, database) = (Source::new(), server());
     let child = source.start(&database.url, &["--retry-for", "0"]);
     let somebody = hold_the_copy(&database.url);
@@ -80,7 +80,7 @@ fn nothing_is_tried_again_where_the_user_wants_that_and_the_next_run_goes_on() {
 }
 
 #[test]
-fn a_run_right_after_one_that_was_killed_in_its_sleep_goes_on() {
+fn a_run_right_after_one_that_was_killed_while_stopped_resumes() {
     let (source, database) = (Source::new(), server());
     let child = source.start(&database.url, &[]);
     let somebody = hold_the_copy(&database.url);
@@ -103,14 +103,13 @@ fn sessions_whose_client_cannot_be_reached_are_ended() {
     let (source, database) = (Source::new(), server());
     let child = source.start(&database.url, &[]);
     let somebody = hold_the_copy(&database.url);
-    // For the server this is what a machine without power looks like: connections stay, and
-    // nobody says anything any more.
+    // To the server this looks like a machine without power: connections stay open and are silent.
     signal(&child, "-STOP");
     drop(somebody);
     let output = source.run(&database.url, &["--allow-running"]);
     assert_says(&output, &["continues the run"]);
     assert_whole(&source, &database.url, &output);
-    // It wakes, and must find that its place is taken.
+    // It continues, and must detect that another run has replaced it.
     let before = psql(&database.url, "SELECT count(*), max(xmin::text::bigint) FROM event");
     signal(&child, "-CONT");
     let late = child.wait_with_output().unwrap();
@@ -123,7 +122,7 @@ fn sessions_whose_client_cannot_be_reached_are_ended() {
 #[test]
 fn of_two_runs_at_once_one_works_and_the_other_is_refused() {
     let (source, database) = (Source::new(), server());
-    // Slow enough that neither is over before the other one has looked.
+    // Slow enough that neither ends before the other one has checked.
     let slow = ["--max-rate", "4MB/s"];
     for more in [&[][..], &["--drop-all", "--allow-running"]] {
         let more = &[more, &slow].concat();
@@ -137,7 +136,7 @@ fn of_two_runs_at_once_one_works_and_the_other_is_refused() {
 }
 
 #[test]
-fn a_run_that_stands_still_for_a_while_is_not_taken_for_dead() {
+fn a_run_that_is_stopped_for_a_while_does_not_count_as_dead() {
     let (source, database) = (Source::new(), server());
     let child = source.start(&database.url, &[]);
     let somebody = hold_the_copy(&database.url);
@@ -147,7 +146,7 @@ fn a_run_that_stands_still_for_a_while_is_not_taken_for_dead() {
         assert_says(&refused, &["app.db open"]);
         let refused = source.run(&database.url, &[more, &["--allow-running"]].concat());
         assert_code(&refused, 4);
-        assert_says(&refused, &["another run of migrate is at work on schema \"public\""]);
+        assert_says(&refused, &["another run of migrate uses schema \"public\""]);
     }
     drop(somebody);
     assert_whole(&source, &database.url, &child.wait_with_output().unwrap());

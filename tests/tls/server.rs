@@ -15,7 +15,7 @@ pub(crate) struct Server {
     process: Child,
 }
 
-/// The user to run as where we are root, which PostgreSQL refuses: `postgres`, else `nobody`.
+/// The user of the server if the tests run as root, which PostgreSQL refuses: `postgres`, or `nobody`.
 pub(crate) fn unprivileged_user() -> Option<u32> {
     let id = |arguments: &[&str]| {
         let output = Command::new("id").args(arguments).output().ok()?;
@@ -24,7 +24,7 @@ pub(crate) fn unprivileged_user() -> Option<u32> {
     (id(&["-u"]) == Some(0)).then(|| id(&["-u", "postgres"]).unwrap_or(65_534))
 }
 
-/// A port that nobody listens on just now.
+/// A free port.
 pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

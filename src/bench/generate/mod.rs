@@ -311,7 +311,7 @@ mod tests {
                 what != last
             };
             let error = generate(&path, Rows(2_000), 0, &mut progress).unwrap_err();
-            assert!(error.is_interruption(), "{error}");
+            assert!(error.is_interrupted(), "{error}");
             assert_eq!(told.last().map(String::as_str), Some(last));
             assert!(!path.exists());
         }

@@ -3,15 +3,16 @@
 
 use crate::bench::stages::walk::{block_of, walk};
 use crate::codec::digest::Digest;
+use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 /// All blocks of a plan. The files have no names any more, and go with this.
@@ -47,12 +48,12 @@ impl Blocks {
     /// Encodes everything into files in `folder`, with so many threads.
     ///
     /// # Errors
-    /// The source cannot be read or the files not be written; or `stop` was set.
+    /// The source cannot be read or the files not be written; or `cancel` was cancelled.
     pub(crate) fn encode(
-        subject: (&Plan, &Source),
+        subject: (&Plan<ToPostgres>, &Source),
         folder: &Path,
         threads: usize,
-        stop: &AtomicBool,
+        cancel: &CancelScope,
     ) -> Result<Self> {
         let files: Vec<File> = (0..threads)
             .map(|_| tempfile::tempfile_in(folder).map_err(|error| unwritten(folder, &error)))
@@ -62,7 +63,7 @@ impl Blocks {
             let file = files[number].try_clone().map_err(|error| unwritten(folder, &error))?;
             Ok(Writing { number, file, at: 0, spare: BytesMut::new() })
         };
-        walk(subject, threads, stop, open, |writing, table, chunk, rows| {
+        walk(subject, threads, cancel, open, |writing, table, chunk, rows| {
             let spare = std::mem::take(&mut writing.spare);
             let block = block_of(subject.0, table, chunk, rows, spare)?;
             writing.file.write_all(&block.data).map_err(|error| unwritten(folder, &error))?;

@@ -8,23 +8,32 @@ use crate::codec::tuple;
 use crate::codec::tuple::NextField;
 use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Reads everything, and nothing more.
-pub(crate) fn scan(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Result<()> {
-    walk(subject, threads, stop, |_| Ok(()), |(), _, _, _| Ok(()))
+pub(crate) fn scan(
+    subject: (&Plan<ToPostgres>, &Source),
+    threads: usize,
+    cancel: &CancelScope,
+) -> Result<()> {
+    walk(subject, threads, cancel, |_| Ok(()), |(), _, _, _| Ok(()))
 }
 
 /// Reads everything and makes blocks of it, which are thrown away.
 ///
 /// # Errors
 /// As for [`walk`]; and a value that the plan found to fit does not.
-pub(crate) fn encode(subject: (&Plan, &Source), threads: usize, stop: &AtomicBool) -> Result<()> {
+pub(crate) fn encode(
+    subject: (&Plan<ToPostgres>, &Source),
+    threads: usize,
+    cancel: &CancelScope,
+) -> Result<()> {
     let new = |_| Ok(BytesMut::new());
-    walk(subject, threads, stop, new, |spare, table, chunk, rows| {
+    walk(subject, threads, cancel, new, |spare, table, chunk, rows| {
         let block = block_of(subject.0, table, chunk, rows, std::mem::take(spare))?;
         *spare = block.data.try_into_mut().unwrap_or_default();
         Ok(())
@@ -34,13 +43,18 @@ pub(crate) fn encode(subject: (&Plan, &Source), threads: usize, stop: &AtomicBoo
 /// Hashes every row of the ready blocks.
 ///
 /// # Errors
-/// The blocks cannot be read, or are not what they were; or `stop` was set.
-pub(crate) fn hash(plan: &Plan, blocks: &Blocks, threads: usize, stop: &AtomicBool) -> Result<()> {
-    let (next, halt) = (AtomicUsize::new(0), CancelScope::new(stop));
+/// The blocks cannot be read, or are not what they were; or `cancel` was cancelled.
+pub(crate) fn hash(
+    plan: &Plan<ToPostgres>,
+    blocks: &Blocks,
+    threads: usize,
+    cancel: &CancelScope,
+) -> Result<()> {
+    let (next, cancel) = (AtomicUsize::new(0), cancel.child());
     let work = || -> Result<()> {
         let (mut data, mut scratch) = (Vec::new(), BytesMut::new());
         while let Some(ready) = blocks.list().get(next.fetch_add(1, Ordering::Relaxed)) {
-            if halt.is_cancelled() {
+            if cancel.is_cancelled() {
                 break;
             }
             blocks.read(ready, &mut data)?;
@@ -50,16 +64,16 @@ pub(crate) fn hash(plan: &Plan, blocks: &Blocks, threads: usize, stop: &AtomicBo
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| halt.run_thread("a thread that hashes", work));
-        }
-    });
-    halt.end()
+    cancel.clone().run_threads(threads, "a hashing thread", work)
 }
 
-fn digest_of(plan: &Plan, ready: &ReadyBlock, data: &[u8], scratch: &mut BytesMut) -> Digest {
-    let layout = &plan.tables[ready.table].layout;
+fn digest_of(
+    plan: &Plan<ToPostgres>,
+    ready: &ReadyBlock,
+    data: &[u8],
+    scratch: &mut BytesMut,
+) -> Digest {
+    let layout = &plan.tables[ready.table].read.layout;
     let mut digest = Digest::default();
     let mut rest = data.get(HEADER.len()..).unwrap_or_default();
     while let NextField::Tuple(length) = tuple::next(rest) {

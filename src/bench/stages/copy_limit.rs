@@ -5,7 +5,8 @@ use crate::config::connection::Connection;
 use crate::control::cancel::CancelScope;
 use crate::copy::schedule::{Schedule, TableWork, Work};
 use crate::error::{Error, Result};
-use crate::plan::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::connect::connect;
 use crate::postgres::copy_in::copy_in;
 use crate::postgres::copy_out::TupleReader;
@@ -15,7 +16,6 @@ use crate::verify::scan::block_ranges;
 use postgres::Client;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Rows between two looks at whether to stop.
 const ROWS_BETWEEN_CHECKS: u64 = 4_096;
@@ -32,7 +32,7 @@ pub(crate) enum Commit {
 /// Ready blocks, and as many connections as send them: everything that is needed before the
 /// clock is started.
 pub(crate) struct Load<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<ToPostgres>,
     blocks: &'a Blocks,
     clients: Vec<Client>,
 }
@@ -40,7 +40,7 @@ pub(crate) struct Load<'a> {
 impl<'a> Load<'a> {
     /// Creates the plan's tables, without keys and indexes, and connects.
     pub(crate) fn prepare(
-        plan: &'a Plan,
+        plan: &'a Plan<ToPostgres>,
         blocks: &'a Blocks,
         connection: &Connection,
         connections: usize,
@@ -68,7 +68,7 @@ impl<'a> Load<'a> {
 
     /// Sends all blocks, each as one COPY. Each connection keeps to tables of its own as long as
     /// there are any.
-    pub(crate) fn run(mut self, stop: &AtomicBool) -> Result<()> {
+    pub(crate) fn run(mut self, cancel: &CancelScope) -> Result<()> {
         let Self { plan, blocks, clients } = &mut self;
         let (plan, blocks) = (*plan, *blocks);
         let of_table = |table: usize| {
@@ -78,15 +78,15 @@ impl<'a> Load<'a> {
         };
         let work = (0..plan.tables.len()).map(of_table).collect();
         let schedule = Schedule::new(work, clients.len(), usize::MAX);
-        let halt = CancelScope::new(stop);
+        let cancel = cancel.child();
         std::thread::scope(|scope| {
             for (lane, client) in clients.iter_mut().enumerate() {
-                let (halt, schedule) = (&halt, &schedule);
+                let (cancel, schedule) = (&cancel, &schedule);
                 scope.spawn(move || {
-                    halt.run_thread("a connection", || {
+                    cancel.run_thread("a connection", || {
                         let mut data = Vec::new();
-                        while let Some(Work::Chunk { chunk, .. }) = schedule.next_of(lane) {
-                            if halt.is_cancelled() {
+                        while let Some(Work::Chunk { chunk, .. }) = schedule.next_for(lane) {
+                            if cancel.is_cancelled() {
                                 break;
                             }
                             let ready = &blocks.list()[chunk];
@@ -94,7 +94,7 @@ impl<'a> Load<'a> {
                             let table = &plan.tables[ready.table];
                             let what =
                                 format!("cannot send a block of table {}", quote(&table.name));
-                            let copy = table.ddl.copy(&table.sent);
+                            let copy = table.ddl.copy(&table.read.sent);
                             copy_in(client, copy.as_str(), (&data, ready.digest.rows), &what)?;
                             schedule.committed(lane);
                         }
@@ -103,7 +103,7 @@ impl<'a> Load<'a> {
                 });
             }
         });
-        halt.end()
+        cancel.end()
     }
 }
 
@@ -116,13 +116,13 @@ pub(crate) struct Unload {
 impl Unload {
     /// Cuts the tables into pieces as a verification does, and connects.
     pub(crate) fn prepare(
-        plan: &Plan,
+        plan: &Plan<ToPostgres>,
         connection: &Connection,
         connections: usize,
     ) -> Result<Self> {
         let what = "cannot see how large the tables are";
         let mut client = connect::<Client>(connection, "bench")?.client;
-        let mut tables: Vec<&PlannedTable> = plan.tables.iter().collect();
+        let mut tables: Vec<&PlannedTable<ToPostgres>> = plan.tables.iter().collect();
         tables.sort_by_key(|table| table.bytes);
         let mut pieces = Vec::new();
         for table in tables {
@@ -145,20 +145,21 @@ impl Unload {
     }
 
     /// Reads all rows, and throws them away; says how many there were.
-    pub(crate) fn run(self, stop: &AtomicBool) -> Result<u64> {
+    pub(crate) fn run(self, cancel: &CancelScope) -> Result<u64> {
         let Self { pieces, mut readers } = self;
-        let (pieces, all, halt) = (Mutex::new(pieces), Mutex::new(0), CancelScope::new(stop));
+        let (pieces, all, cancel) = (Mutex::new(pieces), Mutex::new(0), cancel.child());
         let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).pop();
         std::thread::scope(|scope| {
             for reader in &mut readers {
-                let (halt, all, next) = (&halt, &all, &next);
+                let (cancel, all, next) = (&cancel, &all, &next);
                 scope.spawn(move || {
-                    halt.run_thread("a connection", || {
+                    cancel.run_thread("a connection", || {
                         let mut rows = 0;
                         while let Some(select) = next() {
                             reader.tuples(&select, "cannot read the rows back", |_| {
                                 rows += 1;
-                                let stops = rows % ROWS_BETWEEN_CHECKS == 0 && halt.is_cancelled();
+                                let stops =
+                                    rows % ROWS_BETWEEN_CHECKS == 0 && cancel.is_cancelled();
                                 if stops { Err(Error::interrupted()) } else { Ok(()) }
                             })?;
                         }
@@ -168,10 +169,10 @@ impl Unload {
                 });
             }
         });
-        if stop.load(Ordering::Relaxed) {
+        if cancel.is_cancelled() {
             return Err(Error::interrupted());
         }
-        halt.end()?;
+        cancel.end()?;
         Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -2,12 +2,12 @@
 //! into a new file without a journal, in one transaction.
 
 use crate::bench::measure::cpu_of_thread;
+use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
 use crate::schema::names::quote;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Rows whose values are ready in memory at a time: few enough to stay in the processor's cache.
@@ -28,16 +28,20 @@ pub struct Filled {
 /// with the same rows. The file stays.
 ///
 /// # Errors
-/// Either database's, such as a definition that needs what only the application has; or `stop` was
-/// set.
-pub fn fill(source: &Connection, path: &Path, stop: &AtomicBool) -> Result<Filled> {
+/// Either database's, such as a definition that needs what only the application has; or `cancel` was
+/// cancelled.
+pub fn fill(source: &Connection, path: &Path, cancel: &CancelScope) -> Result<Filled> {
     let what = "cannot fill a new SQLite file";
-    filled(source, path, stop)
+    filled(source, path, cancel)
         .map_err(|error| Error::failed(what).caused_by(error))
         .and_then(|filled| filled.ok_or_else(Error::interrupted))
 }
 
-fn filled(source: &Connection, path: &Path, stop: &AtomicBool) -> rusqlite::Result<Option<Filled>> {
+fn filled(
+    source: &Connection,
+    path: &Path,
+    cancel: &CancelScope,
+) -> rusqlite::Result<Option<Filled>> {
     // No URI: a path is a path, whatever it begins with.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
@@ -61,7 +65,7 @@ fn filled(source: &Connection, path: &Path, stop: &AtomicBool) -> rusqlite::Resu
         let insert =
             format!("INSERT INTO {} ({}) VALUES ({places})", quote(&name), columns.join(", "));
         let mut insert = target.prepare(&insert)?;
-        if !fill_table(&mut select, &mut insert, columns.len(), &mut filled, stop)? {
+        if !fill_table(&mut select, &mut insert, columns.len(), &mut filled, cancel)? {
             return Ok(None);
         }
     }
@@ -75,13 +79,13 @@ fn fill_table(
     insert: &mut Statement<'_>,
     width: usize,
     filled: &mut Filled,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
 ) -> rusqlite::Result<bool> {
     let mut ready: Vec<Value> = Vec::new();
     let mut rows = select.query([])?;
     let mut at_end = false;
     while !at_end {
-        if stop.load(Ordering::Relaxed) {
+        if cancel.is_cancelled() {
             return Ok(false);
         }
         ready.clear();
@@ -166,7 +170,7 @@ mod tests {
                    INSERT INTO k VALUES ('x', x'00'), ('y', x'');";
         source.execute_batch(sql).unwrap();
         let path = folder.path().join("new.db");
-        let filled = fill(&source, &path, &AtomicBool::new(false)).unwrap();
+        let filled = fill(&source, &path, &CancelScope::default()).unwrap();
         assert_eq!(filled.rows, 10_001);
         assert!(filled.seconds > 0.0 && filled.cpu > 0.0, "{filled:?}");
         let new = Connection::open(&path).unwrap();
@@ -189,7 +193,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let source = Connection::open_in_memory().unwrap();
         source.execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1)").unwrap();
-        let filled = fill(&source, &folder.path().join("new.db"), &AtomicBool::new(true));
-        assert!(filled.unwrap_err().is_interruption());
+        let cancel = CancelScope::default();
+        cancel.cancel();
+        let filled = fill(&source, &folder.path().join("new.db"), &cancel);
+        assert!(filled.unwrap_err().is_interrupted());
     }
 }

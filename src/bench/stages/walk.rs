@@ -4,7 +4,8 @@ use crate::codec::block::Block;
 use crate::codec::row_batch::RowBatch;
 use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
-use crate::plan::Plan;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::schema::RowAddress;
 use crate::schema::chunk::Chunk;
 use crate::schema::names::quote;
@@ -13,7 +14,7 @@ use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a thread reads next.
 enum Piece {
@@ -27,40 +28,41 @@ enum Piece {
 /// own and is given each chunk's rows with it.
 ///
 /// # Errors
-/// The source cannot be read, those of the two closures, or that `stop` was set.
+/// The source cannot be read, those of the two closures, or that `cancel` was cancelled.
 pub(crate) fn walk<S>(
-    (plan, source): (&Plan, &Source),
+    (plan, source): (&Plan<ToPostgres>, &Source),
     threads: usize,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
     state: impl Fn(usize) -> Result<S> + Sync,
     each: impl Fn(&mut S, usize, &Chunk, &RowBatch) -> Result<()> + Sync,
 ) -> Result<()> {
-    let queries: Arc<[TableQuery]> = plan.tables.iter().map(|table| table.query.clone()).collect();
+    let queries: Arc<[TableQuery]> =
+        plan.tables.iter().map(|table| table.read.query.clone()).collect();
     let pieces = pieces(plan);
-    let (next, halt) = (AtomicUsize::new(0), CancelScope::new(stop));
+    let (next, cancel) = (AtomicUsize::new(0), cancel.child());
     let read = |number| -> Result<()> {
         let mut state = state(number)?;
         let mut reader = ChunkReader::new(source.connect_to_pages()?, Arc::clone(&queries));
         let mut spare = BytesMut::new();
         while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if halt.is_cancelled() {
+            if cancel.is_cancelled() {
                 break;
             }
             match *piece {
                 Piece::Chunk { table, chunk } => {
-                    let chunk = &plan.tables[table].chunks[chunk];
+                    let chunk = &plan.tables[table].read.chunks[chunk];
                     let mut rows = RowBatch::new(spare, chunk.bytes as usize);
                     reader.read(table, chunk, &mut rows)?;
                     each(&mut state, table, chunk, &rows)?;
                     spare = rows.into_spare();
                 }
                 Piece::Whole { table } => {
-                    let new = |chunk: &Chunk| match halt.is_cancelled() {
+                    let new = |chunk: &Chunk| match cancel.is_cancelled() {
                         true => Err(Error::interrupted()),
                         false => Ok(RowBatch::new(BytesMut::new(), chunk.bytes as usize)),
                     };
                     let done = |chunk: &Chunk, rows| each(&mut state, table, chunk, &rows);
-                    reader.read_in_order(table, &plan.tables[table].chunks, new, done)?;
+                    reader.read_in_order(table, &plan.tables[table].read.chunks, new, done)?;
                 }
             }
         }
@@ -68,22 +70,22 @@ pub(crate) fn walk<S>(
     };
     std::thread::scope(|scope| {
         for number in 0..threads {
-            let (halt, read) = (&halt, &read);
-            scope.spawn(move || halt.run_thread("a reader", || read(number)));
+            let (cancel, read) = (&cancel, &read);
+            scope.spawn(move || cancel.run_thread("a reader", || read(number)));
         }
     });
-    halt.end()
+    cancel.end()
 }
 
 /// The pieces of all tables: what only one thread can read first, then the largest table's.
-fn pieces(plan: &Plan) -> Vec<Piece> {
+fn pieces(plan: &Plan<ToPostgres>) -> Vec<Piece> {
     let mut tables: Vec<usize> = (0..plan.tables.len()).collect();
-    let in_order = |table: usize| plan.tables[table].query.address == RowAddress::Ordinal;
+    let in_order = |table: usize| plan.tables[table].read.query.address == RowAddress::Ordinal;
     tables.sort_by_key(|&table| std::cmp::Reverse((in_order(table), plan.tables[table].bytes)));
     let pieces = tables.into_iter().flat_map(|table| match in_order(table) {
         true => vec![Piece::Whole { table }],
         false => {
-            let chunks = 0..plan.tables[table].chunks.len();
+            let chunks = 0..plan.tables[table].read.chunks.len();
             chunks.map(|chunk| Piece::Chunk { table, chunk }).collect()
         }
     });
@@ -92,14 +94,14 @@ fn pieces(plan: &Plan) -> Vec<Piece> {
 
 /// A chunk's block.
 pub(crate) fn block_of(
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     table: usize,
     chunk: &Chunk,
     rows: &RowBatch,
     spare: BytesMut,
 ) -> Result<Block> {
     let planned = &plan.tables[table];
-    planned.layout.encode(table, chunk.number, rows, false, spare).map_err(|unsendable| {
+    planned.read.layout.encode(table, chunk.number, rows, false, spare).map_err(|unsendable| {
         let name = quote(&planned.name);
         Error::failed(format!("table {name}: {} (chunk {})", unsendable.misfit, chunk.number))
             .hint("the source changed while it was measured; stop what writes to it")

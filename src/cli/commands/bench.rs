@@ -9,9 +9,8 @@ use crate::cli::output;
 use crate::cli::output::console::Console;
 use crate::cli::output::format::time_left;
 use crate::cli::request::bench::BenchRequest;
-use crate::control::progress::Progress;
+use crate::control::run_control::RunControl;
 use crate::error::Result;
-use std::sync::Arc;
 
 /// Runs the command.
 ///
@@ -20,7 +19,7 @@ use std::sync::Arc;
 pub(crate) fn run(args: &BenchArgs, console: &mut Console) -> Result<Exit> {
     let BenchRequest { request, folder, json } = BenchRequest::from_args(args)?;
     let has_source = args.from.is_some();
-    let progress = Arc::new(Progress::default());
+    let control = RunControl::with_signals()?;
     let measured = expected_seconds(&request).and_then(|seconds| {
         // A closed standard error does not stop the measurement.
         let _ = writeln!(
@@ -29,10 +28,10 @@ pub(crate) fn run(args: &BenchArgs, console: &mut Console) -> Result<Exit> {
              nothing behind",
             time_left(seconds)
         );
-        let watch = console.watch(&progress, args.output.progress);
+        let watch = console.watch(&control.progress, args.output.progress);
         let schema = request.schema.clone();
         let is_user_server = request.target.is_some();
-        let measured = supervised(&progress, move |progress| measure(&request, progress));
+        let measured = supervised(&control, move |control| measure(&request, control));
         drop(watch);
         measured.unwrap_or_else(|error| {
             let drop = Scratch::drop_statement(&schema);

@@ -9,7 +9,7 @@ use crate::cli::output::rerun_command::CommandLine;
 use crate::cli::output::{plan, report};
 use crate::cli::request::Request;
 use crate::cli::request::product::ProductRequest;
-use crate::control::progress::Progress;
+use crate::control::run_control::RunControl;
 use crate::error::{Error, Kind, Result};
 use crate::options::location::{DataSet, Location};
 use crate::options::run_options::{RunOptions, Verify};
@@ -18,19 +18,21 @@ use crate::product::next_steps::RunOutcome;
 use crate::product::provider;
 use crate::report::{Outcome, PlanSummary, Report, Verdict};
 use crate::run::Planned;
-use std::sync::Arc;
 
 /// Runs the command with what `prepare` plans.
 pub(crate) fn run<P: Planned + Send + 'static>(
     request: &Request,
     line: &CommandLine,
     console: &mut Console,
-    prepare: impl FnOnce(&RunOptions, &Arc<Progress>) -> Result<P> + Send + 'static,
+    prepare: impl FnOnce(&RunOptions, &RunControl) -> Result<P> + Send + 'static,
 ) -> Exit {
-    let progress = Arc::new(Progress::default());
-    let watch = console.watch(&progress, request.force_bars);
+    let control = match RunControl::with_signals() {
+        Ok(control) => control,
+        Err(error) => return end(request, line, console, None, Some(error)),
+    };
+    let watch = console.watch(&control.progress, request.force_bars);
     let options = request.options.clone();
-    let planned = supervised(&progress, move |progress| prepare(&options, progress));
+    let planned = supervised(&control, move |control| prepare(&options, control));
     drop(watch);
     let planned = match planned.flatten().and_then(|planned| agreed(planned, request, console)) {
         Ok(planned) => planned,
@@ -39,8 +41,8 @@ pub(crate) fn run<P: Planned + Send + 'static>(
             return end(request, line, console, None, Some(error));
         }
     };
-    let watch = console.watch(&progress, request.force_bars);
-    let outcome = supervised(&progress, |progress| planned.run(progress));
+    let watch = console.watch(&control.progress, request.force_bars);
+    let outcome = supervised(&control, |control| planned.run(control));
     drop(watch);
     let (report, result) = match outcome {
         Ok(Outcome { report, result }) => (Some(report), result),
@@ -252,7 +254,7 @@ mod tests {
             }
         }
 
-        fn run(self, _progress: &Arc<Progress>) -> Outcome {
+        fn run(self, _control: &RunControl) -> Outcome {
             let data_set = DataSetReport {
                 name: "app.db".to_owned(),
                 target_schema: "public".to_owned(),

@@ -4,22 +4,24 @@ use crate::cli::exit_code::Exit;
 use crate::cli::output::console::Console;
 use crate::cli::output::{json, plan};
 use crate::cli::request::{Request, casts};
-use crate::control::progress::Progress;
+use crate::control::run_control::RunControl;
 use crate::error::Result;
 use crate::options::run_options::RunOptions;
 use crate::report::PlanSummary;
 use crate::run::Planned;
-use std::sync::Arc;
 
 /// Runs the command with the plan of `prepare`.
 pub(crate) fn run<P: Planned>(
     request: &Request,
     console: &mut Console,
-    prepare: impl FnOnce(&RunOptions, &Arc<Progress>) -> Result<P>,
+    prepare: impl FnOnce(&RunOptions, &RunControl) -> Result<P>,
 ) -> Exit {
-    let progress = Arc::new(Progress::default());
-    let watch = console.watch(&progress, request.force_bars);
-    let plan = prepare(&request.options, &progress).map(|planned| planned.summary());
+    let control = match RunControl::with_signals() {
+        Ok(control) => control,
+        Err(error) => return console.fail(&error),
+    };
+    let watch = console.watch(&control.progress, request.force_bars);
+    let plan = prepare(&request.options, &control).map(|planned| planned.summary());
     drop(watch);
     let shown = plan.as_ref().map_err(Clone::clone).and_then(|plan| show(plan, request, console));
     let exit = shown.as_ref().err().map_or(Exit::Done, |error| Exit::from(error.kind()));

@@ -2,10 +2,9 @@
 //! waits for a server that no longer answers.
 
 use crate::control::POLL_INTERVAL;
-use crate::control::progress::Progress;
+use crate::control::run_control::RunControl;
 use crate::error::{Error, Result};
 use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
@@ -15,11 +14,11 @@ use std::thread;
 /// # Errors
 /// The server does not answer, or no thread can be started. A panic is resumed in the caller.
 pub(crate) fn supervised<T: Send + 'static>(
-    progress: &Arc<Progress>,
-    work: impl FnOnce(&Arc<Progress>) -> T + Send + 'static,
+    control: &RunControl,
+    work: impl FnOnce(&RunControl) -> T + Send + 'static,
 ) -> Result<T> {
     let (done, is_done) = channel();
-    let shared = Arc::clone(progress);
+    let shared = control.clone();
     let run = move || {
         // The receiver is gone if the server was silent for too long.
         let _ = done.send(work(&shared));
@@ -29,7 +28,7 @@ pub(crate) fn supervised<T: Send + 'static>(
     loop {
         match is_done.recv_timeout(POLL_INTERVAL) {
             Ok(done) => return Ok(done),
-            Err(RecvTimeoutError::Timeout) if progress.is_silent() => {
+            Err(RecvTimeoutError::Timeout) if control.stall.is_set() => {
                 return Err(Error::failed("the server no longer answers")
                     .caused_by("a connection was silent for longer than --retry-for")
                     .hint("check the server and the network; --retry-for sets how long to wait"));
@@ -51,10 +50,10 @@ mod tests {
 
     #[test]
     fn a_waiting_run_is_abandoned_if_the_server_is_silent() {
-        let progress = Arc::new(Progress::default());
-        assert_eq!(supervised(&progress, |_| 7).unwrap(), 7);
-        let error = supervised(&progress, |progress| {
-            progress.set_silent();
+        let control = RunControl::default();
+        assert_eq!(supervised(&control, |_| 7).unwrap(), 7);
+        let error = supervised(&control, |control| {
+            control.stall.set();
             loop {
                 thread::park();
             }
@@ -66,6 +65,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "a panic of the run")]
     fn a_panic_is_resumed_in_the_caller() {
-        let _ = supervised(&Arc::new(Progress::default()), |_| panic!("a panic of the run"));
+        let _ = supervised(&RunControl::default(), |_| panic!("a panic of the run"));
     }
 }

@@ -11,7 +11,7 @@ use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Affinity;
 use crate::schema::names::quote;
 use crate::schema::{IndexOver, Schema, Table};
-use crate::sqlite::catalog::Catalog;
+use crate::sqlite::catalog::model::Catalog;
 use crate::sqlite::read::profile::column::{ColumnProfile, Tally};
 use crate::sqlite::read::profile::table::TableProfile;
 use crate::sqlite::sql::declared_type::{DeclaredType, column_affinity};

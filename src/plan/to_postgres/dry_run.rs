@@ -2,8 +2,9 @@
 //! rolled back. What the server refuses there is known before anything is written.
 
 use crate::error::{Error, Result};
-use crate::plan::{OptionalDdl, Plan};
-use crate::postgres::catalog::target_objects::{drop_things, in_savepoint};
+use crate::plan::model::{OptionalDdl, Plan};
+use crate::plan::to_postgres::model::ToPostgres;
+use crate::postgres::catalog::target_objects::{drop_objects, in_savepoint};
 use crate::postgres::errors::{db_error, describe, is_refusal};
 use crate::postgres::ledger::Ledger;
 use crate::schema::names::quote;
@@ -18,17 +19,18 @@ use std::collections::HashSet;
 ///
 /// # Errors
 /// Refused: the server does not take a table or a key of the plan, or what has to be dropped.
-pub(crate) fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
+pub(crate) fn run(client: &mut Client, plan: &mut Plan<ToPostgres>) -> Result<()> {
     let what = "cannot try the definitions on the target";
     let mut transaction = client.transaction().map_err(db_error(what))?;
-    drop_things(&mut transaction, &plan.schema, &plan.drops, plan.drop_all)?;
-    let ledger = Ledger::new(&plan.schema, &plan.data_set);
+    let objects = &plan.objects;
+    drop_objects(&mut transaction, &plan.target_schema, &objects.dropped, objects.drop_all)?;
+    let ledger = Ledger::new(&plan.target_schema, &plan.data_set);
     required(&mut transaction, "the ledger", &ledger.create())?;
     tables(&mut transaction, plan)?;
     let mut left_out = Vec::new();
-    let parents: HashSet<usize> = plan.foreign_keys.iter().map(|key| key.parent).collect();
+    let parents: HashSet<usize> = plan.objects.foreign_keys.iter().map(|key| key.parent).collect();
     for (place, table) in plan.tables.iter_mut().enumerate() {
-        for key in &table.keys {
+        for key in &table.finish.keys {
             required(&mut transaction, &key.what, &key.index)?;
             if let Some(constraint) = &key.constraint {
                 required(&mut transaction, &key.what, constraint)?;
@@ -43,14 +45,14 @@ pub(crate) fn run(client: &mut Client, plan: &mut Plan) -> Result<()> {
         } else {
             savepoint.rollback().map_err(db_error(what))?;
         }
-        keep_accepted(&mut transaction, &mut table.checks, &mut left_out)?;
+        keep_accepted(&mut transaction, &mut table.finish.checks, &mut left_out)?;
     }
-    for key in std::mem::take(&mut plan.foreign_keys) {
+    for key in std::mem::take(&mut plan.objects.foreign_keys) {
         if accepted(&mut transaction, &key.ddl.add(), &key.left_out, &mut left_out)? {
-            plan.foreign_keys.push(key);
+            plan.objects.foreign_keys.push(key);
         }
     }
-    keep_accepted(&mut transaction, &mut plan.views, &mut left_out)?;
+    keep_accepted(&mut transaction, &mut plan.objects.views, &mut left_out)?;
     transaction.rollback().map_err(db_error(what))?;
     plan.left_out.append(&mut left_out);
     Ok(())
@@ -114,7 +116,7 @@ fn accepted(
 
 /// Creates the tables. One that is refused whole is tried again bare, and its defaults and
 /// generated columns one by one, to find those that the server does not take.
-fn tables(transaction: &mut Transaction<'_>, plan: &mut Plan) -> Result<()> {
+fn tables(transaction: &mut Transaction<'_>, plan: &mut Plan<ToPostgres>) -> Result<()> {
     for table in &mut plan.tables {
         if in_savepoint(transaction, &table.ddl.create()).is_ok() {
             continue;

@@ -4,11 +4,10 @@ use crate::codec::encode::column_encoder::{Encoding, Misfit};
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::error::{Error, Result};
 use crate::options::plan_options::OnMisfit;
-use crate::plan::to_postgres::build::PlanInputs;
 use crate::plan::to_postgres::column_types::ColumnMisfit;
-use crate::plan::to_postgres::ddl::{MAX_ENTRY, key_label};
 use crate::plan::to_postgres::reject::reason;
 use crate::plan::to_postgres::source_checks;
+use crate::plan::to_postgres::source_checks::{MAX_ENTRY, key_label};
 use crate::plan::to_postgres::type_rules::{TypeDecision, told};
 use crate::schema::names::quote;
 use crate::schema::{Column, IndexOver, LeftOut, ObjectKind, RowAddress, Schema, Table};
@@ -28,7 +27,7 @@ pub(crate) type Rejected = Vec<(String, Tally)>;
 /// # Errors
 /// Refused, with table, column, count and first places; or the source cannot be read.
 pub(crate) fn settle(
-    inputs: &PlanInputs<'_>,
+    on_misfit: &OnMisfit,
     connection: &SourceConnection,
     schema: &mut Schema,
     queries: &[TableQuery],
@@ -45,10 +44,10 @@ pub(crate) fn settle(
         if unfit.is_empty() && !source_checks::may_be_too_wide(decisions, &profiles[place]) {
             continue;
         }
-        if unfit.is_empty() || matches!(inputs.options.on_misfit, OnMisfit::Reject { .. }) {
+        if unfit.is_empty() || matches!(on_misfit, OnMisfit::Reject { .. }) {
             let layout = TupleLayout::new(decisions.iter().map(|d| d.cast).collect());
             let rows = tally(connection, table, query, &layout)?;
-            match &inputs.options.on_misfit {
+            match on_misfit {
                 OnMisfit::Reject { .. } if !rows.is_empty() => {
                     rejected.insert(table.name.clone(), rows);
                 }

@@ -7,8 +7,9 @@ use crate::codec::encode::column_encoder::Misfit;
 use crate::codec::row_batch::RowBatch;
 use crate::error::{Error, Result};
 use crate::options::plan_options::{OnMisfit, PlanOptions};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::plan::to_postgres::source_checks;
-use crate::plan::{Plan, PlannedTable};
 use crate::schema::names::quote;
 use crate::sqlite::source::connection::SourceConnection;
 use crate::sqlite::write::bulk_insert::Bound;
@@ -65,13 +66,13 @@ impl RejectFile {
     }
 
     /// Whether the rows of a table are in the file.
-    fn has(&self, table: &PlannedTable) -> Result<bool> {
+    fn has(&self, table: &PlannedTable<ToPostgres>) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)";
         self.connection.query_row(sql, [&table.name], |row| row.get(0)).map_err(failed)
     }
 
     /// Makes room for the rows of a table.
-    fn add_table(&self, table: &PlannedTable) -> Result<()> {
+    fn add_table(&self, table: &PlannedTable<ToPostgres>) -> Result<()> {
         let mut columns: Vec<String> = table
             .columns
             .iter()
@@ -84,7 +85,13 @@ impl RejectFile {
     }
 
     /// Adds one row; `batch` holds just that row, with the table's columns in order.
-    fn add(&self, table: &PlannedTable, place: i64, reason: &str, batch: &RowBatch) -> Result<()> {
+    fn add(
+        &self,
+        table: &PlannedTable<ToPostgres>,
+        place: i64,
+        reason: &str,
+        batch: &RowBatch,
+    ) -> Result<()> {
         let places: Vec<String> = (1..=table.columns.len() + 2).map(|i| format!("?{i}")).collect();
         let sql = format!("INSERT INTO {} VALUES ({})", quote(&table.name), places.join(","));
         let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
@@ -143,7 +150,7 @@ pub(crate) fn refuse_existing(options: &PlanOptions) -> Result<()> {
 /// The source cannot be read, or the file not be written.
 pub(crate) fn add_rows(
     file: &RejectFile,
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     connection: &SourceConnection,
     is_continued: bool,
 ) -> Result<()> {
@@ -154,8 +161,8 @@ pub(crate) fn add_rows(
         file.add_table(table)?;
         source_checks::unsendable(
             connection,
-            &table.query,
-            &table.layout,
+            &table.read.query,
+            &table.read.layout,
             |at, column, misfit, row| {
                 let column = column.map(|place| table.columns[place].name.as_str());
                 file.add(table, at, &reason(column, misfit), row)

@@ -7,20 +7,26 @@ use crate::codec::encode::heap_page::COLUMNS_THAT_ALWAYS_FIT;
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::codec::row_batch::RowBatch;
 use crate::error::Result;
-use crate::plan::to_postgres::ddl::{MAX_ENTRY, key_label};
 use crate::plan::to_postgres::type_rules::TypeDecision;
-use crate::plan::{PlannedForeignKey, PlannedTable};
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
 use crate::schema::{IndexOver, RowAddress, Schema, Table};
 use crate::sqlite::read::chunk_reader::{Next, read_error, scan};
-use crate::sqlite::read::profile::column::Tally;
 use crate::sqlite::read::profile::table::TableProfile;
 use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::connection::SourceConnection;
 use bytes::BytesMut;
 use rusqlite::Connection;
 use std::collections::HashMap;
+
+/// The widest entry of a b-tree index, in bytes: a third of a page.
+/// Source: `BTMaxItemSize` in PostgreSQL's nbtree.h, less the entry's own head.
+pub(crate) const MAX_ENTRY: u64 = 2_704 - 16;
+
+/// How the measured widths name the key with this number (the primary key first).
+pub(crate) fn key_label(number: usize) -> String {
+    format!("\0key {number}")
+}
 
 /// Index and key entries that could be too wide, with the width of the widest.
 pub(crate) fn too_wide(
@@ -124,24 +130,6 @@ pub(crate) fn has_duplicates(
     connection.query_row(&sql, [], |row| row.get(0)).map_err(|e| read_error(&table.name, e))
 }
 
-/// Rows that break a CHECK, for each of a table's checks: `None` where SQLite cannot tell.
-pub(crate) fn broken_checks(connection: &Connection, table: &Table) -> Result<Vec<Option<u64>>> {
-    let mut counts = Vec::with_capacity(table.checks.len());
-    for check in &table.checks {
-        let sql = format!(
-            "SELECT count(*) FROM {} WHERE NOT ({})",
-            quote(&table.name),
-            check.condition.text
-        );
-        let count = connection
-            .prepare(&sql)
-            .ok()
-            .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)).ok());
-        counts.push(count.and_then(|count| u64::try_from(count).ok()));
-    }
-    Ok(counts)
-}
-
 /// Rows of a table.
 pub(crate) fn rows(connection: &Connection, table: &Table) -> Result<u64> {
     let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
@@ -149,47 +137,6 @@ pub(crate) fn rows(connection: &Connection, table: &Table) -> Result<u64> {
         .query_row(&sql, [], |row| row.get(0))
         .map_err(|error| read_error(&table.name, error))?;
     Ok(rows.unsigned_abs())
-}
-
-/// The child rows of a foreign key that have no parent, compared bytewise as the server does.
-pub(crate) fn orphans(
-    connection: &Connection,
-    tables: &[PlannedTable],
-    key: &PlannedForeignKey,
-) -> Result<Tally> {
-    let child = &tables[key.child];
-    let on = |prefix: &str, name: &String| format!("{prefix}.{}", quote(name));
-    let given: Vec<String> =
-        key.columns.iter().map(|name| format!("{} IS NOT NULL", on("c", name))).collect();
-    let joined: Vec<String> = key
-        .columns
-        .iter()
-        .zip(&key.parent_columns)
-        .map(|(child, parent)| format!("{} = {} COLLATE BINARY", on("p", parent), on("c", child)))
-        .collect();
-    let place = match &child.query.address {
-        RowAddress::Integer { column } => on("c", column),
-        _ => "NULL".to_owned(),
-    };
-    let from = format!(
-        "FROM {} c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {})",
-        quote(&child.name),
-        given.join(" AND "),
-        quote(&tables[key.parent].name),
-        joined.join(" AND "),
-    );
-    let failed = |error| read_error(&child.name, error);
-    let count: i64 = connection
-        .query_row(&format!("SELECT count(*) {from}"), [], |row| row.get(0))
-        .map_err(failed)?;
-    let mut tally = Tally { count: count.unsigned_abs(), first_rows: Vec::new() };
-    if count > 0 && place != "NULL" {
-        let sql = format!("SELECT {place} {from} ORDER BY {place} LIMIT 3");
-        let mut statement = connection.prepare(&sql).map_err(failed)?;
-        let places = statement.query_map([], |row| row.get(0)).map_err(failed)?;
-        tally.first_rows = places.collect::<rusqlite::Result<_>>().map_err(failed)?;
-    }
-    Ok(tally)
 }
 
 /// The most columns of a table (`MaxHeapAttributeNumber`, less system columns).

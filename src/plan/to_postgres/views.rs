@@ -1,8 +1,9 @@
 //! The views of a plan. Each is translated knowing the types of all that it reads, and so comes
 //! after the views that it reads.
 
-use crate::plan::OptionalDdl;
-use crate::plan::to_postgres::ddl::{Definitions, TableDefinition, column_names};
+use crate::plan::model::{OptionalDdl, TableDefinition};
+use crate::plan::to_postgres::ddl::definitions::{Definitions, column_names};
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::sql::from_sqlite::scope::ScopeColumn;
 use crate::postgres::sql::from_sqlite::select::{self, Readable};
 use crate::schema::names::{qualify, quote};
@@ -24,12 +25,11 @@ struct Known {
 /// others. `connection` tells whether SQLite itself can read a view, and the names of its columns.
 pub(crate) fn define(
     connection: &Connection,
-    schema_name: &str,
-    schema: &Schema,
-    tables: &[TableDefinition],
+    tables: &[TableDefinition<ToPostgres>],
     definitions: &mut Definitions<'_>,
     left_out: &mut Vec<LeftOut>,
 ) -> Vec<OptionalDdl> {
+    let schema = definitions.schema();
     let mut known: Vec<Known> = tables
         .iter()
         .enumerate()
@@ -42,8 +42,8 @@ pub(crate) fn define(
         let size = round.len();
         for place in round {
             let view = &schema.views[place];
-            let name = definitions.view_name(place).to_owned();
-            let target = qualify(schema_name, &name);
+            let name = definitions.view_names[place].clone();
+            let target = qualify(definitions.schema_name, &name);
             match translated(connection, view, &target, &known) {
                 Ok((one, select)) => {
                     definitions.notes.extend(renamed(view, &name, &one.columns));
@@ -75,7 +75,7 @@ pub(crate) fn define(
 fn of_table(
     schema: &Schema,
     place: usize,
-    definition: &TableDefinition,
+    definition: &TableDefinition<ToPostgres>,
     definitions: &Definitions<'_>,
 ) -> Known {
     let table = &schema.tables[place];

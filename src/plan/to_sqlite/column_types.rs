@@ -6,7 +6,7 @@ use crate::codec::encode::column_encoder::{Encoding, TemporalType};
 use crate::codec::types::epoch::Epoch;
 use crate::error::{Error, Result};
 use crate::options::type_override::OverrideType;
-use crate::postgres::catalog::ColumnFacts;
+use crate::postgres::catalog::model::ColumnFacts;
 use crate::schema::Column;
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::{Affinity, Collation};

@@ -1,39 +1,46 @@
 //! The trial: all definitions are made once in an empty database, before anything is written.
 
 use crate::error::{Error, Result};
-use crate::plan::to_sqlite::ddl::TableDefinition;
+use crate::plan::model::{OptionalDdl, Plan};
+use crate::plan::to_sqlite::model::ToSqlite;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::sql::ddl::TableDdl;
 use crate::sqlite::write::bulk_insert::trial;
 
-/// Makes all definitions in an empty database of its own. What SQLite will not have there is taken
-/// out and listed: an index, or what is optional about a table.
-pub(crate) fn try_out(tables: &mut [TableDefinition], left_out: &mut Vec<LeftOut>) -> Result<()> {
+/// Runs all definitions in an empty database. What SQLite refuses there is taken out of the plan
+/// and listed: an index, or everything optional about a table.
+pub(crate) fn run(plan: &mut Plan<ToSqlite>) -> Result<()> {
     loop {
-        let mut statements: Vec<String> = tables.iter().map(|table| table.ddl.create()).collect();
-        let mut indexes = Vec::new();
-        for (table, definition) in tables.iter().enumerate() {
-            for (index, optional) in definition.indexes.iter().enumerate() {
-                indexes.push((table, index));
-                statements.push(optional.sql.clone());
-            }
-        }
-        let Some((place, cause)) = trial(&statements)? else { return Ok(()) };
+        let tables = plan.tables.iter().map(|table| table.ddl.create());
+        let indexes = plan.tables.iter().flat_map(|table| &table.indexes);
+        let statements: Vec<String> =
+            tables.chain(indexes.map(|index| index.sql.clone())).collect();
+        let Some((index, cause)) = trial(&statements)? else { return Ok(()) };
         let reason = format!("SQLite refuses it: {cause}");
-        if let Some(&(table, index)) = place.checked_sub(tables.len()).and_then(|i| indexes.get(i))
-        {
-            let optional = tables[table].indexes.remove(index);
-            left_out.push(LeftOut { reason, ..optional.left_out });
+        if let Some(index) = index.checked_sub(plan.tables.len()) {
+            let refused = remove_index(plan, index);
+            plan.left_out.extend(refused.map(|refused| refused.left_out.because(reason)));
             continue;
         }
-        let table = &mut tables[place].ddl;
-        if !strip(table, &reason, left_out) {
+        let table = &mut plan.tables[index].ddl;
+        if !strip(table, &reason, &mut plan.left_out) {
             return Err(Error::refused(format!("SQLite refuses table {}", quote(&table.name)))
                 .caused_by(cause)
                 .hint("leave it out with --exclude"));
         }
     }
+}
+
+/// Takes the index with this number, counted over all tables, out of the plan.
+fn remove_index(plan: &mut Plan<ToSqlite>, mut number: usize) -> Option<OptionalDdl> {
+    for table in &mut plan.tables {
+        if number < table.indexes.len() {
+            return Some(table.indexes.remove(number));
+        }
+        number -= table.indexes.len();
+    }
+    None
 }
 
 /// Takes everything optional out of a table; says whether there was something.

@@ -1,18 +1,17 @@
-//! Pieces: the parts of a table that are read in one query each, in the order in which they are
-//! written. Together they hold every row that there can be.
+//! Ranges of a table's keys or blocks, each read by one query. Together they hold every row that
+//! the table can have, in the order in which the rows are written.
 
 use crate::postgres::copy_out::Relation;
 use crate::schema::names::quote;
 
-/// Bytes of a table that are read in one query: few enough that several connections read one
-/// table, many enough that the round trips do not show.
-const PIECE_BYTES: u64 = 64 << 20;
-/// Bytes of a block of the server, as it is nearly always built; the size of pieces depends on it,
-/// and nothing else.
+/// Bytes of a table that one query reads: few enough that several connections read one table, many
+/// enough that round trips take no visible time.
+const QUERY_BYTES: u64 = 64 << 20;
+/// Bytes of a block of the server in its usual build. Only the size of the ranges depends on it.
 const BLOCK_BYTES: u64 = 8192;
 
-/// Ranges of an integer key, each in its order. The first and the last one are open.
-pub(crate) fn key_pieces(
+/// The queries for ranges of an integer key, each in key order. The first and the last are open.
+pub(crate) fn key_range_queries(
     select: &str,
     from: &str,
     column: &str,
@@ -20,18 +19,18 @@ pub(crate) fn key_pieces(
     bytes: u64,
 ) -> Vec<String> {
     let key = quote(column);
-    let pieces = i128::from(bytes.div_ceil(PIECE_BYTES).clamp(1, 1 << 20));
-    let width = (i128::from(greatest) - i128::from(least)) / pieces + 1;
-    let bound = |piece: i128| i128::from(least) + piece * width;
-    (0..pieces)
-        .filter(|&piece| piece == 0 || bound(piece) <= i128::from(greatest))
-        .map(|piece| {
+    let ranges = i128::from(bytes.div_ceil(QUERY_BYTES).clamp(1, 1 << 20));
+    let width = (i128::from(greatest) - i128::from(least)) / ranges + 1;
+    let bound = |range: i128| i128::from(least) + range * width;
+    (0..ranges)
+        .filter(|&range| range == 0 || bound(range) <= i128::from(greatest))
+        .map(|range| {
             let mut conditions = Vec::new();
-            if piece > 0 {
-                conditions.push(format!("{key} >= '{}'::bigint", bound(piece)));
+            if range > 0 {
+                conditions.push(format!("{key} >= '{}'::bigint", bound(range)));
             }
-            if bound(piece + 1) <= i128::from(greatest) {
-                conditions.push(format!("{key} < '{}'::bigint", bound(piece + 1)));
+            if bound(range + 1) <= i128::from(greatest) {
+                conditions.push(format!("{key} < '{}'::bigint", bound(range + 1)));
             }
             let filter = match conditions.is_empty() {
                 true => String::new(),
@@ -42,14 +41,14 @@ pub(crate) fn key_pieces(
         .collect()
 }
 
-/// Ranges of a relation's blocks; the last one is open.
-pub(crate) fn block_pieces(select: &str, relation: &Relation) -> Vec<String> {
-    let step = PIECE_BYTES / BLOCK_BYTES;
-    let pieces = relation.blocks.div_ceil(step).max(1);
-    (0..pieces)
-        .map(|piece| {
-            let first = piece * step;
-            let end = match piece + 1 == pieces {
+/// The queries for ranges of a relation's blocks. The last one is open.
+pub(crate) fn block_range_queries(select: &str, relation: &Relation) -> Vec<String> {
+    let step = QUERY_BYTES / BLOCK_BYTES;
+    let ranges = relation.blocks.div_ceil(step).max(1);
+    (0..ranges)
+        .map(|range| {
+            let first = range * step;
+            let end = match range + 1 == ranges {
                 true => String::new(),
                 false => format!(" AND ctid < '({},0)'::pg_catalog.tid", first + step),
             };
@@ -64,17 +63,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_of_keys_leave_no_gap_and_no_end() {
-        assert_eq!(key_pieces("", "t", "k", (1, 9), 1), ["t ORDER BY \"k\""]);
-        let three = key_pieces("", "t", "k", (i64::MIN, i64::MAX), 3 * PIECE_BYTES);
+    fn ranges_of_keys_leave_no_gap_and_are_open_at_both_ends() {
+        assert_eq!(key_range_queries("", "t", "k", (1, 9), 1), ["t ORDER BY \"k\""]);
+        let three = key_range_queries("", "t", "k", (i64::MIN, i64::MAX), 3 * QUERY_BYTES);
         assert_eq!(three.len(), 3);
         assert!(three[0].starts_with("t WHERE \"k\" < '"), "{}", three[0]);
         let first_end = three[0].split('\'').nth(1).unwrap();
         let second_start = three[1].split('\'').nth(1).unwrap();
         assert_eq!(first_end, second_start);
         assert!(!three[2].contains(" < "), "{}", three[2]);
-        // Fewer keys than pieces.
-        let few = key_pieces("", "t", "k", (1, 2), 10 * PIECE_BYTES);
+        // Fewer keys than ranges.
+        let few = key_range_queries("", "t", "k", (1, 2), 10 * QUERY_BYTES);
         assert_eq!(few.len(), 2);
     }
 }

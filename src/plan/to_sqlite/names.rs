@@ -1,8 +1,14 @@
 //! Names that SQLite can hold: it does not tell upper from lower case, keeps tables and indexes
 //! in one room, and those that begin with `sqlite_` for itself.
 
+use serde_json::Value;
 use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
+
+/// The name that a table or column had in SQLite, from its comment's facts; else `name`.
+pub(crate) fn original_name(origin: &Value, name: &str) -> String {
+    origin["name"].as_str().unwrap_or(name).to_owned()
+}
 
 /// Hands out names, each once.
 #[derive(Debug, Default)]

@@ -1,13 +1,9 @@
 //! Whether the source may be moved as it is, before anything costly is done.
 
 use crate::error::{Error, Result};
-use crate::options::plan_options::PlanOptions;
-use crate::plan::table_selection::BY_REQUEST;
 use crate::plan::to_sqlite::column_types::MappingCandidate;
-use crate::plan::to_sqlite::{Plan, PlannedTable};
-use crate::postgres::catalog::Catalog;
+use crate::postgres::catalog::model::Catalog;
 use crate::postgres::errors::db_error;
-use crate::report::ConversionReport;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
 use postgres::Client;
@@ -67,49 +63,4 @@ pub(crate) fn misfit(
         quote(column),
         places.join(", ")
     ))
-}
-
-/// `--exact` and `--strict`.
-///
-/// # Errors
-/// Refused, with all that does not hold to the letter.
-pub(crate) fn enforce_strict(options: &PlanOptions, plan: &Plan) -> Result<()> {
-    if options.exact {
-        let of_table = |table: &PlannedTable| -> Vec<String> {
-            let told = |c: ConversionReport| {
-                format!(
-                    "table {} column {}: {} ({})",
-                    quote(&table.name),
-                    quote(&c.column),
-                    c.what,
-                    c.count
-                )
-            };
-            table.conversions().into_iter().map(told).collect()
-        };
-        let causes: Vec<String> = plan.tables.iter().flat_map(of_table).collect();
-        if !causes.is_empty() {
-            let error = Error::refused("--exact: values would arrive converted");
-            return Err(causes.into_iter().fold(error, Error::caused_by));
-        }
-    }
-    if options.strict {
-        let widened = plan.tables.iter().flat_map(|table| {
-            table.columns.iter().filter(|column| column.needs_review).map(|column| {
-                let reason = column.proposal.reason.unwrap_or("another type");
-                format!("table {} column {}: {reason}", quote(&table.name), quote(&column.name))
-            })
-        });
-        let listed = plan
-            .left_out
-            .iter()
-            .filter(|left| !left.reason.contains(BY_REQUEST) && left.kind != ObjectKind::Role)
-            .map(|left| format!("{} {}: {}", left.kind.as_str(), quote(&left.name), left.reason));
-        let causes: Vec<String> = widened.chain(listed).collect();
-        if !causes.is_empty() {
-            let error = Error::refused("--strict: not everything arrives as it is declared");
-            return Err(causes.into_iter().take(50).fold(error, Error::caused_by));
-        }
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@
 use crate::codec::decode::field_decoder::number_returns;
 use crate::codec::tuple::{Field, fields};
 use crate::control::cancel::CancelScope;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::plan::to_sqlite::column_types::MappingCandidate;
 use crate::postgres::copy_out::TupleReader;
 use crate::postgres::errors::db_error;
@@ -12,7 +12,6 @@ use crate::schema::expression::Affinity;
 use crate::schema::names::quote;
 use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 /// One table, and what is asked of it.
@@ -49,37 +48,32 @@ pub(crate) fn ask(
     questions: &[TableProbe<'_>],
     connect: &(dyn Fn() -> Result<TupleReader> + Sync),
     connections: usize,
-    stop: &AtomicBool,
+    cancel: &CancelScope,
 ) -> Result<Vec<ProbeResult>> {
-    let halt = CancelScope::new(stop);
+    let cancel = cancel.child();
     let places: Mutex<VecDeque<usize>> = Mutex::new((0..questions.len()).collect());
     let answers: Vec<Mutex<ProbeResult>> = questions.iter().map(|_| Mutex::default()).collect();
     let work = || -> Result<()> {
         let next = || places.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let mut client = None;
-        while let Some(place) = next().filter(|_| !halt.is_cancelled()) {
+        while let Some(place) = next().filter(|_| !cancel.is_cancelled()) {
             let client = match &mut client {
                 Some(client) => client,
                 none => none.insert(connect()?),
             };
-            let answer = questions[place].ask(client, &halt)?;
+            let answer = questions[place].ask(client, &cancel)?;
             *answers[place].lock().unwrap_or_else(PoisonError::into_inner) = answer;
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
-        for _ in 0..connections.min(questions.len()) {
-            scope.spawn(|| halt.run_thread("a reader", work));
-        }
-    });
-    halt.end()?;
+    cancel.clone().run_threads(connections.min(questions.len()), "a reader", work)?;
     let answer =
         |answer: Mutex<ProbeResult>| answer.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(answers.into_iter().map(answer).collect())
 }
 
 impl TableProbe<'_> {
-    fn ask(&self, client: &mut TupleReader, halt: &CancelScope<'_>) -> Result<ProbeResult> {
+    fn ask(&self, client: &mut TupleReader, cancel: &CancelScope) -> Result<ProbeResult> {
         let mut list = vec!["count(*)".to_owned()];
         if let Some(key) = &self.key {
             let key = quote(key);
@@ -132,7 +126,7 @@ impl TableProbe<'_> {
                     && proposals.len() > 1
                 {
                     let as_real = affinity == Affinity::Real;
-                    number = self.changed_numbers(client, name, (proposal, as_real), halt)?;
+                    number = self.changed_numbers(client, name, (proposal, as_real), cancel)?;
                 }
                 refused.push(number);
             }
@@ -161,7 +155,7 @@ impl TableProbe<'_> {
         client: &mut TupleReader,
         name: &str,
         (proposal, as_real): (&MappingCandidate, bool),
-        halt: &CancelScope<'_>,
+        cancel: &CancelScope,
     ) -> Result<u64> {
         let column = proposal.compared.clone().or(proposal.read.clone());
         let column = column.unwrap_or_else(|| quote(name));
@@ -173,9 +167,7 @@ impl TableProbe<'_> {
         let mut changed = 0;
         let what = format!("cannot look at table {}", quote(self.name));
         client.tuples(&select, &what, |tuple| {
-            if halt.is_cancelled() {
-                return Err(Error::interrupted());
-            }
+            cancel.check()?;
             if let Some(Field::Bytes(text)) = fields(tuple).next() {
                 changed += u64::from(number_returns(text, as_real) == Some(false));
             }

@@ -1,7 +1,8 @@
-//! Columns: types down through domains, defaults, identity and generated columns.
+//! Columns: types (of domains: their base types), defaults, identity and generated columns.
 
 use crate::error::Result;
-use crate::postgres::catalog::{Catalog, ColumnFacts, SourceIndex, left_out, origin, query};
+use crate::postgres::catalog::model::{Catalog, ColumnFacts};
+use crate::postgres::catalog::query::{TableIndex, left_out, origin, table_rows};
 use crate::postgres::sql::parse;
 use crate::schema::expression::{Collation, Sql};
 use crate::schema::names::qualify;
@@ -20,8 +21,9 @@ const SQL: &str = "\
       l.collname::text AS collation, l.collname IN ('C', 'POSIX') \
         OR l.collname = 'default' AND db.datcollate IN ('C', 'POSIX') AS bytewise, \
       pg_catalog.col_description(c.oid, a.attnum) AS comment, u.checks, \
-      (SELECT s.seqrelid::bigint FROM pg_catalog.pg_depend d \
-        JOIN pg_catalog.pg_sequence s ON s.seqrelid = d.objid \
+      (SELECT pg_catalog.format('%I.%I', sn.nspname, s.relname) FROM pg_catalog.pg_depend d \
+        JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' \
+        JOIN pg_catalog.pg_namespace sn ON sn.oid = s.relnamespace \
         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
         AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
         AND d.refobjid = c.oid AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i') \
@@ -58,31 +60,19 @@ const SQL: &str = "\
 pub(crate) fn read(
     client: &mut Client,
     schema: &str,
-    places: &SourceIndex,
+    tables: &TableIndex,
     catalog: &mut Catalog,
 ) -> Result<()> {
-    for row in query(client, SQL, schema)? {
-        let Some(&place) = places.get(&row.get::<_, i64>(0)) else { continue };
-        let table = &mut catalog.schema.tables[place];
+    for (index, row) in table_rows(client, SQL, schema, tables)? {
+        let table = &mut catalog.schema.tables[index];
         let name: String = row.get("attname");
-        let sequence: Option<i64> = row.get("sequence");
         let checks: Vec<Option<String>> = row.get("checks");
         let checks = checks.into_iter().flatten().map(|text| Check {
             name: None,
             condition: Sql { tree: parse::tree(&text, Some(&name)), text },
         });
         table.checks.extend(checks);
-        let column = column(&row, sequence.is_some());
-        // A default of the next value is what a sequence is for; one that is not the column's own
-        // cannot be carried over and is listed with all defaults that have no equal.
-        if let Some(oid) = sequence {
-            let last: Option<i64> = client
-                .query_one("SELECT pg_catalog.pg_sequence_last_value($1::bigint::oid)", &[&oid])
-                .map_err(crate::postgres::errors::db_error("cannot read a sequence"))?
-                .get(0);
-            table.sequence = table.sequence.max(last);
-        }
-        table.columns.push(column);
+        table.columns.push(column(&row));
         let facts = catalog.facts.entry(table.name.clone()).or_default();
         facts.columns.push(column_facts(&row));
         list_collation(&row, &table.name, &mut catalog.schema.left_out);
@@ -90,7 +80,9 @@ pub(crate) fn read(
     Ok(())
 }
 
-fn column(row: &Row, identity: bool) -> Column {
+fn column(row: &Row) -> Column {
+    // The default of a column that owns a sequence is the sequence's next value.
+    let identity = row.get::<_, Option<&str>>("sequence").is_some();
     let sql = |text: String| Sql { tree: parse::tree(&text, None), text };
     let expression = row.get::<_, Option<String>>("expression").map(sql);
     let is_generated = !row.get::<_, &str>("generated").is_empty();
@@ -121,15 +113,16 @@ fn column_facts(row: &Row) -> ColumnFacts {
         output: qualify(row.get("output_schema"), row.get("output")),
         domain: row.get("domain"),
         bytewise: row.get::<_, Option<bool>>("bytewise").unwrap_or(false),
+        sequence: row.get("sequence"),
         origin: origin(row.get("comment")),
     }
 }
 
-/// A collation that says what is equal, and not only what comes first, has no equal in SQLite.
+/// Lists the collation of a column where SQLite has no such collation.
 fn list_collation(row: &Row, table: &str, list: &mut Vec<LeftOut>) {
     let collation: Option<&str> = row.get("collation");
     if let Some(collation) = collation.filter(|name| !matches!(*name, "default" | "C" | "POSIX")) {
-        let reason = format!("collation {collation} becomes SQLite's, by bytes");
+        let reason = format!("collation {collation} becomes SQLite's BINARY");
         list.push(left_out(ObjectKind::Column, Some(table), row.get("attname"), &reason));
     }
 }

@@ -1,7 +1,8 @@
-//! Constraints: keys, foreign keys, checks.
+//! Constraints: primary keys, unique keys, foreign keys and checks.
 
 use crate::error::Result;
-use crate::postgres::catalog::{Catalog, SourceIndex, left_out, query};
+use crate::postgres::catalog::model::Catalog;
+use crate::postgres::catalog::query::{TableIndex, left_out, table_rows};
 use crate::postgres::sql::parse;
 use crate::schema::expression::{Collation, Sql};
 use crate::schema::{Action, Check, Deferrable, ForeignKey, Key, KeyColumn, LeftOut, ObjectKind};
@@ -9,12 +10,12 @@ use postgres::{Client, Row};
 
 const SQL: &str = "\
     SELECT c.oid::bigint, k.conname::text AS name, k.contype::text AS kind, \
-      ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (num, place) \
+      ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (num, position) \
         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.num \
-        ORDER BY u.place) AS columns, \
-      ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (num, place) \
+        ORDER BY u.position) AS columns, \
+      ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (num, position) \
         JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num \
-        ORDER BY u.place) AS parent_columns, \
+        ORDER BY u.position) AS parent_columns, \
       p.relname::text AS parent, pn.nspname = $1 AS same_schema, \
       k.confupdtype::text AS on_update, k.confdeltype::text AS on_delete, \
       k.condeferrable, k.condeferred, k.convalidated, k.confmatchtype = 'f' AS match_full, \
@@ -27,49 +28,57 @@ const SQL: &str = "\
     WHERE n.nspname = $1 AND k.contype IN ('p', 'u', 'f', 'c', 'x') AND k.conparentid = 0 \
     ORDER BY c.oid, k.oid";
 
-/// Reads the constraints of all tables.
+/// Reads the constraints of all tables. Those that are in force but that SQLite cannot have are
+/// read and listed as left out.
 pub(crate) fn read(
     client: &mut Client,
     schema: &str,
-    places: &SourceIndex,
+    tables: &TableIndex,
     catalog: &mut Catalog,
 ) -> Result<()> {
-    for row in query(client, SQL, schema)? {
-        let Some(&place) = places.get(&row.get::<_, i64>(0)) else { continue };
+    for (index, row) in table_rows(client, SQL, schema, tables)? {
+        // The server has no definition of a constraint that was dropped since the query began.
+        let Some(definition) = row.get::<_, Option<String>>("definition") else { continue };
         let Catalog { schema, facts } = &mut *catalog;
-        let table = &mut schema.tables[place];
+        let table = &mut schema.tables[index];
         let name: String = row.get("name");
-        let definition: String = row.get("definition");
-        let mut list = |kind, reason: &str| {
-            let listed = left_out(kind, Some(&table.name), &name, reason);
-            schema.left_out.push(LeftOut { definition: Some(definition.clone()), ..listed });
-        };
-        match row.get::<_, &str>("kind") {
-            "p" => table.primary_key = Some(key(&row)),
+        let validated: bool = row.get("convalidated");
+        let kind = row.get::<_, &str>("kind");
+        let listed = match kind {
             "u" if definition.contains("NULLS NOT DISTINCT") => {
-                list(ObjectKind::Unique, "SQLite's unique keys take any number of NULLs");
+                Some((ObjectKind::Unique, "SQLite's unique keys allow any number of NULLs"))
             }
+            "c" if !validated => {
+                Some((ObjectKind::Check, "it holds for new rows only (NOT VALID)"))
+            }
+            "x" => Some((ObjectKind::Unique, "SQLite has no exclusion constraints")),
+            "f" if row.get("match_full") => {
+                Some((ObjectKind::ForeignKey, "SQLite ignores MATCH FULL"))
+            }
+            "f" if !row.get::<_, Option<bool>>("same_schema").unwrap_or(false) => {
+                Some((ObjectKind::ForeignKey, "it refers to a table of another schema"))
+            }
+            _ => None,
+        };
+        if let Some((kind, reason)) = listed {
+            let listed = left_out(kind, Some(&table.name), &name, reason);
+            schema.left_out.push(LeftOut { definition: Some(definition), ..listed });
+        }
+        match kind {
+            "p" => table.primary_key = Some(key(&row)),
             "u" => table.uniques.push(key(&row)),
-            "c" if row.get("convalidated") => {
-                let text: String = row.get("condition");
+            "c" if validated => {
+                let text = row.get::<_, Option<String>>("condition").unwrap_or_default();
                 let condition = Sql { tree: parse::tree(&text, None), text };
-                table.checks.push(Check { name: Some(name.clone()), condition });
+                table.checks.push(Check { name: Some(name), condition });
             }
-            "c" => list(ObjectKind::Check, "it holds for new rows only (NOT VALID)"),
-            "x" => list(ObjectKind::Unique, "SQLite has no exclusion constraints"),
-            _ if row.get("match_full") => {
-                list(ObjectKind::ForeignKey, "SQLite ignores MATCH FULL");
-            }
-            _ if !row.get::<_, Option<bool>>("same_schema").unwrap_or(false) => {
-                list(ObjectKind::ForeignKey, "it refers to a table of another schema");
-            }
-            _ => {
-                if !row.get::<_, bool>("convalidated") {
-                    let facts = facts.entry(table.name.clone()).or_default();
-                    facts.not_valid.insert(name.clone());
+            "f" => {
+                if !validated {
+                    facts.entry(table.name.clone()).or_default().not_valid.insert(name);
                 }
                 table.foreign_keys.push(foreign_key(&row));
             }
+            _ => {}
         }
     }
     Ok(())
@@ -98,7 +107,7 @@ fn foreign_key(row: &Row) -> ForeignKey {
     }
 }
 
-/// From the letters of `pg_constraint.confdeltype`.
+/// The action of a letter of `pg_constraint.confdeltype`.
 fn action(letter: &str) -> Action {
     match letter {
         "r" => Action::Restrict,

@@ -1,38 +1,36 @@
-//! What is built already: asked before each step of the finish, as a run that was cut off, or a
-//! connection that was lost after its last statement, may have built it.
+//! The state of single objects of the target. Each step of the finish reads it first: an interrupted
+//! run, or a connection lost after its last statement, may have created the object.
 
 use crate::error::Result;
 use crate::postgres::errors::db_error;
 use postgres::Client;
 
-/// An index, as far as it is built.
+/// The state of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Index {
-    /// There is none of that name on the table.
-    Absent,
-    /// It is there and good for nothing.
+pub(crate) enum IndexState {
+    Missing,
+    /// The index exists, but the server does not use it.
     Invalid,
-    /// It is there.
-    Whole,
+    Valid,
 }
 
 const WHAT: &str = "cannot read the target's catalog";
 
-/// The index `name` on `table` (qualified).
-pub(crate) fn index(client: &mut Client, table: &str, name: &str) -> Result<Index> {
+/// The state of the index `name` on `table` (qualified).
+pub(crate) fn index(client: &mut Client, table: &str, name: &str) -> Result<IndexState> {
     const SQL: &str = "\
         SELECT i.indisvalid AND i.indisready AND i.indislive \
         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
         WHERE i.indrelid = $1::text::pg_catalog.regclass AND c.relname = $2";
     let row = client.query_opt(SQL, &[&table, &name]).map_err(db_error(WHAT))?;
     Ok(match row.map(|row| row.get(0)) {
-        None => Index::Absent,
-        Some(false) => Index::Invalid,
-        Some(true) => Index::Whole,
+        None => IndexState::Missing,
+        Some(false) => IndexState::Invalid,
+        Some(true) => IndexState::Valid,
     })
 }
 
-/// Whether the constraint `name` is on `table` (qualified); and whether its rows were looked at.
+/// Whether the constraint `name` on `table` (qualified) is validated; `None` if it is missing.
 pub(crate) fn constraint(client: &mut Client, table: &str, name: &str) -> Result<Option<bool>> {
     const SQL: &str = "\
         SELECT convalidated FROM pg_catalog.pg_constraint \
@@ -41,7 +39,7 @@ pub(crate) fn constraint(client: &mut Client, table: &str, name: &str) -> Result
     Ok(row.map(|row| row.get(0)))
 }
 
-/// Whether the view `name` is in `schema`.
+/// Whether `schema` has the view `name`.
 pub(crate) fn view(client: &mut Client, schema: &str, name: &str) -> Result<bool> {
     const SQL: &str = "\
         SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \

@@ -1,14 +1,15 @@
-//! Indexes that belong to no constraint.
+//! Indexes that do not belong to a constraint.
 
 use crate::error::Result;
-use crate::postgres::catalog::{Catalog, SourceIndex, left_out, query};
+use crate::postgres::catalog::model::Catalog;
+use crate::postgres::catalog::query::{TableIndex, left_out, table_rows};
 use crate::postgres::sql::parse;
 use crate::schema::expression::{Collation, Sql};
 use crate::schema::{Index, IndexOver, IndexTerm, LeftOut, ObjectKind};
 use postgres::Client;
 
 const SQL: &str = "\
-    SELECT c.oid::bigint, ic.relname::text AS name, i.indisunique, i.indisvalid, \
+    SELECT c.oid::bigint, ic.relname::text AS name, i.indisunique, i.indisvalid AND i.indisready AS valid, \
       m.amname::text AS method, pg_catalog.pg_get_indexdef(i.indexrelid) AS definition, \
       pg_catalog.pg_get_expr(i.indpred, i.indrelid) AS filter, \
       ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, t.n, false) \
@@ -27,31 +28,36 @@ const SQL: &str = "\
       WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')) \
     ORDER BY c.oid, ic.oid";
 
-/// Reads the indexes of all tables.
+/// Reads the indexes of all tables. Valid indexes that SQLite cannot have are read and listed as
+/// left out.
 pub(crate) fn read(
     client: &mut Client,
     schema: &str,
-    places: &SourceIndex,
+    tables: &TableIndex,
     catalog: &mut Catalog,
 ) -> Result<()> {
-    for row in query(client, SQL, schema)? {
-        let Some(&place) = places.get(&row.get::<_, i64>(0)) else { continue };
-        let table = &mut catalog.schema.tables[place];
+    for (index, row) in table_rows(client, SQL, schema, tables)? {
+        // The server has no definition of an index that was dropped since the query began.
+        let Some(definition) = row.get::<_, Option<String>>("definition") else { continue };
+        let table = &mut catalog.schema.tables[index];
         let name: String = row.get("name");
-        let definition: String = row.get("definition");
         let method: &str = row.get("method");
-        let reason = if !row.get::<_, bool>("indisvalid") {
+        let valid: bool = row.get("valid");
+        let reason = if !valid {
             Some("it is not valid in PostgreSQL".to_owned())
         } else if !matches!(method, "btree" | "hash") {
-            Some(format!("SQLite has no indexes of the kind {method}"))
+            Some(format!("SQLite has no {method} indexes"))
         } else if definition.contains("NULLS NOT DISTINCT") {
-            Some("SQLite's unique indexes take any number of NULLs".to_owned())
+            Some("SQLite's unique indexes allow any number of NULLs".to_owned())
         } else {
             None
         };
         if let Some(reason) = reason {
             let listed = left_out(ObjectKind::Index, Some(&table.name), &name, &reason);
-            catalog.schema.left_out.push(LeftOut { definition: Some(definition), ..listed });
+            let definition = Some(definition.clone());
+            catalog.schema.left_out.push(LeftOut { definition, ..listed });
+        }
+        if !valid {
             continue;
         }
         let sql = |text: String| Sql { tree: parse::tree(&text, None), text };

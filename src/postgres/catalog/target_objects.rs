@@ -1,18 +1,17 @@
-//! The target before the first row: what is in it, what is dropped, and the trial of everything
-//! that will be defined.
+//! The objects in the target schema, and dropping them.
 
 use crate::error::{Error, Result};
-use crate::postgres::errors::{db_error, describe, mark_retryable};
+use crate::postgres::errors::{classify, db_error, describe};
 use crate::postgres::ledger;
 use crate::schema::names::{qualify, quote};
 use postgres::error::SqlState;
 use postgres::{Client, GenericClient};
 use std::collections::HashSet;
 
-/// Seconds to wait for a lock while dropping: in a maintenance window nobody should hold one.
-const LOCK_SECONDS: u32 = 10;
+/// Seconds to wait for a lock while dropping: in a maintenance window no other session holds one.
+const LOCK_TIMEOUT_SECS: u32 = 10;
 
-/// A kind of thing in a schema.
+/// The kind of an object in a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ObjectClass {
     View,
@@ -25,7 +24,7 @@ pub(crate) enum ObjectClass {
 }
 
 impl ObjectClass {
-    /// The word a person reads.
+    /// The word in messages.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::View => "view",
@@ -39,23 +38,23 @@ impl ObjectClass {
     }
 }
 
-/// A thing in the target schema.
+/// An object in the target schema.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CatalogObject {
-    /// What it is.
+    /// The kind.
     pub(crate) kind: ObjectClass,
-    /// Its name.
+    /// The name.
     pub(crate) name: String,
-    /// It goes when something else goes: an index, a sequence of a column, a partition.
+    /// It is dropped together with another object: an index, a column's sequence, a partition.
     pub(crate) is_dependent: bool,
-    /// Its number on the server.
+    /// The object id.
     pub(crate) oid: i64,
-    /// The number of the table with which it goes, of an index or sequence.
-    pub(crate) of: Option<i64>,
+    /// The object id of the table that an index or a sequence belongs to.
+    pub(crate) owner_oid: Option<i64>,
 }
 
-/// Lists what the schema holds: relations and types, without members of extensions, the ledger,
-/// and the row types and array types that come and go with relations.
+/// Lists the relations and types of a schema, without the ledger, members of extensions, and the
+/// row and array types of relations.
 pub(crate) fn existing(
     client: &mut impl GenericClient,
     schema: &str,
@@ -98,47 +97,45 @@ pub(crate) fn existing(
             },
             is_dependent: row.get(2),
             oid: row.get(3),
-            of: row.get(4),
+            owner_oid: row.get(4),
         })
-        .filter(|thing| {
-            thing.name != ledger::TABLE && thing.name != format!("{}_pkey", ledger::TABLE)
+        .filter(|object| {
+            object.name != ledger::TABLE && object.name != format!("{}_pkey", ledger::TABLE)
         })
         .collect();
     all.sort_unstable();
     Ok(all)
 }
 
-/// Drops everything of `things`, and the ledger where nothing is left for it to tell of, inside the
-/// transaction at hand. Nothing else goes with it: where something depends on what is dropped, that
-/// is the error. What is gone already is no error: the answer to an earlier commit may be lost.
+/// Drops `objects`, and the ledger if `with_ledger`, inside the given transaction.
 ///
-/// # Errors
-/// Refused, naming the dependant; or the server's error.
-pub(crate) fn drop_things(
+/// Nothing else is dropped: a dependent object outside of `objects` is an error that names it. A
+/// missing object is accepted, because the reply to an earlier commit may have been lost.
+pub(crate) fn drop_objects(
     transaction: &mut postgres::Transaction<'_>,
     schema: &str,
-    things: &[CatalogObject],
+    objects: &[CatalogObject],
     with_ledger: bool,
 ) -> Result<()> {
-    let what = format!("cannot drop what is in schema {}", quote(schema));
+    let what = format!("cannot drop the objects in schema {}", quote(schema));
     transaction
-        .batch_execute(&format!("SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+        .batch_execute(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECS}s'"))
         .map_err(db_error(&what))?;
     let names = |kind: ObjectClass| -> Vec<String> {
-        things
+        objects
             .iter()
-            .filter(|thing| thing.kind == kind && !thing.is_dependent)
-            .map(|thing| qualify(schema, &thing.name))
+            .filter(|object| object.kind == kind && !object.is_dependent)
+            .map(|object| qualify(schema, &object.name))
             .collect()
     };
-    // Views may stand on views in any order, and types on types: each goes once nothing needs it.
+    // Views depend on views and types on types, in any order: each is dropped once none depends on it.
     let views = names(ObjectClass::View)
         .into_iter()
         .map(|name| format!("DROP VIEW IF EXISTS {name} RESTRICT"));
     let materialized = names(ObjectClass::MaterializedView)
         .into_iter()
         .map(|name| format!("DROP MATERIALIZED VIEW IF EXISTS {name} RESTRICT"));
-    drop_in_turn(transaction, views.chain(materialized).collect(), &what)?;
+    drop_in_rounds(transaction, views.chain(materialized).collect(), &what)?;
     let mut tables = names(ObjectClass::Table);
     tables.extend(with_ledger.then(|| qualify(schema, ledger::TABLE)));
     let lists = [
@@ -156,10 +153,10 @@ pub(crate) fn drop_things(
     let types = names(ObjectClass::Type)
         .into_iter()
         .map(|name| format!("DROP TYPE IF EXISTS {name} RESTRICT"));
-    drop_in_turn(transaction, types.collect(), &what)
+    drop_in_rounds(transaction, types.collect(), &what)
 }
 
-fn drop_in_turn(
+fn drop_in_rounds(
     transaction: &mut postgres::Transaction<'_>,
     mut statements: Vec<String>,
     what: &str,
@@ -176,7 +173,7 @@ fn drop_in_turn(
             }
         }
         match refused {
-            // Nothing went in this round: what is left stands on something we do not drop.
+            // No statement succeeded: an object outside of the list depends on the rest.
             Some(error) if statements.is_empty() => return Err(refusal(what, &error)),
             _ => statements = left,
         }
@@ -186,21 +183,21 @@ fn drop_in_turn(
 
 fn refusal(what: &str, error: &postgres::Error) -> Error {
     if error.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST) {
-        // The detail lists names of the catalog, never values.
+        // The detail lists names, never values.
         let detail = error.as_db_error().and_then(|report| report.detail()).unwrap_or_default();
         return Error::refused(what)
-            .caused_by(format!("something outside depends on it: {}", detail.replace('\n', "; ")))
-            .hint("drop or move what is named, then run again");
+            .caused_by(format!("another object depends on it: {}", detail.replace('\n', "; ")))
+            .hint("drop or move the named objects, then run again");
     }
     if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
         return Error::refused(what)
-            .caused_by("somebody else holds a lock on it")
+            .caused_by("another session holds a lock on one of them")
             .hint("stop the service and end other sessions on the target, then run again");
     }
-    mark_retryable(Error::refused(what).caused_by(describe(error)), error)
+    classify(Error::refused(what).caused_by(describe(error)), error)
 }
 
-/// Runs a statement in a savepoint, so that its failure leaves the transaction as it was.
+/// Runs a statement in a savepoint, so that a failure leaves the transaction unchanged.
 pub(crate) fn in_savepoint(
     transaction: &mut postgres::Transaction<'_>,
     statement: &str,
@@ -210,15 +207,15 @@ pub(crate) fn in_savepoint(
     savepoint.commit()
 }
 
-/// What of `wanted` is there already.
-pub(crate) fn in_the_way<'a>(
+/// The existing objects that have a name of `wanted`.
+pub(crate) fn conflicts<'a>(
     existing: &'a [CatalogObject],
     wanted: &HashSet<String>,
 ) -> Vec<&'a CatalogObject> {
-    existing.iter().filter(|thing| wanted.contains(&thing.name)).collect()
+    existing.iter().filter(|object| wanted.contains(&object.name)).collect()
 }
 
-/// What tells a schema of a database on a server from any other, however it is connected to.
+/// The identity of a schema on a running server, whatever the connection string is.
 pub(crate) fn schema_id(client: &mut Client, schema: &str) -> Result<String> {
     const SQL: &str = "\
         SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || oid::text \
@@ -227,12 +224,12 @@ pub(crate) fn schema_id(client: &mut Client, schema: &str) -> Result<String> {
     Ok(format!("{} {}", row.get::<_, String>(0), quote(schema)))
 }
 
-/// What tells a schema of a database from others on its server, also after a restart.
+/// The identity of a schema on its server, also after a restart.
 pub(crate) fn lasting_schema_id(client: &mut Client, schema: &str) -> Result<String> {
     const SQL: &str = "\
         SELECT d.oid::text, d.datname::text, n.oid::text FROM pg_catalog.pg_database d, \
         pg_catalog.pg_namespace n WHERE datname = pg_catalog.current_database() AND nspname = $1";
     let row = client.query_one(SQL, &[&schema]).map_err(db_error("cannot identify the schema"))?;
-    let [database, name, number] = [0, 1, 2].map(|schema_id| row.get::<_, String>(schema_id));
+    let [database, name, number] = [0, 1, 2].map(|column| row.get::<_, String>(column));
     Ok(format!("{} ({database}), {} ({number})", quote(&name), quote(schema)))
 }

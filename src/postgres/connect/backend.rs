@@ -1,60 +1,65 @@
-//! A backend: the server's process behind one session, known by its number and the moment it
-//! began. The number alone may be another's by now.
+//! Backends: the server's processes behind sessions.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// One of the server's processes.
+/// The backend of one session. The process number alone may already belong to another process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Backend {
-    /// Its process number on the server's machine.
+    /// The process number on the server's machine.
     pub(crate) pid: i32,
-    /// When it began, in microseconds since 1970; 0 where the server does not tell, and then it is
-    /// never ended by us.
+    /// The start time in microseconds since 1970. 0 where the server does not show it: such a
+    /// backend is never terminated by this program.
     pub(crate) started: i64,
 }
 
-/// How long the server may take to end one, in milliseconds.
-const END_LIMIT: u32 = 10_000;
-
-/// Those whose answer somebody in this program waits for.
-static IN_FLIGHT: Mutex<BTreeSet<Backend>> = Mutex::new(BTreeSet::new());
-
-fn in_flight() -> MutexGuard<'static, BTreeSet<Backend>> {
-    IN_FLIGHT.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// While it lives, a backend's answer is awaited.
-pub(crate) struct InFlight(Backend);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        in_flight().remove(&self.0);
-    }
-}
+/// How long the server may take to end a backend, in milliseconds.
+const TERMINATE_TIMEOUT_MS: u32 = 10_000;
 
 impl Backend {
-    /// Says that its answer is awaited.
-    pub(crate) fn in_flight(self) -> InFlight {
-        in_flight().insert(self);
-        InFlight(self)
-    }
-
-    /// All whose answer is awaited.
-    pub(crate) fn all_awaited() -> Vec<Self> {
-        in_flight().iter().copied().collect()
-    }
-
-    /// Of a session that nobody has to end.
+    /// The backend of a session that nobody has to terminate.
     pub(crate) const NONE: Self = Self { pid: 0, started: 0 };
 
-    /// The statement that ends it, if it is still there, and waits until it is gone.
-    pub(crate) fn end(&self) -> String {
+    /// The statement that terminates the backend where it still exists, and waits for its end.
+    pub(crate) fn terminate_sql(&self) -> String {
         format!(
-            "SELECT pg_catalog.pg_terminate_backend(pid, {END_LIMIT}) \
+            "SELECT pg_catalog.pg_terminate_backend(pid, {TERMINATE_TIMEOUT_MS}) \
              FROM pg_catalog.pg_stat_activity WHERE pid = {} \
              AND (extract(epoch FROM backend_start) * 1000000)::bigint = {}",
             self.pid, self.started
         )
+    }
+}
+
+/// The backends of a run that have a statement in flight. Clones share one list.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InFlight(Arc<Mutex<BTreeSet<Backend>>>);
+
+/// The time in which one backend has a statement in flight.
+pub(crate) struct InFlightGuard<'a> {
+    list: &'a InFlight,
+    backend: Backend,
+}
+
+impl InFlight {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<Backend>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lists `backend` until the guard is dropped.
+    pub(crate) fn enter(&self, backend: Backend) -> InFlightGuard<'_> {
+        self.lock().insert(backend);
+        InFlightGuard { list: self, backend }
+    }
+
+    /// All listed backends.
+    pub(crate) fn backends(&self) -> Vec<Backend> {
+        self.lock().iter().copied().collect()
+    }
+}
+
+impl Drop for InFlightGuard<'_> {
+    fn drop(&mut self) {
+        self.list.lock().remove(&self.backend);
     }
 }

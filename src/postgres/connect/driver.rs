@@ -1,22 +1,32 @@
-//! What a session is opened with: the synchronous client, or a reader of tuples.
+//! The two drivers of a session: the synchronous client, and the reader of tuples.
 
-use crate::postgres::connect::Outcome;
 use crate::postgres::copy_out::TupleReader;
 use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{Client, Error, SimpleQueryMessage, Socket};
+use std::time::Duration;
 use tokio_postgres::Config;
 
-/// A kind of connection.
+/// Why an attempt to connect failed.
+pub enum ConnectError {
+    /// The driver's error.
+    Driver(postgres::Error),
+    /// The system lacks something that the driver needs.
+    System(std::io::Error),
+    /// No answer within this time.
+    TimedOut(Duration),
+}
+
+/// A driver.
 pub trait Driver: Sized + Send + 'static {
-    /// Connects.
-    fn open<T>(config: &Config, tls: T) -> Result<Self, Outcome>
+    /// Opens a connection.
+    fn open<T>(config: &Config, tls: T) -> Result<Self, ConnectError>
     where
         T: MakeTlsConnect<Socket> + Send + 'static,
         T::TlsConnect: Send,
         T::Stream: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send;
 
-    /// Asks a query whose answers come as text.
+    /// Runs a query whose results are texts.
     fn simple_query(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error>;
 
     /// Runs statements.
@@ -24,16 +34,16 @@ pub trait Driver: Sized + Send + 'static {
 }
 
 impl Driver for Client {
-    fn open<T>(config: &Config, tls: T) -> Result<Self, Outcome>
+    fn open<T>(config: &Config, tls: T) -> Result<Self, ConnectError>
     where
         T: MakeTlsConnect<Socket> + Send + 'static,
         T::TlsConnect: Send,
         T::Stream: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        // Notices are for people at a prompt; nobody reads them here.
+        // Notices are for interactive use.
         let mut config = postgres::Config::from(config.clone());
-        config.notice_callback(|_| {}).connect(tls).map_err(Outcome::Driver)
+        config.notice_callback(|_| {}).connect(tls).map_err(ConnectError::Driver)
     }
 
     fn simple_query(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
@@ -46,7 +56,7 @@ impl Driver for Client {
 }
 
 impl Driver for TupleReader {
-    fn open<T>(config: &Config, tls: T) -> Result<Self, Outcome>
+    fn open<T>(config: &Config, tls: T) -> Result<Self, ConnectError>
     where
         T: MakeTlsConnect<Socket> + Send + 'static,
         T::TlsConnect: Send,
@@ -56,10 +66,10 @@ impl Driver for TupleReader {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(Outcome::System)?;
+            .map_err(ConnectError::System)?;
         let connected = runtime.block_on(config.connect(tls));
-        let (client, connection) = connected.map_err(Outcome::Driver)?;
-        // How the connection ends is told to whoever waits for an answer.
+        let (client, connection) = connected.map_err(ConnectError::Driver)?;
+        // The statement that waits for an answer gets the error of the connection.
         let connection = runtime.spawn(async { drop(connection.await) });
         Ok(Self::new(runtime, client, connection))
     }

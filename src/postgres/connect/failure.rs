@@ -1,9 +1,10 @@
-//! A failed attempt to connect: its cause in our words, what to do about it, and whether another
-//! host or another `sslmode` may do better.
+//! Failed attempts to connect: the cause, a hint, and whether another host or another kind of
+//! connection may succeed.
 
 use crate::config::connection::{Connection, Host, HostAddr};
 use crate::error::Error;
-use crate::postgres::connect::Outcome;
+use crate::postgres::connect::createdb_command::createdb_command;
+use crate::postgres::connect::driver::ConnectError;
 use crate::postgres::connect::tls;
 use crate::postgres::errors;
 use std::io::ErrorKind;
@@ -14,20 +15,20 @@ use std::net::IpAddr;
 pub(crate) struct Failure {
     causes: Vec<String>,
     hints: Vec<String>,
-    /// The whole error, where there is more to say than causes and hints.
+    /// The whole error, where causes and hints are not enough.
     error: Option<Box<Error>>,
-    /// No other host is to be tried.
+    /// The search ends: no other host is tried.
     is_final: bool,
-    /// The server answered, and refused before it let anybody in.
+    /// The server answered, and refused the login.
     is_refusal: bool,
-    /// The server has no connection left.
+    /// The server has no free connection.
     is_full: bool,
     /// The TLS handshake itself failed.
     is_tls: bool,
-    /// It happened on an encrypted connection.
+    /// The connection was encrypted.
     encrypted: bool,
     /// The same attempt may succeed later.
-    may_pass: bool,
+    is_retryable: bool,
 }
 
 /// The error of all attempts together.
@@ -40,37 +41,35 @@ pub(crate) fn error(connection: &Connection, failures: Vec<Failure>) -> Error {
         Some(error) => *error,
         None => Error::failed(format!("cannot connect to {}", connection.display())),
     };
-    let base = if all.may_pass { base.retryable() } else { base };
+    let base = if all.is_retryable { base.retryable() } else { base };
     let error = all.causes.into_iter().fold(base, Error::caused_by);
     all.hints.into_iter().fold(error, Error::hint)
 }
 
 impl Failure {
-    /// A host whose name is not known.
+    /// The failure of a host name that cannot be resolved.
     pub(crate) fn unknown_host(name: &str, error: &std::io::Error) -> Self {
         Self::default()
-            .cause(format!("the address of the host `{name}` cannot be found: {error}"))
-            .hint(
-                "check the spelling of the host's name, and that this machine's name service works",
-            )
+            .cause(format!("cannot resolve the host name `{name}`: {error}"))
+            .hint("check the spelling of the host name, and the name service of this machine")
     }
 
-    /// A server that is not the one that is looked for.
-    pub(crate) fn passing(cause: &str) -> Self {
+    /// The failure of a server that is not of the requested kind.
+    pub(crate) fn wrong_kind(cause: &str) -> Self {
         Self::default()
-            .cause(format!("{cause}, and target_session_attrs asks for another"))
-            .hint("name a server that fits target_session_attrs, or take that setting out")
+            .cause(format!("{cause}, but target_session_attrs requests another kind"))
+            .hint("use a server that matches target_session_attrs, or remove that setting")
     }
 
-    /// What an attempt's outcome means.
-    pub(crate) fn of(
-        outcome: Outcome,
+    /// The failure of one attempt.
+    pub(crate) fn from_error(
+        error: ConnectError,
         connection: &Connection,
         host: &Host,
         address: Option<IpAddr>,
         encrypted: bool,
     ) -> Self {
-        let place = match (&host.place, address) {
+        let location = match (&host.place, address) {
             (HostAddr::Socket(folder), _) => format!("{}/.s.PGSQL.{}", folder.display(), host.port),
             (HostAddr::Tcp { name: Some(name), .. }, Some(address))
                 if *name != address.to_string() =>
@@ -81,45 +80,44 @@ impl Failure {
             (HostAddr::Tcp { .. }, None) => host.to_string(),
         };
         let with = if encrypted { " with TLS" } else { "" };
-        let failure = match outcome {
-            Outcome::TimedOut(limit) => Self::default()
-                .cause(format!("{place}: no answer within {} s", limit.as_secs()))
-                .hint("check host, port and firewalls; connect_timeout sets the time to wait"),
-            Outcome::System(error) => Self::default().cause(format!("{place}: {error}")),
-            Outcome::Driver(error) => {
-                let failure =
-                    Self::default().cause(format!("{place}{with}: {}", errors::describe(&error)));
+        let failure = match error {
+            ConnectError::TimedOut(limit) => Self::default()
+                .cause(format!("{location}: no answer within {} s", limit.as_secs()))
+                .hint("check host, port and firewalls; connect_timeout sets the limit"),
+            ConnectError::System(error) => Self::default().cause(format!("{location}: {error}")),
+            ConnectError::Driver(error) => {
+                let failure = Self::default()
+                    .cause(format!("{location}{with}: {}", errors::describe(&error)));
                 failure.explain(&error, connection, host)
             }
         };
-        // All connections taken: those of a run that was cut off may be among them.
-        Self { encrypted, may_pass: !failure.is_final || failure.is_full, ..failure }
+        // Where no connection is free, those of an interrupted run may be among the others.
+        Self { encrypted, is_retryable: !failure.is_final || failure.is_full, ..failure }
     }
 
-    /// No other host is to be tried.
+    /// Whether the search ends: no other host is tried.
     pub(crate) fn is_final(&self) -> bool {
         self.is_final
     }
 
-    /// The server answered and refused before it let anybody in, so that another form of
-    /// connection might be let in.
+    /// Whether the server refused the login, so that another kind of connection may be accepted.
     pub(crate) fn is_refusal(&self) -> bool {
         self.is_refusal
     }
 
-    /// TLS may be the reason, so that a connection without it might work.
+    /// Whether TLS may be the reason, so that a connection without it may work.
     pub(crate) fn may_be_tls(&self) -> bool {
         self.is_tls || self.encrypted && self.is_refusal
     }
 
-    /// This failure and a second one of the same server.
+    /// This failure, and a second one of the same server.
     pub(crate) fn and(mut self, second: Self) -> Self {
         self.is_final = false;
         self.add(second);
         self
     }
 
-    /// Adds a later failure; the later one decides what is next.
+    /// Adds a later failure, which decides how the search continues.
     pub(crate) fn add(&mut self, later: Self) {
         self.causes.extend(later.causes);
         for hint in later.hints {
@@ -132,7 +130,7 @@ impl Failure {
         self.is_refusal = later.is_refusal;
         self.is_tls = later.is_tls;
         self.encrypted = later.encrypted;
-        self.may_pass = later.may_pass;
+        self.is_retryable = later.is_retryable;
     }
 
     fn cause(mut self, cause: impl Into<String>) -> Self {
@@ -145,12 +143,12 @@ impl Failure {
         self
     }
 
-    /// Says what a driver's error means.
+    /// Adds the hints and flags of a driver's error.
     fn explain(mut self, error: &postgres::Error, connection: &Connection, host: &Host) -> Self {
-        // The driver does not tell its kinds of errors apart but by their texts.
+        // The driver distinguishes these kinds of errors only by their texts.
         self.is_tls = error.to_string() == "error performing TLS handshake";
         if let Some(code) = errors::sqlstate(error) {
-            // A server that is starting up or shutting down; the next host may be its stand-in.
+            // While a server starts up or shuts down, the next host may replace it.
             self.is_final = code != "57P03";
             self.is_refusal = code.starts_with("28");
             self.is_full = code == "53300";
@@ -167,11 +165,11 @@ impl Failure {
             }
             return self.explain_io(io.kind(), host);
         }
-        // The server went away before it had let anybody in.
+        // The server closed the connection before the login.
         self.is_final = !error.is_closed();
         let text = errors::describe(error);
         if text.ends_with("password missing") {
-            self.causes = vec!["the server asks for a password, and none was found".to_owned()];
+            self.causes = vec!["the server requires a password, but none was found".to_owned()];
             self.causes.extend(connection.password_places.iter().cloned());
             return self.hint(
                 "put a line HOST:PORT:DATABASE:USER:PASSWORD into ~/.pgpass and chmod 600 it, \
@@ -179,12 +177,14 @@ impl Failure {
             );
         }
         if text.ends_with("server does not support TLS") {
-            return self.hint("switch TLS on at the server (ssl = on), or, where nobody can listen in on the way to it, use sslmode=disable");
+            return self.hint(
+                "enable TLS on the server (ssl = on), or use sslmode=disable on a trusted network",
+            );
         }
         if text.ends_with("server did not use channel binding") {
             return self.hint(
-                "channel_binding=require needs TLS and a scram-sha-256 password at the server; \
-                              channel_binding=prefer does without",
+                "channel_binding=require needs TLS and a scram-sha-256 password on the server; \
+                 channel_binding=prefer works without them",
             );
         }
         self
@@ -193,22 +193,22 @@ impl Failure {
     fn explain_io(self, kind: ErrorKind, host: &Host) -> Self {
         match (&host.place, kind) {
             (HostAddr::Socket(_), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => self.hint(
-                "no server listens at this socket: start it, or name its host or the folder of its socket",
+                "no server listens on this socket: start it, or set its host or the folder of its socket",
             ),
             (HostAddr::Socket(_), ErrorKind::PermissionDenied) => {
-                self.hint("this user may not use the socket: see unix_socket_permissions of the server")
+                self.hint("this user has no access to the socket: check unix_socket_permissions of the server")
             }
             (_, ErrorKind::ConnectionRefused) => self.hint(
-                "nothing listens there: check host and port, that the server runs, and its listen_addresses",
+                "no server listens on this address: check host, port and listen_addresses, and start the server",
             ),
             (_, ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
-                self.hint("what listens there may not be a PostgreSQL server, or it speaks another form of TLS")
+                self.hint("the program on this port may not be a PostgreSQL server, or it uses another kind of TLS")
             }
             _ => self.hint("check host, port, the network and firewalls"),
         }
     }
 
-    /// What the server's own refusal means, by its SQLSTATE.
+    /// Adds the hints of a refusal by the server, by its SQLSTATE.
     fn explain_refusal(mut self, code: &str, connection: &Connection, host: &Host) -> Self {
         let Connection { user, dbname, .. } = connection;
         match code {
@@ -217,16 +217,15 @@ impl Failure {
                 None => self,
             },
             "28000" if matches!(host.place, HostAddr::Socket(_)) => self.hint(format!(
-                "the server may let in only the system's user `{user}` by its socket: \
+                "the server may accept only the operating system's user `{user}` on its socket: \
                  run as that user, or use host=localhost and a password"
             )),
             "28000" => self.hint(format!(
-                "pg_hba.conf of the server decides who may connect from where, with and without TLS: \
-                 it must have a line for user `{user}` and database `{dbname}` that fits this \
-                 connection"
+                "pg_hba.conf of the server needs a line for user `{user}` and database `{dbname}` \
+                 that matches this connection (address, with or without TLS)"
             )),
             "3D000" => {
-                let command = crate::postgres::connect::session::createdb_command(connection);
+                let command = createdb_command(connection);
                 let error = Error::failed(format!("the database `{dbname}` does not exist"))
                     .hint(format!("create it with --create-database, or with: {command}"));
                 let error = match connection.usual_dbname.filter(|usual| usual != dbname) {
@@ -238,20 +237,20 @@ impl Failure {
                 self.error = Some(Box::new(error));
                 self
             }
-            "53300" => self.hint("the server has no connection left: use fewer --writers, or raise its max_connections"),
+            "53300" => self.hint("the server has no free connection: use fewer --writers, or raise its max_connections"),
             "42704" | "22023" => {
-                self.hint("check `options` and the settings of the server in the connection string")
+                self.hint("check `options` and the server settings in the connection string")
             }
-            "57P03" => self.hint("the server is starting up or shutting down; try again"),
+            "57P03" => self.hint("the server is starting up or shutting down; run the command again"),
             _ => self,
         }
     }
 }
 
-/// An error of our own side ends the search: every other host would meet it too.
+/// An error of the client ends the search, because it would occur with every other host, too.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let may_pass = error.is_retryable();
-        Self { error: Some(Box::new(error)), is_final: true, may_pass, ..Self::default() }
+        let is_retryable = error.is_retryable();
+        Self { error: Some(Box::new(error)), is_final: true, is_retryable, ..Self::default() }
     }
 }

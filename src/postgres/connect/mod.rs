@@ -1,25 +1,25 @@
-//! Connecting: the hosts of a connection string tried in turn, encrypted as its `sslmode` says,
-//! until there is a session.
+//! Opens a session: tries the hosts of a connection string in turn, with its `sslmode`.
 //!
-//! The rules are libpq's (<https://www.postgresql.org/docs/current/libpq-connect.html>): a host
-//! that cannot be reached, that is starting up or that is not the wanted kind of server gives
-//! way to the next one, while a server that answers and refuses has the last word. The driver
-//! itself knows neither the modes `allow` and `verify-*` nor a limit on a server's silence.
+//! The rules are libpq's (<https://www.postgresql.org/docs/current/libpq-connect.html>). A host that
+//! is unreachable, that starts up or that is not the requested kind of server is skipped. A server
+//! that answers and refuses ends the search. The driver has neither the modes `allow` and `verify-*`
+//! nor a limit for a server that accepts and does not answer.
 
 pub(crate) mod backend;
+pub(crate) mod create_database;
+pub(crate) mod createdb_command;
 pub(crate) mod driver;
 pub(crate) mod failure;
+pub(crate) mod reconnecting;
 pub(crate) mod session;
 pub(crate) mod tls;
 
-pub use crate::postgres::connect::driver::Driver;
-pub use crate::postgres::connect::session::Session;
-
 use crate::config::connection::{ChannelBinding, Connection, Host, HostAddr, SslMode, Target};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::postgres::connect::driver::{ConnectError, Driver};
 use crate::postgres::connect::failure::Failure;
-use crate::schema::names;
-use postgres::{Client, NoTls, SimpleQueryMessage};
+use crate::postgres::connect::session::Session;
+use postgres::NoTls;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -29,21 +29,20 @@ use tokio_postgres::config::{
     ChannelBinding as DriverBinding, SslMode as DriverMode, SslNegotiation,
 };
 
-/// Opens a session and pins its settings. `purpose` is a word for the server's list of sessions;
-/// it must not be a secret.
+/// Opens a session and fixes its settings. `purpose` is shown in the server's list of sessions.
 ///
 /// # Errors
-/// A database that cannot be connected to fails, with every attempt as a cause; certificate
-/// files, servers and databases that cannot be used are refused.
+/// Every failed attempt is a cause of the error. Certificate files, servers and databases that
+/// cannot be used are refused.
 pub fn connect<D: Driver>(connection: &Connection, purpose: &str) -> Result<Session<D>> {
     let mut failures = Vec::new();
-    // The one wish that may be given up: a second round takes any server.
-    let rounds: &[Target] = match connection.target {
+    // Only this preference may be ignored: a second round accepts any server.
+    let targets: &[Target] = match connection.target {
         Target::PreferStandby => &[Target::Standby, Target::Any],
         ref target => std::slice::from_ref(target),
     };
-    for target in rounds {
-        for host in in_order(connection) {
+    for target in targets {
+        for host in ordered_hosts(connection) {
             match connect_to_host(connection, host, *target, purpose) {
                 Ok(session) => return Ok(session),
                 Err(failure) => {
@@ -59,51 +58,8 @@ pub fn connect<D: Driver>(connection: &Connection, purpose: &str) -> Result<Sess
     Err(failure::error(connection, failures))
 }
 
-/// Creates the connection's database, empty and in UTF-8, if it does not exist; says whether it
-/// did so.
-///
-/// # Errors
-/// The server cannot be connected to, or the role may not create databases.
-pub fn create_database(connection: &Connection) -> Result<bool> {
-    // The two databases that every cluster has by default; some clusters lack the first.
-    let session = connect::<Client>(&connection.with_dbname("postgres"), "create database")
-        .or_else(|error| {
-            let other = connect(&connection.with_dbname("template1"), "create database");
-            other.map_err(|_| error)
-        });
-    let mut client = match session {
-        Ok(session) => session.client,
-        // A role may be let into its own database only; then there is nothing to create.
-        Err(error) => {
-            return connect::<Client>(connection, "create database")
-                .map(|_| false)
-                .map_err(|_| error);
-        }
-    };
-    let dbname = &connection.dbname;
-    let failed = |error: &postgres::Error| {
-        Error::failed(format!("cannot create the database `{dbname}`"))
-            .caused_by(crate::postgres::errors::describe(error))
-            .hint(format!("let an administrator run: {}", session::createdb_command(connection)))
-    };
-    let find =
-        format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {}", names::literal(dbname));
-    let found = client.simple_query(&find).map_err(|error| failed(&error))?;
-    if found.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_))) {
-        return Ok(false);
-    }
-    let create =
-        format!("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0", names::quote(dbname));
-    match client.batch_execute(&create) {
-        Ok(()) => Ok(true),
-        // Somebody else was quicker.
-        Err(error) if crate::postgres::errors::sqlstate(&error) == Some("42P04") => Ok(false),
-        Err(error) => Err(failed(&error)),
-    }
-}
-
-/// The hosts in the order of trial.
-fn in_order(connection: &Connection) -> Vec<&Host> {
+/// The hosts in the order of the attempts.
+fn ordered_hosts(connection: &Connection) -> Vec<&Host> {
     let mut hosts: Vec<&Host> = connection.hosts.iter().collect();
     if connection.shuffle_hosts {
         fastrand::shuffle(&mut hosts);
@@ -111,7 +67,7 @@ fn in_order(connection: &Connection) -> Vec<&Host> {
     hosts
 }
 
-/// Tries the addresses of one host in turn.
+/// Tries all addresses of one host.
 fn connect_to_host<D: Driver>(
     connection: &Connection,
     host: &Host,
@@ -147,7 +103,7 @@ fn connect_to_host<D: Driver>(
     Err(failures)
 }
 
-/// One address of one host, to be connected to.
+/// An attempt to connect to one address of one host.
 struct Attempt<'a> {
     connection: &'a Connection,
     host: &'a Host,
@@ -156,28 +112,28 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Connects with and without TLS in the order of the `sslmode`; also says whether the
-    /// connection is encrypted.
+    /// Connects with and without TLS in the order of the `sslmode`. The flag of the result is true
+    /// for an encrypted connection.
     fn connect<D: Driver>(&self) -> Result<(D, bool), Failure> {
         let mode = match self.host.place {
-            // Nobody can listen in on a socket, and the server offers no TLS there.
+            // A socket cannot be intercepted, and the server offers no TLS there.
             HostAddr::Socket(_) => SslMode::Disable,
             HostAddr::Tcp { .. } => self.connection.tls.mode,
         };
         match mode {
-            SslMode::Disable => self.connect_plainly(),
-            SslMode::Allow => self.connect_plainly().or_else(|failure| {
+            SslMode::Disable => self.connect_unencrypted(),
+            SslMode::Allow => self.connect_unencrypted().or_else(|failure| {
                 if !failure.is_refusal() {
                     return Err(failure);
                 }
                 self.connect_encrypted(DriverMode::Require).map_err(|second| failure.and(second))
             }),
             SslMode::Prefer => self.connect_encrypted(DriverMode::Prefer).or_else(|failure| {
-                // A server that took no TLS was already talked to without it.
+                // Without TLS at the server, the connection was already tried unencrypted.
                 if !failure.may_be_tls() {
                     return Err(failure);
                 }
-                self.connect_plainly().map_err(|second| failure.and(second))
+                self.connect_unencrypted().map_err(|second| failure.and(second))
             }),
             SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
                 self.connect_encrypted(DriverMode::Require)
@@ -185,11 +141,11 @@ impl Attempt<'_> {
         }
     }
 
-    fn connect_plainly<D: Driver>(&self) -> Result<(D, bool), Failure> {
+    fn connect_unencrypted<D: Driver>(&self) -> Result<(D, bool), Failure> {
         let config = self.config(DriverMode::Disable);
         let connect = move || D::open(&config, NoTls);
-        let client = within(self.connection.connect_timeout, connect).map_err(|outcome| {
-            Failure::of(outcome, self.connection, self.host, self.address, false)
+        let client = with_timeout(self.connection.connect_timeout, connect).map_err(|error| {
+            Failure::from_error(error, self.connection, self.host, self.address, false)
         })?;
         Ok((client, false))
     }
@@ -199,19 +155,19 @@ impl Attempt<'_> {
             HostAddr::Tcp { name, .. } => name.as_deref(),
             HostAddr::Socket(_) => None,
         };
-        let begun = Arc::new(AtomicBool::new(false));
-        let connector = tls::connector(&self.connection.tls, name, Arc::clone(&begun))?;
+        let tls_started = Arc::new(AtomicBool::new(false));
+        let connector = tls::connector(&self.connection.tls, name, Arc::clone(&tls_started))?;
         let config = self.config(mode);
         let connect = move || D::open(&config, connector);
-        let result = within(self.connection.connect_timeout, connect);
-        let encrypted = begun.load(Ordering::Relaxed);
-        let client = result.map_err(|outcome| {
-            Failure::of(outcome, self.connection, self.host, self.address, encrypted)
+        let result = with_timeout(self.connection.connect_timeout, connect);
+        let encrypted = tls_started.load(Ordering::Relaxed);
+        let client = result.map_err(|error| {
+            Failure::from_error(error, self.connection, self.host, self.address, encrypted)
         })?;
         Ok((client, encrypted))
     }
 
-    /// The driver's settings.
+    /// The settings of the driver.
     fn config(&self, mode: DriverMode) -> Config {
         let Self { connection, host, address, purpose } = self;
         let mut config = Config::new();
@@ -231,7 +187,7 @@ impl Attempt<'_> {
                 config.host_path(folder);
             }
             HostAddr::Tcp { name, .. } => {
-                // The driver wants a name for every TLS handshake, if only an address.
+                // The driver needs a name for every TLS handshake, at least an address.
                 let fallback = address.map(|address| address.to_string()).unwrap_or_default();
                 config.host(name.as_deref().unwrap_or(&fallback));
                 address.map(|address| config.hostaddr(address));
@@ -256,28 +212,17 @@ impl Attempt<'_> {
     }
 }
 
-/// How connecting can end badly.
-pub enum Outcome {
-    /// The driver's error.
-    Driver(postgres::Error),
-    /// The system lacks what a driver needs.
-    System(std::io::Error),
-    /// No answer in so long a time.
-    TimedOut(Duration),
-}
-
-/// Runs `connect`, giving up after `limit`. The driver limits only the socket's part of it, and a
-/// server (or whatever listens there) may accept and then say nothing; so the wait is ours, and
-/// a thread that waits too long is left to end when its socket does.
-fn within<D: Driver>(
+/// Runs `connect` for at most `limit`. The driver limits only the time of the socket's connect, and a
+/// server may accept and not answer. A thread that exceeds the limit ends when its socket does.
+fn with_timeout<D: Driver>(
     limit: Option<Duration>,
-    connect: impl FnOnce() -> Result<D, Outcome> + Send + 'static,
-) -> Result<D, Outcome> {
+    connect: impl FnOnce() -> Result<D, ConnectError> + Send + 'static,
+) -> Result<D, ConnectError> {
     let Some(limit) = limit else { return connect() };
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        // Nobody listens any more when the wait is over.
+        // After the limit nobody receives the result.
         let _ = sender.send(connect());
     });
-    receiver.recv_timeout(limit).unwrap_or(Err(Outcome::TimedOut(limit)))
+    receiver.recv_timeout(limit).unwrap_or(Err(ConnectError::TimedOut(limit)))
 }

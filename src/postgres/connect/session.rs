@@ -1,37 +1,37 @@
-//! A session: a connection whose server has been looked at and whose settings are pinned, so that
-//! values read and written do not depend on how a server, database or role is set up.
+//! Sessions: connections with fixed settings, so that values do not depend on the configuration of the
+//! server, the database or the role.
 
-use crate::config::connection::{Connection, Host, HostAddr, Target};
+use crate::config::connection::{Connection, Target};
 use crate::error::{Error, Result};
 use crate::postgres::connect::backend::Backend;
+use crate::postgres::connect::createdb_command::createdb_command;
 use crate::postgres::connect::driver::Driver;
 use crate::postgres::connect::failure::Failure;
 use crate::postgres::errors;
 use postgres::{Client, SimpleQueryMessage};
 
-/// The oldest server version that is supported, as its major number.
+/// The oldest supported major version of the server.
 pub(crate) const MIN_VERSION: u32 = 14;
 
-/// A connection with pinned settings.
+/// A connection with fixed settings.
 pub struct Session<D = Client> {
     /// The driver's connection.
     pub client: D,
-    /// The first schema of the connection's search path that exists: where unqualified names
-    /// would be created. The session's own search path is empty.
+    /// The first existing schema of the connection's search path, in which unqualified names would
+    /// be created. The session's own search path is empty.
     pub schema: Option<String>,
     /// The server's version as `server_version_num` gives it (150008 is 15.8).
     pub server_version: u32,
     /// The connection is encrypted.
     pub encrypted: bool,
-    /// The server's process behind it.
+    /// The backend of the session.
     pub(crate) backend: Backend,
 }
 
-/// Within seconds the server notices, in the middle of a statement too, that nobody is there any
-/// more to hear its answer; a dead client's locks go then.
+/// The server detects a dead client within seconds, during a statement too, and releases its locks.
 const CHECK_CLIENT_CONNECTION: &str = "SET client_connection_check_interval = '2s'";
 
-/// What a server is asked first.
+/// The properties of a server and of the session.
 struct Server {
     version: u32,
     encoding: String,
@@ -41,7 +41,7 @@ struct Server {
     backend: Backend,
 }
 
-/// Looks at the server and pins the session's settings.
+/// Checks the server and fixes the settings of the session.
 pub(crate) fn prepare<D: Driver>(
     mut client: D,
     connection: &Connection,
@@ -49,27 +49,27 @@ pub(crate) fn prepare<D: Driver>(
     target: Target,
     purpose: &str,
 ) -> Result<Session<D>, Failure> {
-    let server = Server::look(&mut client)?;
+    let server = Server::query(&mut client)?;
     if let Some(cause) = server.mismatch(target) {
-        return Err(Failure::passing(cause));
+        return Err(Failure::wrong_kind(cause));
     }
     server.check(connection)?;
     client
-        .batch_execute(&pins(server.version, purpose))
+        .batch_execute(&settings(server.version, purpose))
         .map_err(|error| errors::db_error("cannot set up the session")(error))?;
-    // Where the server's platform cannot do it, a dead client's session ends with its statement.
+    // Without support by the server's platform, a dead client's session ends with its statement.
     let _ = client.batch_execute(CHECK_CLIENT_CONNECTION);
     let Server { version: server_version, schema, backend, .. } = server;
     Ok(Session { client, schema, server_version, encrypted, backend })
 }
 
-/// How our sessions name themselves in `pg_stat_activity`.
+/// The name of the session in `pg_stat_activity`.
 pub(crate) fn application_name(purpose: &str) -> String {
     format!("migrate {purpose}")
 }
 
 impl Server {
-    fn look(client: &mut impl Driver) -> Result<Self> {
+    fn query(client: &mut impl Driver) -> Result<Self> {
         const SETTINGS: &str = "SELECT pg_catalog.current_setting('server_version_num'), \
              pg_catalog.current_setting('server_encoding'), \
              pg_catalog.current_schema(), \
@@ -77,7 +77,7 @@ impl Server {
              pg_catalog.current_setting('transaction_read_only'), \
              pid, (extract(epoch FROM backend_start) * 1000000)::bigint \
              FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()";
-        let what = "cannot learn what kind of server this is";
+        let what = "cannot query the properties of the server";
         let failed = || Error::failed(what);
         let answer = client.simple_query(SETTINGS).map_err(errors::db_error(what))?;
         let row = answer.iter().find_map(|message| match message {
@@ -93,13 +93,13 @@ impl Server {
             read_only: text(4) == Some("on"),
             backend: Backend {
                 pid: text(5).and_then(|pid| pid.parse().ok()).ok_or_else(failed)?,
-                // Not told to a session that took another role than its own.
+                // A session with another role than its login cannot see it.
                 started: text(6).and_then(|time| time.parse().ok()).unwrap_or_default(),
             },
         })
     }
 
-    /// Why this is not the wanted kind of server, if it is not.
+    /// Why this is not the requested kind of server; `None` where it is.
     fn mismatch(&self, target: Target) -> Option<&'static str> {
         let read_only = self.read_only || self.in_recovery;
         match target {
@@ -117,18 +117,18 @@ impl Server {
         if version / 10_000 < MIN_VERSION {
             let (major, minor) = (version / 10_000, version % 100);
             return Err(Error::refused(format!(
-                "PostgreSQL {major}.{minor} is too old; {MIN_VERSION} or newer is needed"
+                "PostgreSQL {major}.{minor} is not supported; version {MIN_VERSION} or newer is required"
             ))
-            .hint("upgrade the server first (pg_upgrade), or name another one"));
+            .hint("upgrade the server first (pg_upgrade), or use another server"));
         }
         if encoding != "UTF8" {
             let dbname = &connection.dbname;
             return Err(Error::refused(format!(
-                "the database `{dbname}` is encoded in {encoding}, which cannot hold all text; \
-                 it must be UTF8"
+                "the database `{dbname}` has the encoding {encoding}, which cannot hold all text; \
+                 UTF8 is required"
             ))
             .hint(format!(
-                "name another database, or make this one anew: {}",
+                "use another database, or recreate this one: {}",
                 createdb_command(connection)
             )));
         }
@@ -136,14 +136,14 @@ impl Server {
     }
 }
 
-/// The statements that pin a session's settings.
+/// The statements that fix the settings of a session.
 ///
-/// Compiled expressions do not earn their time in what is asked here: a foreign key over 5.7
-/// million rows was validated in 1.6 to 2.0 s without them and in 2.3 to 2.6 s with them.
-fn pins(version: u32, purpose: &str) -> String {
+/// JIT compilation does not pay off for these statements: a foreign key with 5.7 million rows was
+/// validated in 1.6 to 2.0 s without it and in 2.3 to 2.6 s with it.
+fn settings(version: u32, purpose: &str) -> String {
     let name = crate::schema::names::literal(&application_name(purpose));
-    let mut pins = String::from(
-        // A table with row-level security must fail rather than hide rows.
+    let mut settings = String::from(
+        // Row-level security must cause an error rather than hide rows.
         "SET row_security = off; \
          SET search_path = ''; \
          SET client_encoding = 'UTF8'; \
@@ -162,40 +162,10 @@ fn pins(version: u32, purpose: &str) -> String {
          SET jit = off; ",
     );
     if version >= 170_000 {
-        pins.push_str("SET transaction_timeout = 0; ");
+        settings.push_str("SET transaction_timeout = 0; ");
     }
-    pins.push_str(&format!("SET application_name = {name}"));
-    pins
-}
-
-/// The command that creates the connection's database as a migration needs it. The locale is
-/// the one that goes with UTF-8 whatever the cluster's own is.
-pub(crate) fn createdb_command(connection: &Connection) -> String {
-    let mut words = vec!["createdb".to_owned()];
-    if let Some(Host { place, port, .. }) = connection.hosts.first() {
-        let host = match place {
-            HostAddr::Socket(folder) => folder.display().to_string(),
-            HostAddr::Tcp { name: Some(name), .. } => name.clone(),
-            HostAddr::Tcp { address, .. } => {
-                address.map(|address| address.to_string()).unwrap_or_default()
-            }
-        };
-        words.extend(["-h".to_owned(), host, "-p".to_owned(), port.to_string()]);
-    }
-    words.extend(["-U".to_owned(), connection.user.clone()]);
-    words.extend(["-E", "UTF8", "-T", "template0", "--locale=C.UTF-8"].map(str::to_owned));
-    words.push(connection.dbname.clone());
-    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// `word` as a shell reads it back.
-fn shell_word(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
+    settings.push_str(&format!("SET application_name = {name}"));
+    settings
 }
 
 #[cfg(test)]
@@ -216,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_server_is_refused_by_its_version() {
+    fn an_old_server_is_refused() {
         let connection = connection("postgres://u@h/d");
         assert!(server(140_000, "UTF8").check(&connection).is_ok());
         let error = server(130_014, "UTF8").check(&connection).unwrap_err();
@@ -225,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn another_encoding_is_refused_with_the_command_that_mends_it() {
+    fn another_encoding_is_refused_with_the_command_that_fixes_it() {
         let connection = connection("postgres://u@h:5433/it's");
         let error = server(150_000, "LATIN1").check(&connection).unwrap_err();
         assert_eq!(error.kind(), Kind::Refused);
@@ -234,13 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_that_only_newer_servers_know_is_not_set_on_older_ones() {
-        assert!(!pins(160_004, "x").contains("transaction_timeout"));
-        assert!(pins(170_000, "x").contains("transaction_timeout"));
+    fn a_timeout_of_newer_servers_is_not_set_on_older_ones() {
+        assert!(!settings(160_004, "x").contains("transaction_timeout"));
+        assert!(settings(170_000, "x").contains("transaction_timeout"));
     }
 
     #[test]
-    fn a_server_of_another_kind_is_passed_over() {
+    fn a_server_of_another_kind_is_skipped() {
         let standby = Server { in_recovery: true, read_only: true, ..server(150_000, "UTF8") };
         let primary = server(150_000, "UTF8");
         let fits = |server: &Server| {

@@ -1,4 +1,4 @@
-//! The lease of a run on its target: advisory locks, heartbeat, other sessions.
+//! The lease of a run on its target: advisory locks, run lock, heartbeat, sessions of others.
 
 pub(crate) mod advisory_lock;
 pub(crate) mod heartbeat;

@@ -56,8 +56,9 @@ pub(crate) struct Omission {
     pub(crate) name: String,
 }
 
-impl From<&LeftOut> for Omission {
-    fn from(left_out: &LeftOut) -> Self {
+impl Omission {
+    /// The omission of an object that the report lists.
+    pub(crate) fn from_left_out(left_out: &LeftOut) -> Self {
         let LeftOut { kind, table, name, .. } = left_out.clone();
         Self { kind, table, name }
     }

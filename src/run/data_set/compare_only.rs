@@ -1,10 +1,12 @@
 //! The comparison of one data set without a copy.
 
 use crate::control::progress::Phase;
+use crate::control::run_control::RunControl;
 use crate::error::Result;
 use crate::options::run_options::{Depth, RunOptions};
 use crate::plan::table_selection::choose_tables;
-use crate::plan::to_postgres::build::queries;
+use crate::plan::to_postgres::decisions::queries;
+use crate::postgres;
 use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::ledger::detail::LedgerDetail;
 use crate::postgres::ledger::{Ledger, TABLE};
@@ -17,18 +19,21 @@ use crate::schema::LeftOut;
 use crate::schema::chunk::Chunk;
 use crate::schema::names::qualify;
 use crate::sqlite::catalog;
-use crate::sqlite::catalog::Catalog;
+use crate::sqlite::catalog::model::Catalog;
 use crate::sqlite::read::key_ranges;
 use crate::sqlite::read::query;
 use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::open::Source;
-use crate::verify::match_tables;
-use crate::verify::match_tables::match_up;
-use crate::verify::schema_check;
-use crate::verify::table_pair::ComparedTable;
-use crate::verify::verdict::{VerdictReport, conversions};
-use crate::verify::{Compared, Ends, Settings, compare, under_snapshot};
-use postgres::Client;
+use crate::verify::compare::{compare, under_snapshot};
+use crate::verify::compared_table::ComparedTable;
+use crate::verify::match_tables::{MatchInputs, compared_tables, match_tables};
+use crate::verify::roles::SourceSide;
+use crate::verify::schema_check::diff::check_postgres;
+use crate::verify::schema_check::expected::Expected;
+use crate::verify::schema_check::matched;
+use crate::verify::settings::{Readers, VerifySettings};
+use crate::verify::verdict::VerdictReport;
+use ::postgres::Client;
 
 /// A data set to compare.
 pub(crate) struct Comparison {
@@ -119,58 +124,61 @@ impl Comparison {
     /// # Errors
     /// Either side cannot be read. A difference is not an error.
     pub(crate) fn run(&mut self, depth: Depth, env: &RunEnv<'_>) -> Result<DataSetReport> {
-        let RunEnv { options, resources, progress, canceller, .. } = *env;
-        let stop = canceller.stop();
+        let RunEnv { options, resources, control, .. } = *env;
+        let RunControl { cancel, progress, .. } = control;
         progress.enter(Phase::Verify);
         self.check_service(options, CheckTime::DuringRun)?;
-        let ranges = std::mem::take(&mut self.ranges);
+        let chunks = std::mem::take(&mut self.ranges);
+        let ignored: Vec<String> = self.left_out.iter().map(|left| left.name.clone()).collect();
         let ledger = self.ledger.clone().unwrap_or_default();
-        let unwanted: Vec<String> = self.left_out.iter().map(|left| left.name.clone()).collect();
         let reader = self.source.connect()?;
-        let inputs = match_tables::Inputs {
+        let target = postgres::catalog::read_all(&mut self.control, &self.schema)?;
+        let pairs = match_tables(&self.catalog, &target, &reader)?;
+        let inputs = MatchInputs {
             catalog: &self.catalog,
-            connection: &reader,
             queries: &self.queries,
-            ranges,
             schema: &self.schema,
             casts: &options.plan.casts,
             ledger: &ledger,
-            unwanted: &unwanted,
         };
-        let mut matched = match_up(inputs, &mut self.control)?;
-        let names: Vec<String> = matched.subjects.iter().map(|s| s.target.clone()).collect();
+        let mut matched = compared_tables(&pairs, chunks, &inputs)?;
+        let omissions = ledger.left_out.clone();
+        let expected = Expected { omissions, ..matched::for_postgres(&pairs, ignored) };
+        let names: Vec<String> = matched.tables.iter().map(|t| t.postgres.clone()).collect();
         if self.ledger.as_ref().is_some_and(|ledger| !ledger.is_complete()) {
             let what = "the target is half loaded: a copy into it did not finish";
             matched.differences.push(what.to_owned());
         }
         let has_ledger = self.ledger.is_some();
-        let settings = Settings {
+        let settings = VerifySettings {
             depth,
+            source: SourceSide::Sqlite,
             options,
             resources,
             progress: progress.phase(Phase::Verify),
-            stop,
+            cancel,
             ledger: has_ledger.then(|| (qualify(&self.schema, TABLE), self.data_set.clone())),
         };
-        let ends = Ends {
-            source: &|| self.source.connect(),
-            target: &|lost| Ends::session(&self.lock, lost),
+        let readers = Readers {
+            sqlite: &|| self.source.connect(),
+            postgres: &|lost| Readers::session(&self.lock, lost),
+            in_flight: self.lock.in_flight(),
         };
-        let (schema, pairs, subjects) = (&self.schema, &matched.pairs, &matched.subjects);
+        let (schema, tables) = (&self.schema, &matched.tables);
         let retry_policy = env.retry_policy(Phase::Verify);
         let (schema_diff, compared) =
             under_snapshot(&self.lock, &names, &retry_policy, |snapshot| {
-                let omitted = &ledger.left_out;
-                let diff = schema_check::of_source(snapshot.client(), schema, pairs, omitted)?;
-                Ok((diff, compare(subjects, snapshot, &ends, &settings)?))
+                let schema_diff = check_postgres(snapshot.client(), schema, &expected)?;
+                Ok((schema_diff, compare(tables, snapshot, &readers, &settings)?))
             })?;
         matched.differences.extend(schema_diff.differences);
         matched.notes.extend(schema_diff.notes);
-        let verdict = VerdictReport::new(&matched.subjects, &compared, matched.differences, depth);
-        let mut report = self.report(&matched.subjects, &compared, matched.notes);
-        verdict.apply_to(&mut report);
+        let verdict = VerdictReport::new(tables, &compared, matched.differences, depth);
+        let differs = verdict.differs;
+        let mut report = self.report(tables, matched.notes);
+        verdict.apply_to(&mut report, false);
         self.check_service(options, CheckTime::DuringRun)?;
-        if options.drop_ledger && has_ledger && !verdict.differs {
+        if options.drop_ledger && has_ledger && !differs {
             retry_policy.retry(|_| {
                 let mut client: Client = self.lock.session("control", None)?.client;
                 Ledger::new(&self.schema, &self.data_set).remove(&mut client)
@@ -179,25 +187,20 @@ impl Comparison {
         Ok(report)
     }
 
-    fn report(
-        &self,
-        subjects: &[ComparedTable],
-        compared: &[Compared],
-        notes: Vec<String>,
-    ) -> DataSetReport {
-        let tables = subjects.iter().zip(compared).map(|(subject, table)| {
+    fn report(&self, tables: &[ComparedTable], notes: Vec<String>) -> DataSetReport {
+        let tables = tables.iter().map(|table| {
             let rows_left_out = RowsLeftOut {
-                count: subject.rows_left_out,
+                count: table.rows_left_out,
                 reason: "skipped by the run that loaded the target".to_owned(),
             };
             TableReport {
-                name: subject.name.clone(),
+                name: table.name.clone(),
                 target_name: None,
-                rows: table.report.source_rows,
+                rows: 0,
                 bytes: 0,
                 seconds: 0.0,
-                conversions: conversions(subject, table),
-                rows_left_out: if subject.leave_out { vec![rows_left_out] } else { Vec::new() },
+                conversions: Vec::new(),
+                rows_left_out: if table.skips_misfits { vec![rows_left_out] } else { Vec::new() },
                 verification: None,
             }
         });

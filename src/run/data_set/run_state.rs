@@ -2,11 +2,12 @@
 
 use crate::control::progress::Phase;
 use crate::error::{Error, Result};
-use crate::finish::to_postgres::Finished;
+use crate::finish::finished::Finished;
 use crate::options::run_options::Verify;
-use crate::plan::Plan;
-use crate::plan::created_objects::CreatedObjects;
+use crate::plan::model::Plan;
 use crate::plan::to_postgres::column_types::pin_of;
+use crate::plan::to_postgres::inputs::CreatedObjects;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::Ledger;
 use crate::postgres::ledger::detail::{FORMAT, LedgerDetail, Omission, State};
@@ -32,7 +33,7 @@ impl PostgresLoad {
         let (plan, run) = (&self.plan, self.lock.run().to_string());
         self.detail.created = self.control.run(&retry_policy, |client| {
             // An earlier attempt may have committed although its answer was lost.
-            let entry = Ledger::entry(client, &plan.schema, &plan.data_set)?;
+            let entry = Ledger::entry(client, &plan.target_schema, &plan.data_set)?;
             match entry.filter(|entry| entry.detail.run == run) {
                 Some(entry) => Ok(entry.detail.created),
                 None => create(client, plan, &ledger, &detail, &text),
@@ -50,7 +51,7 @@ impl PostgresLoad {
             State::Verified | State::Differs => true,
         };
         let (ledger, detail, run) = (self.ledger(), self.detail_in(state), self.lock.run());
-        self.control.run(&env.retry_policy(env.progress.current()), |client| {
+        self.control.run(&env.retry_policy(env.control.progress.current()), |client| {
             ledger.set_detail(client, Some(run), &detail, forget)
         })
     }
@@ -59,7 +60,7 @@ impl PostgresLoad {
     pub(crate) fn note_outcome(&mut self, finished: &Finished) {
         let tables = &self.plan.tables;
         let left_out = self.plan.left_out.iter().chain(&finished.left_out);
-        self.detail.left_out = left_out.map(Omission::from).collect();
+        self.detail.left_out = left_out.map(Omission::from_left_out).collect();
         let rejecting = tables.iter().filter(|table| table.rows_rejected() > 0);
         self.detail.rows_left_out =
             rejecting.map(|table| (table.name.clone(), table.rows_rejected())).collect();
@@ -67,7 +68,7 @@ impl PostgresLoad {
             let types = table
                 .columns
                 .iter()
-                .map(|column| (column.name.clone(), pin_of(column.decision.cast.form).to_string()));
+                .map(|column| (column.name.clone(), pin_of(column.mapping.form).to_string()));
             (table.name.clone(), types.collect())
         });
         self.detail.types = types.collect();
@@ -90,7 +91,7 @@ impl PostgresLoad {
 /// created objects.
 fn create(
     client: &mut Client,
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     ledger: &Ledger,
     detail: &LedgerDetail,
     text: &str,
@@ -102,11 +103,11 @@ fn create(
         let what = format!("cannot create table {}", quote(&table.name));
         transaction.batch_execute(&table.ddl.create()).map_err(db_error(&what))?;
     }
-    let created = json!(CreatedObjects::by(plan, &mut transaction)?);
+    let created = json!(CreatedObjects::from_plan(plan, &mut transaction)?);
     let detail = LedgerDetail { created: created.clone(), ..detail.clone() };
     transaction.batch_execute(&ledger.begin(&detail, text)).map_err(db_error(what))?;
     for table in &plan.tables {
-        let chunks = json!(table.chunks);
+        let chunks = json!(table.read.chunks);
         transaction
             .batch_execute(&ledger.add_table(&table.qualified(), &table.name, &chunks))
             .map_err(db_error(what))?;

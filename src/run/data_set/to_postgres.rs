@@ -1,26 +1,27 @@
 //! The load of one data set into PostgreSQL, from the creation of its tables to the verdict. Each
 //! step is recorded in the ledger, so that an interrupted run can be resumed.
 
-use crate::control::cancel::CancelScope;
 use crate::control::progress::Phase;
-use crate::control::retry::{Reconnecting, RetryPolicy};
 use crate::copy;
-use crate::copy::to_postgres::{Ends, ReconnectingWriter, TableStats};
+use crate::copy::stats::CopyStats;
+use crate::copy::to_postgres::Ends;
 use crate::error::{Error, Result};
 use crate::finish;
-use crate::finish::to_postgres::Finished;
+use crate::finish::finished::Finished;
 use crate::options::run_options::Depth;
-use crate::plan::to_postgres::build::{DropScope, PlanInputs, build_plan};
-use crate::plan::{Plan, PlannedTable};
-use crate::postgres::catalog::target_objects::{drop_things, schema_id};
-use crate::postgres::copy_in::Writer;
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::build::build_plan;
+use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
+use crate::plan::to_postgres::model::ToPostgres;
+use crate::postgres::catalog::target_objects::{drop_objects, schema_id};
+use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_in::{BlockWriter, CopyTarget};
 use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::ledger;
 use crate::postgres::ledger::Ledger;
 use crate::postgres::ledger::detail::{LedgerDetail, State};
-use crate::report::{Continued, DataSetPlan, DataSetReport, Estimate, TableReport, Verdict};
+use crate::report::{Continued, DataSetPlan, DataSetReport, Estimate};
 use crate::run::env::RunEnv;
 use crate::run::estimate::sample;
 use crate::run::open::to_postgres::OpenDataSet;
@@ -32,11 +33,13 @@ use crate::run::service_check::CheckTime;
 use crate::schema::names::qualify;
 use crate::sqlite::read::chunk_reader::ChunkReader;
 use crate::sqlite::source::open::Source;
-use crate::verify;
-use crate::verify::schema_check;
-use crate::verify::table_pair::ComparedTable;
+use crate::verify::compare::{compare, under_snapshot};
+use crate::verify::compared_table::ComparedTable;
+use crate::verify::roles::SourceSide;
+use crate::verify::schema_check::diff::check_postgres;
+use crate::verify::schema_check::planned;
+use crate::verify::settings::{Readers, VerifySettings};
 use crate::verify::verdict::VerdictReport;
-use crate::verify::{Settings, under_snapshot};
 use jiff::Timestamp;
 use postgres::Client;
 use std::collections::HashMap;
@@ -53,7 +56,7 @@ pub(crate) struct PostgresLoad {
     /// The identity of the target schema, which is independent of the connection string.
     pub(crate) schema_id: String,
     /// The plan.
-    pub(crate) plan: Plan,
+    pub(crate) plan: Plan<ToPostgres>,
     /// The lock of the target schema.
     pub(crate) lock: Arc<RunLock>,
     /// The run that is resumed, if there is one.
@@ -80,10 +83,10 @@ impl PostgresLoad {
             schema: &opened.schema,
             options: &env.options.plan,
             resources: env.resources,
-            progress: env.progress,
+            progress: &env.control.progress,
             drop,
             data_sets: &names,
-            stop: env.canceller.stop(),
+            cancel: &env.control.cancel,
         };
         let mut plan = build_plan(&inputs, &mut opened.control)?;
         plan.notes.extend(opened.source.notes().iter().cloned());
@@ -98,26 +101,27 @@ impl PostgresLoad {
     /// Continues with the plan of an interrupted run.
     pub(crate) fn resume(mut opened: OpenDataSet, run: ResumableRun) -> Result<Self> {
         let ResumableRun { plan, detail } = run;
-        let ledger = Ledger::new(&plan.schema, &plan.data_set);
+        let ledger = Ledger::new(&plan.target_schema, &plan.data_set);
         let copied = ledger.chunks(&mut opened.control)?;
         let resumed = Continued {
             begun: detail.begun.clone(),
             chunks_there: copied.values().map(|chunks| chunks.len() as u64).sum(),
-            chunks: plan.tables.iter().map(|table| table.chunks.len() as u64).sum(),
+            chunks: plan.tables.iter().map(|table| table.read.chunks.len() as u64).sum(),
         };
         Ok(Self { resumed: Some(resumed), ..Self::new(opened, plan, detail)? })
     }
 
-    fn new(opened: OpenDataSet, plan: Plan, detail: LedgerDetail) -> Result<Self> {
+    fn new(opened: OpenDataSet, plan: Plan<ToPostgres>, detail: LedgerDetail) -> Result<Self> {
         let OpenDataSet { source, lock, mut control, backend, .. } = opened;
-        let schema_id = schema_id(&mut control, &plan.schema)?;
+        let schema_id = schema_id(&mut control, &plan.target_schema)?;
         let lock = Arc::new(lock);
         let lock_of_session = Arc::clone(&lock);
         let open = move |lost| {
             let session = lock_of_session.session("control", lost)?;
             Ok((session.client, session.backend))
         };
-        let control = Reconnecting::over((control, backend), Box::new(open));
+        let in_flight = lock.in_flight();
+        let control = Reconnecting::with_session((control, backend), in_flight, Box::new(open));
         Ok(Self { source, schema_id, plan, lock, resumed: None, estimate: None, control, detail })
     }
 
@@ -138,7 +142,7 @@ impl PostgresLoad {
         time: CheckTime,
     ) -> Result<Vec<String>> {
         let (file, user) = (self.source.path(), self.lock.connection().user.as_str());
-        let retry_policy = env.retry_policy(env.progress.current());
+        let retry_policy = env.retry_policy(env.control.progress.current());
         self.control.run(&retry_policy, |client| {
             service_check::check(&env.options.service_check, time, Some(file), Some((client, user)))
         })
@@ -147,13 +151,15 @@ impl PostgresLoad {
     /// Drops the existing objects that the plan replaces.
     pub(crate) fn drop_existing(&mut self, env: &RunEnv<'_>) -> Result<()> {
         let plan = &self.plan;
-        if plan.drops.is_empty() && !plan.drop_all {
+        if plan.objects.dropped.is_empty() && !plan.objects.drop_all {
             return Ok(());
         }
         let what = "cannot drop the existing objects of the target";
         self.control.run(&env.retry_policy(Phase::Copy), |client| {
             let mut transaction = client.transaction().map_err(db_error(what))?;
-            drop_things(&mut transaction, &plan.schema, &plan.drops, plan.drop_all)?;
+            let objects = &plan.objects;
+            let (schema, dropped) = (&plan.target_schema, &objects.dropped);
+            drop_objects(&mut transaction, schema, dropped, objects.drop_all)?;
             transaction.commit().map_err(db_error(what))
         })
     }
@@ -162,20 +168,20 @@ impl PostgresLoad {
     ///
     /// # Errors
     /// The source cannot be read, or the target cannot be written.
-    pub(crate) fn load(&mut self, env: &RunEnv<'_>, stats: &[TableStats]) -> Result<Finished> {
-        env.progress.enter(Phase::Copy);
+    pub(crate) fn load(&mut self, env: &RunEnv<'_>, stats: &CopyStats) -> Result<Finished> {
+        env.control.progress.enter(Phase::Copy);
         self.copy(env, stats)?;
         self.set_state(env, State::Finishing)?;
-        env.progress.enter(Phase::Finish);
+        env.control.progress.enter(Phase::Finish);
         let (workers, retry_for) = (env.resources.writers, env.options.retry_for);
         let (plan, lock) = (&self.plan, &self.lock);
         let finished = finish::to_postgres::run(
             plan,
             lock,
             workers,
-            env.progress,
+            &env.control.progress,
             retry_for,
-            env.canceller.stop(),
+            &env.control.cancel,
         )?;
         // An error means that the readers may have seen more than one state. A change that they
         // could not see is reported when the source is closed.
@@ -189,51 +195,38 @@ impl PostgresLoad {
     ///
     /// # Errors
     /// The source cannot be read, or the target cannot be written.
-    pub(crate) fn copy(&mut self, env: &RunEnv<'_>, stats: &[TableStats]) -> Result<()> {
+    pub(crate) fn copy(&mut self, env: &RunEnv<'_>, stats: &CopyStats) -> Result<()> {
         let ledger = self.ledger();
-        let counters = env.progress.phase(Phase::Copy);
+        let counters = env.control.progress.phase(Phase::Copy);
         counters.set_tables(copy::to_postgres::table_progress(&self.plan));
-        let copy_target = |table: &PlannedTable| CopyTarget {
+        let copy_target = |table: &PlannedTable<ToPostgres>| CopyTarget {
             table: table.name.clone(),
-            copy: table.ddl.copy(&table.sent),
+            copy: table.ddl.copy(&table.read.sent),
         };
         let targets: Arc<[CopyTarget]> = self.plan.tables.iter().map(copy_target).collect();
         for round in 0..MAX_ROUNDS {
             let retry_policy = env.retry_policy(Phase::Copy);
             let done = self.control.run(&retry_policy, |client| ledger.chunks(client))?;
-            copy::to_postgres::count(&self.plan, &done, stats, counters, round == 0);
+            copy::to_postgres::count_committed(&self.plan, &done, stats, counters, round == 0);
             if self.plan.tables.iter().all(|table| is_complete(table, done.get(&table.name))) {
+                stats.end_copy();
                 return Ok(());
             }
             let (source, lock) = (&self.source, &self.lock);
-            let cancel = CancelScope::new_draining(env.canceller.stop());
-            let is_halted = || cancel.is_stopping();
-            let writer = || -> Result<Box<dyn Writer + '_>> {
-                let open = |lost| {
-                    let session = lock.session("copy", lost)?;
-                    let targets = Arc::clone(&targets);
-                    let writer = BlockWriter::new(session.client, &ledger, lock.run(), targets)?;
-                    Ok((writer, session.backend))
-                };
-                let retry_policy = RetryPolicy { is_halted: &is_halted, ..retry_policy };
-                Ok(Box::new(ReconnectingWriter {
-                    line: Reconnecting::new(Box::new(open)),
-                    retry_policy,
-                }))
+            let cancel = env.control.cancel.draining_child();
+            let writer = |lost| {
+                let session = lock.session("copy", lost)?;
+                let targets = Arc::clone(&targets);
+                let writer = BlockWriter::new(session.client, &ledger, lock.run(), targets)?;
+                Ok((writer, session.backend))
             };
             let ends = Ends {
                 reader: &|queries| Ok(ChunkReader::new(source.connect_to_pages()?, queries)),
                 writer: &writer,
+                in_flight: lock.in_flight(),
             };
-            copy::to_postgres::run(
-                &self.plan,
-                &done,
-                &ends,
-                env.resources,
-                counters,
-                stats,
-                &cancel,
-            )?;
+            let settings = env.copy_settings(env.resources, &cancel);
+            copy::to_postgres::run(&self.plan, &done, &ends, stats, &settings)?;
             cancel.end()?;
             // This commit waits until it and all commits before it are on disk.
             self.set_state(env, State::Copying)?;
@@ -252,47 +245,50 @@ impl PostgresLoad {
         env: &RunEnv<'_>,
         report: &mut DataSetReport,
     ) -> Result<()> {
-        env.progress.enter(Phase::Verify);
+        env.control.progress.enter(Phase::Verify);
         self.check_service(env, CheckTime::DuringRun)?;
-        let subjects: Vec<ComparedTable> =
-            self.plan.tables.iter().map(ComparedTable::of_plan).collect();
-        let names: Vec<String> = subjects.iter().map(|subject| subject.target.clone()).collect();
-        let retry_policy = env.retry_policy(Phase::Verify);
-        let settings = Settings {
+        let tables: Vec<ComparedTable> =
+            self.plan.tables.iter().map(ComparedTable::from_plan).collect();
+        let names: Vec<String> = tables.iter().map(|table| table.postgres.clone()).collect();
+        let (source, lock, plan) = (&self.source, &self.lock, &self.plan);
+        let settings = VerifySettings {
             depth,
+            source: SourceSide::Sqlite,
             options: env.options,
             resources: env.resources,
-            progress: env.progress.phase(Phase::Verify),
-            stop: env.canceller.stop(),
-            ledger: Some((qualify(&self.plan.schema, ledger::TABLE), self.plan.data_set.clone())),
+            progress: env.control.progress.phase(Phase::Verify),
+            cancel: &env.control.cancel,
+            ledger: Some((qualify(&plan.target_schema, ledger::TABLE), plan.data_set.clone())),
         };
-        let (source, lock, plan) = (&self.source, &self.lock, &self.plan);
-        let ends = verify::Ends {
-            source: &|| source.connect(),
-            target: &|lost| verify::Ends::session(lock, lost),
+        let readers = Readers {
+            sqlite: &|| source.connect(),
+            postgres: &|lost| Readers::session(lock, lost),
+            in_flight: lock.in_flight(),
         };
-        let (differences, compared) = under_snapshot(lock, &names, &retry_policy, |snapshot| {
-            let differences = schema_check::of_plan(snapshot.client(), plan, &report.left_out)?;
-            Ok((differences, verify::compare(&subjects, snapshot, &ends, &settings)?))
+        let expected = planned::for_postgres(plan, &report.left_out);
+        let retry_policy = env.retry_policy(Phase::Verify);
+        let (schema_diff, compared) = under_snapshot(lock, &names, &retry_policy, |snapshot| {
+            let schema_diff = check_postgres(snapshot.client(), &plan.target_schema, &expected)?;
+            Ok((schema_diff, compare(&tables, snapshot, &readers, &settings)?))
         })?;
-        let verdict = VerdictReport::new(&subjects, &compared, differences, depth);
+        let verdict = VerdictReport::new(&tables, &compared, schema_diff.differences, depth);
         self.check_service(env, CheckTime::DuringRun)?;
-        verdict.apply_to(report);
-        if verdict.differs {
+        let differs = verdict.differs;
+        self.detail.tables = verdict.digests();
+        self.detail.depth = Some(if depth == Depth::Full { "full" } else { "rows" }.to_owned());
+        verdict.apply_to(report, true);
+        if differs {
             let unchanged = "the source is unchanged, and the service may be started on it again";
             report.hints.push(unchanged.to_owned());
         }
-        self.detail.tables = verdict.digests(&subjects);
-        self.detail.depth = Some(if depth == Depth::Full { "full" } else { "rows" }.to_owned());
-        self.set_state(env, if verdict.differs { State::Differs } else { State::Verified })
+        self.set_state(env, if differs { State::Differs } else { State::Verified })
     }
 
     /// The rows in the target, for a run that pauses.
     pub(crate) fn loaded_rows(&mut self) -> Result<LoadedRows> {
         let (ledger, plan) = (self.ledger(), &self.plan);
-        let mut count = || self.control.once(|client| pause::loaded_rows(client, &ledger, plan));
-        // The session may have been lost before. One new session is tried.
-        count().or_else(|error| if error.is_retryable() { count() } else { Err(error) })
+        // The session may have been lost before. A run that ends does not wait for another one.
+        self.control.try_twice(|client| pause::loaded_rows(client, &ledger, plan))
     }
 
     /// Estimates the time of the rest of the load by a sample on the target.
@@ -318,41 +314,27 @@ impl PostgresLoad {
 
     /// The ledger of the data set.
     pub(crate) fn ledger(&self) -> Ledger {
-        Ledger::new(&self.plan.schema, &self.plan.data_set)
+        Ledger::new(&self.plan.target_schema, &self.plan.data_set)
     }
 
     /// The report before the comparison.
-    pub(crate) fn report(&self, stats: &[TableStats], finished: Finished) -> DataSetReport {
-        let tables = self.plan.tables.iter().zip(stats).map(|(table, stats)| TableReport {
-            name: table.name.clone(),
-            target_name: table.renamed(),
-            rows: stats.rows.load(Ordering::Relaxed),
-            bytes: stats.bytes.load(Ordering::Relaxed),
-            seconds: stats.seconds(),
-            conversions: table.conversions(),
-            rows_left_out: table.rows_left_out(),
-            verification: None,
-        });
-        let mut left_out = self.plan.left_out.clone();
-        left_out.extend(finished.left_out);
-        DataSetReport {
-            name: self.plan.data_set.clone(),
-            target_schema: self.plan.schema.clone(),
-            continues: self.resumed.clone(),
-            verdict: Verdict::NotVerified,
-            tables: tables.collect(),
-            left_out,
-            steps: finished.steps,
-            notes: self.plan.notes.iter().cloned().chain(self.plan.widened()).collect(),
-            differences: Vec::new(),
-            hints: Vec::new(),
+    pub(crate) fn report(&self, stats: &CopyStats, finished: Finished) -> DataSetReport {
+        let mut report = self.plan.report();
+        for (table, stats) in report.tables.iter_mut().zip(stats.tables()) {
+            table.rows = stats.rows.load(Ordering::Relaxed);
+            table.bytes = stats.bytes.load(Ordering::Relaxed);
+            table.seconds = stats.seconds();
         }
+        report.continues = self.resumed.clone();
+        report.left_out.extend(finished.left_out);
+        report.steps = finished.steps;
+        report
     }
 }
 
 /// Whether the ledger has every chunk of the table with all rows.
-fn is_complete(table: &PlannedTable, done: Option<&HashMap<u32, u64>>) -> bool {
+fn is_complete(table: &PlannedTable<ToPostgres>, done: Option<&HashMap<u32, u64>>) -> bool {
     let rows: u64 = done.map_or(0, |done| done.values().sum());
     let chunks = done.map_or(0, HashMap::len);
-    chunks == table.chunks.len() && rows + table.rows_rejected() == table.rows
+    chunks == table.read.chunks.len() && rows + table.rows_rejected() == table.rows
 }

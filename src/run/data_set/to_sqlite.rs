@@ -17,13 +17,14 @@ use crate::copy::to_sqlite as copy;
 use crate::error::Result;
 use crate::finish::to_sqlite as finish;
 use crate::options::run_options::{Depth, RunOptions, Verify};
-use crate::plan::to_sqlite::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_sqlite::model::ToSqlite;
 use crate::postgres::catalog::target_objects::lasting_schema_id;
 use crate::postgres::copy_out::Snapshot;
-use crate::report::{DataSetReport, TableReport, Verdict};
+use crate::report::{DataSetReport, Verdict};
 use crate::run::env::RunEnv;
-use crate::run::open::open_source;
 use crate::run::open::source_sessions::{Locks, open_reader, open_session};
+use crate::run::open::{cancel_reads, open_source};
 use crate::run::service_check;
 use crate::run::service_check::CheckTime;
 use crate::schema::names::quote;
@@ -31,7 +32,8 @@ use crate::sqlite::write::bulk_insert::FileWriter;
 use crate::sqlite::write::staged_file::{StagedFile, TargetFile};
 use crate::sqlite::write::verdict_file;
 use crate::sqlite::write::verdict_file::StoredVerdict;
-use crate::verify::Settings;
+use crate::verify::roles::SourceSide;
+use crate::verify::settings::VerifySettings;
 use crate::verify::to_sqlite as verify;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -49,7 +51,7 @@ pub(crate) struct SqliteLoad {
     /// The source's schema.
     pub(crate) schema: String,
     /// The plan.
-    pub(crate) plan: Plan,
+    pub(crate) plan: Plan<ToSqlite>,
     /// The target file.
     pub(crate) target: TargetFile,
     /// The locks that all sessions hold.
@@ -80,9 +82,9 @@ impl SqliteLoad {
     /// # Errors
     /// The source cannot be read, or the file cannot be written.
     pub(crate) fn load(&mut self, env: &RunEnv<'_>, report: &mut DataSetReport) -> Result<()> {
-        let stop = env.canceller.stop();
-        env.progress.enter(Phase::Copy);
-        let counters = env.progress.phase(Phase::Copy);
+        let cancel = &env.control.cancel;
+        env.control.progress.enter(Phase::Copy);
+        let counters = env.control.progress.phase(Phase::Copy);
         counters.set_tables(self.plan.tables.iter().map(table_progress).collect());
         let staged = self.staged.insert(StagedFile::begin(&self.target)?);
         let cache = env.resources.budget / CACHE_SHARE;
@@ -95,14 +97,15 @@ impl SqliteLoad {
         let import_snapshot = self.snapshot.import_sql();
         let (connection, locks) = (&self.connection, self.locks);
         let reader = || open_reader(connection, "copy", locks, &import_snapshot);
-        let copied = copy::run(&self.plan, &writer, &reader, &resources, counters, stop)?;
+        let copied =
+            copy::run(&self.plan, &writer, &reader, &env.copy_settings(&resources, cancel))?;
         for (table, copied) in report.tables.iter_mut().zip(copied) {
             (table.rows, table.bytes, table.seconds) = (copied.rows, copied.bytes, copied.seconds);
         }
-        env.progress.enter(Phase::Finish);
-        let counters = env.progress.phase(Phase::Finish);
+        env.control.progress.enter(Phase::Finish);
+        let counters = env.control.progress.phase(Phase::Finish);
         let finished =
-            finish::run(&self.plan, writer, (&staged.path(), &resources, cache), counters, stop)?;
+            finish::run(&self.plan, writer, (&staged.path(), &resources, cache), counters, cancel)?;
         report.steps = finished.steps;
         report.left_out.extend(finished.left_out);
         Ok(())
@@ -137,16 +140,17 @@ impl SqliteLoad {
         env: &RunEnv<'_>,
         report: &mut DataSetReport,
     ) -> Result<()> {
-        env.progress.enter(Phase::Verify);
+        env.control.progress.enter(Phase::Verify);
         self.check_service(env.options, CheckTime::DuringRun)?;
         let source = open_source(file, env.options)?;
-        env.canceller.add_source(&source);
-        let settings = Settings {
+        cancel_reads(env.canceller, &source);
+        let settings = VerifySettings {
             depth,
+            source: SourceSide::Postgres,
             options: env.options,
             resources: env.resources,
-            progress: env.progress.phase(Phase::Verify),
-            stop: env.canceller.stop(),
+            progress: env.control.progress.phase(Phase::Verify),
+            cancel: &env.control.cancel,
             ledger: None,
         };
         let (connection, locks) = (&self.connection, self.locks);
@@ -180,46 +184,8 @@ impl SqliteLoad {
         let (data_set, now) = (self.plan.data_set.clone(), verdict_file::fingerprint(file)?);
         verdict_file::write(file, &StoredVerdict { data_set, source, file: now })
     }
-
-    /// The report before the load.
-    pub(crate) fn report(&self) -> DataSetReport {
-        let tables = self.plan.tables.iter().map(|table| TableReport {
-            name: table.name.clone(),
-            target_name: table.renamed(),
-            rows: 0,
-            bytes: 0,
-            seconds: 0.0,
-            conversions: table.conversions(),
-            rows_left_out: Vec::new(),
-            verification: None,
-        });
-        let other_types = self.plan.tables.iter().flat_map(|table| {
-            table.columns.iter().filter_map(move |column| {
-                let reason = column.proposal.reason?;
-                Some(format!(
-                    "{}.{}, {} in PostgreSQL, becomes {}: {reason}",
-                    quote(&table.name),
-                    quote(&column.name),
-                    column.source_type,
-                    column.proposal.declared
-                ))
-            })
-        });
-        DataSetReport {
-            name: self.plan.data_set.clone(),
-            target_schema: self.target_name(),
-            continues: None,
-            verdict: Verdict::NotVerified,
-            tables: tables.collect(),
-            left_out: self.plan.left_out.clone(),
-            steps: Vec::new(),
-            notes: self.plan.notes.iter().cloned().chain(other_types).collect(),
-            differences: Vec::new(),
-            hints: Vec::new(),
-        }
-    }
 }
 
-fn table_progress(table: &PlannedTable) -> TableProgress {
+fn table_progress(table: &PlannedTable<ToSqlite>) -> TableProgress {
     TableProgress { name: table.name.clone(), total: table.rows, done: AtomicU64::new(0) }
 }

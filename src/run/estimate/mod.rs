@@ -3,10 +3,9 @@
 pub(crate) mod sample;
 
 use crate::control::deadline::Deadline;
-use crate::control::progress::{Phase, Progress};
+use crate::copy::stats::CopyStats;
 use crate::error::{Error, Result};
 use crate::report::{Estimate, TimeLimit};
-use std::sync::atomic::Ordering;
 
 impl Estimate {
     /// The sum for two data sets, one after the other.
@@ -75,27 +74,19 @@ pub(crate) struct Watch {
     deadline: Deadline,
     /// The estimate of its phases; `None` reserves no time for the phases after the copy.
     estimate: Option<Estimate>,
-    /// The bytes and seconds of copying before this data set.
-    before: (u64, f64),
 }
 
 impl Watch {
     /// The watch of the next data set.
-    pub(crate) fn new(deadline: Deadline, estimate: Option<Estimate>, progress: &Progress) -> Self {
-        let copy = progress.phase(Phase::Copy);
-        let before = (copy.bytes.load(Ordering::Relaxed), copy.seconds());
-        Self { deadline, estimate, before }
+    pub(crate) fn new(deadline: Deadline, estimate: Option<Estimate>) -> Self {
+        Self { deadline, estimate }
     }
 
     /// Whether the run must stop now. While it copies, the time for finish and verification is
     /// reserved.
-    pub(crate) fn is_over(&self, progress: &Progress) -> bool {
-        let copy = progress.phase(Phase::Copy);
-        let reserve = match &self.estimate {
-            Some(estimate) if progress.current() == Phase::Copy => {
-                let bytes = copy.bytes.load(Ordering::Relaxed).saturating_sub(self.before.0);
-                estimate.reserve(bytes, copy.seconds() - self.before.1)
-            }
+    pub(crate) fn is_over(&self, stats: &CopyStats) -> bool {
+        let reserve = match (&self.estimate, stats.pace()) {
+            (Some(estimate), Some((bytes, seconds))) => estimate.reserve(bytes, seconds),
             _ => 0.0,
         };
         self.deadline.seconds_left() <= reserve
@@ -128,13 +119,15 @@ mod tests {
     fn time_is_reserved_only_while_copying() {
         let now = Timestamp::now().to_zoned(TimeZone::UTC);
         let deadline = Deadline::after("60s", &now).unwrap();
-        let over = |phase, estimate| {
-            let progress = Progress::default();
-            progress.enter(phase);
-            Watch { deadline: deadline.clone(), estimate, before: (0, 0.0) }.is_over(&progress)
+        let over = |is_copying: bool, estimate| {
+            let stats = CopyStats::new(0);
+            if !is_copying {
+                stats.end_copy();
+            }
+            Watch::new(deadline.clone(), estimate).is_over(&stats)
         };
-        assert!(over(Phase::Copy, Some(ESTIMATE)), "80 s are reserved and 60 s are left");
-        assert!(!over(Phase::Finish, Some(ESTIMATE)));
-        assert!(!over(Phase::Copy, None));
+        assert!(over(true, Some(ESTIMATE)), "80 s are reserved and 60 s are left");
+        assert!(!over(false, Some(ESTIMATE)));
+        assert!(!over(true, None));
     }
 }

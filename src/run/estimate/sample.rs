@@ -5,12 +5,13 @@
 //! their number. That is exact as far as they do not slow each other down.
 
 use crate::codec::row_batch::RowBatch;
-use crate::control::sizing::Resources;
+use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
 use crate::options::run_options::{Depth, Verify};
-use crate::plan::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::catalog::target_objects;
-use crate::postgres::catalog::target_objects::{CatalogObject, drop_things, in_savepoint};
+use crate::postgres::catalog::target_objects::{CatalogObject, drop_objects, in_savepoint};
 use crate::postgres::copy_in::copy_in;
 use crate::postgres::errors::db_error;
 use crate::postgres::sql::ddl;
@@ -27,7 +28,6 @@ use postgres::{Client, Transaction};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The size of a sample in bytes: about one second on a common machine.
@@ -55,49 +55,51 @@ struct Sampled {
 
 /// Measures the time that the rest of a plan will take: all but the chunks that are `done`.
 pub(crate) fn measure(
-    plan: &Plan,
+    plan: &Plan<ToPostgres>,
     done: &HashMap<String, HashMap<u32, u64>>,
     source: &Source,
     client: &mut Client,
     env: &RunEnv<'_>,
 ) -> Result<Estimate> {
     let what = "cannot measure the target's speed";
-    let conflicts = conflicts(plan, &target_objects::existing(client, &plan.schema)?);
+    let conflicts = conflicts(plan, &target_objects::existing(client, &plan.target_schema)?);
     let mut transaction = client.transaction().map_err(db_error(what))?;
-    drop_things(&mut transaction, &plan.schema, &conflicts, plan.drop_all)?;
-    let queries: Arc<[TableQuery]> = plan.tables.iter().map(|table| table.query.clone()).collect();
+    drop_objects(&mut transaction, &plan.target_schema, &conflicts, plan.objects.drop_all)?;
+    let queries: Arc<[TableQuery]> =
+        plan.tables.iter().map(|table| table.read.query.clone()).collect();
     let mut sample = Sample {
         plan,
         reader: ChunkReader::new(source.connect_to_pages()?, queries),
         transaction,
         sampled: Sampled::default(),
-        stop: env.canceller.stop(),
+        cancel: &env.control.cancel,
     };
     sample.copy()?;
     sample.finish()?;
     sample.read_back()?;
     let Sample { sampled, transaction, .. } = sample;
     transaction.rollback().map_err(db_error(what))?;
-    let is_copied = |table: &PlannedTable, chunk: &Chunk| {
+    let is_copied = |table: &PlannedTable<ToPostgres>, chunk: &Chunk| {
         done.get(&table.name).is_some_and(|done| done.contains_key(&chunk.number))
     };
     let left = plan.tables.iter().flat_map(|table| {
-        table.chunks.iter().filter(|chunk| !is_copied(table, chunk)).map(|chunk| chunk.bytes)
+        table.read.chunks.iter().filter(|chunk| !is_copied(table, chunk)).map(|chunk| chunk.bytes)
     });
-    let all: u64 = plan.tables.iter().flat_map(|table| &table.chunks).map(|c| c.bytes).sum();
+    let all: u64 = plan.tables.iter().flat_map(|table| &table.read.chunks).map(|c| c.bytes).sum();
     let depth = match env.options.verify {
         Verify::AfterCopy(depth) | Verify::Only(depth) => Some(depth),
         Verify::No => None,
     };
-    Ok(sampled.estimate(left.sum(), all, env.resources, depth))
+    Ok(sampled.estimate(left.sum(), all, env, depth))
 }
 
 /// The objects that the run will drop, and those that an earlier run created.
-fn conflicts(plan: &Plan, existing: &[CatalogObject]) -> Vec<CatalogObject> {
-    let views = plan.views.iter().map(|view| view.name.clone());
+fn conflicts(plan: &Plan<ToPostgres>, existing: &[CatalogObject]) -> Vec<CatalogObject> {
+    let views = plan.objects.views.iter().map(|view| view.name.clone());
     let names: HashSet<String> = plan.table_names().into_iter().chain(views).collect();
-    let created = target_objects::in_the_way(existing, &names).into_iter().cloned();
-    let mut objects: Vec<CatalogObject> = plan.drops.iter().cloned().chain(created).collect();
+    let created = target_objects::conflicts(existing, &names).into_iter().cloned();
+    let mut objects: Vec<CatalogObject> =
+        plan.objects.dropped.iter().cloned().chain(created).collect();
     objects.sort_unstable();
     objects.dedup();
     objects
@@ -105,13 +107,8 @@ fn conflicts(plan: &Plan, existing: &[CatalogObject]) -> Vec<CatalogObject> {
 
 impl Sampled {
     /// The estimate for `left` bytes still to copy of `all` bytes.
-    fn estimate(
-        &self,
-        left: u64,
-        all: u64,
-        resources: &Resources,
-        depth: Option<Depth>,
-    ) -> Estimate {
+    fn estimate(&self, left: u64, all: u64, env: &RunEnv<'_>, depth: Option<Depth>) -> Estimate {
+        let RunEnv { resources, options, .. } = *env;
         if self.bytes == 0 {
             return Estimate {
                 bytes: left,
@@ -123,7 +120,7 @@ impl Sampled {
         let lanes = resources.readers.min(resources.writers) as f64;
         let copy = (self.read + self.encode + self.write) * times(left) / lanes;
         let sent = self.sent as f64 * times(left);
-        let at_max_rate = resources.max_rate.map_or(0.0, |rate| sent / rate.max(1) as f64);
+        let at_max_rate = options.limits.max_rate.map_or(0.0, |rate| sent / rate.max(1) as f64);
         // One index is built by one connection.
         let longest = self.finish.iter().copied().fold(0.0, f64::max);
         let finish = (self.finish.iter().sum::<f64>() / resources.writers as f64).max(longest);
@@ -149,11 +146,11 @@ impl Sampled {
 }
 
 struct Sample<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<ToPostgres>,
     reader: ChunkReader,
     transaction: Transaction<'a>,
     sampled: Sampled,
-    stop: &'a AtomicBool,
+    cancel: &'a CancelScope,
 }
 
 /// Runs `work` and adds the seconds it took.
@@ -170,14 +167,14 @@ impl Sample<'_> {
     /// are skipped.
     fn chunks(&self) -> Vec<(usize, usize)> {
         let mut tables: Vec<usize> = (0..self.plan.tables.len()).collect();
-        tables.retain(|&table| self.plan.tables[table].query.address != RowAddress::Ordinal);
+        tables.retain(|&table| self.plan.tables[table].read.query.address != RowAddress::Ordinal);
         tables.sort_by_key(|&table| std::cmp::Reverse(self.plan.tables[table].bytes));
         let mut chosen = Vec::new();
         for (numerator, denominator) in [(1, 2), (1, 4), (3, 4)] {
             for &table in &tables {
-                let index = self.plan.tables[table].chunks.len() * numerator / denominator;
+                let index = self.plan.tables[table].read.chunks.len() * numerator / denominator;
                 let taken = chosen.contains(&(table, index));
-                if !taken && index < self.plan.tables[table].chunks.len() {
+                if !taken && index < self.plan.tables[table].read.chunks.len() {
                     chosen.push((table, index));
                 }
             }
@@ -191,10 +188,8 @@ impl Sample<'_> {
             if self.sampled.bytes >= SAMPLE_BYTES || started.elapsed() >= SAMPLE_TIME {
                 break;
             }
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Error::interrupted());
-            }
-            self.copy_chunk(table, &self.plan.tables[table].chunks[index])?;
+            self.cancel.check()?;
+            self.copy_chunk(table, &self.plan.tables[table].read.chunks[index])?;
         }
         Ok(())
     }
@@ -207,7 +202,8 @@ impl Sample<'_> {
         timed(&mut sampled.read, || reader.read(table, chunk, &mut rows))?;
         let block = timed(&mut sampled.encode, || {
             let (skip_rejected, buffer) = (!planned.rejected.is_empty(), BytesMut::new());
-            let encoded = planned.layout.encode(table, chunk.number, &rows, skip_rejected, buffer);
+            let encoded =
+                planned.read.layout.encode(table, chunk.number, &rows, skip_rejected, buffer);
             encoded.map_err(|_| Error::failed("the source changed since it was profiled"))
         })?;
         if !sampled.rows.contains_key(&table) {
@@ -215,7 +211,7 @@ impl Sample<'_> {
         }
         timed(&mut sampled.write, || {
             let sent = (&*block.data, block.digest.rows);
-            copy_in(transaction, planned.ddl.copy(&planned.sent).as_str(), sent, &what)
+            copy_in(transaction, planned.ddl.copy(&planned.read.sent).as_str(), sent, &what)
         })?;
         *sampled.rows.entry(table).or_default() += block.digest.rows;
         sampled.bytes += chunk.bytes;
@@ -230,7 +226,7 @@ impl Sample<'_> {
         for (&table, &rows) in &sampled {
             let planned = &self.plan.tables[table];
             let whole = planned.rows.max(rows);
-            let keys = planned.keys.iter().map(|key| &key.index);
+            let keys = planned.finish.keys.iter().map(|key| &key.index);
             let indexes = planned.indexes.iter().map(|index| &index.sql);
             for sql in keys.chain(indexes) {
                 self.step(sql, sort_cost(whole) / sort_cost(rows))?;
@@ -239,7 +235,7 @@ impl Sample<'_> {
             self.step(&format!("ANALYZE {}", planned.qualified()), 1.0)?;
             self.step(&ddl::enable_autovacuum(&planned.qualified()), 1.0)?;
         }
-        for key in &self.plan.foreign_keys {
+        for key in &self.plan.objects.foreign_keys {
             if let (Some(&rows), true) =
                 (sampled.get(&key.child), sampled.contains_key(&key.parent))
             {
@@ -256,7 +252,7 @@ impl Sample<'_> {
         let tables = self.plan.tables.iter().enumerate();
         let (inside, outside): (Vec<_>, Vec<_>) =
             tables.partition(|(table, _)| sampled.contains_key(table));
-        let bytes = |tables: &[(usize, &PlannedTable)]| -> u64 {
+        let bytes = |tables: &[(usize, &PlannedTable<ToPostgres>)]| -> u64 {
             tables.iter().map(|(_, table)| table.bytes).sum()
         };
         let (inside, outside) = (bytes(&inside), bytes(&outside));
@@ -269,9 +265,7 @@ impl Sample<'_> {
     }
 
     fn step(&mut self, sql: &str, times: f64) -> Result<()> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(Error::interrupted());
-        }
+        self.cancel.check()?;
         let started = Instant::now();
         if in_savepoint(&mut self.transaction, sql).is_ok() {
             self.sampled.finish.push(started.elapsed().as_secs_f64() * times);

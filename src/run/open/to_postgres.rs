@@ -3,21 +3,22 @@
 
 use crate::config::connection::Connection;
 use crate::config::environment::Environment;
-use crate::control::progress::Progress;
+use crate::control::stall::StallFlag;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Result};
 use crate::options::location::{DataSet, Location};
 use crate::options::run_options::{RunOptions, Verify};
 use crate::postgres::catalog::target_objects::schema_id;
-use crate::postgres::connect::backend::Backend;
-use crate::postgres::connect::{Session, connect, create_database};
+use crate::postgres::connect::backend::{Backend, InFlight};
+use crate::postgres::connect::connect;
+use crate::postgres::connect::create_database::create_database;
+use crate::postgres::connect::session::Session;
 use crate::postgres::lease::heartbeat::StallAlarm;
-use crate::postgres::lease::run_lock::{RunId, RunLock, purpose_of};
-use crate::run::open::open_source;
+use crate::postgres::lease::run_lock::{RunId, RunLock, SessionFactory, purpose_of};
+use crate::run::open::{cancel_reads, cancel_statements, open_source};
 use crate::sqlite::source::open::Source;
 use postgres::Client;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 /// The open databases of a data set.
 pub(crate) struct OpenDataSet {
@@ -41,10 +42,12 @@ pub(crate) struct DataSetOpener<'a> {
     pub(crate) options: &'a RunOptions,
     /// The canceller of running statements.
     pub(crate) canceller: &'a StatementCanceller,
-    /// The progress counters, which also show a server that does not answer.
-    pub(crate) progress: &'a Arc<Progress>,
+    /// The flag that is set while a server does not answer.
+    pub(crate) stall: &'a StallFlag,
     /// The run.
     pub(crate) run: RunId,
+    /// The backends of the run that have a statement in flight.
+    in_flight: InFlight,
     /// The target schemas that are locked already.
     locked: HashSet<String>,
 }
@@ -54,9 +57,10 @@ impl<'a> DataSetOpener<'a> {
     pub(crate) fn new(
         options: &'a RunOptions,
         canceller: &'a StatementCanceller,
-        progress: &'a Arc<Progress>,
+        stall: &'a StallFlag,
     ) -> Self {
-        Self { options, canceller, progress, run: RunId::new(), locked: HashSet::new() }
+        let (run, in_flight) = (RunId::new(), InFlight::default());
+        Self { options, canceller, stall, run, in_flight, locked: HashSet::new() }
     }
 
     /// Opens both databases.
@@ -77,21 +81,20 @@ impl<'a> DataSetOpener<'a> {
         let mut source = Some(open_source(file, self.options)?);
         let Session { client: mut control, schema, backend, .. } = self.connect(&connection)?;
         let schema = self.options.plan.schema.clone().or(schema).ok_or_else(|| self.no_schema())?;
-        let run = &self.run;
+        let sessions = SessionFactory::new(&connection, &schema, &self.run, &self.in_flight);
         let lock = if self.locked.insert(schema_id(&mut control, &schema)?) {
             // Two runs may start at once. The one that waits must not have the source open: the
             // other one would take it for a process that uses the database.
             let mut close_source = || source.take().map_or(Ok(None), Source::close).map(drop);
-            let waiting = (self.canceller.stop(), &mut close_source as _);
-            let (progress, after) = (Arc::clone(self.progress), self.options.retry_for);
-            let alarm = StallAlarm { progress, after };
-            RunLock::take(&mut control, &connection, &schema, run, waiting, alarm)?
+            let waiting = (self.canceller.scope(), &mut close_source as _);
+            let alarm = StallAlarm { flag: self.stall.clone(), after: self.options.retry_for };
+            RunLock::take(&mut control, &schema, sessions, waiting, alarm)?
         } else {
-            RunLock::share(&mut control, &connection, &schema, run)?
+            RunLock::share(&mut control, sessions)?
         };
         let source = source.map_or_else(|| open_source(file, self.options), Ok)?;
-        self.canceller.add_source(&source);
-        self.canceller.add_server(&connection, lock.key());
+        cancel_reads(self.canceller, &source);
+        cancel_statements(self.canceller, &connection, lock.key());
         let data_set = data_set.name.clone();
         Ok(OpenDataSet { data_set, source, lock, control, backend, schema })
     }

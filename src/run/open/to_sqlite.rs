@@ -5,15 +5,18 @@ use crate::config::environment::Environment;
 use crate::error::{Error, Result};
 use crate::options::location::{DataSet, Location};
 use crate::options::run_options::{RunOptions, Verify};
-use crate::plan::to_sqlite::build::{PlanInputs, build_plan};
+use crate::plan::to_sqlite::build::build_plan;
+use crate::plan::to_sqlite::inputs::PlanInputs;
 use crate::postgres::catalog;
-use crate::postgres::connect::{Session, connect};
+use crate::postgres::connect::connect;
+use crate::postgres::connect::session::Session;
 use crate::postgres::copy_out::Snapshot;
 use crate::postgres::errors::db_error;
 use crate::postgres::lease::advisory_lock;
 use crate::postgres::ledger::Ledger;
 use crate::run::data_set::to_sqlite::SqliteLoad;
 use crate::run::env::RunEnv;
+use crate::run::open::cancel_statements;
 use crate::run::open::source_sessions::{Locks, open_reader};
 use crate::schema::names::{qualify, quote};
 use crate::sqlite::write::staged_file::TargetFile;
@@ -26,7 +29,7 @@ use std::collections::BTreeMap;
 /// # Errors
 /// The data set cannot be planned. Nothing was written.
 pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
-    let RunEnv { options, resources, progress, canceller, .. } = *env;
+    let RunEnv { options, resources, control: run_control, canceller } = *env;
     let (Location::Postgres(source), Location::Sqlite(file)) = (&data_set.source, &data_set.target)
     else {
         return Err(Error::refused("all data sets of a run must have the same direction"));
@@ -45,7 +48,7 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     let schema = choose_schema(&mut control, options.plan.schema.clone(), schema)?;
     let locks = Locks::new(&schema);
     share_locks(&mut control, &schema, locks)?;
-    canceller.add_server(&connection, locks.own);
+    cancel_statements(canceller, &connection, locks.own);
     let types = types_of_prior_run(&mut control, &schema)?;
     // The first catalog gives the names to lock. The second one is read under the locks.
     let unlocked = catalog::read(&mut control, &schema)?;
@@ -57,10 +60,11 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     let inputs = PlanInputs {
         data_set: &data_set.name,
         schema: &schema,
+        target: &target.path.display().to_string(),
         options: &options.plan,
         resources,
-        progress,
-        stop: canceller.stop(),
+        progress: &run_control.progress,
+        cancel: &run_control.cancel,
         connect: &|| open_reader(&connection, "profile", locks, &import_snapshot),
         existing: if only_compare { &[] } else { &target.tables },
         types: &types,

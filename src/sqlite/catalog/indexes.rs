@@ -1,32 +1,35 @@
-//! Indexes and the constraints that SQLite keeps as indexes: PRIMARY KEY and UNIQUE.
+//! Indexes, also those that enforce keys.
 
 use crate::error::Result;
 use crate::schema::expression::{Collation, Sql};
-use crate::schema::{Column, Index, IndexOver, IndexTerm, Key, KeyColumn};
-use crate::sqlite::catalog::{Entry, optional_text, query, text, unreadable};
+use crate::schema::{Index, IndexOver, IndexTerm};
+use crate::sqlite::catalog::query::{Entry, optional_text, query, text, unreadable};
 use crate::sqlite::sql::declared_type;
-use crate::sqlite::sql::parse::create::{self, IndexText, Names, TableText};
+use crate::sqlite::sql::parse::create;
+use crate::sqlite::sql::parse::create::{IndexText, Names};
 use rusqlite::Connection;
 
-/// An index as `index_list` and `index_xinfo` give it.
+/// An index, from the pragmas `index_list` and `index_xinfo`.
 pub(crate) struct RawIndex {
     name: String,
     unique: bool,
     /// `pk`, `u` for a UNIQUE constraint, `c` for CREATE INDEX.
     pub(crate) origin: String,
-    terms: Vec<RawTerm>,
-    /// The index ends in the rowid: its table has one.
+    pub(crate) terms: Vec<RawTerm>,
+    /// The index ends in the rowid, so its table has one.
     pub(crate) has_rowid: bool,
 }
 
-struct RawTerm {
-    /// `None` for an expression.
-    column: Option<String>,
-    collation: Collation,
-    descending: bool,
+/// A term of an index.
+pub(crate) struct RawTerm {
+    /// The column; `None` for an expression.
+    pub(crate) column: Option<String>,
+    pub(crate) collation: Collation,
+    pub(crate) descending: bool,
 }
 
-pub(crate) fn raw(connection: &Connection, table: &str) -> Result<Vec<RawIndex>> {
+/// Reads the indexes of a table.
+pub(crate) fn read(connection: &Connection, table: &str) -> Result<Vec<RawIndex>> {
     let mut indexes = query(
         connection,
         "SELECT name, \"unique\", origin FROM pragma_index_list(?1, 'main')",
@@ -58,95 +61,44 @@ pub(crate) fn raw(connection: &Connection, table: &str) -> Result<Vec<RawIndex>>
         index.terms =
             terms.into_iter().filter(|&(_, _, key)| key).map(|(_, term, _)| term).collect();
     }
-    // The list comes newest first, unique ones before; automatic names end in the order in which
-    // the constraints were declared.
+    // The pragma's order is not that of the declarations. The names of automatic indexes end with
+    // the number of the constraint.
     indexes.sort_by_key(|index| {
         index.name.rsplit_once('_').and_then(|(_, n)| n.parse::<u64>().ok()).unwrap_or(u64::MAX)
     });
     Ok(indexes)
 }
 
-pub(crate) fn primary_key(
-    columns: &[Column],
-    alias: Option<&str>,
-    index: Option<&RawIndex>,
-    text: &TableText,
-) -> Option<Key> {
-    let name = text.primary_key.clone();
-    if let Some(index) = index {
-        return Some(Key { name, columns: key_columns(index) });
-    }
-    let column = columns.iter().find(|column| Some(column.name.as_str()) == alias)?;
-    let column = KeyColumn {
-        name: column.name.clone(),
-        collation: column.collation.clone(),
-        descending: false,
-    };
-    Some(Key { name, columns: vec![column] })
-}
-
-fn key_columns(index: &RawIndex) -> Vec<KeyColumn> {
-    index
-        .terms
-        .iter()
-        .map(|term| KeyColumn {
-            name: term.column.clone().unwrap_or_default(),
-            collation: term.collation.clone(),
-            descending: term.descending,
-        })
-        .collect()
-}
-
-/// The UNIQUE constraints. SQLite drops one that repeats another, so a name is looked up by the
-/// columns.
-pub(crate) fn uniques(indexes: &[RawIndex], text: &TableText) -> Vec<Key> {
-    let mut named: Vec<_> = text.uniques.iter().collect();
-    let mut take_name = |columns: &[KeyColumn]| {
-        let place = named.iter().position(|(_, written)| {
-            written.len() == columns.len()
-                && written.iter().zip(columns).all(|(w, c)| w.eq_ignore_ascii_case(&c.name))
-        })?;
-        named.remove(place).0.clone()
-    };
-    indexes
-        .iter()
-        .filter(|index| index.origin == "u")
-        .map(|index| {
-            let columns = key_columns(index);
-            Key { name: take_name(&columns), columns }
-        })
-        .collect()
-}
-
-/// The indexes made by CREATE INDEX, in the order of their creation.
+/// The indexes created by CREATE INDEX, in the order of their creation.
 pub(crate) fn created(
     table: &str,
     entries: &[Entry],
     indexes: &[RawIndex],
     names: &Names<'_>,
 ) -> Vec<Index> {
-    let made = entries.iter().filter(|entry| {
+    let created = entries.iter().filter(|entry| {
         entry.kind == "index" && entry.sql.is_some() && entry.table.eq_ignore_ascii_case(table)
     });
-    made.filter_map(|entry| {
-        let raw = indexes.iter().find(|index| index.name.eq_ignore_ascii_case(&entry.name))?;
-        let definition = entry.sql.clone().unwrap_or_default();
-        let text = create::index(&definition, names);
-        Some(Index {
-            name: raw.name.clone(),
-            unique: raw.unique,
-            terms: index_terms(raw, text.as_ref(), &definition),
-            filter: index_filter(text, &definition),
-            definition,
+    created
+        .filter_map(|entry| {
+            let raw = indexes.iter().find(|index| index.name.eq_ignore_ascii_case(&entry.name))?;
+            let definition = entry.sql.clone().unwrap_or_default();
+            let text = create::index(&definition, names);
+            Some(Index {
+                name: raw.name.clone(),
+                unique: raw.unique,
+                terms: index_terms(raw, text.as_ref(), &definition),
+                filter: index_filter(text, &definition),
+                definition,
+            })
         })
-    })
-    .collect()
+        .collect()
 }
 
 fn index_terms(raw: &RawIndex, text: Option<&IndexText>, definition: &str) -> Vec<IndexTerm> {
-    let over = |place: usize, term: &RawTerm| match &term.column {
+    let over = |index: usize, term: &RawTerm| match &term.column {
         Some(column) => IndexOver::Column(column.clone()),
-        None => IndexOver::Expression(match text.and_then(|text| text.terms.get(place)) {
+        None => IndexOver::Expression(match text.and_then(|text| text.terms.get(index)) {
             Some(sql) => sql.clone(),
             None => Sql { text: definition.to_owned(), tree: None },
         }),
@@ -154,16 +106,16 @@ fn index_terms(raw: &RawIndex, text: Option<&IndexText>, definition: &str) -> Ve
     raw.terms
         .iter()
         .enumerate()
-        .map(|(place, term)| IndexTerm {
-            over: over(place, term),
+        .map(|(index, term)| IndexTerm {
+            over: over(index, term),
             collation: term.collation.clone(),
             descending: term.descending,
         })
         .collect()
 }
 
-/// The filter; of a statement that cannot be read, one without a tree, so that the index is left
-/// out rather than made over all rows.
+/// The filter of an index. If the statement cannot be parsed, the filter has no tree: the index is
+/// then left out rather than created over all rows.
 fn index_filter(text: Option<IndexText>, definition: &str) -> Option<Sql> {
     match text {
         Some(text) => text.filter,

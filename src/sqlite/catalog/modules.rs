@@ -1,26 +1,25 @@
-//! Virtual tables, known by the text of their declaration alone: which ordinary tables are their
-//! storage ("shadow tables"), and which of these hold rows of content.
+//! The modules of virtual tables: which ordinary tables are their storage ("shadow tables"), and
+//! which of these hold rows of content.
 //!
-//! SQLite itself classifies shadow tables only for modules that are loaded, and merely asking it
-//! for its list of tables makes it connect every virtual table, which runs the module's code on
-//! a file that we do not trust. So the names decide, module by module, as they do in SQLite.
+//! SQLite knows the shadow tables of loaded modules only. Its list of tables also connects every
+//! virtual table, which runs the module's code on a file that is not trusted. So shadow tables are
+//! recognized by name, module by module, as in SQLite.
 
 use crate::sqlite::sql::parse::create::ModuleText;
 
-/// What is known of a module's shadow tables: the words that follow the virtual table's name and
-/// an underscore.
-struct Known {
-    /// These words exactly.
+/// The shadow tables of a module: the suffixes after the virtual table's name and an underscore.
+struct ShadowTables {
+    /// The suffixes.
     suffixes: &'static [&'static str],
-    /// Words that begin so and end in digits.
+    /// Suffixes that are followed by digits.
     numbered: &'static [&'static str],
-    /// The one that has a row for each row of content.
+    /// The suffix of the table that has a row for each row of content.
     content: Option<&'static str>,
 }
 
-/// Sources: `xShadowName` in SQLite's `fts3.c`, `fts5_main.c`, `rtree.c` (also of `geopoly`) and
+/// The shadow tables of a module. Sources: `xShadowName` in SQLite's `fts3.c`, `fts5_main.c`, `rtree.c` (also of `geopoly`) and
 /// `spellfix.c`; the table names in `sqlite-vec.c` and `sqlite-vss`.
-fn known(module: &str) -> Known {
+fn shadow_tables(module: &str) -> ShadowTables {
     let (suffixes, numbered, content): (&[_], &[_], _) = match module {
         "fts3" | "fts4" => {
             (&["content", "segments", "segdir", "docsize", "stat"], &[], Some("content"))
@@ -36,33 +35,34 @@ fn known(module: &str) -> Known {
         "vss0" => (&["index", "data"], &[], Some("data")),
         _ => (&[], &[], None),
     };
-    Known { suffixes, numbered, content }
+    ShadowTables { suffixes, numbered, content }
 }
 
-/// The table whose name is the virtual table's, an underscore and `rest` is one of its shadows.
-pub(crate) fn is_shadow(module: &ModuleText, rest: &str) -> bool {
-    let rest = rest.to_ascii_lowercase();
-    // A full-text index over somebody else's rows makes no table of its own for them: one of
-    // that name is the application's.
-    if rest == "content" && !keeps_content(module) {
+/// Whether the table with this suffix is a shadow table of a virtual table.
+pub(crate) fn is_shadow(module: &ModuleText, suffix: &str) -> bool {
+    let suffix = suffix.to_ascii_lowercase();
+    // A full-text index with external content has no content table: a table of that name belongs to
+    // the application.
+    if suffix == "content" && !keeps_content(module) {
         return false;
     }
-    let known = known(&module.name);
-    known.suffixes.contains(&rest.as_str())
-        || known.numbered.iter().any(|stem| {
-            rest.strip_prefix(stem)
+    let tables = shadow_tables(&module.name);
+    tables.suffixes.contains(&suffix.as_str())
+        || tables.numbered.iter().any(|stem| {
+            suffix
+                .strip_prefix(stem)
                 .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
         })
 }
 
-/// The word after the virtual table's name and an underscore that makes the name of the table
-/// with one row for each row of its content; `None` where it keeps no content, or where the
-/// module is not known.
+/// The suffix of the shadow table that has one row for each row of content; `None` if the module
+/// keeps no content or is unknown.
 pub(crate) fn content(module: &ModuleText) -> Option<&'static str> {
-    known(&module.name).content.filter(|_| keeps_content(module))
+    shadow_tables(&module.name).content.filter(|_| keeps_content(module))
 }
 
-/// The full-text modules' option `content=` says that the text is kept elsewhere, or nowhere.
+/// Whether the module keeps its content: the full-text modules' option `content=` names another
+/// table, or none.
 fn keeps_content(module: &ModuleText) -> bool {
     !module.name.starts_with("fts")
         || !module.arguments.iter().any(|argument| {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn shadows_are_known_by_module_and_suffix() {
+    fn shadow_tables_are_known_by_module_and_suffix() {
         assert!(is_shadow(&module("fts5", &["a"]), "Config"));
         assert!(!is_shadow(&module("fts5", &["a"]), "segdir"));
         assert!(is_shadow(&module("rtree", &[]), "node"));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_content_table_of_the_application_is_no_shadow() {
+    fn a_content_table_of_the_application_is_not_a_shadow_table() {
         let external = module("fts5", &["a", " content = 'posts_content'"]);
         assert!(!is_shadow(&external, "content"));
         assert!(is_shadow(&external, "data"));

@@ -6,6 +6,7 @@ use crate::codec::sqlite_value::SqliteValue;
 use crate::error::{Error, Result};
 use crate::schema::chunk::{Chunk, KeyRange, KeyValue};
 use crate::schema::names::quote;
+use crate::sqlite::errors::db_error;
 use crate::sqlite::read::collector::{BatchBuilder, raw, raw_utf16};
 use crate::sqlite::read::query::{Bounds, TableQuery};
 use crate::sqlite::source::connection::SourceConnection as Source;
@@ -226,8 +227,7 @@ impl ToSql for KeyValue {
 
 /// SQLite's error while reading a table, in our words.
 pub(crate) fn read_error(table: &str, error: rusqlite::Error) -> Error {
-    Error::failed(format!("cannot read table {}", quote(table)))
-        .caused_by(error)
+    db_error(&format!("cannot read table {}", quote(table)))(error)
         .hint("check the file with: sqlite3 FILE 'PRAGMA integrity_check'")
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The interrupt handles of a source's connections. It does not keep the source open, and the
 /// handle of a closed connection does nothing.
 #[derive(Clone, Default)]
-pub(crate) struct Interrupter(Arc<Mutex<Vec<InterruptHandle>>>);
+pub struct Interrupter(Arc<Mutex<Vec<InterruptHandle>>>);
 
 impl Interrupter {
     fn lock(&self) -> MutexGuard<'_, Vec<InterruptHandle>> {
@@ -19,7 +19,7 @@ impl Interrupter {
     }
 
     /// Ends the statements that run now, with an error.
-    pub(crate) fn interrupt(&self) {
+    pub fn interrupt(&self) {
         self.lock().iter().for_each(InterruptHandle::interrupt);
     }
 }

@@ -142,7 +142,7 @@ impl Source {
     }
 
     /// The handle that ends the statements of all connections from another thread.
-    pub(crate) fn interrupter(&self) -> Interrupter {
+    pub fn interrupter(&self) -> Interrupter {
         self.0.interrupter.clone()
     }
 

@@ -7,8 +7,10 @@ use crate::codec::row_batch::RowBatch;
 use crate::codec::row_batch::Values;
 use crate::codec::sqlite_value::SqliteValue;
 use crate::control::POLL_INTERVAL;
+use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
 use crate::schema::names::quote;
+use crate::sqlite::errors::db_error;
 use crate::sqlite::sql::ddl::TableDdl;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement, ToSql};
@@ -95,13 +97,13 @@ impl FileWriter {
         read().map_err(|error| failed("cannot check the foreign keys", error))
     }
 
-    /// Runs `work`, which may take long inside SQLite, and ends it early when `stop` is set.
+    /// Runs `work`, which may take long inside SQLite, and ends it early when `cancel` is cancelled.
     pub(crate) fn interruptible<T>(
         &self,
-        stop: &AtomicBool,
+        cancel: &CancelScope,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        interruptible(&self.connection, &|| stop.load(Ordering::Relaxed), work)
+        interruptible(&self.connection, cancel, work)
     }
 
     /// Closes the database.
@@ -110,10 +112,10 @@ impl FileWriter {
     }
 }
 
-/// Runs `work`, which may take long inside SQLite, and ends it early when `is_halted` says so.
+/// Runs `work`, which may take long inside SQLite, and ends it early when `cancel` is cancelled.
 pub(crate) fn interruptible<T>(
     connection: &Connection,
-    is_halted: &(dyn Fn() -> bool + Sync),
+    cancel: &CancelScope,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     let handle = connection.get_interrupt_handle();
@@ -121,7 +123,7 @@ pub(crate) fn interruptible<T>(
     let result = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                if is_halted() {
+                if cancel.is_cancelled() {
                     handle.interrupt();
                 }
                 std::thread::park_timeout(POLL_INTERVAL);
@@ -130,7 +132,7 @@ pub(crate) fn interruptible<T>(
         let _over = Over(&done, watcher.thread().clone());
         work()
     });
-    if is_halted() { Err(Error::interrupted()) } else { result }
+    cancel.check().and(result)
 }
 
 /// Says to the one who watches that work is over, also when it panics.
@@ -216,8 +218,7 @@ impl ToSql for Bound<'_> {
 
 /// SQLite's error without the values that it may name.
 pub(crate) fn failed(what: &str, error: rusqlite::Error) -> Error {
-    let failed = Error::failed(what).caused_by(error);
-    failed.hint("nothing was put in the target's place; what was begun is removed")
+    db_error(what)(error).hint("nothing was put in the target's place; what was begun is removed")
 }
 
 /// What SQLite says to `statements` in an empty database of its own: nothing, or the number of

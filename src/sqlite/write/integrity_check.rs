@@ -3,6 +3,7 @@
 //! the list of free pages. The others are its tables: every row in every index, NOT NULL, CHECKs.
 //! Together they are what one `PRAGMA integrity_check` does.
 
+use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
 use crate::sqlite::write::bulk_insert;
 use crate::sqlite::write::bulk_insert::interruptible;
@@ -52,8 +53,8 @@ impl Checker {
         Ok(parts)
     }
 
-    /// Checks one part; ends early when `is_halted` says so.
-    pub(crate) fn part(&self, part: &Part, is_halted: &(dyn Fn() -> bool + Sync)) -> Result<()> {
+    /// Checks one part. Ends early when `cancel` is cancelled.
+    pub(crate) fn part(&self, part: &Part, cancel: &CancelScope) -> Result<()> {
         let look = || match part {
             Part::File => self.column("SELECT * FROM pragma_quick_check LIMIT ?1", [TOLD]),
             Part::Table(name) => {
@@ -61,7 +62,7 @@ impl Checker {
                 self.column(sql, (name, TOLD))
             }
         };
-        let found = interruptible(&self.connection, is_halted, look)?;
+        let found = interruptible(&self.connection, cancel, look)?;
         if found == ["ok"] {
             return Ok(());
         }

@@ -1,7 +1,8 @@
 //! Comments: what the way back needs to make tables and columns as they were, in JSON on the server.
 
-use crate::plan::PlannedColumn;
-use crate::plan::to_postgres::ddl::Definitions;
+use crate::plan::model::PlannedColumn;
+use crate::plan::to_postgres::ddl::definitions::Definitions;
+use crate::plan::to_postgres::model::ToPostgres;
 use crate::schema::Column;
 use crate::schema::expression::Collation;
 use serde_json::json;
@@ -9,15 +10,15 @@ use serde_json::json;
 impl Definitions<'_> {
     /// That of a table, where there is something to tell.
     pub(crate) fn table_comment(&self, place: usize) -> Option<String> {
-        let table = &self.schema.tables[place];
+        let table = &self.schema().tables[place];
         let mut facts = serde_json::Map::new();
         if self.table_names[place] != table.name {
             facts.insert("name".to_owned(), table.name.clone().into());
         }
-        if self.strict[place] {
+        if self.fact(place, |facts| facts.strict) {
             facts.insert("strict".to_owned(), true.into());
         }
-        if self.without_rowid[place] {
+        if self.fact(place, |facts| facts.without_rowid) {
             facts.insert("without_rowid".to_owned(), true.into());
         }
         (!facts.is_empty()).then(|| json!({ "sqlite": facts }).to_string())
@@ -25,9 +26,9 @@ impl Definitions<'_> {
 }
 
 /// That of a column.
-pub(crate) fn of_column(
+pub(crate) fn for_column(
     column: &Column,
-    planned: &PlannedColumn,
+    planned: &PlannedColumn<ToPostgres>,
     in_key: bool,
     autoincrement: bool,
 ) -> String {

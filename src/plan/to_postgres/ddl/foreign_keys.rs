@@ -1,16 +1,20 @@
 //! Foreign keys: between which tables the server can have them.
 
+use crate::plan::model::PlannedColumn;
 use crate::plan::table_selection::BY_REQUEST;
-use crate::plan::to_postgres::ddl::{Definitions, integer_limit};
-use crate::plan::{PlannedColumn, PlannedForeignKey};
+use crate::plan::to_postgres::ddl::definitions::{Definitions, integer_limit};
+use crate::plan::to_postgres::model::{PlannedForeignKey, ToPostgres};
 use crate::postgres::sql::ddl::ForeignKeyDdl;
 use crate::schema::names::{qualify, quote};
 use crate::schema::{ForeignKey, LeftOut, ObjectKind};
 
 impl Definitions<'_> {
     /// Defines the foreign keys, after all tables.
-    pub(crate) fn foreign_keys(&mut self, columns: &[&[PlannedColumn]]) -> Vec<PlannedForeignKey> {
-        let schema = self.schema;
+    pub(crate) fn foreign_keys(
+        &mut self,
+        columns: &[&[PlannedColumn<ToPostgres>]],
+    ) -> Vec<PlannedForeignKey> {
+        let schema = self.schema();
         let mut keys = Vec::new();
         for (child, table) in schema.tables.iter().enumerate() {
             for key in &table.foreign_keys {
@@ -50,9 +54,9 @@ impl Definitions<'_> {
         &self,
         child: usize,
         key: &ForeignKey,
-        columns: &[&[PlannedColumn]],
+        columns: &[&[PlannedColumn<ToPostgres>]],
     ) -> Result<usize, String> {
-        let parent = self.schema.tables.iter().position(|table| table.name == key.parent);
+        let parent = self.schema().tables.iter().position(|table| table.name == key.parent);
         let Some(parent) = parent else {
             return Err(format!(
                 "table {} is {}",
@@ -78,7 +82,7 @@ impl Definitions<'_> {
             columns[place]
                 .iter()
                 .find(|column| column.name == name)
-                .map(|column| column.decision.cast.form.column_type())
+                .map(|column| column.mapping.form.column_type())
         };
         for (from, to) in key.columns.iter().zip(&key.parent_columns) {
             let (Some(from), Some(to)) = (type_of(child, from), type_of(parent, to)) else {
@@ -93,7 +97,7 @@ impl Definitions<'_> {
     }
 }
 
-fn renamed(names: &[String], columns: &[PlannedColumn]) -> Vec<String> {
+fn renamed(names: &[String], columns: &[PlannedColumn<ToPostgres>]) -> Vec<String> {
     names
         .iter()
         .map(|name| {

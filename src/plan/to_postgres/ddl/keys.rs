@@ -1,7 +1,9 @@
 //! Keys, indexes and checks of one table, as far as the server can have them.
 
-use crate::plan::to_postgres::ddl::Definitions;
-use crate::plan::{OptionalDdl, PlannedKey};
+use crate::plan::model::OptionalDdl;
+use crate::plan::to_postgres::ddl::definitions::Definitions;
+use crate::plan::to_postgres::model::PlannedKey;
+use crate::plan::to_postgres::source_checks::key_label;
 use crate::postgres::sql::ddl;
 use crate::postgres::sql::from_sqlite::definitions::{condition, index_term};
 use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
@@ -11,13 +13,9 @@ use crate::schema::names::{qualify, quote};
 use crate::schema::reason::Reason;
 use crate::schema::{Index, IndexOver, LeftOut, ObjectKind};
 
-/// The widest entry of a b-tree index, in bytes: a third of a page.
-/// Source: `BTMaxItemSize` in PostgreSQL's nbtree.h, less the entry's own head.
-pub(crate) const MAX_ENTRY: u64 = 2_704 - 16;
-
 impl Definitions<'_> {
     pub(crate) fn keys(&mut self, place: usize, scope: &[ScopeColumn]) -> Vec<PlannedKey> {
-        let schema = self.schema;
+        let schema = self.schema();
         let table = &schema.tables[place];
         let primary = table.primary_key.iter().map(|key| (key, true));
         let all = primary.chain(table.uniques.iter().map(|key| (key, false)));
@@ -49,7 +47,7 @@ impl Definitions<'_> {
                 plain &= is_plain;
                 terms.push(term);
             }
-            let hashed = self.too_wide.contains_key(&(place, key_label(number)));
+            let hashed = self.decisions.too_wide.contains_key(&(place, key_label(number)));
             if hashed {
                 // Only reached where the user let such keys be built over a hash.
                 plain = false;
@@ -81,14 +79,14 @@ impl Definitions<'_> {
     }
 
     pub(crate) fn indexes(&mut self, place: usize, columns: &[ScopeColumn]) -> Vec<OptionalDdl> {
-        let schema = self.schema;
+        let schema = self.schema();
         let table = &schema.tables[place];
         let scope = Scope::new(columns);
         let mut indexes = Vec::new();
         for (number, index) in table.indexes.iter().enumerate() {
             let (kind, sql) = (ObjectKind::Index, Some(index.definition.as_str()));
             let left_out = LeftOut::part(kind, &table.name, &index.name, sql);
-            if let Some(width) = self.too_wide.get(&(place, index.name.clone())) {
+            if let Some(width) = self.decisions.too_wide.get(&(place, index.name.clone())) {
                 let reason =
                     format!("its widest entry has {width} bytes, and the server takes 2,704");
                 self.left_out.push(left_out.because(reason));
@@ -131,7 +129,7 @@ impl Definitions<'_> {
     }
 
     pub(crate) fn checks(&mut self, place: usize, scope: &Scope<'_>) -> Vec<OptionalDdl> {
-        let schema = self.schema;
+        let schema = self.schema();
         let table = &schema.tables[place];
         let mut checks = Vec::new();
         for (number, check) in table.checks.iter().enumerate() {
@@ -157,11 +155,6 @@ impl Definitions<'_> {
         }
         checks
     }
-}
-
-/// How the measured widths name the key with this number (the primary key first).
-pub(crate) fn key_label(number: usize) -> String {
-    format!("\0key {number}")
 }
 
 /// A key's term over a column, and whether it is the column itself. SQLite's NOCASE folds ASCII

@@ -1,5 +1,5 @@
-//! A server's certificate, read for what rustls's verifier does not look at: version 1, and the
-//! host's name by libpq's rules
+//! The checks of a server's certificate that rustls does not make: X.509 version 1, and the host name
+//! by libpq's rules
 //! (<https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-CERTIFICATES>).
 
 use rustls::CertificateError;
@@ -15,11 +15,11 @@ use x509_cert::ext::pkix::name::GeneralName;
 /// `id-at-commonName` of RFC 5280.
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
-/// A certificate's parts.
+/// A parsed certificate.
 pub(crate) struct Certificate(x509_cert::Certificate);
 
 impl Certificate {
-    /// Reads the DER form.
+    /// Parses the DER form.
     pub(crate) fn read(der: &CertificateDer<'_>) -> Result<Self, rustls::Error> {
         let read = x509_cert::Certificate::from_der(der);
         read.map(Self).map_err(|_| CertificateError::BadEncoding.into())
@@ -31,7 +31,7 @@ impl Certificate {
         key.map_err(|_| CertificateError::BadEncoding.into())
     }
 
-    /// Fails outside the time that the certificate is made for.
+    /// Fails outside the validity period.
     pub(crate) fn check_dates(&self, now: UnixTime) -> Result<(), rustls::Error> {
         let now = Duration::from_secs(now.as_secs());
         let validity = &self.0.tbs_certificate.validity;
@@ -44,18 +44,18 @@ impl Certificate {
         Ok(())
     }
 
-    /// Whether this is a certificate of X.509 version 1, which knows no extensions.
+    /// Whether this is a certificate of X.509 version 1, which has no extensions.
     pub(crate) fn is_version_1(&self) -> bool {
         self.0.tbs_certificate.version == Version::V1
     }
 
-    /// Whether this certificate names no other authority than itself.
+    /// Whether the certificate is its own issuer.
     pub(crate) fn is_self_issued(&self) -> bool {
         self.0.tbs_certificate.issuer == self.0.tbs_certificate.subject
     }
 
-    /// Whether this is a certificate of version 1 that one of `roots` has signed itself.
-    /// (`openssl x509 -req` without extensions makes these.)
+    /// Whether this is a certificate of version 1 that one of `roots` has signed directly.
+    /// (`openssl x509 -req` without extensions creates such certificates.)
     pub(crate) fn is_version_1_of(
         &self,
         roots: &[CertificateDer<'_>],
@@ -71,8 +71,8 @@ impl Certificate {
             })
     }
 
-    /// Whether the key of this certificate made the signature by one of the algorithms (of
-    /// this kind, where one is given as a DER `AlgorithmIdentifier`).
+    /// Whether the key of this certificate made the signature with one of the algorithms. `kind`, a
+    /// DER `AlgorithmIdentifier`, restricts the algorithms.
     pub(crate) fn has_signed(
         &self,
         message: &[u8],
@@ -92,8 +92,8 @@ impl Certificate {
         })
     }
 
-    /// Fails unless the certificate is for `host`: by an alternative name, or, where it has none
-    /// of the host's kind, by the common name.
+    /// Fails unless the certificate is for `host`: by an alternative name, or by the common name where
+    /// it has no alternative name of the host's kind.
     pub(crate) fn check_name(&self, host: &str) -> Result<(), rustls::Error> {
         let address: Option<IpAddr> = host.parse().ok();
         let mut presented = Vec::new();
@@ -137,13 +137,13 @@ impl Certificate {
     }
 }
 
-/// Whether a DER `AlgorithmIdentifier` is the algorithm whose contents are given: rustls keeps
-/// them without the outer tag and length, which are two bytes in one so short.
+/// Whether a DER `AlgorithmIdentifier` has the given contents. rustls stores the contents without the
+/// outer tag and length, which are two bytes here.
 fn is_kind(der: &[u8], contents: &[u8]) -> bool {
     der.get(2..) == Some(contents)
 }
 
-/// Whether a name in a certificate means the host; a leading `*.` stands for one label.
+/// Whether a name in a certificate matches the host. A leading `*.` matches one label.
 fn matches_host(name: &str, host: &str) -> bool {
     if name.eq_ignore_ascii_case(host) {
         return true;
@@ -164,7 +164,7 @@ mod tests {
     use crate::postgres::connect::tls::certificate::matches_host;
 
     #[test]
-    fn a_wildcard_stands_for_exactly_one_label() {
+    fn a_wildcard_matches_exactly_one_label() {
         assert!(matches_host("*.Example.com", "db.example.COM"));
         assert!(!matches_host("*.example.com", "a.db.example.com"));
         assert!(!matches_host("*.example.com", "example.com"));

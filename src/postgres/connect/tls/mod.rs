@@ -1,9 +1,9 @@
-//! TLS to a server: rustls made to mean what libpq's `sslmode` means.
+//! TLS with rustls, by the rules of libpq's `sslmode`.
 //!
-//! libpq checks a certificate with OpenSSL, which accepts three things that rustls's own verifier
-//! does not and that PostgreSQL's documentation leads to: a self-signed certificate that is its
-//! own root, certificates of X.509 version 1, and a host name that is only in the common name.
-//! They are accepted here too; everything else is rustls's verification.
+//! libpq verifies certificates with OpenSSL. It accepts three forms that rustls refuses and that
+//! PostgreSQL's documentation recommends: a self-signed certificate that is its own root, X.509
+//! version 1, and a host name only in the common name. This module accepts them, too. Everything else
+//! is verified by rustls.
 
 pub(crate) mod certificate;
 
@@ -31,15 +31,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use zeroize::Zeroizing;
 
-/// What the driver needs to speak TLS. `host` is the name that the user gave, which
-/// `verify-full` looks for; `begun` becomes true when a server begins a handshake.
+/// The TLS connector of the driver. `host` is the name that the user gave, for `verify-full`.
+/// `started` becomes true when a server starts a handshake.
 ///
 /// # Errors
-/// Certificate and key files that are missing, unreadable or open to others are refused.
+/// Certificate and key files that are missing, unreadable or accessible to others are refused.
 pub(crate) fn connector(
     tls: &Tls,
     host: Option<&str>,
-    begun: Arc<AtomicBool>,
+    started: Arc<AtomicBool>,
 ) -> Result<MakeRustlsConnect> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let name = match (tls.mode, host) {
@@ -54,7 +54,7 @@ pub(crate) fn connector(
         algorithms: provider.signature_verification_algorithms,
         chain: chain(tls, &provider)?,
         name,
-        begun,
+        started,
     };
     let versions: Vec<_> =
         [(tls.version_1_2, &rustls::version::TLS12), (tls.version_1_3, &rustls::version::TLS13)]
@@ -63,7 +63,7 @@ pub(crate) fn connector(
             .collect();
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions)
-        .map_err(|error| Error::refused("TLS cannot be set up").caused_by(error))?
+        .map_err(|error| Error::refused("cannot set up TLS").caused_by(error))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match &tls.client {
@@ -82,17 +82,17 @@ pub(crate) fn connector(
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// The known authorities and the verifier made of them; none where there is no root certificate,
-/// which the two `verify-` modes refuse.
+/// The trusted authorities and their verifier. `None` without a root certificate, which the `verify-`
+/// modes refuse.
 fn chain(tls: &Tls, provider: &Arc<CryptoProvider>) -> Result<Option<Chain>> {
     let given = match &tls.roots {
         Roots::None if tls.mode >= SslMode::VerifyCa => {
             return Err(Error::refused(
-                "the server's certificate is to be verified, and there is no root certificate",
+                "cannot verify the server's certificate: no root certificate found",
             )
             .hint(
-                "name its file with sslrootcert=FILE, put it into ~/.postgresql/root.crt, \
-                       or use sslrootcert=system with sslmode=verify-full",
+                "set sslrootcert=FILE, copy it to ~/.postgresql/root.crt, or use sslrootcert=system \
+                 with sslmode=verify-full",
             ));
         }
         Roots::None => return Ok(None),
@@ -112,9 +112,7 @@ fn chain(tls: &Tls, provider: &Arc<CryptoProvider>) -> Result<Option<Chain>> {
         WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
             .with_crls(revoked)
             .build()
-            .map_err(|error| {
-                Error::refused("the root certificates cannot be used").caused_by(error)
-            })?;
+            .map_err(|error| Error::refused("cannot use the root certificates").caused_by(error))?;
     Ok(Some(Chain { given, verifier, has_revocations }))
 }
 
@@ -124,12 +122,12 @@ fn certificates(file: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>>
         .and_then(Iterator::collect)
         .map_err(|error| unusable(what, file).caused_by(error))?;
     if found.is_empty() {
-        return Err(unusable(what, file).caused_by("it holds no certificate in PEM form"));
+        return Err(unusable(what, file).caused_by("it contains no certificate in PEM form"));
     }
     Ok(found)
 }
 
-/// The private key of a PEM file that nobody else can read. As in libpq, root's file may be
+/// The private key of a PEM file. Only its owner may read it. As in libpq, a file of root may be
 /// readable by its group.
 fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>> {
     let what = "private key";
@@ -138,15 +136,14 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>> {
     let (allowed, forbidden) = if metadata.uid() == 0 { ("640", 0o037) } else { ("600", 0o077) };
     if metadata.mode() & forbidden != 0 {
         return Err(unusable(what, file)
-            .caused_by("it can be read by others")
-            .hint(format!("chmod {allowed} {}", file.display())));
+            .caused_by("other users can read it")
+            .hint(format!("run: chmod {allowed} {}", file.display())));
     }
     let text = std::fs::read(file).map_err(|error| unusable(what, file).caused_by(error))?;
     let text = Zeroizing::new(text);
     if memchr::memmem::find(&text, b"ENCRYPTED").is_some() {
         return Err(unusable(what, file).caused_by("it is encrypted").hint(format!(
-            "decrypt it into a file that only you can read: (umask 077; openssl pkey -in {} -out KEY), \
-             and name that file with sslkey",
+            "decrypt it: (umask 077; openssl pkey -in {} -out KEY), and set sslkey=KEY",
             file.display()
         )));
     }
@@ -154,30 +151,30 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>> {
 }
 
 fn unusable(what: &str, file: &Path) -> Error {
-    Error::refused(format!("the {what} {} cannot be used", file.display()))
+    Error::refused(format!("cannot use the {what} {}", file.display()))
 }
 
-/// What to do about a handshake that failed, as far as one can tell.
+/// The hint for a failed handshake, where there is one.
 pub(crate) fn hint(error: &rustls::Error) -> Option<&'static str> {
     Some(match error {
         rustls::Error::InvalidCertificate(error) => match error {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "the server needs a new certificate, or this machine's clock is wrong"
+                "renew the server's certificate, or correct the clock of this machine"
             }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "this machine's clock, or that of the certificate's authority, is wrong"
+                "correct the clock of this machine, or that of the certificate's authority"
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "name the host as the certificate does (hostaddr=ADDRESS gives the address besides); \
-                 sslmode=verify-ca does not look at the name"
+                "use the host name of the certificate (and hostaddr=ADDRESS for its address); \
+                 sslmode=verify-ca does not check the name"
             }
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                "the file named by sslrootcert (or ~/.postgresql/root.crt) must hold the certificate \
-                 of the authority that signed the server's"
+                "the file of sslrootcert (or ~/.postgresql/root.crt) must contain the certificate \
+                 of the authority that signed the server's certificate"
             }
-            CertificateError::Revoked => "the certificate is on the list of sslcrl",
+            CertificateError::Revoked => "the certificate is in the revocation list of sslcrl",
             CertificateError::UnknownRevocationStatus => {
-                "the file named by sslcrl must hold a list of each authority in the chain"
+                "the file of sslcrl must contain a list of each authority in the chain"
             }
             _ => return None,
         },
@@ -194,7 +191,7 @@ pub(crate) fn hint(error: &rustls::Error) -> Option<&'static str> {
     })
 }
 
-/// The known authorities.
+/// The trusted authorities.
 #[derive(Debug)]
 struct Chain {
     given: Vec<CertificateDer<'static>>,
@@ -202,15 +199,15 @@ struct Chain {
     has_revocations: bool,
 }
 
-/// Verifies a server as one `sslmode` asks.
+/// The verifier of one `sslmode`.
 #[derive(Debug)]
 struct Verifier {
     algorithms: WebPkiSupportedAlgorithms,
-    /// None: any certificate will do.
+    /// `None` accepts any certificate.
     chain: Option<Chain>,
-    /// None: any name will do.
+    /// `None` accepts any name.
     name: Option<String>,
-    begun: Arc<AtomicBool>,
+    started: Arc<AtomicBool>,
 }
 
 impl ServerCertVerifier for Verifier {
@@ -222,7 +219,7 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.begun.store(true, Ordering::Relaxed);
+        self.started.store(true, Ordering::Relaxed);
         let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
         let result = chain.verifier.verify_server_cert(
             end_entity,
@@ -233,11 +230,11 @@ impl ServerCertVerifier for Verifier {
         );
         match result {
             Ok(_) => {}
-            // Looked at last by rustls, and by ourselves below.
+            // rustls checks the name last. It is checked below.
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => {}
-            // A certificate of a form that rustls does not take.
+            // A certificate of a form that rustls refuses.
             Err(rustls::Error::InvalidCertificate(error @ CertificateError::Other(_)))
                 if !chain.has_revocations =>
             {
@@ -258,8 +255,8 @@ impl ServerCertVerifier for Verifier {
         Ok(ServerCertVerified::assertion())
     }
 
-    // The server must prove in every mode that the certificate is its own: the tie of the
-    // password exchange to the connection (channel binding) rests on it.
+    // The server must prove in every mode that it owns the certificate: channel binding depends
+    // on it.
 
     fn verify_tls12_signature(
         &self,

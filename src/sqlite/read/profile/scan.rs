@@ -1,7 +1,8 @@
 //! The parallel scan of all tables.
 
+use crate::control::cancel::CancelScope;
 use crate::control::progress::PhaseProgress;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::schema::RowAddress;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
@@ -9,11 +10,11 @@ use crate::sqlite::read::chunk_reader::{Next, read_error, scan};
 use crate::sqlite::read::profile::table::{
     MAX_BOUND_BYTES, Segment, TableProfile, TableProfileSpec,
 };
-use crate::sqlite::read::profile::work::{EndOnDrop, Part, Work, lock};
+use crate::sqlite::read::profile::work::{Part, Work, lock};
 use crate::sqlite::source::connection::SourceConnection;
 use bytes::BytesMut;
 use rusqlite::Connection;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 /// Rows between two checks whether to stop or to share work.
@@ -30,14 +31,14 @@ pub(crate) struct ProfileOptions<'a> {
     pub(crate) chunk_bytes: u64,
     /// The counter of scanned rows.
     pub(crate) progress: &'a PhaseProgress,
-    /// Set by another thread to end early.
-    pub(crate) stop: &'a AtomicBool,
+    /// Ends the profile early.
+    pub(crate) cancel: &'a CancelScope,
 }
 
 /// Profiles all tables.
 ///
 /// # Errors
-/// A table cannot be read, or `stop` was set.
+/// A table cannot be read, or the run was stopped.
 pub(crate) fn profile(
     connect: &(dyn Fn() -> Result<SourceConnection> + Sync),
     specs: &[TableProfileSpec],
@@ -46,33 +47,18 @@ pub(crate) fn profile(
     let work = Work::new(specs.len());
     let profiles: Vec<Mutex<TableProfile>> =
         specs.iter().map(|spec| Mutex::new(TableProfile::new(spec))).collect();
-    let one_thread = || -> Result<()> {
-        let _end = EndOnDrop(&work);
-        let scan_all = || -> Result<()> {
-            let connection = connect()?;
-            while let Some(part) = work.take() {
-                let scan = Scan::new(&specs[part.table], options, &work, part)?;
-                lock(&profiles[part.table]).absorb(scan.run(&connection)?);
-                work.done();
-            }
-            Ok(())
-        };
-        // Stored before the other threads end: the first error is the one that is returned.
-        scan_all().inspect_err(|error| _ = lock(&work.error).get_or_insert(error.clone()))
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..options.threads.max(1)).map(|_| scope.spawn(one_thread)).collect();
-        for thread in threads {
-            let panicked = |_| Err(Error::failed("internal error: a profiling thread panicked"));
-            if let Err(error) = thread.join().unwrap_or_else(panicked) {
-                lock(&work.error).get_or_insert(error);
-            }
+    let cancel = options.cancel.child();
+    let options = ProfileOptions { cancel: &cancel, ..*options };
+    let scan_all = || -> Result<()> {
+        let connection = connect()?;
+        while let Some(part) = work.take(&cancel) {
+            let scan = Scan::new(&specs[part.table], &options, &work, part)?;
+            lock(&profiles[part.table]).absorb(scan.run(&connection)?);
+            work.done();
         }
-    });
-    if let Some(error) = work.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
+        Ok(())
+    };
+    cancel.clone().run_threads(options.threads.max(1), "a profiling thread", scan_all)?;
     Ok(profiles
         .into_iter()
         .map(|p| p.into_inner().unwrap_or_else(PoisonError::into_inner))
@@ -195,9 +181,7 @@ impl<'a> Scan<'a> {
     /// Counts the rows, ends if the profile is stopped, and shares the rest with an idle thread.
     fn check(&mut self, row: i64) -> Result<()> {
         self.options.progress.done.fetch_add(ROWS_BETWEEN_CHECKS, Ordering::Relaxed);
-        if self.options.stop.load(Ordering::Relaxed) || self.work.is_over() {
-            return Err(Error::interrupted());
-        }
+        self.options.cancel.check()?;
         if let Some((_, last)) = &mut self.part.keys
             && self.work.has_idle_thread()
             && i128::from(*last) - i128::from(row) > i128::from(4 * ROWS_BETWEEN_CHECKS)

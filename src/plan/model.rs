@@ -1,0 +1,298 @@
+//! The plan of one data set, for both directions. What only one kind of target has is in
+//! `to_postgres::model` and `to_sqlite::model`.
+
+use crate::options::type_override::TypeOverride;
+use crate::report::{
+    ColumnPlan, ConversionReport, DataSetPlan, DataSetReport, Dropped, RowsLeftOut, TablePlan,
+    TableReport, Verdict,
+};
+use crate::schema::LeftOut;
+use crate::schema::names::quote;
+use crate::sqlite::read::profile::column::Tally;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// A kind of target, with the parts of a plan that only it has.
+pub(crate) trait Target {
+    /// The definition of a table.
+    type TableDdl;
+    /// How the rows of a table are read from the source.
+    type Read;
+    /// What a table gets once its rows are copied, beside indexes.
+    type Finish;
+    /// How the values of a column are converted.
+    type Mapping;
+    /// What a plan has beside its tables.
+    type Objects;
+
+    /// The name of a table.
+    fn table_name(ddl: &Self::TableDdl) -> &str;
+
+    /// The type of a column, as the target spells it.
+    fn column_type(mapping: &Self::Mapping) -> String;
+
+    /// The `--cast` that would choose this mapping.
+    fn type_override(
+        mapping: &Self::Mapping,
+    ) -> Option<crate::options::type_override::OverrideType>;
+}
+
+/// The plan of one data set. The ledger stores it (to PostgreSQL), so that an interrupted run can
+/// be resumed.
+#[derive(Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "PlannedTable<T>: Serialize, T::Objects: Serialize",
+    deserialize = "PlannedTable<T>: Deserialize<'de>, T::Objects: Deserialize<'de>"
+))]
+pub(crate) struct Plan<T: Target> {
+    /// The name of the data set.
+    pub(crate) data_set: String,
+    /// The schema of the target, or its file.
+    pub(crate) target_schema: String,
+    /// The tables, in the source's order.
+    pub(crate) tables: Vec<PlannedTable<T>>,
+    /// What is not migrated, with the reasons.
+    pub(crate) left_out: Vec<LeftOut>,
+    /// What the user should know.
+    pub(crate) notes: Vec<String>,
+    /// What the target holds and the run drops.
+    #[serde(skip)]
+    pub(crate) drops: Vec<Dropped>,
+    /// What only this kind of target has.
+    pub(crate) objects: T::Objects,
+}
+
+/// One table of a plan.
+#[derive(Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "T::TableDdl: Serialize, T::Mapping: Serialize, T::Read: Serialize, \
+                 T::Finish: Serialize",
+    deserialize = "T::TableDdl: Deserialize<'de>, T::Mapping: Deserialize<'de>, \
+                   T::Read: Deserialize<'de>, T::Finish: Deserialize<'de>"
+))]
+pub(crate) struct PlannedTable<T: Target> {
+    /// Its name in the source.
+    pub(crate) name: String,
+    /// Its definition in the target.
+    pub(crate) ddl: T::TableDdl,
+    /// All its columns, in the source's order.
+    pub(crate) columns: Vec<PlannedColumn<T>>,
+    /// How its rows are read.
+    pub(crate) read: T::Read,
+    /// Its rows in the source.
+    pub(crate) rows: u64,
+    /// Their size in bytes: as tuples (to PostgreSQL), or on the server's disk (to SQLite).
+    pub(crate) bytes: u64,
+    /// Rows that go to the reject file instead, by reason.
+    pub(crate) rejected: Vec<(String, Tally)>,
+    /// Indexes, built once the rows are copied.
+    pub(crate) indexes: Vec<OptionalDdl>,
+    /// What else it gets once the rows are copied.
+    pub(crate) finish: T::Finish,
+}
+
+/// One column of a plan.
+#[derive(Serialize, Deserialize)]
+#[serde(bound(serialize = "T::Mapping: Serialize", deserialize = "T::Mapping: Deserialize<'de>"))]
+pub(crate) struct PlannedColumn<T: Target> {
+    /// Its name in the source.
+    pub(crate) name: String,
+    /// Its name in the target.
+    pub(crate) target_name: String,
+    /// Its declared type in the source.
+    pub(crate) declared: String,
+    /// How its values are converted.
+    pub(crate) mapping: T::Mapping,
+    /// Values that change form: what changes, and in how many of them.
+    pub(crate) conversions: Vec<(Cow<'static, str>, u64)>,
+    /// Why its type is not the one that the declaration suggests.
+    pub(crate) reason: Option<String>,
+    /// The user should review its type.
+    pub(crate) needs_review: bool,
+}
+
+/// The definition of one table in the target, before the rows are known to fit it.
+pub(crate) struct TableDefinition<T: Target> {
+    /// CREATE TABLE.
+    pub(crate) ddl: T::TableDdl,
+    /// All columns, in the source's order.
+    pub(crate) columns: Vec<PlannedColumn<T>>,
+    /// Indexes.
+    pub(crate) indexes: Vec<OptionalDdl>,
+    /// What else the table gets once the rows are copied.
+    pub(crate) finish: T::Finish,
+}
+
+/// A definition that is listed as not migrated where the target refuses it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct OptionalDdl {
+    /// Its name in the target.
+    pub(crate) name: String,
+    /// Its description: `index "i" on "t"`.
+    pub(crate) what: String,
+    /// The statement.
+    pub(crate) sql: String,
+    /// Its entry in the list of what is not migrated, without the reason.
+    pub(crate) left_out: LeftOut,
+}
+
+impl<T: Target> Plan<T> {
+    /// Rows of all tables.
+    pub(crate) fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+
+    /// The names of the tables with rows that go to the reject file.
+    pub(crate) fn rejecting(&self) -> impl Iterator<Item = &str> {
+        let tables = self.tables.iter().filter(|table| !table.rejected.is_empty());
+        tables.map(|table| table.name.as_str())
+    }
+
+    /// The plan as it is shown.
+    pub(crate) fn summary(&self) -> DataSetPlan {
+        DataSetPlan {
+            name: self.data_set.clone(),
+            target_schema: self.target_schema.clone(),
+            continues: None,
+            tables: self.tables.iter().map(PlannedTable::summary).collect(),
+            left_out: self.left_out.clone(),
+            drops: self.drops.clone(),
+            notes: self.notes.clone(),
+            casts: self.tables.iter().flat_map(PlannedTable::type_overrides).collect(),
+        }
+    }
+
+    /// The report of a run that has copied nothing yet.
+    pub(crate) fn report(&self) -> DataSetReport {
+        let other_types = self.tables.iter().flat_map(PlannedTable::notes_on_types);
+        DataSetReport {
+            name: self.data_set.clone(),
+            target_schema: self.target_schema.clone(),
+            continues: None,
+            verdict: Verdict::NotVerified,
+            tables: self.tables.iter().map(PlannedTable::report).collect(),
+            left_out: self.left_out.clone(),
+            steps: Vec::new(),
+            notes: self.notes.iter().cloned().chain(other_types).collect(),
+            differences: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+}
+
+impl<T: Target> PlannedTable<T> {
+    /// A table with its rows and bytes in the source.
+    pub(crate) fn new(
+        name: &str,
+        definition: TableDefinition<T>,
+        read: T::Read,
+        (rows, bytes): (u64, u64),
+        rejected: Vec<(String, Tally)>,
+    ) -> Self {
+        let TableDefinition { ddl, columns, indexes, finish } = definition;
+        let name = name.to_owned();
+        Self { name, ddl, columns, read, rows, bytes, rejected, indexes, finish }
+    }
+
+    /// The name in the target.
+    pub(crate) fn target_name(&self) -> &str {
+        T::table_name(&self.ddl)
+    }
+
+    /// Rows that go to the reject file.
+    pub(crate) fn rows_rejected(&self) -> u64 {
+        self.rejected.iter().map(|(_, tally)| tally.count).sum()
+    }
+
+    /// Values that change form, by column.
+    pub(crate) fn conversions(&self) -> Vec<ConversionReport> {
+        self.columns.iter().flat_map(PlannedColumn::conversions).collect()
+    }
+
+    /// The name in the target, where it differs.
+    fn renamed(&self) -> Option<String> {
+        Some(self.target_name()).filter(|name| *name != self.name).map(str::to_owned)
+    }
+
+    fn rows_left_out(&self) -> Vec<RowsLeftOut> {
+        let by_reason = |(reason, tally): &(String, Tally)| RowsLeftOut {
+            count: tally.count,
+            reason: reason.clone(),
+        };
+        self.rejected.iter().map(by_reason).collect()
+    }
+
+    fn type_overrides(&self) -> impl Iterator<Item = TypeOverride> {
+        self.columns.iter().filter_map(|column| {
+            Some(TypeOverride {
+                table: self.name.clone(),
+                column: column.name.clone(),
+                to: T::type_override(&column.mapping)?,
+            })
+        })
+    }
+
+    fn notes_on_types(&self) -> impl Iterator<Item = String> {
+        self.columns.iter().filter_map(|column| {
+            Some(format!(
+                "{}.{}, declared {}, becomes {}: {}",
+                quote(&self.name),
+                quote(&column.name),
+                if column.declared.is_empty() { "without a type" } else { &column.declared },
+                column.target_type(),
+                column.reason.as_ref()?
+            ))
+        })
+    }
+
+    fn summary(&self) -> TablePlan {
+        TablePlan {
+            name: self.name.clone(),
+            target_name: self.renamed(),
+            rows: self.rows,
+            bytes: self.bytes,
+            columns: self.columns.iter().filter_map(PlannedColumn::summary).collect(),
+            conversions: self.conversions(),
+            rows_left_out: self.rows_left_out(),
+        }
+    }
+
+    fn report(&self) -> TableReport {
+        TableReport {
+            name: self.name.clone(),
+            target_name: self.renamed(),
+            rows: 0,
+            bytes: 0,
+            seconds: 0.0,
+            conversions: self.conversions(),
+            rows_left_out: self.rows_left_out(),
+            verification: None,
+        }
+    }
+}
+
+impl<T: Target> PlannedColumn<T> {
+    /// The type in the target.
+    pub(crate) fn target_type(&self) -> String {
+        T::column_type(&self.mapping)
+    }
+
+    fn conversions(&self) -> impl Iterator<Item = ConversionReport> {
+        self.conversions.iter().map(|(what, count)| ConversionReport {
+            column: self.name.clone(),
+            to: self.target_type(),
+            what: what.clone().into_owned(),
+            count: *count,
+        })
+    }
+
+    fn summary(&self) -> Option<ColumnPlan> {
+        Some(ColumnPlan {
+            column: self.name.clone(),
+            declared: self.declared.clone(),
+            to: self.target_type(),
+            reason: self.reason.clone()?,
+            needs_review: self.needs_review,
+        })
+    }
+}

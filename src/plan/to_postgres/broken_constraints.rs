@@ -1,0 +1,89 @@
+//! Constraints that existing rows of the source break. PostgreSQL takes them for new rows only.
+
+use crate::error::Result;
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::model::{PlannedForeignKey, ToPostgres};
+use crate::schema::names::quote;
+use crate::schema::{LeftOut, RowAddress, Schema, Table};
+use crate::sqlite::read::chunk_reader::read_error;
+use crate::sqlite::read::profile::column::Tally;
+use rusqlite::Connection;
+
+/// Adds NOT VALID to each CHECK that rows break, and lists it.
+pub(crate) fn list_broken_checks(
+    connection: &Connection,
+    schema: &Schema,
+    plan: &mut Plan<ToPostgres>,
+) -> Result<()> {
+    for (table, planned) in schema.tables.iter().zip(&mut plan.tables) {
+        for check in &mut planned.finish.checks {
+            let Some(condition) = &check.left_out.definition else { continue };
+            let Some(count) = broken_rows(connection, table, condition) else { continue };
+            check.sql.push_str(" NOT VALID");
+            let reason = format!("{count} rows break it; it holds for new rows only (NOT VALID)");
+            plan.left_out.push(LeftOut { reason, ..check.left_out.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Rows that break a CHECK; `None` where there are none, or SQLite cannot evaluate the condition.
+fn broken_rows(connection: &Connection, table: &Table, condition: &str) -> Option<u64> {
+    let sql = format!("SELECT count(*) FROM {} WHERE NOT ({condition})", quote(&table.name));
+    let mut statement = connection.prepare(&sql).ok()?;
+    let count: i64 = statement.query_row([], |row| row.get(0)).ok()?;
+    u64::try_from(count).ok().filter(|count| *count > 0)
+}
+
+/// Lists foreign keys with rows that have no parent. Only `--strict` asks for it before the copy:
+/// the server finds such rows much faster once all rows are copied.
+pub(crate) fn list_orphans(connection: &Connection, plan: &mut Plan<ToPostgres>) -> Result<()> {
+    for key in &plan.objects.foreign_keys {
+        let tally = orphans(connection, &plan.tables, key)?;
+        if tally.count > 0 {
+            plan.left_out.push(key.listed(&tally));
+        }
+    }
+    Ok(())
+}
+
+/// The child rows of a foreign key that have no parent, compared bytewise as the server does.
+fn orphans(
+    connection: &Connection,
+    tables: &[PlannedTable<ToPostgres>],
+    key: &PlannedForeignKey,
+) -> Result<Tally> {
+    let child = &tables[key.child];
+    let on = |prefix: &str, name: &String| format!("{prefix}.{}", quote(name));
+    let not_null: Vec<String> =
+        key.columns.iter().map(|name| format!("{} IS NOT NULL", on("c", name))).collect();
+    let joined: Vec<String> = key
+        .columns
+        .iter()
+        .zip(&key.parent_columns)
+        .map(|(child, parent)| format!("{} = {} COLLATE BINARY", on("p", parent), on("c", child)))
+        .collect();
+    let place = match &child.read.query.address {
+        RowAddress::Integer { column } => on("c", column),
+        _ => "NULL".to_owned(),
+    };
+    let from = format!(
+        "FROM {} c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {})",
+        quote(&child.name),
+        not_null.join(" AND "),
+        quote(&tables[key.parent].name),
+        joined.join(" AND "),
+    );
+    let failed = |error| read_error(&child.name, error);
+    let count: i64 = connection
+        .query_row(&format!("SELECT count(*) {from}"), [], |row| row.get(0))
+        .map_err(failed)?;
+    let mut tally = Tally { count: count.unsigned_abs(), first_rows: Vec::new() };
+    if count > 0 && place != "NULL" {
+        let sql = format!("SELECT {place} {from} ORDER BY {place} LIMIT 3");
+        let mut statement = connection.prepare(&sql).map_err(failed)?;
+        let places = statement.query_map([], |row| row.get(0)).map_err(failed)?;
+        tally.first_rows = places.collect::<rusqlite::Result<_>>().map_err(failed)?;
+    }
+    Ok(tally)
+}

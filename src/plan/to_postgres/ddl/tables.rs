@@ -1,0 +1,160 @@
+//! The definition of one table.
+
+use crate::plan::model::{PlannedColumn, TableDefinition};
+use crate::plan::to_postgres::ddl::comments;
+use crate::plan::to_postgres::ddl::definitions::{Definitions, column_names, integer_limit};
+use crate::plan::to_postgres::model::{PostgresFinish, ToPostgres};
+use crate::postgres::sql::ddl::{ColumnDdl, TableDdl};
+use crate::postgres::sql::from_sqlite::default::default_clause;
+use crate::postgres::sql::from_sqlite::definitions::generated;
+use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
+use crate::schema::names::{qualify, quote};
+use crate::schema::{Column, LeftOut, ObjectKind};
+
+impl Definitions<'_> {
+    /// Defines one table.
+    pub(crate) fn table(&mut self, index: usize) -> TableDefinition<ToPostgres> {
+        let columns = self.planned_columns(index);
+        let scope_columns = self.scope_columns(index, &columns);
+        let scope = Scope::new(&scope_columns);
+        let mut sequence = None;
+        let ddl_columns: Vec<ColumnDdl> = (0..columns.len())
+            .map(|number| {
+                let identity = self.identity(index, number, &columns[number]);
+                let name = identity.map(|(name, highest)| {
+                    sequence = Some((name.clone(), highest));
+                    name
+                });
+                self.column(index, number, &columns[number], (&scope, &scope_columns), name)
+            })
+            .collect();
+        let ddl = TableDdl {
+            schema: self.schema_name.to_owned(),
+            name: self.table_names[index].clone(),
+            columns: ddl_columns,
+            comment: self.table_comment(index),
+        };
+        let keys = self.keys(index, &scope_columns);
+        let indexes = self.indexes(index, &scope_columns);
+        let checks = self.checks(index, &scope);
+        TableDefinition { ddl, columns, indexes, finish: PostgresFinish { keys, checks, sequence } }
+    }
+
+    fn planned_columns(&mut self, index: usize) -> Vec<PlannedColumn<ToPostgres>> {
+        let table = &self.schema().tables[index];
+        let wanted: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+        let names = column_names(&wanted);
+        let types = &self.decisions.types[index];
+        let mut columns = Vec::with_capacity(names.len());
+        for ((column, target_name), decision) in table.columns.iter().zip(names).zip(types) {
+            if target_name != column.name {
+                self.notes.push(format!(
+                    "column {} of table {} becomes {}",
+                    quote(&column.name),
+                    quote(&table.name),
+                    quote(&target_name)
+                ));
+            }
+            columns.push(PlannedColumn {
+                name: column.name.clone(),
+                target_name,
+                declared: column.declared.clone(),
+                mapping: decision.cast,
+                conversions: decision.conversions.clone(),
+                reason: decision.reason.clone(),
+                needs_review: decision.needs_review,
+            });
+        }
+        columns
+    }
+
+    /// The sequence of an identity column, and the highest value that it has handed out.
+    fn identity(
+        &mut self,
+        index: usize,
+        number: usize,
+        planned: &PlannedColumn<ToPostgres>,
+    ) -> Option<(String, i64)> {
+        let table = &self.schema().tables[index];
+        let limit = integer_limit(&planned.mapping.form.column_type())
+            .filter(|_| table.columns[number].identity)?;
+        let wanted = format!("{}_{}_seq", self.table_names[index], planned.target_name);
+        let name = qualify(self.schema_name, &self.relations.relation(&wanted));
+        let profile = self.decisions.profiles[index].columns.get(number);
+        let stored = profile.and_then(|profile| profile.range).map_or(0, |(_, greatest)| greatest);
+        Some((name, stored.max(table.sequence.unwrap_or(0)).min(limit)))
+    }
+
+    fn column(
+        &mut self,
+        index: usize,
+        number: usize,
+        planned: &PlannedColumn<ToPostgres>,
+        scope: (&Scope<'_>, &[ScopeColumn]),
+        identity: Option<String>,
+    ) -> ColumnDdl {
+        let table = &self.schema().tables[index];
+        let column = &table.columns[number];
+        let key = table.primary_key.as_ref().filter(|key| !self.has_nulls(index, key));
+        let in_key = key.is_some_and(|key| key.columns.iter().any(|c| c.name == column.name));
+        let autoincrement = self.fact(index, |facts| facts.autoincrement);
+        let column_type = planned.mapping.form.column_type();
+        let default = column.default.as_ref().filter(|_| identity.is_none()).and_then(|sql| {
+            let refused = |reason| self.list(ObjectKind::Default, index, column, &sql.text, reason);
+            default_clause(sql, &column_type).map_err(refused).ok()
+        });
+        let not_null = self.is_not_null(index, number);
+        let generated = self.generated(index, number, scope);
+        ColumnDdl {
+            name: planned.target_name.clone(),
+            column_type,
+            not_null: column.identity || in_key || not_null,
+            default,
+            generated,
+            identity,
+            comment: Some(comments::for_column(column, planned, in_key, autoincrement)),
+        }
+    }
+
+    /// Whether the column can be NOT NULL as it is declared.
+    fn is_not_null(&mut self, index: usize, number: usize) -> bool {
+        let table = &self.schema().tables[index];
+        let column = &table.columns[number];
+        let nulls = self.nulls(index, number);
+        if column.not_null && nulls > 0 {
+            let left_out = LeftOut::part(ObjectKind::Column, &table.name, &column.name, None);
+            let reason = format!("declared NOT NULL, but {nulls} of its values are NULL");
+            self.left_out.push(left_out.because(reason));
+        }
+        column.not_null && nulls == 0
+    }
+
+    /// The expression of a generated column.
+    fn generated(
+        &mut self,
+        index: usize,
+        number: usize,
+        (scope, columns): (&Scope<'_>, &[ScopeColumn]),
+    ) -> Option<String> {
+        let column = &self.schema().tables[index].columns[number];
+        let rule = column.generated.as_ref()?;
+        let translated = if self.sent_whole[index] {
+            // The encoder must see the values that decide whether a row can be sent.
+            Err("is in a table whose rows may not all fit".to_owned())
+        } else {
+            generated(&rule.expression, scope, &columns[number])
+        };
+        let refused = |reason: String| {
+            let reason = format!("{reason}; it becomes a plain column with its values");
+            let (kind, sql) = (ObjectKind::GeneratedColumn, &rule.expression.text);
+            self.list(kind, index, column, sql, reason);
+        };
+        translated.map_err(refused).ok()
+    }
+
+    fn list(&mut self, kind: ObjectKind, table: usize, column: &Column, sql: &str, reason: String) {
+        let table = &self.schema().tables[table].name;
+        let left_out = LeftOut::part(kind, table, &column.name, Some(sql));
+        self.left_out.push(left_out.because(reason));
+    }
+}

@@ -1,0 +1,99 @@
+//! What a plan is made from, and what it drops.
+
+use crate::control::cancel::CancelScope;
+use crate::control::progress::Progress;
+use crate::control::sizing::Resources;
+use crate::error::Result;
+use crate::options::plan_options::PlanOptions;
+use crate::plan::model::Plan;
+use crate::plan::to_postgres::model::ToPostgres;
+use crate::postgres::catalog::target_objects;
+use crate::postgres::catalog::target_objects::{CatalogObject, ObjectClass};
+use crate::sqlite::source::open::Source;
+use postgres::GenericClient;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What the plan of one data set is made from.
+pub(crate) struct PlanInputs<'a> {
+    /// The name of the data set.
+    pub(crate) data_set: &'a str,
+    /// The locked source.
+    pub(crate) source: &'a Source,
+    /// The schema of the target.
+    pub(crate) schema: &'a str,
+    /// The user's options.
+    pub(crate) options: &'a PlanOptions,
+    /// Threads and sizes.
+    pub(crate) resources: &'a Resources,
+    /// The progress counters.
+    pub(crate) progress: &'a Progress,
+    /// What is dropped before the tables are created.
+    pub(crate) drop: &'a DropScope,
+    /// The names of all data sets of the run.
+    pub(crate) data_sets: &'a [&'a str],
+    /// Ends the planning early.
+    pub(crate) cancel: &'a CancelScope,
+}
+
+/// What is dropped before the tables are created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DropScope {
+    /// Nothing.
+    Nothing,
+    /// The objects that an earlier run created, where they are still the same.
+    CreatedObjects(CreatedObjects),
+    /// Everything in the schema.
+    Everything,
+}
+
+impl DropScope {
+    /// Whether `object` is dropped.
+    pub(crate) fn has(&self, object: &CatalogObject) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::CreatedObjects(created) => created.has(object),
+            Self::Everything => true,
+        }
+    }
+}
+
+/// The objects that a run created in the target, so that a later run can drop exactly these.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CreatedObjects {
+    /// Tables with their OIDs: a table of the same name with another OID is not ours.
+    tables: BTreeMap<String, i64>,
+    /// Views. They are created last, and identified by name.
+    views: Vec<String>,
+}
+
+impl CreatedObjects {
+    /// The objects of `plan`, once its tables exist.
+    pub(crate) fn from_plan(
+        plan: &Plan<ToPostgres>,
+        client: &mut impl GenericClient,
+    ) -> Result<Self> {
+        let names = plan.table_names();
+        let existing = target_objects::existing(client, &plan.target_schema)?;
+        let is_ours = |object: &&CatalogObject| {
+            object.kind == ObjectClass::Table && names.contains(&object.name)
+        };
+        let ours = existing.iter().filter(is_ours);
+        Ok(Self {
+            tables: ours.map(|table| (table.name.clone(), table.oid)).collect(),
+            views: plan.objects.views.iter().map(|view| view.name.clone()).collect(),
+        })
+    }
+
+    /// Whether `object` is one of them, or is dropped together with one.
+    pub(crate) fn has(&self, object: &CatalogObject) -> bool {
+        if let Some(table) = object.owner_oid {
+            return self.tables.values().any(|oid| *oid == table);
+        }
+        match object.kind {
+            ObjectClass::Table => self.tables.get(&object.name) == Some(&object.oid),
+            ObjectClass::View => self.views.contains(&object.name),
+            _ => false,
+        }
+    }
+}

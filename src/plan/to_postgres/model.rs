@@ -1,0 +1,160 @@
+//! The parts of a plan that only a PostgreSQL target has.
+
+use crate::codec::encode::column_encoder::ColumnEncoder;
+use crate::codec::encode::tuple_encoder::TupleLayout;
+use crate::options::type_override::OverrideType;
+use crate::plan::model::{OptionalDdl, Plan, PlannedTable, Target};
+use crate::plan::to_postgres::column_types::pin_of;
+use crate::postgres::catalog::target_objects::CatalogObject;
+use crate::postgres::sql::ddl::{ForeignKeyDdl, TableDdl};
+use crate::schema::chunk::Chunk;
+use crate::schema::column_type::ColumnType;
+use crate::schema::names::quote;
+use crate::schema::{LeftOut, RowAddress};
+use crate::sqlite::read::profile::column::Tally;
+use crate::sqlite::read::query::TableQuery;
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+
+/// A PostgreSQL target.
+pub(crate) enum ToPostgres {}
+
+impl Target for ToPostgres {
+    type TableDdl = TableDdl;
+    type Read = ChunkedRead;
+    type Finish = PostgresFinish;
+    type Mapping = ColumnEncoder;
+    type Objects = PostgresObjects;
+
+    fn table_name(ddl: &TableDdl) -> &str {
+        &ddl.name
+    }
+
+    fn column_type(mapping: &ColumnEncoder) -> String {
+        mapping.form.column_type().to_string()
+    }
+
+    fn type_override(mapping: &ColumnEncoder) -> Option<OverrideType> {
+        Some(pin_of(mapping.form))
+    }
+}
+
+/// What a plan has beside its tables.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PostgresObjects {
+    /// The foreign keys, in the source's order.
+    pub(crate) foreign_keys: Vec<PlannedForeignKey>,
+    /// The views, each after those that it reads.
+    pub(crate) views: Vec<OptionalDdl>,
+    /// Objects of the target schema that are dropped before the tables are created.
+    #[serde(skip)]
+    pub(crate) dropped: Vec<CatalogObject>,
+    /// All objects of the schema are dropped, and the ledger with them.
+    #[serde(skip)]
+    pub(crate) drop_all: bool,
+}
+
+/// How the rows of a table are read: in chunks, in any order.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ChunkedRead {
+    /// The query. Its columns are those that are sent, in the order of the layout.
+    pub(crate) query: TableQuery,
+    /// The layout of the tuples.
+    pub(crate) layout: TupleLayout,
+    /// The indexes into the table's columns of those that are sent.
+    pub(crate) sent: Vec<usize>,
+    /// The chunks. The ledger stores them in the table's own row, not with the plan.
+    #[serde(skip)]
+    pub(crate) chunks: Vec<Chunk>,
+}
+
+/// What a table gets once its rows are copied.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PostgresFinish {
+    /// Keys: unique indexes, most of which become constraints.
+    pub(crate) keys: Vec<PlannedKey>,
+    /// CHECK constraints.
+    pub(crate) checks: Vec<OptionalDdl>,
+    /// The qualified sequence of the identity column, and the highest value handed out.
+    pub(crate) sequence: Option<(String, i64)>,
+}
+
+/// A primary key or unique constraint, built as an index first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PlannedKey {
+    /// Its description: `primary key of "t"`.
+    pub(crate) what: String,
+    /// The name of the index and of the constraint.
+    pub(crate) name: String,
+    /// Its columns, by their names in the source.
+    pub(crate) columns: Vec<String>,
+    /// CREATE UNIQUE INDEX.
+    pub(crate) index: String,
+    /// ALTER TABLE ADD CONSTRAINT USING INDEX, where the index can become a constraint.
+    pub(crate) constraint: Option<String>,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PlannedForeignKey {
+    /// The index of the child table in the plan.
+    pub(crate) child: usize,
+    /// The index of the parent table.
+    pub(crate) parent: usize,
+    /// The child's columns, by their names in the source.
+    pub(crate) columns: Vec<String>,
+    /// The parent's columns that they refer to.
+    pub(crate) parent_columns: Vec<String>,
+    /// Its definition.
+    pub(crate) ddl: ForeignKeyDdl,
+    /// Its entry in the list of what is not migrated, without the reason.
+    pub(crate) left_out: LeftOut,
+}
+
+impl PlannedForeignKey {
+    /// Its entry in the list of what is not migrated, where rows have no parent.
+    pub(crate) fn listed(&self, orphans: &Tally) -> LeftOut {
+        let rows = if orphans.count == 1 {
+            "1 row has".to_owned()
+        } else {
+            format!("{} rows have", orphans.count)
+        };
+        let columns: Vec<String> = self.columns.iter().map(|name| quote(name)).collect();
+        let places: Vec<String> = orphans.first_rows.iter().map(i64::to_string).collect();
+        let places = if places.is_empty() {
+            String::new()
+        } else {
+            format!(" (first at rowid {})", places.join(", "))
+        };
+        LeftOut {
+            reason: format!(
+                "{rows} no parent for {}{places}; it holds for new rows only (NOT VALID)",
+                columns.join(", ")
+            ),
+            ..self.left_out.clone()
+        }
+    }
+}
+
+impl Plan<ToPostgres> {
+    /// The names of the tables in the target.
+    pub(crate) fn table_names(&self) -> HashSet<String> {
+        self.tables.iter().map(|table| table.ddl.name.clone()).collect()
+    }
+}
+
+impl PlannedTable<ToPostgres> {
+    /// The qualified name in the target.
+    pub(crate) fn qualified(&self) -> String {
+        self.ddl.qualified()
+    }
+
+    /// The column of the target that holds the integer by which the source addresses its rows.
+    pub(crate) fn integer_key(&self) -> Option<&str> {
+        let RowAddress::Integer { column } = &self.read.query.address else { return None };
+        let index = self.columns.iter().position(|planned| planned.name == *column)?;
+        let planned = &self.columns[index];
+        let is_bigint = planned.mapping.form.column_type() == ColumnType::BigInt;
+        is_bigint.then_some(planned.target_name.as_str())
+    }
+}

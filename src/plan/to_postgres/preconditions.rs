@@ -1,0 +1,120 @@
+//! Checks of both sides before anything costly is done.
+
+use crate::error::{Error, Result};
+use crate::options::plan_options::{OnMisfit, PlanOptions};
+use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
+use crate::plan::to_postgres::source_checks;
+use crate::postgres::catalog::target_objects;
+use crate::postgres::catalog::target_objects::CatalogObject;
+use crate::postgres::ledger;
+use crate::postgres::ledger::detail::State;
+use crate::postgres::ledger::{Entry, Ledger};
+use crate::schema::names::quote;
+use crate::schema::{LeftOut, ObjectKind, Schema, Table};
+use postgres::Client;
+use rusqlite::Connection;
+use std::collections::HashSet;
+
+/// Refuses a source with a table of the ledger's name.
+pub(crate) fn refuse_own_name(schema: &Schema) -> Result<()> {
+    let taken = |name: &str| name.eq_ignore_ascii_case(ledger::TABLE);
+    if schema.tables.iter().any(|table| taken(&table.name)) {
+        return Err(Error::refused("the source has a table named migrate_ledger")
+            .caused_by("this program keeps its own records in the target under that name")
+            .hint("leave it out with --exclude migrate_ledger"));
+    }
+    Ok(())
+}
+
+/// Refuses a target that is half loaded or holds what the plan would create.
+///
+/// # Errors
+/// Refused, naming what is there; or the server's error.
+pub(crate) fn check_target(
+    inputs: &PlanInputs<'_>,
+    client: &mut Client,
+    existing: &[CatalogObject],
+    schema: &Schema,
+) -> Result<()> {
+    if *inputs.drop == DropScope::Everything {
+        return Ok(());
+    }
+    // What an earlier run of one of our own data sets left was looked at already.
+    let entries = Ledger::entries(client, inputs.schema)?.unwrap_or_default();
+    let of_others = |entry: &&Entry| !inputs.data_sets.contains(&entry.data_set.as_str());
+    let half = |entry: &&Entry| !entry.detail.is_complete();
+    if let Some(entry) = entries.iter().filter(of_others).find(half) {
+        return Err(Error::refused(format!(
+            "schema {} of the target is half loaded",
+            quote(inputs.schema)
+        ))
+        .caused_by(format!("an earlier run of {} did not come to its end", quote(&entry.data_set)))
+        .hint("let that one come to its end, or throw away all in the schema with --drop-all"));
+    }
+    let tables = schema.tables.iter().map(|table| &table.name);
+    let names = tables.chain(schema.views.iter().map(|view| &view.name)).cloned().collect();
+    let earlier = entries.iter().find(|entry| entry.data_set == inputs.data_set);
+    refuse_conflicts(existing, &names, inputs.schema, earlier)
+}
+
+fn refuse_conflicts(
+    existing: &[CatalogObject],
+    names: &HashSet<String>,
+    schema: &str,
+    earlier: Option<&Entry>,
+) -> Result<()> {
+    let found = target_objects::conflicts(existing, names);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let mut list: Vec<String> =
+        found.iter().take(10).map(|t| format!("{} {}", t.kind.as_str(), quote(&t.name))).collect();
+    if found.len() > 10 {
+        list.push(format!("and {} more", found.len() - 10));
+    }
+    let error = Error::refused(format!("schema {} of the target is not empty", quote(schema)))
+        .caused_by(format!("it holds {}", list.join(", ")));
+    let error = match earlier.and_then(|entry| entry.detail.state) {
+        None => error,
+        Some(state) => error
+            .caused_by(match state {
+                State::Verified => {
+                    "an earlier run copied and verified it, and the source has changed since"
+                }
+                State::Differs => "an earlier run copied it, and it differs from the source",
+                _ => "an earlier run copied it, and nobody has verified it",
+            })
+            .hint("--verify compares the two; --restart drops what that run made and starts over"),
+    };
+    Err(error.hint("--drop-all drops what is in the schema first"))
+}
+
+/// Takes out tables with more columns than PostgreSQL can hold, if the user lets us.
+pub(crate) fn leave_out_wide_tables(
+    connection: &Connection,
+    schema: &mut Schema,
+    options: &PlanOptions,
+    left_out: &mut Vec<LeftOut>,
+) -> Result<()> {
+    let too_wide = |table: &Table| table.columns.len() > source_checks::MAX_COLUMNS;
+    let Some(first) = schema.tables.iter().find(|table| too_wide(table)) else { return Ok(()) };
+    if options.on_misfit != OnMisfit::Widen {
+        return Err(Error::refused(format!(
+            "table {} has {} columns, and PostgreSQL holds at most 1,600",
+            quote(&first.name),
+            first.columns.len()
+        ))
+        .hint("leave it out with --exclude, or with --on-misfit widen"));
+    }
+    for table in schema.tables.extract_if(.., |table| too_wide(table)) {
+        left_out.push(LeftOut {
+            kind: ObjectKind::Table,
+            table: None,
+            reason: format!("{} columns; PostgreSQL holds at most 1,600", table.columns.len()),
+            rows: Some(source_checks::rows(connection, &table)?),
+            name: table.name,
+            definition: None,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Foreign keys: between which tables SQLite can have them.
+
+use crate::plan::to_sqlite::ddl::definitions::Definitions;
+use crate::schema::names::quote;
+use crate::schema::{ForeignKey, IndexOver, ObjectKind, Table};
+use crate::sqlite::sql::ddl::ForeignKeyDdl;
+use crate::sqlite::sql::from_postgres::node::Kind;
+
+impl Definitions<'_> {
+    /// The foreign keys of a table, and for each whether rows without a parent are allowed.
+    pub(crate) fn foreign_keys(&mut self, index: usize) -> (Vec<ForeignKeyDdl>, Vec<bool>) {
+        let table = &self.catalog.schema.tables[index];
+        let facts = &self.catalog.facts[&table.name];
+        let (mut keys, mut not_valid) = (Vec::new(), Vec::new());
+        for key in &table.foreign_keys {
+            let name = key.name.clone().unwrap_or_default();
+            match self.foreign_key(index, key) {
+                Ok(ddl) => {
+                    keys.push(ddl);
+                    not_valid.push(facts.not_valid.contains(&name));
+                }
+                Err(reason) => self.list((ObjectKind::ForeignKey, table, &name, None), &reason),
+            }
+        }
+        (keys, not_valid)
+    }
+
+    fn foreign_key(&self, child: usize, key: &ForeignKey) -> Result<ForeignKeyDdl, String> {
+        let tables = &self.catalog.schema.tables;
+        let parent = tables
+            .iter()
+            .position(|table| table.name == key.parent)
+            .ok_or_else(|| format!("table {} is not copied", quote(&key.parent)))?;
+        if !is_unique(&tables[parent], &key.parent_columns) {
+            return Err("the columns it refers to have no unique key to refer to".to_owned());
+        }
+        let kind = |index: usize, name: &String| {
+            let number = tables[index].columns.iter().position(|column| column.name == *name)?;
+            self.kinds[index].get(number).copied()
+        };
+        let number = |kind| matches!(kind, Kind::Integer | Kind::Decimal | Kind::Real);
+        for (from, to) in key.columns.iter().zip(&key.parent_columns) {
+            let alike = match (kind(child, from), kind(parent, to)) {
+                (Some(Kind::Text { .. }), Some(Kind::Text { .. })) => true,
+                (Some(a), Some(b)) => a == b || number(a) && number(b),
+                _ => false,
+            };
+            if !alike {
+                return Err(format!(
+                    "{} and {} arrive as values that do not compare",
+                    quote(from),
+                    quote(to)
+                ));
+            }
+        }
+        let columns = |index: usize, names: &[String]| {
+            names.iter().filter_map(|name| self.column(index, name)).collect()
+        };
+        Ok(ForeignKeyDdl {
+            name: key.name.clone(),
+            columns: columns(child, &key.columns),
+            parent: self.table_names[parent].clone(),
+            parent_columns: columns(parent, &key.parent_columns),
+            on_delete: key.on_delete,
+            on_update: key.on_update,
+            deferrable: key.deferrable,
+        })
+    }
+}
+
+/// The table has a key over exactly these columns.
+fn is_unique(table: &Table, columns: &[String]) -> bool {
+    let mut wanted: Vec<&str> = columns.iter().map(String::as_str).collect();
+    wanted.sort_unstable();
+    let keys = table.primary_key.iter().chain(&table.uniques);
+    let keys = keys.map(|key| key.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>());
+    let indexes = table.indexes.iter().filter(|index| index.unique && index.filter.is_none());
+    let indexes = indexes.filter_map(|index| {
+        let names = index.terms.iter().map(|term| match &term.over {
+            IndexOver::Column(name) => Some(name.as_str()),
+            IndexOver::Expression(_) => None,
+        });
+        names.collect::<Option<Vec<_>>>()
+    });
+    keys.chain(indexes).any(|mut columns| {
+        columns.sort_unstable();
+        columns == wanted
+    })
+}

@@ -1,0 +1,58 @@
+//! The parts of a plan that only a SQLite target has.
+
+use crate::options::type_override::OverrideType;
+use crate::plan::model::{PlannedColumn, Target};
+use crate::plan::to_sqlite::column_types::MappingCandidate;
+use crate::schema::names::quote;
+use crate::sqlite::sql::ddl::TableDdl;
+
+/// A SQLite target.
+pub(crate) enum ToSqlite {}
+
+impl Target for ToSqlite {
+    type TableDdl = TableDdl;
+    type Read = OrderedRead;
+    type Finish = SqliteFinish;
+    type Mapping = MappingCandidate;
+    type Objects = ();
+
+    fn table_name(ddl: &TableDdl) -> &str {
+        &ddl.name
+    }
+
+    fn column_type(mapping: &MappingCandidate) -> String {
+        mapping.declared.clone()
+    }
+
+    fn type_override(_: &MappingCandidate) -> Option<OverrideType> {
+        None
+    }
+}
+
+/// How the rows of a table are read: by queries whose rows are written in their order.
+#[derive(Default)]
+pub(crate) struct OrderedRead {
+    /// The qualified name of the table in the source.
+    pub(crate) qualified: String,
+    /// The queries, in order.
+    pub(crate) queries: Vec<String>,
+    /// Bytes of the widest row; 0 where no row can be large.
+    pub(crate) widest: u64,
+    /// The columns of the primary key, by their names in the source.
+    pub(crate) key: Vec<String>,
+}
+
+/// What a table gets once its rows are copied.
+pub(crate) struct SqliteFinish {
+    /// For each foreign key: rows without a parent are allowed.
+    pub(crate) not_valid: Vec<bool>,
+    /// The last value that the table's key has handed out.
+    pub(crate) sequence: Option<i64>,
+}
+
+impl PlannedColumn<ToSqlite> {
+    /// The expression that reads it.
+    pub(crate) fn expression(&self) -> String {
+        self.mapping.read.clone().unwrap_or_else(|| quote(&self.name))
+    }
+}

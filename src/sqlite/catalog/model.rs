@@ -1,0 +1,26 @@
+//! The catalog of a SQLite database.
+
+use crate::schema::Schema;
+use std::collections::HashMap;
+
+/// The catalog of a SQLite database.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Catalog {
+    /// The neutral schema.
+    pub(crate) schema: Schema,
+    /// The facts that only SQLite has, by table name.
+    pub(crate) facts: HashMap<String, TableFacts>,
+}
+
+/// The facts of a table that only SQLite has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableFacts {
+    /// WITHOUT ROWID.
+    pub(crate) without_rowid: bool,
+    /// STRICT: columns enforce their types, and ANY means no type.
+    pub(crate) strict: bool,
+    /// The key is AUTOINCREMENT: no value is generated twice.
+    pub(crate) autoincrement: bool,
+    /// The CREATE TABLE statement as stored.
+    pub(crate) definition: String,
+}

@@ -1,0 +1,16 @@
+//! SQLite's errors as errors of this program.
+
+use crate::error::Error;
+use rusqlite::ErrorCode;
+
+/// Converts SQLite's error; `context` is what failed.
+pub(crate) fn db_error(context: &str) -> impl Fn(rusqlite::Error) -> Error {
+    move |error| classify(Error::failed(context), error)
+}
+
+/// Adds SQLite's `error` to `ours` as its cause, and marks an interruption.
+pub(crate) fn classify(ours: Error, error: rusqlite::Error) -> Error {
+    let is_interruption = error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted);
+    let ours = ours.caused_by(error);
+    if is_interruption { ours.interruption() } else { ours }
+}

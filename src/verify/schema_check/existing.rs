@@ -1,0 +1,80 @@
+//! The schema that the target has, from its catalog.
+
+use crate::error::Result;
+use crate::postgres;
+use crate::postgres::catalog::sequences;
+use crate::schema::{LeftOut, Table};
+use crate::sqlite;
+use crate::verify::schema_check::expected::Expected;
+use ::postgres::Client;
+use std::collections::HashSet;
+
+/// The schema that the target has.
+pub(crate) struct Existing {
+    /// The tables. `sequence` is the key before the next one, where keys are generated and never
+    /// reused.
+    pub(crate) tables: Vec<Table>,
+    /// Objects that exist, but are not in force or not part of a table.
+    pub(crate) left_out: Vec<LeftOut>,
+    /// The foreign keys that are NOT VALID: table and name.
+    pub(crate) not_valid: HashSet<(String, String)>,
+    /// Names are compared without regard to case.
+    pub(crate) folds_case: bool,
+}
+
+impl Existing {
+    /// Reads a schema of PostgreSQL. Sequences are read only of tables whose keys are expected.
+    pub(crate) fn read_postgres(
+        client: &mut Client,
+        schema: &str,
+        expected: &Expected,
+    ) -> Result<Self> {
+        let mut catalog = postgres::catalog::read_all(client, schema)?;
+        let mut not_valid = HashSet::new();
+        for (table, facts) in &catalog.facts {
+            not_valid.extend(facts.not_valid.iter().map(|key| (table.clone(), key.clone())));
+        }
+        for wanted in expected.tables.iter().filter_map(|table| table.target.as_ref()) {
+            let Some(key) = wanted.columns.iter().find(|column| column.identity) else { continue };
+            let tables = &mut catalog.schema.tables;
+            let Some(table) = tables.iter_mut().find(|table| table.name == wanted.name) else {
+                continue;
+            };
+            let facts = catalog.facts.get(&table.name).map(|facts| &facts.columns);
+            let columns = table.columns.iter().zip(facts.into_iter().flatten());
+            let sequence = columns
+                .filter(|(column, _)| column.name == key.name)
+                .find_map(|(_, facts)| facts.sequence.as_deref());
+            if let Some(sequence) = sequence {
+                table.sequence = Some(sequences::value_before_next(client, sequence)?);
+            }
+        }
+        let schema = catalog.schema;
+        Ok(Self { tables: schema.tables, left_out: schema.left_out, not_valid, folds_case: false })
+    }
+
+    /// Takes the schema of a SQLite file from its catalog.
+    pub(crate) fn from_sqlite(catalog: &sqlite::catalog::model::Catalog) -> Self {
+        let table = |table: &Table| {
+            let automatic = catalog.facts.get(&table.name).is_some_and(|facts| facts.autoincrement);
+            let sequence = automatic.then(|| table.sequence.unwrap_or(0));
+            Table { sequence, ..table.clone() }
+        };
+        Self {
+            tables: catalog.schema.tables.iter().map(table).collect(),
+            left_out: catalog.schema.left_out.clone(),
+            not_valid: HashSet::new(),
+            folds_case: true,
+        }
+    }
+
+    /// Whether two names mean the same object.
+    pub(crate) fn same_name(&self, one: &str, other: &str) -> bool {
+        if self.folds_case { one.eq_ignore_ascii_case(other) } else { one == other }
+    }
+
+    /// The table of this name.
+    pub(crate) fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| self.same_name(&table.name, name))
+    }
+}

@@ -1,0 +1,70 @@
+//! The schema that the target should have.
+
+use crate::postgres::ledger::detail::Omission;
+use crate::schema::KeyColumn;
+use crate::schema::expression::Collation;
+use crate::schema::{Column, Key, RowAddress, Table};
+
+/// The schema that the target should have.
+#[derive(Debug, Default)]
+pub(crate) struct Expected {
+    /// The tables.
+    pub(crate) tables: Vec<ExpectedTable>,
+    /// The names of the views.
+    pub(crate) views: Vec<String>,
+    /// The schema comes from a plan: objects have the planned form. Without a plan, any object that
+    /// serves the same purpose is accepted.
+    pub(crate) planned: bool,
+    /// The objects that the run that filled the target did not migrate.
+    pub(crate) omissions: Vec<Omission>,
+    /// The names of tables that are deliberately not compared.
+    pub(crate) ignored: Vec<String>,
+    /// What cannot be compared.
+    pub(crate) notes: Vec<String>,
+}
+
+/// A table that the target should have.
+#[derive(Debug)]
+pub(crate) struct ExpectedTable {
+    /// The name in the source, for messages.
+    pub(crate) name: String,
+    /// The names of the columns in the source, for messages.
+    pub(crate) columns: Vec<String>,
+    /// The table in the target's names; `None` if the target has no such table. A column that the
+    /// target lacks has an empty name. An index without terms is known by its name alone.
+    pub(crate) target: Option<Table>,
+}
+
+/// A table without any parts.
+pub(crate) fn empty_table(name: &str) -> Table {
+    Table {
+        name: name.to_owned(),
+        columns: Vec::new(),
+        primary_key: None,
+        uniques: Vec::new(),
+        foreign_keys: Vec::new(),
+        checks: Vec::new(),
+        indexes: Vec::new(),
+        address: RowAddress::Ordinal,
+        sequence: None,
+    }
+}
+
+/// A column of which only its name, NOT NULL and `identity` are expected.
+pub(crate) fn column(name: &str, not_null: bool, identity: bool) -> Column {
+    Column {
+        name: name.to_owned(),
+        declared: String::new(),
+        not_null,
+        default: None,
+        collation: Collation::Binary,
+        generated: None,
+        identity,
+    }
+}
+
+/// A key over `columns`.
+pub(crate) fn key(name: Option<&str>, columns: impl IntoIterator<Item = String>) -> Key {
+    let column = |name| KeyColumn { name, collation: Collation::Binary, descending: false };
+    Key { name: name.map(str::to_owned), columns: columns.into_iter().map(column).collect() }
+}

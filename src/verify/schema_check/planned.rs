@@ -1,0 +1,126 @@
+//! The expected schema from a plan.
+
+use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::to_postgres::model::ToPostgres;
+use crate::plan::to_sqlite::model::ToSqlite;
+use crate::schema::expression::Sql;
+use crate::schema::{Check, ForeignKey, Index, LeftOut, Table};
+use crate::sqlite::sql::ddl::ColumnKey;
+use crate::verify::schema_check::expected::{Expected, ExpectedTable, column, empty_table, key};
+
+/// The schema that a plan creates in PostgreSQL, without the objects in `left_out`.
+pub(crate) fn for_postgres(plan: &Plan<ToPostgres>, left_out: &[LeftOut]) -> Expected {
+    let kept = |one: &LeftOut| {
+        !left_out.iter().any(|l| l.kind == one.kind && l.table == one.table && l.name == one.name)
+    };
+    let mut tables: Vec<ExpectedTable> =
+        plan.tables.iter().map(|table| postgres_table(table, &kept)).collect();
+    for planned in plan.objects.foreign_keys.iter().filter(|key| kept(&key.left_out)) {
+        let ddl = &planned.ddl;
+        let parent = plan.tables[planned.parent].ddl.name.clone();
+        let table = tables[planned.child].target.iter_mut();
+        table.for_each(|table| {
+            table.foreign_keys.push(ForeignKey {
+                name: Some(ddl.name.clone()),
+                columns: ddl.columns.clone(),
+                parent: parent.clone(),
+                parent_columns: ddl.parent_columns.clone(),
+                on_delete: ddl.on_delete,
+                on_update: ddl.on_update,
+                deferrable: ddl.deferrable,
+            });
+        });
+    }
+    let views = plan.objects.views.iter().filter(|view| kept(&view.left_out));
+    let views = views.map(|view| view.name.clone()).collect();
+    Expected { tables, views, planned: true, ..Expected::default() }
+}
+
+fn postgres_table(
+    table: &PlannedTable<ToPostgres>,
+    kept: &dyn Fn(&LeftOut) -> bool,
+) -> ExpectedTable {
+    let mut target = Table {
+        columns: table
+            .ddl
+            .columns
+            .iter()
+            .map(|ddl| column(&ddl.name, ddl.not_null, ddl.identity.is_some()))
+            .collect(),
+        sequence: table.finish.sequence.as_ref().map(|(_, highest)| *highest),
+        ..empty_table(&table.ddl.name)
+    };
+    for planned in &table.finish.keys {
+        // A key that cannot be a constraint is a unique index, over expressions.
+        if planned.constraint.is_none() {
+            target.indexes.push(named_index(&planned.name));
+            continue;
+        }
+        let columns = table.columns.iter();
+        let columns = columns.filter(|column| planned.columns.contains(&column.name));
+        let key = key(Some(&planned.name), columns.map(|column| column.target_name.clone()));
+        if planned.what.starts_with("primary key") {
+            target.primary_key = Some(key);
+        } else {
+            target.uniques.push(key);
+        }
+    }
+    let indexes = table.indexes.iter().filter(|index| kept(&index.left_out));
+    target.indexes.extend(indexes.map(|index| named_index(&index.name)));
+    let checks = table.finish.checks.iter().filter(|check| kept(&check.left_out));
+    target.checks = checks.map(|check| named_check(Some(&check.name))).collect();
+    let columns = table.columns.iter().map(|column| column.name.clone()).collect();
+    ExpectedTable { name: table.name.clone(), columns, target: Some(target) }
+}
+
+/// The schema that a plan creates in a SQLite file.
+pub(crate) fn for_sqlite(plan: &Plan<ToSqlite>) -> Expected {
+    let tables = plan.tables.iter().map(sqlite_table).collect();
+    Expected { tables, planned: true, ..Expected::default() }
+}
+
+fn sqlite_table(table: &PlannedTable<ToSqlite>) -> ExpectedTable {
+    let ddl = &table.ddl;
+    let own_key = ddl.columns.iter().filter(|column| column.key.is_some()).map(|c| c.name.clone());
+    let primary: Vec<String> = own_key.chain(ddl.primary_key.iter().cloned()).collect();
+    let is_automatic =
+        ddl.columns.iter().any(|column| column.key == Some(ColumnKey::Autoincrement));
+    let foreign_keys = ddl.foreign_keys.iter().map(|key| ForeignKey {
+        name: key.name.clone(),
+        columns: key.columns.clone(),
+        parent: key.parent.clone(),
+        parent_columns: key.parent_columns.clone(),
+        on_delete: key.on_delete,
+        on_update: key.on_update,
+        deferrable: key.deferrable,
+    });
+    let target = Table {
+        columns: ddl.columns.iter().map(|ddl| column(&ddl.name, ddl.not_null, false)).collect(),
+        primary_key: (!primary.is_empty()).then(|| key(None, primary)),
+        uniques: ddl.uniques.iter().map(|columns| key(None, columns.iter().cloned())).collect(),
+        foreign_keys: foreign_keys.collect(),
+        checks: ddl.checks.iter().map(|(name, _)| named_check(name.as_deref())).collect(),
+        indexes: table.indexes.iter().map(|index| named_index(&index.name)).collect(),
+        sequence: is_automatic.then(|| table.finish.sequence.unwrap_or(0)),
+        ..empty_table(&ddl.name)
+    };
+    let columns = table.columns.iter().map(|column| column.name.clone()).collect();
+    ExpectedTable { name: table.name.clone(), columns, target: Some(target) }
+}
+
+/// An index that is known by its name alone.
+fn named_index(name: &str) -> Index {
+    Index {
+        name: name.to_owned(),
+        unique: false,
+        terms: Vec::new(),
+        filter: None,
+        definition: String::new(),
+    }
+}
+
+/// A check of which only the name is compared: the databases spell the condition differently.
+fn named_check(name: Option<&str>) -> Check {
+    let condition = Sql { text: String::new(), tree: None };
+    Check { name: name.map(str::to_owned), condition }
+}
