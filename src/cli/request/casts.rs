@@ -143,7 +143,7 @@ mod tests {
             ("main.events.at=text", "an equals sign must follow the column's name"),
             ("events.at", "an equals sign must follow the column's name"),
             ("\"events.at=text", "the table's name has no closing quote"),
-            ("events.at=", "\"\" is not a column type known here"),
+            ("events.at=", "\"\" is not a supported column type"),
         ] {
             assert_eq!(read_back(text), Err(cause.to_owned()), "{text}");
         }
@@ -170,7 +170,7 @@ mod tests {
         fs::write(&path, "{\"t\": {\"a\": \"money\"}}").unwrap();
         let error = gather(Some(&path), &[]).unwrap_err();
         assert_eq!(error.kind(), crate::Kind::Refused);
-        assert_eq!(error.causes(), ["\"t\".\"a\": \"money\" is not a column type known here"]);
+        assert_eq!(error.causes(), ["\"t\".\"a\": \"money\" is not a supported column type"]);
         fs::write(&path, "[]").unwrap();
         assert_eq!(gather(Some(&path), &[]).unwrap_err().hints().len(), 1);
         assert!(gather(Some(&folder.path().join("none")), &[]).is_err());
