@@ -1,11 +1,11 @@
-//! What the leaves of the codec take per value and per byte.
+//! The time of single conversions of the codec, per value and per byte.
 //!
-//! `cargo bench --bench codec [FILTER]`; every group works through the same few thousand values
+//! `cargo bench --bench codec [FILTER]`; every group processes the same few thousand values
 //! in turn, so that branches are predicted no better than in a real column.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use migrate::internals::Epoch;
-use migrate::internals::{json, numeric, temporal, uuid};
+use migrate::internals::{iso, json, numeric, uuid};
 use std::hint::black_box;
 
 /// Values per measured round.
@@ -71,14 +71,14 @@ fn dates(criterion: &mut Criterion) {
         .iter()
         .map(|micros| {
             let mut text = Vec::new();
-            let _ = temporal::format_timestamp(*micros, true, &mut text);
+            let _ = iso::format_timestamp(*micros, true, &mut text);
             text
         })
         .collect();
-    read(criterion, "parse_timestamp", &texts, Vec::len, |text| temporal::parse_timestamp(text));
-    read(criterion, "parse_date", &texts, |_| 10, |text| temporal::parse_date(&text[..10]));
+    read(criterion, "parse_timestamp", &texts, Vec::len, |text| iso::parse_timestamp(text));
+    read(criterion, "parse_date", &texts, |_| 10, |text| iso::parse_date(&text[..10]));
     write(criterion, "format_timestamp", &moments, |micros, out| {
-        let _ = temporal::format_timestamp(*micros, true, out);
+        let _ = iso::format_timestamp(*micros, true, out);
     });
     let reals: Vec<f64> = moments.iter().map(|micros| Epoch::Seconds.to_real(*micros)).collect();
     let julian: Vec<f64> =

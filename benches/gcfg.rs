@@ -1,4 +1,4 @@
-//! What reading a product's configuration takes.
+//! The time to read a product's configuration.
 //!
 //! `cargo bench --bench gcfg`.
 

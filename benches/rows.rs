@@ -1,5 +1,4 @@
-//! What whole rows take: a batch into a block by the type of a column, a row as applications have
-//! them, and its hash.
+//! The time of whole rows: a batch to a block for each column type, a typical row, and its hash.
 //!
 //! `cargo bench --bench rows [FILTER]`.
 
@@ -8,7 +7,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use migrate::internals::TupleLayout;
 use migrate::internals::fields;
 use migrate::internals::{Block, Digest, RowBatch, SqliteValue};
-use migrate::internals::{ColumnEncoder, Encoding, Epoch, TemporalType};
+use migrate::internals::{ColumnEncoder, ColumnType, Encoding, Epoch};
 use std::hint::black_box;
 
 /// Rows of a batch.
@@ -33,47 +32,57 @@ impl Stored {
     }
 }
 
-/// The values of a column: for each form what is sent in it, made from the row's number.
-fn column(form: Encoding, row: u64) -> Stored {
+/// The values of a column: for each encoding the values that it takes, made from the row's number.
+fn column(encoding: impl Into<Encoding>, row: u64) -> Stored {
     let mixed = row.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
-    match form {
-        Encoding::Boolean => Stored::Integer((mixed % 2) as i64),
-        Encoding::SmallInt => Stored::Integer((mixed % 30_000) as i64),
-        Encoding::Integer | Encoding::Epoch { .. } => {
-            Stored::Integer((mixed % 2_000_000_000) as i64)
+    let encoding: Encoding = encoding.into();
+    if encoding == Encoding::INTEGER_TEXT {
+        return Stored::Text(mixed.cast_signed().to_string());
+    }
+    if encoding != encoding.column_type.into() {
+        return Stored::Integer((mixed % 2_000_000_000) as i64);
+    }
+    match encoding.column_type {
+        ColumnType::Boolean => Stored::Integer((mixed % 2) as i64),
+        ColumnType::SmallInt => Stored::Integer((mixed % 30_000) as i64),
+        ColumnType::Integer => Stored::Integer((mixed % 2_000_000_000) as i64),
+        ColumnType::BigInt => Stored::Integer(mixed.cast_signed()),
+        ColumnType::Real => Stored::Real((mixed % 4096) as f64 / 16.0),
+        ColumnType::Double => Stored::Real(mixed as f64 / 1e7),
+        ColumnType::Numeric(_) => Stored::Real((mixed % 1_000_000) as f64 / 100.0),
+        ColumnType::Text if mixed.is_multiple_of(8) => {
+            Stored::Text(format!("señal número {mixed}"))
         }
-        Encoding::BigInt => Stored::Integer(mixed.cast_signed()),
-        Encoding::BigIntText => Stored::Text(mixed.cast_signed().to_string()),
-        Encoding::Real => Stored::Real((mixed % 4096) as f64 / 16.0),
-        Encoding::Double => Stored::Real(mixed as f64 / 1e7),
-        Encoding::Numeric | Encoding::Decimal { .. } => {
-            Stored::Real((mixed % 1_000_000) as f64 / 100.0)
-        }
-        Encoding::Text if mixed.is_multiple_of(8) => Stored::Text(format!("señal número {mixed}")),
-        Encoding::Text | Encoding::Varchar(_) => {
+        ColumnType::Text | ColumnType::Varchar(_) => {
             Stored::Text(format!("shiny-app-{}", mixed % 100_000))
         }
-        Encoding::Bytea => Stored::Blob(mixed.to_be_bytes().repeat(4)),
-        Encoding::Date => {
+        ColumnType::Bytea => Stored::Blob(mixed.to_be_bytes().repeat(4)),
+        ColumnType::Date => {
             Stored::Text(format!("20{:02}-0{}-1{}", mixed % 100, mixed % 9 + 1, mixed % 10))
         }
-        Encoding::Time => Stored::Text(format!("1{}:0{}:2{}", mixed % 10, mixed % 10, mixed % 10)),
-        Encoding::Timestamp => Stored::Text(format!(
+        ColumnType::Time => {
+            Stored::Text(format!("1{}:0{}:2{}", mixed % 10, mixed % 10, mixed % 10))
+        }
+        ColumnType::Timestamp => Stored::Text(format!(
             "2024-0{}-17 08:1{}:42.{:06}",
             mixed % 9 + 1,
             mixed % 10,
             mixed % 1_000_000
         )),
-        Encoding::TimestampTz => {
+        ColumnType::TimestampTz => {
             Stored::Text(format!("2024-0{}-17T08:1{}:42Z", mixed % 9 + 1, mixed % 10))
         }
-        Encoding::Uuid => {
+        ColumnType::Interval => {
+            Stored::Text(format!("{} days 0{}:1{}:42", mixed % 100 + 2, mixed % 10, mixed % 10))
+        }
+        ColumnType::Inet => Stored::Text(format!("10.{}.{}.1/24", mixed % 256, mixed % 100)),
+        ColumnType::Uuid => {
             let bits = u128::from(mixed) << 64 | u128::from(mixed.rotate_left(31));
             let hex = format!("{bits:032x}");
             let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
             Stored::Text(parts.join("-"))
         }
-        Encoding::Json | Encoding::Jsonb => Stored::Text(format!(
+        ColumnType::Json | ColumnType::Jsonb => Stored::Text(format!(
             r#"{{"id": {}, "event": "session.start", "ok": true}}"#,
             mixed % 1_000
         )),
@@ -93,7 +102,7 @@ fn layout(forms: &[Encoding]) -> TupleLayout {
     TupleLayout::new(
         forms
             .iter()
-            .map(|&form| ColumnEncoder { form, affinity_restores_numbers: false })
+            .map(|&encoding| ColumnEncoder { encoding, affinity_restores_numbers: false })
             .collect(),
     )
 }
@@ -121,49 +130,54 @@ fn encode_by(criterion: &mut Criterion, name: &str, forms: &[Encoding]) {
 }
 
 /// A row of a table of downloads: numbers, times and short texts.
-const USUAL: [Encoding; 7] = [
-    Encoding::BigInt,
-    Encoding::BigInt,
-    Encoding::Text,
-    Encoding::Timestamp,
-    Encoding::Text,
-    Encoding::Double,
-    Encoding::Boolean,
+const USUAL: [ColumnType; 7] = [
+    ColumnType::BigInt,
+    ColumnType::BigInt,
+    ColumnType::Text,
+    ColumnType::Timestamp,
+    ColumnType::Text,
+    ColumnType::Double,
+    ColumnType::Boolean,
 ];
 
+fn usual() -> [Encoding; 7] {
+    USUAL.map(Encoding::from)
+}
+
 fn types(criterion: &mut Criterion) {
-    let decimal = Encoding::Decimal { precision: 12, scale: 2 };
-    let epoch = Encoding::Epoch { unit: Epoch::Seconds, to: TemporalType::Timestamp };
-    let forms = [
-        ("boolean", Encoding::Boolean),
-        ("smallint", Encoding::SmallInt),
-        ("integer", Encoding::Integer),
-        ("bigint", Encoding::BigInt),
-        ("bigint_of_text", Encoding::BigIntText),
-        ("real", Encoding::Real),
-        ("double", Encoding::Double),
-        ("numeric", Encoding::Numeric),
-        ("decimal", decimal),
-        ("text", Encoding::Text),
-        ("varchar", Encoding::Varchar(40)),
-        ("bytea", Encoding::Bytea),
-        ("date", Encoding::Date),
-        ("time", Encoding::Time),
-        ("timestamp", Encoding::Timestamp),
-        ("timestamptz", Encoding::TimestampTz),
+    let epoch = Encoding::from_epoch(Epoch::Seconds, ColumnType::Timestamp);
+    let encodings: [(&str, Encoding); 22] = [
+        ("boolean", ColumnType::Boolean.into()),
+        ("smallint", ColumnType::SmallInt.into()),
+        ("integer", ColumnType::Integer.into()),
+        ("bigint", ColumnType::BigInt.into()),
+        ("bigint_of_text", Encoding::INTEGER_TEXT),
+        ("real", ColumnType::Real.into()),
+        ("double", ColumnType::Double.into()),
+        ("numeric", ColumnType::Numeric(None).into()),
+        ("decimal", ColumnType::Numeric(Some((12, 2))).into()),
+        ("text", ColumnType::Text.into()),
+        ("varchar", ColumnType::Varchar(40).into()),
+        ("bytea", ColumnType::Bytea.into()),
+        ("date", ColumnType::Date.into()),
+        ("time", ColumnType::Time.into()),
+        ("timestamp", ColumnType::Timestamp.into()),
+        ("timestamptz", ColumnType::TimestampTz.into()),
         ("epoch", epoch),
-        ("uuid", Encoding::Uuid),
-        ("json", Encoding::Json),
-        ("jsonb", Encoding::Jsonb),
+        ("interval", ColumnType::Interval.into()),
+        ("inet", ColumnType::Inet.into()),
+        ("uuid", ColumnType::Uuid.into()),
+        ("json", ColumnType::Json.into()),
+        ("jsonb", ColumnType::Jsonb.into()),
     ];
-    for (name, form) in forms {
-        encode_by(criterion, &format!("encode_{name}"), &[form]);
+    for (name, encoding) in encodings {
+        encode_by(criterion, &format!("encode_{name}"), &[encoding]);
     }
 }
 
 fn rows(criterion: &mut Criterion) {
-    encode_by(criterion, "encode_row", &USUAL);
-    let batch = batch(&USUAL);
+    encode_by(criterion, "encode_row", &usual());
+    let batch = batch(&usual());
     let mut group = criterion.benchmark_group("read_batch");
     group.throughput(Throughput::Elements(ROWS));
     group.bench_function("rows", |bencher| {
@@ -174,7 +188,7 @@ fn rows(criterion: &mut Criterion) {
 
 fn hashes(criterion: &mut Criterion) {
     for length in [16, 100, 300, 10_000] {
-        let tuple: Vec<u8> = (0..length).map(|place| (place * 31) as u8).collect();
+        let tuple: Vec<u8> = (0..length).map(|index| (index * 31) as u8).collect();
         let mut group = criterion.benchmark_group(format!("hash_{length}"));
         group.throughput(Throughput::Bytes(length as u64));
         group.bench_function("rows", |bencher| {
@@ -183,11 +197,11 @@ fn hashes(criterion: &mut Criterion) {
         });
         group.finish();
     }
-    let block = encode(&layout(&USUAL), &batch(&USUAL), BytesMut::new());
+    let block = encode(&layout(&usual()), &batch(&usual()), BytesMut::new());
     let Some(block) = block else { return };
     let mut group = criterion.benchmark_group("read_tuple");
     group.throughput(Throughput::Elements(1));
-    // The first tuple stands behind the stream's head.
+    // The first tuple follows the header of the stream.
     group.bench_function("rows", |bencher| {
         bencher.iter(|| fields(black_box(&block.data[19..])).take(USUAL.len()).count());
     });

@@ -38,13 +38,16 @@ pub mod internals {
     pub use crate::bench::stages::insert_limit;
     pub use crate::codec::block::Block;
     pub use crate::codec::digest::Digest;
-    pub use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding, TemporalType};
+    pub use crate::codec::encode::column_encoder::ColumnEncoder;
     pub use crate::codec::encode::tuple_encoder::TupleLayout;
+    pub use crate::codec::encoding::Encoding;
     pub use crate::codec::row_batch::RowBatch;
     pub use crate::codec::sqlite_value::SqliteValue;
     pub use crate::codec::tuple::fields;
-    pub use crate::codec::types::epoch::Epoch;
-    pub use crate::codec::types::{json, numeric, temporal, uuid};
+    pub use crate::codec::types::json::validate as json;
+    pub use crate::codec::types::temporal::epoch::Epoch;
+    pub use crate::codec::types::temporal::iso;
+    pub use crate::codec::types::{numeric, uuid};
     pub use crate::config::connection::{Connection, Defaults};
     pub use crate::config::environment::Environment;
     pub use crate::config::gcfg::Gcfg;
@@ -57,6 +60,7 @@ pub mod internals {
     pub use crate::postgres::copy_out::{Snapshot, TupleReader};
     pub use crate::postgres::errors;
     pub use crate::postgres::server::{Halt, Options, PrivateServer};
+    pub use crate::schema::column_type::ColumnType;
     pub use crate::sqlite::source::connection::SourceConnection;
     pub use crate::sqlite::source::open::{Source, SourceOptions};
 }

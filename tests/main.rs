@@ -29,6 +29,7 @@ mod resume;
 mod server;
 mod source;
 mod targets;
+mod text_types;
 mod tls;
 mod verify;
 mod views;

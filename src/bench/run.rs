@@ -43,29 +43,50 @@ pub(crate) fn expected_seconds(request: &Request) -> Result<f64> {
 /// # Errors
 /// One of the measurements failed. Nothing is left in the target, or the error names it.
 pub(crate) fn run(request: &Request, control: &RunControl) -> Result<Report> {
-    let RunControl { cancel, progress, .. } = control;
-    progress.enter(Phase::Measure);
-    let measured = prepare_and_measure(request, control);
-    progress.end();
-    measured.map_err(|error| {
-        let caused_by_stop = error.is_interrupted() || error.kind() == Kind::Paused;
-        match cancel.is_cancelled() && (caused_by_stop || error.is_retryable()) {
-            true => error
-                .hints()
-                .iter()
-                .filter(|hint| hint.contains("DROP"))
-                .fold(Error::interrupted(), |interrupted, hint| interrupted.hint(hint.clone())),
-            false => error,
+    let started = Instant::now();
+    control.progress.enter(Phase::Measure);
+    let opened = open(request, control).map_err(|error| map_stop_error(control, error));
+    let measured = opened.and_then(|(mut bench, server)| {
+        let measured = needs(request, &server)
+            .and_then(|needs| refuse_lack(&needs))
+            .and_then(|()| bench.generate())
+            .and_then(|()| measure(&bench, &server, started))
+            .map_err(|error| map_stop_error(control, error));
+        match (measured, server.end()) {
+            (Ok(report), Ok(())) => Ok(report),
+            (Ok(_), Err(left)) => Err(left),
+            (Err(error), Ok(())) => Err(error),
+            (Err(error), Err(left)) => {
+                let error = error.caused_by(&left);
+                Err(left.hints().iter().fold(error, Error::hint))
+            }
         }
-    })
+    });
+    control.progress.end();
+    measured
 }
 
-fn prepare_and_measure(request: &Request, control: &RunControl) -> Result<Report> {
-    let started = Instant::now();
-    let bytes = request.file_bytes()?;
+/// The error to report: the consequences of a stop are an interruption.
+fn map_stop_error(control: &RunControl, error: Error) -> Error {
+    let is_consequence =
+        error.is_interrupted() || error.is_retryable() || error.kind() == Kind::Paused;
+    if control.cancel.is_cancelled() && is_consequence { Error::interrupted() } else { error }
+}
+
+/// The space that the measurement needs: its files, and the data of `server` if it is private.
+fn needs<'a>(request: &'a Request, server: &'a Server) -> Result<Vec<Need<'a>>> {
+    let data = server.folder().map(|folder| Ok(Need::for_server(folder, request.file_bytes()?)));
+    data.into_iter().chain([file_need(request)]).collect()
+}
+
+fn file_need(request: &Request) -> Result<Need<'_>> {
     let is_generated = matches!(request.subject, Subject::Generated { .. });
-    let files = Need::for_files(&request.folder, bytes, is_generated);
-    refuse_lack(&[files])?;
+    Ok(Need::for_files(&request.folder, request.file_bytes()?, is_generated))
+}
+
+/// Checks the source and the space, and starts the server.
+fn open<'a>(request: &'a Request, control: &'a RunControl) -> Result<(Bench<'a>, Server)> {
+    refuse_lack(&[file_need(request)?])?;
     let path = match &request.subject {
         Subject::Generated { .. } => request.folder.join("usage.db"),
         Subject::File(path) => {
@@ -75,26 +96,13 @@ fn prepare_and_measure(request: &Request, control: &RunControl) -> Result<Report
             path.clone()
         }
     };
-    let mut bench = Bench::new(request, path, control);
+    let bench = Bench::new(request, path, control);
     control.progress.phase(Phase::Measure).total.store(steps(request), Ordering::Relaxed);
     let server = bench.step("starting the server", || match &request.target {
         Some(url) => Server::open(url.clone(), &request.schema),
         None => Server::start(&[], &request.schema),
     })?;
-    let data = server.folder().map(|folder| Need::for_server(folder, bytes));
-    let needs: Vec<Need<'_>> = data.into_iter().chain([files]).collect();
-    let measured = refuse_lack(&needs)
-        .and_then(|()| bench.generate())
-        .and_then(|()| measure(&bench, &server, started));
-    match (measured, server.end()) {
-        (Ok(report), Ok(())) => Ok(report),
-        (Ok(_), Err(left)) => Err(left),
-        (Err(error), Ok(())) => Err(error),
-        (Err(error), Err(left)) => {
-            let error = error.caused_by(&left);
-            Err(left.hints().iter().fold(error, Error::hint))
-        }
-    }
+    Ok((bench, server))
 }
 
 /// The number of steps that the progress counts.

@@ -3,19 +3,19 @@
 use crate::codec::digest::Digest;
 use bytes::{Bytes, BytesMut};
 
-/// The head of every binary COPY stream: signature, flags, no extension.
+/// The header of every binary COPY stream: signature, flags, no extension.
 /// Source: the PostgreSQL manual on COPY, "Binary Format".
 pub(crate) const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
-/// What ends it: a field count of -1.
+/// The trailer of the stream: a field count of -1.
 pub(crate) const TRAILER: [u8; 2] = [0xff, 0xff];
 
-/// A chunk, encoded: self-contained, so that any connection can write it, and write it again.
+/// An encoded chunk. It is self-contained, so that any connection can write it, also twice.
 #[derive(Debug, Clone)]
 pub struct Block {
-    /// Which table (its place in the plan).
+    /// The index of the table in the plan.
     pub(crate) table: usize,
-    /// Which chunk of the table.
+    /// The number of the chunk in its table.
     pub(crate) chunk: u32,
     /// Row count and sum of row hashes.
     pub(crate) digest: Digest,
@@ -30,11 +30,10 @@ pub(crate) struct StreamBuilder {
 }
 
 impl StreamBuilder {
-    /// Bytes of a stream that are no tuples.
+    /// Bytes of a stream outside its tuples.
     pub(crate) const FRAME: usize = HEADER.len() + TRAILER.len();
 
-    /// A stream with room for `bytes` bytes in all, in the memory of `spare`, whose content is
-    /// thrown away.
+    /// A stream with room for `bytes` bytes, in the memory of `spare`, whose content is discarded.
     pub(crate) fn new(mut spare: BytesMut, bytes: usize) -> Self {
         spare.clear();
         spare.reserve(bytes);
@@ -42,7 +41,7 @@ impl StreamBuilder {
         Self { data: spare }
     }
 
-    /// Where tuples are appended.
+    /// The buffer to which tuples are appended.
     #[inline]
     pub(crate) fn tuples(&mut self) -> &mut BytesMut {
         &mut self.data

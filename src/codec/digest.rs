@@ -1,8 +1,8 @@
 //! The order-free digest of a set of rows.
 //!
-//! A row's hash is XXH3-128 of its canonical tuple. A digest is the number of rows and the
-//! wrapping sum of their hashes: a sum, because with XOR a pair of equal rows would cancel. It does
-//! not depend on the order of rows, so any number of threads can each sum a part.
+//! The hash of a row is XXH3-128 of its canonical tuple. A digest is the number of rows and the
+//! wrapping sum of their hashes. With XOR instead of a sum, two equal rows would cancel. The order of
+//! rows does not matter, so each thread can sum its own part.
 
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
@@ -11,14 +11,14 @@ use xxhash_rust::xxh3::xxh3_128;
 /// Row count and sum of row hashes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
-    /// How many rows.
+    /// The number of rows.
     pub(crate) rows: u64,
-    /// The sum of their hashes, modulo 2^128.
+    /// The sum of the row hashes, modulo 2^128.
     pub(crate) sum: u128,
 }
 
 impl Digest {
-    /// Adds one row by its canonical tuple; gives the row's hash back.
+    /// Adds one row by its canonical tuple, and returns the row's hash.
     #[inline]
     pub fn add_row(&mut self, tuple: &[u8]) -> u128 {
         let hash = xxh3_128(tuple);
@@ -45,17 +45,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_does_not_depend_on_order_or_on_the_parts() {
+    fn a_digest_does_not_depend_on_the_order_or_the_parts() {
         let rows: [&[u8]; 4] = [b"a", b"b", b"b", b""];
-        let mut expect_integer = Digest::default();
-        rows.iter().for_each(|row| _ = expect_integer.add_row(row));
+        let mut whole = Digest::default();
+        rows.iter().for_each(|row| _ = whole.add_row(row));
         let (mut left, mut right) = (Digest::default(), Digest::default());
         left.add_row(rows[3]);
         left.add_row(rows[1]);
         right.add_row(rows[2]);
         right.add_row(rows[0]);
         left += right;
-        assert_eq!(expect_integer, left);
+        assert_eq!(whole, left);
     }
 
     #[test]

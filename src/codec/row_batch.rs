@@ -1,7 +1,7 @@
-//! A row batch: a chunk's raw rows, one after the other, as the reader copied them out.
+//! A row batch: the stored rows of a chunk, as the reader copied them.
 //!
 //! Each value is a tag byte, then its payload: 8 bytes for numbers; a `u32` length and the bytes
-//! for text and blobs. All values of a row stand side by side, so that the encoder makes one pass.
+//! for text and blobs. The values of a row are adjacent, so that the encoder makes one pass.
 
 use crate::codec::sqlite_value::SqliteValue;
 use bytes::BytesMut;
@@ -12,7 +12,7 @@ const REAL: u8 = 2;
 const TEXT: u8 = 3;
 const BLOB: u8 = 4;
 
-/// The rows of one chunk, as read.
+/// The stored rows of one chunk.
 #[derive(Debug, Default)]
 pub struct RowBatch {
     rows: u64,
@@ -20,8 +20,8 @@ pub struct RowBatch {
 }
 
 impl RowBatch {
-    /// An empty batch with room for `bytes` bytes of values, in the memory of `spare`, whose
-    /// content is thrown away.
+    /// An empty batch with room for `bytes` bytes of values, in the memory of `spare`, whose content
+    /// is discarded.
     pub(crate) fn new(mut spare: BytesMut, bytes: usize) -> Self {
         spare.clear();
         spare.reserve(bytes);
@@ -33,17 +33,16 @@ impl RowBatch {
         self.data
     }
 
-    /// Empties the batch. Its memory is kept for what comes next, unless that is more than `most`
-    /// bytes.
-    pub(crate) fn clear(&mut self, most: usize) {
+    /// Empties the batch. Its memory is kept unless it is much larger than `max_retained` bytes.
+    pub(crate) fn clear(&mut self, max_retained: usize) {
         self.rows = 0;
         self.data.clear();
-        if self.data.capacity() > most.saturating_mul(2) {
+        if self.data.capacity() > max_retained.saturating_mul(2) {
             self.data = BytesMut::new();
         }
     }
 
-    /// Appends one value to the row at hand.
+    /// Appends one value to the current row.
     #[inline(always)]
     pub fn push(&mut self, value: SqliteValue<'_>) {
         match value {
@@ -55,7 +54,7 @@ impl RowBatch {
         }
     }
 
-    /// One append a number: this is the readers' innermost loop.
+    /// One append per number: this is the readers' innermost loop.
     #[inline]
     fn push_number(&mut self, tag: u8, [a, b, c, d, e, f, g, h]: [u8; 8]) {
         self.data.extend_from_slice(&[tag, a, b, c, d, e, f, g, h]);
@@ -69,23 +68,23 @@ impl RowBatch {
         self.data.extend_from_slice(bytes);
     }
 
-    /// Ends the row at hand.
+    /// Ends the current row.
     #[inline]
     pub fn end_row(&mut self) {
         self.rows += 1;
     }
 
-    /// Complete rows so far.
+    /// The number of complete rows.
     pub(crate) fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Bytes held.
+    /// The size in bytes.
     pub fn byte_len(&self) -> usize {
         self.data.len()
     }
 
-    /// The values in order, row after row. The caller knows how many make a row.
+    /// The values in order, row after row. The caller knows the number of columns.
     pub fn values(&self) -> Values<'_> {
         Values { rest: &self.data }
     }
@@ -136,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_gives_back_what_was_pushed() {
+    fn a_batch_returns_the_pushed_values() {
         let values = [
             SqliteValue::Null,
             SqliteValue::Integer(i64::MIN),

@@ -1,6 +1,6 @@
-//! A stored value as SQLite has it: a storage class and its bytes.
+//! A value as SQLite stores it: a storage class and its bytes.
 
-/// One value, borrowed from whoever read it.
+/// One borrowed value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SqliteValue<'a> {
     /// NULL.
@@ -9,14 +9,14 @@ pub enum SqliteValue<'a> {
     Integer(i64),
     /// An IEEE 754 double; never a NaN (SQLite stores NULL for it).
     Real(f64),
-    /// Text as bytes, not yet known to be UTF-8.
+    /// Text as bytes, which may be invalid UTF-8.
     Text(&'a [u8]),
     /// Bytes.
     Blob(&'a [u8]),
 }
 
 impl SqliteValue<'_> {
-    /// Bytes of the value itself in a tuple, before any cast: 0 for NULL, 8 for numbers.
+    /// The bytes of the value in a tuple before it is encoded: 0 for NULL, 8 for numbers.
     pub(crate) fn width(&self) -> usize {
         match self {
             SqliteValue::Null => 0,
@@ -26,5 +26,5 @@ impl SqliteValue<'_> {
     }
 }
 
-/// Integers whose magnitude is at most this are doubles exactly (2^53).
+/// The largest magnitude up to which a double holds every integer (2^53).
 pub(crate) const EXACT_IN_DOUBLE: i64 = 1 << 53;

@@ -1,17 +1,17 @@
-//! Tuples, read: rows as PostgreSQL's binary COPY sends them.
+//! Reading tuples: rows in PostgreSQL's binary COPY format.
 
-/// What stands at the start of some bytes of a COPY stream, after its head.
+/// The item at the start of some bytes of a COPY stream, after its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NextField {
-    /// A tuple of so many bytes.
+    /// A tuple of this many bytes.
     Tuple(usize),
     /// The end of the stream.
     End,
-    /// The beginning of a tuple; more bytes have to come.
+    /// The beginning of a tuple; more bytes are needed.
     Part,
 }
 
-/// Looks at the start of `bytes`.
+/// Identifies the item at the start of `bytes`.
 #[inline]
 pub(crate) fn next(bytes: &[u8]) -> NextField {
     let Some((count, _)) = bytes.split_first_chunk::<2>() else { return NextField::Part };
@@ -26,7 +26,7 @@ pub(crate) fn next(bytes: &[u8]) -> NextField {
     if at <= bytes.len() { NextField::Tuple(at) } else { NextField::Part }
 }
 
-/// A field: its bytes, or why there are none.
+/// A field: its bytes, or the reason why it has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field<'a> {
     /// NULL.
@@ -37,8 +37,8 @@ pub enum Field<'a> {
     Bytes(&'a [u8]),
 }
 
-/// The length word of a value that could not be encoded. No server sends it, so that a tuple with
-/// such a field is like no other.
+/// The length word of a value that could not be encoded. No server sends it, so a tuple with such a
+/// field equals no other tuple.
 pub(crate) const UNFIT: i32 = -2;
 
 /// The fields of a tuple, in order.
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tuple_is_read_field_by_field_and_its_end_is_found() {
+    fn a_tuple_is_read_field_by_field_to_its_end() {
         let tuple = [0, 3, 0, 0, 0, 2, b'a', b'b', 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
         assert_eq!(next(&tuple), NextField::Tuple(tuple.len()));
         let all: Vec<Field<'_>> = fields(&tuple).collect();

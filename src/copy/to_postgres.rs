@@ -256,7 +256,7 @@ impl Copy<'_> {
             let planned = &self.plan.tables[table];
             let number = planned.read.chunks[chunk].number;
             let leave_out = !planned.rejected.is_empty();
-            let buffer = self.buffers.take(planned.read.layout.room(&rows));
+            let buffer = self.buffers.take(planned.read.layout.block_bytes(&rows));
             let block = planned
                 .read
                 .layout

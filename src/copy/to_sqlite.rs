@@ -9,7 +9,7 @@
 //! never keep another one from sending what the writer waits for. Rows larger than such a budget are
 //! read only when the writer waits for them, so that there is never more than one of them in memory.
 
-use crate::codec::decode::field_decoder::FieldDecoder;
+use crate::codec::encoding::Encoding;
 use crate::codec::row_batch::RowBatch;
 use crate::codec::sqlite_value::SqliteValue;
 use crate::codec::tuple::{Field, fields};
@@ -186,7 +186,7 @@ impl Copy<'_> {
         sent: &mut u64,
     ) -> Result<()> {
         let table = &self.plan.tables[part.table];
-        let decoders = decoders(table);
+        let encodings = encodings(table);
         let limit = BATCH_BYTES.min(self.reader_budget / 4) as usize;
         // The last row of a batch can take more bytes in it than in a tuple.
         let capacity = limit + limit / 8;
@@ -227,7 +227,7 @@ impl Copy<'_> {
                     none.insert((RowBatch::new(self.buffers.take(capacity), capacity), permit))
                 }
             };
-            decode(table, &decoders, tuple, &mut scratch, |_, value| {
+            decode(table, &encodings, tuple, &mut scratch, |_, value| {
                 batch.push(value);
                 Ok(())
             })?;
@@ -293,8 +293,9 @@ impl Copy<'_> {
                 }
                 Rows::One(tuple) => {
                     let planned = &self.plan.tables[table];
-                    let decoders = decoders(planned);
-                    insert.row(|bind| decode(planned, &decoders, &tuple, &mut Vec::new(), bind))?;
+                    let encodings = encodings(planned);
+                    insert
+                        .row(|bind| decode(planned, &encodings, &tuple, &mut Vec::new(), bind))?;
                 }
             }
             drop(permit);
@@ -322,27 +323,27 @@ impl Rows {
     }
 }
 
-/// The decoders of the fields of a table's tuples.
-fn decoders(table: &PlannedTable<ToSqlite>) -> Vec<FieldDecoder> {
+/// The encodings of the fields of a table's tuples.
+fn encodings(table: &PlannedTable<ToSqlite>) -> Vec<Encoding> {
     let sent = table.columns.iter().zip(&table.ddl.columns);
     let sent = sent.filter(|(_, ddl)| ddl.generated.is_none());
-    sent.map(|(column, _)| column.mapping.wire).collect()
+    sent.map(|(column, _)| column.mapping.encoding).collect()
 }
 
 /// Passes the values of a tuple to `each`, with their indexes.
 #[inline]
 fn decode(
     table: &PlannedTable<ToSqlite>,
-    decoders: &[FieldDecoder],
+    encodings: &[Encoding],
     tuple: &[u8],
     scratch: &mut Vec<u8>,
     mut each: impl FnMut(usize, SqliteValue<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut fields = fields(tuple);
-    for (index, decoder) in decoders.iter().enumerate() {
+    for (index, encoding) in encodings.iter().enumerate() {
         match fields.next() {
             Some(Field::Null) => each(index, SqliteValue::Null)?,
-            Some(Field::Bytes(field)) => match decoder.decode(field, scratch) {
+            Some(Field::Bytes(field)) => match encoding.decode(field, scratch) {
                 Ok(value) => each(index, value)?,
                 Err(_) => return Err(undecodable(table, index)),
             },

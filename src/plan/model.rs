@@ -32,9 +32,7 @@ pub(crate) trait Target {
     fn column_type(mapping: &Self::Mapping) -> String;
 
     /// The `--cast` that would choose this mapping.
-    fn type_override(
-        mapping: &Self::Mapping,
-    ) -> Option<crate::options::type_override::OverrideType>;
+    fn type_override(mapping: &Self::Mapping) -> Option<crate::codec::encoding::Encoding>;
 }
 
 /// The plan of one data set. The ledger stores it (to PostgreSQL), so that an interrupted run can

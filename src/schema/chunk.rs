@@ -2,18 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A part of one table that is read, encoded, committed, recorded and retried as a whole.
-///
-/// Numbers start at 1 and, with the ranges, are fixed in the plan.
+/// A part of one table that is read, encoded, committed, recorded and retried as a whole. The plan
+/// fixes the number and the range.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Chunk {
     /// The chunk's number in its table, from 1.
     pub(crate) number: u32,
-    /// Which rows.
+    /// The range of its rows.
     pub(crate) range: KeyRange,
-    /// How many rows.
+    /// The number of rows.
     pub(crate) rows: u64,
-    /// Their size as tuples before any cast: a length word per field, and the values.
+    /// The size of the rows as tuples before they are encoded: a length word per field, and the values.
     pub(crate) bytes: u64,
 }
 
@@ -23,14 +22,14 @@ pub(crate) struct Chunk {
 pub(crate) enum KeyRange {
     /// Integer keys from `first` to `last`, both included.
     Integer { first: i64, last: i64 },
-    /// Keys after one and up to another; without bounds where there is none.
+    /// Keys after one key and up to another; `None` means no bound.
     Key {
         /// The last key before the range.
         after: Option<Vec<KeyValue>>,
         /// The last key of the range.
         through: Option<Vec<KeyValue>>,
     },
-    /// So many rows of the scan in storage order, after so many others.
+    /// `rows` rows of the scan in storage order, after the first `skip` rows.
     Ordinal { skip: u64, rows: u64 },
 }
 
@@ -49,7 +48,7 @@ pub(crate) enum KeyValue {
 }
 
 impl KeyValue {
-    /// Bytes of the value.
+    /// The size of the value in bytes.
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Integer(_) | Self::Real(_) => 8,

@@ -1,20 +1,20 @@
-//! SQL expressions as far as both databases mean the same by them.
+//! SQL expressions that mean the same in both databases.
 //!
-//! A catalog keeps each expression's text as written and, where every construct in it is known
-//! here, its tree. What has no tree is never guessed at: it is left out and listed with its text.
+//! A catalog keeps the text of each expression and, if every construct in it is known, its tree. An
+//! expression without a tree is not migrated; it is listed with its text.
 
 use serde::{Deserialize, Serialize};
 
-/// An expression: its text, and its tree where it is understood.
+/// An expression: its text, and its tree if every construct is known.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sql {
     /// The text as the database stores it.
     pub(crate) text: String,
-    /// The tree; `None` where the text has a construct that is not known here.
+    /// The tree; `None` if the text has an unknown construct.
     pub(crate) tree: Option<Expression>,
 }
 
-/// A tree of the constructs we can carry from one database to the other.
+/// A tree of the constructs that can be translated.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Expression {
     /// NULL.
@@ -27,11 +27,11 @@ pub(crate) enum Expression {
     Blob(Vec<u8>),
     /// TRUE or FALSE.
     Boolean(bool),
-    /// A column of the table at hand, by its stored name.
+    /// A column of the current table, by its stored name.
     Column(String),
     /// A column of one of several tables: the table's alias in the query, and the stored name.
     Qualified(String, String),
-    /// A double-quoted word that names no column: SQLite takes it for a string.
+    /// A double-quoted word that is not a column: SQLite reads it as a string.
     DoubleQuoted(String),
     /// CURRENT_TIMESTAMP, CURRENT_DATE, CURRENT_TIME: UTC, to the second, as text.
     Current(Current),
@@ -92,16 +92,16 @@ pub(crate) enum Current {
     Timestamp,
 }
 
-/// What SQLite's column affinity does to a value that is stored into the column or compared
-/// with it (<https://sqlite.org/datatype3.html>, sections 3 and 4.2). The same comparison can
-/// mean different things under different affinities, so a translation has to know them.
+/// A column affinity of SQLite: the conversion of values that are stored in the column or compared
+/// with it (<https://sqlite.org/datatype3.html>, sections 3 and 4.2). The meaning of a comparison
+/// depends on the affinities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Affinity {
     /// Text that looks like a number becomes an integer or a real.
     Integer,
     /// Numbers become text.
     Text,
-    /// Nothing is converted.
+    /// Values are not converted.
     Blob,
     /// Numbers, and text that looks like one, become reals.
     Real,
@@ -116,7 +116,7 @@ impl Affinity {
     }
 }
 
-/// How text compares.
+/// How text is compared.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) enum Collation {
     /// By bytes.

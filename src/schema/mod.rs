@@ -1,7 +1,6 @@
-//! The neutral schema: what both databases' catalogs are read into and written from.
+//! The neutral schema, into which the catalogs of both databases are read.
 //!
-//! Names are kept exactly as the database that owns them spells them; quoting and shortening
-//! live in [`names`], and nowhere else.
+//! Names are kept exactly as their database has them. Only [`names`] quotes and shortens them.
 
 pub(crate) mod chunk;
 pub(crate) mod column_type;
@@ -13,14 +12,14 @@ pub(crate) mod reason;
 use crate::schema::expression::{Collation, Sql};
 use serde::{Deserialize, Serialize};
 
-/// Everything of one database (one schema of it) that has to do with data.
+/// The data objects of one schema of a database.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Schema {
     /// The ordinary tables, in the order of their creation.
     pub(crate) tables: Vec<Table>,
     /// The views, in the order of their creation.
     pub(crate) views: Vec<View>,
-    /// What the catalog holds and a migration does not carry over, each with the reason.
+    /// The objects that are not migrated, each with the reason.
     pub(crate) left_out: Vec<LeftOut>,
 }
 
@@ -35,16 +34,15 @@ pub(crate) struct Table {
     pub(crate) primary_key: Option<Key>,
     /// UNIQUE constraints (not unique indexes made by CREATE INDEX).
     pub(crate) uniques: Vec<Key>,
-    /// Foreign keys of which this table is the child.
+    /// The foreign keys of this table as a child.
     pub(crate) foreign_keys: Vec<ForeignKey>,
     /// CHECK constraints, of columns and of the table.
     pub(crate) checks: Vec<Check>,
     /// Indexes made by CREATE INDEX.
     pub(crate) indexes: Vec<Index>,
-    /// How the rows of the table can be addressed by ranges.
+    /// How ranges of rows are addressed.
     pub(crate) address: RowAddress,
-    /// The last value that an automatic key has handed out (SQLite: `sqlite_sequence.seq`),
-    /// where the database remembers one.
+    /// The last value of an automatic key (SQLite: `sqlite_sequence.seq`), if the database keeps one.
     pub(crate) sequence: Option<i64>,
 }
 
@@ -53,7 +51,7 @@ pub(crate) struct Table {
 pub(crate) enum RowAddress {
     /// One 64-bit integer per row, under this column name (SQLite: the rowid or its alias).
     Integer {
-        /// The name under which a query reaches it; not necessarily a declared column.
+        /// The name of the column in a query, which may be an undeclared one.
         column: String,
     },
     /// A composite or non-integer key whose columns all ascend, in key order.
@@ -70,7 +68,7 @@ pub(crate) enum RowAddress {
 pub(crate) struct Column {
     /// The name, as stored.
     pub(crate) name: String,
-    /// The declared type exactly as written; empty where there is none.
+    /// The declared type exactly as written; empty if there is none.
     pub(crate) declared: String,
     /// Declared NOT NULL (or implied so by a key that enforces it).
     pub(crate) not_null: bool,
@@ -78,9 +76,9 @@ pub(crate) struct Column {
     pub(crate) default: Option<Sql>,
     /// The column's collation.
     pub(crate) collation: Collation,
-    /// How the value is computed, for a generated column.
+    /// The rule of a generated column.
     pub(crate) generated: Option<Generated>,
-    /// The column hands out its own integer keys (SQLite: the rowid's alias).
+    /// The column generates integer keys (SQLite: the alias of the rowid).
     pub(crate) identity: bool,
 }
 
@@ -98,7 +96,7 @@ pub(crate) struct Generated {
 pub(crate) struct KeyColumn {
     /// The column's name.
     pub(crate) name: String,
-    /// The collation in this key (normally the column's own).
+    /// The collation in this key (usually that of the column).
     pub(crate) collation: Collation,
     /// Sorted descending.
     pub(crate) descending: bool,
@@ -113,18 +111,17 @@ pub(crate) struct Key {
     pub(crate) columns: Vec<KeyColumn>,
 }
 
-/// A foreign key, seen from the child.
+/// A foreign key of its child table.
 #[derive(Debug, Clone)]
 pub(crate) struct ForeignKey {
     /// The constraint's name, if it was given one.
     pub(crate) name: Option<String>,
     /// The child's columns.
     pub(crate) columns: Vec<String>,
-    /// The parent table's name as the parent table itself spells it, or as written where there
-    /// is no such table.
+    /// The parent table's own name, or the name as written if there is no such table.
     pub(crate) parent: String,
-    /// The parent's columns; where none were written, the parent's primary key (empty where the
-    /// parent or its key does not exist).
+    /// The parent's columns. If none are written, the parent's primary key; empty if the parent or
+    /// its key does not exist.
     pub(crate) parent_columns: Vec<String>,
     /// ON DELETE.
     pub(crate) on_delete: Action,
@@ -134,7 +131,7 @@ pub(crate) struct ForeignKey {
     pub(crate) deferrable: Deferrable,
 }
 
-/// What a foreign key does when the parent's row goes or changes.
+/// The action of a foreign key when the parent row is deleted or changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[expect(clippy::enum_variant_names, reason = "SQL's own word")]
 pub(crate) enum Action {
@@ -149,10 +146,10 @@ pub(crate) enum Action {
 /// When a foreign key is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) enum Deferrable {
-    /// At once, always.
+    /// Immediately, always.
     #[default]
     No,
-    /// At once unless SET CONSTRAINTS says otherwise.
+    /// Immediately, unless SET CONSTRAINTS changes it.
     InitiallyImmediate,
     /// At commit.
     InitiallyDeferred,
@@ -174,11 +171,11 @@ pub(crate) struct Index {
     pub(crate) name: String,
     /// UNIQUE.
     pub(crate) unique: bool,
-    /// What it is over, in order.
+    /// The terms, in order.
     pub(crate) terms: Vec<IndexTerm>,
     /// The WHERE of a partial index.
     pub(crate) filter: Option<Sql>,
-    /// The whole statement as written, for listing.
+    /// The whole statement as written.
     pub(crate) definition: String,
 }
 
@@ -193,7 +190,7 @@ pub(crate) struct IndexTerm {
     pub(crate) descending: bool,
 }
 
-/// What an index term is over.
+/// The value of an index term.
 #[derive(Debug, Clone)]
 pub(crate) enum IndexOver {
     /// A column, by name.
@@ -211,7 +208,7 @@ pub(crate) struct View {
     pub(crate) definition: String,
 }
 
-/// The kinds of things that can be left out of a migration.
+/// The kinds of objects that may not be migrated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ObjectKind {
@@ -238,25 +235,25 @@ pub(crate) enum ObjectKind {
     Role,
 }
 
-/// Something that is not carried over, and why.
+/// An object that is not migrated, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LeftOut {
-    /// What it is.
+    /// The kind of object.
     pub(crate) kind: ObjectKind,
-    /// The table it belongs to, where it belongs to one.
+    /// The table to which it belongs, if it belongs to one.
     pub(crate) table: Option<String>,
-    /// Its name (for an unnamed constraint: its text in short).
+    /// The name (for an unnamed constraint: its short text).
     pub(crate) name: String,
-    /// Why it is left out, in one line.
+    /// The reason, in one line.
     pub(crate) reason: String,
-    /// Its text as the source has it, where that helps to build it by hand.
+    /// The definition in the source, if it helps to create the object by hand.
     pub(crate) definition: Option<String>,
-    /// Rows of content that do not arrive because of it.
+    /// The number of rows that are not migrated because of it.
     pub(crate) rows: Option<u64>,
 }
 
 impl LeftOut {
-    /// A part of `table`, for a reason that is yet to be told.
+    /// A part of `table`, without a reason yet.
     pub(crate) fn part(
         kind: ObjectKind,
         table: &str,
@@ -273,14 +270,14 @@ impl LeftOut {
         }
     }
 
-    /// The same, for this reason.
+    /// Sets the reason.
     pub(crate) fn because(self, reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), ..self }
     }
 }
 
 impl ObjectKind {
-    /// The word a person reads.
+    /// The name of the kind.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Table => "table",

@@ -1,4 +1,4 @@
-//! Names: quoting, PostgreSQL's limits on them, and shortening that cannot collide.
+//! Names: quoting, PostgreSQL's limits, and shortening without collisions.
 
 use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
@@ -28,8 +28,8 @@ pub(crate) fn qualify(schema: &str, name: &str) -> String {
     format!("{}.{}", quote(schema), quote(name))
 }
 
-/// `text` as a string literal that means the same whatever `standard_conforming_strings` says:
-/// a backslash makes it an `E''` string.
+/// `text` as a string literal that does not depend on `standard_conforming_strings`: with a
+/// backslash it is an `E''` string.
 pub(crate) fn literal(text: &str) -> String {
     let doubled = text.replace('\'', "''");
     if doubled.contains('\\') {
@@ -39,18 +39,17 @@ pub(crate) fn literal(text: &str) -> String {
     }
 }
 
-/// Hands out names that PostgreSQL can hold, each once.
+/// Assigns names that PostgreSQL can hold, each once.
 ///
-/// A name that fits is kept exactly. One that is empty, longer than 63 bytes, or not allowed is
-/// given a suffix made from a hash of the whole name, so that the same name becomes the same
-/// name in every run, on staging as in production.
+/// A name that fits is kept exactly. A name that is empty, longer than 63 bytes, taken or not allowed
+/// gets a suffix from a hash of the whole name, so that every run assigns the same name.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Allocator {
     taken: HashSet<String>,
 }
 
 impl Allocator {
-    /// An allocator in which `taken` are given away already.
+    /// An allocator with names that are already taken.
     pub(crate) fn new(taken: impl IntoIterator<Item = String>) -> Self {
         Self { taken: taken.into_iter().collect() }
     }
@@ -60,7 +59,7 @@ impl Allocator {
         self.allocate(wanted, wanted.is_empty())
     }
 
-    /// A name for a column (of one table: use one allocator a table).
+    /// A name for a column. Each table has its own allocator.
     pub(crate) fn column(&mut self, wanted: &str) -> String {
         self.allocate(wanted, wanted.is_empty() || SYSTEM_COLUMNS.contains(&wanted))
     }

@@ -1,10 +1,10 @@
-//! SELECT statements as far as both databases mean the same by them: what a view is made of.
+//! SELECT statements of views, as far as they mean the same in both databases.
 //!
 //! Names are resolved and stars expanded: every column is an [`Expression::Qualified`].
 
 use crate::schema::expression::Expression;
 
-/// A SELECT, or several of them joined by UNION.
+/// One SELECT, or several connected by UNION.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Select {
     /// The first SELECT.
@@ -19,7 +19,7 @@ pub(crate) struct Select {
     pub(crate) offset: Option<u64>,
 }
 
-/// How two results become one.
+/// The combination of two results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Union {
     /// UNION ALL: all rows.
@@ -35,7 +35,7 @@ pub(crate) struct Core {
     pub(crate) distinct: bool,
     /// The columns of the result.
     pub(crate) columns: Vec<Expression>,
-    /// What is read, joined from left to right; the first has no condition.
+    /// The relations that are read, joined from left to right; the first has no condition.
     pub(crate) from: Vec<Joined>,
     /// WHERE.
     pub(crate) filter: Option<Expression>,
@@ -50,20 +50,20 @@ pub(crate) struct Core {
 pub(crate) struct Joined {
     /// Its name as stored.
     pub(crate) relation: String,
-    /// What columns of it are named by: its alias, or else its name.
+    /// The qualifier of its columns: the alias, or the name without one.
     pub(crate) alias: String,
-    /// Rows before it without a partner stay, beside NULLs.
+    /// A LEFT JOIN: rows without a match are kept, with NULLs.
     pub(crate) left: bool,
-    /// The condition of the join; without one, every row meets every row.
+    /// The condition of the join; without one, it is a cross join.
     pub(crate) on: Option<Expression>,
 }
 
 /// One term of an ORDER BY.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ordering {
-    /// What is sorted by; an expression of the first SELECT.
+    /// The sort key, an expression of the first SELECT.
     pub(crate) by: Expression,
-    /// Where `by` is a column of the result (a COLLATE around it aside): its place, from 0.
+    /// The index of the result column, if `by` is one (with or without COLLATE).
     pub(crate) place: Option<usize>,
     /// Sorted descending.
     pub(crate) descending: bool,

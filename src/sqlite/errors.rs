@@ -14,3 +14,18 @@ pub(crate) fn classify(ours: Error, error: rusqlite::Error) -> Error {
     let ours = ours.caused_by(error);
     if is_interruption { ours.interruption() } else { ours }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    #[test]
+    fn only_an_interrupted_statement_is_an_interruption() {
+        let failure = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        let error = db_error("cannot read table \"t\"")(failure(ffi::SQLITE_INTERRUPT));
+        assert!(error.context("cannot plan").is_interrupted());
+        let full = classify(Error::refused("cannot write"), failure(ffi::SQLITE_FULL));
+        assert!(!full.is_interrupted());
+    }
+}

@@ -1,10 +1,10 @@
 //! The report of differing rows: their rowids, ctids and keys, the columns that differ, and the
 //! values if the user wants to see them.
 
-use crate::codec::encode::column_encoder::real_text;
 use crate::codec::sqlite_value::SqliteValue;
 use crate::codec::tuple;
 use crate::codec::tuple::Field;
+use crate::codec::types::real;
 use crate::error::Result;
 use crate::postgres::copy_out::{Relation, TupleReader};
 use crate::postgres::errors::db_error;
@@ -148,7 +148,7 @@ impl ColumnDiff<'_> {
     fn key(&self, tuple: &[u8], values: &[Option<String>]) -> Vec<KeyColumn> {
         let fields: Vec<Field<'_>> = tuple::fields(tuple).collect();
         let part = |&index: &usize| {
-            let column_type = self.table.layout.casts()[index].form.column_type();
+            let column_type = self.table.layout.encoders()[index].encoding.column_type;
             let value = match (column_type, fields.get(index)?) {
                 (ColumnType::BigInt, Field::Bytes(bytes)) => {
                     i64::from_be_bytes((*bytes).try_into().ok()?).to_string()
@@ -215,7 +215,7 @@ fn format_value(value: SqliteValue<'_>) -> String {
         SqliteValue::Integer(integer) => integer.to_string(),
         SqliteValue::Real(real) => {
             let mut out = Vec::new();
-            real_text(real, &mut out);
+            real::write_text(real, &mut out);
             text(&out)
         }
         SqliteValue::Text(bytes) => text(bytes),

@@ -1,12 +1,12 @@
 //! One table as it is compared, with its names and forms on both sides.
 
-use crate::codec::encode::column_encoder::Encoding;
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::plan::model::PlannedTable;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::copy_out::Relation;
 use crate::schema::RowAddress;
 use crate::schema::chunk::{Chunk, KeyRange};
+use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
 use crate::sqlite::read::query::TableQuery;
 
@@ -94,7 +94,7 @@ impl ComparedTable {
         let index = |name: &String| self.columns.iter().position(|column| column.sqlite == *name);
         if let RowAddress::Integer { column } = &self.query.address
             && let Some(index) = index(column)
-            && self.layout.casts()[index].form == Encoding::BigInt
+            && self.layout.encoders()[index].encoding.is(ColumnType::BigInt)
         {
             self.integer_key = Some(index);
             self.key = vec![index];

@@ -3,11 +3,12 @@
 //! Tables and columns are matched by name, or by the SQLite name in a comment of ours. The type of
 //! the PostgreSQL column decides: each stored value has to become exactly the value found there.
 
-use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding};
+use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encode::tuple_encoder::TupleLayout;
+use crate::codec::encoding::Encoding;
 use crate::error::{Error, Result};
-use crate::options::type_override::{OverrideType, TypeOverride};
-use crate::plan::to_postgres::column_types::{check_casts, form_of};
+use crate::options::type_override::TypeOverride;
+use crate::plan::to_postgres::column_types::check_casts;
 use crate::postgres;
 use crate::postgres::ledger::detail::LedgerDetail;
 use crate::schema::Table;
@@ -121,7 +122,7 @@ pub(crate) fn compared_tables(
             let affinity = column_affinity(&column.declared, strict);
             let pair = ColumnPair { table, column: &column.name, type_name: &found.declared };
             let pinned = pair.pinned_type(inputs, &mut matched.differences);
-            let (form, as_text) = pair.encoding(affinity, pinned, &mut matched.notes)?;
+            let (encoding, as_text) = pair.encoding(affinity, pinned, &mut matched.notes)?;
             columns.push(ComparedColumn {
                 sqlite: column.name.clone(),
                 postgres: found.name.clone(),
@@ -129,8 +130,8 @@ pub(crate) fn compared_tables(
                 read: None,
             });
             // A number kept as text is reported as a conversion: it is not in a plan.
-            let restores = affinity.is_numeric() && form != Encoding::Text;
-            casts.push(ColumnEncoder { form, affinity_restores_numbers: restores });
+            let restores = affinity.is_numeric() && encoding.column_type != ColumnType::Text;
+            casts.push(ColumnEncoder { encoding, affinity_restores_numbers: restores });
         }
         let left_out = inputs.ledger.rows_left_out.get(&table.name).copied().unwrap_or(0);
         let mut compared = ComparedTable {
@@ -176,14 +177,14 @@ impl ColumnPair<'_> {
         &self,
         inputs: &MatchInputs<'_>,
         differences: &mut Vec<String>,
-    ) -> Option<OverrideType> {
+    ) -> Option<Encoding> {
         let (table, column) = (&self.table.name, self.column);
         let given = inputs.casts.iter().find(|c| c.table == *table && c.column == *column);
         if let Some(given) = given {
-            return Some(given.to.clone());
+            return Some(given.to);
         }
         let copied = inputs.ledger.types.get(table).and_then(|types| types.get(column));
-        let copied = copied.and_then(|text| OverrideType::parse(text).ok())?;
+        let copied = copied.and_then(|text| Encoding::parse(text).ok())?;
         if ColumnType::parse(self.type_name).as_ref() != Some(&copied.column_type) {
             differences.push(format!(
                 "column {} of {} was copied as {}, but is {} now",
@@ -194,14 +195,14 @@ impl ColumnPair<'_> {
             ));
             return None;
         }
-        copied.epoch.is_some().then_some(copied)
+        copied.epoch().is_some().then_some(copied)
     }
 
     /// The encoding in which values are compared, and whether the server's text of them is.
     fn encoding(
         &self,
         affinity: Affinity,
-        pinned: Option<OverrideType>,
+        pinned: Option<Encoding>,
         notes: &mut Vec<String>,
     ) -> Result<(Encoding, bool)> {
         let column_type = ColumnType::parse(self.type_name);
@@ -215,12 +216,14 @@ impl ColumnPair<'_> {
                     self.type_name
                 )));
             }
-            return Ok((form_of(&pinned), false));
+            return Ok((pinned, false));
         }
         Ok(match column_type {
             // Text keys that refer to integers.
-            Some(ColumnType::BigInt) if affinity == Affinity::Text => (Encoding::BigIntText, false),
-            Some(column_type) => (Encoding::of(&column_type), false),
+            Some(ColumnType::BigInt) if affinity == Affinity::Text => {
+                (Encoding::INTEGER_TEXT, false)
+            }
+            Some(column_type) => (column_type.into(), false),
             None => {
                 notes.push(format!(
                     "column {} of {} is {} in the target, so it is compared as text",
@@ -228,7 +231,7 @@ impl ColumnPair<'_> {
                     quote(&self.table.name),
                     self.type_name
                 ));
-                (Encoding::Text, true)
+                (ColumnType::Text.into(), true)
             }
         })
     }

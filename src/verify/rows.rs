@@ -1,8 +1,8 @@
 //! The rows of both sides as canonical tuples.
 
-use crate::codec::encode::column_encoder::Fidelity;
-use crate::codec::encode::column_encoder::Misfit;
 use crate::codec::encode::heap_page;
+use crate::codec::fidelity::Fidelity;
+use crate::codec::fidelity::Misfit;
 use crate::codec::tuple::UNFIT;
 use crate::error::{Error, Result};
 use crate::postgres::copy_out::{Relation, TupleReader};
@@ -78,7 +78,7 @@ impl<'a> SqliteRows<'a> {
         let Self { table, tuple, canonical, stats } = self;
         let table: &ComparedTable = table;
         let query = &table.query;
-        let casts = table.layout.casts();
+        let casts = table.layout.encoders();
         let has_rowid = matches!(query.address, RowAddress::Integer { .. });
         let mut number = 0;
         scan(connection, query, range, |row| {

@@ -1,7 +1,8 @@
 //! The verification of a SQLite target: its file against the rows of PostgreSQL.
 
-use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding};
+use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encode::tuple_encoder::TupleLayout;
+use crate::codec::encoding::Encoding;
 use crate::error::Result;
 use crate::plan::model::{Plan, PlannedColumn, PlannedTable};
 use crate::plan::to_sqlite::model::ToSqlite;
@@ -9,6 +10,7 @@ use crate::postgres::connect::backend::{Backend, InFlight};
 use crate::postgres::copy_out::{Snapshot, TupleReader};
 use crate::report::DataSetReport;
 use crate::schema::chunk::{Chunk, KeyRange};
+use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Affinity;
 use crate::schema::names::quote;
 use crate::schema::{RowAddress, Table};
@@ -77,8 +79,8 @@ fn compared_table(
         let Some(found) = found else { continue };
         let affinity = column_affinity(&found.declared, strict);
         let is_rowid = matches!(ddl.key, Some(ColumnKey::Rowid | ColumnKey::Autoincrement));
-        let (form, read) = compared_form(column, affinity, is_rowid);
-        casts.push(ColumnEncoder { form, affinity_restores_numbers: affinity.is_numeric() });
+        let (encoding, read) = compared_encoding(column, affinity, is_rowid);
+        casts.push(ColumnEncoder { encoding, affinity_restores_numbers: affinity.is_numeric() });
         columns.push(ComparedColumn {
             sqlite: found.name.clone(),
             postgres: column.name.clone(),
@@ -124,25 +126,30 @@ fn compared_table(
 
 /// The encoding in which a column's stored values are compared, and the expression that is read from
 /// PostgreSQL.
-fn compared_form(
+fn compared_encoding(
     column: &PlannedColumn<ToSqlite>,
     affinity: Affinity,
     is_rowid: bool,
 ) -> (Encoding, Option<String>) {
-    let proposal = &column.mapping;
+    let candidate = &column.mapping;
     let name = quote(&column.name);
-    let read = proposal.compared.clone().or_else(|| proposal.read.clone());
     // A key of 64 bits divides both sides into the same ranges.
     if is_rowid {
-        return (Encoding::BigInt, Some(format!("{name}::pg_catalog.int8")));
+        return (ColumnType::BigInt.into(), Some(format!("{name}::pg_catalog.int8")));
+    }
+    if let Some(text) = &candidate.compared {
+        return (ColumnType::Text.into(), Some(text.clone()));
     }
     // A file that another program wrote may keep decimals in the other of their two forms.
-    match (proposal.form, column.declared.starts_with("numeric")) {
-        (Encoding::Numeric, true) if affinity == Affinity::Text => {
-            (Encoding::Text, Some(format!("{name}::pg_catalog.text")))
+    let is_numeric = column.declared.starts_with("numeric");
+    match candidate.encoding.column_type {
+        ColumnType::Numeric(_) if is_numeric && affinity == Affinity::Text => {
+            (ColumnType::Text.into(), Some(format!("{name}::pg_catalog.text")))
         }
-        (Encoding::Text, true) if affinity.is_numeric() => (Encoding::Numeric, None),
-        (form, _) => (form, read),
+        ColumnType::Text if is_numeric && affinity.is_numeric() => {
+            (ColumnType::Numeric(None).into(), None)
+        }
+        _ => (candidate.encoding, candidate.read.clone()),
     }
 }
 

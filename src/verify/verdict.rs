@@ -1,8 +1,9 @@
 //! The verdict of a verification, with its differences and hints.
 
-use crate::codec::encode::column_encoder::Misfit;
+use crate::codec::fidelity::Misfit;
 use crate::options::run_options::Depth;
 use crate::report::{ConversionReport, DataSetReport, TableVerification, Verdict};
+use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
 use crate::verify::compare::Compared;
 use crate::verify::compared_table::ComparedTable;
@@ -98,12 +99,15 @@ impl VerdictReport {
         for (index, (count, reason)) in compared.stats.misfits.iter().enumerate() {
             let Some(reason) = reason else { continue };
             let column = quote(&table.columns[index].sqlite);
-            let to = table.layout.casts()[index].form.column_type();
+            let to = table.layout.encoders()[index].encoding.column_type;
             let values = if *count == 1 { "value does" } else { "values do" };
             self.differences.push(format!(
                 "column {column} of {name}: {count} {values} not fit type {to} (first: {reason})"
             ));
-            if matches!(reason, Misfit::NotTimestamp | Misfit::NotDate) {
+            if let Misfit::NotValid(
+                ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz,
+            ) = reason
+            {
                 self.hints.push(format!(
                     "if column {column} of {name} counts from an epoch, give its unit: --cast \
                      'TABLE.COLUMN={to}:s' (or :ms, :us, :ns, :julian)"
@@ -143,12 +147,12 @@ impl VerdictReport {
 
 /// The conversions that equality needed, by column.
 fn conversions(table: &ComparedTable, compared: &Compared) -> Vec<ConversionReport> {
-    let columns = table.columns.iter().zip(table.layout.casts()).zip(&compared.stats.converted);
+    let columns = table.columns.iter().zip(table.layout.encoders()).zip(&compared.stats.converted);
     columns
         .filter(|(_, count)| **count > 0)
         .map(|((column, cast), count)| ConversionReport {
             column: column.sqlite.clone(),
-            to: cast.form.column_type().to_string(),
+            to: cast.encoding.column_type.to_string(),
             what: "equal once converted".to_owned(),
             count: *count,
         })

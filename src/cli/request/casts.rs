@@ -2,8 +2,9 @@
 //! `plan --write-casts` writes and `--casts` reads: `{"table": {"column": "type"}}`.
 
 use crate::cli::output::output_file;
+use crate::codec::encoding::Encoding;
 use crate::error::{Error, Result};
-use crate::options::type_override::{OverrideType, TypeOverride};
+use crate::options::type_override::TypeOverride;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -22,7 +23,7 @@ fn parse_parts(text: &str) -> Result<TypeOverride, String> {
     let rest = rest.strip_prefix('.').ok_or("a dot must follow the table's name")?;
     let (column, rest) = name(rest, "column")?;
     let to = rest.strip_prefix('=').ok_or("an equals sign must follow the column's name")?;
-    Ok(TypeOverride { table, column, to: OverrideType::parse(to)? })
+    Ok(TypeOverride { table, column, to: Encoding::parse(to)? })
 }
 
 /// Splits `text` into the name at its start and the rest.
@@ -85,7 +86,7 @@ fn read(path: &Path) -> Result<Vec<TypeOverride>> {
     let mut casts = Vec::new();
     for (table, columns) in file {
         for (column, to) in columns {
-            let to = OverrideType::parse(&to).map_err(|cause| {
+            let to = Encoding::parse(&to).map_err(|cause| {
                 refused().caused_by(format!("\"{table}\".\"{column}\": {cause}"))
             })?;
             casts.push(TypeOverride { table: table.clone(), column, to });

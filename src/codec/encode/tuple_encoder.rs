@@ -1,99 +1,87 @@
-//! Row batch to block: cast, validate, lay out and hash, in one pass.
+//! The encoder of rows: a row batch to a block, encoded, validated and hashed in one pass.
 
 use crate::codec::block::Block;
 use crate::codec::block::StreamBuilder;
 use crate::codec::digest::Digest;
-use crate::codec::encode::column_encoder::{ColumnEncoder, Misfit};
+use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encode::heap_page;
+use crate::codec::fidelity::Misfit;
 use crate::codec::row_batch::RowBatch;
-use crate::codec::types::{jsonb, numeric};
-use crate::schema::column_type::ColumnType;
+use crate::codec::types;
+use crate::codec::types::Canonical;
 use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
 
-/// What a table's tuples are made of.
+/// The encoders of a table's columns.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "Vec<ColumnEncoder>", into = "Vec<ColumnEncoder>")]
 pub struct TupleLayout {
-    casts: Vec<ColumnEncoder>,
-    /// How each field is brought to the form that is hashed.
-    forms: Vec<Canonical>,
-    /// Some field is not hashed as it stands.
+    encoders: Vec<ColumnEncoder>,
+    /// The canonical form of each field, which is hashed; `None` where that is the field itself.
+    canonical: Vec<Option<Canonical>>,
+    /// Some field has a canonical form of its own.
     varies: bool,
 }
 
-/// How equal values of a type come to the same bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Canonical {
-    /// They have them already.
-    AsItIs,
-    /// Numbers show more or fewer zeros behind the point.
-    Numeric,
-    /// The server writes a text of its own.
-    Jsonb,
-}
-
 impl From<Vec<ColumnEncoder>> for TupleLayout {
-    fn from(casts: Vec<ColumnEncoder>) -> Self {
-        Self::new(casts)
+    fn from(encoders: Vec<ColumnEncoder>) -> Self {
+        Self::new(encoders)
     }
 }
 
 impl From<TupleLayout> for Vec<ColumnEncoder> {
     fn from(layout: TupleLayout) -> Self {
-        layout.casts
+        layout.encoders
     }
 }
 
-/// A row that cannot be sent.
+/// A row that cannot be encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncodeError {
-    /// The row's place in its chunk, from 0.
+    /// The index of the row in its chunk.
     pub(crate) row: u64,
-    /// The field's place in the tuple; `None` where it is the row as a whole.
+    /// The index of the field in the tuple; `None` if the row as a whole does not fit.
     pub(crate) field: Option<usize>,
-    /// Why.
+    /// The reason.
     pub(crate) misfit: Misfit,
 }
 
 impl TupleLayout {
-    /// The layout of tuples with these casts, in the order of the COPY's column list.
-    pub fn new(casts: Vec<ColumnEncoder>) -> Self {
-        let form = |cast: &ColumnEncoder| match cast.form.column_type() {
-            ColumnType::Numeric(_) => Canonical::Numeric,
-            ColumnType::Jsonb => Canonical::Jsonb,
-            _ => Canonical::AsItIs,
-        };
-        let forms: Vec<Canonical> = casts.iter().map(form).collect();
-        let varies = forms.iter().any(|form| *form != Canonical::AsItIs);
-        Self { casts, forms, varies }
+    /// The layout of tuples with these encoders, in the order of the COPY's column list.
+    pub fn new(encoders: Vec<ColumnEncoder>) -> Self {
+        let canonical: Vec<_> =
+            encoders.iter().map(|encoder| types::canonical(encoder.encoding.column_type)).collect();
+        let varies = canonical.iter().any(Option::is_some);
+        Self { encoders, canonical, varies }
     }
 
-    /// The casts, in order.
-    pub(crate) fn casts(&self) -> &[ColumnEncoder] {
-        &self.casts
+    /// The encoders, in order.
+    pub(crate) fn encoders(&self) -> &[ColumnEncoder] {
+        &self.encoders
     }
 
-    /// Bytes that the batch takes as a block, unless casts make its values longer: a value has up
-    /// to three bytes more in a tuple than in a batch.
-    pub(crate) fn room(&self, batch: &RowBatch) -> usize {
-        batch.byte_len() + (2 + 3 * self.casts.len()) * batch.rows() as usize + StreamBuilder::FRAME
+    /// The bytes of the batch as a block, unless encoding makes its values longer: a value has up to
+    /// three bytes more in a tuple than in a batch.
+    pub(crate) fn block_bytes(&self, batch: &RowBatch) -> usize {
+        batch.byte_len()
+            + (2 + 3 * self.encoders.len()) * batch.rows() as usize
+            + StreamBuilder::FRAME
     }
 
-    /// Encodes a chunk's batch, into the memory of `spare`. With `leave_out`, rows that cannot be sent are counted and left
-    /// out (they stand in the reject file by then); without, the first of them is the error.
+    /// Encodes the batch of a chunk into the memory of `spare`. With `skip_misfits`, rows that do not
+    /// fit are skipped; the reject file already has them.
     ///
     /// # Errors
-    /// The place and reason of the first value that does not fit.
+    /// The first row that does not fit, unless such rows are skipped.
     pub fn encode(
         &self,
         table: usize,
         chunk: u32,
         batch: &RowBatch,
-        leave_out: bool,
+        skip_misfits: bool,
         spare: BytesMut,
     ) -> Result<Block, EncodeError> {
-        let per_row = 2 + 4 * self.casts.len();
+        let per_row = 2 + 4 * self.encoders.len();
         let mut stream =
             StreamBuilder::new(spare, batch.byte_len() + per_row * batch.rows() as usize);
         let mut digest = Digest::default();
@@ -102,23 +90,23 @@ impl TupleLayout {
         for row in 0..batch.rows() {
             let out = stream.tuples();
             let start = out.len();
-            out.put_i16(self.casts.len() as i16);
+            out.put_i16(self.encoders.len() as i16);
             let mut unfit = None;
-            for (field, cast) in self.casts.iter().enumerate() {
+            for (field, encoder) in self.encoders.iter().enumerate() {
                 // A batch always holds whole rows: the reader ends a row after its last value.
-                let Some(raw) = values.next() else { break };
+                let Some(value) = values.next() else { break };
                 if unfit.is_none()
-                    && let Err(misfit) = cast.encode(raw, out)
+                    && let Err(misfit) = encoder.encode(value, out)
                 {
                     unfit = Some(EncodeError { row, field: Some(field), misfit });
                 }
             }
-            if unfit.is_none() && !heap_page::fits(&self.casts, &out[start..]) {
+            if unfit.is_none() && !heap_page::fits(&self.encoders, &out[start..]) {
                 unfit = Some(EncodeError { row, field: None, misfit: Misfit::RowTooWide });
             }
             match unfit {
                 None => _ = digest.add_row(self.canonical(&out[start..], &mut canonical)),
-                Some(unsendable) if !leave_out => return Err(unsendable),
+                Some(error) if !skip_misfits => return Err(error),
                 Some(_) => {
                     out.truncate(start);
                 }
@@ -127,44 +115,38 @@ impl TupleLayout {
         Ok(Block { table, chunk, digest, data: stream.finish() })
     }
 
-    /// The canonical form of a tuple: itself, unless a field has several wire forms.
+    /// The canonical form of a tuple: the tuple itself, unless a field has several binary forms.
     #[inline]
     pub(crate) fn canonical<'a>(&self, tuple: &'a [u8], scratch: &'a mut BytesMut) -> &'a [u8] {
         if !self.varies {
             return tuple;
         }
         scratch.clear();
-        if canonicalise(&self.forms, tuple, scratch).is_none() {
-            // Not a tuple of ours: hashed as it is, which differs from anything well-formed.
+        if canonicalize(&self.canonical, tuple, scratch).is_none() {
+            // A malformed tuple is hashed as it is, and so differs from every well-formed one.
             return tuple;
         }
         scratch
     }
 }
 
-fn canonicalise(forms: &[Canonical], tuple: &[u8], out: &mut BytesMut) -> Option<()> {
+fn canonicalize(forms: &[Option<Canonical>], tuple: &[u8], out: &mut BytesMut) -> Option<()> {
     let (count, mut rest) = tuple.split_first_chunk::<2>()?;
     out.put_slice(count);
-    let mut field = Vec::new();
+    let mut canonical = Vec::new();
     for form in forms {
         let (length, after) = rest.split_first_chunk::<4>()?;
         let length = i32::from_be_bytes(*length);
         let (bytes, after) = after.split_at_checked(usize::try_from(length).unwrap_or(0))?;
         rest = after;
-        field.clear();
-        let canonical = match form {
-            _ if length < 0 => None,
-            Canonical::AsItIs => None,
-            Canonical::Numeric => numeric::canonical(bytes, &mut field),
-            Canonical::Jsonb => jsonb::canonical(bytes, &mut field),
-        };
-        match canonical {
-            Some(()) => {
-                out.put_i32(field.len() as i32);
-                out.put_slice(&field);
+        canonical.clear();
+        match form {
+            Some(write) if length >= 0 && write(bytes, &mut canonical).is_some() => {
+                out.put_i32(canonical.len() as i32);
+                out.put_slice(&canonical);
             }
-            // Also what is not well-formed: as it is, it differs from all that is.
-            None => {
+            // A malformed field is kept as it is, and so differs from every well-formed one.
+            _ => {
                 out.put_i32(length);
                 out.put_slice(bytes);
             }

@@ -1,8 +1,14 @@
-//! UUIDs between text and their sixteen bytes, which are also PostgreSQL's wire form.
+//! `uuid`: text in SQLite, sixteen bytes in PostgreSQL.
 
-/// Marks a byte that is no hexadecimal digit in [`NIBBLES`].
+use crate::codec::fidelity::{Fidelity, Misfit};
+use crate::codec::field::put_fixed;
+use crate::codec::sqlite_value::SqliteValue;
+use crate::schema::column_type::ColumnType;
+use bytes::BytesMut;
+
+/// The mark of a byte that is not a hexadecimal digit in [`NIBBLES`].
 const NO_DIGIT: u8 = 0x80;
-/// Marks an upper-case digit in [`NIBBLES`].
+/// The mark of an upper-case digit in [`NIBBLES`].
 const UPPER: u8 = 0x40;
 
 /// The value of every byte as a hexadecimal digit, with the two marks above.
@@ -20,19 +26,27 @@ const NIBBLES: [u8; 256] = {
     table
 };
 
-/// Where the two digits of each byte stand in the canonical text.
-const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+/// The indexes of the digit pairs in the canonical text.
+const DIGIT_INDEXES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 
-/// Reads a UUID in any spelling that PostgreSQL's `uuid_in` takes: digits of either case, with
+pub(crate) fn encode(value: SqliteValue<'_>, out: &mut BytesMut) -> Result<Fidelity, Misfit> {
+    const INVALID: Misfit = Misfit::NotValid(ColumnType::Uuid);
+    let SqliteValue::Text(text) = value else { return Err(INVALID) };
+    let (bytes, canonical) = parse(text).ok_or(INVALID)?;
+    put_fixed(out, bytes);
+    Ok(Fidelity::exact_if(canonical))
+}
+
+/// Reads a UUID in any spelling that PostgreSQL's `uuid_in` reads: digits of either case, with
 /// or without braces around all of it, and with or without a hyphen after each group of four.
-/// With it: whether the text is exactly what [`format()`] writes for the value (lower case,
-/// hyphens as 8-4-4-4-12). `None` where it is no UUID.
+/// The second value: the text is canonical, as [`format()`] writes it (lower case, hyphens as
+/// 8-4-4-4-12). `None` for any other text.
 pub fn parse(text: &[u8]) -> Option<([u8; 16], bool)> {
     match <&[u8; 36]>::try_from(text) {
         Ok(usual) if [8, 13, 18, 23].iter().all(|at| usual[*at] == b'-') => {
             let mut bytes = [0; 16];
             let mut marks = 0;
-            for (byte, at) in bytes.iter_mut().zip(PLACES) {
+            for (byte, at) in bytes.iter_mut().zip(DIGIT_INDEXES) {
                 *byte = pair(usual[at], usual[at + 1], &mut marks);
             }
             (marks & NO_DIGIT == 0).then_some((bytes, marks & UPPER == 0))
@@ -60,7 +74,7 @@ fn parse_unusual(text: &[u8]) -> Option<[u8; 16]> {
     (marks & NO_DIGIT == 0 && rest.is_empty()).then_some(bytes)
 }
 
-/// The byte of two digits; what they are marked with is added to `marks`.
+/// The byte of two digits. Their marks are added to `marks`.
 fn pair(high: u8, low: u8, marks: &mut u8) -> u8 {
     let (high, low) = (NIBBLES[usize::from(high)], NIBBLES[usize::from(low)]);
     *marks |= high | low;
@@ -70,7 +84,7 @@ fn pair(high: u8, low: u8, marks: &mut u8) -> u8 {
 /// Writes a UUID as PostgreSQL prints it: lower case, 8-4-4-4-12.
 pub fn format(bytes: [u8; 16], out: &mut Vec<u8>) {
     let mut text = [b'-'; 36];
-    for (byte, at) in bytes.iter().zip(PLACES) {
+    for (byte, at) in bytes.iter().zip(DIGIT_INDEXES) {
         text[at] = b"0123456789abcdef"[usize::from(byte >> 4)];
         text[at + 1] = b"0123456789abcdef"[usize::from(byte & 0x0F)];
     }
@@ -86,7 +100,7 @@ mod tests {
 
     #[test]
     fn only_lower_case_with_the_usual_hyphens_is_canonical() {
-        // Every one of these is taken by PostgreSQL 15.
+        // PostgreSQL 15 reads every one of these.
         for (text, canonical) in [
             ("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", true),
             ("A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", false),
@@ -101,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_postgresql_refuses_is_no_uuid() {
+    fn a_text_that_postgresql_refuses_is_refused() {
         for text in [
             "",
             "{}",

@@ -1,11 +1,9 @@
-//! The columns of a plan: what each becomes, alone and together with the columns that foreign keys
-//! join it to.
+//! The column types of a plan: each column by itself, then the columns that foreign keys join.
 
-use crate::codec::encode::column_encoder::Misfit;
-use crate::codec::encode::column_encoder::{Encoding, TemporalType};
-use crate::codec::types::epoch::Epoch;
+use crate::codec::encoding::Encoding;
+use crate::codec::fidelity::Misfit;
 use crate::error::{Error, Result};
-use crate::options::type_override::{OverrideType, TypeOverride};
+use crate::options::type_override::TypeOverride;
 use crate::plan::to_postgres::type_rules::{Column, TypeDecision, type_rank};
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Affinity;
@@ -17,30 +15,30 @@ use crate::sqlite::read::profile::table::TableProfile;
 use crate::sqlite::sql::declared_type::{DeclaredType, column_affinity};
 use std::collections::HashMap;
 
-/// A column's place: the table in the schema, the column in the table.
-pub(crate) type TargetFile = (usize, usize);
+/// The index of a table in the schema, and of a column in the table.
+pub(crate) type ColumnId = (usize, usize);
 
-/// What is known of all columns before the profile, by table and column.
+/// The facts about all columns before the profile, by table and column.
 pub(crate) struct Columns {
     columns: Vec<Vec<Column>>,
     /// Groups of columns that foreign keys join, each with at least two members.
-    joined: Vec<Vec<TargetFile>>,
+    joined: Vec<Vec<ColumnId>>,
 }
 
 impl Columns {
-    /// Reads declarations, keys and pins.
+    /// Reads declarations, keys and type overrides.
     ///
     /// # Errors
-    /// A pin that names no column, or a type that pins cannot give.
-    pub(crate) fn new(catalog: &Catalog, pins: &[TypeOverride]) -> Result<Self> {
+    /// An override names a missing column.
+    pub(crate) fn new(catalog: &Catalog, overrides: &[TypeOverride]) -> Result<Self> {
         let schema = &catalog.schema;
         let strict =
             |table: &Table| catalog.facts.get(&table.name).is_some_and(|facts| facts.strict);
         let mut columns: Vec<Vec<Column>> =
             schema.tables.iter().map(|table| of_table(table, strict(table))).collect();
-        for pin in pins {
-            let (table, column) = find(schema, &pin.table, &pin.column)?;
-            columns[table][column].pinned = Some(form_of(&pin.to));
+        for one in overrides {
+            let (table, column) = find(schema, &one.table, &one.column)?;
+            columns[table][column].fixed = Some(one.to);
         }
         let joined = joined(schema);
         let mut columns = Self { columns, joined };
@@ -54,30 +52,31 @@ impl Columns {
         &self.columns[table]
     }
 
-    /// Gives a pin to the columns that a foreign key joins to the pinned one, so that the profile
-    /// asks their values, too. A column's own pin stays, and so does the rowid's alias.
+    /// Copies an override to the columns that foreign keys join, so that the profile checks their
+    /// values, too. A column's own override and the alias of the rowid are unchanged.
     fn propagate_overrides(&mut self) {
         for group in &self.joined {
-            let Some(form) = group.iter().find_map(|&(t, c)| self.columns[t][c].pinned) else {
+            let Some(form) = group.iter().find_map(|&(t, c)| self.columns[t][c].fixed) else {
                 continue;
             };
             for &(table, column) in group {
                 let column = &mut self.columns[table][column];
                 if !column.identity {
-                    column.pinned.get_or_insert(form);
+                    column.fixed.get_or_insert(form);
                 }
             }
         }
         for column in self.columns.iter_mut().flatten() {
-            // Text that spells integers can become `bigint`; written down as a pin, it still can.
-            if column.pinned == Some(Encoding::BigInt) && column.affinity == Affinity::Text {
-                column.pinned = Some(Encoding::BigIntText);
+            // Text of integers can become `bigint`, also by a file of overrides.
+            if column.fixed == Some(ColumnType::BigInt.into()) && column.affinity == Affinity::Text
+            {
+                column.fixed = Some(Encoding::INTEGER_TEXT);
             }
         }
     }
 
-    /// Marks text columns that a foreign key joins to integers: where each of their texts is an
-    /// integer's, both sides can be `bigint`, and the key can stay.
+    /// Marks text columns that a foreign key joins to integers. If all their texts are integers, both
+    /// sides can be `bigint`, and the key is kept.
     fn mark_integer_joins(&mut self) {
         for group in &self.joined {
             let integers = group.iter().any(|&(table, column)| {
@@ -108,69 +107,66 @@ impl Columns {
         decisions
     }
 
-    /// Gives the columns of a group one type: the widest. The rowid's alias stays what it is:
-    /// what does not fit it keeps its own type, and the key between them is left out.
+    /// Gives the columns of a group the widest of their types. The alias of the rowid is unchanged: a
+    /// column that does not fit it keeps its own type, and the key between them is not created.
     fn share(
         &self,
-        group: &[TargetFile],
+        group: &[ColumnId],
         profiles: &[TableProfile],
         widen: bool,
         decisions: &mut [Vec<TypeDecision>],
     ) {
-        let form = |place: &TargetFile, decisions: &[Vec<TypeDecision>]| {
-            decisions[place.0][place.1].cast.form.column_type()
-        };
-        let first = form(&group[0], decisions);
-        if group.iter().all(|place| form(place, decisions) == first) {
+        let type_of = |&(table, column): &ColumnId| decisions[table][column].column_type();
+        let first = type_of(&group[0]);
+        if group.iter().all(|id| type_of(id) == first) {
             return;
         }
-        let column = |&(table, column): &TargetFile| &self.columns[table][column];
-        let profile = |&(table, column): &TargetFile| &profiles[table].columns[column];
-        if group.iter().any(|place| column(place).pinned.is_some()) {
+        let column = |&(table, column): &ColumnId| &self.columns[table][column];
+        let profile = |&(table, column): &ColumnId| &profiles[table].columns[column];
+        if group.iter().any(|id| column(id).fixed.is_some()) {
             return;
         }
         let mut merged = ColumnProfile::default();
-        group.iter().for_each(|place| merged.merge(profile(place)));
-        let fallback_type = Column {
+        group.iter().for_each(|id| merged.merge(profile(id)));
+        let untyped = Column {
             declared: DeclaredType::Untyped,
             affinity: Affinity::Numeric,
             identity: false,
             in_key: true,
             indexed: true,
             joins_integers: false,
-            pinned: None,
+            fixed: None,
         };
         let widest = group
             .iter()
-            .map(|place| decisions[place.0][place.1].cast.form)
-            .max_by_key(|&form| type_rank(form))
-            .unwrap_or(Encoding::Text);
-        let fallback_type = fallback_type.decide(&merged, widen).cast.form;
-        let holds_identity = group.iter().any(|place| column(place).identity);
-        let shared = if holds_identity && merged.values() > 0 && fallback_type == Encoding::BigInt {
-            // Whole numbers under a wider declaration: the alias's type holds them all.
-            fallback_type
-        } else if merged.values() > 0 && type_rank(fallback_type) > type_rank(widest) {
-            fallback_type
+            .map(type_of)
+            .max_by_key(|&column_type| type_rank(column_type))
+            .unwrap_or(ColumnType::Text);
+        let fallback = untyped.decide(&merged, widen).column_type();
+        let holds_identity = group.iter().any(|id| column(id).identity);
+        let shared = if holds_identity && merged.values() > 0 && fallback == ColumnType::BigInt {
+            // Whole numbers under a wider declaration: the alias's type holds all of them.
+            fallback
+        } else if merged.values() > 0 && type_rank(fallback) > type_rank(widest) {
+            fallback
         } else {
             widest
         };
-        // Types of the same breadth but different kind (uuid and text) meet in the ladder's.
+        // Types of the same rank but of different kinds (uuid and text) share the ladder's type.
         let shared = match type_rank(shared) {
-            0 => Encoding::BigInt,
-            1 => Encoding::Double,
-            2 => Encoding::Numeric,
-            3 => Encoding::Text,
-            _ => Encoding::Bytea,
+            0 => ColumnType::BigInt,
+            1 => ColumnType::Double,
+            2 => ColumnType::Numeric(None),
+            3 => ColumnType::Text,
+            _ => ColumnType::Bytea,
         };
-        if holds_identity && shared != Encoding::BigInt {
+        if holds_identity && shared != ColumnType::BigInt {
             return;
         }
-        for place in group {
-            let own = decisions[place.0][place.1].cast.form;
-            if !column(place).identity && own.column_type() != shared.column_type() {
-                decisions[place.0][place.1] =
-                    column(place).decide_shared(shared, profile(place), widen);
+        for id @ &(table, index) in group {
+            let own = decisions[table][index].column_type();
+            if !column(id).identity && own != shared {
+                decisions[table][index] = column(id).decide_shared(shared, profile(id), widen);
             }
         }
     }
@@ -208,69 +204,46 @@ fn of_table(table: &Table, strict: bool) -> Vec<Column> {
             in_key: in_key.contains(&column.name),
             indexed: indexed.contains(&column.name),
             joins_integers: false,
-            pinned: None,
+            fixed: None,
         })
         .collect()
 }
 
-/// Refuses casts of columns that are not there.
+/// Refuses overrides of missing columns.
 pub(crate) fn check_casts(casts: &[TypeOverride], schema: &Schema) -> Result<()> {
     casts.iter().try_for_each(|cast| find(schema, &cast.table, &cast.column).map(drop))
 }
 
-fn find(schema: &Schema, table: &str, column: &str) -> Result<TargetFile> {
-    let place = schema.tables.iter().position(|t| t.name == table);
-    let Some(table_place) = place else {
-        return Err(Error::usage(format!(
-            "--cast names table {}, which is not there",
-            quote(table)
-        ))
-        .hint("names are case-sensitive; a table left out by --tables or --exclude has no casts"));
+fn find(schema: &Schema, table: &str, column: &str) -> Result<ColumnId> {
+    let index = schema.tables.iter().position(|t| t.name == table);
+    let Some(table_index) = index else {
+        return Err(Error::usage(format!("--cast: table {} not found", quote(table))).hint(
+            "names are case-sensitive; tables that --tables or --exclude skip take no --cast",
+        ));
     };
-    let columns = &schema.tables[table_place].columns;
+    let columns = &schema.tables[table_index].columns;
     match columns.iter().position(|c| c.name == column) {
-        Some(column_place) => Ok((table_place, column_place)),
+        Some(column_index) => Ok((table_index, column_index)),
         None => Err(Error::usage(format!(
-            "--cast names column {} of table {}, which is not there",
+            "--cast: column {} of table {} not found",
             quote(column),
             quote(table)
         ))),
     }
 }
 
-/// The form that a pin asks for.
-pub(crate) fn form_of(to: &OverrideType) -> Encoding {
-    match (to.epoch, &to.column_type) {
-        (Some(unit), ColumnType::Date) => Encoding::Epoch { unit, to: TemporalType::Date },
-        (Some(unit), ColumnType::TimestampTz) => {
-            Encoding::Epoch { unit, to: TemporalType::TimestampTz }
-        }
-        (Some(unit), _) => Encoding::Epoch { unit, to: TemporalType::Timestamp },
-        (None, column_type) => Encoding::of(column_type),
-    }
-}
-
-/// The pin that would give a column the form it has.
-pub(crate) fn pin_of(form: Encoding) -> OverrideType {
-    let epoch: Option<Epoch> = match form {
-        Encoding::Epoch { unit, .. } => Some(unit),
-        _ => None,
-    };
-    OverrideType { column_type: form.column_type(), epoch }
-}
-
 /// The groups of columns that foreign keys join, directly or through others.
-fn joined(schema: &Schema) -> Vec<Vec<TargetFile>> {
+fn joined(schema: &Schema) -> Vec<Vec<ColumnId>> {
     let table_of: HashMap<&str, usize> = schema
         .tables
         .iter()
         .enumerate()
-        .map(|(place, table)| (table.name.as_str(), place))
+        .map(|(index, table)| (table.name.as_str(), index))
         .collect();
     let column_of = |table: usize, name: &str| {
         schema.tables[table].columns.iter().position(|column| column.name == name)
     };
-    let mut groups: Vec<Vec<TargetFile>> = Vec::new();
+    let mut groups: Vec<Vec<ColumnId>> = Vec::new();
     for (child, table) in schema.tables.iter().enumerate() {
         for key in &table.foreign_keys {
             let Some(&parent) = table_of.get(key.parent.as_str()) else { continue };
@@ -286,10 +259,9 @@ fn joined(schema: &Schema) -> Vec<Vec<TargetFile>> {
     groups
 }
 
-fn join(groups: &mut Vec<Vec<TargetFile>>, one: TargetFile, other: TargetFile) {
-    let place_of =
-        |groups: &[Vec<TargetFile>], place| groups.iter().position(|g| g.contains(&place));
-    match (place_of(groups, one), place_of(groups, other)) {
+fn join(groups: &mut Vec<Vec<ColumnId>>, one: ColumnId, other: ColumnId) {
+    let group_of = |groups: &[Vec<ColumnId>], id| groups.iter().position(|g| g.contains(&id));
+    match (group_of(groups, one), group_of(groups, other)) {
         (Some(a), Some(b)) if a == b => {}
         (Some(a), Some(b)) => {
             let moved = groups.swap_remove(a.max(b));
@@ -302,17 +274,17 @@ fn join(groups: &mut Vec<Vec<TargetFile>>, one: TargetFile, other: TargetFile) {
     }
 }
 
-/// One column's values that the target cannot hold.
+/// The values of one column that the target cannot hold.
 #[derive(Debug, Clone)]
 pub(crate) struct ColumnMisfit {
     /// The table.
     pub(crate) table: String,
     /// The column.
     pub(crate) column: String,
-    /// What places are: `rowid`, or `row` where there is none.
-    pub(crate) place_word: &'static str,
-    /// Why.
+    /// The word for rows: `rowid`, or `row` in a table without rowids.
+    pub(crate) row_word: &'static str,
+    /// The reason.
     pub(crate) misfit: Misfit,
-    /// How many, and the first places.
+    /// The count and the first rows.
     pub(crate) tally: Tally,
 }

@@ -63,7 +63,7 @@ pub(crate) fn profile(
         .enumerate()
         .map(|(index, query)| TableProfileSpec {
             query: query.clone(),
-            columns: columns.of(index).iter().map(|column| column.wanted()).collect(),
+            columns: columns.of(index).iter().map(|column| column.profile_spec()).collect(),
         })
         .collect();
     let options = ProfileOptions {
@@ -91,7 +91,7 @@ pub(crate) fn decide(
     let widen = *on_misfit == OnMisfit::Widen;
     let types = columns.decide(&profiles, widen);
     let rejected =
-        misfits::settle(on_misfit, connection, schema, &queries, &profiles, &types, left_out)?;
+        misfits::resolve(on_misfit, connection, schema, &queries, &profiles, &types, left_out)?;
     let utf16 = queries.first().is_some_and(|query| query.encoding != TextEncoding::Utf8);
     let mut decisions = Decisions::of_remaining(schema, queries, profiles, types, rejected);
     misfits::refuse_merged_keys(connection, schema, &decisions.types)?;

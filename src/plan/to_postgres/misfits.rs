@@ -1,14 +1,15 @@
-//! Misfits: values, rows and keys that the target cannot hold as the plan has them.
+//! Misfits: values, rows and keys that the target cannot hold.
 
-use crate::codec::encode::column_encoder::{Encoding, Misfit};
 use crate::codec::encode::tuple_encoder::TupleLayout;
+use crate::codec::fidelity::Misfit;
 use crate::error::{Error, Result};
 use crate::options::plan_options::OnMisfit;
 use crate::plan::to_postgres::column_types::ColumnMisfit;
 use crate::plan::to_postgres::reject::reason;
 use crate::plan::to_postgres::source_checks;
 use crate::plan::to_postgres::source_checks::{MAX_ENTRY, key_label};
-use crate::plan::to_postgres::type_rules::{TypeDecision, told};
+use crate::plan::to_postgres::type_rules::{TypeDecision, count_of, format_tally};
+use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
 use crate::schema::{Column, IndexOver, LeftOut, ObjectKind, RowAddress, Schema, Table};
 use crate::sqlite::read::profile::column::Tally;
@@ -18,15 +19,15 @@ use crate::sqlite::source::connection::SourceConnection;
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
 
-/// Rows that are left out of a table, by reason.
+/// The skipped rows of a table, by reason.
 pub(crate) type Rejected = Vec<(String, Tally)>;
 
-/// Refuses values that the target cannot hold, or leaves their rows out. Tables that cannot be
-/// held at all leave the schema where the user lets them.
+/// Refuses values that the target cannot hold, or skips their rows. With `--on-misfit widen`, tables
+/// with rows that are too wide are removed from the schema.
 ///
 /// # Errors
-/// Refused, with table, column, count and first places; or the source cannot be read.
-pub(crate) fn settle(
+/// Refused, with table, column, count and first rows; or the source cannot be read.
+pub(crate) fn resolve(
     on_misfit: &OnMisfit,
     connection: &SourceConnection,
     schema: &mut Schema,
@@ -37,35 +38,38 @@ pub(crate) fn settle(
 ) -> Result<HashMap<String, Rejected>> {
     let mut found: Vec<ColumnMisfit> = Vec::new();
     let mut rejected: HashMap<String, Rejected> = HashMap::new();
-    let mut gone = HashSet::new();
-    for (place, table) in schema.tables.iter().enumerate() {
-        let (query, decisions) = (&queries[place], &decisions[place]);
-        let unfit = of_columns(table, query, decisions);
-        if unfit.is_empty() && !source_checks::may_be_too_wide(decisions, &profiles[place]) {
+    let mut removed = HashSet::new();
+    for (index, table) in schema.tables.iter().enumerate() {
+        let (query, decisions) = (&queries[index], &decisions[index]);
+        let unfit = column_misfits(table, query, decisions);
+        if unfit.is_empty() && !source_checks::may_be_too_wide(decisions, &profiles[index]) {
             continue;
         }
         if unfit.is_empty() || matches!(on_misfit, OnMisfit::Reject { .. }) {
-            let layout = TupleLayout::new(decisions.iter().map(|d| d.cast).collect());
+            let layout = TupleLayout::new(decisions.iter().map(|d| d.encoder).collect());
             let rows = tally(connection, table, query, &layout)?;
             match on_misfit {
                 OnMisfit::Reject { .. } if !rows.is_empty() => {
                     rejected.insert(table.name.clone(), rows);
                 }
                 OnMisfit::Widen if !rows.is_empty() => {
-                    gone.insert(table.name.clone());
+                    removed.insert(table.name.clone());
                     left_out.push(LeftOut {
                         kind: ObjectKind::Table,
                         table: None,
                         name: table.name.clone(),
-                        reason: rows.iter().map(|(why, t)| format!("{why}: {}", told(t))).collect(),
+                        reason: rows
+                            .iter()
+                            .map(|(why, t)| format!("{why} ({})", format_tally(t)))
+                            .collect(),
                         definition: None,
-                        rows: Some(profiles[place].rows),
+                        rows: Some(profiles[index].rows),
                     });
                 }
                 _ => found.extend(rows.into_iter().map(|(_, tally)| ColumnMisfit {
                     table: table.name.clone(),
                     column: String::new(),
-                    place_word: place_word(query),
+                    row_word: row_word(query),
                     misfit: Misfit::RowTooWide,
                     tally,
                 })),
@@ -74,21 +78,25 @@ pub(crate) fn settle(
             found.extend(unfit);
         }
     }
-    schema.tables.retain(|table| !gone.contains(&table.name));
+    schema.tables.retain(|table| !removed.contains(&table.name));
     if found.is_empty() { Ok(rejected) } else { Err(refuse_misfits(&found)) }
 }
 
-fn place_word(query: &TableQuery) -> &'static str {
+fn row_word(query: &TableQuery) -> &'static str {
     if matches!(query.address, RowAddress::Integer { .. }) { "rowid" } else { "row" }
 }
 
 /// The misfits that the profile found.
-fn of_columns(table: &Table, query: &TableQuery, decisions: &[TypeDecision]) -> Vec<ColumnMisfit> {
+fn column_misfits(
+    table: &Table,
+    query: &TableQuery,
+    decisions: &[TypeDecision],
+) -> Vec<ColumnMisfit> {
     let of_column = |(column, decision): (&Column, &TypeDecision)| {
         let of_reason = |(misfit, tally): &(Misfit, Tally)| ColumnMisfit {
             table: table.name.clone(),
             column: column.name.clone(),
-            place_word: place_word(query),
+            row_word: row_word(query),
             misfit: *misfit,
             tally: tally.clone(),
         };
@@ -97,7 +105,7 @@ fn of_columns(table: &Table, query: &TableQuery, decisions: &[TypeDecision]) -> 
     table.columns.iter().zip(decisions).flat_map(of_column).collect()
 }
 
-/// The rows of a table that cannot be sent, by reason.
+/// The rows of a table that cannot be encoded, by reason.
 fn tally(
     connection: &SourceConnection,
     table: &Table,
@@ -112,7 +120,7 @@ fn tally(
     let mut list: Rejected = reasons
         .into_iter()
         .map(|((column, misfit), tally)| {
-            let name = column.map(|place| table.columns[place].name.as_str());
+            let name = column.map(|index| table.columns[index].name.as_str());
             (reason(name, misfit), tally)
         })
         .collect();
@@ -122,35 +130,37 @@ fn tally(
 
 fn refuse_misfits(found: &[ColumnMisfit]) -> Error {
     let total: u64 = found.iter().map(|misfit| misfit.tally.count).sum();
-    let mut error =
-        Error::refused(format!("{total} values cannot be held by PostgreSQL as they are"));
+    let mut error = Error::refused(format!("PostgreSQL cannot hold {}", count_of(total, "value")));
     for misfit in found.iter().take(20) {
         let column = if misfit.column.is_empty() {
             String::new()
         } else {
             format!(" column {}", quote(&misfit.column))
         };
-        let places: Vec<String> = misfit.tally.first_rows.iter().map(i64::to_string).collect();
+        let rows: Vec<String> = misfit.tally.first_rows.iter().map(i64::to_string).collect();
         error = error.caused_by(format!(
-            "table {}{column}: {} ({}; first at {} {})",
+            "table {}{column}: {} ({}, first at {} {})",
             quote(&misfit.table),
             misfit.misfit,
-            misfit.tally.count,
-            misfit.place_word,
-            places.join(", ")
+            count_of(misfit.tally.count, "value"),
+            misfit.row_word,
+            rows.join(", ")
         ));
     }
     if found.len() > 20 {
-        error = error.caused_by(format!("and {} more columns", found.len() - 20));
+        error =
+            error.caused_by(format!("and {}", count_of(found.len() as u64 - 20, "more column")));
     }
     error
-        .hint("mend the values in the source, or pin another type with --cast 'table.column=type'")
-        .hint("--on-misfit widen keeps text that is no text as bytea")
-        .hint("--on-misfit reject --reject-file FILE leaves such rows out, into FILE")
-        .hint("--exclude TABLE leaves the table out")
+        .hint(
+            "fix the values in the source, or choose another type with --cast 'table.column=type'",
+        )
+        .hint("--on-misfit widen stores invalid text as bytea")
+        .hint("--on-misfit reject --reject-file FILE skips such rows and writes them to FILE")
+        .hint("--exclude TABLE skips the table")
 }
 
-/// A key that no index entry can hold would end the run after the rows are in.
+/// Refuses keys that no index entry can hold, which would fail after the rows are copied.
 pub(crate) fn refuse_wide_keys(
     schema: &Schema,
     too_wide: &HashMap<(usize, String), u64>,
@@ -159,26 +169,28 @@ pub(crate) fn refuse_wide_keys(
     if widen {
         return Ok(());
     }
-    for (place, table) in schema.tables.iter().enumerate() {
+    for (index, table) in schema.tables.iter().enumerate() {
         for (number, key) in table.primary_key.iter().chain(&table.uniques).enumerate() {
-            if let Some(width) = too_wide.get(&(place, key_label(number))) {
+            if let Some(width) = too_wide.get(&(index, key_label(number))) {
                 let columns: Vec<String> = key.columns.iter().map(|c| quote(&c.name)).collect();
                 return Err(Error::refused(format!(
-                    "the key ({}) of table {} is too wide for an index of PostgreSQL",
+                    "the key ({}) of table {} is too wide for a PostgreSQL index",
                     columns.join(", "),
                     quote(&table.name)
                 ))
-                .caused_by(format!("its widest entry has {width} bytes; {MAX_ENTRY} fit"))
+                .caused_by(format!(
+                    "the widest entry has {width} bytes; the maximum is {MAX_ENTRY}"
+                ))
                 .hint("--on-misfit widen builds the key over a hash of its values")
-                .hint("--exclude leaves the table out"));
+                .hint("--exclude TABLE skips the table"));
             }
         }
     }
     Ok(())
 }
 
-/// Refuses keys in which values that differ in the source would be equal in the target: numbers
-/// and texts, or texts and blobs, that meet in one type; spellings that a pinned type makes one.
+/// Refuses keys in which values that differ in the source would be equal in the target: numbers and
+/// texts, or texts and blobs, in one type; different spellings in a type that the user chose.
 ///
 /// # Errors
 /// Refused, naming the key; or the source cannot be read.
@@ -192,14 +204,15 @@ pub(crate) fn refuse_merged_keys(
             let mut merged = false;
             let mut terms = Vec::with_capacity(key.len());
             for name in &key {
-                let place = table.columns.iter().position(|column| column.name == **name);
-                let decision = place.map(|place| &decisions[place]);
+                let index = table.columns.iter().position(|column| column.name == **name);
+                let decision = index.map(|index| &decisions[index]);
                 let converts = decision.is_some_and(|d| !d.conversions.is_empty());
-                let pinned = decision
-                    .is_some_and(|d| !matches!(d.cast.form, Encoding::Text | Encoding::Bytea));
-                if converts && pinned {
+                let has_type = decision.is_some_and(|d| {
+                    !matches!(d.column_type(), ColumnType::Text | ColumnType::Bytea)
+                });
+                if converts && has_type {
                     return Err(merged_key(table, &key)
-                        .caused_by("values of its columns would arrive in another form"));
+                        .caused_by("values of its columns would be converted"));
                 }
                 merged |= converts;
                 let column = quote(name);
@@ -240,6 +253,6 @@ fn merged_key(table: &Table, key: &[&String]) -> Error {
         columns.join(", "),
         quote(&table.name)
     ))
-    .hint("mend the values in the source, or pin another type with --cast 'table.column=type'")
-    .hint("--exclude leaves the table out")
+    .hint("fix the values in the source, or choose another type with --cast 'table.column=type'")
+    .hint("--exclude TABLE skips the table")
 }

@@ -2,9 +2,8 @@
 
 use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encode::tuple_encoder::TupleLayout;
-use crate::options::type_override::OverrideType;
+use crate::codec::encoding::Encoding;
 use crate::plan::model::{OptionalDdl, Plan, PlannedTable, Target};
-use crate::plan::to_postgres::column_types::pin_of;
 use crate::postgres::catalog::target_objects::CatalogObject;
 use crate::postgres::sql::ddl::{ForeignKeyDdl, TableDdl};
 use crate::schema::chunk::Chunk;
@@ -31,11 +30,11 @@ impl Target for ToPostgres {
     }
 
     fn column_type(mapping: &ColumnEncoder) -> String {
-        mapping.form.column_type().to_string()
+        mapping.encoding.column_type.to_string()
     }
 
-    fn type_override(mapping: &ColumnEncoder) -> Option<OverrideType> {
-        Some(pin_of(mapping.form))
+    fn type_override(mapping: &ColumnEncoder) -> Option<Encoding> {
+        Some(mapping.encoding)
     }
 }
 
@@ -154,7 +153,7 @@ impl PlannedTable<ToPostgres> {
         let RowAddress::Integer { column } = &self.read.query.address else { return None };
         let index = self.columns.iter().position(|planned| planned.name == *column)?;
         let planned = &self.columns[index];
-        let is_bigint = planned.mapping.form.column_type() == ColumnType::BigInt;
+        let is_bigint = planned.mapping.encoding.column_type == ColumnType::BigInt;
         is_bigint.then_some(planned.target_name.as_str())
     }
 }

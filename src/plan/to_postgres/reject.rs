@@ -3,7 +3,7 @@
 //! Each of its tables has the columns of the source's table, with the same declared types, and
 //! two more: where the row was, and why it was left out.
 
-use crate::codec::encode::column_encoder::Misfit;
+use crate::codec::fidelity::Misfit;
 use crate::codec::row_batch::RowBatch;
 use crate::error::{Error, Result};
 use crate::options::plan_options::{OnMisfit, PlanOptions};

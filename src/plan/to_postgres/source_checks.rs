@@ -1,10 +1,10 @@
 //! What the profile does not count and the plan must know: the widest index entries, rows that
 //! fit no page, rows that break a CHECK. Each is asked of the source only where it can matter.
 
-use crate::codec::encode::column_encoder::MAX_FIELD;
-use crate::codec::encode::column_encoder::Misfit;
 use crate::codec::encode::heap_page::COLUMNS_THAT_ALWAYS_FIT;
 use crate::codec::encode::tuple_encoder::TupleLayout;
+use crate::codec::fidelity::Misfit;
+use crate::codec::field::MAX_FIELD;
 use crate::codec::row_batch::RowBatch;
 use crate::error::Result;
 use crate::plan::to_postgres::type_rules::TypeDecision;

@@ -1,21 +1,24 @@
-//! The cast rules, SQLite to PostgreSQL: which type a column becomes, and why.
+//! The type rules, SQLite to PostgreSQL: the type of each column, and the reason.
 //!
-//! Decided from what the user pinned, the declared type, and the profile of the stored values, in
-//! this order. A rule holds only if every value fits it; else the column falls to the next wider
-//! type of the ladder `bigint`, `double precision` or `numeric`, `text`, `bytea`, and the reason is
-//! told with a count and the first places.
+//! The user's override comes first, then the declared type, then the profile of the stored values. A
+//! rule applies only if every value fits it. Otherwise the column gets the next wider type of
+//! `bigint`, `double precision` or `numeric`, `text`, `bytea`, with a reason that has the count and
+//! the first rows.
 
-use crate::codec::encode::column_encoder::{ColumnEncoder, Encoding, Misfit};
+use crate::codec::encode::column_encoder::ColumnEncoder;
+use crate::codec::encoding::Encoding;
+use crate::codec::fidelity::Misfit;
+use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Affinity;
 use crate::sqlite::read::profile::column::{Candidate, ColumnProfile, ColumnProfileSpec, Tally};
 use crate::sqlite::sql::declared_type::DeclaredType;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// What is known of a column before its values are.
+/// The facts about a column before its values are read.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
-    /// Its declared type, read.
+    /// The meaning of its declared type.
     pub(crate) declared: DeclaredType,
     /// Its affinity.
     pub(crate) affinity: Affinity,
@@ -23,193 +26,200 @@ pub(crate) struct Column {
     pub(crate) identity: bool,
     /// It is in a primary key, a unique constraint or index, or a foreign key.
     pub(crate) in_key: bool,
-    /// It is in any index at all.
+    /// It is in an index.
     pub(crate) indexed: bool,
     /// It has text affinity and is joined by a foreign key to a column of integers.
     pub(crate) joins_integers: bool,
-    /// The form the user pinned.
-    pub(crate) pinned: Option<Encoding>,
+    /// The encoding that the user fixed.
+    pub(crate) fixed: Option<Encoding>,
 }
 
-/// What a column becomes, and what there is to say about it.
+/// The type of a column, and the notes about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TypeDecision {
-    /// The cast of every value.
-    pub(crate) cast: ColumnEncoder,
-    /// Values that change form: what changes, and how many.
+    /// The encoder of its values.
+    pub(crate) encoder: ColumnEncoder,
+    /// The conversions and their counts.
     pub(crate) conversions: Vec<(Cow<'static, str>, u64)>,
-    /// Why it is not the type its declaration promises.
+    /// The reason why it is not the type of its declaration.
     pub(crate) reason: Option<String>,
-    /// The declaration was a number, a boolean or a date, and the column became something wider.
+    /// The declaration is a number, a boolean or a date, and the column has a wider type.
     pub(crate) needs_review: bool,
     /// Values that the target cannot hold in this form.
     pub(crate) misfits: Vec<(Misfit, Tally)>,
 }
 
+impl TypeDecision {
+    /// The type of the column.
+    pub(crate) fn column_type(&self) -> ColumnType {
+        self.encoder.encoding.column_type
+    }
+}
+
 impl Column {
-    /// The casts that the profile has to try on each value, in order of preference.
-    pub(crate) fn wanted(&self) -> ColumnProfileSpec {
+    /// The encoders that the profile tries on each value, the preferred one first.
+    pub(crate) fn profile_spec(&self) -> ColumnProfileSpec {
         let mut characters = false;
-        let forms = match (self.pinned, self.declared) {
-            (Some(form), _) => vec![form],
-            _ if self.identity => vec![],
-            (None, DeclaredType::Boolean) => vec![Encoding::Boolean],
-            (None, DeclaredType::Date) => vec![Encoding::Date],
-            (None, DeclaredType::Time) => vec![Encoding::Time],
-            (None, DeclaredType::Timestamp) => vec![Encoding::Timestamp, Encoding::TimestampTz],
-            (None, DeclaredType::Uuid) => vec![Encoding::Uuid],
-            (None, DeclaredType::Json) => vec![Encoding::Json],
-            (None, DeclaredType::Decimal(Some((precision, scale)))) => {
-                vec![Encoding::Decimal { precision, scale }]
+        let types = match self.declared {
+            _ if self.fixed.is_some() || self.identity => vec![],
+            DeclaredType::Named(ColumnType::Timestamp) => {
+                vec![ColumnType::Timestamp, ColumnType::TimestampTz]
             }
-            (None, DeclaredType::Varchar(_)) => {
+            DeclaredType::Named(ColumnType::Numeric(None)) => vec![],
+            DeclaredType::Named(ColumnType::Varchar(_)) => {
                 characters = true;
                 vec![]
             }
-            _ => vec![],
+            DeclaredType::Named(column_type) => vec![column_type],
+            DeclaredType::Untyped | DeclaredType::Plain(_) => vec![],
         };
-        let mut candidates: Vec<ColumnEncoder> =
-            forms.into_iter().map(|form| self.cast(form)).collect();
-        if self.joins_integers && self.pinned.is_none() {
-            candidates.push(self.cast(Encoding::BigIntText));
+        let mut encodings: Vec<Encoding> = types.into_iter().map(Encoding::from).collect();
+        match self.fixed {
+            Some(fixed) => encodings.push(fixed),
+            None if self.joins_integers => encodings.push(Encoding::INTEGER_TEXT),
+            None => {}
         }
+        let candidates = encodings.into_iter().map(|encoding| self.encoder(encoding)).collect();
         ColumnProfileSpec { candidates, characters }
     }
 
-    fn cast(&self, form: Encoding) -> ColumnEncoder {
-        let affinity_restores_numbers =
-            matches!(self.affinity, Affinity::Integer | Affinity::Numeric | Affinity::Real);
-        ColumnEncoder { form, affinity_restores_numbers }
+    fn encoder(&self, encoding: Encoding) -> ColumnEncoder {
+        ColumnEncoder { encoding, affinity_restores_numbers: self.affinity.is_numeric() }
     }
 
-    /// Decides from what the scan found. `widen` lets a column with values that no text can hold
-    /// become `bytea`.
+    /// Decides by the profile. With `widen`, a column with invalid text becomes `bytea`.
     pub(crate) fn decide(&self, profile: &ColumnProfile, widen: bool) -> TypeDecision {
-        if let Some(form) = self.pinned {
-            return self.decide_pinned(form, profile, widen);
+        if let Some(encoding) = self.fixed {
+            return self.decide_fixed(encoding, profile, widen);
         }
         if self.identity {
-            return self.plain(Encoding::BigInt, profile, widen);
+            return self.decide_general(ColumnType::BigInt, profile, widen);
         }
         if let Some(candidate) = self.fitting(profile) {
             return TypeDecision {
-                cast: candidate.encoder,
+                encoder: candidate.encoder,
                 conversions: conversions_of(candidate),
                 reason: None,
                 needs_review: false,
                 misfits: Vec::new(),
             };
         }
-        let form = self.fallback_type(profile);
-        let mut decision = self.plain(form, profile, widen);
-        self.explain(profile, &mut decision);
+        let mut decision = self.decide_general(self.fallback_type(profile), profile, widen);
+        self.add_reason(profile, &mut decision);
         decision
     }
 
-    /// The decision for a column that shares the form of the columns it is joined to.
+    /// The decision for a column that shares the type of the columns that foreign keys join to it.
     pub(crate) fn decide_shared(
         &self,
-        form: Encoding,
+        column_type: ColumnType,
         profile: &ColumnProfile,
         widen: bool,
     ) -> TypeDecision {
-        let mut decision = self.plain(form, profile, widen);
-        if decision.cast.form != self.decide(profile, widen).cast.form {
+        let mut decision = self.decide_general(column_type, profile, widen);
+        if decision.encoder.encoding != self.decide(profile, widen).encoder.encoding {
             decision.reason =
-                Some("shares the type of the columns that a foreign key joins it to".to_owned());
+                Some("has the type of the columns that a foreign key joins to it".to_owned());
         }
         decision
     }
 
-    /// The first candidate that every value fits, and that may stand in this column.
+    /// The first candidate that every value fits, if the rules allow it for this column.
     fn fitting<'a>(&self, profile: &'a ColumnProfile) -> Option<&'a Candidate> {
         profile.candidates.iter().find(|candidate| {
-            let form = candidate.encoder.form;
+            let encoding = candidate.encoder.encoding;
             candidate.misfits.count == 0
-                && (form != Encoding::BigIntText || profile.values() > 0)
-                // A UUID in another spelling is not made one unasked: what the application
-                // compares it with may be spelt so, too.
-                && !((self.in_key || form == Encoding::Uuid) && candidate.converted > 0)
-                && !(form == Encoding::Json && (self.in_key || self.indexed))
-                && !(form == Encoding::Boolean && mixes_words(profile))
+                && (encoding != Encoding::INTEGER_TEXT || profile.values() > 0)
+                // UUIDs in other spellings stay text unless the user asks: the application may
+                // compare them with texts in the same spelling.
+                && !((self.in_key || encoding.is(ColumnType::Uuid)) && candidate.converted > 0)
+                && !(encoding.is(ColumnType::Json) && (self.in_key || self.indexed))
+                && !(encoding.is(ColumnType::Boolean) && mixes_words(profile))
         })
     }
 
-    fn decide_pinned(&self, form: Encoding, profile: &ColumnProfile, widen: bool) -> TypeDecision {
-        let tried = profile.candidates.iter().find(|candidate| candidate.encoder.form == form);
-        let Some(candidate) = tried else { return self.plain(form, profile, widen) };
+    fn decide_fixed(&self, fixed: Encoding, profile: &ColumnProfile, widen: bool) -> TypeDecision {
+        let tried = profile.candidates.iter().find(|candidate| candidate.encoder.encoding == fixed);
+        let Some(candidate) = tried else {
+            return self.decide_general(fixed.column_type, profile, widen);
+        };
         if candidate.misfits.count > 0 && widen {
-            let mut decision = self.plain(self.fallback_type(profile), profile, widen);
+            let mut decision = self.decide_general(self.fallback_type(profile), profile, widen);
             decision.reason = Some(format!(
-                "pinned to {}, but {} {}",
-                form.column_type(),
-                told(&candidate.misfits),
-                candidate.reason.map_or_else(String::new, |reason| format!("({reason})")),
+                "--cast asks for {}, but it does not fit {}{}",
+                fixed.column_type,
+                format_tally(&candidate.misfits),
+                candidate.reason.map_or_else(String::new, |reason| format!(": {reason}")),
             ));
             decision.needs_review = true;
             return decision;
         }
         let misfits = candidate.reason.map(|reason| (reason, candidate.misfits.clone()));
         TypeDecision {
-            cast: candidate.encoder,
+            encoder: candidate.encoder,
             conversions: conversions_of(candidate),
-            reason: Some("pinned".to_owned()),
+            reason: Some("set by --cast".to_owned()),
             needs_review: false,
             misfits: misfits.into_iter().collect(),
         }
     }
 
-    /// The narrowest form of the ladder that holds every value.
-    fn fallback_type(&self, profile: &ColumnProfile) -> Encoding {
+    /// The narrowest general type that holds every value.
+    fn fallback_type(&self, profile: &ColumnProfile) -> ColumnType {
         let declared_blob = self.declared == DeclaredType::Plain(Affinity::Blob);
         if profile.values() == 0 {
-            self.of_empty()
+            self.type_of_empty()
         } else if profile.blobs.count > 0 || declared_blob && profile.texts.count > 0 {
-            Encoding::Bytea
+            ColumnType::Bytea
         } else if profile.texts.count > 0 {
             match self.declared {
-                DeclaredType::Varchar(length)
+                DeclaredType::Named(ColumnType::Varchar(length))
                     if profile.integers.count + profile.reals.count == 0
                         && profile.longest_characters <= u64::from(length) =>
                 {
-                    Encoding::Varchar(length)
+                    ColumnType::Varchar(length)
                 }
-                _ => Encoding::Text,
+                _ => ColumnType::Text,
             }
-        } else if matches!(self.declared, DeclaredType::Decimal(_)) {
-            Encoding::Numeric
+        } else if matches!(self.declared, DeclaredType::Named(ColumnType::Numeric(_))) {
+            ColumnType::Numeric(None)
         } else if profile.reals.count == 0 {
-            Encoding::BigInt
+            ColumnType::BigInt
         } else if profile.wide_integers.count == 0 {
-            Encoding::Double
+            ColumnType::Double
         } else {
-            Encoding::Numeric
+            ColumnType::Numeric(None)
         }
     }
 
-    /// The type of a column without a single value: the first rule of its declaration.
-    fn of_empty(&self) -> Encoding {
+    /// The type of an empty column: the first rule of its declaration.
+    fn type_of_empty(&self) -> ColumnType {
         match self.declared {
-            DeclaredType::Varchar(length) => Encoding::Varchar(length),
-            DeclaredType::Decimal(_) => Encoding::Numeric,
-            DeclaredType::Plain(Affinity::Integer) => Encoding::BigInt,
-            DeclaredType::Plain(Affinity::Real) => Encoding::Double,
-            DeclaredType::Plain(Affinity::Blob) => Encoding::Bytea,
-            // Indexed JSON ends here too.
-            _ => Encoding::Text,
+            DeclaredType::Named(ColumnType::Varchar(length)) => ColumnType::Varchar(length),
+            DeclaredType::Named(ColumnType::Numeric(_)) => ColumnType::Numeric(None),
+            DeclaredType::Plain(Affinity::Integer) => ColumnType::BigInt,
+            DeclaredType::Plain(Affinity::Real) => ColumnType::Double,
+            DeclaredType::Plain(Affinity::Blob) => ColumnType::Bytea,
+            // This includes indexed JSON.
+            _ => ColumnType::Text,
         }
     }
 
-    /// A form of the ladder with its conversions and misfits, as the counts give them.
-    fn plain(&self, form: Encoding, profile: &ColumnProfile, widen: bool) -> TypeDecision {
+    /// The decision for a general type, with its conversions and misfits.
+    fn decide_general(
+        &self,
+        column_type: ColumnType,
+        profile: &ColumnProfile,
+        widen: bool,
+    ) -> TypeDecision {
         let flawed = [
             (Misfit::NulInText, &profile.nul_texts),
             (Misfit::InvalidText, &profile.invalid_texts),
         ];
         let mut misfits = Vec::new();
-        let mut form = form;
+        let mut column_type = column_type;
         let mut reason = None;
-        if !matches!(form, Encoding::Bytea) {
+        if !matches!(column_type, ColumnType::Bytea) {
             misfits = flawed
                 .into_iter()
                 .filter(|(_, tally)| tally.count > 0)
@@ -219,30 +229,30 @@ impl Column {
                 reason = Some(
                     misfits
                         .drain(..)
-                        .map(|(misfit, tally)| format!("{misfit}: {}", told(&tally)))
+                        .map(|(misfit, tally)| format!("{misfit} ({})", format_tally(&tally)))
                         .collect::<Vec<_>>()
                         .join(", "),
                 );
-                form = Encoding::Bytea;
+                column_type = ColumnType::Bytea;
             }
         }
-        let cast = self.cast(form);
-        let returning = |count: u64| if cast.affinity_restores_numbers { 0 } else { count };
+        let encoder = self.encoder(column_type.into());
+        let returning = |count: u64| if encoder.affinity_restores_numbers { 0 } else { count };
         let numbers = profile.integers.count + profile.reals.count;
-        let conversions = match form {
-            Encoding::Double => vec![("integers as doubles", returning(profile.integers.count))],
-            Encoding::Numeric => {
+        let conversions = match column_type {
+            ColumnType::Double => vec![("integers as doubles", returning(profile.integers.count))],
+            ColumnType::Numeric(None) => {
                 vec![("reals without a fraction as decimals", returning(profile.whole_reals))]
             }
-            Encoding::Text => vec![("numbers as their decimal text", returning(numbers))],
-            Encoding::Bytea => vec![
+            ColumnType::Text => vec![("numbers as their decimal text", returning(numbers))],
+            ColumnType::Bytea => vec![
                 ("text as its bytes", profile.texts.count),
                 ("numbers as the bytes of their decimal text", numbers),
             ],
             _ => vec![],
         };
         TypeDecision {
-            cast,
+            encoder,
             conversions: conversions
                 .into_iter()
                 .filter(|(_, count)| *count > 0)
@@ -254,9 +264,9 @@ impl Column {
         }
     }
 
-    /// Says why the column is not what its declaration promises, if it is not.
-    fn explain(&self, profile: &ColumnProfile, decision: &mut TypeDecision) {
-        let form = decision.cast.form;
+    /// Adds the reason if the column does not have the type of its declaration.
+    fn add_reason(&self, profile: &ColumnProfile, decision: &mut TypeDecision) {
+        let to = decision.column_type();
         let classes = [
             ("integers", &profile.integers),
             ("reals", &profile.reals),
@@ -265,20 +275,22 @@ impl Column {
         ];
         let (is_kept, is_number, strangers): (bool, bool, &[usize]) = match self.declared {
             DeclaredType::Untyped => (true, false, &[]),
-            DeclaredType::Plain(Affinity::Integer) => (form == Encoding::BigInt, true, &[1, 2, 3]),
-            DeclaredType::Plain(Affinity::Real) => (form == Encoding::Double, true, &[2, 3]),
-            DeclaredType::Plain(Affinity::Text) => (form == Encoding::Text, false, &[3]),
-            DeclaredType::Plain(Affinity::Blob) => (form == Encoding::Bytea, false, &[0, 1]),
+            DeclaredType::Plain(Affinity::Integer) => (to == ColumnType::BigInt, true, &[1, 2, 3]),
+            DeclaredType::Plain(Affinity::Real) => (to == ColumnType::Double, true, &[2, 3]),
+            DeclaredType::Plain(Affinity::Text) => (to == ColumnType::Text, false, &[3]),
+            DeclaredType::Plain(Affinity::Blob) => (to == ColumnType::Bytea, false, &[0, 1]),
             DeclaredType::Plain(Affinity::Numeric) => (true, false, &[]),
-            DeclaredType::Decimal(None) => (form == Encoding::Numeric, true, &[2, 3]),
-            DeclaredType::Decimal(Some(_)) => (false, form != Encoding::Numeric, &[2, 3]),
-            DeclaredType::Varchar(_) => (matches!(form, Encoding::Varchar(_)), false, &[3]),
-            DeclaredType::Uuid | DeclaredType::Json => (false, false, &[0, 1, 3]),
-            DeclaredType::Boolean => (false, true, &[1, 2, 3]),
-            DeclaredType::Date | DeclaredType::Time | DeclaredType::Timestamp => {
-                // Numbers are no widening of a date: their unit cannot be known.
-                (false, !matches!(form, Encoding::BigInt | Encoding::Double), &[3])
-            }
+            DeclaredType::Named(named) => match named {
+                ColumnType::Numeric(None) => (to == named, true, &[2, 3]),
+                ColumnType::Numeric(_) => (false, to != ColumnType::Numeric(None), &[2, 3]),
+                ColumnType::Varchar(_) => (matches!(to, ColumnType::Varchar(_)), false, &[3]),
+                ColumnType::Boolean => (false, true, &[1, 2, 3]),
+                ColumnType::Date | ColumnType::Time | ColumnType::Timestamp => {
+                    // Numbers are not a wider type than a date: their unit is unknown.
+                    (false, !matches!(to, ColumnType::BigInt | ColumnType::Double), &[3])
+                }
+                _ => (false, false, &[0, 1, 3]),
+            },
         };
         if is_kept || profile.values() == 0 && decision.reason.is_none() {
             return;
@@ -287,79 +299,81 @@ impl Column {
         for &class in strangers {
             let (word, tally) = classes[class];
             if tally.count > 0 {
-                parts.push(format!("{word}: {}", told(tally)));
+                parts.push(format!("{word} ({})", format_tally(tally)));
             }
         }
         if let Some(candidate) = profile.candidates.first() {
             if let Some(reason) = candidate.reason
                 && parts.is_empty()
             {
-                parts.push(format!("{reason}: {}", told(&candidate.misfits)));
+                parts.push(format!("{reason} ({})", format_tally(&candidate.misfits)));
             } else if candidate.misfits.count == 0 && candidate.converted > 0 {
                 let key = if self.in_key { "in a key, and " } else { "" };
                 parts.push(format!(
-                    "{key}{} of its values are not in canonical form",
-                    candidate.converted
+                    "{key}{} not in canonical form",
+                    count_of(candidate.converted, "value")
                 ));
-            } else if candidate.misfits.count == 0 && candidate.encoder.form == Encoding::Json {
-                parts.push("indexed: json has no equality".to_owned());
+            } else if candidate.misfits.count == 0
+                && candidate.encoder.encoding.is(ColumnType::Json)
+            {
+                parts.push("indexed, and json has no equality".to_owned());
             } else if mixes_words(profile) {
-                parts.push("several kinds of words for true and false".to_owned());
+                parts.push("different words for true and false".to_owned());
             }
         }
-        if let DeclaredType::Varchar(length) = self.declared
+        if let DeclaredType::Named(ColumnType::Varchar(length)) = self.declared
             && profile.longest_characters > u64::from(length)
         {
-            parts.push(format!("its longest text has {} characters", profile.longest_characters));
+            parts.push(format!("the longest text has {} characters", profile.longest_characters));
         }
-        if matches!(form, Encoding::BigInt | Encoding::Double)
-            && matches!(
-                self.declared,
-                DeclaredType::Date | DeclaredType::Time | DeclaredType::Timestamp
-            )
+        if matches!(to, ColumnType::BigInt | ColumnType::Double)
+            && let DeclaredType::Named(ColumnType::Date | ColumnType::Time | ColumnType::Timestamp) =
+                self.declared
         {
-            parts = vec!["numbers, whose unit cannot be known; --cast makes them dates".to_owned()];
+            parts = vec!["numbers of an unknown unit; use --cast to make them dates".to_owned()];
         }
         decision.needs_review = is_number;
         decision.reason = Some(parts.join(", "));
     }
 }
 
-/// More than one pair of words for true and false, or words beside numbers.
+/// Several pairs of words for true and false, or words and numbers.
 fn mixes_words(profile: &ColumnProfile) -> bool {
     profile.word_pairs.count_ones() > 1 || profile.word_pairs > 0 && profile.integers.count > 0
 }
 
-/// How wide a form is, for columns that have to share one.
-pub(crate) fn type_rank(form: Encoding) -> u8 {
-    match form {
-        Encoding::Boolean
-        | Encoding::SmallInt
-        | Encoding::Integer
-        | Encoding::BigInt
-        | Encoding::BigIntText => 0,
-        Encoding::Real | Encoding::Double => 1,
-        Encoding::Numeric | Encoding::Decimal { .. } => 2,
-        Encoding::Bytea => 4,
+/// How wide a type is, for columns that share one.
+pub(crate) fn type_rank(column_type: ColumnType) -> u8 {
+    match column_type {
+        ColumnType::Boolean | ColumnType::SmallInt | ColumnType::Integer | ColumnType::BigInt => 0,
+        ColumnType::Real | ColumnType::Double => 1,
+        ColumnType::Numeric(_) => 2,
+        ColumnType::Bytea => 4,
         _ => 3,
     }
 }
 
-/// A tally as a person reads it: `3 (first at 5, 9, 12)`.
-pub(crate) fn told(tally: &Tally) -> String {
-    let places = tally.first_rows.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-    format!("{} (first at {places})", tally.count)
+/// A tally as text: `3 values, first at 5, 9, 12`.
+pub(crate) fn format_tally(tally: &Tally) -> String {
+    let rows = tally.first_rows.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    format!("{}, first at {rows}", count_of(tally.count, "value"))
+}
+
+/// A count with its noun: `1 value`, `2 values`.
+pub(crate) fn count_of(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn conversions_of(candidate: &Candidate) -> Vec<(Cow<'static, str>, u64)> {
-    let what = match candidate.encoder.form {
-        Encoding::Boolean => "words as true and false",
-        Encoding::Time | Encoding::Timestamp | Encoding::TimestampTz => "other spellings of a time",
-        Encoding::Uuid => "other spellings of a UUID",
-        Encoding::Jsonb => "JSON text normalised",
-        Encoding::Epoch { .. } => "numbers rounded to the type's precision",
-        Encoding::Bytea => "text and numbers as bytes",
-        _ => "numbers in another form",
+    let encoding = candidate.encoder.encoding;
+    let what: Cow<'static, str> = match encoding.column_type {
+        _ if encoding.epoch().is_some() => "numbers rounded to the type's precision".into(),
+        ColumnType::Boolean => "words as true and false".into(),
+        ColumnType::Jsonb => "JSON text normalized".into(),
+        ColumnType::Bytea => "text and numbers as bytes".into(),
+        ColumnType::Text | ColumnType::Json => "numbers in another form".into(),
+        number if type_rank(number) < 3 => "numbers in another form".into(),
+        other => format!("other spellings of the same {other}").into(),
     };
-    if candidate.converted > 0 { vec![(what.into(), candidate.converted)] } else { Vec::new() }
+    if candidate.converted > 0 { vec![(what, candidate.converted)] } else { Vec::new() }
 }

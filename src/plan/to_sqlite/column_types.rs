@@ -1,11 +1,10 @@
-//! What a column becomes: proposals, the best one first. Each says which values it cannot take;
-//! the first that takes all of them is chosen. The server counts such values, before any is read.
+//! The column types of a SQLite file: candidates for each column, the best one first. A candidate
+//! names the values that it cannot hold. The server counts them before the first row is read, and
+//! the first candidate that holds all values is chosen.
 
-use crate::codec::decode::field_decoder::FieldDecoder;
-use crate::codec::encode::column_encoder::{Encoding, TemporalType};
-use crate::codec::types::epoch::Epoch;
+use crate::codec::encoding::Encoding;
+use crate::codec::types::temporal::epoch::Epoch;
 use crate::error::{Error, Result};
-use crate::options::type_override::OverrideType;
 use crate::postgres::catalog::model::ColumnFacts;
 use crate::schema::Column;
 use crate::schema::column_type::ColumnType;
@@ -14,44 +13,42 @@ use crate::schema::names::quote;
 use crate::sqlite::sql::declared_type::column_affinity;
 use crate::sqlite::sql::from_postgres::node::Kind;
 
-/// One way in which a column can arrive.
+/// One way to store a column.
 #[derive(Debug, Clone)]
 pub(crate) struct MappingCandidate {
     /// The declared type in SQLite.
     pub(crate) declared: String,
-    /// How its fields are read.
-    pub(crate) wire: FieldDecoder,
-    /// How its stored values are compared with the fields.
-    pub(crate) form: Encoding,
-    /// What is read in place of the column itself.
+    /// How its fields are read, and how its stored values are compared with the fields.
+    pub(crate) encoding: Encoding,
+    /// The expression that is read in place of the column.
     pub(crate) read: Option<String>,
-    /// The same for comparisons, where it is another expression.
+    /// The expression of the text that stored values are compared with, if fields are not compared.
     pub(crate) compared: Option<String>,
-    /// What it holds, for expressions.
+    /// The kind of its values, for expressions.
     pub(crate) kind: Kind,
-    /// The condition of values that it cannot take, and what they are.
-    pub(crate) unless: Option<(String, &'static str)>,
-    /// Texts that look like numbers have to be looked at, as SQLite makes numbers of them: in
-    /// columns of this affinity.
-    pub(crate) looks: Option<Affinity>,
-    /// Where it cannot be, the user has to say so before another is taken.
-    pub(crate) strict: bool,
-    /// Why it is this one, where it is not the first.
+    /// The condition of values that it cannot hold, and their description.
+    pub(crate) rejects: Option<(String, &'static str)>,
+    /// The affinity of a column in which SQLite turns text that numeric_text like a number into a number;
+    /// such texts must be checked.
+    pub(crate) numeric_text: Option<Affinity>,
+    /// If it does not hold all values, the next candidate needs the user's consent.
+    pub(crate) fallback_needs_consent: bool,
+    /// The reason for this candidate, if it is not the first.
     pub(crate) reason: Option<&'static str>,
-    /// It can hold negative zeros, of which SQLite makes zeros.
-    pub(crate) zeros: bool,
+    /// Its values may be negative negative_zero, which SQLite turns into negative_zero.
+    pub(crate) negative_zero: bool,
 }
 
-/// What decides about a column.
+/// The facts that decide about a column.
 pub(crate) struct ColumnInput<'a> {
     pub(crate) column: &'a Column,
     pub(crate) facts: &'a ColumnFacts,
     /// It goes into a STRICT table.
     pub(crate) strict: bool,
-    /// What the run that came from SQLite turned numbers into, where it did.
+    /// The epoch of the numbers that an earlier run from SQLite turned into dates.
     pub(crate) epoch: Option<Epoch>,
-    /// What the user wants.
-    pub(crate) pin: Option<&'a OverrideType>,
+    /// The user's override.
+    pub(crate) pin: Option<&'a Encoding>,
 }
 
 impl ColumnInput<'_> {
@@ -68,7 +65,7 @@ impl ColumnInput<'_> {
         column_affinity(declared, self.strict)
     }
 
-    /// The declared type that it had, if its affinity is one of these; else `own`.
+    /// The declared type that it had in SQLite, if its affinity is one of these; otherwise `own`.
     fn declared(&self, fine: &[Affinity], own: &str) -> String {
         match self.origin() {
             Some(origin) if fine.contains(&self.affinity(origin)) => origin.to_owned(),
@@ -76,25 +73,23 @@ impl ColumnInput<'_> {
         }
     }
 
-    fn proposal(
+    fn candidate(
         &self,
         declared: String,
-        wire: FieldDecoder,
-        form: Encoding,
+        encoding: impl Into<Encoding>,
         kind: Kind,
     ) -> MappingCandidate {
         MappingCandidate {
             declared,
-            wire,
-            form,
+            encoding: encoding.into(),
             read: None,
             compared: None,
             kind,
-            unless: None,
-            looks: None,
-            strict: false,
+            rejects: None,
+            numeric_text: None,
+            fallback_needs_consent: false,
             reason: None,
-            zeros: false,
+            negative_zero: false,
         }
     }
 
@@ -110,9 +105,9 @@ impl ColumnInput<'_> {
 
     /// Text as the server prints it.
     fn as_printed(&self, declared: String, kind: Kind) -> MappingCandidate {
-        let looks = Some(self.affinity(&declared)).filter(|affinity| affinity.is_numeric());
-        let proposal = self.proposal(declared, FieldDecoder::Text, Encoding::Text, kind);
-        MappingCandidate { read: Some(self.printed()), looks, ..proposal }
+        let numeric_text = Some(self.affinity(&declared)).filter(|affinity| affinity.is_numeric());
+        let candidate = self.candidate(declared, ColumnType::Text, kind);
+        MappingCandidate { read: Some(self.printed()), numeric_text, ..candidate }
     }
 
     /// Text whose binary form is its bytes.
@@ -126,27 +121,27 @@ const ANY: [Affinity; 5] =
 const WHOLE: [Affinity; 3] = [Affinity::Integer, Affinity::Numeric, Affinity::Blob];
 const NUMBER: [Affinity; 4] =
     [Affinity::Integer, Affinity::Numeric, Affinity::Real, Affinity::Blob];
-/// In a column of integers nobody looks for dates: comparisons with numbers would find nothing.
+/// An application does not expect dates in a column of integers: comparisons with numbers would find
+/// nothing.
 const DATED: [Affinity; 3] = [Affinity::Numeric, Affinity::Text, Affinity::Blob];
 
-/// The proposals for a column, at least one.
-pub(crate) fn proposals(given: &ColumnInput<'_>) -> Result<Vec<MappingCandidate>> {
+/// The candidates for a column, at least one.
+pub(crate) fn candidates(given: &ColumnInput<'_>) -> Result<Vec<MappingCandidate>> {
     if let Some(pin) = given.pin {
-        return pinned(given, pin).map(|proposal| vec![proposal]);
+        return overridden(given, pin).map(|candidate| vec![candidate]);
     }
     let column = given.quoted();
     let text = Kind::Text { bytewise: given.facts.bytewise };
     Ok(match given.facts.base.as_str() {
         "bool" => {
             let declared = given.declared(&WHOLE, "BOOLEAN");
-            vec![given.proposal(declared, FieldDecoder::Boolean, Encoding::Boolean, Kind::Boolean)]
+            vec![given.candidate(declared, ColumnType::Boolean, Kind::Boolean)]
         }
         "int2" | "int4" | "int8" => vec![integers(given)],
         "oid" => {
             let declared = given.declared(&WHOLE, "INTEGER");
-            let proposal =
-                given.proposal(declared, FieldDecoder::Integer, Encoding::BigInt, Kind::Integer);
-            vec![MappingCandidate { read: Some(format!("{column}::pg_catalog.int8")), ..proposal }]
+            let candidate = given.candidate(declared, ColumnType::BigInt, Kind::Integer);
+            vec![MappingCandidate { read: Some(format!("{column}::pg_catalog.int8")), ..candidate }]
         }
         "float4" | "float8" => doubles(given),
         "numeric" => decimals(given),
@@ -154,26 +149,28 @@ pub(crate) fn proposals(given: &ColumnInput<'_>) -> Result<Vec<MappingCandidate>
             let declared = given.declared(&ANY, "TEXT");
             let first = given.as_text(declared, text);
             let wide = MappingCandidate {
-                reason: Some("SQLite would make other numbers of its texts"),
+                reason: Some("SQLite would turn its texts into other numbers"),
                 ..given.as_text("TEXT".to_owned(), text)
             };
-            if first.looks.is_some() { vec![first, wide] } else { vec![first] }
+            if first.numeric_text.is_some() { vec![first, wide] } else { vec![first] }
         }
         "bpchar" | "name" => vec![given.as_text("TEXT".to_owned(), Kind::Opaque)],
         "json" | "jsonb" => documents(given),
         "bytea" => {
             let declared = given.declared(&ANY, "BLOB");
-            vec![given.proposal(declared, FieldDecoder::Bytea, Encoding::Bytea, Kind::Blob)]
+            vec![given.candidate(declared, ColumnType::Bytea, Kind::Blob)]
         }
         "date" | "time" | "timestamp" | "timestamptz" => dates(given),
+        "interval" => exact_texts(given, ColumnType::Interval),
+        "inet" => exact_texts(given, ColumnType::Inet),
         "uuid" => {
             let declared = given.declared(&DATED, "TEXT");
-            vec![given.proposal(declared, FieldDecoder::Uuid, Encoding::Uuid, Kind::Word)]
+            vec![given.candidate(declared, ColumnType::Uuid, Kind::Word)]
         }
         _ if given.column.collation == Collation::NoCase => {
             vec![given.as_printed("TEXT".to_owned(), Kind::Opaque)]
         }
-        // Enums are equal where their texts are; what is ordered or nested is not compared.
+        // Enums are equal if their texts are; ordered or nested values are not compared.
         base => {
             let word = if base.is_empty() { Kind::Word } else { Kind::Opaque };
             vec![given.as_printed("TEXT".to_owned(), word)]
@@ -187,57 +184,53 @@ fn integers(given: &ColumnInput<'_>) -> MappingCandidate {
         .filter(|origin| given.facts.base == "int8" && given.affinity(origin) == Affinity::Text);
     if let Some(origin) = as_keys {
         let text = Kind::Opaque;
-        return given.proposal(
-            origin.to_owned(),
-            FieldDecoder::Integer,
-            Encoding::BigIntText,
-            text,
-        );
+        return given.candidate(origin.to_owned(), Encoding::INTEGER_TEXT, text);
     }
     let declared = given.declared(&WHOLE, "INTEGER");
-    let form = match given.facts.base.as_str() {
-        "int2" => Encoding::SmallInt,
-        "int4" => Encoding::Integer,
-        _ => Encoding::BigInt,
+    let column_type = match given.facts.base.as_str() {
+        "int2" => ColumnType::SmallInt,
+        "int4" => ColumnType::Integer,
+        _ => ColumnType::BigInt,
     };
-    given.proposal(declared, FieldDecoder::Integer, form, Kind::Integer)
+    given.candidate(declared, column_type, Kind::Integer)
 }
 
 const NAN: &str = "NaN, which SQLite does not have";
 
 fn doubles(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
     let column = given.quoted();
-    let form = if given.facts.base == "float4" { Encoding::Real } else { Encoding::Double };
+    let column_type =
+        if given.facts.base == "float4" { ColumnType::Real } else { ColumnType::Double };
     let nan = format!("{column} = 'NaN'");
     let own = MappingCandidate {
-        unless: Some((nan.clone(), NAN)),
-        strict: true,
-        zeros: true,
-        ..given.proposal("REAL".to_owned(), FieldDecoder::Real, form, Kind::Real)
+        rejects: Some((nan.clone(), NAN)),
+        fallback_needs_consent: true,
+        negative_zero: true,
+        ..given.candidate("REAL".to_owned(), column_type, Kind::Real)
     };
     let printed = MappingCandidate {
         reason: Some("it holds NaN"),
         ..given.as_printed("TEXT".to_owned(), Kind::Opaque)
     };
     let declared = given.declared(&NUMBER, "REAL");
-    let mut proposals = Vec::new();
+    let mut candidates = Vec::new();
     if declared != "REAL" {
         // In these columns a double without fraction becomes an integer, and is compared as such.
-        let zeros = given.affinity(&declared).is_numeric();
+        let negative_zero = given.affinity(&declared).is_numeric();
         let whole = matches!(given.affinity(&declared), Affinity::Integer | Affinity::Numeric);
         let wide = match whole {
             true => format!("{nan} OR abs({column}) > 9007199254740992 AND abs({column}) < 9.3e18"),
             false => nan,
         };
-        let unless = Some((wide, "doubles that the declared type would turn into integers"));
-        proposals.push(MappingCandidate {
-            unless,
-            zeros,
-            ..given.proposal(declared, FieldDecoder::Real, form, Kind::Real)
+        let rejects = Some((wide, "doubles that the declared type would turn into integers"));
+        candidates.push(MappingCandidate {
+            rejects,
+            negative_zero,
+            ..given.candidate(declared, column_type, Kind::Real)
         });
     }
-    proposals.extend([own, printed]);
-    proposals
+    candidates.extend([own, printed]);
+    candidates
 }
 
 fn decimals(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
@@ -247,7 +240,7 @@ fn decimals(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
         _ => None,
     };
     let printed = MappingCandidate {
-        reason: Some("not all its values survive as numbers"),
+        reason: Some("not all of its values survive as numbers"),
         ..given.as_printed("DECIMAL_TEXT".to_owned(), Kind::Opaque)
     };
     let declared = match (given.origin(), limits) {
@@ -274,8 +267,8 @@ fn decimals(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
         )
     };
     let number = MappingCandidate {
-        unless: Some((lost, "digits that a double does not hold")),
-        ..given.proposal(declared, FieldDecoder::NumericNumber, Encoding::Numeric, Kind::Decimal)
+        rejects: Some((lost, "digits that a double cannot hold")),
+        ..given.candidate(declared, ColumnType::Numeric(None), Kind::Decimal)
     };
     vec![number, printed]
 }
@@ -287,26 +280,26 @@ fn documents(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
             return text;
         }
         let compared = Some(given.printed());
-        MappingCandidate { wire: FieldDecoder::Jsonb, compared, ..text }
+        MappingCandidate { encoding: ColumnType::Jsonb.into(), compared, ..text }
     };
     let first = own(given.declared(&ANY, "JSON"));
     let wide = MappingCandidate {
-        reason: Some("SQLite would make other numbers of its texts"),
+        reason: Some("SQLite would turn its texts into other numbers"),
         ..own("TEXT".to_owned())
     };
-    if first.looks.is_some() { vec![first, wide] } else { vec![first] }
+    if first.numeric_text.is_some() { vec![first, wide] } else { vec![first] }
 }
 
 fn dates(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
     const YEARS: &str = "infinity, or a year outside 0001 to 9999";
     let column = given.quoted();
-    let (wire, form, kind, own) = match given.facts.base.as_str() {
-        "date" => (FieldDecoder::Date, Encoding::Date, Kind::Date, "DATE"),
-        "time" => (FieldDecoder::Time, Encoding::Time, Kind::Time, "TIME"),
-        "timestamp" => (FieldDecoder::Timestamp, Encoding::Timestamp, Kind::Timestamp, "TIMESTAMP"),
-        _ => (FieldDecoder::TimestampTz, Encoding::TimestampTz, Kind::TimestampTz, "DATETIME"),
+    let (column_type, kind, own) = match given.facts.base.as_str() {
+        "date" => (ColumnType::Date, Kind::Date, "DATE"),
+        "time" => (ColumnType::Time, Kind::Time, "TIME"),
+        "timestamp" => (ColumnType::Timestamp, Kind::Timestamp, "TIMESTAMP"),
+        _ => (ColumnType::TimestampTz, Kind::TimestampTz, "DATETIME"),
     };
-    let unless = match given.facts.base.as_str() {
+    let rejects = match given.facts.base.as_str() {
         "time" => (format!("{column} = '24:00:00'"), "the hour 24"),
         base => {
             let zone = if base == "timestamptz" { "+00" } else { "" };
@@ -318,40 +311,61 @@ fn dates(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
         }
     };
     let printed = MappingCandidate {
-        reason: Some("it holds dates that ISO text has no place for"),
+        reason: Some("it holds dates that ISO text cannot express"),
         ..given.as_printed("TEXT".to_owned(), Kind::Opaque)
     };
-    let unless = Some(unless);
+    let rejects = Some(rejects);
     if let (Some(epoch), Some(origin)) = (given.epoch, given.origin()) {
-        return vec![epoch_proposal(given, epoch, origin.to_owned(), unless), printed];
+        return vec![epoch_candidate(given, epoch, origin.to_owned(), rejects), printed];
     }
     let declared = given.declared(&DATED, own);
     let replaced = given.origin().is_some_and(|origin| origin != declared);
-    let reason = replaced.then_some("dates are text, which is not looked for among numbers");
-    let first = given.proposal(declared, wire, form, kind);
-    vec![MappingCandidate { unless, strict: true, reason, ..first }, printed]
+    let reason = replaced.then_some("dates are text, which does not belong in a column of numbers");
+    let first = given.candidate(declared, column_type, kind);
+    vec![MappingCandidate { rejects, fallback_needs_consent: true, reason, ..first }, printed]
+}
+
+/// Text of a type whose values have one text each, which is compared by value. Where that is not
+/// certain for a value (infinite intervals), the server prints the texts.
+fn exact_texts(given: &ColumnInput<'_>, column_type: ColumnType) -> Vec<MappingCandidate> {
+    let printed = given.as_printed("TEXT".to_owned(), Kind::Opaque);
+    let declared = given.declared(&[Affinity::Text, Affinity::Blob], "TEXT");
+    let own = given.candidate(declared, column_type, Kind::Opaque);
+    if column_type != ColumnType::Interval {
+        return vec![own];
+    }
+    // The largest and the smallest value are infinite or finite, by the server's version.
+    let column = given.quoted();
+    let rejects = format!(
+        "pg_catalog.interval_send({column}) IN ('\\x7fffffffffffffff7fffffff7fffffff', '\\x80000000000000008000000080000000')"
+    );
+    vec![MappingCandidate { rejects: Some((rejects, "infinite intervals")), ..own }, printed]
 }
 
 /// Dates as numbers that count from an epoch.
-fn epoch_proposal(
+fn epoch_candidate(
     given: &ColumnInput<'_>,
     unit: Epoch,
     declared: String,
-    unless: Option<(String, &'static str)>,
+    rejects: Option<(String, &'static str)>,
 ) -> MappingCandidate {
-    let (wire, to) = match given.facts.base.as_str() {
-        "date" => (FieldDecoder::Day(unit), TemporalType::Date),
-        "timestamp" => (FieldDecoder::Moment(unit), TemporalType::Timestamp),
-        _ => (FieldDecoder::Moment(unit), TemporalType::TimestampTz),
+    let column_type = match given.facts.base.as_str() {
+        "date" => ColumnType::Date,
+        "timestamp" => ColumnType::Timestamp,
+        _ => ColumnType::TimestampTz,
     };
-    let form = Encoding::Epoch { unit, to };
-    MappingCandidate { unless, strict: true, ..given.proposal(declared, wire, form, Kind::Opaque) }
+    let encoding = Encoding::from_epoch(unit, column_type);
+    MappingCandidate {
+        rejects,
+        fallback_needs_consent: true,
+        ..given.candidate(declared, encoding, Kind::Opaque)
+    }
 }
 
-/// What the user wants: the server's text, its JSON, or a number for a date.
-fn pinned(given: &ColumnInput<'_>, pin: &OverrideType) -> Result<MappingCandidate> {
+/// The candidate for the user's override: the server's text, its JSON, or a number for a date.
+fn overridden(given: &ColumnInput<'_>, pin: &Encoding) -> Result<MappingCandidate> {
     let base = ColumnType::parse(&given.facts.base_type);
-    match (&pin.column_type, pin.epoch) {
+    match (&pin.column_type, pin.epoch()) {
         (ColumnType::Text, None) => Ok(given.as_printed("TEXT".to_owned(), Kind::Opaque)),
         (ColumnType::Json | ColumnType::Jsonb, None) => {
             let json = format!("pg_catalog.to_json({})::pg_catalog.text", given.quoted());
@@ -359,11 +373,11 @@ fn pinned(given: &ColumnInput<'_>, pin: &OverrideType) -> Result<MappingCandidat
             Ok(MappingCandidate { read: Some(json), ..printed })
         }
         (column_type, Some(unit)) if base.as_ref() == Some(column_type) => {
-            let epoch = epoch_proposal(given, unit, "INTEGER".to_owned(), None);
+            let epoch = epoch_candidate(given, unit, "INTEGER".to_owned(), None);
             Ok(epoch)
         }
         _ => Err(Error::usage(format!(
-            "--cast cannot make {pin} of column {}, which is {}",
+            "--cast: column {} is {} and cannot become {pin} in SQLite",
             given.quoted(),
             given.column.declared
         ))

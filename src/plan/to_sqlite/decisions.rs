@@ -1,10 +1,11 @@
 //! The type of each column, decided from what the server counts of its values.
 
+use crate::codec::encoding::Encoding;
 use crate::control::progress::Phase;
 use crate::error::{Error, Result};
 use crate::options::plan_options::OnMisfit;
-use crate::options::type_override::OverrideType;
-use crate::plan::to_sqlite::column_types::{ColumnInput, MappingCandidate, proposals};
+use crate::plan::to_sqlite::column_types;
+use crate::plan::to_sqlite::column_types::{ColumnInput, MappingCandidate};
 use crate::plan::to_sqlite::inputs::PlanInputs;
 use crate::plan::to_sqlite::names::original_name;
 use crate::plan::to_sqlite::preconditions;
@@ -64,12 +65,12 @@ fn column_candidates(
     let pin = casts.iter().find(|cast| is_its(&cast.column, &cast.table));
     let earlier = &inputs.types[original_name(&facts.origin, &table.name)]
         [original_name(&column_facts.origin, &column.name)];
-    let earlier = earlier.as_str().and_then(|text| OverrideType::parse(text).ok());
-    proposals(&ColumnInput {
+    let earlier = earlier.as_str().and_then(|text| Encoding::parse(text).ok());
+    column_types::candidates(&ColumnInput {
         column,
         facts: column_facts,
         strict: facts.origin["strict"].as_bool().unwrap_or(false),
-        epoch: earlier.and_then(|earlier| earlier.epoch),
+        epoch: earlier.and_then(|earlier| earlier.epoch()),
         pin: pin.map(|pin| &pin.to),
     })
 }
@@ -116,7 +117,7 @@ pub(crate) fn decide(
             let refused = &probe.refused[index];
             let taken = refused.iter().take_while(|refused| **refused > 0).count();
             for (candidate, refused) in candidates.iter().zip(refused).take(taken) {
-                if candidate.strict && !widen {
+                if candidate.fallback_needs_consent && !widen {
                     misfits.push(preconditions::misfit(
                         snapshot.client(),
                         (&table.name, &name),
@@ -128,7 +129,7 @@ pub(crate) fn decide(
             }
             // A column without a candidate has misfits, which refuse the run below.
             let Some(mut mapping) = candidates.into_iter().nth(taken) else { continue };
-            let negative_zeros = if mapping.zeros { probe.zeros[index] } else { 0 };
+            let negative_zeros = if mapping.negative_zero { probe.zeros[index] } else { 0 };
             if negative_zeros > 0 {
                 let base = &facts.columns[index].base;
                 mapping.read = Some(format!("({} + 0::pg_catalog.{base})", quote(&name)));

@@ -1,6 +1,6 @@
 //! The parts of a plan that only a SQLite target has.
 
-use crate::options::type_override::OverrideType;
+use crate::codec::encoding::Encoding;
 use crate::plan::model::{PlannedColumn, Target};
 use crate::plan::to_sqlite::column_types::MappingCandidate;
 use crate::schema::names::quote;
@@ -24,7 +24,7 @@ impl Target for ToSqlite {
         mapping.declared.clone()
     }
 
-    fn type_override(_: &MappingCandidate) -> Option<OverrideType> {
+    fn type_override(_: &MappingCandidate) -> Option<Encoding> {
         None
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn misfit(
     proposal: &MappingCandidate,
     count: u64,
 ) -> Result<String> {
-    let (condition, what) = match &proposal.unless {
+    let (condition, what) = match &proposal.rejects {
         Some((condition, what)) => (condition.as_str(), *what),
         None => ("false", "other values"),
     };

@@ -1,11 +1,11 @@
 //! The SQL that reads the tables of a PostgreSQL source.
 
-use crate::codec::decode::field_decoder::FieldDecoder;
 use crate::plan::model::{PlannedColumn, PlannedTable};
 use crate::plan::to_sqlite::key_ranges::{block_range_queries, key_range_queries};
 use crate::plan::to_sqlite::model::ToSqlite;
 use crate::postgres::catalog::model::{ColumnFacts, TableFacts};
 use crate::postgres::copy_out::Relation;
+use crate::schema::column_type::ColumnType;
 use crate::schema::names::{qualify, quote};
 use crate::schema::{Column, Table};
 
@@ -71,7 +71,7 @@ fn order_term(name: &str, columns: &[PlannedColumn<ToSqlite>]) -> String {
     let is_text = columns.iter().any(|column| {
         column.name == name
             && column.mapping.read.is_none()
-            && column.mapping.wire == FieldDecoder::Text
+            && column.mapping.encoding.is(ColumnType::Text)
     });
     format!("{}{}", quote(name), if is_text { " COLLATE \"C\"" } else { "" })
 }

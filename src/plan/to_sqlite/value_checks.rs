@@ -1,7 +1,7 @@
-//! What the server is asked before anything is written: how many rows a table has, between which
-//! keys, and how many values a proposal cannot take. One query a table, several tables at a time.
+//! The checks of values on the server before anything is written: rows, the range of keys, and the
+//! values that each candidate cannot hold. One query per table, several tables at a time.
 
-use crate::codec::decode::field_decoder::number_returns;
+use crate::codec::decode::number_returns;
 use crate::codec::tuple::{Field, fields};
 use crate::control::cancel::CancelScope;
 use crate::error::Result;
@@ -14,36 +14,36 @@ use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-/// One table, and what is asked of it.
+/// The questions about one table.
 pub(crate) struct TableProbe<'a> {
-    /// The table's name, for people.
+    /// The table's name.
     pub(crate) name: &'a str,
-    /// What its rows are selected from.
+    /// The FROM clause of its rows.
     pub(crate) from: String,
     /// The column of an integer key by which it is read in ranges.
     pub(crate) key: Option<String>,
-    /// The bytes of a row, where rows may be large.
+    /// The expression of the bytes of a row, if rows may be large.
     pub(crate) width: Option<String>,
-    /// The proposals for each column.
+    /// The candidates for each column.
     pub(crate) columns: &'a [(String, Vec<MappingCandidate>)],
 }
 
-/// What the server answered.
+/// The answers of the server.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ProbeResult {
-    /// Rows.
+    /// The number of rows.
     pub(crate) rows: u64,
-    /// The least and the greatest integer key.
+    /// The smallest and the largest integer key.
     pub(crate) range: Option<(i64, i64)>,
-    /// Bytes of the widest row; 0 where it was not asked for.
+    /// The bytes of the widest row; 0 if not asked.
     pub(crate) widest: u64,
-    /// For each column and proposal: values that it cannot take.
+    /// For each column and candidate: the number of values that it cannot hold.
     pub(crate) refused: Vec<Vec<u64>>,
-    /// For each column: negative zeros.
+    /// For each column: the number of negative zeros.
     pub(crate) zeros: Vec<u64>,
 }
 
-/// Asks all questions over connections that `connect` makes.
+/// Asks all questions on connections from `connect`.
 pub(crate) fn ask(
     questions: &[TableProbe<'_>],
     connect: &(dyn Fn() -> Result<TupleReader> + Sync),
@@ -51,18 +51,18 @@ pub(crate) fn ask(
     cancel: &CancelScope,
 ) -> Result<Vec<ProbeResult>> {
     let cancel = cancel.child();
-    let places: Mutex<VecDeque<usize>> = Mutex::new((0..questions.len()).collect());
+    let pending: Mutex<VecDeque<usize>> = Mutex::new((0..questions.len()).collect());
     let answers: Vec<Mutex<ProbeResult>> = questions.iter().map(|_| Mutex::default()).collect();
     let work = || -> Result<()> {
-        let next = || places.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let next = || pending.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let mut client = None;
-        while let Some(place) = next().filter(|_| !cancel.is_cancelled()) {
+        while let Some(index) = next().filter(|_| !cancel.is_cancelled()) {
             let client = match &mut client {
                 Some(client) => client,
                 none => none.insert(connect()?),
             };
-            let answer = questions[place].ask(client, &cancel)?;
-            *answers[place].lock().unwrap_or_else(PoisonError::into_inner) = answer;
+            let answer = questions[index].ask(client, &cancel)?;
+            *answers[index].lock().unwrap_or_else(PoisonError::into_inner) = answer;
         }
         Ok(())
     };
@@ -81,83 +81,85 @@ impl TableProbe<'_> {
             list.push(format!("max({key})::int8"));
         }
         list.extend(self.width.iter().map(|width| format!("max({width})")));
-        let conditions = self.columns.iter().flat_map(|(_, proposals)| {
-            proposals.iter().filter_map(|proposal| proposal.unless.as_ref())
+        let conditions = self.columns.iter().flat_map(|(_, candidates)| {
+            candidates.iter().filter_map(|candidate| candidate.rejects.as_ref())
         });
         list.extend(conditions.map(|(sql, _)| format!("count(*) FILTER (WHERE {sql})")));
-        list.extend(self.zeros().map(|(_, name)| {
+        list.extend(self.zero_columns().map(|(_, name)| {
             let zero = format!("{name} = 0 AND {name}::text = '-0'");
             format!("count(*) FILTER (WHERE {zero})")
         }));
         let sql = format!("SELECT {} FROM {}", list.join(", "), self.from);
-        let what = format!("cannot look at table {}", quote(self.name));
-        let messages = client.simple_query(&sql).map_err(db_error(&what))?;
+        let context = format!("cannot check the values of table {}", quote(self.name));
+        let messages = client.simple_query(&sql).map_err(db_error(&context))?;
         let row = messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
-        let cell = |place: usize| row.and_then(|row| row.get(place));
-        let count = |place| cell(place).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let cell = |index: usize| row.and_then(|row| row.get(index));
+        let count = |index| cell(index).and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut answer = ProbeResult {
             rows: count(0),
             zeros: vec![0; self.columns.len()],
             ..ProbeResult::default()
         };
-        let mut place = 1;
+        let mut next = 1;
         if self.key.is_some() {
-            let key = |place| cell(place).and_then(|text| text.parse().ok());
+            let key = |index| cell(index).and_then(|text| text.parse().ok());
             answer.range = key(1).zip(key(2));
-            place = 3;
+            next = 3;
         }
         if self.width.is_some() {
-            answer.widest = count(place);
-            place += 1;
+            answer.widest = count(next);
+            next += 1;
         }
-        for (name, proposals) in self.columns {
-            let mut refused = Vec::with_capacity(proposals.len());
-            for proposal in proposals {
+        for (name, candidates) in self.columns {
+            let mut refused = Vec::with_capacity(candidates.len());
+            for candidate in candidates {
                 let mut number = 0;
-                if proposal.unless.is_some() {
-                    number = count(place);
-                    place += 1;
+                if candidate.rejects.is_some() {
+                    number = count(next);
+                    next += 1;
                 }
-                if let Some(affinity) = proposal.looks
+                if let Some(affinity) = candidate.numeric_text
                     && number == 0
-                    && proposals.len() > 1
+                    && candidates.len() > 1
                 {
                     let as_real = affinity == Affinity::Real;
-                    number = self.changed_numbers(client, name, (proposal, as_real), cancel)?;
+                    number = self.changed_numbers(client, name, (candidate, as_real), cancel)?;
                 }
                 refused.push(number);
             }
             answer.refused.push(refused);
         }
-        for (column, _) in self.zeros() {
-            answer.zeros[column] = count(place);
-            place += 1;
+        for (column, _) in self.zero_columns() {
+            answer.zeros[column] = count(next);
+            next += 1;
         }
         Ok(answer)
     }
 
-    /// The columns that can hold negative zeros.
-    fn zeros(&self) -> impl Iterator<Item = (usize, String)> {
+    /// The columns that may hold negative zeros.
+    fn zero_columns(&self) -> impl Iterator<Item = (usize, String)> {
         self.columns
             .iter()
             .enumerate()
-            .filter(|(_, (_, proposals))| proposals.iter().any(|proposal| proposal.zeros))
-            .map(|(place, (name, _))| (place, quote(name)))
+            .filter(|(_, (_, candidates))| {
+                candidates.iter().any(|candidate| candidate.negative_zero)
+            })
+            .map(|(index, (name, _))| (index, quote(name)))
     }
 
-    /// Texts of which SQLite would make a number with another text. The server picks those that
-    /// look like numbers; what SQLite makes of them is decided here.
+    /// The number of texts that SQLite would turn into a number with another text. The server selects
+    /// texts that look like numbers, and the check is done here.
     fn changed_numbers(
         &self,
         client: &mut TupleReader,
         name: &str,
-        (proposal, as_real): (&MappingCandidate, bool),
+        (candidate, as_real): (&MappingCandidate, bool),
         cancel: &CancelScope,
     ) -> Result<u64> {
-        let column = proposal.compared.clone().or(proposal.read.clone());
+        let column = candidate.compared.clone().or(candidate.read.clone());
         let column = column.unwrap_or_else(|| quote(name));
         let select = format!(
             "SELECT {column}::pg_catalog.text FROM {} \
@@ -165,8 +167,8 @@ impl TableProbe<'_> {
             self.from
         );
         let mut changed = 0;
-        let what = format!("cannot look at table {}", quote(self.name));
-        client.tuples(&select, &what, |tuple| {
+        let context = format!("cannot check the values of table {}", quote(self.name));
+        client.tuples(&select, &context, |tuple| {
             cancel.check()?;
             if let Some(Field::Bytes(text)) = fields(tuple).next() {
                 changed += u64::from(number_returns(text, as_real) == Some(false));

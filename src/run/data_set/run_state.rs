@@ -5,7 +5,6 @@ use crate::error::{Error, Result};
 use crate::finish::finished::Finished;
 use crate::options::run_options::Verify;
 use crate::plan::model::Plan;
-use crate::plan::to_postgres::column_types::pin_of;
 use crate::plan::to_postgres::inputs::CreatedObjects;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::errors::db_error;
@@ -68,7 +67,7 @@ impl PostgresLoad {
             let types = table
                 .columns
                 .iter()
-                .map(|column| (column.name.clone(), pin_of(column.mapping.form).to_string()));
+                .map(|column| (column.name.clone(), column.mapping.encoding.to_string()));
             (table.name.clone(), types.collect())
         });
         self.detail.types = types.collect();

@@ -1,92 +1,60 @@
-//! What a declared column type says: SQLite takes any words there, and reads only an affinity
-//! out of them; applications mean more by some of them.
+//! Declared column types. SQLite accepts any words and derives only an affinity from them;
+//! applications mean more by some of them.
 
-use crate::schema::expression::Affinity;
-use crate::schema::expression::Collation;
+use crate::schema::column_type;
+use crate::schema::column_type::ColumnType;
+use crate::schema::expression::{Affinity, Collation};
 
-/// A declared column type, read.
+/// The meaning of a declared column type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeclaredType {
-    /// No type at all, or ANY in a STRICT table: values stay as they come.
+    /// No type, or ANY in a STRICT table: values keep their own types.
     Untyped,
-    /// BOOL, BOOLEAN.
-    Boolean,
-    /// DATE.
-    Date,
-    /// TIME.
-    Time,
-    /// DATETIME, TIMESTAMP, also with their zones written out.
-    Timestamp,
-    /// UUID, GUID.
-    Uuid,
-    /// JSON.
-    Json,
-    /// NUMERIC, DECIMAL, MONEY, with precision and scale where both are given (a precision alone
-    /// has scale 0) and are such as PostgreSQL can hold.
-    Decimal(Option<(u16, u16)>),
-    /// VARCHAR(n) or CHAR(n) in one of their spellings: text of at most `n` characters, which
-    /// SQLite does not enforce.
-    Varchar(u32),
-    /// Anything else: all it says is its affinity.
+    /// Words that name a type: BOOL, DATE, DATETIME, UUID, JSON, `DECIMAL(p,s)`, `VARCHAR(n)` and
+    /// the like. SQLite does not enforce it. All timestamps are `timestamp` here.
+    Named(ColumnType),
+    /// Any other words: only the affinity matters.
     Plain(Affinity),
 }
 
-/// The longest `varchar(n)` of PostgreSQL, in characters (`MaxAttrSize`).
-const MAX_VARCHAR: u32 = 10_485_760;
-/// The largest precision of PostgreSQL's `numeric(p,s)`.
-const MAX_PRECISION: u32 = 1000;
-
 impl DeclaredType {
-    /// Reads a declared type as the column's definition has it. `strict` says that the table is
-    /// a STRICT one, in which ANY means no type; elsewhere it is a word like any other.
+    /// Reads a declared type as the column's definition has it. In a STRICT table (`strict`), ANY
+    /// means no type; elsewhere it is a word like any other.
     pub(crate) fn read(declared: &str, strict: bool) -> Self {
         let (word, arguments) = split(declared);
-        match word.as_str() {
+        let named = match word.as_str() {
             "" => return Self::Untyped,
             "ANY" if strict => return Self::Untyped,
-            "BOOL" | "BOOLEAN" => return Self::Boolean,
-            "DATE" => return Self::Date,
-            "TIME" => return Self::Time,
+            "BOOL" | "BOOLEAN" => Some(ColumnType::Boolean),
+            "DATE" => Some(ColumnType::Date),
+            "TIME" => Some(ColumnType::Time),
             "DATETIME"
             | "TIMESTAMP"
             | "TIMESTAMPTZ"
             | "DATETIMEWITHTIMEZONE"
             | "DATETIMEWITHOUTTIMEZONE"
             | "TIMESTAMPWITHTIMEZONE"
-            | "TIMESTAMPWITHOUTTIMEZONE" => return Self::Timestamp,
-            "UUID" | "GUID" => return Self::Uuid,
-            "JSON" => return Self::Json,
+            | "TIMESTAMPWITHOUTTIMEZONE" => Some(ColumnType::Timestamp),
+            "UUID" | "GUID" => Some(ColumnType::Uuid),
+            "JSON" => Some(ColumnType::Json),
             "NUMERIC" | "DECIMAL" | "MONEY" => {
-                return Self::Decimal(match *arguments.as_slice() {
-                    [p] if (1..=MAX_PRECISION).contains(&p) => Some((p as u16, 0)),
-                    [p, s] if (1..=MAX_PRECISION).contains(&p) && s <= p => {
-                        Some((p as u16, s as u16))
-                    }
-                    _ => None,
-                });
+                Some(ColumnType::Numeric(column_type::decimal_limits(&arguments)))
             }
-            _ => {}
-        }
-        match (affinity(declared), arguments.as_slice()) {
-            (Affinity::Text, &[n])
-                if word.ends_with("CHAR")
-                    || word.ends_with("CHARACTER")
-                    || word.ends_with("VARYING") =>
-            {
-                if (1..=MAX_VARCHAR).contains(&n) {
-                    Self::Varchar(n)
-                } else {
-                    Self::Plain(Affinity::Text)
-                }
-            }
-            (affinity, _) => Self::Plain(affinity),
-        }
+            _ => None,
+        };
+        let affinity = affinity(declared);
+        let is_character = ["CHAR", "CHARACTER", "VARYING"].iter().any(|end| word.ends_with(end));
+        let varchar = || match arguments.as_slice() {
+            &[length] if is_character && affinity == Affinity::Text => ColumnType::varchar(length),
+            _ => None,
+        };
+        named.or_else(varchar).map_or(Self::Plain(affinity), Self::Named)
     }
 }
 
 /// The affinity of a column of this declared type: SQLite's five rules, in SQLite's order
-/// (<https://sqlite.org/datatype3.html#determination_of_column_affinity>). In a STRICT table ANY
-/// has none ([`column_affinity`]).
+/// (<https://sqlite.org/datatype3.html#determination_of_column_affinity>). STRICT tables have one
+/// more rule ([`column_affinity`]).
 pub(crate) fn affinity(declared: &str) -> Affinity {
     let upper = declared.to_ascii_uppercase();
     let has = |word: &str| upper.contains(word);
@@ -103,8 +71,7 @@ pub(crate) fn affinity(declared: &str) -> Affinity {
     }
 }
 
-/// The affinity of a column, for which STRICT tables have a rule of their own: ANY converts
-/// nothing there.
+/// The affinity of a column. In a STRICT table, ANY converts nothing.
 pub(crate) fn column_affinity(declared: &str, strict: bool) -> Affinity {
     if strict && declared.trim().eq_ignore_ascii_case("ANY") {
         Affinity::Blob
@@ -113,7 +80,7 @@ pub(crate) fn column_affinity(declared: &str, strict: bool) -> Affinity {
     }
 }
 
-/// The collation of this name: SQLite's three, or one that the application has to define.
+/// The collation of this name: one of SQLite's three, or one that the application defines.
 pub(crate) fn collation_named(name: &str) -> Collation {
     match name.to_ascii_uppercase().as_str() {
         "BINARY" => Collation::Binary,
@@ -123,8 +90,8 @@ pub(crate) fn collation_named(name: &str) -> Collation {
     }
 }
 
-/// The words in upper case without spaces, and the numbers between the parentheses (none where
-/// they are not plain numbers).
+/// The words in upper case without spaces, and the numbers between the parentheses (none if they are
+/// not plain numbers).
 fn split(declared: &str) -> (String, Vec<u32>) {
     let (before, inner, after) = match declared.split_once('(') {
         Some((before, rest)) => match rest.split_once(')') {
@@ -172,25 +139,28 @@ mod tests {
     }
 
     #[test]
-    fn whole_words_are_looked_at_before_affinity() {
-        assert_eq!(read("Boolean"), DeclaredType::Boolean);
-        assert_eq!(read("bool(1)"), DeclaredType::Boolean);
-        assert_eq!(read("DATETIME (6)"), DeclaredType::Timestamp);
-        assert_eq!(read("timestamp with time zone"), DeclaredType::Timestamp);
-        assert_eq!(read("timestamp(3) without time zone"), DeclaredType::Timestamp);
-        assert_eq!(read("guid"), DeclaredType::Uuid);
+    fn whole_words_come_before_affinity() {
+        assert_eq!(read("Boolean"), DeclaredType::Named(ColumnType::Boolean));
+        assert_eq!(read("bool(1)"), DeclaredType::Named(ColumnType::Boolean));
+        assert_eq!(read("DATETIME (6)"), DeclaredType::Named(ColumnType::Timestamp));
+        assert_eq!(read("timestamp with time zone"), DeclaredType::Named(ColumnType::Timestamp));
+        assert_eq!(
+            read("timestamp(3) without time zone"),
+            DeclaredType::Named(ColumnType::Timestamp)
+        );
+        assert_eq!(read("guid"), DeclaredType::Named(ColumnType::Uuid));
         assert_eq!(read("DATES"), DeclaredType::Plain(Affinity::Numeric));
         assert_eq!(read("DATETEXT"), DeclaredType::Plain(Affinity::Text));
     }
 
     #[test]
-    fn arguments_count_only_where_they_mean_something() {
-        assert_eq!(read("DECIMAL(10, 5)"), DeclaredType::Decimal(Some((10, 5))));
-        assert_eq!(read("numeric(9)"), DeclaredType::Decimal(Some((9, 0))));
-        assert_eq!(read("numeric(2,5)"), DeclaredType::Decimal(None));
-        assert_eq!(read("MONEY"), DeclaredType::Decimal(None));
-        assert_eq!(read("varchar(255)"), DeclaredType::Varchar(255));
-        assert_eq!(read("character varying ( 40 )"), DeclaredType::Varchar(40));
+    fn arguments_count_only_if_they_have_a_meaning() {
+        assert_eq!(read("DECIMAL(10, 5)"), DeclaredType::Named(ColumnType::Numeric(Some((10, 5)))));
+        assert_eq!(read("numeric(9)"), DeclaredType::Named(ColumnType::Numeric(Some((9, 0)))));
+        assert_eq!(read("numeric(2,5)"), DeclaredType::Named(ColumnType::Numeric(None)));
+        assert_eq!(read("MONEY"), DeclaredType::Named(ColumnType::Numeric(None)));
+        assert_eq!(read("varchar(255)"), DeclaredType::Named(ColumnType::Varchar(255)));
+        assert_eq!(read("character varying ( 40 )"), DeclaredType::Named(ColumnType::Varchar(40)));
         assert_eq!(read("NCHAR(0)"), DeclaredType::Plain(Affinity::Text));
         assert_eq!(read("varchar(max)"), DeclaredType::Plain(Affinity::Text));
         assert_eq!(read("int(5)"), DeclaredType::Plain(Affinity::Integer));

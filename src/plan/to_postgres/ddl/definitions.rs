@@ -134,7 +134,7 @@ impl<'a> Definitions<'a> {
                 table: None,
                 name: planned.name.clone(),
                 target: planned.target_name.clone(),
-                column_type: planned.mapping.form.column_type(),
+                column_type: planned.mapping.encoding.column_type,
                 affinity: column_affinity(&column.declared, is_strict),
                 collation: column.collation.clone(),
                 converted: !planned.conversions.is_empty(),

@@ -82,7 +82,7 @@ impl Definitions<'_> {
             columns[place]
                 .iter()
                 .find(|column| column.name == name)
-                .map(|column| column.mapping.form.column_type())
+                .map(|column| column.mapping.encoding.column_type)
         };
         for (from, to) in key.columns.iter().zip(&key.parent_columns) {
             let (Some(from), Some(to)) = (type_of(child, from), type_of(parent, to)) else {

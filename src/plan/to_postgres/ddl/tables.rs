@@ -59,7 +59,7 @@ impl Definitions<'_> {
                 name: column.name.clone(),
                 target_name,
                 declared: column.declared.clone(),
-                mapping: decision.cast,
+                mapping: decision.encoder,
                 conversions: decision.conversions.clone(),
                 reason: decision.reason.clone(),
                 needs_review: decision.needs_review,
@@ -76,7 +76,7 @@ impl Definitions<'_> {
         planned: &PlannedColumn<ToPostgres>,
     ) -> Option<(String, i64)> {
         let table = &self.schema().tables[index];
-        let limit = integer_limit(&planned.mapping.form.column_type())
+        let limit = integer_limit(&planned.mapping.encoding.column_type)
             .filter(|_| table.columns[number].identity)?;
         let wanted = format!("{}_{}_seq", self.table_names[index], planned.target_name);
         let name = qualify(self.schema_name, &self.relations.relation(&wanted));
@@ -98,7 +98,7 @@ impl Definitions<'_> {
         let key = table.primary_key.as_ref().filter(|key| !self.has_nulls(index, key));
         let in_key = key.is_some_and(|key| key.columns.iter().any(|c| c.name == column.name));
         let autoincrement = self.fact(index, |facts| facts.autoincrement);
-        let column_type = planned.mapping.form.column_type();
+        let column_type = planned.mapping.encoding.column_type;
         let default = column.default.as_ref().filter(|_| identity.is_none()).and_then(|sql| {
             let refused = |reason| self.list(ObjectKind::Default, index, column, &sql.text, reason);
             default_clause(sql, &column_type).map_err(refused).ok()

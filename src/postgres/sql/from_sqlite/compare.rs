@@ -1,6 +1,7 @@
 //! Comparisons: which types meet, what affinity makes of constants, and by which collation.
 
-use crate::postgres::sql::from_sqlite::constant::{Constant, is_canonical, looks_numeric};
+use crate::codec::types::is_canonical;
+use crate::postgres::sql::from_sqlite::constant::{Constant, looks_numeric};
 use crate::postgres::sql::from_sqlite::scope::Scope;
 use crate::postgres::sql::from_sqlite::value::{Kind, Node};
 use crate::schema::column_type::ColumnType;
@@ -192,13 +193,13 @@ fn meet(node: Node, other: &Node, affinity: Affinity) -> Result<Node, Reason> {
             never()
         }
         (Constant::Text(text), Kind::Typed(column_type)) => {
-            if !is_canonical(column_type, text) {
+            if !is_canonical(*column_type, text) {
                 return Err(format!(
                     "compares a {column_type} with text that is not spelt as one is printed"
                 ));
             }
             let sql = format!("{}::{column_type}", literal(text));
-            Ok(Node::atom(Kind::Typed(column_type.clone()), sql))
+            Ok(Node::atom(Kind::Typed(*column_type), sql))
         }
         (Constant::Integer(_) | Constant::Real(_), Kind::Text | Kind::Typed(_)) => never(),
         _ => Ok(node),

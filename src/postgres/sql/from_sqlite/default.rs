@@ -1,6 +1,7 @@
 //! DEFAULTs: constants in the new type's form, and the clock.
 
-use crate::postgres::sql::from_sqlite::constant::{Constant, is_canonical};
+use crate::codec::types::is_canonical;
+use crate::postgres::sql::from_sqlite::constant::Constant;
 use crate::postgres::sql::from_sqlite::value::bytea;
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Current;
@@ -72,18 +73,14 @@ fn constant_default(constant: &Constant, to: &ColumnType) -> Option<String> {
             Constant::Text(text) => Some(bytea(text.as_bytes())),
             _ => None,
         },
-        ColumnType::Date
-        | ColumnType::Time
-        | ColumnType::Timestamp
-        | ColumnType::TimestampTz
-        | ColumnType::Uuid => match constant {
-            Constant::Text(text) if is_canonical(to, text) => {
-                Some(format!("{}::{to}", literal(text)))
-            }
-            _ => None,
-        },
         ColumnType::Json | ColumnType::Jsonb => match constant {
             Constant::Text(text) if is_plain_json(text) => Some(format!("{}::{to}", literal(text))),
+            _ => None,
+        },
+        _ => match constant {
+            Constant::Text(text) if is_canonical(*to, text) => {
+                Some(format!("{}::{to}", literal(text)))
+            }
             _ => None,
         },
     }

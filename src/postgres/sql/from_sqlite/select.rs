@@ -156,7 +156,7 @@ impl Output {
             }
             (Kind::Text, _) => (format!("{operand} COLLATE \"C\""), Some(ColumnType::Text)),
             (Kind::Bytea, _) => (node.sql.clone(), Some(ColumnType::Bytea)),
-            (Kind::Typed(column_type), _) => (node.sql.clone(), Some(column_type.clone())),
+            (Kind::Typed(column_type), _) => (node.sql.clone(), Some(*column_type)),
         };
         Ok(Self {
             sql,
@@ -171,7 +171,7 @@ impl Output {
     fn of_column(column: &ScopeColumn) -> Self {
         Self {
             sql: column.sql(),
-            column_type: Some(column.column_type.clone()),
+            column_type: Some(column.column_type),
             affinity: column.affinity,
             collation: column.collation.clone(),
             converted: column.converted,
@@ -179,7 +179,7 @@ impl Output {
     }
 
     fn column_type(&self) -> ColumnType {
-        self.column_type.clone().unwrap_or(ColumnType::Text)
+        self.column_type.unwrap_or(ColumnType::Text)
     }
 
     /// Equal values are the same for both databases, so that duplicates are.
@@ -187,7 +187,7 @@ impl Output {
         if self.converted {
             return Err("compares whole rows with values that change form on their way".to_owned());
         }
-        let text = self.column_type.as_ref().is_some_and(ColumnType::is_text);
+        let text = self.column_type.is_some_and(ColumnType::is_text);
         if text && self.collation != Collation::Binary {
             return Err("compares whole rows with text that has a collation of its own".to_owned());
         }
@@ -196,7 +196,7 @@ impl Output {
 
     /// What the column is once the rows of another SELECT are in it, too.
     fn unite(&mut self, other: &Self) -> Result<(), Reason> {
-        let is_text = |output: &Self| output.column_type.as_ref().is_some_and(ColumnType::is_text);
+        let is_text = |output: &Self| output.column_type.is_some_and(ColumnType::is_text);
         match (&self.column_type, &other.column_type) {
             (_, None) => return Ok(()),
             (None, _) => {

@@ -39,9 +39,10 @@ impl Kind {
             | ColumnType::Timestamp
             | ColumnType::TimestampTz
             | ColumnType::Uuid
-            | ColumnType::Json => Self::Typed(column_type.clone()),
-            ColumnType::Real | ColumnType::Jsonb => {
-                return Err(format!("is over {column_type}, which does not keep values exactly"));
+            | ColumnType::Json => Self::Typed(*column_type),
+            // They do not keep values exactly, or do not compare as their texts do.
+            other => {
+                return Err(format!("is over {other}, whose values do not compare as in SQLite"));
             }
         })
     }

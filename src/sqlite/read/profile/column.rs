@@ -1,12 +1,13 @@
 //! The profile of a column: storage classes, ranges, shapes, and the candidate encoders that fit.
 
-use crate::codec::encode::column_encoder;
-use crate::codec::encode::column_encoder::characters;
-use crate::codec::encode::column_encoder::{
-    BOOLEAN_WORDS, ColumnEncoder, Encoding, Fidelity, Misfit,
-};
+use crate::codec::encode::column_encoder::ColumnEncoder;
+use crate::codec::fidelity::{Fidelity, Misfit};
+use crate::codec::field::check_text;
 use crate::codec::sqlite_value::EXACT_IN_DOUBLE;
 use crate::codec::sqlite_value::SqliteValue;
+use crate::codec::types::boolean;
+use crate::codec::types::text::count_characters;
+use crate::schema::column_type::ColumnType;
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +78,7 @@ pub(crate) struct ColumnProfile {
     pub(crate) longest: u64,
     /// The longest text in characters; measured only if the declared type limits it.
     pub(crate) longest_characters: u64,
-    /// The pairs of [`BOOLEAN_WORDS`] that occur, as bits; only if a boolean is a candidate.
+    /// The pairs of [`boolean::WORDS`] that occur, as bits; only if a boolean is a candidate.
     pub(crate) word_pairs: u8,
     /// The candidates, in order of preference.
     pub(crate) candidates: Vec<Candidate>,
@@ -140,13 +141,13 @@ impl ColumnProfile {
     fn add_text(&mut self, text: &[u8], row: i64, spec: &ColumnProfileSpec) {
         self.texts.add(row);
         self.longest = self.longest.max(text.len() as u64);
-        match column_encoder::check_text(text) {
+        match check_text(text) {
             Err(Misfit::NulInText) => self.nul_texts.add(row),
             Err(Misfit::InvalidText) => self.invalid_texts.add(row),
             _ => {}
         }
         if spec.characters {
-            self.longest_characters = self.longest_characters.max(characters(text));
+            self.longest_characters = self.longest_characters.max(count_characters(text));
         }
     }
 
@@ -155,11 +156,11 @@ impl ColumnProfile {
             if index > 0 && candidate.misfits.count > 0 {
                 continue;
             }
-            if candidate.encoder.form == Encoding::Boolean
+            if candidate.encoder.encoding.is(ColumnType::Boolean)
                 && let SqliteValue::Text(text) = raw
-                && let Some((pair, _)) = column_encoder::boolean_word(text)
+                && let Some((pair, _)) = boolean::parse_word(text)
             {
-                const { assert!(BOOLEAN_WORDS.len() <= 8) };
+                const { assert!(boolean::WORDS.len() <= 8) };
                 self.word_pairs |= 1 << pair;
             }
             scratch.clear();

@@ -1,7 +1,8 @@
 //! Constants: literals with the casts that the server prints around them, in the form in which
 //! values of their kind are stored.
 
-use crate::codec::types::{temporal, uuid};
+use crate::codec::types::temporal::iso as temporal;
+use crate::codec::types::uuid;
 use crate::schema::expression::Expression;
 use crate::sqlite::sql::from_postgres::node::{Kind, Node};
 

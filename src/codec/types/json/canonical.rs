@@ -1,33 +1,33 @@
-//! `jsonb`, compared: one form for all texts that the server takes for the same value.
+//! The canonical form of `jsonb`: one form for all texts with the same value.
 //!
-//! The server keeps a member's last value where a name stands twice, forgets the order of members
-//! and the white space, and keeps numbers as `numeric`. What is hashed here is that value: a tag
-//! for each kind, lengths before contents, members in the order of their names' bytes.
+//! For a repeated name the server keeps the last value. It does not keep the order of members or
+//! the white space, and stores numbers as `numeric`. The canonical form has a tag for each kind,
+//! lengths before contents, and members in the order of their names' bytes.
 
 use crate::codec::types::numeric;
 use std::collections::BTreeMap;
 
-/// Nested deeper than this, a text is compared as it stands. It is above what is ever sent.
+/// A text with deeper nesting is compared as it is. Such a text is never sent.
 const MAX_DEPTH: u32 = 4_000;
 
-/// Appends the canonical form of a field of `jsonb`: a version byte and a JSON text. `None`, and
-/// rubbish appended, where it is none.
+/// Appends the canonical form of a `jsonb` field: a version byte and a JSON text. `None`, with any
+/// bytes appended, for a malformed field.
 pub(crate) fn canonical(field: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let (1, text) = field.split_first().map(|(version, text)| (*version, text))? else {
         return None;
     };
-    let mut reader = Reader { text, at: 0 };
-    reader.value(out, 0)?;
-    reader.space();
-    (reader.at == text.len()).then_some(())
+    let mut scanner = Scanner { text, at: 0 };
+    scanner.value(out, 0)?;
+    scanner.space();
+    (scanner.at == text.len()).then_some(())
 }
 
-struct Reader<'a> {
+struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
 }
 
-impl Reader<'_> {
+impl Scanner<'_> {
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }

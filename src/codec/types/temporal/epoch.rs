@@ -1,9 +1,9 @@
-//! Epochs: stored numbers that stand for moments, in a unit that the user names.
+//! Epochs: stored numbers that count from a moment, in a unit that the user names.
 //!
-//! A number is exact where the very same number, bit for bit, would be made of the timestamp
-//! again ([`Epoch::to_integer`], [`Epoch::to_real`]); everything else is a conversion.
+//! A number is exact if the timestamp gives the same number again, bit for bit
+//! ([`Epoch::to_integer`], [`Epoch::to_real`]). Everything else is a conversion.
 
-use crate::codec::types::temporal::DAY;
+use crate::codec::types::temporal::iso::DAY;
 use serde::{Deserialize, Serialize};
 
 /// Seconds from 1970-01-01 to 2000-01-01.
@@ -15,7 +15,7 @@ const FIRST: i64 = -211_813_488_000_000_000;
 /// The first microsecond past PostgreSQL's last timestamp, 294277-01-01 (`END_TIMESTAMP`).
 const END: i64 = 9_223_371_331_200_000_000;
 
-/// What a number counts, and from when.
+/// The unit of a number, and the moment from which it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Epoch {
@@ -33,7 +33,7 @@ pub enum Epoch {
 
 impl Epoch {
     /// The timestamp of an integer, in microseconds since 2000-01-01 00:00:00, and whether it is
-    /// exact. `None` where PostgreSQL has no such timestamp. Nanoseconds are rounded, half up.
+    /// exact. `None` if PostgreSQL has no such timestamp. Nanoseconds are rounded, half up.
     pub fn from_integer(self, value: i64) -> Option<(i64, bool)> {
         let since_zero = match self.micros_per_unit() {
             Some(unit) => i128::from(value) * i128::from(unit),
@@ -44,22 +44,22 @@ impl Epoch {
     }
 
     /// The timestamp of a real, in microseconds since 2000-01-01 00:00:00, and whether it is
-    /// exact. `None` for what is not finite and where PostgreSQL has no such timestamp.
+    /// exact. `None` if the real is not finite or PostgreSQL has no such timestamp.
     ///
-    /// A Julian day's double is some 40 microseconds coarse, and SQLite itself counts
-    /// milliseconds: where the millisecond makes the same double again, that is the moment
-    /// meant. All else is rounded to the nearest microsecond, half up.
+    /// The double of a Julian day has a precision of about 40 microseconds, and SQLite itself counts
+    /// milliseconds. If a millisecond gives the same double again, it is the timestamp. Everything
+    /// else is rounded to the nearest microsecond, half up.
     pub fn from_real(self, value: f64) -> Option<(i64, bool)> {
         if !value.is_finite() {
             return None;
         }
         let is_exact = |micros: i64| self.to_real(micros).to_bits() == value.to_bits();
-        // Split like this, nothing is rounded but the part of a unit; conversions and products
-        // saturate, far outside the range that is checked afterwards.
-        let expect_integer = value.floor() as i128;
+        // Only the part of a unit is rounded. Conversions and products saturate, far outside the
+        // range that is checked afterwards.
+        let whole = value.floor() as i128;
         let count = |per_unit: i64| {
             let part = ((value - value.floor()) * per_unit as f64 + 0.5).floor();
-            expect_integer.saturating_mul(i128::from(per_unit)).saturating_add(part as i128)
+            whole.saturating_mul(i128::from(per_unit)).saturating_add(part as i128)
         };
         if self == Self::Julian
             && let Some(micros) = self.in_range(count(DAY / 1_000).saturating_mul(1_000))
@@ -69,7 +69,7 @@ impl Epoch {
         }
         let since_zero = match self.micros_per_unit() {
             Some(unit) => count(unit),
-            None => expect_integer.saturating_add(500).div_euclid(1_000),
+            None => whole.saturating_add(500).div_euclid(1_000),
         };
         let micros = self.in_range(since_zero)?;
         Some((micros, is_exact(micros)))
@@ -77,8 +77,8 @@ impl Epoch {
 
     /// The number of whole units up to a timestamp, given in microseconds since 2000-01-01
     /// 00:00:00, rounded down (as Go's `Time.Unix` does). `None` beyond 64 bits, which only
-    /// nanoseconds reach. What is not a whole number of units shows in [`Epoch::from_integer`]
-    /// of the result being another timestamp.
+    /// nanoseconds reach. If the timestamp is not a whole number of units,
+    /// [`Epoch::from_integer`] of the result is another timestamp.
     pub(crate) fn to_integer(self, micros: i64) -> Option<i64> {
         let since_zero = i128::from(micros) + i128::from(self.zero());
         match self.micros_per_unit() {
@@ -99,8 +99,8 @@ impl Epoch {
             return (since_zero / 1_000) as f64 / 86_400_000.0;
         }
         // Whole units and the rest have the same sign, so that nothing cancels out.
-        let (expect_integer, rest) = (since_zero / i128::from(unit), since_zero % i128::from(unit));
-        expect_integer as f64 + rest as f64 / unit as f64
+        let (whole, rest) = (since_zero / i128::from(unit), since_zero % i128::from(unit));
+        whole as f64 + rest as f64 / unit as f64
     }
 
     /// Microseconds in one unit; `None` for nanoseconds, which are less than one.
@@ -119,8 +119,8 @@ impl Epoch {
         if self == Self::Julian { JULIAN_MICROS } else { UNIX_SECONDS * 1_000_000 }
     }
 
-    /// Microseconds since the epoch's zero as microseconds since 2000, where PostgreSQL has
-    /// that timestamp.
+    /// Microseconds since the epoch's zero as microseconds since 2000, if PostgreSQL has that
+    /// timestamp.
     fn in_range(self, since_zero: i128) -> Option<i64> {
         let micros = i64::try_from(since_zero.saturating_sub(i128::from(self.zero()))).ok()?;
         (FIRST..END).contains(&micros).then_some(micros)

@@ -1,16 +1,16 @@
-//! Decimal numbers as text: taken apart, and how many digits they have.
+//! Decimal numbers as text: their parts and their digits.
 //!
-//! The text is `[+-]digits[.digits][e[+-]digits]`, as long as PostgreSQL's numeric holds it.
+//! The text is `[+-]digits[.digits][e[+-]digits]`, within the limits of PostgreSQL's numeric.
 
-/// The digits that PostgreSQL holds before the point.
+/// The maximum digits before the point in PostgreSQL.
 const MAX_INTEGER_DIGITS: i64 = 131_072;
-/// The digits that PostgreSQL holds after the point.
+/// The maximum digits after the point in PostgreSQL.
 pub(crate) const MAX_FRACTION_DIGITS: i64 = 16_383;
 /// The greatest exponent that `numeric_in` reads (exclusive): half of what an `int` holds.
 const EXPONENT_END: i64 = i32::MAX as i64 / 2;
 
-/// How many digits a number takes on either side of the point, without leading and trailing
-/// zeros: it fits `numeric(p,s)` where `integer <= p - s` and `fraction <= s`.
+/// The digits of a number on either side of the point, without leading and trailing zeros. It fits
+/// `numeric(p,s)` if `integer <= p - s` and `fraction <= s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Digits {
     /// Digits before the point; 0 for a number below one.
@@ -18,8 +18,6 @@ pub(crate) struct Digits {
     /// Digits after the point.
     pub(crate) fraction: u32,
 }
-
-impl Digits {}
 
 /// The digits of an integer.
 pub(crate) fn digits_of_integer(value: i64) -> Digits {
@@ -40,14 +38,14 @@ pub(crate) fn holds(text: &[u8]) -> bool {
         .is_some_and(|decimal| decimal.digits().is_some() && decimal.own_scale().is_some())
 }
 
-/// A decimal text taken apart.
+/// The parts of a decimal text.
 pub(crate) struct Decimal<'a> {
     pub(crate) negative: bool,
     /// Digits before the written point, and after it. Together they neither start nor end with
     /// a zero; both are empty for zero.
     pub(crate) integer: &'a [u8],
     pub(crate) fraction: &'a [u8],
-    /// Where the true point is, counted in digits from the first of them: 2 for 12.3, -1 for
+    /// The position of the true point, counted in digits from the first digit: 2 for 12.3, -1 for
     /// 0.012.
     pub(crate) point: i64,
     /// The digits after the true point as written, zeros included.
