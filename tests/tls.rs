@@ -148,7 +148,7 @@ fn every_sslmode_means_what_it_means_to_libpq() {
     for (certificate, mode, more, expected) in [
         ("expired", "require", "", "encrypted"),
         ("expired", "prefer", &*with_ca, "plain"),
-        ("expired", "require", &*with_ca, "new certificate"),
+        ("expired", "require", &*with_ca, "renew the server's certificate"),
         ("expired", "verify-ca", &*with_ca, "expired"),
         ("expired", "verify-full", &*with_ca, "expired"),
         ("wrong-host", "require", &*with_ca, "encrypted"),

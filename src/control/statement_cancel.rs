@@ -1,7 +1,7 @@
 //! Cancels long statements when the run is stopped.
 //!
 //! Threads check their scope between rows and between chunks, but one statement can take long: an
-//! index on a large table, a check of all rows, a wait for a lock of somebody else. Rows in flight
+//! index on a large table, a check of all rows, a wait for a lock of another session. Rows in flight
 //! get some time to be committed first. Reads of the source are interrupted at once as long as
 //! nothing is written.
 

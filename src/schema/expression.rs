@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// An expression: its text, and its tree if every construct is known.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Sql {
     /// The text as the database stores it.
     pub(crate) text: String,

@@ -24,7 +24,7 @@ pub(crate) struct Schema {
 }
 
 /// One table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
     /// The name, as stored.
     pub(crate) name: String,
@@ -47,7 +47,7 @@ pub(crate) struct Table {
 }
 
 /// How the rows of a table are addressed by ranges of a key, in storage order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) enum RowAddress {
     /// One 64-bit integer per row, under this column name (SQLite: the rowid or its alias).
     Integer {
@@ -60,11 +60,12 @@ pub(crate) enum RowAddress {
         columns: Vec<String>,
     },
     /// No usable key: rows are numbered by one scan in storage order.
+    #[default]
     Ordinal,
 }
 
 /// One column.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Column {
     /// The name, as stored.
     pub(crate) name: String,
@@ -112,7 +113,7 @@ pub(crate) struct Key {
 }
 
 /// A foreign key of its child table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ForeignKey {
     /// The constraint's name, if it was given one.
     pub(crate) name: Option<String>,
@@ -156,7 +157,7 @@ pub(crate) enum Deferrable {
 }
 
 /// A CHECK constraint.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Check {
     /// The constraint's name, if it was given one.
     pub(crate) name: Option<String>,
@@ -165,7 +166,7 @@ pub(crate) struct Check {
 }
 
 /// An index made by CREATE INDEX.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
     /// The name.
     pub(crate) name: String,

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::postgres::catalog::model::{Catalog, TableFacts};
 use crate::postgres::catalog::query::{TableIndex, left_out, origin, query};
 use crate::postgres::ledger::TABLE;
-use crate::schema::{ObjectKind, RowAddress, Table};
+use crate::schema::{ObjectKind, Table};
 use postgres::Client;
 
 /// Reads the tables without their parts, in the order of their creation.
@@ -52,17 +52,7 @@ pub(crate) fn read(client: &mut Client, schema: &str, catalog: &mut Catalog) -> 
             ..TableFacts::default()
         };
         catalog.facts.insert(name.clone(), facts);
-        catalog.schema.tables.push(Table {
-            name,
-            columns: Vec::new(),
-            primary_key: None,
-            uniques: Vec::new(),
-            foreign_keys: Vec::new(),
-            checks: Vec::new(),
-            indexes: Vec::new(),
-            address: RowAddress::Ordinal,
-            sequence: None,
-        });
+        catalog.schema.tables.push(Table { name, ..Table::default() });
     }
     Ok(tables)
 }

@@ -5,17 +5,8 @@ use crate::schema::ObjectKind;
 use crate::schema::names::quote;
 use crate::verify::schema_check::existing::Existing;
 use crate::verify::schema_check::expected::Expected;
-use crate::verify::schema_check::table_diff::TableDiff;
+use crate::verify::schema_check::table_diff::{SchemaDiff, TableDiff};
 use postgres::Client;
-
-/// The differences between two schemas.
-#[derive(Debug, Default)]
-pub(crate) struct SchemaDiff {
-    /// What the target lacks.
-    pub(crate) differences: Vec<String>,
-    /// What cannot be compared, differs for a known reason, or is in the target only.
-    pub(crate) notes: Vec<String>,
-}
 
 /// Compares the expected schema with that of a PostgreSQL target.
 pub(crate) fn check_postgres(

@@ -1,9 +1,8 @@
 //! The schema that the target should have.
 
 use crate::postgres::ledger::detail::Omission;
-use crate::schema::KeyColumn;
 use crate::schema::expression::Collation;
-use crate::schema::{Column, Key, RowAddress, Table};
+use crate::schema::{Column, Key, KeyColumn, Table};
 
 /// The schema that the target should have.
 #[derive(Debug, Default)]
@@ -35,32 +34,9 @@ pub(crate) struct ExpectedTable {
     pub(crate) target: Option<Table>,
 }
 
-/// A table without any parts.
-pub(crate) fn empty_table(name: &str) -> Table {
-    Table {
-        name: name.to_owned(),
-        columns: Vec::new(),
-        primary_key: None,
-        uniques: Vec::new(),
-        foreign_keys: Vec::new(),
-        checks: Vec::new(),
-        indexes: Vec::new(),
-        address: RowAddress::Ordinal,
-        sequence: None,
-    }
-}
-
-/// A column of which only its name, NOT NULL and `identity` are expected.
+/// A column of which only its name, NOT NULL and `identity` are compared.
 pub(crate) fn column(name: &str, not_null: bool, identity: bool) -> Column {
-    Column {
-        name: name.to_owned(),
-        declared: String::new(),
-        not_null,
-        default: None,
-        collation: Collation::Binary,
-        generated: None,
-        identity,
-    }
+    Column { name: name.to_owned(), not_null, identity, ..Column::default() }
 }
 
 /// A key over `columns`.

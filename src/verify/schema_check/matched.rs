@@ -3,7 +3,7 @@
 use crate::schema::names::quote;
 use crate::schema::{ForeignKey, Index, IndexOver, IndexTerm, Table};
 use crate::verify::match_tables::TablePair;
-use crate::verify::schema_check::expected::{Expected, ExpectedTable, column, empty_table, key};
+use crate::verify::schema_check::expected::{Expected, ExpectedTable, column, key};
 
 /// The schema that PostgreSQL needs to serve like SQLite's. `ignored` are tables that are not
 /// compared.
@@ -80,6 +80,7 @@ fn table(
             .collect(),
         sequence: generates_keys.then_some(pair.highest_key),
         columns,
-        ..empty_table(&target.name)
+        name: target.name.clone(),
+        ..Table::default()
     }
 }

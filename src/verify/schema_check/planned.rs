@@ -3,10 +3,9 @@
 use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::plan::to_sqlite::model::ToSqlite;
-use crate::schema::expression::Sql;
 use crate::schema::{Check, ForeignKey, Index, LeftOut, Table};
 use crate::sqlite::sql::ddl::ColumnKey;
-use crate::verify::schema_check::expected::{Expected, ExpectedTable, column, empty_table, key};
+use crate::verify::schema_check::expected::{Expected, ExpectedTable, column, key};
 
 /// The schema that a plan creates in PostgreSQL, without the objects in `left_out`.
 pub(crate) fn for_postgres(plan: &Plan<ToPostgres>, left_out: &[LeftOut]) -> Expected {
@@ -17,19 +16,13 @@ pub(crate) fn for_postgres(plan: &Plan<ToPostgres>, left_out: &[LeftOut]) -> Exp
         plan.tables.iter().map(|table| postgres_table(table, &kept)).collect();
     for planned in plan.objects.foreign_keys.iter().filter(|key| kept(&key.left_out)) {
         let ddl = &planned.ddl;
-        let parent = plan.tables[planned.parent].ddl.name.clone();
-        let table = tables[planned.child].target.iter_mut();
-        table.for_each(|table| {
-            table.foreign_keys.push(ForeignKey {
-                name: Some(ddl.name.clone()),
-                columns: ddl.columns.clone(),
-                parent: parent.clone(),
-                parent_columns: ddl.parent_columns.clone(),
-                on_delete: ddl.on_delete,
-                on_update: ddl.on_update,
-                deferrable: ddl.deferrable,
-            });
-        });
+        let key = ForeignKey {
+            columns: ddl.columns.clone(),
+            parent: plan.tables[planned.parent].ddl.name.clone(),
+            parent_columns: ddl.parent_columns.clone(),
+            ..ForeignKey::default()
+        };
+        tables[planned.child].target.iter_mut().for_each(|t| t.foreign_keys.push(key.clone()));
     }
     let views = plan.objects.views.iter().filter(|view| kept(&view.left_out));
     let views = views.map(|view| view.name.clone()).collect();
@@ -48,7 +41,8 @@ fn postgres_table(
             .map(|ddl| column(&ddl.name, ddl.not_null, ddl.identity.is_some()))
             .collect(),
         sequence: table.finish.sequence.as_ref().map(|(_, highest)| *highest),
-        ..empty_table(&table.ddl.name)
+        name: table.ddl.name.clone(),
+        ..Table::default()
     };
     for planned in &table.finish.keys {
         // A key that cannot be a constraint is a unique index, over expressions.
@@ -86,13 +80,10 @@ fn sqlite_table(table: &PlannedTable<ToSqlite>) -> ExpectedTable {
     let is_automatic =
         ddl.columns.iter().any(|column| column.key == Some(ColumnKey::Autoincrement));
     let foreign_keys = ddl.foreign_keys.iter().map(|key| ForeignKey {
-        name: key.name.clone(),
         columns: key.columns.clone(),
         parent: key.parent.clone(),
         parent_columns: key.parent_columns.clone(),
-        on_delete: key.on_delete,
-        on_update: key.on_update,
-        deferrable: key.deferrable,
+        ..ForeignKey::default()
     });
     let target = Table {
         columns: ddl.columns.iter().map(|ddl| column(&ddl.name, ddl.not_null, false)).collect(),
@@ -102,7 +93,8 @@ fn sqlite_table(table: &PlannedTable<ToSqlite>) -> ExpectedTable {
         checks: ddl.checks.iter().map(|(name, _)| named_check(name.as_deref())).collect(),
         indexes: table.indexes.iter().map(|index| named_index(&index.name)).collect(),
         sequence: is_automatic.then(|| table.finish.sequence.unwrap_or(0)),
-        ..empty_table(&ddl.name)
+        name: ddl.name.clone(),
+        ..Table::default()
     };
     let columns = table.columns.iter().map(|column| column.name.clone()).collect();
     ExpectedTable { name: table.name.clone(), columns, target: Some(target) }
@@ -110,17 +102,10 @@ fn sqlite_table(table: &PlannedTable<ToSqlite>) -> ExpectedTable {
 
 /// An index that is known by its name alone.
 fn named_index(name: &str) -> Index {
-    Index {
-        name: name.to_owned(),
-        unique: false,
-        terms: Vec::new(),
-        filter: None,
-        definition: String::new(),
-    }
+    Index { name: name.to_owned(), ..Index::default() }
 }
 
 /// A check of which only the name is compared: the databases spell the condition differently.
 fn named_check(name: Option<&str>) -> Check {
-    let condition = Sql { text: String::new(), tree: None };
-    Check { name: name.map(str::to_owned), condition }
+    Check { name: name.map(str::to_owned), ..Check::default() }
 }

@@ -1,10 +1,18 @@
 //! The comparison of one table's schema.
 
 use crate::schema::names::quote;
-use crate::schema::{ForeignKey, Index, IndexOver, Key, ObjectKind, Table};
-use crate::verify::schema_check::diff::SchemaDiff;
+use crate::schema::{ForeignKey, IndexOver, IndexTerm, ObjectKind, Table};
 use crate::verify::schema_check::existing::Existing;
 use crate::verify::schema_check::expected::{Expected, ExpectedTable};
+
+/// The differences between two schemas.
+#[derive(Debug, Default)]
+pub(crate) struct SchemaDiff {
+    /// What the target lacks.
+    pub(crate) differences: Vec<String>,
+    /// What cannot be compared, differs for a known reason, or is in the target only.
+    pub(crate) notes: Vec<String>,
+}
 
 /// The comparison of one table.
 pub(crate) struct TableDiff<'a> {
@@ -18,8 +26,10 @@ pub(crate) struct TableDiff<'a> {
     pub(crate) found: &'a Table,
 }
 
-/// An index of the target, of a key or not.
-struct IndexShape<'a> {
+/// A key or an index of the target.
+struct Shape<'a> {
+    kind: ObjectKind,
+    name: Option<&'a str>,
     unique: bool,
     partial: bool,
     /// The columns; `None` for an expression.
@@ -29,8 +39,9 @@ struct IndexShape<'a> {
 impl TableDiff<'_> {
     /// Compares all parts of the table.
     pub(crate) fn run(&self, diff: &mut SchemaDiff) {
-        self.keys(diff);
-        self.indexes(diff);
+        let shapes = self.shapes();
+        self.keys(&shapes, diff);
+        self.indexes(&shapes, diff);
         self.foreign_keys(diff);
         self.checks(diff);
         self.columns(diff);
@@ -39,10 +50,6 @@ impl TableDiff<'_> {
 
     fn same(&self, one: &str, other: &str) -> bool {
         self.existing.same_name(one, other)
-    }
-
-    fn same_option(&self, one: Option<&String>, other: Option<&String>) -> bool {
-        one.zip(other).is_some_and(|(one, other)| self.same(one, other))
     }
 
     /// Reports an object that the target lacks. `name` is its name in the target if it is known.
@@ -67,98 +74,84 @@ impl TableDiff<'_> {
         }
     }
 
+    /// Reports something that is weaker than expected: without a plan it is only a note.
+    fn weaker(&self, text: String, diff: &mut SchemaDiff) {
+        if self.expected.planned { &mut diff.differences } else { &mut diff.notes }.push(text);
+    }
+
     fn columns(&self, diff: &mut SchemaDiff) {
         let table = quote(&self.table.name);
         for (name, wanted) in self.table.columns.iter().zip(&self.wanted.columns) {
             let mut columns = self.found.columns.iter();
-            match columns.find(|column| self.same(&column.name, &wanted.name)) {
-                None => {
-                    diff.differences.push(format!("column {} of {table} is missing", quote(name)))
-                }
-                Some(found) if wanted.not_null && !found.not_null => diff
-                    .differences
-                    .push(format!("column {} of {table} may be NULL in the target", quote(name))),
-                Some(_) => {}
-            }
+            let problem = match columns.find(|found| self.same(&found.name, &wanted.name)) {
+                None => "is missing",
+                Some(found) if wanted.not_null && !found.not_null => "may be NULL in the target",
+                Some(_) => continue,
+            };
+            diff.differences.push(format!("column {} of {table} {problem}", quote(name)));
         }
         for found in &self.found.columns {
-            let is_found = |wanted: &str| self.same(wanted, &found.name);
-            if !self.wanted.columns.iter().any(|wanted| is_found(&wanted.name)) {
-                let (column, table) = (quote(&found.name), quote(&self.found.name));
+            if !self.wanted.columns.iter().any(|wanted| self.same(&wanted.name, &found.name)) {
+                let column = quote(&found.name);
                 diff.notes.push(format!("column {column} of {table} is in the target only"));
             }
         }
     }
 
-    fn keys(&self, diff: &mut SchemaDiff) {
-        let (primary, shapes) = (self.found.primary_key.iter(), self.index_shapes());
-        let constraints: Vec<&Key> = primary.clone().chain(&self.found.uniques).collect();
-        let wanted_primary = self.wanted.primary_key.iter().map(|key| (key, true));
-        let wanted_uniques = self.wanted.uniques.iter().map(|key| (key, false));
-        for (key, is_primary) in wanted_primary.chain(wanted_uniques) {
+    fn keys(&self, shapes: &[Shape<'_>], diff: &mut SchemaDiff) {
+        let primary = self.wanted.primary_key.iter();
+        let primary = primary.map(|key| (key, ObjectKind::PrimaryKey, "primary key"));
+        let uniques = self.wanted.uniques.iter();
+        let uniques = uniques.map(|key| (key, ObjectKind::Unique, "unique key"));
+        for (key, kind, word) in primary.chain(uniques) {
             let columns: Vec<&str> = key.columns.iter().map(|c| c.name.as_str()).collect();
-            let has_columns = |found: &&Key| {
-                let found = found.columns.iter().map(|column| Some(column.name.as_str()));
-                self.same_columns(&found.collect::<Vec<_>>(), &columns)
+            let has_form = |found: &Shape<'_>| match &key.name {
+                Some(name) => {
+                    found.kind != ObjectKind::Index
+                        && found.name.is_some_and(|n| self.same(n, name))
+                }
+                None if self.expected.planned && kind == ObjectKind::PrimaryKey => {
+                    found.kind == kind
+                }
+                None => found.unique && !found.partial,
             };
-            let exists = if key.name.is_some() {
-                let mut named = constraints.iter();
-                named.any(|found| {
-                    self.same_option(found.name.as_ref(), key.name.as_ref()) && has_columns(found)
-                })
-            } else if self.expected.planned && is_primary {
-                primary.clone().any(|found| has_columns(&found))
-            } else {
-                let is_key = |shape: &IndexShape<'_>| shape.unique && !shape.partial;
-                shapes.iter().any(|s| is_key(s) && self.same_columns(&s.columns, &columns))
-            };
-            if !exists {
-                let (kind, word) = match is_primary {
-                    true => (ObjectKind::PrimaryKey, "primary key"),
-                    false => (ObjectKind::Unique, "unique key"),
-                };
-                let names: Vec<String> =
-                    columns.iter().map(|column| quote(self.source_name(column))).collect();
-                let table = quote(&self.table.name);
-                let what = format!("{word} of {table} on {}", names.join(", "));
+            let mut shapes = shapes.iter();
+            if !shapes.any(|found| has_form(found) && self.same_columns(found, &columns)) {
+                let what =
+                    format!("{word} of {} on {}", quote(&self.table.name), self.list(&columns));
                 self.missing((kind, None), &what, diff);
             }
         }
     }
 
-    fn indexes(&self, diff: &mut SchemaDiff) {
-        let shapes = self.index_shapes();
+    fn indexes(&self, shapes: &[Shape<'_>], diff: &mut SchemaDiff) {
         for index in &self.wanted.indexes {
             let what = format!("index {} on {}", quote(&index.name), quote(&self.table.name));
-            let exists = if index.terms.is_empty() {
-                self.found.indexes.iter().any(|found| self.same(&found.name, &index.name))
-            } else {
-                let columns: Option<Vec<&str>> = index.terms.iter().map(plain_column).collect();
-                let Some(columns) = columns else {
-                    diff.notes.push(format!("the {what} is over expressions: it is not compared"));
-                    continue;
-                };
-                shapes.iter().any(|shape| self.serves_as(shape, index, &columns))
+            let Some(columns) = index.terms.iter().map(plain_column).collect::<Option<Vec<_>>>()
+            else {
+                diff.notes.push(format!("the {what} is over expressions: it is not compared"));
+                continue;
             };
-            if !exists {
+            let serves = |found: &Shape<'_>| {
+                if columns.is_empty() {
+                    return found.name.is_some_and(|name| self.same(name, &index.name));
+                }
+                (found.unique || !index.unique)
+                    && found.partial == index.filter.is_some()
+                    && found.columns.len() == columns.len()
+                    && found.columns.iter().zip(&columns).all(|(f, wanted)| self.covers(*f, wanted))
+            };
+            if !shapes.iter().any(serves) {
                 self.missing((ObjectKind::Index, Some(&index.name)), &what, diff);
             }
         }
     }
 
-    fn serves_as(&self, shape: &IndexShape<'_>, index: &Index, columns: &[&str]) -> bool {
-        (shape.unique || !index.unique)
-            && shape.partial == index.filter.is_some()
-            && shape.columns.len() == columns.len()
-            && shape.columns.iter().zip(columns).all(|(found, wanted)| self.covers(*found, wanted))
-    }
-
     fn foreign_keys(&self, diff: &mut SchemaDiff) {
         for key in &self.wanted.foreign_keys {
-            let names: Vec<String> =
-                key.columns.iter().map(|column| quote(self.source_name(column))).collect();
+            let columns: Vec<&str> = key.columns.iter().map(String::as_str).collect();
             let table = quote(&self.table.name);
-            let what = format!("foreign key of {table} on {}", names.join(", "));
+            let what = format!("foreign key of {table} on {}", self.list(&columns));
             let mut found = self.found.foreign_keys.iter();
             let Some(found) = found.find(|found| self.same_foreign_key(found, key)) else {
                 self.missing((ObjectKind::ForeignKey, None), &what, diff);
@@ -167,8 +160,7 @@ impl TableDiff<'_> {
             let id = (self.found.name.clone(), found.name.clone().unwrap_or_default());
             if self.existing.not_valid.contains(&id) {
                 let text = format!("the {what} holds for new rows only (NOT VALID)");
-                if self.expected.planned { &mut diff.differences } else { &mut diff.notes }
-                    .push(text);
+                self.weaker(text, diff);
             }
         }
     }
@@ -188,12 +180,12 @@ impl TableDiff<'_> {
         let (wanted, found) = (&self.wanted.checks, &self.found.checks);
         let table = quote(&self.table.name);
         let mut missing = 0;
-        for check in wanted.iter().filter(|check| check.name.is_some()) {
-            if !found.iter().any(|f| self.same_option(f.name.as_ref(), check.name.as_ref())) {
+        for name in wanted.iter().filter_map(|check| check.name.as_deref()) {
+            let mut names = found.iter().filter_map(|check| check.name.as_deref());
+            if !names.any(|found| self.same(found, name)) {
                 missing += 1;
-                let name = check.name.as_deref();
-                let what = format!("check {} on {table}", quote(name.unwrap_or_default()));
-                self.missing((ObjectKind::Check, name), &what, diff);
+                let what = format!("check {} on {table}", quote(name));
+                self.missing((ObjectKind::Check, Some(name)), &what, diff);
             }
         }
         if missing == 0 && found.len() < wanted.len() {
@@ -208,8 +200,7 @@ impl TableDiff<'_> {
         match self.found.sequence {
             None => {
                 let text = format!("the key of {table} has no sequence and no AUTOINCREMENT");
-                if self.expected.planned { &mut diff.differences } else { &mut diff.notes }
-                    .push(text);
+                self.weaker(text, diff);
             }
             Some(last) if last < highest => {
                 let next = last.saturating_add(1);
@@ -221,15 +212,20 @@ impl TableDiff<'_> {
         }
     }
 
-    /// All indexes of the target's table, also those of keys.
-    fn index_shapes(&self) -> Vec<IndexShape<'_>> {
-        let keys = self.found.primary_key.iter().chain(&self.found.uniques);
-        let keys = keys.map(|key| IndexShape {
+    /// The keys and indexes of the target's table.
+    fn shapes(&self) -> Vec<Shape<'_>> {
+        let primary = self.found.primary_key.iter().map(|key| (key, ObjectKind::PrimaryKey));
+        let uniques = self.found.uniques.iter().map(|key| (key, ObjectKind::Unique));
+        let keys = primary.chain(uniques).map(|(key, kind)| Shape {
+            kind,
+            name: key.name.as_deref(),
             unique: true,
             partial: false,
             columns: key.columns.iter().map(|column| Some(column.name.as_str())).collect(),
         });
-        let indexes = self.found.indexes.iter().map(|index| IndexShape {
+        let indexes = self.found.indexes.iter().map(|index| Shape {
+            kind: ObjectKind::Index,
+            name: Some(&index.name),
             unique: index.unique,
             partial: index.filter.is_some(),
             columns: index.terms.iter().map(plain_column).collect(),
@@ -237,10 +233,10 @@ impl TableDiff<'_> {
         keys.chain(indexes).collect()
     }
 
-    /// Whether an index is over all of `wanted` and nothing else, in any order.
-    fn same_columns(&self, found: &[Option<&str>], wanted: &[&str]) -> bool {
-        found.len() == wanted.len()
-            && wanted.iter().all(|wanted| found.iter().any(|found| self.covers(*found, wanted)))
+    /// Whether a key or an index is over all of `wanted` and nothing else, in any order.
+    fn same_columns(&self, found: &Shape<'_>, wanted: &[&str]) -> bool {
+        found.columns.len() == wanted.len()
+            && wanted.iter().all(|name| found.columns.iter().any(|f| self.covers(*f, name)))
     }
 
     /// Whether a term of an index is the wanted column. Without a plan any expression is accepted: a
@@ -249,15 +245,18 @@ impl TableDiff<'_> {
         found.map_or(!self.expected.planned, |found| self.same(found, wanted))
     }
 
-    /// The name in the source of a column of the expected table.
-    fn source_name<'n>(&'n self, target: &'n str) -> &'n str {
-        let index = self.wanted.columns.iter().position(|column| column.name == *target);
-        index.and_then(|index| self.table.columns.get(index)).map_or(target, String::as_str)
+    /// The source's names of columns of the expected table.
+    fn list(&self, columns: &[&str]) -> String {
+        let name = |target: &&str| {
+            let index = self.wanted.columns.iter().position(|column| column.name == *target);
+            quote(index.map_or(target, |index| &self.table.columns[index]))
+        };
+        columns.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 }
 
 /// The column of an index term; `None` for an expression and for a column that the target lacks.
-fn plain_column(term: &crate::schema::IndexTerm) -> Option<&str> {
+fn plain_column(term: &IndexTerm) -> Option<&str> {
     match &term.over {
         IndexOver::Column(name) if !name.is_empty() => Some(name),
         _ => None,

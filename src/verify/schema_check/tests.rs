@@ -2,17 +2,16 @@
 
 use crate::postgres::ledger::detail::Omission;
 use crate::schema::expression::{Collation, Sql};
-use crate::schema::{
-    Action, Check, Deferrable, ForeignKey, Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Table,
-};
-use crate::verify::schema_check::diff::{SchemaDiff, compare};
+use crate::schema::{Check, ForeignKey, Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Table};
+use crate::verify::schema_check::diff::compare;
 use crate::verify::schema_check::existing::Existing;
-use crate::verify::schema_check::expected::{Expected, ExpectedTable, column, empty_table, key};
+use crate::verify::schema_check::expected::{Expected, ExpectedTable, column, key};
+use crate::verify::schema_check::table_diff::SchemaDiff;
 use std::collections::HashSet;
 
 fn index(name: &str, unique: bool, terms: &[&str]) -> Index {
     let over = |term: &str| match term {
-        "" => IndexOver::Expression(Sql { text: String::new(), tree: None }),
+        "" => IndexOver::Expression(Sql::default()),
         name => IndexOver::Column(name.to_owned()),
     };
     let term = |name: &&str| IndexTerm {
@@ -20,13 +19,8 @@ fn index(name: &str, unique: bool, terms: &[&str]) -> Index {
         collation: Collation::Binary,
         descending: false,
     };
-    Index {
-        name: name.to_owned(),
-        unique,
-        terms: terms.iter().map(term).collect(),
-        filter: None,
-        definition: String::new(),
-    }
+    let terms = terms.iter().map(term).collect();
+    Index { name: name.to_owned(), unique, terms, ..Index::default() }
 }
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -39,14 +33,12 @@ fn foreign_key(columns: &[&str], parent: &str, parent_columns: &[&str]) -> Forei
         columns: names(columns),
         parent: parent.to_owned(),
         parent_columns: names(parent_columns),
-        on_delete: Action::NoAction,
-        on_update: Action::NoAction,
-        deferrable: Deferrable::No,
+        ..ForeignKey::default()
     }
 }
 
 fn check(name: &str) -> Check {
-    Check { name: Some(name.to_owned()), condition: Sql { text: String::new(), tree: None } }
+    Check { name: Some(name.to_owned()), ..Check::default() }
 }
 
 /// A table with everything that is compared.
@@ -63,7 +55,8 @@ fn full() -> Table {
         checks: vec![check("c")],
         indexes: vec![index("i", false, &["b"])],
         sequence: Some(7),
-        ..empty_table("t")
+        name: "t".to_owned(),
+        ..Table::default()
     }
 }
 
@@ -99,7 +92,8 @@ fn every_missing_part_is_a_difference() {
     expected.views.push("v".to_owned());
     let bare = Table {
         columns: vec![column("id", true, false), column("a", false, false)],
-        ..empty_table("t")
+        name: "t".to_owned(),
+        ..Table::default()
     };
     let diff = compare(&expected, &existing(bare));
     assert_eq!(
@@ -116,7 +110,7 @@ fn every_missing_part_is_a_difference() {
             r#"view "v" is missing"#,
         ]
     );
-    let other = Table { ..empty_table("other") };
+    let other = Table { name: "other".to_owned(), ..Table::default() };
     let diff = compare(&expected, &existing(other));
     assert_eq!(diff.differences, [r#"table "t" is missing"#, r#"view "v" is missing"#]);
     assert_eq!(diff.notes, [r#"table "other" is in the target only"#]);
@@ -186,10 +180,7 @@ fn without_a_plan_anything_that_serves_the_purpose_is_accepted() {
             r#"the key of "t" has no sequence and no AUTOINCREMENT"#,
         ]
     );
-    let partial = Index {
-        filter: Some(Sql { text: String::new(), tree: None }),
-        ..index("p", true, &["id"])
-    };
+    let partial = Index { filter: Some(Sql::default()), ..index("p", true, &["id"]) };
     let found = Table { primary_key: None, indexes: vec![partial], ..full() };
     let diff = compare(&expected(false, full()), &existing(found));
     assert_eq!(
@@ -233,7 +224,7 @@ fn names_in_sqlite_are_compared_without_case() {
     found.name = upper(&found.name);
     found.columns.iter_mut().for_each(|column| column.name = upper(&column.name));
     let mut target = existing(found);
-    let lower = Table { columns: full().columns, ..empty_table("t") };
+    let lower = Table { columns: full().columns, name: "t".to_owned(), ..Table::default() };
     let diff = compare(&expected(true, lower.clone()), &target);
     assert_eq!(diff.differences, [r#"table "t" is missing"#]);
     target.folds_case = true;
