@@ -188,7 +188,7 @@ fn rows(criterion: &mut Criterion) {
 
 fn hashes(criterion: &mut Criterion) {
     for length in [16, 100, 300, 10_000] {
-        let tuple: Vec<u8> = (0..length).map(|index| (index * 31) as u8).collect();
+        let tuple: Vec<u8> = (0..length).map(|place| (place * 31) as u8).collect();
         let mut group = criterion.benchmark_group(format!("hash_{length}"));
         group.throughput(Throughput::Bytes(length as u64));
         group.bench_function("rows", |bencher| {

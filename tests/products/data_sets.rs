@@ -137,7 +137,7 @@ fn a_run_killed_in_the_second_data_set_resumes_there_and_drops_nothing_again() {
         assert_code(&output, 0);
         assert_says(
             &output,
-            &["core was already copied", "continues the run of 2", ": 0 of 1 chunks are there"],
+            &["core was already copied", "resumes the run of 2", ": 0 of 1 chunk copied"],
         );
         assert_eq!(psql(&database.url, written), before);
         assert_eq!(count(&database, "visits"), "3");

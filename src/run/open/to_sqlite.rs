@@ -39,7 +39,7 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
         &Environment::of_this_process(),
         data_set.defaults.clone(),
     )?;
-    let target = TargetFile::look(file, data_set.file_mode)?;
+    let target = TargetFile::inspect(file, data_set.file_mode)?;
     let only_compare = matches!(options.verify, Verify::Only(_));
     if !only_compare {
         refuse_occupied(&target, options)?;

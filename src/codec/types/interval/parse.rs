@@ -52,6 +52,8 @@ struct Number<'a> {
     negative: bool,
     whole: &'a str,
     fraction: &'a str,
+    /// The fraction as the double with which PostgreSQL calculates.
+    double: f64,
 }
 
 /// Reads an interval. `None` for a text that is not read, or whose value is out of range.
@@ -102,7 +104,11 @@ fn parse_words(text: &str) -> Option<Fields> {
                     rest = after;
                     continue;
                 }
-                _ => rest = after.strip_prefix(',').unwrap_or(after),
+                Some(',') => {
+                    rest = after[1..].trim_start_matches(is_space);
+                    continue;
+                }
+                _ => rest = after,
             }
         }
         if rest.starts_with(|c| !is_space(c)) {
@@ -142,6 +148,9 @@ fn parse_iso(text: &str) -> Option<Fields> {
     for (mut rest, units) in units {
         while !rest.is_empty() {
             let (number, after) = take_number(rest).filter(|_| !rest.starts_with('+'))?;
+            // PostgreSQL reads the whole number as a double, which may change its fraction.
+            let double: f64 = format!("{}.{}0", number.whole, number.fraction).parse().ok()?;
+            let number = Number { double: double.fract(), ..number };
             let letter = after.chars().next()?;
             let (_, unit) = units.iter().find(|(name, _)| *name == letter)?;
             counts.push((number, *unit));
@@ -174,15 +183,19 @@ fn parse_iso_alternative(date: &str, time: Option<&str>) -> Option<Fields> {
     Some(Fields { years: years?, months: months?, days: days?, micros })
 }
 
-/// Takes `[+-]digits[.digits]` off the front of a text.
+/// Takes `[+-]digits[.digits]` off the front of a text. Spaces may follow the sign.
 fn take_number(text: &str) -> Option<(Number<'_>, &str)> {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let unsigned = match text.strip_prefix(['+', '-']) {
+        Some(unsigned) => unsigned.trim_start_matches(' '),
+        None => text,
+    };
     let (whole, mut rest) = take_digits(unsigned)?;
     let mut fraction = "";
     if let Some(after) = rest.strip_prefix('.') {
         (fraction, rest) = take_digits(after)?;
     }
-    Some((Number { negative: text.starts_with('-'), whole, fraction }, rest))
+    let double = format!("0.{fraction}0").parse().ok()?;
+    Some((Number { negative: text.starts_with('-'), whole, fraction, double }, rest))
 }
 
 /// Takes digits, at least one, off the front of a text.
@@ -233,9 +246,15 @@ fn sum(counts: &[(Number<'_>, Unit)], clock: Option<i64>) -> Option<Fields> {
             false => number.whole.parse().ok()?,
         };
         let small = || i32::try_from(whole).ok();
-        // The fraction in a smaller unit; it must be exact.
-        let part = |scale: i64| Some(sign * exact_fraction(number.fraction, scale)?);
-        let small_part = |scale: i64| part(scale).map(|part| part as i32);
+        // The fraction in a smaller unit. It must be exact, also with PostgreSQL's doubles: it
+        // truncates days and months, and rounds microseconds.
+        let part = |scale: i64, tolerance: f64| {
+            let exact = exact_fraction(number.fraction, scale)?;
+            let error = (number.double * scale as f64 - exact as f64).abs();
+            (error <= tolerance).then_some(sign * exact)
+        };
+        let small_part = |scale: i64| part(scale, 0.0).map(|part| part as i32);
+        let micros_part = |scale: i64| part(scale, 0.25);
         let time = match unit {
             Unit::Year => {
                 fields.years = fields.years.checked_add(small()?)?;
@@ -254,7 +273,7 @@ fn sum(counts: &[(Number<'_>, Unit)], clock: Option<i64>) -> Option<Fields> {
             }
             Unit::Day => {
                 fields.days = fields.days.checked_add(small()?)?;
-                fields.micros = fields.micros.checked_add(part(DAY)?)?;
+                fields.micros = fields.micros.checked_add(micros_part(DAY)?)?;
                 continue;
             }
             Unit::Hour => 3_600 * SECOND,
@@ -273,7 +292,7 @@ fn sum(counts: &[(Number<'_>, Unit)], clock: Option<i64>) -> Option<Fields> {
             return None;
         }
         fields.micros = fields.micros.checked_add(whole.checked_mul(time)?)?;
-        fields.micros = fields.micros.checked_add(part(time)?)?;
+        fields.micros = fields.micros.checked_add(micros_part(time)?)?;
     }
     Some(fields)
 }
