@@ -42,7 +42,7 @@ fn help_of_a_command_has_its_flags() {
 }
 
 #[test]
-fn the_version_is_run() {
+fn the_version_is_printed() {
     let expected = format!("migrate {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(run(&["--version"]), (0, expected, String::new()));
     assert_eq!(run(&["-V"]).0, 0);
@@ -104,7 +104,7 @@ fn flags_may_have_one_dash_and_stand_before_the_command() {
 }
 
 #[test]
-fn a_password_is_never_run() {
+fn a_password_is_never_printed() {
     let url = "postgres://u:hunter2@127.0.0.1:1/d";
     for arguments in [
         &["database", url][..],

@@ -127,7 +127,7 @@ fn a_not_null_that_the_data_contradicts_is_listed() {
          UPDATE sqlite_schema SET sql = 'CREATE TABLE t (a INT NOT NULL)' WHERE name = 't';",
     );
     let told = case.exits(&[], 0);
-    assert!(told.contains("declared NOT NULL, but 1 of its values are NULL"), "{told}");
+    assert!(told.contains("declared NOT NULL, but 1 of its values is NULL"), "{told}");
     assert_eq!(case.ask("SELECT count(*) FROM t WHERE a IS NULL"), "1");
 }
 

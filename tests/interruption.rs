@@ -47,7 +47,7 @@ fn assert_half_loaded(source: &Path, database: &Database) {
     assert!(text(&compared).contains("half loaded"), "{}", text(&compared));
     let again = migrate(["database"].iter().chain(&to));
     assert_eq!(again.status.code(), Some(0), "{}", text(&again));
-    assert!(text(&again).contains("continues the run"), "{}", text(&again));
+    assert!(text(&again).contains("resumes the run"), "{}", text(&again));
     let sums = "SELECT count(*), min(id), max(id), sum(length(body)) FROM event";
     assert_eq!(psql(&database.url, sums), "40000|1|40000|40000000");
 }

@@ -426,7 +426,7 @@ fn values_are_shown_only_where_they_are_wanted() {
     let (output, _) = copied.verify_at(&copied.target.url, &["--show-values"]);
     let text = harness::text(&output);
     assert!(text.contains("name key 7"), "{text}");
-    assert!(text.contains("\"t\" is café7 and became secret\\u{1b}"), "{text}");
+    assert!(text.contains("\"t\": café7 in the source, secret\\u{1b} in the target"), "{text}");
 }
 
 #[test]

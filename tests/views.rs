@@ -112,18 +112,18 @@ const LEFT_OUT: [(&str, &str, &str); 17] = [
     ("with", "WITH a AS (SELECT 1 AS x) SELECT x FROM a", "WITH"),
     ("ranked", "SELECT id, row_number() OVER (ORDER BY id) AS n FROM artist", "window"),
     ("except_all", "SELECT id FROM artist EXCEPT SELECT artist FROM album", "EXCEPT"),
-    ("money", "SELECT sum(price) AS p FROM album", "no integers"),
+    ("money", "SELECT sum(price) AS p FROM album", "not integers"),
     ("listed", "SELECT group_concat(name) AS n FROM artist", "group_concat()"),
     ("loose", "SELECT album, name, max(seconds) AS s FROM track GROUP BY album", "GROUP BY"),
     ("some", "SELECT id FROM artist LIMIT 2", "LIMIT"),
     ("comma_limit", "SELECT id FROM artist ORDER BY id LIMIT 1, 2", "LIMIT"),
-    ("mixed_order", "SELECT id FROM mixed ORDER BY at", "change form"),
+    ("mixed_order", "SELECT id FROM mixed ORDER BY at", "are converted"),
     ("folded", "SELECT nick, count(*) FROM artist GROUP BY nick", "collation"),
     ("types", "SELECT id FROM artist UNION ALL SELECT name FROM artist", "bigint and text"),
     ("no_function", "SELECT shout(name) AS x FROM artist", "no such function: shout"),
     ("no_column", "SELECT a.nowhere FROM artist a", "\"nowhere\""),
-    ("no_table", "SELECT * FROM passing", "\"passing\", which is not there"),
-    ("on_left_out", "SELECT y FROM year", "\"year\", which is not carried over"),
+    ("no_table", "SELECT * FROM passing", "\"passing\", which is missing"),
+    ("on_left_out", "SELECT y FROM year", "\"year\", which is not migrated"),
 ];
 
 fn source() -> Source {

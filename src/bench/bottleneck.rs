@@ -1,27 +1,30 @@
-//! The bottleneck: what the copy waits for, and which phase takes longest, decided from rates.
+//! The bottleneck: the part that the copy waits for, and the longest phase.
 
 use crate::bench::report::{Bottleneck, Bound, Name, Stage, per};
 use crate::control::progress::Phase;
 use crate::report::PhaseTime;
 
-/// Of the time of all cores, the part from which on they count as busy.
-const BUSY: f64 = 0.85;
+/// The cores count as busy from this share of their time.
+const BUSY_SHARE: f64 = 0.85;
 
-/// Bytes a second that each part of the copy could do alone, with the threads that the copy uses.
+/// Bytes per second of each part of the copy alone, with the threads that the copy uses.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rates {
-    /// Reading.
     pub(crate) reading: f64,
-    /// Encoding and hashing.
+    /// Encoding with hashing.
     pub(crate) encoding: f64,
-    /// The server's COPY.
     pub(crate) server: f64,
 }
 
 impl Rates {
-    /// From the stages: encoding is what reading and encoding take longer than reading, and the
-    /// copy has `encoders` threads for it where the stage had its own.
-    pub(crate) fn of(scan: &Stage, encode: &Stage, limit: &Stage, encoders: usize) -> Self {
+    /// The rates from the stages. The time of encoding is that of the stage "encode" less that of
+    /// "scan"; the copy has `encoders` threads for it.
+    pub(crate) fn from_stages(
+        scan: &Stage,
+        encode: &Stage,
+        limit: &Stage,
+        encoders: usize,
+    ) -> Self {
         let bytes = encode.bytes as f64;
         let thread_seconds = (encode.seconds - scan.seconds).max(0.0) * encode.threads as f64;
         let encoding = match thread_seconds > 0.0 {
@@ -31,7 +34,7 @@ impl Rates {
         Self { reading: scan.bytes_per_second, encoding, server: limit.bytes_per_second }
     }
 
-    /// The slowest.
+    /// The slowest part.
     pub(crate) fn bound(&self) -> Bound {
         if self.server <= self.reading && self.server <= self.encoding {
             Bound::Server
@@ -43,8 +46,8 @@ impl Rates {
     }
 }
 
-/// Decides from `stages` and `phases`; `cores` are those of this machine, which the client has
-/// alone unless the server's processor time is known.
+/// Finds the bottleneck. `cores` are those of this machine; the server shares them if its processor
+/// time is known.
 pub(crate) fn decide(
     stages: &[Stage],
     phases: &[PhaseTime],
@@ -54,7 +57,7 @@ pub(crate) fn decide(
     let find = |name| stages.iter().find(|stage| stage.stage == name);
     let (scan, encode) = (find(Name::Scan)?, find(Name::Encode)?);
     let (limit, copy) = (find(Name::Limit)?, find(Name::Copy)?);
-    let rates = Rates::of(scan, encode, limit, encoders);
+    let rates = Rates::from_stages(scan, encode, limit, encoders);
     let (phase, phase_reason) = longest(phases)?;
     Some(Bottleneck {
         copy: rates.bound(),
@@ -64,8 +67,7 @@ pub(crate) fn decide(
     })
 }
 
-/// Megabytes a second, for a sentence.
-fn rate(bytes: f64) -> String {
+fn format_rate(bytes: f64) -> String {
     format!("{:.0} MB/s", bytes / 1e6)
 }
 
@@ -79,20 +81,20 @@ fn reason(rates: &Rates, copy: &Stage, cores: usize) -> String {
         Bound::Server => (server, [reading, encoding]),
     };
     let others = others.map(|(what, bytes)| match bytes.is_finite() {
-        true => format!("{what} {}", rate(bytes)),
-        false => format!("{what} too much to measure"),
+        true => format!("{what} {}", format_rate(bytes)),
+        false => format!("{what} a rate too high to measure"),
     });
     let mut text = format!(
-        "alone, {} does {}, {} and {}; together they did {}",
+        "alone, {} reaches {}, {} and {}; together they reached {}",
         slowest.0,
-        rate(slowest.1),
+        format_rate(slowest.1),
         others[0],
         others[1],
-        rate(copy.bytes_per_second)
+        format_rate(copy.bytes_per_second)
     );
     let spent = copy.client_cpu_seconds + copy.server_cpu_seconds.unwrap_or(0.0);
     let busy = per(spent, copy.seconds * cores as f64);
-    if busy >= BUSY {
+    if busy >= BUSY_SHARE {
         let whose = match copy.server_cpu_seconds {
             Some(_) => "which client and server share",
             None => "of the client alone",
@@ -124,10 +126,10 @@ mod tests {
 
     fn stage(name: Name, threads: usize, seconds: f64, cpu: (f64, Option<f64>)) -> Stage {
         let cost = Cost { seconds, client_cpu: cpu.0, server_cpu: cpu.1, peak_memory: None };
-        Stage::of(name, threads, (1_000, 100_000_000), &[cost])
+        Stage::from_costs(name, threads, (1_000, 100_000_000), &[cost])
     }
 
-    /// Reading, both, the limit and the copy in so many seconds each, with two threads.
+    /// The bottleneck if scan, encode, limit and copy take these seconds, with two threads.
     fn decided(seconds: [f64; 4], encoders: usize) -> Bottleneck {
         let names = [Name::Scan, Name::Encode, Name::Limit, Name::Copy];
         let stages: Vec<Stage> = names
@@ -141,33 +143,33 @@ mod tests {
     }
 
     #[test]
-    fn the_copy_waits_for_what_is_slowest_alone() {
+    fn the_copy_waits_for_the_slowest_part() {
         assert_eq!(decided([0.2, 0.5, 1.0, 1.2], 2).copy, Bound::Server);
         assert_eq!(decided([2.0, 2.5, 1.0, 2.2], 2).copy, Bound::Reading);
         assert_eq!(decided([0.2, 1.9, 1.0, 2.0], 2).copy, Bound::Encoding);
     }
 
     #[test]
-    fn encoding_counts_with_the_threads_that_the_copy_has_for_it() {
+    fn encoding_counts_with_the_encoder_threads_of_the_copy() {
         // Two threads encode in 0.8 s, one in 1.6 s, and the server takes 1 s.
         assert_eq!(decided([0.2, 1.0, 1.0, 1.2], 2).copy, Bound::Server);
         assert_eq!(decided([0.2, 1.0, 1.0, 1.7], 1).copy, Bound::Encoding);
     }
 
     #[test]
-    fn the_reasons_are_sentences_with_the_rates() {
+    fn the_reasons_name_the_rates() {
         let bottleneck = decided([0.2, 0.6, 1.0, 1.25], 2);
         assert_eq!(
             bottleneck.copy_reason,
-            "alone, the server's COPY does 100 MB/s, reading 500 MB/s and encoding 250 MB/s; \
-             together they did 80 MB/s"
+            "alone, the server's COPY reaches 100 MB/s, reading 500 MB/s and encoding 250 MB/s; \
+             together they reached 80 MB/s"
         );
         assert_eq!(bottleneck.phase, Phase::Finish);
         assert_eq!(bottleneck.phase_reason, "finish takes 60 % of the whole job, 6.00 of 10.00 s");
     }
 
     #[test]
-    fn busy_cores_are_told() {
+    fn busy_cores_are_reported() {
         // 0.2 s and 0.9 s of two cores' 1.2 s.
         assert!(decided([0.2, 0.6, 0.5, 0.6], 2).copy_reason.ends_with(
             "and the 2 cores, which client and server share, were busy for 92 % of the time"
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn without_all_stages_nothing_is_decided() {
+    fn without_all_stages_there_is_no_bottleneck() {
         let scan = stage(Name::Scan, 2, 1.0, (0.0, None));
         assert_eq!(decide(&[scan], &[], 1, 2), None);
     }

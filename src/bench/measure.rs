@@ -1,42 +1,39 @@
-//! What a piece of work costs: seconds, processor time on both sides, memory.
-//!
-//! All is read from Linux's `/proc` (the manual page proc(5)); what cannot be read there is not
-//! told.
+//! The cost of work: seconds, processor time on both sides, memory. All figures are read from
+//! Linux's `/proc` (proc(5)).
 
 use crate::error::{Error, Result};
 use rustix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::time::Instant;
 
-/// What one piece of work cost.
+/// The cost of a piece of work.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Cost {
     /// Wall-clock seconds.
     pub(crate) seconds: f64,
-    /// Processor seconds of this process, all threads together.
+    /// Processor seconds of all threads of this process.
     pub(crate) client_cpu: f64,
-    /// Processor seconds of the server's processes, where it is ours.
+    /// Processor seconds of the processes of a private server.
     pub(crate) server_cpu: Option<f64>,
-    /// The largest resident set of this process meanwhile, in bytes. What the allocator kept of
-    /// earlier work counts.
+    /// The peak resident memory of this process in bytes, including memory that the allocator kept
+    /// from earlier work.
     pub(crate) peak_memory: Option<u64>,
 }
 
-/// Measures work that a server may have a part in.
+/// A meter for work with or without a private server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Meter {
-    /// The first process of the server, where it is ours.
+    /// The postmaster of a private server.
     postmaster: Option<u32>,
 }
 
 impl Meter {
-    /// A meter for work with the server whose first process is `postmaster`; `None` where the
-    /// server is not ours.
+    /// A meter that includes the server with this postmaster.
     pub(crate) fn new(postmaster: Option<u32>) -> Self {
         Self { postmaster }
     }
 
-    /// Does `work` and says what it cost.
+    /// Does `work` and measures its cost.
     pub(crate) fn measure<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Cost)> {
         let is_reset = fs::write("/proc/self/clear_refs", "5").is_ok();
         let (server, client) = (self.server_cpu(), cpu(ClockId::ProcessCPUTime));
@@ -65,7 +62,7 @@ fn cpu(clock: ClockId) -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-/// The most that was resident since the mark was reset.
+/// The peak resident memory since the last reset.
 fn peak_memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -77,32 +74,34 @@ fn peak_memory() -> Option<u64> {
 pub(crate) fn machine_memory() -> Result<u64> {
     let system = rustix::system::sysinfo();
     let memory = (system.totalram as u64).checked_mul(u64::from(system.mem_unit));
-    memory.filter(|&bytes| bytes > 0).ok_or_else(|| Error::failed("cannot read the memory's size"))
+    memory
+        .filter(|&bytes| bytes > 0)
+        .ok_or_else(|| Error::failed("cannot read the size of the memory"))
 }
 
-/// A process, as its line in `/proc` tells of it.
+/// A process in `/proc`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Process {
     number: u32,
     parent: u32,
-    /// Clock ticks of its own.
+    /// Clock ticks of the process itself.
     own: u64,
-    /// Those of its children that have ended and were waited for.
+    /// Clock ticks of its reaped children.
     of_children: u64,
 }
 
 impl Process {
-    /// The process `number`; `None` when it is gone.
-    fn look(number: u32) -> Option<Self> {
-        Self::read(number, &fs::read_to_string(format!("/proc/{number}/stat")).ok()?)
+    /// The process `number`; `None` if it has ended.
+    fn read(number: u32) -> Option<Self> {
+        Self::parse(number, &fs::read_to_string(format!("/proc/{number}/stat")).ok()?)
     }
 
-    fn read(number: u32, stat: &str) -> Option<Self> {
-        // The name may hold anything, so fields are counted from its last parenthesis on.
+    fn parse(number: u32, stat: &str) -> Option<Self> {
+        // The name may contain any character, so fields are counted after its last parenthesis.
         let (_, rest) = stat.rsplit_once(") ")?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-        // The state is field 3 of the manual page: a field's place there, less 3, is its place here.
-        let field = |place: usize| fields.get(place - 3)?.parse::<u64>().ok();
+        // The state is field 3 of the manual page and field 0 here.
+        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
         Some(Self {
             number,
             parent: u32::try_from(field(4)?).ok()?,
@@ -112,15 +111,15 @@ impl Process {
     }
 }
 
-/// Processor seconds of the process `root` and all its descendants, also of those that have ended.
+/// Processor seconds of the process `root` and all its descendants, including ended ones.
 fn cpu_of_tree(root: u32) -> Option<f64> {
     loop {
-        let before = Process::look(root)?;
+        let before = Process::read(root)?;
         let numbers = fs::read_dir("/proc").ok()?.flatten();
         let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let all: Vec<Process> = numbers.filter_map(Process::look).collect();
-        // A child that ended in between would be missing, or there twice.
-        if Process::look(root)?.of_children == before.of_children {
+        let all: Vec<Process> = numbers.filter_map(Process::read).collect();
+        // A child that ended in between would be missing or counted twice.
+        if Process::read(root)?.of_children == before.of_children {
             let ticks = ticks_of_tree(root, &all);
             return Some(ticks as f64 / rustix::param::clock_ticks_per_second() as f64);
         }
@@ -140,15 +139,15 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn a_process_is_read_whatever_its_name_is() {
+    fn a_process_with_any_name_is_parsed() {
         let stat = "12 (a) b (c) S 7 12 12 0 -1 4194560 1 2 3 4 10 20 300 400 20 0 1 0 5";
-        let process = Process::read(12, stat);
+        let process = Process::parse(12, stat);
         assert_eq!(process, Some(Process { number: 12, parent: 7, own: 30, of_children: 700 }));
-        assert_eq!(Process::read(12, "12 (a"), None);
+        assert_eq!(Process::parse(12, "12 (a"), None);
     }
 
     #[test]
-    fn a_tree_counts_the_living_and_the_ended_once() {
+    fn running_and_ended_processes_of_a_tree_count_once() {
         let process =
             |number, parent, own, of_children| Process { number, parent, own, of_children };
         let all = [process(5, 1, 1, 10), process(6, 5, 100, 0), process(7, 6, 1_000, 10_000)];
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn work_that_keeps_a_processor_busy_costs_its_time() {
+    fn busy_work_costs_processor_time() {
         let busy = || {
             let until = cpu_of_thread() + 0.2;
             while cpu_of_thread() < until {
@@ -172,10 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_has_ended_counts_as_the_server_s_time() {
+    fn an_ended_child_counts_as_time_of_the_server() {
         let burn = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done";
         let work = || {
-            // A shell of its own, so that time is spent outside this process.
+            // A shell, so that the time is spent outside this process.
             let status = Command::new("sh").args(["-c", burn]).status();
             status.map(drop).map_err(|error| Error::failed("sh").caused_by(error))
         };
@@ -184,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_peak_is_that_of_the_work_and_not_of_what_was_before() {
+    fn the_peak_excludes_earlier_work() {
         let hold = |bytes: usize| {
             let held = move || Ok(std::hint::black_box(vec![1_u8; bytes]).len());
             Meter::new(None).measure(held).unwrap().1.peak_memory

@@ -1,4 +1,4 @@
-//! What was measured, as data; `cli` prints it as tables or as JSON.
+//! The result of a measurement, as data. `cli` prints it as tables or as JSON.
 
 use crate::bench::measure::Cost;
 use crate::control::progress::Phase;
@@ -6,7 +6,7 @@ use crate::control::sizing::Resources;
 use crate::report::PhaseTime;
 use serde::Serialize;
 
-/// Everything that was measured.
+/// The result of a measurement.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Report {
     /// The program's version.
@@ -15,13 +15,13 @@ pub(crate) struct Report {
     pub(crate) machine: Machine,
     /// The server.
     pub(crate) server: ServerReport,
-    /// What was moved.
+    /// The rows.
     pub(crate) subject: SubjectReport,
-    /// How often each thing was measured; figures are medians.
+    /// The number of rounds; figures are medians.
     pub(crate) rounds: usize,
-    /// The settings of this program that were used outside the sweep.
+    /// The settings of this program outside the sweep.
     pub(crate) used: Resources,
-    /// Each stage alone, then the copy and the whole job.
+    /// The stages alone, the copy, and the whole job.
     pub(crate) stages: Vec<Stage>,
     /// The server's limit for each number of connections.
     pub(crate) limits: Vec<Limit>,
@@ -29,26 +29,26 @@ pub(crate) struct Report {
     pub(crate) phases: Vec<PhaseTime>,
     /// What the server did for the whole job.
     pub(crate) server_work: ServerWork,
-    /// The copy against the server's limit, in the same round: 1 is as fast as can be.
+    /// The speed of the copy relative to the server's limit in the same round; 1 is the best.
     pub(crate) copy_to_limit: f64,
-    /// The whole job against it.
+    /// The speed of the whole job relative to the same limit.
     pub(crate) whole_to_limit: f64,
-    /// Processor time of this program for that of the server, in the copy, where that is ours.
+    /// Processor time of this program divided by that of a private server, in the copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) client_to_server_cpu: Option<f64>,
-    /// The generator against SQLite's own limit, where rows were generated.
+    /// The generator compared with SQLite's limit, if rows were generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) generator: Option<Generator>,
-    /// What held the work up.
+    /// The bottleneck.
     pub(crate) bottleneck: Bottleneck,
     /// The copy with other settings of this program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sweep: Option<Sweep>,
-    /// The server's settings that cost most.
+    /// The server's most important settings.
     pub(crate) settings: Vec<Setting>,
-    /// What the user should know.
+    /// Notes for the user.
     pub(crate) notes: Vec<String>,
-    /// Wall-clock seconds of all measuring.
+    /// Wall-clock seconds of the whole measurement.
     pub(crate) seconds: f64,
 }
 
@@ -64,48 +64,47 @@ pub(crate) struct Machine {
 /// The server that was measured.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ServerReport {
-    /// Where it is; never with a secret.
+    /// The address, without secrets.
     pub(crate) address: String,
-    /// It was started for this, with its default settings, on this machine.
+    /// Whether it is a private server, started with default settings on this machine.
     pub(crate) private: bool,
-    /// Its version.
     pub(crate) version: String,
 }
 
-/// What was moved.
+/// The rows that were moved.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct SubjectReport {
-    /// The user's file, where it is one.
+    /// The user's file, if the rows are from one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<String>,
-    /// The seed of the rows, where they were generated.
+    /// The seed, if the rows were generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seed: Option<u64>,
     /// Tables.
     pub(crate) tables: usize,
     /// Rows of all tables.
     pub(crate) rows: u64,
-    /// Their bytes as binary COPY, in which all rates are told.
+    /// Bytes of the rows as binary COPY, the unit of all rates.
     pub(crate) bytes: u64,
-    /// Bytes of the file.
+    /// The size of the file in bytes.
     pub(crate) file_bytes: u64,
 }
 
-/// What is measured alone, and the two that are made of it.
+/// A measured stage: a part alone, the copy, or the whole job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Name {
     /// Reading the SQLite file as the copy does.
     Scan,
-    /// The same, and making blocks of it, with their hashes.
+    /// Reading, encoding and hashing.
     Encode,
-    /// Hashing the rows of blocks.
+    /// Hashing the rows of encoded blocks.
     Hash,
-    /// The server takes ready blocks: its limit, over the best number of connections.
+    /// The server receives encoded blocks over the best number of connections: its limit.
     Limit,
-    /// The server sends all rows, which are thrown away.
+    /// The server sends all rows, which are discarded.
     CopyOut,
-    /// SQLite takes the rows, from one thread.
+    /// SQLite inserts all rows, in one thread.
     Insert,
     /// The copy: reading, encoding and writing together.
     Copy,
@@ -114,7 +113,7 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    /// All, in the order in which they are told.
+    /// All, in the order of the report.
     pub(crate) const ALL: [Self; 8] = [
         Self::Scan,
         Self::Encode,
@@ -127,38 +126,42 @@ impl Name {
     ];
 }
 
-/// One of them.
+/// The result of one stage.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Stage {
-    /// Which.
     pub(crate) stage: Name,
-    /// Threads or connections that had a part.
+    /// Threads or connections.
     pub(crate) threads: usize,
-    /// Rows that went through.
+    /// Rows.
     pub(crate) rows: u64,
-    /// Their bytes as binary COPY.
+    /// Bytes of the rows as binary COPY.
     pub(crate) bytes: u64,
     /// Wall-clock seconds.
     pub(crate) seconds: f64,
-    /// Those of each round.
+    /// Seconds of each round.
     pub(crate) seconds_of_rounds: Vec<f64>,
-    /// Rows a second.
+    /// Rows per second.
     pub(crate) rows_per_second: f64,
-    /// Bytes a second.
+    /// Bytes per second.
     pub(crate) bytes_per_second: f64,
     /// Processor seconds of this program.
     pub(crate) client_cpu_seconds: f64,
-    /// Processor seconds of the server, where it is ours.
+    /// Processor seconds of a private server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) server_cpu_seconds: Option<f64>,
-    /// The largest resident set of this program meanwhile, in bytes, where it can be told.
+    /// The peak resident memory of this program in bytes, if it can be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) peak_memory: Option<u64>,
 }
 
 impl Stage {
-    /// What rounds gave: `size` is rows and bytes.
-    pub(crate) fn of(stage: Name, threads: usize, size: (u64, u64), costs: &[Cost]) -> Self {
+    /// The medians of the rounds; `size` is rows and bytes.
+    pub(crate) fn from_costs(
+        stage: Name,
+        threads: usize,
+        size: (u64, u64),
+        costs: &[Cost],
+    ) -> Self {
         let (rows, bytes) = size;
         let seconds = median(costs.iter().map(|cost| cost.seconds));
         let server: Option<Vec<f64>> = costs.iter().map(|cost| cost.server_cpu).collect();
@@ -178,41 +181,41 @@ impl Stage {
     }
 }
 
-/// The server's limit over some connections.
+/// The server's limit for a number of connections.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Limit {
     /// Connections.
     pub(crate) connections: usize,
     /// Wall-clock seconds.
     pub(crate) seconds: f64,
-    /// Bytes a second.
+    /// Bytes per second.
     pub(crate) bytes_per_second: f64,
 }
 
-/// What the server did, as far as it could be seen.
+/// The work of the server, as far as the role may see it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(crate) struct ServerWork {
-    /// Bytes of its log.
+    /// Bytes of WAL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) wal_bytes: Option<u64>,
-    /// The same for each row.
+    /// Bytes of WAL per row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) wal_bytes_per_row: Option<f64>,
-    /// Checkpoints that were not due by the clock; anybody's, on a server that others use.
+    /// Checkpoints that were forced, not timed; on a shared server, by any session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) forced_checkpoints: Option<u64>,
 }
 
-/// How fast rows were generated, without their indexes.
+/// The speed of the generator, without indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Generator {
     /// Seconds.
     pub(crate) seconds: f64,
-    /// Rows a second.
+    /// Rows per second.
     pub(crate) rows_per_second: f64,
-    /// SQLite's own rate for the same rows.
+    /// SQLite's insert rate for the same rows.
     pub(crate) insert_rows_per_second: f64,
-    /// The one for the other.
+    /// The first rate divided by the second.
     pub(crate) of_the_limit: f64,
 }
 
@@ -225,22 +228,22 @@ pub(crate) struct Sweep {
     pub(crate) best: Cell,
 }
 
-/// The copy with one number of writers and one size of chunks.
+/// The copy with one number of writers and one chunk size.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Cell {
-    /// Connections that write.
+    /// The number of writers.
     pub(crate) writers: usize,
-    /// The most bytes of a chunk.
+    /// The largest chunk in bytes.
     pub(crate) chunk_bytes: u64,
     /// Wall-clock seconds.
     pub(crate) seconds: f64,
-    /// Those of each time it was measured.
+    /// Seconds of each measurement.
     pub(crate) seconds_of_rounds: Vec<f64>,
-    /// Rows a second.
+    /// Rows per second.
     pub(crate) rows_per_second: f64,
-    /// Bytes a second.
+    /// Bytes per second.
     pub(crate) bytes_per_second: f64,
-    /// The largest resident set of this program meanwhile, in bytes.
+    /// The peak resident memory of this program in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) peak_memory: Option<u64>,
 }
@@ -248,41 +251,39 @@ pub(crate) struct Cell {
 /// A setting of the server.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Setting {
-    /// Its name.
     pub(crate) name: String,
-    /// Its value, as the server shows it.
+    /// The value, as the server shows it.
     pub(crate) value: String,
-    /// The value that was tried, where one was.
+    /// Another value, if one was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tried: Option<String>,
-    /// What came of it.
+    /// The effects of the other value.
     pub(crate) effects: Vec<Effect>,
-    /// What the user should know about it.
+    /// Advice on changing it.
     pub(crate) advice: String,
 }
 
-/// What a setting changed of one piece of work.
+/// The effect of a setting on one kind of work.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Effect {
-    /// The work.
     pub(crate) work: Work,
-    /// Seconds with the server's own value.
+    /// Seconds with the server's value.
     pub(crate) seconds: f64,
-    /// Seconds with the value that was tried.
+    /// Seconds with the other value.
     pub(crate) seconds_tried: f64,
-    /// The part of the time that the tried value saved, in the middle of all rounds; less than
-    /// nothing where it cost more.
+    /// The share of the time that the other value saves, as the median of the rounds; negative if it
+    /// costs time.
     pub(crate) saves: f64,
-    /// How far apart the rounds with one value were, as a part of their median, of the value with
-    /// which they were further apart: a smaller saving says nothing.
+    /// The spread of the rounds relative to their median, the larger one of the two values. A
+    /// smaller saving means nothing.
     pub(crate) noise: f64,
 }
 
-/// Work that settings have a bearing on.
+/// Work that depends on settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Work {
-    /// Taking ready blocks.
+    /// Receiving encoded blocks.
     Limit,
     /// The copy.
     Copy,
@@ -290,32 +291,30 @@ pub(crate) enum Work {
     Finish,
 }
 
-/// What held the work up.
+/// The bottleneck of the copy and of the whole job.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Bottleneck {
-    /// What the copy waited for.
+    /// The part that the copy waited for.
     pub(crate) copy: Bound,
-    /// Why that, in a sentence.
+    /// The reason, as a sentence.
     pub(crate) copy_reason: String,
-    /// The phase of the whole job that took longest.
+    /// The longest phase of the whole job.
     pub(crate) phase: Phase,
-    /// How much of it, in a sentence.
+    /// Its share, as a sentence.
     pub(crate) phase_reason: String,
 }
 
-/// What a copy can wait for.
+/// A part that a copy can wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Bound {
-    /// Reading the SQLite file.
     Reading,
-    /// Encoding.
     Encoding,
     /// The server's COPY.
     Server,
 }
 
-/// The middle one; the mean of the two in the middle where they are even in number. 0 of none.
+/// The median; 0 without values.
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -327,13 +326,13 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-/// The highest peak of all, where every one of them could be told.
+/// The highest peak, if all peaks are known.
 pub(crate) fn highest_peak(costs: &[Cost]) -> Option<u64> {
     let peaks: Option<Vec<u64>> = costs.iter().map(|cost| cost.peak_memory).collect();
     peaks.and_then(|peaks| peaks.into_iter().max())
 }
 
-/// So much a second; 0 where no time went by.
+/// `amount` per second; 0 without time.
 pub(crate) fn per(amount: f64, seconds: f64) -> f64 {
     if seconds > 0.0 { amount / seconds } else { 0.0 }
 }
@@ -343,26 +342,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_median_is_the_middle_whatever_the_order() {
+    fn a_median_does_not_depend_on_the_order() {
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
         assert_eq!(median([4.0, 1.0].into_iter()), 2.5);
         assert_eq!(median(std::iter::empty()), 0.0);
     }
 
     #[test]
-    fn a_stage_tells_medians_and_the_highest_peak() {
+    fn a_stage_has_medians_and_the_highest_peak() {
         let cost = |seconds, peak| Cost {
             seconds,
             client_cpu: seconds / 2.0,
             server_cpu: Some(seconds),
             peak_memory: Some(peak),
         };
-        let stage =
-            Stage::of(Name::Copy, 2, (100, 1000), &[cost(9.0, 5), cost(2.0, 7), cost(4.0, 6)]);
+        let stage = Stage::from_costs(
+            Name::Copy,
+            2,
+            (100, 1000),
+            &[cost(9.0, 5), cost(2.0, 7), cost(4.0, 6)],
+        );
         assert_eq!((stage.seconds, stage.rows_per_second), (4.0, 25.0));
         assert_eq!((stage.bytes_per_second, stage.client_cpu_seconds), (250.0, 2.0));
         assert_eq!((stage.server_cpu_seconds, stage.peak_memory), (Some(4.0), Some(7)));
-        let unseen = Stage::of(Name::Copy, 2, (1, 1), &[cost(1.0, 1), Cost::default()]);
+        let unseen = Stage::from_costs(Name::Copy, 2, (1, 1), &[cost(1.0, 1), Cost::default()]);
         assert_eq!((unseen.server_cpu_seconds, unseen.peak_memory), (None, None));
     }
 }

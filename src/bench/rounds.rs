@@ -1,5 +1,5 @@
-//! The rounds: each stage alone, the copy and the whole job, one after the other and all of it
-//! again, so that what disturbs the machine for a while disturbs all of them.
+//! The rounds: each stage alone, the copy and the whole job, in turns, so that a disturbance of the
+//! machine affects all of them.
 
 use crate::bench::bottleneck::decide;
 use crate::bench::generate::Summary;
@@ -25,11 +25,11 @@ use crate::run::prepare;
 use std::collections::HashMap;
 use std::fs;
 
-/// What all rounds gave.
+/// The results of all rounds.
 #[derive(Debug, Default)]
 pub(crate) struct Rounds {
     costs: HashMap<Name, Vec<Cost>>,
-    /// By the number of connections.
+    /// The costs by number of connections.
     limits: Vec<(usize, Vec<Cost>)>,
     phases: Vec<Vec<PhaseTime>>,
     work: Vec<Work>,
@@ -48,7 +48,7 @@ fn stage_label(name: Name) -> &'static str {
     }
 }
 
-/// One round at work.
+/// A running round.
 struct Round<'a> {
     bench: &'a Bench<'a>,
     server: &'a Server,
@@ -57,7 +57,7 @@ struct Round<'a> {
 }
 
 impl Rounds {
-    /// The steps of so many rounds.
+    /// The number of steps of `rounds` rounds.
     pub(crate) fn steps(rounds: usize) -> usize {
         // The limit is measured with each number of connections.
         rounds * (Name::ALL.len() - 1 + connections().len())
@@ -66,7 +66,7 @@ impl Rounds {
     /// Measures.
     ///
     /// # Errors
-    /// The first error of any stage; that of SQLite's inserts is only noted.
+    /// The first error of a stage. An error of SQLite's inserts becomes a note.
     pub(crate) fn measure(bench: &Bench<'_>, server: &Server, blocks: &Blocks) -> Result<Self> {
         let options = bench.options(server);
         let mut all = Self {
@@ -75,7 +75,7 @@ impl Rounds {
         };
         for number in 1..=bench.request.rounds {
             let round = Round { bench, server, blocks, number };
-            bench.planned(&options, |loading, env| round.stages(&mut all, loading, env))?;
+            bench.planned(&options, |load, env| round.stages(&mut all, load, env))?;
             round.whole(&mut all, &options)?;
         }
         Ok(all)
@@ -85,11 +85,11 @@ impl Rounds {
         self.costs.entry(name).or_default().push(cost);
     }
 
-    fn of(&self, name: Name) -> &[Cost] {
+    fn costs(&self, name: Name) -> &[Cost] {
         self.costs.get(&name).map_or(&[], Vec::as_slice)
     }
 
-    /// The number of connections over which the server was quickest.
+    /// The number of connections with the fastest limit.
     pub(crate) fn best_connections(&self) -> usize {
         self.best_limit().map_or(1, |(connections, _)| *connections)
     }
@@ -99,7 +99,7 @@ impl Rounds {
         self.limits.iter().min_by(|a, b| seconds(&a.1).total_cmp(&seconds(&b.1)))
     }
 
-    /// The stages, in the order in which they are told.
+    /// The stages, in the order of the report.
     pub(crate) fn stages(&self, blocks: &Blocks, used: &Resources) -> Vec<Stage> {
         let size = (blocks.rows(), blocks.bytes());
         let threads = |name| match name {
@@ -111,9 +111,9 @@ impl Rounds {
         let measured = Name::ALL.into_iter().filter_map(|name| {
             let costs = match name {
                 Name::Limit => self.best_limit().map_or(&[][..], |(_, costs)| costs),
-                _ => self.of(name),
+                _ => self.costs(name),
             };
-            (!costs.is_empty()).then(|| Stage::of(name, threads(name), size, costs))
+            (!costs.is_empty()).then(|| Stage::from_costs(name, threads(name), size, costs))
         });
         measured.collect()
     }
@@ -140,42 +140,42 @@ impl Rounds {
         times.into_iter().filter(|time| time.seconds > 0.0).collect()
     }
 
-    /// What the server did for a whole job, in the middle.
+    /// The server's work for a whole job, as medians.
     pub(crate) fn work(&self) -> Work {
-        let middle = |of: fn(&Work) -> Option<u64>| {
+        let median_of = |of: fn(&Work) -> Option<u64>| {
             let values: Option<Vec<f64>> =
                 self.work.iter().map(|work| of(work).map(|value| value as f64)).collect();
             values.map(|values| median(values.into_iter()).round() as u64)
         };
         let (wal, forced) = (|work: &Work| work.wal_bytes, |work: &Work| work.forced_checkpoints);
-        Work { wal_bytes: middle(wal), forced_checkpoints: middle(forced) }
+        Work { wal_bytes: median_of(wal), forced_checkpoints: median_of(forced) }
     }
 
-    /// The same, as it is told.
+    /// The server's work for the report.
     pub(crate) fn server_work(&self, blocks: &Blocks) -> ServerWork {
         let Work { wal_bytes, forced_checkpoints } = self.work();
         let wal_bytes_per_row = wal_bytes.map(|bytes| per(bytes as f64, blocks.rows() as f64));
         ServerWork { wal_bytes, wal_bytes_per_row, forced_checkpoints }
     }
 
-    /// The best limit's time for that of a stage, each with the limit of its own round.
+    /// The speed of a stage relative to the best limit of the same round.
     pub(crate) fn to_limit(&self, stage: Name) -> f64 {
         let limits = self.best_limit().map_or(&[][..], |(_, costs)| costs);
-        let pairs = self.of(stage).iter().zip(limits);
+        let pairs = self.costs(stage).iter().zip(limits);
         median(pairs.map(|(stage, limit)| per(limit.seconds, stage.seconds)))
     }
 
-    /// The client's processor time for the server's, in the copy.
+    /// The client's processor time divided by the server's, in the copy.
     pub(crate) fn client_to_server_cpu(&self) -> Option<f64> {
         let ratio = |cost: &Cost| Some(per(cost.client_cpu, cost.server_cpu?));
-        let ratios: Option<Vec<f64>> = self.of(Name::Copy).iter().map(ratio).collect();
+        let ratios: Option<Vec<f64>> = self.costs(Name::Copy).iter().map(ratio).collect();
         ratios.map(|ratios| median(ratios.into_iter()))
     }
 
-    /// The generator against SQLite's own inserts, where these were measured.
+    /// The generator compared with SQLite's inserts, if these were measured.
     pub(crate) fn generator(&self, made: &Summary) -> Option<Generator> {
         let rows: u64 = made.tables.iter().map(|(_, rows)| rows).sum();
-        let inserts = self.of(Name::Insert);
+        let inserts = self.costs(Name::Insert);
         let seconds = median(inserts.iter().map(|cost| cost.seconds));
         (!inserts.is_empty() && made.seconds > 0.0).then(|| Generator {
             seconds: made.seconds,
@@ -185,7 +185,7 @@ impl Rounds {
         })
     }
 
-    /// What held the work up.
+    /// The bottleneck.
     pub(crate) fn bottleneck(
         &self,
         blocks: &Blocks,
@@ -204,12 +204,12 @@ impl Round<'_> {
         self.bench.step(&format!("round {number} of {rounds}: {}{more}", stage_label(name)), work)
     }
 
-    fn stages(&self, all: &mut Rounds, loading: &mut PostgresLoad, env: &RunEnv<'_>) -> Result<()> {
+    fn stages(&self, all: &mut Rounds, load: &mut PostgresLoad, env: &RunEnv<'_>) -> Result<()> {
         let Self { bench, blocks, server, .. } = self;
         let (meter, threads, cancel) =
             (server.meter(), env.resources.readers, &bench.control.cancel);
         {
-            let (plan, subject) = (&loading.plan, (&loading.plan, &loading.source));
+            let (plan, subject) = (&load.plan, (&load.plan, &load.source));
             let mut alone = |name, work: &dyn Fn() -> Result<()>| -> Result<()> {
                 let ((), cost) = self.step(name, "", || meter.measure(work))?;
                 all.add(name, cost);
@@ -219,22 +219,22 @@ impl Round<'_> {
             alone(Name::Encode, &|| client::encode(subject, threads, cancel))?;
             alone(Name::Hash, &|| client::hash(plan, blocks, threads, cancel))?;
         }
-        self.limits(all, loading, env)?;
-        self.insert(all, loading)?;
-        let cost = self.step(Name::Copy, "", || copy(bench, server, loading, env))?;
+        self.limits(all, load, env)?;
+        self.insert(all, load)?;
+        let cost = self.step(Name::Copy, "", || copy(bench, server, load, env))?;
         all.add(Name::Copy, cost);
         Ok(())
     }
 
-    /// The server's limits. What the last one loaded is copied out.
-    fn limits(&self, all: &mut Rounds, loading: &PostgresLoad, env: &RunEnv<'_>) -> Result<()> {
+    /// Measures the server's limits. The rows of the last one are copied out.
+    fn limits(&self, all: &mut Rounds, load: &PostgresLoad, env: &RunEnv<'_>) -> Result<()> {
         let Self { bench, server, blocks, .. } = self;
-        let (plan, cancel) = (&loading.plan, &bench.control.cancel);
+        let (plan, cancel) = (&load.plan, &bench.control.cancel);
         for (connections, costs) in &mut all.limits {
             server.scratch.empty()?;
             let more = format!(" over {connections} connections");
             let cost = self.step(Name::Limit, &more, || {
-                load(server, loading, blocks, *connections, Commit::Async, cancel)
+                send(server, load, blocks, *connections, Commit::Async, cancel)
             })?;
             costs.push(cost);
         }
@@ -243,9 +243,7 @@ impl Round<'_> {
             let (rows, cost) = server.meter().measure(|| unload.run(cancel))?;
             if rows != blocks.rows() {
                 let (had, sent) = (rows, blocks.rows());
-                return Err(Error::failed(format!(
-                    "{had} rows came back of {sent} that were sent"
-                )));
+                return Err(Error::failed(format!("{had} of {sent} rows were read back")));
             }
             Ok(cost)
         })?;
@@ -253,15 +251,15 @@ impl Round<'_> {
         server.scratch.empty()
     }
 
-    /// SQLite's limit. A file whose definitions need more than SQLite alone has cannot be made
-    /// again: that is noted.
-    fn insert(&self, all: &mut Rounds, loading: &PostgresLoad) -> Result<()> {
+    /// Measures SQLite's limit. A schema that needs functions of an application cannot be created
+    /// again, which becomes a note.
+    fn insert(&self, all: &mut Rounds, load: &PostgresLoad) -> Result<()> {
         let path = self.bench.request.folder.join("new.db");
         let meter = self.server.meter();
         let measured = self.step(Name::Insert, "", || {
-            let connection = loading.source.connect()?;
+            let connection = load.source.connect()?;
             let filled = meter.measure(|| fill(&connection, &path, &self.bench.control.cancel));
-            // Nothing to remove is as good.
+            // The file may be missing.
             let _ = fs::remove_file(&path);
             Ok(filled)
         })?;
@@ -282,7 +280,7 @@ impl Round<'_> {
     fn whole(&self, all: &mut Rounds, options: &Options) -> Result<()> {
         let Self { bench, server, .. } = self;
         let (report, cost, work) = self.step(Name::Whole, "", || {
-            server.settle()?;
+            server.checkpoint()?;
             let before = server.work()?;
             let control = bench.control.for_part();
             let (report, cost) = server.meter().measure(|| {
@@ -304,31 +302,31 @@ impl Round<'_> {
     }
 }
 
-/// Has the server take the ready blocks into new tables, which stay.
-pub(crate) fn load(
+/// Sends the encoded blocks into new tables, which stay.
+pub(crate) fn send(
     server: &Server,
-    loading: &PostgresLoad,
+    load: &PostgresLoad,
     blocks: &Blocks,
     connections: usize,
     commit: Commit,
     cancel: &CancelScope,
 ) -> Result<Cost> {
-    let load = Load::prepare(&loading.plan, blocks, &server.connection, connections, commit)?;
-    server.settle()?;
-    server.meter().measure(|| load.run(cancel)).map(|((), cost)| cost)
+    let sender = Load::prepare(&load.plan, blocks, &server.connection, connections, commit)?;
+    server.checkpoint()?;
+    server.meter().measure(|| sender.run(cancel)).map(|((), cost)| cost)
 }
 
-/// The copy alone, into new tables, which are dropped.
+/// Measures the copy alone, into new tables, which are dropped.
 pub(crate) fn copy(
     bench: &Bench<'_>,
     server: &Server,
-    loading: &mut PostgresLoad,
+    load: &mut PostgresLoad,
     env: &RunEnv<'_>,
 ) -> Result<Cost> {
-    let stats = CopyStats::new(loading.plan.tables.len());
-    loading.begin(env)?;
-    server.settle()?;
-    let copied = server.meter().measure(|| loading.copy(env, &stats));
+    let stats = CopyStats::new(load.plan.tables.len());
+    load.begin(env)?;
+    server.checkpoint()?;
+    let copied = server.meter().measure(|| load.copy(env, &stats));
     bench.control.cancel.check()?;
     let ((), cost) = copied?;
     server.scratch.empty()?;

@@ -1,4 +1,4 @@
-//! The server that is measured, with its scratch schema: one of our own, or somebody's.
+//! The measured server with its scratch schema: a private server or the user's.
 
 use crate::bench::measure::Meter;
 use crate::bench::scratch::Scratch;
@@ -12,38 +12,38 @@ use crate::postgres::server::{Options, PrivateServer};
 use postgres::Client;
 use std::path::Path;
 
-/// The database of a server of our own.
+/// The database of a private server.
 const DATABASE: &str = "postgres";
 
-/// The first version that keeps the counts of checkpoints in a view of their own.
-const OWN_VIEW_OF_CHECKPOINTS: u32 = 170_000;
+/// The first version with the view pg_stat_checkpointer.
+const PG_STAT_CHECKPOINTER: u32 = 170_000;
 
 /// A server with a scratch schema.
 pub(crate) struct Server {
-    /// Gone before the server is: fields are dropped in this order.
+    /// Dropped before the server: fields are dropped in this order.
     pub(crate) scratch: Scratch,
-    /// What leads to it.
+    /// The connection string.
     pub(crate) url: Secret,
-    /// The same, understood.
+    /// The parsed connection string.
     pub(crate) connection: Connection,
     private: Option<PrivateServer>,
 }
 
 impl Server {
-    /// Starts a server of our own, with the default settings but for `settings`.
+    /// Starts a private server with the default settings and `settings`.
     pub(crate) fn start(settings: &[(&str, String)], schema: &str) -> Result<Self> {
         let settings =
             settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let private = PrivateServer::start(&Options { settings, ..Options::default() })
-            .map_err(|error| error.hint("--to measures a server that is there"))?;
+            .map_err(|error| error.hint("measure an existing server with --to"))?;
         let url = Secret::new(private.url(DATABASE));
         Self::at(url, schema, Some(private))
     }
 
-    /// The server that `url` leads to.
+    /// Connects to the server at `url`.
     ///
     /// # Errors
-    /// It cannot be connected to, or the role may not create a schema.
+    /// The connection fails, or the role may not create a schema.
     pub(crate) fn open(url: Secret, schema: &str) -> Result<Self> {
         Self::at(url, schema, None)
     }
@@ -51,28 +51,28 @@ impl Server {
     fn at(url: Secret, schema: &str, private: Option<PrivateServer>) -> Result<Self> {
         let environment = Environment::of_this_process();
         let connection = Connection::parse(url.reveal(), &environment, Defaults::default())?;
-        let scratch = Scratch::make(&connection, schema)?;
+        let scratch = Scratch::create(&connection, schema)?;
         Ok(Self { scratch, url, connection, private })
     }
 
-    /// Whether it is one of our own.
+    /// Whether it is a private server.
     pub(crate) fn is_private(&self) -> bool {
         self.private.is_some()
     }
 
-    /// The folder of one of our own.
+    /// The folder of a private server.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.private.as_ref().map(PrivateServer::folder)
     }
 
-    /// What measures work with it.
+    /// A meter for work with this server.
     pub(crate) fn meter(&self) -> Meter {
         Meter::new(self.private.as_ref().and_then(PrivateServer::postmaster_pid))
     }
 
-    /// Has a server of our own write what it still has to, so that no measurement pays for the one
-    /// before. Somebody else's server is not troubled with that.
-    pub(crate) fn settle(&self) -> Result<()> {
+    /// Makes a private server write a checkpoint, so that no measurement pays for an earlier one. A
+    /// user's server is left alone.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
         if !self.is_private() {
             return Ok(());
         }
@@ -80,11 +80,11 @@ impl Server {
         client.batch_execute("CHECKPOINT").map_err(db_error("cannot write a checkpoint"))
     }
 
-    /// Drops the scratch schema, and ends a server of our own.
+    /// Drops the scratch schema, and stops a private server.
     pub(crate) fn end(self) -> Result<()> {
         let Self { scratch, private, .. } = self;
         match private {
-            // Its folder goes, and with it everything.
+            // Removing its folder removes everything.
             Some(private) => {
                 scratch.forget();
                 private.stop()
@@ -93,9 +93,9 @@ impl Server {
         }
     }
 
-    /// What it is: its version, and how it is set up.
+    /// The version and the settings.
     pub(crate) fn settings(&self) -> Result<ServerSettings> {
-        let what = "cannot learn how the server is set up";
+        let what = "cannot read the settings of the server";
         let mut client = connect::<Client>(&self.connection, "bench")?.client;
         let show = |client: &mut Client, name: &str| -> Result<String> {
             let sql = "SELECT pg_catalog.current_setting($1)";
@@ -107,7 +107,7 @@ impl Server {
         Ok(ServerSettings { version, values })
     }
 
-    /// What it has done so far, as far as this role may see it.
+    /// The work so far, as far as the role may see it.
     pub(crate) fn work(&self) -> Result<Work> {
         let session = connect::<Client>(&self.connection, "bench")?;
         let mut client = session.client;
@@ -115,7 +115,7 @@ impl Server {
             let row = client.query_one(sql, &[]).ok()?;
             u64::try_from(row.try_get::<_, i64>(0).ok()?).ok()
         };
-        let checkpoints = if session.server_version < OWN_VIEW_OF_CHECKPOINTS {
+        let checkpoints = if session.server_version < PG_STAT_CHECKPOINTER {
             "SELECT checkpoints_req FROM pg_catalog.pg_stat_bgwriter"
         } else {
             "SELECT num_requested FROM pg_catalog.pg_stat_checkpointer"
@@ -130,7 +130,7 @@ impl Server {
     }
 }
 
-/// The settings that cost most.
+/// The most important settings.
 pub(crate) const SETTINGS: [&str; 6] = [
     "wal_level",
     "max_wal_size",
@@ -140,26 +140,26 @@ pub(crate) const SETTINGS: [&str; 6] = [
     "synchronous_commit",
 ];
 
-/// A server, as it is set up.
+/// The version and settings of a server.
 #[derive(Debug, Clone)]
 pub(crate) struct ServerSettings {
-    /// Its version, as it says it.
+    /// The version, as the server shows it.
     pub(crate) version: String,
-    /// The values of [`SETTINGS`], as it shows them.
+    /// The values of [`SETTINGS`], as the server shows them.
     pub(crate) values: Vec<(&'static str, String)>,
 }
 
-/// Work of a server since it was set up; what cannot be seen is `None`.
+/// The work of a server since its start; figures that cannot be read are `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Work {
-    /// Bytes of its log.
+    /// Bytes of WAL.
     pub(crate) wal_bytes: Option<u64>,
-    /// Checkpoints that were not due by the clock.
+    /// Forced checkpoints.
     pub(crate) forced_checkpoints: Option<u64>,
 }
 
 impl Work {
-    /// What was done since `before`.
+    /// The work since `before`.
     pub(crate) fn since(self, before: Self) -> Self {
         let since = |now: Option<u64>, then: Option<u64>| Some(now?.saturating_sub(then?));
         Self {

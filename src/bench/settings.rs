@@ -1,13 +1,13 @@
-//! The server's settings that cost most, and what others would save.
+//! The server's most important settings, and the effect of other values.
 //!
-//! A server of our own is set beside others with one setting changed each, and all of them do the
-//! same work in turns. Of somebody else's server only what a session may set is tried; of the rest
-//! it is told how it stands, and nothing is guessed.
+//! A private server is compared with others that have one changed setting each; all do the same
+//! work in turns. On a user's server only a setting of the session is changed; the others are
+//! reported as they are.
 
 use crate::bench::harness::Bench;
 use crate::bench::measure::machine_memory;
 use crate::bench::report::{Effect, Setting, Work, median, per};
-use crate::bench::rounds::{Rounds, load};
+use crate::bench::rounds::{Rounds, send};
 use crate::bench::server::{Server, ServerSettings};
 use crate::bench::stages::blocks::Blocks;
 use crate::bench::stages::copy_limit::Commit;
@@ -15,23 +15,23 @@ use crate::control::progress::Phase;
 use crate::copy::stats::CopyStats;
 use crate::error::Result;
 
-/// Servers with another setting than the default.
+/// The number of servers with another setting than the default.
 pub(crate) const VARIANTS: usize = 4;
 
 const MIB: u64 = 1 << 20;
 
-/// What a session sets itself.
-const OF_A_SESSION: &str = "synchronous_commit";
+/// The setting that a session may change.
+const SESSION_SETTING: &str = "synchronous_commit";
 
-/// A server with one setting changed, and what the same work took there.
-struct Other {
+/// A server with one changed setting, and the times of the work on it.
+struct Variant {
     name: &'static str,
-    tried: String,
+    value: String,
     server: Server,
     times: Vec<Times>,
 }
 
-/// Seconds of the same work on one server, in one round.
+/// Seconds of the work on one server in one round.
 #[derive(Debug, Clone, Copy)]
 struct Times {
     limit: f64,
@@ -39,29 +39,29 @@ struct Times {
     finish: f64,
 }
 
-/// The steps of measuring settings: with servers of our own, or with somebody else's alone.
+/// The number of steps: with private servers, or with a user's server alone.
 pub(crate) fn steps(rounds: usize, is_private: bool) -> usize {
     match is_private {
-        // The servers' start, all of them, and the limit with commits that are waited for.
+        // The start of the servers, each server, and the limit with synchronous commits.
         true => 1 + rounds * (VARIANTS + 2),
         false => rounds,
     }
 }
 
-/// The settings as they are, where nothing is to be tried.
-pub(crate) fn current(looked: &ServerSettings, rounds: &Rounds) -> Vec<Setting> {
-    settings(looked, rounds, Vec::new())
+/// The current settings, without measurements.
+pub(crate) fn current(settings_of_server: &ServerSettings, rounds: &Rounds) -> Vec<Setting> {
+    settings(settings_of_server, rounds, Vec::new())
 }
 
 /// Measures.
 ///
 /// # Errors
-/// The server's, or that everything is to end. A server that does not start with a changed setting
-/// is only noted.
+/// A measurement failed or was stopped. A server that does not start with a changed setting becomes
+/// a note.
 pub(crate) fn measure(
     bench: &Bench<'_>,
     server: &Server,
-    looked: &ServerSettings,
+    settings_of_server: &ServerSettings,
     blocks: &Blocks,
     connections: usize,
     rounds: &Rounds,
@@ -75,27 +75,30 @@ pub(crate) fn measure(
         let what = |name: &str| format!("settings, round {round}: {name}");
         if server.is_private() {
             let times = || times(bench, server, blocks, connections);
-            // In turn, so that neither is always the one that comes first.
+            // In turns, so that neither always comes first.
             let later = round % 2 == 0;
             if !later {
-                own.push(bench.step(&what("as they are"), times)?);
+                own.push(bench.step(&what("unchanged"), times)?);
             }
-            for Other { name, server, times: taken, .. } in &mut others {
+            for Variant { name, server, times: taken, .. } in &mut others {
                 let times = || self::times(bench, server, blocks, connections);
                 taken.push(bench.step(&what(name), times)?);
             }
             if later {
-                own.push(bench.step(&what("as they are"), times)?);
+                own.push(bench.step(&what("unchanged"), times)?);
             }
         }
         let (with, without) =
-            bench.step(&what(OF_A_SESSION), || commits(bench, server, blocks, connections))?;
+            bench.step(&what(SESSION_SETTING), || commits(bench, server, blocks, connections))?;
         in_flight.push(with);
         not_awaited.push(without);
     }
-    let mut tried =
-        vec![(OF_A_SESSION, "off".to_owned(), vec![effect(Work::Limit, &in_flight, &not_awaited)])];
-    for Other { name, tried: value, server, times } in others {
+    let mut tried = vec![(
+        SESSION_SETTING,
+        "off".to_owned(),
+        vec![effect(Work::Limit, &in_flight, &not_awaited)],
+    )];
+    for Variant { name, value, server, times } in others {
         let of = |of: fn(&Times) -> f64, work| {
             let seconds = |times: &[Times]| times.iter().map(of).collect::<Vec<_>>();
             effect(work, &seconds(&own), &seconds(&times))
@@ -108,43 +111,42 @@ pub(crate) fn measure(
         tried.push((name, value, effects));
         server.end()?;
     }
-    Ok(settings(looked, rounds, tried))
+    Ok(settings(settings_of_server, rounds, tried))
 }
 
-/// Starts the servers with another setting each.
-fn start(bench: &Bench<'_>) -> Result<Vec<Other>> {
+/// Starts the servers with a changed setting each.
+fn start(bench: &Bench<'_>) -> Result<Vec<Variant>> {
     let buffers = format!("{}MB", (machine_memory()? / 4 / MIB).max(128));
     let value = |name, value: &str| (name, value.to_owned());
-    let wanted: [Vec<(&str, String)>; VARIANTS] = [
-        // The second because the first goes without replicas only.
+    let changed: [Vec<(&str, String)>; VARIANTS] = [
+        // The first value requires the second.
         vec![value("wal_level", "minimal"), value("max_wal_senders", "0")],
         vec![value("max_wal_size", "16GB")],
         vec![value("shared_buffers", &buffers)],
         vec![value("full_page_writes", "off")],
     ];
     let mut others = Vec::new();
-    for all in wanted {
+    for all in changed {
         let Some((name, tried)) = all.first().cloned() else { continue };
         bench.control.cancel.check()?;
         match Server::start(&all, &bench.request.schema) {
-            Ok(server) => others.push(Other { name, tried, server, times: Vec::new() }),
-            Err(error) => bench.note(format!("{name} = {tried} was not tried: {error}")),
+            Ok(server) => others.push(Variant { name, value: tried, server, times: Vec::new() }),
+            Err(error) => bench.note(format!("{name} = {tried} was not measured: {error}")),
         }
     }
     Ok(others)
 }
 
-/// What the same work takes on one server: ready blocks, then the copy and what follows it.
+/// Does the work on one server: encoded blocks, then the copy and its finish.
 fn times(bench: &Bench<'_>, server: &Server, blocks: &Blocks, connections: usize) -> Result<Times> {
-    bench.planned(&bench.options(server), |loading, env| {
+    bench.planned(&bench.options(server), |load, env| {
         let cancel = &bench.control.cancel;
-        let limit = load(server, loading, blocks, connections, Commit::Async, cancel)?;
+        let limit = send(server, load, blocks, connections, Commit::Async, cancel)?;
         server.scratch.empty()?;
-        let stats = CopyStats::new(loading.plan.tables.len());
-        loading.begin(env)?;
-        server.settle()?;
-        // The clocks of both phases run while they are at work; so far neither was.
-        loading.load(env, &stats)?;
+        let stats = CopyStats::new(load.plan.tables.len());
+        load.begin(env)?;
+        server.checkpoint()?;
+        load.load(env, &stats)?;
         env.control.progress.end();
         let seconds = |phase| env.control.progress.phase(phase).seconds();
         let (copy, finish) = (seconds(Phase::Copy), seconds(Phase::Finish));
@@ -153,16 +155,16 @@ fn times(bench: &Bench<'_>, server: &Server, blocks: &Blocks, connections: usize
     })
 }
 
-/// Seconds of the limit with commits that are waited for, and without.
+/// Seconds of the limit with synchronous and with asynchronous commits.
 fn commits(
     bench: &Bench<'_>,
     server: &Server,
     blocks: &Blocks,
     connections: usize,
 ) -> Result<(f64, f64)> {
-    bench.planned(&bench.options(server), |loading, _| {
+    bench.planned(&bench.options(server), |load, _| {
         let with = |commit| -> Result<f64> {
-            let cost = load(server, loading, blocks, connections, commit, &bench.control.cancel)?;
+            let cost = send(server, load, blocks, connections, commit, &bench.control.cancel)?;
             server.scratch.empty()?;
             Ok(cost.seconds)
         };
@@ -182,18 +184,22 @@ fn effect(work: Work, own: &[f64], tried: &[f64]) -> Effect {
     }
 }
 
-/// How far apart they are, as a part of their median.
+/// The spread relative to the median.
 fn spread(seconds: &[f64]) -> f64 {
     let fold = |of: fn(f64, f64) -> f64| seconds.iter().copied().reduce(of).unwrap_or(0.0);
     per(fold(f64::max) - fold(f64::min), median(seconds.iter().copied()))
 }
 
-/// A setting that was tried, the value, and what came of it.
+/// A changed setting, its value, and the effects.
 type Tried = (&'static str, String, Vec<Effect>);
 
-fn settings(looked: &ServerSettings, rounds: &Rounds, tried: Vec<Tried>) -> Vec<Setting> {
+fn settings(
+    settings_of_server: &ServerSettings,
+    rounds: &Rounds,
+    tried: Vec<Tried>,
+) -> Vec<Setting> {
     let mut tried = tried;
-    looked
+    settings_of_server
         .values
         .iter()
         .map(|(name, value)| {
@@ -209,22 +215,22 @@ fn settings(looked: &ServerSettings, rounds: &Rounds, tried: Vec<Tried>) -> Vec<
         .collect()
 }
 
-/// What the user should know before changing it.
+/// Advice on changing a setting.
 fn advice(name: &str, rounds: &Rounds) -> String {
     let text = match name {
         "wal_level" => {
-            "minimal spares the log of index builds; it takes max_wal_senders = 0 and a restart, \
-             and no replica or archive follows meanwhile"
+            "minimal skips the WAL of index builds; it needs max_wal_senders = 0 and a restart, and \
+             interrupts replicas and archives"
         }
         "max_wal_size" => return advice_on_wal(rounds),
-        "shared_buffers" => "a change takes a restart",
+        "shared_buffers" => "a change needs a restart",
         "full_page_writes" => {
-            "off RISKS THE DATA: a crash can leave pages half written; shown for knowledge only"
+            "off RISKS THE DATA: a crash can leave torn pages; measured for information only"
         }
-        "fsync" => "off RISKS THE DATA of the whole server, so it is not tried; leave it on",
+        "fsync" => "off RISKS THE DATA of the whole server; not measured, leave it on",
         _ => {
-            "a copy sets it off for itself, whatever the server says, and makes sure at its end \
-             that all is on the disk"
+            "a copy turns it off for its own sessions, and makes sure at the end that all rows are \
+             on disk"
         }
     };
     text.to_owned()
@@ -233,15 +239,15 @@ fn advice(name: &str, rounds: &Rounds) -> String {
 fn advice_on_wal(rounds: &Rounds) -> String {
     let work = rounds.work();
     let mut text = match work.forced_checkpoints {
-        Some(0) => "no checkpoint was forced while a whole job ran".to_owned(),
-        Some(1) => "1 checkpoint was forced while a whole job ran".to_owned(),
-        Some(n) => format!("{n} checkpoints were forced while a whole job ran"),
-        None => "forced checkpoints cannot be seen here".to_owned(),
+        Some(0) => "no checkpoint was forced during a whole job".to_owned(),
+        Some(1) => "1 checkpoint was forced during a whole job".to_owned(),
+        Some(n) => format!("{n} checkpoints were forced during a whole job"),
+        None => "forced checkpoints cannot be read".to_owned(),
     };
     if let Some(wal) = work.wal_bytes {
         text.push_str(&format!(
-            ", which wrote {:.1} MB of log: above twice that, none is forced; a change takes a \
-             reload",
+            ", which wrote {:.1} MB of WAL; with a value above twice that none is forced; a change \
+             needs a reload",
             wal as f64 / 1e6
         ));
     }
@@ -253,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_saving_is_the_middle_of_the_rounds_own_savings_beside_the_noise() {
+    fn a_saving_is_the_median_of_the_savings_of_the_rounds() {
         // The machine was slower in the second round, for both.
         let effect = effect(Work::Copy, &[10.0, 20.0, 11.0], &[8.0, 16.0, 11.0]);
         assert_eq!((effect.seconds, effect.seconds_tried), (11.0, 11.0));
@@ -263,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_more_saves_less_than_nothing() {
+    fn a_slower_value_saves_a_negative_share() {
         assert!(effect(Work::Limit, &[1.0], &[1.5]).saves < -0.4);
         assert_eq!(effect(Work::Limit, &[], &[]).saves, 0.0);
     }

@@ -1,7 +1,6 @@
-//! The sweep: the copy with other numbers of writers and other sizes of chunks.
+//! The sweep: the copy with other numbers of writers and other chunk sizes.
 //!
-//! Each pair of settings is measured once, and then the best ones again as often as there are
-//! rounds: what is far behind in one measurement is not the best in several.
+//! Each pair of settings is measured once, and the best ones once more in each further round.
 
 use crate::bench::harness::Bench;
 use crate::bench::measure::Cost;
@@ -16,16 +15,16 @@ use crate::run::data_set::to_postgres::RunEnv;
 
 const MIB: u64 = 1 << 20;
 
-/// The sizes of chunks that are tried, in bytes.
-const CHUNKS: [u64; 4] = [MIB, 2 * MIB, 8 * MIB, 32 * MIB];
+/// The chunk sizes in bytes.
+const CHUNK_SIZES: [u64; 4] = [MIB, 2 * MIB, 8 * MIB, 32 * MIB];
 
-/// So many of the best pairs are measured in every round.
-const BEST: usize = 3;
+/// The number of the best pairs that are measured in every round.
+const BEST_PAIRS: usize = 3;
 
-/// How many measurements a sweep has.
+/// The number of measurements of a sweep.
 pub(crate) fn measurements(rounds: usize) -> usize {
-    let cells = CHUNKS.len() * connections().len();
-    cells + rounds.saturating_sub(1) * BEST.min(cells)
+    let cells = CHUNK_SIZES.len() * connections().len();
+    cells + rounds.saturating_sub(1) * BEST_PAIRS.min(cells)
 }
 
 /// One pair of settings, with what it cost.
@@ -53,9 +52,9 @@ impl Pair {
     }
 }
 
-/// Measures; `size` is rows and bytes of everything.
+/// Measures; `size` is the rows and bytes of all tables.
 pub(crate) fn measure(bench: &Bench<'_>, server: &Server, size: (u64, u64)) -> Result<Sweep> {
-    let mut pairs: Vec<Pair> = CHUNKS
+    let mut pairs: Vec<Pair> = CHUNK_SIZES
         .iter()
         .flat_map(|&chunk_bytes| {
             let pair = move |writers| Pair { writers, chunk_bytes, costs: Vec::new() };
@@ -64,13 +63,14 @@ pub(crate) fn measure(bench: &Bench<'_>, server: &Server, size: (u64, u64)) -> R
         .collect();
     let all: Vec<usize> = (0..pairs.len()).collect();
     measure_once(bench, server, &mut pairs, &all)?;
-    let best = best_of(&pairs, BEST);
+    let best = best_of(&pairs, BEST_PAIRS);
     for _ in 1..bench.request.rounds {
         measure_once(bench, server, &mut pairs, &best)?;
     }
-    // The others were measured once, so that one of them may be ahead by chance.
+    // The others were measured only once and may be ahead by chance.
     let quickest = best.into_iter().min_by(|a, b| seconds_of(&pairs, *a, *b));
-    let quickest = quickest.ok_or_else(|| Error::failed("internal error: nothing to try"))?;
+    let quickest =
+        quickest.ok_or_else(|| Error::failed("internal error: no settings to measure"))?;
     let best = pairs[quickest].cell(size);
     Ok(Sweep { cells: pairs.iter().map(|pair| pair.cell(size)).collect(), best })
 }
@@ -79,39 +79,39 @@ fn seconds_of(pairs: &[Pair], a: usize, b: usize) -> std::cmp::Ordering {
     pairs[a].seconds().total_cmp(&pairs[b].seconds())
 }
 
-/// The places of the quickest pairs, in the order of `pairs`.
+/// The indexes of the fastest pairs, in the order of `pairs`.
 fn best_of(pairs: &[Pair], count: usize) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..pairs.len()).collect();
-    places.sort_by(|a, b| seconds_of(pairs, *a, *b));
-    places.truncate(count);
-    places.sort_unstable();
-    places
+    let mut indexes: Vec<usize> = (0..pairs.len()).collect();
+    indexes.sort_by(|a, b| seconds_of(pairs, *a, *b));
+    indexes.truncate(count);
+    indexes.sort_unstable();
+    indexes
 }
 
-/// Measures the pairs at `places` once more. Those of one size of chunks share a plan.
+/// Measures the pairs with these indexes once. Pairs with the same chunk size share a plan.
 fn measure_once(
     bench: &Bench<'_>,
     server: &Server,
     pairs: &mut [Pair],
-    places: &[usize],
+    indexes: &[usize],
 ) -> Result<()> {
-    for chunk_bytes in CHUNKS {
+    for chunk_bytes in CHUNK_SIZES {
         let ours: Vec<usize> =
-            places.iter().copied().filter(|&at| pairs[at].chunk_bytes == chunk_bytes).collect();
+            indexes.iter().copied().filter(|&at| pairs[at].chunk_bytes == chunk_bytes).collect();
         if ours.is_empty() {
             continue;
         }
         let with =
             |writers| Options { writers, chunk_bytes: Some(chunk_bytes), ..bench.options(server) };
-        bench.planned(&with(None), |loading, env| {
-            for place in ours {
-                let pair = &mut pairs[place];
+        bench.planned(&with(None), |load, env| {
+            for index in ours {
+                let pair = &mut pairs[index];
                 let options = with(Some(pair.writers));
                 let resources = Resources::choose(&options.resource_limits());
                 let env = RunEnv { options: &options, resources: &resources, ..*env };
                 let (writers, size) = (pair.writers, chunk_bytes / MIB);
                 let what = format!("sweep: {writers} writers, chunks of {size} MiB");
-                let cost = bench.step(&what, || copy(bench, server, loading, &env))?;
+                let cost = bench.step(&what, || copy(bench, server, load, &env))?;
                 pair.costs.push(cost);
             }
             Ok(())
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_pairs_are_the_quickest_ones_in_their_order() {
+    fn the_best_pairs_are_the_fastest_ones_in_their_order() {
         let pair = |seconds| {
             let cost = Cost { seconds, ..Cost::default() };
             Pair { writers: 1, chunk_bytes: MIB, costs: vec![cost] }

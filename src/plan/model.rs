@@ -18,11 +18,11 @@ pub(crate) trait Target {
     type TableDdl;
     /// How the rows of a table are read from the source.
     type Read;
-    /// What a table gets once its rows are copied, beside indexes.
+    /// What a table gets once its rows are copied, except indexes.
     type Finish;
     /// How the values of a column are converted.
     type Mapping;
-    /// What a plan has beside its tables.
+    /// What a plan has in addition to its tables.
     type Objects;
 
     /// The name of a table.

@@ -17,7 +17,7 @@ pub(crate) fn enforce<T: Target>(options: &Options, plan: &Plan<T>) -> Result<()
     if options.exact && !converted.is_empty() {
         let error = Error::refused("--exact: values would arrive converted");
         let error = converted.into_iter().fold(error, Error::caused_by);
-        return Err(error.hint("pin other types with --cast, or run without --exact"));
+        return Err(error.hint("choose other types with --cast, or run without --exact"));
     }
     let types = plan.tables.iter().flat_map(changed_types);
     let left_out = plan.left_out.iter().filter(|left| !is_expected(left)).map(describe);
@@ -25,7 +25,7 @@ pub(crate) fn enforce<T: Target>(options: &Options, plan: &Plan<T>) -> Result<()
     if options.strict && !changed.is_empty() {
         let error = Error::refused("--strict: not everything arrives as it is declared");
         let error = changed.into_iter().take(MAX_CAUSES).fold(error, Error::caused_by);
-        return Err(error.hint("mend the source, pin types with --cast, or run without --strict"));
+        return Err(error.hint("fix the source, choose types with --cast, or run without --strict"));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod chunk;
 pub(crate) mod column_type;
+pub(crate) mod ddl;
 pub(crate) mod expression;
 pub(crate) mod names;
 pub(crate) mod query;

@@ -64,7 +64,7 @@ pub(crate) struct Ordering {
     /// The sort key, an expression of the first SELECT.
     pub(crate) by: Expression,
     /// The index of the result column, if `by` is one (with or without COLLATE).
-    pub(crate) place: Option<usize>,
+    pub(crate) result_index: Option<usize>,
     /// Sorted descending.
     pub(crate) descending: bool,
     /// NULLs come first.

@@ -90,7 +90,7 @@ impl ColumnDiff<'_> {
         let (mut sqlite_values, mut postgres_values) = (Vec::new(), Vec::new());
         if self.show_values {
             if let Some((row, _)) = sqlite {
-                sqlite_values = row.again().map(|value| Some(format_value(value))).collect();
+                sqlite_values = row.restart().map(|value| Some(format_value(value))).collect();
             }
             if let Some(tid) = mismatch.postgres {
                 postgres_values = self.postgres_values(tid, client)?;

@@ -178,7 +178,7 @@ fn a_target_that_is_in_use_is_not_replaced() {
     user.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();
     for (flags, why) in [
         (&["--drop-all"][..], "the database is in use"),
-        (&["--drop-all", "--allow-running"], "cannot be replaced"),
+        (&["--drop-all", "--allow-running"], "cannot replace"),
     ] {
         let output = back(&database, &target.path, flags);
         assert_eq!(output.status.code(), Some(4), "{}", text(&output));

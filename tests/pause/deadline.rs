@@ -34,8 +34,8 @@ fn a_run_that_fits_says_so_in_its_opening_lines_and_as_data() {
     let output = command(&source, &database.url, &json_flag).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let opening = String::from_utf8(output.stdout).unwrap();
-    let line = opening.lines().find(|line| line.starts_with("to be over by 2")).unwrap();
-    assert!(line.contains("it will about take") && line.contains("finish"), "{line}");
+    let line = opening.lines().find(|line| line.starts_with("deadline: 2")).unwrap();
+    assert!(line.contains("estimated time: ") && line.contains("finish"), "{line}");
     let report: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
     assert!(report["limit"]["deadline"].is_string(), "{report}");

@@ -45,7 +45,7 @@ fn assert_paused_and_resumes(output: &Output, source: &Path, database: &Database
     assert!(said.contains("only while the service stays stopped"), "{said}");
     assert!(said.contains("use --restart"), "{said}");
     assert!(said.contains("the source is unchanged"), "{said}");
-    let line = said.lines().find_map(|line| line.strip_prefix("hint: to go on, run: ")).unwrap();
+    let line = said.lines().find_map(|line| line.strip_prefix("hint: to resume, run: ")).unwrap();
     let again = Command::new("sh").arg("-c").arg(line).stdin(Stdio::null()).output().unwrap();
     assert_eq!(again.status.code(), Some(0), "{line}\n{}", text(&again));
     assert_complete(source, database, rows);

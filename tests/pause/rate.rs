@@ -31,7 +31,7 @@ fn a_rate_is_kept_by_all_writers_together_in_both_directions() {
     let flags = ["--max-rate", "800KB/s", "--writers", "4", "--json", json.to_str().unwrap()];
     let output = command(&source, &database.url, &flags).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert!(text(&output).contains("at most 800.0 kB/s were allowed"), "{}", text(&output));
+    assert!(text(&output).contains("limit 800.0 kB/s"), "{}", text(&output));
     assert_held_back(&json, 800_000);
     assert_complete(&source, &database, ROWS);
 

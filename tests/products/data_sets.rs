@@ -138,10 +138,7 @@ fn a_run_killed_in_the_second_data_set_resumes_there_and_drops_nothing_again() {
         let before = psql(&database.url, written);
         let output = tree.run(more);
         assert_code(&output, 0);
-        assert_says(
-            &output,
-            &["core is done", "continues the run of 2", ": 0 of 1 chunks are there"],
-        );
+        assert_says(&output, &["core is done", "resumes the run of 2", ": 0 of 1 chunk copied"]);
         assert_eq!(psql(&database.url, written), before);
         assert_eq!(count(&database, "visits"), "3");
         assert_eq!(psql(&database.url, "SELECT count(*) FROM migrate_ledger"), "2");

@@ -91,7 +91,7 @@ fn a_run_switches_the_provider_itself_when_asked() {
     let tree = Tree::package_manager(&format!("URL = {}", url(&database.url, None)));
     let output = tree.run(&["database", "--switch-provider"]);
     assert_code(&output, 0);
-    assert_says(&output, &["Database.Provider is postgres now", "systemctl start rstudio-pm"]);
+    assert_says(&output, &["Database.Provider is now postgres", "systemctl start rstudio-pm"]);
     let text = fs::read_to_string(tree.config()).unwrap();
     assert!(text.ends_with("\n[Database]\nProvider = postgres\n"), "{text}");
     assert_code(&tree.run(&["database", "--switch-provider", "--no-verify"]), 2);
@@ -138,6 +138,6 @@ fn a_bad_verdict_switches_nothing() {
     let output = tree.run(&["database", "--verify", "--switch-provider"]);
     assert_code(&output, 3);
     let again = " database --verify --switch-provider --root";
-    assert_says(&output, &["systemctl start rstudio-pm", "once the cause is gone, run: ", again]);
+    assert_says(&output, &["systemctl start rstudio-pm", "after fixing the cause, run: ", again]);
     assert_eq!(fs::read(tree.config()).unwrap(), before);
 }

@@ -38,7 +38,7 @@ fn package_manager_goes_back_when_postgresql_is_its_provider() {
     assert_code(&output, 0);
     assert_says(
         &output,
-        &["verdict: match", "Database.Provider is sqlite now", "a backup was made"],
+        &["verdict: match", "Database.Provider is now sqlite", "a backup was made"],
     );
     assert_eq!(sqlite3(&file, count), (before + 1).to_string());
     let backup = fs::read_dir(backups).unwrap().next().unwrap().unwrap().path();

@@ -22,9 +22,12 @@ fn assert_refused_until_restart(source: &Source, database: &Database, more: &[&s
     for command in [&["--drop-ledger"][..], &[]] {
         let refused = source.run(&database.url, &[more, command].concat());
         assert_code(&refused, 4);
-        assert_says(&refused, &["cannot be continued", cause, "--restart", "hint: then, run: "]);
+        assert_says(
+            &refused,
+            &["cannot be continued", cause, "--restart", "hint: after that, run: "],
+        );
         let next = text(&refused);
-        let next = next.lines().find(|line| line.starts_with("hint: then, run:")).unwrap();
+        let next = next.lines().find(|line| line.starts_with("hint: after that, run:")).unwrap();
         assert!(next.ends_with("--restart"), "{next}");
     }
     assert_eq!(psql(&database.url, state), before, "the ledger was not touched");
@@ -138,7 +141,7 @@ fn the_plan_command_shows_what_would_be_resumed_and_changes_nothing() {
     let arguments = ["plan", "--from", path(&source.path), "--to", &database.url];
     let output = crate::harness::migrate(arguments);
     assert_code(&output, 0);
-    assert_says(&output, &["continues the run of 2", "chunks are there"]);
+    assert_says(&output, &["resumes the run of 2", "chunks copied"]);
     let json = crate::harness::migrate([&arguments[..], &["--json", "-"]].concat());
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert!(json["data_sets"][0]["continues"]["chunks"].as_u64().unwrap() > 2, "{json}");
@@ -168,7 +171,7 @@ fn rows_that_were_left_out_stay_in_their_file() {
     assert_eq!(sqlite3(&rejects, ids), "9");
     let output = source.run(&database.url, &more);
     assert_code(&output, 0);
-    assert_says(&output, &["continues the run", "verdict: match"]);
+    assert_says(&output, &["resumes the run", "verdict: match"]);
     assert_eq!(sqlite3(&rejects, ids), "9");
     assert_eq!(psql(&database.url, "SELECT count(*) FROM event"), "11999");
 }

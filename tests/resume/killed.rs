@@ -15,7 +15,7 @@ fn killed_where(hold: impl FnOnce(&str) -> Client, more: &[&str]) -> (Output, St
     drop(somebody);
     let output = source.run(&database.url, more);
     assert_whole(&source, &database.url, &output);
-    assert_says(&output, &["continues the run of 2"]);
+    assert_says(&output, &["resumes the run of 2"]);
     assert_eq!(sha256(&source.path), before);
     assert_eq!(psql(&database.url, "SELECT 'event'::regclass::oid"), table, "the same table");
     assert_nobody_is_left(&database);
@@ -26,7 +26,7 @@ fn killed_where(hold: impl FnOnce(&str) -> Client, more: &[&str]) -> (Output, St
 fn a_run_killed_in_the_copy_resumes_with_the_missing_chunks() {
     let (output, there) = killed_where(hold_the_copy, &[]);
     let all = text(&output);
-    let line = all.lines().find(|line| line.contains("continues the run")).unwrap();
+    let line = all.lines().find(|line| line.contains("resumes the run")).unwrap();
     let (had, of) = line.rsplit_once(": ").unwrap().1.split_once(" of ").unwrap();
     assert_eq!(had, there, "what was there: {line}");
     let of: u32 = of.split(' ').next().unwrap().parse().unwrap();

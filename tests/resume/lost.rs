@@ -61,7 +61,7 @@ fn a_server_that_does_not_return_ends_the_run_in_time_and_the_next_one_resumes()
     assert_says(&output, &["the connection was retried for 2 s", "the source is unchanged"]);
     server.restart().unwrap();
     let output = source.run(&url, &[]);
-    assert_says(&output, &["continues the run"]);
+    assert_says(&output, &["resumes the run"]);
     assert_whole(&source, &url, &output);
 }
 
@@ -148,6 +148,6 @@ fn a_server_that_stops_answering_ends_the_run_and_the_next_one_resumes() {
     assert_says(&output, &["the server no longer answers", "the source is unchanged", "--restart"]);
     // The proxy keeps the connections of the dead run open.
     let output = source.run(&url, &[]);
-    assert_says(&output, &["continues the run"]);
+    assert_says(&output, &["resumes the run"]);
     assert_whole(&source, &url, &output);
 }

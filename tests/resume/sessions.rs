@@ -71,8 +71,8 @@ fn retry_for_zero_retries_nothing_and_the_next_run_resumes() {
         &[
             "cannot write chunk",
             "the source is unchanged",
-            "once the cause is gone, run: ",
-            "it goes on where it was cut off",
+            "after fixing the cause, run: ",
+            "that command resumes the run",
             "--restart",
         ],
     );
@@ -107,7 +107,7 @@ fn sessions_whose_client_cannot_be_reached_are_ended() {
     signal(&child, "-STOP");
     drop(somebody);
     let output = source.run(&database.url, &["--allow-running"]);
-    assert_says(&output, &["continues the run"]);
+    assert_says(&output, &["resumes the run"]);
     assert_whole(&source, &database.url, &output);
     // It continues, and must detect that another run has replaced it.
     let before = psql(&database.url, "SELECT count(*), max(xmin::text::bigint) FROM event");

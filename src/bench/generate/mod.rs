@@ -1,9 +1,9 @@
-//! The generator: a SQLite database as a product's usage data look, of any size, the same for a
-//! seed on every machine.
+//! The generator: a SQLite database of any size that resembles the usage data of a product. A seed
+//! gives the same data on every machine.
 //!
-//! Ten tables with skewed keys, gaps in the ids, BLOBs, JSON, dates with and without a zone,
-//! NULLs and non-ASCII text; nine foreign keys that hold, and eighteen indexes. A row is about
-//! 115 bytes of binary COPY on average.
+//! Ten tables with skewed keys, gaps in the ids, BLOBs, JSON, dates with and without a zone, NULLs
+//! and non-ASCII text; nine valid foreign keys and eighteen indexes. A row has about 115 bytes of
+//! binary COPY on average.
 
 pub(crate) mod random;
 pub(crate) mod tables;
@@ -20,10 +20,10 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Instant;
 
-/// The tables, in an order in which parents come before their children.
+/// The tables, parents before children.
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// The indexes, built when the rows are in.
+/// The indexes, built after the rows.
 const INDEXES: &str = include_str!("indexes.sql");
 
 /// A number of rows, written as `100000`, `100k`, `12.5M` or `1G`.
@@ -31,9 +31,9 @@ const INDEXES: &str = include_str!("indexes.sql");
 pub(crate) struct Rows(pub u64);
 
 impl Rows {
-    /// The fewest: every table has one.
-    pub(crate) const FEWEST: u64 = 100;
-    /// The most: what 32-bit random numbers choose from, with room to spare.
+    /// The minimum, so that every table has a row.
+    pub(crate) const MIN_ROWS: u64 = 100;
+    /// The maximum, below the range of the 32-bit random numbers.
     pub(crate) const MAX_ROWS: u64 = 4_000_000_000;
 }
 
@@ -41,7 +41,7 @@ impl FromStr for Rows {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("\"{text}\" is not a number of rows, as 100000, 250k or 12.5M");
+        let wrong = || format!("\"{text}\" is not a number of rows such as 100000, 250k or 12.5M");
         let (digits, unit) = match text.as_bytes().last() {
             Some(b'k' | b'K') => (&text[..text.len() - 1], 1_000),
             Some(b'm' | b'M') => (&text[..text.len() - 1], 1_000_000),
@@ -60,10 +60,10 @@ impl FromStr for Rows {
             unit /= 10;
             rows += u64::from(digit) * unit;
         }
-        if !(Self::FEWEST..=Self::MAX_ROWS).contains(&rows) {
+        if !(Self::MIN_ROWS..=Self::MAX_ROWS).contains(&rows) {
             return Err(format!(
-                "{rows} rows: from {} to {} can be made",
-                Self::FEWEST,
+                "{rows} rows: give a number from {} to {}",
+                Self::MIN_ROWS,
                 Self::MAX_ROWS
             ));
         }
@@ -71,61 +71,61 @@ impl FromStr for Rows {
     }
 }
 
-/// What was made.
+/// The summary of a generated file.
 #[derive(Debug, Clone)]
 pub(crate) struct Summary {
-    /// Tables and their rows, in order of creation.
+    /// The tables with their rows, in order of creation.
     pub(crate) tables: Vec<(&'static str, u64)>,
-    /// The number of indexes, those of keys not counted.
+    /// The number of indexes, without those of keys.
     pub(crate) indexes: usize,
-    /// The size of the file, in bytes.
+    /// The size of the file in bytes.
     pub(crate) bytes: u64,
-    /// The seconds that the rows took, without the indexes.
+    /// The seconds for the rows, without the indexes.
     pub(crate) seconds: f64,
 }
 
-/// Makes the file `path` with `rows` rows in all; the same `rows` and `seed` make the same rows.
-/// `progress` is told now and then what is being made and how many rows there are so far; it ends
-/// the work by saying false.
+/// Generates the file `path` with `rows` rows in all tables; the same `rows` and `seed` give the same
+/// data. `progress` is called with the current step and the number of rows so far, and ends the work
+/// by returning false.
 ///
 /// The file is built without journal and sync, and left in SQLite's default rollback mode.
 ///
 /// # Errors
-/// Where the file exists, cannot be written, or `rows` is out of range, and where `progress` ends
-/// it. What was begun is removed.
+/// The file exists or cannot be written, `rows` is out of range, or `progress` ended the work. An
+/// unfinished file is removed.
 pub(crate) fn generate(
     path: &Path,
     rows: Rows,
     seed: u64,
     progress: &mut dyn FnMut(&str, u64) -> bool,
 ) -> Result<Summary> {
-    if !(Rows::FEWEST..=Rows::MAX_ROWS).contains(&rows.0) {
-        return Err(Error::usage(format!("{} rows cannot be made", rows.0)));
+    if !(Rows::MIN_ROWS..=Rows::MAX_ROWS).contains(&rows.0) {
+        return Err(Error::usage(format!("cannot generate {} rows", rows.0)));
     }
     OpenOptions::new().write(true).create_new(true).open(path).map_err(|e| {
         let error = Error::refused(format!("cannot create {}", path.display())).caused_by(&e);
         match e.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                error.hint("nothing is overwritten: remove it, or name another file")
-            }
+            std::io::ErrorKind::AlreadyExists => error
+                .hint("remove the file, or give another one: existing files are not overwritten"),
             _ => error,
         }
     })?;
     let built = build(path, rows.0, seed, progress)
         .and_then(|(tables, indexes, seconds)| {
-            let bytes =
-                fs::metadata(path).map_err(|e| Error::failed("its size").caused_by(e))?.len();
+            let bytes = fs::metadata(path)
+                .map_err(|e| Error::failed("cannot read the size of the file").caused_by(e))?
+                .len();
             Ok(Summary { tables, indexes, bytes, seconds })
         })
         .map_err(|e| e.context(format!("cannot generate {}", path.display())));
     if built.is_err() {
-        // The error at hand says more than a second one would.
+        // The first error is the one to report.
         let _ = fs::remove_file(path);
     }
     built
 }
 
-/// Tables with their rows, indexes, and the rows' seconds.
+/// The tables with their rows, the number of indexes, and the seconds for the rows.
 type Built = (Vec<(&'static str, u64)>, usize, f64);
 
 fn build(
@@ -138,7 +138,7 @@ fn build(
         Some(ErrorCode::OperationInterrupted) => Error::interrupted(),
         _ => Error::failed(e.to_string()),
     };
-    // No URI: a path is a path, whatever it begins with.
+    // Without URI support, so that a path may start with "file:".
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(shown)?;
     connection
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_rows_are_read_with_their_units() {
+    fn numbers_of_rows_are_parsed_with_their_units() {
         assert_eq!("100000".parse(), Ok(Rows(100_000)));
         assert_eq!("250k".parse(), Ok(Rows(250_000)));
         assert_eq!("1M".parse(), Ok(Rows(1_000_000)));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_makes_the_same_file_and_another_seed_another() {
+    fn a_seed_determines_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let (a, of_a) = generated(folder.path(), "a", 5_000, 1);
         let (b, of_b) = generated(folder.path(), "b", 5_000, 1);
@@ -207,9 +207,9 @@ mod tests {
         assert!(fs::read(&a).unwrap() != fs::read(&c).unwrap());
     }
 
-    /// A change here changes every database made so far: measurements no longer compare.
+    /// A change of this hash makes earlier measurements incomparable.
     #[test]
-    fn the_rows_of_a_seed_are_the_same_for_ever() {
+    fn the_rows_of_a_seed_never_change() {
         let folder = tempfile::tempdir().unwrap();
         let (path, summary) = generated(folder.path(), "a", 2_000, 1);
         let connection = Connection::open(&path).unwrap();
@@ -228,9 +228,9 @@ mod tests {
     }
 
     #[test]
-    fn every_row_is_there_and_every_foreign_key_holds() {
+    fn all_rows_exist_and_every_foreign_key_is_valid() {
         let folder = tempfile::tempdir().unwrap();
-        for rows in [Rows::FEWEST, 20_000] {
+        for rows in [Rows::MIN_ROWS, 20_000] {
             let (path, summary) = generated(folder.path(), &rows.to_string(), rows, 3);
             assert_eq!(summary.tables.len(), 10);
             assert_eq!(summary.indexes, 18);
@@ -305,14 +305,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         for last in ["downloads", "index users_guid"] {
-            let mut told = Vec::new();
+            let mut steps = Vec::new();
             let mut progress = |what: &str, _| {
-                told.push(what.to_owned());
+                steps.push(what.to_owned());
                 what != last
             };
             let error = generate(&path, Rows(2_000), 0, &mut progress).unwrap_err();
             assert!(error.is_interrupted(), "{error}");
-            assert_eq!(told.last().map(String::as_str), Some(last));
+            assert_eq!(steps.last().map(String::as_str), Some(last));
             assert!(!path.exists());
         }
     }

@@ -1,4 +1,4 @@
-//! Numbers that are the same for a seed on every machine and with every version of every library.
+//! Random numbers that a seed determines on every machine and with every library version.
 
 /// The SplitMix64 generator (Steele, Lea, Flood: "Fast splittable pseudorandom number
 /// generators", 2014): plain integer arithmetic, one addition of state.
@@ -19,30 +19,30 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `limit`, all about equally often. `limit` is below 2^32.
+    /// A uniform number below `limit`, which is below 2^32.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
         ((self.bits() >> 32) * limit) >> 32
     }
 
-    /// A number below `limit`, small ones far more often, as popularity goes: a tenth of the
-    /// numbers takes nearly half of the draws. `limit` is below 2^32.
+    /// A skewed number below `limit`, which is below 2^32: a tenth of the numbers gets nearly half
+    /// of the draws.
     pub(crate) fn skewed(&mut self, limit: u64) -> u64 {
         let uniform = self.bits() >> 32;
         let cube = (((uniform * uniform) >> 32) * uniform) >> 32;
         (cube * limit) >> 32
     }
 
-    /// True in `percent` of a hundred draws.
+    /// True in `percent` % of the draws.
     pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// One of `choices`, which must not be empty, all about equally often.
+    /// A uniform choice of `choices`, which must not be empty.
     pub(crate) fn pick<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
         choices[self.below(choices.len() as u64) as usize]
     }
 
-    /// One of `choices`, which must not be empty, the first ones far more often.
+    /// A skewed choice of `choices`, which must not be empty: the first ones are more frequent.
     pub(crate) fn popular<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.skewed(choices.len() as u64) as usize]
     }

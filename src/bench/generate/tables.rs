@@ -1,4 +1,4 @@
-//! What the tables hold.
+//! The content of the tables.
 
 use crate::bench::generate::random::Random;
 use crate::bench::generate::text::{Clock, push_number, push_uuid};
@@ -6,8 +6,7 @@ use crate::bench::generate::words;
 use crate::bench::generate::writer::{Row, Writer};
 use rusqlite::Result;
 
-/// How many in a thousand rows each table gets, parents before children; `downloads` takes what
-/// is left.
+/// The share of each table in a thousand rows, parents before children; `downloads` gets the rest.
 const SHARES: [(&str, u64); 9] = [
     ("settings", 0),
     ("users", 4),
@@ -20,13 +19,13 @@ const SHARES: [(&str, u64); 9] = [
     ("audit_events", 70),
 ];
 
-/// The settings are few, whatever the size.
+/// The number of settings, at any size.
 const MAX_SETTINGS: u64 = 60;
 
-/// Visitors come back: so many addresses there are at most.
+/// The most addresses: visitors come back.
 const ADDRESSES: u64 = 30_000;
 
-/// What rows of later tables refer to.
+/// The rows that later tables refer to.
 #[derive(Default)]
 struct World {
     users: Vec<i64>,
@@ -36,7 +35,7 @@ struct World {
     agents: Vec<String>,
 }
 
-/// Fills all tables with `rows` rows and returns the tables' numbers of rows.
+/// Fills all tables with `rows` rows. Returns the number of rows of each table.
 pub(crate) fn fill(writer: &mut Writer<'_>, rows: u64) -> Result<Vec<(&'static str, u64)>> {
     let mut counts: Vec<(&str, u64)> =
         SHARES.iter().map(|(table, share)| (*table, (rows * share / 1000).max(1))).collect();
@@ -65,7 +64,7 @@ pub(crate) fn fill(writer: &mut Writer<'_>, rows: u64) -> Result<Vec<(&'static s
     Ok(counts)
 }
 
-/// The addresses and programs that visitors come with.
+/// The addresses and programs of visitors.
 fn people_the_world(writer: &mut Writer<'_>, world: &mut World) {
     let random = &mut writer.random;
     for n in 0..ADDRESSES {
@@ -185,9 +184,9 @@ fn packages(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()>
     writer.insert("packages", 8, true, rows, |row, random| {
         clock.tick(random);
         if name.is_empty() || random.percent(25) {
-            // 4,096 names in no order that the eye would see, then the same with a number.
-            let place = named * 2_731 % 4_096;
-            let (begin, end) = (words::PACKAGE_BEGINS[place / 64], words::PACKAGE_ENDS[place % 64]);
+            // 4,096 names in shuffled order, then the same names with a number.
+            let index = named * 2_731 % 4_096;
+            let (begin, end) = (words::PACKAGE_BEGINS[index / 64], words::PACKAGE_ENDS[index % 64]);
             name = format!("{begin}{end}");
             if named >= 4_096 {
                 push_number(&mut name, (named / 4_096) as u64 + 1);
@@ -284,7 +283,7 @@ fn metrics(writer: &mut Writer<'_>, rows: u64, world: &World) -> Result<()> {
         push_number(&mut text, random.skewed(12));
         row.put(&text)?;
         row.put(random.pick(&words::METRICS))?;
-        // Divided, not scaled by a power function: the same bits on every machine.
+        // A division gives the same bits on every machine; a power function does not.
         let value = random.skewed(1 << 31) as f64 / 1_000.0;
         row.put(random.percent(98).then_some(value))?;
         clock.seconds(&mut text);

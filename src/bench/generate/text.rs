@@ -1,8 +1,8 @@
-//! Text without the formatting machinery, which would take longer than the rows themselves.
+//! Text without `format!`, which would take longer than the rows themselves.
 
 use crate::bench::generate::random::Random;
 
-/// The numbers 00 to 99.
+/// The digits of 00 to 99.
 const PAIRS: &str = "000102030405060708091011121314151617181920212223242526272829303132333435363738\
                      394041424344454647484950515253545556575859606162636465666768697071727374757677\
                      78798081828384858687888990919293949596979899";
@@ -31,11 +31,11 @@ pub(crate) fn push_uuid(text: &mut String, random: &mut Random) {
     let mut bits = [random.bits(), random.bits()];
     bits[0] = (bits[0] & !0xF000) | 0x4000;
     bits[1] = (bits[1] & !(0b11 << 62)) | (0b10 << 62);
-    for place in 0..32 {
-        if matches!(place, 8 | 12 | 16 | 20) {
+    for index in 0..32 {
+        if matches!(index, 8 | 12 | 16 | 20) {
             text.push('-');
         }
-        let digit = (bits[place / 16] >> (60 - 4 * (place % 16))) as usize & 15;
+        let digit = (bits[index / 16] >> (60 - 4 * (index % 16))) as usize & 15;
         text.push_str(&DIGITS[digit..=digit]);
     }
 }
@@ -55,21 +55,21 @@ pub(crate) struct Clock {
 const SECOND: u64 = 1_000_000;
 const DAY: u64 = 86_400 * SECOND;
 
-/// 2021-01-01, when the usage begins.
+/// 2021-01-01, the start of the usage.
 const BEGIN: u64 = 18_628 * DAY;
 
-/// How long it lasts.
+/// The length of the usage.
 const SPAN: u64 = 3 * 365 * DAY;
 
 impl Clock {
-    /// A clock that gets through the whole span in about `ticks` ticks.
+    /// A clock that covers the whole span in about `ticks` ticks.
     pub(crate) fn new(ticks: u64) -> Self {
         Self { now: BEGIN, step: (SPAN / ticks.max(1)).max(2), day: 0, date: String::new() }
     }
 
-    /// Moves on by a random step, on average the span's part.
+    /// Moves on by a random step.
     pub(crate) fn tick(&mut self, random: &mut Random) {
-        // Steps may be as long as the whole span, in a small table: more than 32 bits.
+        // In a small table a step may be as long as the span: more than 32 bits.
         let milli = random.below(2000);
         self.now += self.step / 1000 * milli + self.step % 1000 * milli / 1000;
     }
@@ -79,12 +79,12 @@ impl Clock {
         Self { now: self.now + micros, step: self.step, day: 0, date: String::new() }
     }
 
-    /// Puts the clock some microseconds after another.
+    /// Sets the clock to some microseconds after another.
     pub(crate) fn set(&mut self, other: &Self, micros: u64) {
         self.now = other.now + micros;
     }
 
-    /// Puts `YYYY-MM-DD` into `text`.
+    /// Writes `YYYY-MM-DD` into `text`.
     pub(crate) fn date(&mut self, text: &mut String) {
         let day = self.now / DAY;
         if day != self.day {
@@ -101,7 +101,7 @@ impl Clock {
         text.push_str(&self.date);
     }
 
-    /// Puts `YYYY-MM-DD HH:MM:SS` into `text`.
+    /// Writes `YYYY-MM-DD HH:MM:SS` into `text`.
     pub(crate) fn seconds(&mut self, text: &mut String) {
         self.date(text);
         let seconds = self.now % DAY / SECOND;
@@ -113,8 +113,8 @@ impl Clock {
         }
     }
 
-    /// Puts `YYYY-MM-DD HH:MM:SS.ffffff` into `text`; the last digit is never 0, so that the
-    /// text is what a database would print.
+    /// Writes `YYYY-MM-DD HH:MM:SS.ffffff` into `text`. The last digit is never 0, as in the text
+    /// that a database prints.
     pub(crate) fn micros(&mut self, text: &mut String) {
         self.seconds(text);
         let micros = self.now % SECOND;

@@ -1,4 +1,4 @@
-//! The words that the generated text is made of.
+//! The words of the generated text.
 
 pub(crate) const FIRST_NAMES: [&str; 24] = [
     "Ada",

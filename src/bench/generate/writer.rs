@@ -1,30 +1,30 @@
-//! The writer: prepared INSERTs of several rows each, with ids that have gaps.
+//! The writer: prepared INSERTs of several rows, with gaps in the ids.
 
 use crate::bench::generate::random::Random;
 use rusqlite::ffi::{Error, SQLITE_INTERRUPT};
 use rusqlite::{Connection, Result, Statement, ToSql};
 
-/// Rows of one statement: SQLite reads and writes the sequence of an automatic key once a
-/// statement, which costs as much as a row.
+/// Rows per INSERT: each statement reads and writes the sequence of an AUTOINCREMENT key once, which
+/// costs as much as a row.
 const ROWS: u64 = 16;
 
-/// After how many rows the progress is told; a multiple of [`ROWS`].
+/// Rows between two calls of the progress; a multiple of [`ROWS`].
 const STRIDE: u64 = 1 << 16;
 
-/// Where the rows go.
+/// The writer of a database.
 pub(crate) struct Writer<'a> {
     connection: &'a Connection,
-    /// The source of all choices.
+    /// The random numbers.
     pub(crate) random: Random,
     done: u64,
     progress: &'a mut dyn FnMut(&str, u64) -> bool,
 }
 
-/// One row on its way: its values are bound in order.
+/// A row whose values are bound in order.
 pub(crate) struct Row<'a, 'c> {
     statement: &'a mut Statement<'c>,
     next: usize,
-    /// The row's id.
+    /// The id of the row.
     pub(crate) id: i64,
 }
 
@@ -45,8 +45,8 @@ impl<'a> Writer<'a> {
         Self { connection, random, done: 0, progress }
     }
 
-    /// Inserts `rows` rows of `columns` values into `table`. `make` puts every value but those of
-    /// a column `id`, which comes first where `with_id` is set.
+    /// Inserts `rows` rows of `columns` values into `table`. `make` binds every value except that of
+    /// the column `id`, which comes first if `with_id` is set.
     pub(crate) fn insert(
         &mut self,
         table: &str,
@@ -67,7 +67,7 @@ impl<'a> Writer<'a> {
                 if rows - row < ROWS { (&mut one, 1) } else { (&mut several, ROWS) };
             let mut next = 0;
             for _ in 0..together {
-                // One row in a hundred was deleted later, or its transaction was rolled back.
+                // A gap for one id in a hundred, like a deleted row.
                 id += if self.random.percent(1) { 2 + self.random.below(20) as i64 } else { 1 };
                 let mut values = Row { statement, next, id };
                 if with_id {
@@ -79,15 +79,15 @@ impl<'a> Writer<'a> {
             statement.raw_execute()?;
             row += together;
             if row.is_multiple_of(STRIDE) {
-                self.tell(table, self.done + row)?;
+                self.report(table, self.done + row)?;
             }
         }
         self.done += rows;
-        self.tell(table, self.done)
+        self.report(table, self.done)
     }
 
-    /// Tells the progress; where nobody wants to go on, that is SQLite's own error for it.
-    fn tell(&mut self, table: &str, rows: u64) -> Result<()> {
+    /// Calls the progress; if it ends the work, returns SQLite's error for an interruption.
+    fn report(&mut self, table: &str, rows: u64) -> Result<()> {
         if (self.progress)(table, rows) {
             return Ok(());
         }
@@ -95,7 +95,7 @@ impl<'a> Writer<'a> {
         Err(rusqlite::Error::SqliteFailure(code, None))
     }
 
-    /// Moves the automatic key of `table` past its last row, as if some had been deleted there.
+    /// Moves the AUTOINCREMENT key of `table` past its last row, as if rows had been deleted.
     pub(crate) fn skip_ids(&self, table: &str, ids: i64) -> Result<()> {
         let sql = "UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name = ?2";
         self.connection.execute(sql, (ids, table)).map(|_| ())

@@ -1,5 +1,4 @@
-//! Ready blocks: the rows as the copy would send them, in temporary files, so that sending alone
-//! can be measured.
+//! Encoded blocks in temporary files, so that sending alone can be measured.
 
 use crate::bench::stages::walk::{block_of, walk};
 use crate::codec::digest::Digest;
@@ -15,29 +14,29 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-/// All blocks of a plan. The files have no names any more, and go with this.
+/// All blocks of a plan. The files are unlinked and vanish with this value.
 pub(crate) struct Blocks {
     files: Vec<File>,
     list: Vec<ReadyBlock>,
 }
 
-/// One block in a file.
+/// A block in a file.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadyBlock {
-    /// The table's place in the plan.
+    /// The index of the table in the plan.
     pub(crate) table: usize,
     /// Row count and sum of row hashes.
     pub(crate) digest: Digest,
-    /// The file's place.
+    /// The index of the file.
     file: usize,
-    /// Where in the file it begins.
+    /// The offset in the file.
     at: u64,
-    /// Its bytes.
+    /// The bytes of the block.
     length: usize,
 }
 
 /// A file that a thread writes blocks to.
-struct Writing {
+struct OpenBlockFile {
     number: usize,
     file: File,
     at: u64,
@@ -45,10 +44,10 @@ struct Writing {
 }
 
 impl Blocks {
-    /// Encodes everything into files in `folder`, with so many threads.
+    /// Encodes all rows into files in `folder`, with `threads` threads.
     ///
     /// # Errors
-    /// The source cannot be read or the files not be written; or `cancel` was cancelled.
+    /// The source cannot be read, a file cannot be written, or `cancel` was cancelled.
     pub(crate) fn encode(
         subject: (&Plan<ToPostgres>, &Source),
         folder: &Path,
@@ -56,17 +55,17 @@ impl Blocks {
         cancel: &CancelScope,
     ) -> Result<Self> {
         let files: Vec<File> = (0..threads)
-            .map(|_| tempfile::tempfile_in(folder).map_err(|error| unwritten(folder, &error)))
+            .map(|_| tempfile::tempfile_in(folder).map_err(|error| write_error(folder, &error)))
             .collect::<Result<_>>()?;
         let list = Mutex::new(Vec::new());
         let open = |number: usize| {
-            let file = files[number].try_clone().map_err(|error| unwritten(folder, &error))?;
-            Ok(Writing { number, file, at: 0, spare: BytesMut::new() })
+            let file = files[number].try_clone().map_err(|error| write_error(folder, &error))?;
+            Ok(OpenBlockFile { number, file, at: 0, spare: BytesMut::new() })
         };
         walk(subject, threads, cancel, open, |writing, table, chunk, rows| {
             let spare = std::mem::take(&mut writing.spare);
             let block = block_of(subject.0, table, chunk, rows, spare)?;
-            writing.file.write_all(&block.data).map_err(|error| unwritten(folder, &error))?;
+            writing.file.write_all(&block.data).map_err(|error| write_error(folder, &error))?;
             let (file, at, length) = (writing.number, writing.at, block.data.len());
             writing.at += length as u64;
             let ready = ReadyBlock { table, digest: block.digest, file, at, length };
@@ -75,34 +74,34 @@ impl Blocks {
             Ok(())
         })?;
         for file in &files {
-            // What the system still has to write would be in the way of what is measured.
-            file.sync_data().map_err(|error| unwritten(folder, &error))?;
+            // Pending writes would disturb the measurement.
+            file.sync_data().map_err(|error| write_error(folder, &error))?;
         }
         Ok(Self { files, list: list.into_inner().unwrap_or_else(PoisonError::into_inner) })
     }
 
-    /// All of them, in no order.
+    /// All blocks, in no particular order.
     pub(crate) fn list(&self) -> &[ReadyBlock] {
         &self.list
     }
 
-    /// Rows of all.
+    /// The rows of all blocks.
     pub(crate) fn rows(&self) -> u64 {
         self.list.iter().map(|ready| ready.digest.rows).sum()
     }
 
-    /// Bytes of all.
+    /// The bytes of all blocks.
     pub(crate) fn bytes(&self) -> u64 {
         self.list.iter().map(|ready| ready.length as u64).sum()
     }
 
-    /// Bytes of the blocks of one table.
+    /// The bytes of the blocks of one table.
     pub(crate) fn bytes_of(&self, table: usize) -> u64 {
         let of_table = self.list.iter().filter(|ready| ready.table == table);
         of_table.map(|ready| ready.length as u64).sum()
     }
 
-    /// Reads one block into `data`, in place of what is there.
+    /// Reads one block into `data`, replacing its content.
     pub(crate) fn read(&self, ready: &ReadyBlock, data: &mut Vec<u8>) -> Result<()> {
         data.resize(ready.length, 0);
         self.files[ready.file]
@@ -111,8 +110,8 @@ impl Blocks {
     }
 }
 
-fn unwritten(folder: &Path, error: &io::Error) -> Error {
+fn write_error(folder: &Path, error: &io::Error) -> Error {
     Error::failed(format!("cannot write temporary files in {}", folder.display()))
         .caused_by(error)
-        .hint("--temp-dir names another folder")
+        .hint("give another folder: --temp-dir DIR")
 }

@@ -14,7 +14,7 @@ use crate::sqlite::source::open::Source;
 use bytes::BytesMut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Reads everything, and nothing more.
+/// Reads all rows.
 pub(crate) fn scan(
     subject: (&Plan<ToPostgres>, &Source),
     threads: usize,
@@ -23,10 +23,10 @@ pub(crate) fn scan(
     walk(subject, threads, cancel, |_| Ok(()), |(), _, _, _| Ok(()))
 }
 
-/// Reads everything and makes blocks of it, which are thrown away.
+/// Reads all rows and encodes blocks, which are discarded.
 ///
 /// # Errors
-/// As for [`walk`]; and a value that the plan found to fit does not.
+/// As for [`walk`]; also a value that does not fit.
 pub(crate) fn encode(
     subject: (&Plan<ToPostgres>, &Source),
     threads: usize,
@@ -40,10 +40,10 @@ pub(crate) fn encode(
     })
 }
 
-/// Hashes every row of the ready blocks.
+/// Hashes every row of the encoded blocks.
 ///
 /// # Errors
-/// The blocks cannot be read, or are not what they were; or `cancel` was cancelled.
+/// A block cannot be read or has changed, or `cancel` was cancelled.
 pub(crate) fn hash(
     plan: &Plan<ToPostgres>,
     blocks: &Blocks,
@@ -59,7 +59,7 @@ pub(crate) fn hash(
             }
             blocks.read(ready, &mut data)?;
             if digest_of(plan, ready, &data, &mut scratch) != ready.digest {
-                return Err(Error::failed("the temporary files are not what was written to them"));
+                return Err(Error::failed("the temporary files have changed"));
             }
         }
         Ok(())

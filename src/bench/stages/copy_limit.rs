@@ -1,4 +1,4 @@
-//! What the server can do: take ready blocks, and give its rows back, with nothing else to do.
+//! The server's limits: receiving encoded blocks, and sending rows.
 
 use crate::bench::stages::blocks::Blocks;
 use crate::config::connection::Connection;
@@ -17,20 +17,19 @@ use postgres::Client;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-/// Rows between two looks at whether to stop.
+/// Rows between two checks whether to stop.
 const ROWS_BETWEEN_CHECKS: u64 = 4_096;
 
-/// Whether a commit is waited for until it is on the disk.
+/// Whether a commit waits for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Commit {
-    /// As the copy does it.
+    /// As in the copy.
     Async,
-    /// As servers do it by default.
+    /// As by default.
     Synced,
 }
 
-/// Ready blocks, and as many connections as send them: everything that is needed before the
-/// clock is started.
+/// Encoded blocks and the connections that send them, ready before the clock starts.
 pub(crate) struct Load<'a> {
     plan: &'a Plan<ToPostgres>,
     blocks: &'a Blocks,
@@ -38,7 +37,7 @@ pub(crate) struct Load<'a> {
 }
 
 impl<'a> Load<'a> {
-    /// Creates the plan's tables, without keys and indexes, and connects.
+    /// Connects, and creates the plan's tables without keys and indexes.
     pub(crate) fn prepare(
         plan: &'a Plan<ToPostgres>,
         blocks: &'a Blocks,
@@ -66,17 +65,16 @@ impl<'a> Load<'a> {
         Ok(Self { plan, blocks, clients })
     }
 
-    /// Sends all blocks, each as one COPY. Each connection keeps to tables of its own as long as
-    /// there are any.
+    /// Sends all blocks, each as one COPY. Each connection prefers tables of its own.
     pub(crate) fn run(mut self, cancel: &CancelScope) -> Result<()> {
         let Self { plan, blocks, clients } = &mut self;
         let (plan, blocks) = (*plan, *blocks);
-        let of_table = |table: usize| {
+        let table_work = |table: usize| {
             let chunks = blocks.list().iter().enumerate().filter(|(_, one)| one.table == table);
-            let chunks = chunks.map(|(place, _)| place).collect();
+            let chunks = chunks.map(|(index, _)| index).collect();
             TableWork { table, chunks, bytes: blocks.bytes_of(table), in_order: false }
         };
-        let work = (0..plan.tables.len()).map(of_table).collect();
+        let work = (0..plan.tables.len()).map(table_work).collect();
         let schedule = Schedule::new(work, clients.len(), usize::MAX);
         let cancel = cancel.child();
         std::thread::scope(|scope| {
@@ -107,24 +105,24 @@ impl<'a> Load<'a> {
     }
 }
 
-/// Rows to be copied out: the pieces of all tables that were loaded, and who reads them.
+/// The ranges of all loaded tables, and the connections that read them.
 pub(crate) struct Unload {
-    pieces: Vec<String>,
+    selects: Vec<String>,
     readers: Vec<TupleReader>,
 }
 
 impl Unload {
-    /// Cuts the tables into pieces as a verification does, and connects.
+    /// Connects, and cuts the tables into ranges as the verification does.
     pub(crate) fn prepare(
         plan: &Plan<ToPostgres>,
         connection: &Connection,
         connections: usize,
     ) -> Result<Self> {
-        let what = "cannot see how large the tables are";
+        let what = "cannot read the sizes of the tables";
         let mut client = connect::<Client>(connection, "bench")?.client;
         let mut tables: Vec<&PlannedTable<ToPostgres>> = plan.tables.iter().collect();
         tables.sort_by_key(|table| table.bytes);
-        let mut pieces = Vec::new();
+        let mut selects = Vec::new();
         for table in tables {
             let name = table.qualified();
             let sql = format!(
@@ -134,21 +132,21 @@ impl Unload {
             );
             let blocks: i64 = client.query_one(&sql, &[]).map_err(db_error(what))?.get(0);
             let ranges = block_ranges(u64::try_from(blocks).unwrap_or(0));
-            // The last piece is read first: so the largest table's come first, from its start on.
-            let selects =
+            // The last range is read first: the largest table comes first, from its start.
+            let new =
                 ranges.into_iter().map(|range| format!("SELECT * FROM ONLY {name} WHERE {range}"));
-            pieces.extend(selects.rev());
+            selects.extend(new.rev());
         }
         let open = |_| Ok(connect::<TupleReader>(connection, "bench")?.client);
         let readers = (0..connections.max(1)).map(open).collect::<Result<_>>()?;
-        Ok(Self { pieces, readers })
+        Ok(Self { selects, readers })
     }
 
-    /// Reads all rows, and throws them away; says how many there were.
+    /// Reads and discards all rows. Returns their number.
     pub(crate) fn run(self, cancel: &CancelScope) -> Result<u64> {
-        let Self { pieces, mut readers } = self;
-        let (pieces, all, cancel) = (Mutex::new(pieces), Mutex::new(0), cancel.child());
-        let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let Self { selects, mut readers } = self;
+        let (selects, all, cancel) = (Mutex::new(selects), Mutex::new(0), cancel.child());
+        let next = || selects.lock().unwrap_or_else(PoisonError::into_inner).pop();
         std::thread::scope(|scope| {
             for reader in &mut readers {
                 let (cancel, all, next) = (&cancel, &all, &next);

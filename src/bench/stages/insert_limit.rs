@@ -1,5 +1,5 @@
-//! How fast SQLite takes rows: one thread, prepared inserts of values that are ready in memory,
-//! into a new file without a journal, in one transaction.
+//! SQLite's insert limit: one thread inserts values from memory with prepared statements into a new
+//! file without a journal, in one transaction.
 
 use crate::bench::measure::cpu_of_thread;
 use crate::control::cancel::CancelScope;
@@ -10,26 +10,26 @@ use rusqlite::{Connection, OpenFlags, Statement};
 use std::path::Path;
 use std::time::Instant;
 
-/// Rows whose values are ready in memory at a time: few enough to stay in the processor's cache.
-const READY_ROWS: usize = 4096;
+/// Rows in memory at a time: few enough for the processor's cache.
+const BUFFERED_ROWS: usize = 4096;
 
-/// What filling a file took, without what reading the values took.
+/// The cost of filling a file, without reading the values.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Filled {
-    /// Rows inserted.
+    /// The inserted rows.
     pub(crate) rows: u64,
-    /// Seconds of the inserts and the commit.
+    /// Wall-clock seconds of the inserts and the commit.
     pub seconds: f64,
-    /// Processor seconds of them.
+    /// Processor seconds of the inserts and the commit.
     pub(crate) cpu: f64,
 }
 
-/// Makes the tables of `source` again, without its indexes, in the new file `path`, and fills them
-/// with the same rows. The file stays.
+/// Creates the tables of `source` without indexes in the new file `path`, and fills them with the
+/// same rows. The file stays.
 ///
 /// # Errors
-/// Either database's, such as a definition that needs what only the application has; or `cancel` was
-/// cancelled.
+/// One of the databases failed, for example because a definition needs a function of the
+/// application; or `cancel` was cancelled.
 pub fn fill(source: &Connection, path: &Path, cancel: &CancelScope) -> Result<Filled> {
     let what = "cannot fill a new SQLite file";
     filled(source, path, cancel)
@@ -42,7 +42,7 @@ fn filled(
     path: &Path,
     cancel: &CancelScope,
 ) -> rusqlite::Result<Option<Filled>> {
-    // No URI: a path is a path, whatever it begins with.
+    // Without URI support, so that a path may start with "file:".
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -61,9 +61,9 @@ fn filled(
         let columns = columns(source, &name)?;
         let mut select =
             source.prepare(&format!("SELECT {} FROM {}", columns.join(", "), quote(&name)))?;
-        let places = vec!["?"; columns.len()].join(", ");
+        let parameters = vec!["?"; columns.len()].join(", ");
         let insert =
-            format!("INSERT INTO {} ({}) VALUES ({places})", quote(&name), columns.join(", "));
+            format!("INSERT INTO {} ({}) VALUES ({parameters})", quote(&name), columns.join(", "));
         let mut insert = target.prepare(&insert)?;
         if !fill_table(&mut select, &mut insert, columns.len(), &mut filled, cancel)? {
             return Ok(None);
@@ -73,7 +73,7 @@ fn filled(
     Ok(Some(filled))
 }
 
-/// Fills one table; false where that was ended early.
+/// Fills one table. Returns false if it was stopped.
 fn fill_table(
     select: &mut Statement<'_>,
     insert: &mut Statement<'_>,
@@ -89,11 +89,11 @@ fn fill_table(
             return Ok(false);
         }
         ready.clear();
-        while ready.len() < READY_ROWS * width && !at_end {
+        while ready.len() < BUFFERED_ROWS * width && !at_end {
             match rows.next()? {
                 Some(row) => {
-                    for place in 0..width {
-                        ready.push(owned(row.get_ref(place)?));
+                    for index in 0..width {
+                        ready.push(owned(row.get_ref(index)?));
                     }
                 }
                 None => at_end = true,
@@ -101,8 +101,8 @@ fn fill_table(
         }
         timed(filled, || {
             for row in ready.chunks_exact(width) {
-                for (place, value) in row.iter().enumerate() {
-                    insert.raw_bind_parameter(place + 1, value)?;
+                for (index, value) in row.iter().enumerate() {
+                    insert.raw_bind_parameter(index + 1, value)?;
                 }
                 insert.raw_execute()?;
             }
@@ -113,7 +113,7 @@ fn fill_table(
     Ok(true)
 }
 
-/// Does `work` and adds what it took.
+/// Does `work` and adds its cost.
 fn timed(filled: &mut Filled, work: impl FnOnce() -> rusqlite::Result<()>) -> rusqlite::Result<()> {
     let (started, cpu) = (Instant::now(), cpu_of_thread());
     work()?;
@@ -122,7 +122,7 @@ fn timed(filled: &mut Filled, work: impl FnOnce() -> rusqlite::Result<()>) -> ru
     Ok(())
 }
 
-/// The value, which outlives its row. Text that is not UTF-8 goes as a blob of the same bytes.
+/// An owned value. Text that is not UTF-8 becomes a blob of the same bytes.
 fn owned(value: ValueRef<'_>) -> Value {
     match value {
         ValueRef::Null => Value::Null,
@@ -136,7 +136,7 @@ fn owned(value: ValueRef<'_>) -> Value {
     }
 }
 
-/// The tables of a database and their definitions, but for SQLite's own and virtual ones.
+/// The tables of a database with their definitions, without SQLite's own and virtual tables.
 pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let sql = "SELECT name, sql FROM sqlite_schema \
                WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
@@ -145,7 +145,7 @@ pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>
     tables.collect()
 }
 
-/// The quoted names of the columns that take values: not the generated ones.
+/// The quoted names of the columns that are not generated.
 fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     let mut statement =
         connection.prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0")?;
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_new_file_holds_the_same_rows_without_the_indexes() {
+    fn the_new_file_has_the_same_rows_without_the_indexes() {
         let folder = tempfile::tempdir().unwrap();
         let source = Connection::open_in_memory().unwrap();
         let sql = "CREATE TABLE \"a b\" (id INTEGER PRIMARY KEY AUTOINCREMENT, \"x\"\"y\" TEXT,
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_when_it_is_stopped() {
+    fn it_ends_if_it_is_stopped() {
         let folder = tempfile::tempdir().unwrap();
         let source = Connection::open_in_memory().unwrap();
         source.execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1)").unwrap();

@@ -16,19 +16,19 @@ use bytes::BytesMut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What a thread reads next.
-enum Piece {
-    /// One chunk, by its place in the table's list.
+/// A unit of reading.
+enum Unit {
+    /// A chunk, by its index in the table.
     Chunk { table: usize, chunk: usize },
-    /// A table whose rows have no key, in one scan.
-    Whole { table: usize },
+    /// A table without a key, in one scan.
+    Table { table: usize },
 }
 
-/// Reads all rows as the copy reads them, with so many threads. Each thread makes a state of its
-/// own and is given each chunk's rows with it.
+/// Reads all rows as the copy reads them, with `threads` threads. Each thread creates a `state` and
+/// calls `each` with it for every chunk.
 ///
 /// # Errors
-/// The source cannot be read, those of the two closures, or that `cancel` was cancelled.
+/// The source cannot be read, a closure failed, or `cancel` was cancelled.
 pub(crate) fn walk<S>(
     (plan, source): (&Plan<ToPostgres>, &Source),
     threads: usize,
@@ -38,25 +38,25 @@ pub(crate) fn walk<S>(
 ) -> Result<()> {
     let queries: Arc<[TableQuery]> =
         plan.tables.iter().map(|table| table.read.query.clone()).collect();
-    let pieces = pieces(plan);
+    let units = units(plan);
     let (next, cancel) = (AtomicUsize::new(0), cancel.child());
     let read = |number| -> Result<()> {
         let mut state = state(number)?;
         let mut reader = ChunkReader::new(source.connect_to_pages()?, Arc::clone(&queries));
         let mut spare = BytesMut::new();
-        while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
             if cancel.is_cancelled() {
                 break;
             }
-            match *piece {
-                Piece::Chunk { table, chunk } => {
+            match *unit {
+                Unit::Chunk { table, chunk } => {
                     let chunk = &plan.tables[table].read.chunks[chunk];
                     let mut rows = RowBatch::new(spare, chunk.bytes as usize);
                     reader.read(table, chunk, &mut rows)?;
                     each(&mut state, table, chunk, &rows)?;
                     spare = rows.into_spare();
                 }
-                Piece::Whole { table } => {
+                Unit::Table { table } => {
                     let new = |chunk: &Chunk| match cancel.is_cancelled() {
                         true => Err(Error::interrupted()),
                         false => Ok(RowBatch::new(BytesMut::new(), chunk.bytes as usize)),
@@ -77,22 +77,22 @@ pub(crate) fn walk<S>(
     cancel.end()
 }
 
-/// The pieces of all tables: what only one thread can read first, then the largest table's.
-fn pieces(plan: &Plan<ToPostgres>) -> Vec<Piece> {
+/// The units of all tables: tables that only one thread can read first, then by size.
+fn units(plan: &Plan<ToPostgres>) -> Vec<Unit> {
     let mut tables: Vec<usize> = (0..plan.tables.len()).collect();
     let in_order = |table: usize| plan.tables[table].read.query.address == RowAddress::Ordinal;
     tables.sort_by_key(|&table| std::cmp::Reverse((in_order(table), plan.tables[table].bytes)));
-    let pieces = tables.into_iter().flat_map(|table| match in_order(table) {
-        true => vec![Piece::Whole { table }],
+    let units = tables.into_iter().flat_map(|table| match in_order(table) {
+        true => vec![Unit::Table { table }],
         false => {
             let chunks = 0..plan.tables[table].read.chunks.len();
-            chunks.map(|chunk| Piece::Chunk { table, chunk }).collect()
+            chunks.map(|chunk| Unit::Chunk { table, chunk }).collect()
         }
     });
-    pieces.collect()
+    units.collect()
 }
 
-/// A chunk's block.
+/// Encodes a chunk.
 pub(crate) fn block_of(
     plan: &Plan<ToPostgres>,
     table: usize,
@@ -104,6 +104,6 @@ pub(crate) fn block_of(
     planned.read.layout.encode(table, chunk.number, rows, false, spare).map_err(|unsendable| {
         let name = quote(&planned.name);
         Error::failed(format!("table {name}: {} (chunk {})", unsendable.misfit, chunk.number))
-            .hint("the source changed while it was measured; stop what writes to it")
+            .hint("the source changed while it was measured; stop every process that writes to it")
     })
 }

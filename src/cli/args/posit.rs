@@ -15,7 +15,7 @@ pub(crate) struct ConfigArgs {
     /// /etc/rstudio-connect/rstudio-connect.gcfg or /etc/rstudio-pm/rstudio-pm.gcfg.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The file with the key of encrypted passwords. Without it: where the product looks for it.
+    /// The file with the key of encrypted passwords. Without it: where the product finds it.
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
     /// The folder that replaces / in the absolute paths of defaults and configurations.

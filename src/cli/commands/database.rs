@@ -1,4 +1,4 @@
-//! `migrate database`: plan, say what will be done, do it, tell how it went.
+//! `migrate database`: plans, shows the plan, asks for consent, runs, and reports.
 
 use crate::cli::commands::provider::forget_verdicts;
 use crate::cli::commands::supervise::supervised;
@@ -18,7 +18,7 @@ use crate::product::provider;
 use crate::report::{Outcome, PlanSummary, Report, Verdict};
 use crate::run::planned::Planned;
 
-/// Runs the command with what `prepare` plans.
+/// Runs the command with the plan of `prepare`.
 pub(crate) fn run<P: Planned + Send + 'static>(
     request: &Request,
     line: &CommandLine,
@@ -27,17 +27,20 @@ pub(crate) fn run<P: Planned + Send + 'static>(
 ) -> Exit {
     let control = match RunControl::with_signals() {
         Ok(control) => control,
-        Err(error) => return end(request, line, console, None, Some(error)),
+        Err(error) => return end(request, line, console, None, &[], Some(error)),
     };
     let watch = console.watch(&control.progress, request.force_bars);
     let options = request.options.clone();
     let planned = supervised(&control, move |control| prepare(&options, control));
     drop(watch);
-    let planned = match planned.flatten().and_then(|planned| agreed(planned, request, console)) {
+    let mut shown = Vec::new();
+    let planned =
+        planned.flatten().and_then(|planned| confirmed(planned, request, console, &mut shown));
+    let planned = match planned {
         Ok(planned) => planned,
         Err(error) => {
             let error = with_recovery_hints(error, line, request.product.as_ref());
-            return end(request, line, console, None, Some(error));
+            return end(request, line, console, None, &shown, Some(error));
         }
     };
     let watch = console.watch(&control.progress, request.force_bars);
@@ -50,96 +53,103 @@ pub(crate) fn run<P: Planned + Send + 'static>(
     let product = request.product.as_ref();
     let error = result.err().map(|error| {
         let is_failure = error.kind() != Kind::Paused;
-        let goes_on = is_failure && loads(request) && error.flags().is_empty();
+        let resumes = is_failure && loads_postgres(request) && error.flags().is_empty();
         let error = with_recovery_hints(error, line, product);
-        if goes_on { with_restart_hint(error, line) } else { error }
+        if resumes { with_restart_hint(error, line) } else { error }
     });
-    end(request, line, console, report.as_ref(), error)
+    end(request, line, console, report.as_ref(), &shown, error)
 }
 
-/// Shows the plan and has the loss of tables agreed to.
-fn agreed<P: Planned>(planned: P, request: &Request, console: &mut Console) -> Result<P> {
+/// Shows the plan, and asks before tables are lost. Adds the plan's notes to `shown`.
+fn confirmed<P: Planned>(
+    planned: P,
+    request: &Request,
+    console: &mut Console,
+    shown: &mut Vec<String>,
+) -> Result<P> {
     let summary = planned.summary();
-    // A run does not stop because nobody reads what it says.
+    shown.extend(summary.data_sets.iter().flat_map(|data_set| data_set.notes.clone()));
+    shown.extend(summary.warnings.clone());
+    // A closed standard output does not stop a run.
     let _ = plan::write(console.human(request.json.as_ref()), &summary);
     let _ = writeln!(console.human(request.json.as_ref()));
     if !request.yes && !request.options.restart {
-        agree_to_loss(&summary, console)?;
+        confirm_loss(&summary, console)?;
     }
     Ok(planned)
 }
 
-fn agree_to_loss(summary: &PlanSummary, console: &mut Console) -> Result<()> {
-    const NAMED: usize = 5;
+fn confirm_loss(summary: &PlanSummary, console: &mut Console) -> Result<()> {
+    const MAX_NAMES: usize = 5;
     let lost = summary.lost_tables().count() as u64;
     if lost == 0 {
         return Ok(());
     }
     let names = summary
         .lost_tables()
-        .take(NAMED)
+        .take(MAX_NAMES)
         .map(|table| format!("\"{}\"", escape_for_terminal(&table.name)));
     let mut names = names.collect::<Vec<_>>().join(", ");
-    if lost > NAMED as u64 {
+    if lost > MAX_NAMES as u64 {
         names.push_str(", ...");
     }
     let loss = format!("{} that the source does not have: {names}", counted(lost, "table"));
     match console.confirm(&format!("Drop {loss}?")) {
         Some(true) => Ok(()),
-        Some(false) => Err(Error::refused("nothing was dropped, as you said")),
+        Some(false) => Err(Error::refused("the answer was no; nothing was dropped")),
         None => Err(Error::refused(format!("--drop-all would drop {loss}"))
-            .hint("add --yes to agree to that, or name another schema")),
+            .hint("add --yes to allow this, or migrate into another schema")),
     }
 }
 
-/// `error` with what every run that did not succeed ends by saying: that the old service can be
-/// started, and how to go on.
+/// Adds to `error` the hints that every unsuccessful run ends with: that the source is unchanged, and
+/// the command to type next.
 pub(crate) fn with_recovery_hints(
     error: Error,
     line: &CommandLine,
     product: Option<&ProductRequest>,
 ) -> Error {
-    let (when, again) = match error.kind() {
+    let (when, command) = match error.kind() {
         Kind::Usage => return error,
-        Kind::Paused => ("to go on", line.resume()),
-        Kind::Failed | Kind::Differs => ("once the cause is gone", line.with_flags(error.flags())),
-        Kind::Refused => ("then", line.with_flags(error.flags())),
+        Kind::Paused => ("to resume", line.resume()),
+        Kind::Failed | Kind::Differs => ("after fixing the cause", line.with_flags(error.flags())),
+        Kind::Refused => ("after that", line.with_flags(error.flags())),
     };
-    let error = error.hint("the source is unchanged, and the service may be started on it again");
+    let error = error.hint("the source is unchanged; its service can be started again");
     let error = match product {
         Some(product) => error.hint(next_steps::start_again(&product.settings)),
         None => error,
     };
-    let error = error.hint(format!("{when}, run: {}", again.text));
-    if again.password_left_out {
-        error.hint("the password is left out there: add it, or give it in PGPASSWORD or ~/.pgpass")
+    let error = error.hint(format!("{when}, run: {}", command.text));
+    if command.omits_password {
+        error.hint("this command omits the password: add it, or set it in PGPASSWORD or ~/.pgpass")
     } else {
         error
     }
 }
 
-/// A run that leaves in PostgreSQL what a later one goes on with; of a file nothing is left.
-fn loads(request: &Request) -> bool {
+/// True if the run loads PostgreSQL, so that it can be resumed. A SQLite target cannot.
+fn loads_postgres(request: &Request) -> bool {
     let mut sets = request.options.data_sets.iter();
     !matches!(request.options.verify, Verify::Only(_))
         && sets.any(|set| matches!(set.target, Location::Postgres(_)))
 }
 
-/// `error` with how to begin anew, and when that is the only way.
+/// Adds the command that starts from scratch, and says when it is needed.
 fn with_restart_hint(error: Error, line: &CommandLine) -> Error {
     error.hint(format!(
-        "it goes on where it was cut off, as long as the service stays stopped; once that was \
-         started, or to begin anew, run: {}",
+        "that command resumes the run if the source has not changed; to start from scratch, run: {}",
         line.with_flags(&["--restart"]).text
     ))
 }
 
-/// Tells how it went: to people, as data, to the shell.
+/// Prints the report and the error, writes JSON, and returns the exit code.
 fn end(
     request: &Request,
     line: &CommandLine,
     console: &mut Console,
     report: Option<&Report>,
+    shown: &[String],
     error: Option<Error>,
 ) -> Exit {
     let exit = error.as_ref().map_or(Exit::Done, |error| Exit::from(error.kind()));
@@ -148,8 +158,9 @@ fn end(
         _ => exit,
     };
     if let Some(report) = report {
-        // As above: what cannot be shown does not undo what was done.
-        let _ = report::write(console.human(request.json.as_ref()), report, error.is_none());
+        // A closed standard output does not change the exit code.
+        let out = console.human(request.json.as_ref());
+        let _ = report::write(out, &without_notes(report, shown), error.is_none());
     }
     let mut error = error;
     if let (Some(product), Some(report), Exit::Done) = (&request.product, report, exit) {
@@ -168,19 +179,29 @@ fn end(
     console.end(request.json.as_ref(), report, exit, error.as_ref())
 }
 
-/// What is left to do where the databases differ.
+/// `report` without the notes and warnings that were `shown` with the plan.
+fn without_notes(report: &Report, shown: &[String]) -> Report {
+    let mut report = report.clone();
+    report.warnings.retain(|warning| !shown.contains(warning));
+    for data_set in &mut report.data_sets {
+        data_set.notes.retain(|note| !shown.contains(note));
+    }
+    report
+}
+
+/// The next steps if the databases differ.
 fn after_differences(request: &Request, line: &CommandLine) -> Vec<String> {
     let start = request.product.as_ref().map(|product| next_steps::start_again(&product.settings));
-    let flags: &[&str] = match (request.options.verify, loads(request)) {
+    let flags: &[&str] = match (request.options.verify, loads_postgres(request)) {
         (Verify::Only(_), _) => &[],
         (_, true) => &["--restart"],
         (_, false) => &["--drop-all"],
     };
-    let again = format!("once the cause is gone, run: {}", line.with_flags(flags).text);
-    start.into_iter().chain([again]).collect()
+    let command = format!("after fixing the cause, run: {}", line.with_flags(flags).text);
+    start.into_iter().chain([command]).collect()
 }
 
-/// Sets the provider where that was asked for, and says what is left to do.
+/// Sets the provider if --switch-provider says so, and returns the next steps.
 fn steps(
     product: &ProductRequest,
     data_sets: &[DataSet],
@@ -194,17 +215,17 @@ fn steps(
     if switched {
         let word = product.to.as_str();
         let backup = provider::switch(&product.settings, product.to).map_err(|error| {
-            let failed = Error::failed("the data is moved, and the provider is not switched");
+            let failed = Error::failed("the data is migrated, but Database.Provider is not set");
             let failed = failed.caused_by(&error);
             let failed = error.hints().iter().fold(failed, Error::hint);
-            failed.hint(format!("then, run: {program} provider{flags} {word}"))
+            failed.hint(format!("after fixing the cause, run: {program} provider{flags} {word}"))
         })?;
         done.push(match backup {
             Some(backup) => format!(
-                "Database.Provider is {word} now; the configuration as it was: {}",
+                "Database.Provider is now {word}; a copy of the previous file: {}",
                 backup.display()
             ),
-            None => format!("Database.Provider was {word} already"),
+            None => format!("Database.Provider was already {word}"),
         });
         forget_verdicts(data_sets)?;
     }
@@ -222,7 +243,7 @@ mod tests {
     use clap::Parser;
     use std::ffi::OsString;
 
-    /// A run that loses a table if it may, and ends as told.
+    /// A run with the given end, which may lose a table.
     struct Fake {
         loses: bool,
         verdict: Verdict,
@@ -319,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn json_on_standard_output_stands_there_alone() {
+    fn json_on_standard_output_is_alone_there() {
         let (exit, out, err) = run_with(&["--json=-"], None, Ok(FINE));
         assert_eq!(exit, Exit::Done);
         let value: serde_json::Value = serde_json::from_str(&out).unwrap();
@@ -332,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_failed_says_that_the_source_is_whole_and_how_to_go_on() {
+    fn a_failed_run_says_that_the_source_is_unchanged_and_how_to_resume() {
         let fake = Fake { result: Err(Error::failed("the connection broke")), ..FINE };
         let (exit, out, err) = run_with(&[], None, Ok(fake));
         assert_eq!(exit, Exit::Failed);
@@ -340,12 +361,12 @@ mod tests {
         assert_eq!(
             err,
             "error: the connection broke\n\n\
-             hint: the source is unchanged, and the service may be started on it again\n\
-             hint: once the cause is gone, run: migrate database --from app.db \
+             hint: the source is unchanged; its service can be started again\n\
+             hint: after fixing the cause, run: migrate database --from app.db \
              --to postgres://u@h/d\n\
-             hint: the password is left out there: add it, or give it in PGPASSWORD or ~/.pgpass\n\
-             hint: it goes on where it was cut off, as long as the service stays stopped; once \
-             that was started, or to begin anew, run: migrate database --from app.db \
+             hint: this command omits the password: add it, or set it in PGPASSWORD or ~/.pgpass\n\
+             hint: that command resumes the run if the source has not changed; to start from \
+             scratch, run: migrate database --from app.db \
              --to postgres://u@h/d --restart\n"
         );
     }
@@ -355,7 +376,7 @@ mod tests {
         let (exit, _, err) = run_with(&["--strict"], None, Err(Error::refused("no")));
         assert_eq!(exit, Exit::Refused);
         assert!(err.contains(
-            "then, run: migrate database --from app.db --to postgres://u@h/d --strict\n"
+            "after that, run: migrate database --from app.db --to postgres://u@h/d --strict\n"
         ));
     }
 
@@ -367,7 +388,7 @@ mod tests {
         assert_eq!(run_with(&["--no-verify"], None, Ok(fake)).0, Exit::Done);
         let paused = Err(Error::paused("in another data set"));
         let fake = Fake { verdict: Verdict::Differ, result: paused, ..FINE };
-        assert_eq!(run_with(&[], None, Ok(fake)).0, Exit::Differ, "the worst is told");
+        assert_eq!(run_with(&[], None, Ok(fake)).0, Exit::Differ, "the worst exit code wins");
     }
 
     #[test]

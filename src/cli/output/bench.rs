@@ -1,4 +1,4 @@
-//! A measurement as a person reads it.
+//! The report of a measurement as text.
 
 use crate::bench::report::{Effect, Name, Report, Setting, Stage, Sweep, Work};
 use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, time};
@@ -48,7 +48,7 @@ fn head(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let (rows, tables) = (counted(subject.rows, "row"), counted(subject.tables as u64, "table"));
     writeln!(
         out,
-        "{rows} in {tables}, {} of binary COPY, in which all MB/s are told",
+        "{rows} in {tables}, {} of binary COPY (the unit of all MB/s)",
         bytes(subject.bytes)
     )?;
     let used = &report.used;
@@ -65,7 +65,7 @@ fn head(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     )
 }
 
-/// Lines with aligned columns under a title; the columns from the `words`-th on are numbers.
+/// Writes lines with aligned columns under a title. The first `words` columns are aligned left.
 fn table(
     out: &mut dyn Write,
     title: &str,
@@ -99,13 +99,13 @@ fn stage_row(stage: &Stage) -> Vec<String> {
 
 fn name(name: Name) -> &'static str {
     match name {
-        Name::Scan => "scan: SQLite read as the copy reads it",
-        Name::Encode => "scan and encode: blocks made, with hashes",
-        Name::Hash => "hash: rows of ready blocks",
+        Name::Scan => "scan: read SQLite as the copy does",
+        Name::Encode => "scan and encode: build blocks, with hashes",
+        Name::Hash => "hash: hash the rows of ready blocks",
         Name::Limit => "COPY of ready blocks: the server's limit",
-        Name::CopyOut => "COPY out: all rows read back",
+        Name::CopyOut => "COPY out: read all rows back",
         Name::Insert => "SQLite inserts: its limit, one thread",
-        Name::Copy => "copy: reading, encoding, writing together",
+        Name::Copy => "copy: read, encode and write together",
         Name::Whole => "whole job: profile to verdict",
     }
 }
@@ -115,7 +115,7 @@ fn megabytes(bytes_per_second: f64) -> String {
     if megabytes < 99.95 { format!("{megabytes:.1}") } else { count(megabytes.round() as u64) }
 }
 
-/// A size of chunks, in MiB.
+/// A chunk size, in MiB.
 fn chunk(bytes: u64) -> String {
     if bytes.is_multiple_of(MIB) {
         count(bytes / MIB)
@@ -131,19 +131,19 @@ fn whole(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let mut lines = vec![phases.join(", ")];
     let work = &report.server_work;
     if let (Some(wal), Some(each)) = (work.wal_bytes, work.wal_bytes_per_row) {
-        lines.push(format!("the server's log: {}, {each:.0} bytes a row", bytes(wal)));
+        lines.push(format!("WAL: {}, {each:.0} bytes per row", bytes(wal)));
     }
     if let Some(forced) = work.forced_checkpoints {
         lines.push(format!("forced checkpoints: {}", count(forced)));
     }
     let (copy, whole) = (report.copy_to_limit, report.whole_to_limit);
-    lines.push(format!("of the server's limit: copy {copy:.2}, whole job {whole:.2}"));
+    lines.push(format!("share of the server's limit: copy {copy:.2}, whole job {whole:.2}"));
     if let Some(ratio) = report.client_to_server_cpu {
         lines.push(format!("client/server CPU in the copy: {ratio:.2}"));
     }
     if let Some(made) = &report.generator {
         lines.push(format!(
-            "generator: {} rows/s, {:.2} of SQLite's own {}",
+            "generator: {} rows/s, {:.2} of SQLite's own {} rows/s",
             count(made.rows_per_second.round() as u64),
             made.of_the_limit,
             count(made.insert_rows_per_second.round() as u64)
@@ -157,7 +157,7 @@ fn bottleneck(report: &Report) -> Vec<String> {
     vec![format!("copy: {}", found.copy_reason), format!("phases: {}", found.phase_reason)]
 }
 
-/// Seconds of the copy: a line for each number of writers, a column for each size of chunks.
+/// Writes the seconds of the copy: a line for each number of writers, a column for each chunk size.
 fn write_sweep(out: &mut dyn Write, sweep: &Sweep) -> io::Result<()> {
     let mut sizes: Vec<u64> = sweep.cells.iter().map(|cell| cell.chunk_bytes).collect();
     sizes.sort_unstable();
@@ -179,7 +179,7 @@ fn write_sweep(out: &mut dyn Write, sweep: &Sweep) -> io::Result<()> {
         [count(writers as u64)].into_iter().chain(sizes.iter().map(seconds)).collect()
     };
     let rows = writers.iter().map(|&writers| row(writers)).collect();
-    table(out, "seconds of the copy, by writers and size of chunks", &heads, rows, 0)?;
+    table(out, "seconds of the copy, by writers and chunk size", &heads, rows, 0)?;
     let best = &sweep.best;
     writeln!(
         out,
@@ -192,7 +192,7 @@ fn write_sweep(out: &mut dyn Write, sweep: &Sweep) -> io::Result<()> {
     )
 }
 
-/// A size as the flag takes it.
+/// A size in the form of the flag.
 fn size_flag(bytes: u64) -> String {
     if bytes.is_multiple_of(MIB) { format!("{}M", bytes / MIB) } else { bytes.to_string() }
 }
@@ -216,16 +216,16 @@ fn write_settings(out: &mut dyn Write, settings: &[Setting]) -> io::Result<()> {
     let rows = settings.iter().map(row).collect();
     let is_tried = settings.iter().any(|setting| !setting.effects.is_empty());
     let title = if is_tried {
-        "settings of the server, and the time that another value saves (noise)"
+        "server settings, and the time that another value saves (noise)"
     } else {
-        "settings of the server"
+        "server settings"
     };
     table(out, title, if is_tried { &heads } else { &heads[..2] }, rows, 3)?;
     let advice = settings.iter().map(|setting| format!("{}: {}", setting.name, setting.advice));
-    notes(out, "what to know about them", &advice.collect::<Vec<_>>())
+    notes(out, "about these settings", &advice.collect::<Vec<_>>())
 }
 
-/// `12 % (±3)`; what is no more than noise is said to be that.
+/// `12 % (±3)`, or `noise (±3 %)` if the effect is within the noise.
 fn saving(effect: &Effect) -> String {
     let (saves, noise) = (100.0 * effect.saves, 100.0 * effect.noise);
     if effect.saves.abs() <= effect.noise {
@@ -254,27 +254,27 @@ mod tests {
     }
 
     #[test]
-    fn the_sweep_is_a_grid_with_the_flags_of_its_best_pair() {
+    fn the_sweep_is_a_grid_with_the_flags_of_the_best_cell() {
         let mut cells = Vec::new();
-        for (place, size) in [1, 8].into_iter().enumerate() {
+        for (index, size) in [1, 8].into_iter().enumerate() {
             for writers in [1, 2] {
-                cells.push(cell(writers, size * MIB, 4.0 - writers as f64 - 0.5 * place as f64));
+                cells.push(cell(writers, size * MIB, 4.0 - writers as f64 - 0.5 * index as f64));
             }
         }
         let best = cells[3].clone();
-        let told = text(|out| write_sweep(out, &Sweep { cells, best }));
+        let written = text(|out| write_sweep(out, &Sweep { cells, best }));
         let expected = "
-seconds of the copy, by writers and size of chunks
+seconds of the copy, by writers and chunk size
   writers  1 MiB  8 MiB
         1   3.00   2.50
         2   2.00   1.50
   best: --writers 2 --chunk-size 8M, 666,667 rows/s, 76.7 MB/s, 90.0 MB
 ";
-        assert_eq!(told, expected);
+        assert_eq!(written, expected);
     }
 
     #[test]
-    fn a_saving_within_the_noise_is_none() {
+    fn a_saving_within_the_noise_is_shown_as_noise() {
         let setting = |name: &str, saves, noise| Setting {
             name: name.to_owned(),
             value: "1GB".to_owned(),
@@ -289,19 +289,19 @@ seconds of the copy, by writers and size of chunks
             advice: "reload".to_owned(),
         };
         let all = [setting("a", 0.25, 0.04), setting("b", -0.03, 0.04), setting("c", -0.5, 0.04)];
-        let told = text(|out| write_settings(out, &all));
+        let written = text(|out| write_settings(out, &all));
         let expected = "
-settings of the server, and the time that another value saves (noise)
+server settings, and the time that another value saves (noise)
      value  tried  limit          copy  finish
   a  1GB    16GB             25 % (±4)
   b  1GB    16GB          noise (±4 %)
   c  1GB    16GB            -50 % (±4)
 
-what to know about them
+about these settings
   a: reload
   b: reload
   c: reload
 ";
-        assert_eq!(told, expected);
+        assert_eq!(written, expected);
     }
 }

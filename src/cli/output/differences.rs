@@ -1,4 +1,4 @@
-//! What differs, as a person reads it: what and where first, then what to do.
+//! The differences of a verification, and then what to do.
 
 use crate::cli::output::format::{count, counted, escape_for_terminal};
 use crate::cli::output::tables::{TITLE, notes};
@@ -7,19 +7,19 @@ use crate::report::{
 };
 use std::io::{self, Write};
 
-/// Writes the differences of a data set; nothing where there are none.
+/// Writes the differences of a data set, if there are any.
 pub(crate) fn write(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<()> {
     let mut lines: Vec<String> =
         data_set.differences.iter().map(|text| escape_for_terminal(text).into_owned()).collect();
-    // Tables that lack rows, or have too many, before those where only values differ.
+    // Tables with missing or extra rows come before tables with changed values.
     let mut tables: Vec<&TableReport> = data_set.tables.iter().collect();
     let same_count = |found: &TableVerification| found.source_rows == found.target_rows;
     tables.sort_by_key(|table| table.verification.as_ref().is_none_or(same_count));
-    lines.extend(tables.into_iter().filter_map(of_table).flatten());
+    lines.extend(tables.into_iter().filter_map(format_table).flatten());
     if lines.is_empty() {
         return Ok(());
     }
-    // Never cut: how many rows are told is for --max-differences to say.
+    // This list is never cut: --max-differences limits it.
     writeln!(out, "\n{TITLE}differences{TITLE:#}")?;
     for line in lines {
         writeln!(out, "  {line}")?;
@@ -27,14 +27,14 @@ pub(crate) fn write(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result
     notes(out, "what to do", &data_set.hints)
 }
 
-/// A table whose rows differ.
-fn of_table(table: &TableReport) -> Option<Vec<String>> {
+/// The lines of a table, if its rows differ.
+fn format_table(table: &TableReport) -> Option<Vec<String>> {
     let found = table.verification.as_ref().filter(|found| !found.equal)?;
     let mut lines = vec![headline(&table.name, found)];
-    lines.extend(found.differences.iter().map(|one| format!("  {}", of_row(one))));
-    let told: u64 = found.differences.iter().map(|one| one.rows).sum();
-    if told > 0 && told < found.differing_rows {
-        lines.push(format!("  and {} more", count(found.differing_rows - told)));
+    lines.extend(found.differences.iter().map(|one| format!("  {}", format_row(one))));
+    let shown: u64 = found.differences.iter().map(|one| one.rows).sum();
+    if shown > 0 && shown < found.differing_rows {
+        lines.push(format!("  and {} more", count(found.differing_rows - shown)));
     }
     Some(lines)
 }
@@ -52,8 +52,8 @@ fn headline(name: &str, found: &TableVerification) -> String {
     format!("\"{}\": {at_least}{differing} {verb} ({rows})", escape_for_terminal(name))
 }
 
-/// One row: what is with it, which it is, and the columns.
-fn of_row(row: &RowDifference) -> String {
+/// The line of a row: the kind of difference, its key or location, and the columns.
+fn format_row(row: &RowDifference) -> String {
     let kind = match row.kind {
         DifferenceKind::Missing => "missing",
         DifferenceKind::Extra => "extra",
@@ -67,32 +67,34 @@ fn of_row(row: &RowDifference) -> String {
         format!("{} {}", escape_for_terminal(&key.column), escape_for_terminal(&key.value))
     });
     let key: Vec<String> = key.collect();
-    let places = row.source_place.iter().chain(&row.target_place).cloned().collect::<Vec<_>>();
-    match (key.is_empty(), places.is_empty()) {
-        (false, false) => text.push_str(&format!(": {} ({})", key.join(", "), places.join(", "))),
+    let locations = row.source_place.iter().chain(&row.target_place).cloned().collect::<Vec<_>>();
+    match (key.is_empty(), locations.is_empty()) {
+        (false, false) => {
+            text.push_str(&format!(": {} ({})", key.join(", "), locations.join(", ")))
+        }
         (false, true) => text.push_str(&format!(": {}", key.join(", "))),
-        (true, false) => text.push_str(&format!(": {}", places.join(", "))),
+        (true, false) => text.push_str(&format!(": {}", locations.join(", "))),
         (true, true) => {}
     }
     if !row.columns.is_empty() {
-        let columns: Vec<String> = row.columns.iter().map(of_column).collect();
+        let columns: Vec<String> = row.columns.iter().map(format_column).collect();
         text.push_str(&format!(": {}", columns.join("; ")));
     }
     text
 }
 
-fn of_column(column: &ColumnDifference) -> String {
+fn format_column(column: &ColumnDifference) -> String {
     let name = escape_for_terminal(&column.column);
     match (&column.source, &column.target) {
         (Some(source), Some(target)) => {
             format!(
-                "\"{name}\" is {} and became {}",
+                "\"{name}\": {} in the source, {} in the target",
                 escape_for_terminal(source),
                 escape_for_terminal(target)
             )
         }
         (Some(value), None) | (None, Some(value)) => {
-            format!("\"{name}\" is {}", escape_for_terminal(value))
+            format!("\"{name}\": {}", escape_for_terminal(value))
         }
         (None, None) => format!("\"{name}\""),
     }
@@ -104,7 +106,7 @@ mod tests {
     use crate::report::{KeyColumn, Verdict};
 
     #[test]
-    fn differences_read_so() {
+    fn the_differences_are_written() {
         let row = |kind, id: &str, columns| RowDifference {
             kind,
             rows: 1,
@@ -160,7 +162,7 @@ differences
   the index "i" on "users" is missing
   "users": 7 rows differ (1,000 in the source, 999 in the target)
     missing: id 5 (rowid 5)
-    changed: id 9 (rowid 9): "name" is a  and became a
+    changed: id 9 (rowid 9): "name": a  in the source, a in the target
     and 5 more
 
 what to do

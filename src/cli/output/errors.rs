@@ -1,4 +1,4 @@
-//! How an error is told: what failed, the causes, a blank line, what to do next.
+//! The format of an error: what failed, the causes, a blank line, the hints.
 
 use crate::cli::output::format::escape_for_terminal;
 use crate::error::Error;
@@ -8,7 +8,7 @@ use std::io::{self, Write};
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Green.on_default().bold();
 
-/// Writes `error`; the stream decides whether the colours stay.
+/// Writes `error` in color; the stream removes the colors if needed.
 pub(crate) fn write(out: &mut dyn Write, error: &Error) -> io::Result<()> {
     writeln!(out, "{ERROR}error:{ERROR:#} {}", escape_for_terminal(error.message()))?;
     for cause in error.causes() {
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_with_its_causes_and_hints() {
+    fn an_error_is_printed_with_its_causes_and_hints() {
         let error = Error::failed("connection refused")
             .context("the target cannot be reached")
             .hint("start the server")
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_that_open_a_line_are_coloured() {
+    fn the_first_words_of_a_line_are_colored() {
         let mut out = Vec::new();
         write(&mut out, &Error::failed("x").hint("y")).unwrap();
         assert_eq!(

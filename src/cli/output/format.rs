@@ -1,4 +1,4 @@
-//! How numbers, sizes, times and names are spelt wherever a person reads them.
+//! The format of numbers, sizes, times and names in readable output.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
-/// `2 rows`, `1 row`: a count and what is counted, given in the singular.
+/// `2 rows`, `1 row`: a count with its noun, which is given in the singular.
 pub(crate) fn counted(number: u64, what: &str) -> String {
     let plural = match what {
         _ if number == 1 => return format!("1 {what}"),
@@ -58,7 +58,7 @@ pub(crate) fn time(seconds: f64) -> String {
     }
 }
 
-/// A length of time that is only about right: `8s`, `1m 20s`, `2h 05m`, `3d 04h`.
+/// An approximate length of time: `8s`, `1m 20s`, `2h 05m`, `3d 04h`.
 pub(crate) fn time_left(seconds: f64) -> String {
     // The cast saturates: infinity becomes the largest number, NaN zero.
     let whole = seconds.round() as u64;
@@ -71,13 +71,13 @@ pub(crate) fn time_left(seconds: f64) -> String {
     }
 }
 
-/// How many a second, where enough time went by to say so.
+/// The number per second; `None` if the time is too short.
 pub(crate) fn rate(number: u64, seconds: f64) -> Option<u64> {
     (number > 0 && seconds >= 0.001).then(|| (number as f64 / seconds).round() as u64)
 }
 
-/// A text that came from a database or a command line, made safe for a terminal: control
-/// characters, and those that reorder or hide what stands beside them, are written as escapes.
+/// A text from a database or a command line, made safe for a terminal: control characters, and those
+/// that reorder or hide others, become escapes.
 pub(crate) fn escape_for_terminal(text: &str) -> Cow<'_, str> {
     if !text.contains(hides_or_moves) {
         return Cow::Borrowed(text);

@@ -1,5 +1,5 @@
-//! A plan as a person reads it: what needs a decision first, then one line a table, and details
-//! only where there is something to say.
+//! A plan as text: what needs review and what is dropped first, then one line for each table, then
+//! details.
 
 use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, time_left};
 use crate::cli::output::tables::{
@@ -23,12 +23,12 @@ pub(crate) fn write(out: &mut dyn Write, plan: &PlanSummary) -> io::Result<()> {
 }
 
 fn write_limit(out: &mut dyn Write, limit: &TimeLimit) -> io::Result<()> {
-    write!(out, "\nto be over by {}", limit.deadline)?;
+    write!(out, "\ndeadline: {}", limit.deadline)?;
     let Some(estimate) = &limit.estimate else { return writeln!(out) };
     let [copy, finish, verify] = [estimate.copy, estimate.finish, estimate.verify].map(time_left);
     writeln!(
         out,
-        "; it will about take {}: copy {copy}, finish {finish}, verification {verify}",
+        "; estimated time: {} (copy {copy}, finish {finish}, verify {verify})",
         time_left(estimate.total())
     )
 }
@@ -44,14 +44,14 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
     if let Some(Continued { begun, chunks_there, chunks }) = &data_set.continues {
         writeln!(
             out,
-            "\n  continues the run of {begun}: {} of {} chunks are there",
+            "\n  resumes the run of {begun}: {} of {} copied",
             count(*chunks_there),
-            count(*chunks)
+            counted(*chunks, "chunk")
         )?;
     }
-    aligned_section(out, "needs decision", columns(tables, true), 4)?;
+    aligned_section(out, "needs review", columns(tables, true), 4)?;
     let dropped = data_set.drops.iter().map(|dropped| {
-        let lost = if dropped.comes_back { "" } else { ", which the source does not have" };
+        let lost = if dropped.comes_back { "" } else { " (not in the source)" };
         Entry::from(format!("{} \"{}\"{lost}", dropped.kind, escape_for_terminal(&dropped.name)))
     });
     section(out, "will be dropped first", &dropped.collect::<Vec<_>>())?;
@@ -68,12 +68,15 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
     aligned_section(out, "will be converted", converted.collect(), 3)?;
     let rows = tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
     let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
-    section(out, "will be left out", &all)?;
+    section(out, "not migrated", &all)?;
     notes(out, "notes", &data_set.notes)
 }
 
 fn table_rows(tables: &[TablePlan]) -> Vec<Vec<String>> {
-    let mut rows = vec![["table", "rows", "about"].map(str::to_owned).to_vec()];
+    // A comparison does not estimate sizes.
+    let has_sizes = tables.iter().any(|table| table.bytes > 0);
+    let columns = if has_sizes { 3 } else { 2 };
+    let mut rows = vec![["table", "rows", "size (est.)"].map(str::to_owned).to_vec()];
     for table in tables {
         let name = match &table.target_name {
             Some(target) => {
@@ -88,14 +91,15 @@ fn table_rows(tables: &[TablePlan]) -> Vec<Vec<String>> {
         count(tables.iter().map(|table| table.rows).sum()),
         bytes(tables.iter().map(|table| table.bytes).sum()),
     ]);
+    rows.iter_mut().for_each(|row| row.truncate(columns));
     rows
 }
 
-/// The columns that need a decision, or the others that are told.
+/// The columns that need review, or the others that are listed.
 fn columns(tables: &[TablePlan], needs_review: bool) -> Vec<Vec<String>> {
-    let told = tables.iter().flat_map(|table| table.columns.iter().map(move |c| (table, c)));
-    let told = told.filter(|(_, column)| column.needs_review == needs_review);
-    told.map(|(table, column)| column_row(&table.name, column)).collect()
+    let listed = tables.iter().flat_map(|table| table.columns.iter().map(move |c| (table, c)));
+    let listed = listed.filter(|(_, column)| column.needs_review == needs_review);
+    listed.map(|(table, column)| column_row(&table.name, column)).collect()
 }
 
 fn column_row(table: &str, column: &ColumnPlan) -> Vec<String> {
@@ -160,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plan_reads_so() {
+    fn the_plan_is_written() {
         let columns =
             vec![column("note", "", "text", false), column("at", "DATETIME", "text", true)];
         let mut plan = plan(vec![table("events", columns), table("a\nb", Vec::new())]);
@@ -182,17 +186,17 @@ to   postgres://host/db
 
 app.db -> public
 
-needs decision
+needs review
   events.at  DATETIME -> text  because
 
 will be dropped first
   table "events"
-  table "old", which the source does not have
+  table "old" (not in the source)
 
-  table               rows    about
-  events             1,200  34.0 kB
-  a\nb               1,200  34.0 kB
-  total of 2 tables  2,400  68.0 kB
+  table               rows  size (est.)
+  events             1,200      34.0 kB
+  a\nb               1,200      34.0 kB
+  total of 2 tables  2,400      68.0 kB
 
 other column types
   events.note  no type -> text  because
@@ -208,14 +212,14 @@ notes
     }
 
     #[test]
-    fn a_big_schema_does_not_flood() {
+    fn a_large_schema_gives_a_bounded_text() {
         let tables = (0..300).map(|n| {
             let columns = vec![column("a", "INT", "text", false), column("b", "INT", "text", true)];
             table(&format!("t{n}"), columns)
         });
-        let told = text(&plan(tables.collect()));
-        // A line a table, and two lists of twenty lines with their headings.
-        assert!(told.lines().count() < 300 + 2 * 20 + 15, "{}", told.lines().count());
-        assert!(told.contains("... and 281 more; --json tells all"));
+        let written = text(&plan(tables.collect()));
+        // One line for each table, and two lists of twenty lines with their headings.
+        assert!(written.lines().count() < 300 + 2 * 20 + 15, "{}", written.lines().count());
+        assert!(written.contains("... and 281 more; --json FILE writes all"));
     }
 }

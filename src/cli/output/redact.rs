@@ -1,13 +1,12 @@
-//! Taking passwords out of a text before it is shown again.
+//! Removal of passwords from a text before it is shown.
 //!
-//! What is shown was typed, so it may be malformed in any way: where it is in doubt whether
-//! something is part of a password, it goes.
+//! The text was typed and may be malformed. In doubt, a part of it counts as password.
 
 /// The parameters whose values are secrets.
 const SECRET_PARAMETERS: [&str; 2] = ["password", "sslpassword"];
 
-/// `text` without the passwords in it, if there was one: in the user part of a URL, among its
-/// parameters, or in a `key=value` string. `None` where there was none.
+/// `text` without its passwords: in the user part of a URL, in its parameters, or in a `key=value`
+/// string. `None` if there is no password.
 pub(crate) fn without_password(text: &str) -> Option<String> {
     let shown = match text.split_once("://") {
         Some((scheme, rest)) => format!("{scheme}://{}", url_without_password(rest)),
@@ -16,26 +15,25 @@ pub(crate) fn without_password(text: &str) -> Option<String> {
     (shown != text).then_some(shown)
 }
 
-/// The part of a URL after `://`. The user part is taken to reach to the last `@` before the
-/// parameters, farther than a strict reader would go: a password with an unescaped `/` or `@` is
-/// a frequent mistake.
+/// Redacts the part of a URL after `://`. The user part ends at the last `@` before the parameters:
+/// an unescaped `/` or `@` in a password is a frequent mistake.
 fn url_without_password(rest: &str) -> String {
     let question = rest.find('?').unwrap_or(rest.len());
     let at = rest[..question].rfind('@').or_else(|| {
-        // An unescaped `?` in a password: what follows the colon is no port.
+        // An unescaped `?` in a password: the text after the colon is not a port.
         let hosts = rest[..question].split('/').next().unwrap_or_default();
-        let is_place = hosts.split(',').all(|host| {
+        let is_host = hosts.split(',').all(|host| {
             let port = host.rsplit_once(':').map_or("", |(_, port)| port);
             host.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit())
         });
-        if is_place { None } else { rest.rfind('@') }
+        if is_host { None } else { rest.rfind('@') }
     });
     let (user, tail) = at.map_or(("", rest), |at| (&rest[..at], &rest[at..]));
     let user = user.split(':').next().unwrap_or_default();
-    let Some((place, parameters)) = tail.split_once('?') else { return format!("{user}{tail}") };
+    let Some((location, parameters)) = tail.split_once('?') else { return format!("{user}{tail}") };
     let kept: Vec<_> = parameters.split('&').filter(|pair| !is_secret_pair(pair)).collect();
     let question = if kept.is_empty() { "" } else { "?" };
-    format!("{user}{place}{question}{}", kept.join("&"))
+    format!("{user}{location}{question}{}", kept.join("&"))
 }
 
 fn is_secret_pair(pair: &str) -> bool {
@@ -43,7 +41,7 @@ fn is_secret_pair(pair: &str) -> bool {
     SECRET_PARAMETERS.iter().any(|secret| key.trim().eq_ignore_ascii_case(secret))
 }
 
-/// A `key = value` string as libpq reads it: spaces around `=`, values in single quotes,
+/// Redacts a `key = value` string as libpq reads it: spaces around `=`, values in single quotes,
 /// backslash escapes.
 fn pairs_without_password(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
@@ -58,7 +56,7 @@ fn pairs_without_password(text: &str) -> String {
     if kept.len() < text.len() { kept.trim_end().to_owned() } else { kept }
 }
 
-/// Where the next secret parameter's name begins: at a word's start, with `=` after it.
+/// The start of the next secret parameter: a whole word, with `=` after it.
 fn find_secret(text: &str) -> Option<usize> {
     let lower = text.to_ascii_lowercase();
     let starts = SECRET_PARAMETERS.iter().flat_map(|secret| {
@@ -75,7 +73,7 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-/// The length of the value at the start of `text`; an unclosed quote takes all of it.
+/// The length of the value at the start of `text`. An unclosed quote reaches to the end.
 fn value_length(text: &str) -> usize {
     let quoted = text.starts_with('\'');
     let mut escaped = false;
@@ -116,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn a_password_with_characters_that_should_have_been_escaped_goes_too() {
+    fn a_password_with_unescaped_characters_is_removed() {
         for password in ["pa/ss", "p@ss", "p@ss/w", "p?ss", "p:ss", "p#ss", "a b"] {
             assert_eq!(shown(&format!("postgres://u:{password}@h/db")), "postgres://u@h/db");
         }
     }
 
     #[test]
-    fn a_url_without_a_password_stays_as_it_is() {
+    fn a_url_without_a_password_is_unchanged() {
         for text in [
             "postgres://user@host/dbname",
             "postgres://h:5432/db",
@@ -146,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_only_speaks_of_passwords_stays_as_it_is() {
+    fn a_text_that_only_mentions_passwords_is_unchanged() {
         for text in ["app.db", "my_password=x.db", "user.password", "host=h dbname=d ", ""] {
             assert_eq!(without_password(text), None, "{text}");
         }

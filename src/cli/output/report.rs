@@ -1,4 +1,4 @@
-//! The end of a run as a person reads it: a table, totals, what was left out, times, verdict.
+//! A report as text: tables, totals, what was not migrated, times, verdict.
 
 use crate::cli::output::differences;
 use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, rate, time};
@@ -9,14 +9,13 @@ use crate::report::{DataSetReport, RateReport, Report, TableReport, Verdict};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 
-/// Steps shorter than this many seconds are not worth a line.
-const LONG_STEP: f64 = 1.0;
+/// Shorter steps are not listed.
+const MIN_STEP_SECS: f64 = 1.0;
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
 
-/// Writes `report`. The verdict is its last line, and only of a run that came to its end: of
-/// another one the error that follows says how it ended.
+/// Writes `report`. The last line is the verdict, if the run `ended`. Otherwise an error follows.
 pub(crate) fn write(out: &mut dyn Write, report: &Report, ended: bool) -> io::Result<()> {
     writeln!(out, "from {}", escape_for_terminal(&report.source))?;
     writeln!(out, "to   {}", escape_for_terminal(&report.target))?;
@@ -24,9 +23,9 @@ pub(crate) fn write(out: &mut dyn Write, report: &Report, ended: bool) -> io::Re
         write_data_set(out, data_set)?;
     }
     if report.data_sets.len() > 1 {
-        let sum = Sum::of(report.data_sets.iter().flat_map(|data_set| &data_set.tables));
+        let sum = Sum::over(report.data_sets.iter().flat_map(|data_set| &data_set.tables));
         let (rows, bytes) = (counted(sum.rows, "row"), bytes(sum.bytes));
-        writeln!(out, "\nin all {}: {rows}, {bytes}", counted(sum.tables, "table"))?;
+        writeln!(out, "\ntotal of {}: {rows}, {bytes}", counted(sum.tables, "table"))?;
     }
     notes(out, "warnings", &report.warnings)?;
     let phases: Vec<_> = report
@@ -35,9 +34,9 @@ pub(crate) fn write(out: &mut dyn Write, report: &Report, ended: bool) -> io::Re
         .map(|phase| format!("{} {}", phase.phase.as_str(), time(phase.seconds)))
         .collect();
     let phases = if phases.is_empty() { String::new() } else { format!(": {}", phases.join(", ")) };
-    writeln!(out, "\n{} in all{phases}", time(report.seconds))?;
+    writeln!(out, "\ntotal time {}{phases}", time(report.seconds))?;
     if let Some(RateReport { asked, reached }) = report.max_rate {
-        writeln!(out, "written at {}/s; at most {}/s were allowed", bytes(reached), bytes(asked))?;
+        writeln!(out, "write rate {}/s, limit {}/s", bytes(reached), bytes(asked))?;
     }
     if ended {
         let (style, verdict) = verdict(report);
@@ -46,7 +45,7 @@ pub(crate) fn write(out: &mut dyn Write, report: &Report, ended: bool) -> io::Re
     Ok(())
 }
 
-/// Writes what is left to do.
+/// Writes the next steps.
 pub(crate) fn write_steps(out: &mut dyn Write, steps: &[String]) -> io::Result<()> {
     notes(out, "next", steps)
 }
@@ -64,21 +63,21 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<(
     }
     let converted =
         data_set.tables.iter().flat_map(|table| conversions(&table.name, &table.conversions));
-    aligned_section(out, "converted, as planned", converted.collect(), 3)?;
+    aligned_section(out, "converted", converted.collect(), 3)?;
     let rows = data_set.tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
     let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
-    section(out, "left out", &all)?;
+    section(out, "not migrated", &all)?;
     notes(out, "notes", &data_set.notes)?;
-    let long_steps = data_set.steps.iter().filter(|step| step.seconds >= LONG_STEP);
+    let long_steps = data_set.steps.iter().filter(|step| step.seconds >= MIN_STEP_SECS);
     let steps = long_steps
         .map(|step| vec![escape_for_terminal(&step.what).into_owned(), time(step.seconds)]);
     aligned_section(out, "steps of a second and more", steps.collect(), 1)?;
     differences::write(out, data_set)
 }
 
-/// The rows of the table, heading and totals included.
+/// The rows of the table, with heading and totals.
 fn table_rows(tables: &[TableReport]) -> Vec<Vec<String>> {
-    let heading = ["table", "rows", "bytes", "seconds", "rows/s", "converted", "left out"];
+    let heading = ["table", "rows", "bytes", "seconds", "rows/s", "converted", "not migrated"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for table in tables {
         let name = match &table.target_name {
@@ -87,10 +86,10 @@ fn table_rows(tables: &[TableReport]) -> Vec<Vec<String>> {
             }
             None => escape_for_terminal(&table.name).into_owned(),
         };
-        rows.push(table_row(name, &Sum::of([table]), table.seconds));
+        rows.push(table_row(name, &Sum::over([table]), table.seconds));
     }
-    let sum = Sum::of(tables);
-    // Tables are copied side by side, so that the sum of their times would mislead.
+    let sum = Sum::over(tables);
+    // Tables are copied in parallel, so the sum of their times is meaningless.
     rows.push(vec![
         format!("total of {}", counted(sum.tables, "table")),
         count(sum.rows),
@@ -119,7 +118,7 @@ fn unless_zero(number: u64) -> String {
     if number == 0 { String::new() } else { count(number) }
 }
 
-/// What is added up over tables.
+/// Sums over tables.
 #[derive(Default)]
 struct Sum {
     tables: u64,
@@ -130,7 +129,7 @@ struct Sum {
 }
 
 impl Sum {
-    fn of<'a>(tables: impl IntoIterator<Item = &'a TableReport>) -> Self {
+    fn over<'a>(tables: impl IntoIterator<Item = &'a TableReport>) -> Self {
         let mut sum = Self::default();
         for table in tables {
             sum.tables += 1;
@@ -156,10 +155,10 @@ pub(crate) fn worst_verdict(report: &Report) -> Verdict {
 }
 
 fn verdict(report: &Report) -> (Style, String) {
-    let sum = Sum::of(report.data_sets.iter().flat_map(|data_set| &data_set.tables));
+    let sum = Sum::over(report.data_sets.iter().flat_map(|data_set| &data_set.tables));
     let left_out = match sum.left_out {
         0 => String::new(),
-        rows => format!(", {} left out", counted(rows, "row")),
+        rows => format!(", {} not migrated", counted(rows, "row")),
     };
     let what =
         format!("{} in {}{left_out}", counted(sum.rows, "row"), counted(sum.tables, "table"));
@@ -243,20 +242,20 @@ mod tests {
     }
 
     #[test]
-    fn the_report_reads_so() {
+    fn the_report_is_written() {
         let expected = r#"from app.db
 to   postgres://host/db
 
 app.db -> public
-  table                     rows    bytes  seconds   rows/s  converted  left out
-  events               1,204,000  98.8 MB     9.50  126,737      1,204         3
+  table                     rows    bytes  seconds   rows/s  converted  not migrated
+  events               1,204,000  98.8 MB     9.50  126,737      1,204             3
   xmin\u{7} -> xmin_1          0      0 B     0.00
-  total of 2 tables    1,204,000  98.8 MB                        1,204         3
+  total of 2 tables    1,204,000  98.8 MB                        1,204             3
 
-converted, as planned
+converted
   events.at  timestamp  digits past microseconds rounded  1,204
 
-left out
+not migrated
   3 rows of "events": NUL in text
   1 trigger: triggers are not copied
     "log" on "events"
@@ -270,15 +269,15 @@ steps of a second and more
 warnings
   cannot lock app.db against writers
 
-1m 11s in all: profile 1.25 s, copy 9.75 s
+total time 1m 11s: profile 1.25 s, copy 9.75 s
 
-verdict: not verified; 1,204,000 rows in 2 tables, 3 rows left out
+verdict: not verified; 1,204,000 rows in 2 tables, 3 rows not migrated
 "#;
         assert_eq!(text(&report(), true), expected);
     }
 
     #[test]
-    fn a_run_that_did_not_end_has_no_verdict() {
+    fn a_run_that_failed_has_no_verdict() {
         assert!(!text(&report(), false).contains("verdict"));
     }
 
@@ -287,14 +286,16 @@ verdict: not verified; 1,204,000 rows in 2 tables, 3 rows left out
         let mut report = report();
         report.data_sets.push(report.data_sets[0].clone());
         report.data_sets[0].verdict = Verdict::Match;
-        let told = text(&report, true);
-        assert!(told.contains("in all 4 tables: 2,408,000 rows, 197.5 MB\n"));
-        assert!(told.contains("verdict: not verified"));
+        let written = text(&report, true);
+        assert!(written.contains("total of 4 tables: 2,408,000 rows, 197.5 MB\n"));
+        assert!(written.contains("verdict: not verified"));
         report.data_sets[1].verdict = Verdict::Differ;
         assert!(text(&report, true).contains("verdict: the databases differ"));
         report.data_sets[1].verdict = Verdict::Match;
-        let told = text(&report, true);
-        assert!(told.ends_with("verdict: match; 2,408,000 rows in 4 tables, 6 rows left out\n"));
+        let written = text(&report, true);
+        assert!(
+            written.ends_with("verdict: match; 2,408,000 rows in 4 tables, 6 rows not migrated\n")
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The command line as a person may type it again: quoted for a shell, without passwords.
+//! The command to rerun: quoted for a shell, without passwords.
 
 use crate::cli::long_flag::{join_value, split_value};
 use crate::cli::output::redact::without_password;
@@ -6,20 +6,20 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// What was typed, brought to one form.
+/// The normalized command line.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CommandLine {
     program: OsString,
     arguments: Vec<OsString>,
 }
 
-/// A command to type again.
+/// A command to rerun.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RerunCommand {
-    /// One line for a POSIX shell.
+    /// The command as one line for a POSIX shell.
     pub(crate) text: String,
-    /// A password was in the command line and is not in the text.
-    pub(crate) password_left_out: bool,
+    /// The command line had a password that the text does not have.
+    pub(crate) omits_password: bool,
 }
 
 impl CommandLine {
@@ -39,24 +39,24 @@ impl CommandLine {
         quoted(&self.program)
     }
 
-    /// The same command without what would not go on from a pause: `--restart`, and a deadline that
-    /// was a single moment.
+    /// The command that resumes this one: without `--restart`, and without a deadline that is a date
+    /// and time.
     pub(crate) fn resume(&self) -> RerunCommand {
-        let goes_on = |argument: &OsString| match split_value(argument) {
+        let is_kept = |argument: &OsString| match split_value(argument) {
             Some((flag, value)) => flag != "--deadline" || !value.as_bytes().contains(&b'T'),
             None => argument != "--restart",
         };
         let end = self.arguments.iter().position(|argument| argument == "--");
         let (ours, others) = self.arguments.split_at(end.unwrap_or(self.arguments.len()));
-        let arguments = ours.iter().filter(|argument| goes_on(argument)).chain(others);
+        let arguments = ours.iter().filter(|argument| is_kept(argument)).chain(others);
         let arguments = arguments.cloned().collect();
         Self { program: self.program.clone(), arguments }.with_flags(&[])
     }
 
-    /// The same command, with `flags` (such as `--drop-all`) where it does not have them yet.
+    /// The same command with `flags` (such as `--drop-all`) added where they are missing.
     pub(crate) fn with_flags(&self, flags: &[&str]) -> RerunCommand {
         let mut text = quoted(&self.program);
-        let mut password_left_out = false;
+        let mut omits_password = false;
         let end = self.arguments.iter().position(|argument| argument == "--");
         let (ours, others) = self.arguments.split_at(end.unwrap_or(self.arguments.len()));
         let added = flags.iter().map(OsString::from).filter(|flag| !ours.contains(flag));
@@ -66,7 +66,7 @@ impl CommandLine {
                 None => (None, argument.as_os_str()),
             };
             let shown = if is_cast(flag) { None } else { os_without_password(value) };
-            password_left_out |= shown.is_some();
+            omits_password |= shown.is_some();
             let value = shown.as_deref().unwrap_or(value);
             text.push(' ');
             match flag {
@@ -81,23 +81,23 @@ impl CommandLine {
                 }
             }
         }
-        RerunCommand { text, password_left_out }
+        RerunCommand { text, omits_password }
     }
 }
 
-/// `--cast 'users.password=text'` reads like a secret and is none.
+/// `--cast 'users.password=text'` only resembles a secret.
 fn is_cast(flag: Option<&OsStr>) -> bool {
     flag.is_some_and(|flag| flag == "--cast")
 }
 
-/// [`without_password`] for what need not be UTF-8. A password is looked for in the text with
-/// its odd bytes replaced; where there is one, the replacements stay.
+/// [`without_password`] for a text that may not be UTF-8: invalid bytes are replaced for the search,
+/// and stay replaced if there is a password.
 fn os_without_password(text: &OsStr) -> Option<OsString> {
     without_password(&text.to_string_lossy()).map(OsString::from)
 }
 
-/// `argument` as one word of a POSIX shell; control characters and bytes that are no UTF-8 in
-/// the `$'...'` form, which bash, zsh, ksh and POSIX 2024 know.
+/// `argument` as one word of a POSIX shell. Control characters and bytes that are not UTF-8 need the
+/// `$'...'` form, which bash, zsh, ksh and POSIX 2024 know.
 pub(crate) fn quoted(argument: &OsStr) -> String {
     let bytes = argument.as_bytes();
     let bare = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:=@,%+".contains(byte);
@@ -118,7 +118,7 @@ fn dollar_quoted(argument: &OsStr) -> String {
         match byte {
             b'\'' | b'\\' => text.extend(['\\', char::from(byte)]),
             0x20..=0x7e => text.push(char::from(byte)),
-            // Octal takes three digits at most, so that what follows cannot be drawn in.
+            // An octal escape has at most three digits, so the next character is not part of it.
             _ => {
                 let _ = write!(text, "\\{byte:03o}");
             }
@@ -132,54 +132,54 @@ fn dollar_quoted(argument: &OsStr) -> String {
 mod tests {
     use super::*;
 
-    fn again(arguments: &[&str], flags: &[&str]) -> RerunCommand {
+    fn rerun(arguments: &[&str], flags: &[&str]) -> RerunCommand {
         let arguments = arguments.iter().map(OsString::from).collect();
         CommandLine::new("migrate".into(), arguments).with_flags(flags)
     }
 
     #[test]
-    fn the_command_can_be_typed_again() {
+    fn the_rerun_command_is_quoted() {
         let typed = ["database", "--from=my app.db", "--to=postgres://u@h/d?a=1&b=2", "--strict"];
         assert_eq!(
-            again(&typed, &[]).text,
+            rerun(&typed, &[]).text,
             "migrate database --from 'my app.db' --to 'postgres://u@h/d?a=1&b=2' --strict"
         );
     }
 
     #[test]
-    fn the_password_is_left_out_and_that_is_said() {
+    fn the_password_is_omitted_and_that_is_recorded() {
         for (to, shown) in [
             ("--to=postgres://u:hunter2@h/d", "postgres://u@h/d"),
             ("--to=host=h password='hunter2' dbname=d", "'host=h dbname=d'"),
         ] {
-            let again = again(&["database", to], &[]);
-            assert_eq!(again.text, format!("migrate database --to {shown}"));
-            assert!(again.password_left_out);
+            let rerun = rerun(&["database", to], &[]);
+            assert_eq!(rerun.text, format!("migrate database --to {shown}"));
+            assert!(rerun.omits_password);
         }
-        assert!(!again(&["database", "--to=postgres://u@h/d"], &[]).password_left_out);
+        assert!(!rerun(&["database", "--to=postgres://u@h/d"], &[]).omits_password);
     }
 
     #[test]
-    fn a_cast_of_a_column_named_password_is_no_secret() {
-        let again = again(&["database", "--cast=users.password=text"], &[]);
-        assert_eq!(again.text, "migrate database --cast users.password=text");
-        assert!(!again.password_left_out);
+    fn a_cast_of_a_column_named_password_is_not_a_secret() {
+        let rerun = rerun(&["database", "--cast=users.password=text"], &[]);
+        assert_eq!(rerun.text, "migrate database --cast users.password=text");
+        assert!(!rerun.omits_password);
     }
 
     #[test]
     fn flags_are_added_once_and_before_two_dashes() {
         assert_eq!(
-            again(&["database", "--", "x"], &["--drop-all"]).text,
+            rerun(&["database", "--", "x"], &["--drop-all"]).text,
             "migrate database --drop-all -- x"
         );
         assert_eq!(
-            again(&["database", "--drop-all"], &["--drop-all"]).text,
+            rerun(&["database", "--drop-all"], &["--drop-all"]).text,
             "migrate database --drop-all"
         );
     }
 
     #[test]
-    fn what_goes_on_from_a_pause_neither_begins_anew_nor_keeps_a_deadline_that_is_over() {
+    fn the_resume_command_has_no_restart_and_no_past_deadline() {
         let line = |words: &[&str]| {
             let words = words.iter().map(OsString::from).collect();
             CommandLine::new("m".into(), words).resume().text
@@ -191,10 +191,10 @@ mod tests {
     }
 
     #[test]
-    fn odd_words_are_quoted() {
-        assert_eq!(again(&["--json=-"], &[]).text, "migrate --json=-");
-        assert_eq!(again(&["it's", ""], &[]).text, r"migrate 'it'\''s' ''");
-        assert_eq!(again(&["a\nb"], &[]).text, r"migrate $'a\012b'");
+    fn unusual_arguments_are_quoted() {
+        assert_eq!(rerun(&["--json=-"], &[]).text, "migrate --json=-");
+        assert_eq!(rerun(&["it's", ""], &[]).text, r"migrate 'it'\''s' ''");
+        assert_eq!(rerun(&["a\nb"], &[]).text, r"migrate $'a\012b'");
         let odd = CommandLine::new("m".into(), vec![OsString::from_vec(b"\xff'1".to_vec())]);
         assert_eq!(odd.with_flags(&[]).text, r"m $'\377\'1'");
     }

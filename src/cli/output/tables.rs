@@ -1,36 +1,36 @@
-//! Aligned columns and lists of bounded length, of which report and plan are made.
+//! Aligned columns and lists of bounded length, for reports and plans.
 
-use crate::cli::output::format::{counted, escape_for_terminal};
+use crate::cli::output::format::{count, counted, escape_for_terminal};
 use crate::report::{ConversionReport, RowsLeftOut};
 use crate::schema::LeftOut;
 use anstyle::Style;
 use comfy_table::{CellAlignment, Table, presets};
 use std::io::{self, Write};
 
-/// The most lines of one list; what is longer is for --json.
+/// The most lines of one list. JSON has the whole list.
 const MAX_LIST: usize = 20;
 /// The most lines of one object's definition.
 const MAX_DEFINITION: usize = 5;
 pub(crate) const TITLE: Style = Style::new().bold();
 
-/// `rows` as lines with aligned columns, two spaces apart. The columns from the `words`-th on
-/// are numbers and stand to the right.
+/// Formats `rows` as lines with aligned columns, two spaces apart. The first `words` columns are
+/// aligned left, the others (numbers) right.
 pub(crate) fn aligned(rows: Vec<Vec<String>>, words: usize) -> Vec<String> {
     let mut table = Table::new();
     table.force_no_tty().load_style(presets::NOTHING).add_rows(rows);
-    for (at, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((if at == 0 { 0 } else { 2 }, 0));
-        if at >= words {
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((if index == 0 { 0 } else { 2 }, 0));
+        if index >= words {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
-/// One thing in a list.
+/// An entry of a list.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {
-    /// A line that opens a group, printed before the group's first entry.
+    /// The heading of a group, before the group's first entry.
     pub(crate) heading: Option<String>,
     /// The entry's lines.
     pub(crate) lines: Vec<String>,
@@ -42,20 +42,20 @@ impl From<String> for Entry {
     }
 }
 
-/// Writes `entries` under `title`; nothing where there are none.
+/// Writes `entries` under `title`, if there are any.
 pub(crate) fn section(out: &mut dyn Write, title: &str, entries: &[Entry]) -> io::Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n{TITLE}{title}{TITLE:#}")?;
     let mut used = 0;
-    for (at, entry) in entries.iter().enumerate() {
+    for (index, entry) in entries.iter().enumerate() {
         let lines = entry.lines.len() + usize::from(entry.heading.is_some());
-        // The last line is for the count of what is not shown.
-        let room = MAX_LIST - usize::from(at + 1 < entries.len());
-        if used + lines > room {
-            let more = entries.len() - at;
-            return writeln!(out, "  ... and {more} more; --json tells all");
+        // The last line is reserved for the number of entries that are not shown.
+        let free = MAX_LIST - usize::from(index + 1 < entries.len());
+        if used + lines > free {
+            let more = entries.len() - index;
+            return writeln!(out, "  ... and {more} more; --json FILE writes all");
         }
         used += lines;
         for line in entry.heading.iter().chain(&entry.lines) {
@@ -76,27 +76,27 @@ pub(crate) fn aligned_section(
     section(out, title, &entries)
 }
 
-/// Notes and warnings.
+/// Writes notes or warnings under `title`, if there are any.
 pub(crate) fn notes(out: &mut dyn Write, title: &str, notes: &[String]) -> io::Result<()> {
     let entries: Vec<_> =
         notes.iter().map(|note| Entry::from(escape_for_terminal(note).into_owned())).collect();
     section(out, title, &entries)
 }
 
-/// The conversions of one table, as rows of four columns.
+/// The conversions of a table, as rows of four columns.
 pub(crate) fn conversions(table: &str, conversions: &[ConversionReport]) -> Vec<Vec<String>> {
     let row = |conversion: &ConversionReport| {
         vec![
             escape_for_terminal(&format!("{table}.{}", conversion.column)).into_owned(),
             escape_for_terminal(&conversion.to).into_owned(),
             escape_for_terminal(&conversion.what).into_owned(),
-            crate::cli::output::format::count(conversion.count),
+            count(conversion.count),
         ]
     };
     conversions.iter().map(row).collect()
 }
 
-/// The rows that one table loses, as list entries.
+/// The rows of a table that are not migrated, as list entries.
 pub(crate) fn rows_left_out(table: &str, left_out: &[RowsLeftOut]) -> Vec<Entry> {
     let line = |rows: &RowsLeftOut| {
         let count = counted(rows.count, "row");
@@ -109,7 +109,8 @@ pub(crate) fn rows_left_out(table: &str, left_out: &[RowsLeftOut]) -> Vec<Entry>
     left_out.iter().map(line).collect()
 }
 
-/// What is left out, grouped by kind and reason, in the order in which the groups begin.
+/// The objects that are not migrated, grouped by kind and reason, in the order of the first of each
+/// group.
 pub(crate) fn left_out(objects: &[LeftOut]) -> Vec<Entry> {
     let mut groups: Vec<Vec<&LeftOut>> = Vec::new();
     for object in objects {
@@ -156,7 +157,7 @@ fn left_out_lines(object: &LeftOut) -> Vec<String> {
     lines
 }
 
-/// What is written, without colours.
+/// The text that `write` writes, without colors.
 #[cfg(test)]
 pub(crate) fn text(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
     let mut out = anstream::StripStream::new(Vec::new());
@@ -175,26 +176,26 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stand_to_the_right_of_words() {
+    fn words_are_aligned_left_and_numbers_right() {
         let rows = [["table", "rows"], ["表", "7"], ["a", "1,234"]];
         let rows = rows.map(|row| row.map(str::to_owned).to_vec()).to_vec();
         assert_eq!(aligned(rows, 1), ["table   rows", "表         7", "a      1,234"]);
     }
 
     #[test]
-    fn a_long_list_is_cut_and_says_how_much_is_missing() {
+    fn a_long_list_is_cut_and_shows_the_number_of_missing_entries() {
         let entries = |n: usize| (0..n).map(|i| Entry::from(i.to_string())).collect::<Vec<_>>();
         let whole = text(|out| section(out, "list", &entries(20)));
         assert_eq!(whole.lines().count(), 22);
         assert!(whole.ends_with("  19\n"));
         let cut = text(|out| section(out, "list", &entries(300)));
         assert_eq!(cut.lines().count(), 22);
-        assert!(cut.ends_with("  18\n  ... and 281 more; --json tells all\n"));
+        assert!(cut.ends_with("  18\n  ... and 281 more; --json FILE writes all\n"));
         assert_eq!(text(|out| section(out, "list", &[])), "");
     }
 
     #[test]
-    fn what_is_left_out_is_grouped_by_reason() {
+    fn objects_that_are_not_migrated_are_grouped_by_reason() {
         let mut index = object(ObjectKind::Index, "i\n1", "no such function");
         index.table = Some("t".to_owned());
         index.definition = Some("CREATE INDEX i\n\tON t(f(a))\n\n".to_owned());
@@ -206,9 +207,9 @@ mod tests {
             object(ObjectKind::Trigger, "b", "r"),
             full,
         ];
-        let told = text(|out| section(out, "left out", &left_out(&objects)));
+        let written = text(|out| section(out, "not migrated", &left_out(&objects)));
         let expected = r#"
-left out
+not migrated
   2 triggers: r
     "a"
     "b"
@@ -219,7 +220,7 @@ left out
   1 virtual table: an FTS5 table
     "docs", 1,234 rows
 "#;
-        assert_eq!(told, expected);
+        assert_eq!(written, expected);
     }
 
     #[test]

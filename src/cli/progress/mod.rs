@@ -1,4 +1,4 @@
-//! Progress while a run works.
+//! The progress of a run, as bars or lines.
 
 pub(crate) mod renderer;
 pub(crate) mod snapshot;

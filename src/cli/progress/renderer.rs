@@ -1,7 +1,6 @@
-//! The watcher: a thread that looks at a run's counters and draws them, as bars or as lines.
+//! The renderer: a thread that reads a run's counters and draws them, as bars or lines.
 //!
-//! It only reads, so a slow terminal cannot hold up a row; and it ends with its guard, however
-//! the run ends.
+//! It only reads, so a slow terminal does not slow down the run. It ends when its guard is dropped.
 
 use crate::cli::progress::snapshot::{ProgressSnapshot, RateMeter};
 use crate::cli::progress::term::{Stream, TermBuffer};
@@ -13,25 +12,25 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How often bars are drawn anew.
+/// The interval between two drawings.
 const TICK: Duration = Duration::from_millis(100);
-/// How often a line is written where there are no bars.
-const LINE_EVERY: Duration = Duration::from_secs(10);
-/// What ends sooner is not worth a flicker.
-const UNSEEN: Duration = Duration::from_millis(500);
-/// Narrower than this there is no room for a bar beside its numbers.
+/// The interval between two lines.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+/// Shorter work draws no bars.
+const BAR_DELAY: Duration = Duration::from_millis(500);
+/// Below this width a bar does not fit next to its numbers.
 const MIN_WIDTH_FOR_BAR: u16 = 48;
 
-/// How progress is shown.
+/// The style of progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// Bars, drawn over and over.
+    /// Bars, redrawn in place.
     Bars,
-    /// A line from time to time.
+    /// A new line at each interval.
     Lines,
 }
 
-/// The guard of a watcher: while it lives, progress is shown; dropping it clears the bars.
+/// The guard of the thread. Progress is shown until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Renderer {
     end: Option<Sender<()>>,
@@ -39,14 +38,14 @@ pub(crate) struct Renderer {
 }
 
 impl Renderer {
-    /// Shows `progress` on `stream`. Where no thread can be had nothing is shown.
+    /// Shows `progress` on `stream`; shows nothing if no thread can be started.
     pub(crate) fn start(progress: Arc<Progress>, style: Style, stream: Stream) -> Self {
         let (end, ended) = channel();
-        let watch = move || match style {
+        let render = move || match style {
             Style::Bars => bars(&progress, stream, &ended),
-            Style::Lines => lines(&progress, stream, &ended, LINE_EVERY),
+            Style::Lines => lines(&progress, stream, &ended, LINE_INTERVAL),
         };
-        let thread = thread::Builder::new().name("watch".to_owned()).spawn(watch).ok();
+        let thread = thread::Builder::new().name("progress".to_owned()).spawn(render).ok();
         Self { end: Some(end), thread }
     }
 }
@@ -55,50 +54,50 @@ impl Drop for Renderer {
     fn drop(&mut self) {
         drop(self.end.take());
         if let Some(thread) = self.thread.take() {
-            // A watcher that panicked has no bearing on the run.
+            // A panic of this thread does not affect the run.
             let _ = thread.join();
         }
     }
 }
 
-/// Waits; false once the guard is gone.
+/// Waits; false if the guard was dropped.
 fn wait(ended: &Receiver<()>, time: Duration) -> bool {
     matches!(ended.recv_timeout(time), Err(RecvTimeoutError::Timeout))
 }
 
 fn lines(progress: &Progress, mut stream: Stream, ended: &Receiver<()>, every: Duration) {
-    let (start, mut gauge) = (Instant::now(), RateMeter::default());
+    let (start, mut meter) = (Instant::now(), RateMeter::default());
     let mut next = every;
     while wait(ended, TICK) {
         let now = start.elapsed();
-        let view = gauge.look(progress, now.as_secs_f64());
+        let snapshot = meter.sample(progress, now.as_secs_f64());
         if now >= next {
             next = now + every;
-            // Nobody reads it: no reason to stop a run.
-            let _ = writeln!(stream, "{}", view.line());
+            // A closed standard error does not stop a run.
+            let _ = writeln!(stream, "{}", snapshot.line());
         }
     }
 }
 
 fn bars(progress: &Progress, stream: Stream, ended: &Receiver<()>) {
     let start = Instant::now();
-    if !wait(ended, UNSEEN) {
+    if !wait(ended, BAR_DELAY) {
         return;
     }
-    let mut gauge = RateMeter::default();
+    let mut meter = RateMeter::default();
     let mut drawing = Drawing::new(stream);
     loop {
-        drawing.draw(&gauge.look(progress, start.elapsed().as_secs_f64()));
+        drawing.draw(&meter.sample(progress, start.elapsed().as_secs_f64()));
         if !wait(ended, TICK) {
             break;
         }
     }
 }
 
-/// The lines on the screen: the amounts, a bar where the total is known, the tables at work.
-/// They are cleared when it is dropped.
+/// The lines on the terminal: the amounts, a bar if the total is known, the active tables. They are
+/// cleared on drop.
 struct Drawing {
-    surface: TermBuffer,
+    buffer: TermBuffer,
     all: MultiProgress,
     lines: Vec<ProgressBar>,
     text_style: ProgressStyle,
@@ -107,18 +106,18 @@ struct Drawing {
 
 impl Drawing {
     fn new(stream: Stream) -> Self {
-        let surface = TermBuffer::new(stream);
-        // The library draws all lines anew for each that changes: its own limit makes that one
-        // drawing a tick, in which a line may be a tick old.
-        let target = ProgressDrawTarget::term_like_with_hz(Box::new(surface.clone()), 10);
+        let buffer = TermBuffer::new(stream);
+        // The library redraws all lines for each change. Its own limit makes that one drawing per
+        // tick.
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(buffer.clone()), 10);
         let style = |template| {
-            // The templates are constant; one that did not parse would only look different.
+            // The templates are constants; a mistake in one only changes the style.
             ProgressStyle::with_template(template)
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
                 .progress_chars("=> ")
         };
         Self {
-            surface,
+            buffer,
             all: MultiProgress::with_draw_target(target),
             lines: Vec::new(),
             text_style: style("{wide_msg}"),
@@ -126,13 +125,13 @@ impl Drawing {
         }
     }
 
-    fn draw(&mut self, view: &ProgressSnapshot) {
-        let bar = view.thousandths().zip(view.outlook());
-        let bar = bar.filter(|_| self.surface.columns() >= MIN_WIDTH_FOR_BAR);
-        let tables = view.tables.iter().map(|table| (None, format!("  {table}")));
+    fn draw(&mut self, snapshot: &ProgressSnapshot) {
+        let bar = snapshot.thousandths().zip(snapshot.outlook());
+        let bar = bar.filter(|_| self.buffer.columns() >= MIN_WIDTH_FOR_BAR);
+        let tables = snapshot.tables.iter().map(|table| (None, format!("  {table}")));
         let amounts = match bar {
-            Some(_) => view.amounts(),
-            None => view.line(),
+            Some(_) => snapshot.amounts(),
+            None => snapshot.line(),
         };
         let bar = bar.map(|(thousandths, outlook)| (Some(thousandths), outlook));
         let wanted: Vec<_> = [(None, amounts)].into_iter().chain(bar).chain(tables).collect();
@@ -141,11 +140,11 @@ impl Drawing {
                 self.all.remove(&line);
             }
         }
-        for (at, (thousandths, text)) in wanted.into_iter().enumerate() {
-            if at == self.lines.len() {
+        for (index, (thousandths, text)) in wanted.into_iter().enumerate() {
+            if index == self.lines.len() {
                 self.lines.push(self.all.add(ProgressBar::new(1000)));
             }
-            let line = &self.lines[at];
+            let line = &self.lines[index];
             line.set_style(match thousandths {
                 Some(_) => self.bar_style.clone(),
                 None => self.text_style.clone(),
@@ -163,7 +162,7 @@ impl Drop for Drawing {
         for line in self.lines.drain(..) {
             line.finish_and_clear();
         }
-        // A screen that cannot be cleared is nobody's error.
+        // A failure to clear the terminal does not matter.
         let _ = self.all.clear();
     }
 }
@@ -192,11 +191,11 @@ mod tests {
     }
 
     #[test]
-    fn bars_never_reach_beyond_the_screen_and_escape_names() {
+    fn bars_fit_the_terminal_and_names_are_escaped() {
         for columns in [10, 40, 80, 300] {
             let recorder = Recorder::default();
             let mut drawing = Drawing::new(recorder.stream(columns));
-            drawing.draw(&RateMeter::default().look(&copying(), 0.0));
+            drawing.draw(&RateMeter::default().sample(&copying(), 0.0));
             let shown = recorder.text();
             let last = shown.rsplit("copy: ").next().unwrap_or_default();
             let longest = last.lines().map(|line| line.trim_end().chars().count()).max();
@@ -208,16 +207,16 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_shows_the_share_that_is_done() {
+    fn a_bar_shows_the_share_of_finished_work() {
         let recorder = Recorder::default();
         let mut drawing = Drawing::new(recorder.stream(60));
-        drawing.draw(&RateMeter::default().look(&copying(), 0.0));
+        drawing.draw(&RateMeter::default().sample(&copying(), 0.0));
         assert!(recorder.text().contains("[=============>"), "{}", recorder.text());
         assert!(recorder.text().contains("]  25 %"), "{}", recorder.text());
     }
 
     #[test]
-    fn what_is_over_at_once_draws_nothing() {
+    fn short_work_draws_nothing() {
         let recorder = Recorder::default();
         for style in [Style::Bars, Style::Lines] {
             drop(Renderer::start(copying(), style, recorder.stream(80)));
@@ -226,26 +225,26 @@ mod tests {
     }
 
     #[test]
-    fn a_line_comes_every_so_often() {
+    fn a_line_is_written_at_each_interval() {
         let recorder = Recorder::default();
         let (end, ended) = channel();
         let stream = recorder.stream(80);
-        let watcher = thread::spawn(move || lines(&copying(), stream, &ended, TICK));
+        let renderer = thread::spawn(move || lines(&copying(), stream, &ended, TICK));
         while recorder.raw().lines().count() < 2 {
             thread::yield_now();
         }
         drop(end);
-        watcher.join().unwrap();
+        renderer.join().unwrap();
         assert!(recorder.raw().starts_with("copy: 1,000 of 4,000 rows, 25 %\n"));
     }
 
     #[test]
-    fn a_panic_in_the_run_ends_the_watcher() {
+    fn a_panic_of_the_run_ends_the_renderer() {
         let recorder = Recorder::default();
         let stream = recorder.stream(80);
         let run = thread::spawn(move || {
-            let _watch = Renderer::start(copying(), Style::Bars, stream);
-            panic!("as a run may");
+            let _renderer = Renderer::start(copying(), Style::Bars, stream);
+            panic!("a panic of the run");
         });
         assert!(run.join().is_err());
         assert_eq!(recorder.holders(), 1);

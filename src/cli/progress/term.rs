@@ -1,20 +1,19 @@
-//! The stream that progress is drawn on, as the drawing library wants to see it.
+//! The stream for progress, with the interface of the drawing library.
 //!
-//! The library's own terminal draws nothing where there is none; `--progress` asks for bars
-//! there too.
+//! The library's own terminal draws nothing without a terminal, but `--progress` wants bars there.
 
 use indicatif::TermLike;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The size taken where nothing tells another one.
+/// The size if the real one is unknown.
 const DEFAULT_SIZE: (u16, u16) = (80, 24);
 
 /// A stream with a size.
 pub(crate) struct Stream {
     out: Box<dyn Write + Send>,
-    /// Columns and rows, asked anew before each drawing: windows change.
+    /// Reads columns and rows before each drawing, because windows change.
     size: fn() -> Option<(u16, u16)>,
 }
 
@@ -25,7 +24,7 @@ impl Stream {
     }
 }
 
-/// The size of the terminal on standard error; where it is none, COLUMNS may tell the width.
+/// The size of the terminal on standard error, or the width from COLUMNS.
 fn stderr_size() -> Option<(u16, u16)> {
     if let Ok(size) = rustix::termios::tcgetwinsize(io::stderr())
         && size.ws_col > 0
@@ -53,17 +52,17 @@ impl fmt::Debug for Stream {
     }
 }
 
-/// A stream to draw on; its clones are the same one.
+/// A buffer in front of a stream. Its clones share the stream.
 #[derive(Debug, Clone)]
 pub(crate) struct TermBuffer(Arc<Mutex<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
     stream: Stream,
-    /// One drawing, written at once so that it does not flicker.
+    /// One drawing, written as a whole so that it does not flicker.
     pending: Vec<u8>,
-    /// Texts written since the cursor was last moved: the library writes each line and then the
-    /// blanks that fill it to the screen's width, and trusts the screen to wrap there.
+    /// Texts written since the last cursor movement. The library writes each line and then the
+    /// blanks up to the terminal's width, and expects the terminal to wrap there.
     texts: usize,
 }
 
@@ -90,7 +89,7 @@ impl TermBuffer {
         Ok(())
     }
 
-    /// A cursor movement: ECMA-48's CSI with a count and a letter.
+    /// Moves the cursor: ECMA-48's CSI with a count and a letter.
     fn move_cursor(&self, count: usize, letter: char) -> io::Result<()> {
         self.with(|inner| inner.texts = 0);
         if count == 0 { Ok(()) } else { self.push(&format!("\u{1b}[{count}{letter}")) }
@@ -126,8 +125,8 @@ impl TermLike for TermBuffer {
         self.push(&format!("{s}\n"))
     }
 
-    /// Where there is no screen (a file, a pipe) nothing wraps, so that each line but the last is
-    /// ended here. A screen that waits to wrap is not moved on twice by that.
+    /// A file or a pipe does not wrap, so each line but the last is ended here. A terminal that is
+    /// about to wrap does not move twice because of that.
     fn write_str(&self, s: &str) -> io::Result<()> {
         if s == "\r" {
             return self.push(s);
@@ -161,7 +160,7 @@ impl TermLike for TermBuffer {
 pub(crate) mod tests {
     use super::*;
 
-    /// Keeps what was drawn.
+    /// Records the drawings.
     #[derive(Debug, Default, Clone)]
     pub(crate) struct Recorder(Arc<Mutex<Vec<u8>>>);
 
@@ -177,17 +176,17 @@ pub(crate) mod tests {
             Stream { out: Box::new(self.clone()), size }
         }
 
-        /// Everything, escapes included.
+        /// The recorded bytes, with escapes.
         pub(crate) fn raw(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
 
-        /// What a person sees, all drawings one below the other.
+        /// The text of all drawings, one below the other.
         pub(crate) fn text(&self) -> String {
             anstream::adapter::strip_str(&self.raw()).to_string().replace('\r', "")
         }
 
-        /// How many hold on to it: one when nobody draws any more.
+        /// The number of references: one if nobody draws.
         pub(crate) fn holders(&self) -> usize {
             Arc::strong_count(&self.0)
         }

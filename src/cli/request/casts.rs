@@ -52,22 +52,22 @@ fn name<'a>(text: &'a str, what: &str) -> Result<(String, &'a str), String> {
 /// # Errors
 /// Refused if the file cannot be read or is malformed. A usage error if a `--cast` is malformed, or
 /// if two of them name different types for one column.
-pub(crate) fn gather(file: Option<&Path>, typed: &[String]) -> Result<Vec<TypeOverride>> {
-    let mut typed_casts: Vec<TypeOverride> = Vec::new();
-    for text in typed {
+pub(crate) fn gather(file: Option<&Path>, flags: &[String]) -> Result<Vec<TypeOverride>> {
+    let mut flag_casts: Vec<TypeOverride> = Vec::new();
+    for text in flags {
         let cast = parse(text)?;
-        match typed_casts.iter().find(|other| same_column(other, &cast)) {
+        match flag_casts.iter().find(|other| same_column(other, &cast)) {
             Some(other) if other.to != cast.to => {
                 let column = format!("\"{}\".\"{}\"", cast.table, cast.column);
                 return Err(Error::usage(format!("--cast sets two types for {column}")));
             }
             Some(_) => {}
-            None => typed_casts.push(cast),
+            None => flag_casts.push(cast),
         }
     }
     let mut casts = file.map_or(Ok(Vec::new()), read)?;
-    casts.retain(|cast| !typed_casts.iter().any(|other| same_column(other, cast)));
-    casts.extend(typed_casts);
+    casts.retain(|cast| !flag_casts.iter().any(|other| same_column(other, cast)));
+    casts.extend(flag_casts);
     Ok(casts)
 }
 

@@ -20,7 +20,8 @@ pub(crate) fn list_broken_checks(
             let Some(condition) = &check.left_out.definition else { continue };
             let Some(count) = broken_rows(connection, table, condition) else { continue };
             check.sql.push_str(" NOT VALID");
-            let reason = format!("{count} rows break it; it holds for new rows only (NOT VALID)");
+            let rows = if count == 1 { "1 row breaks" } else { &format!("{count} rows break") };
+            let reason = format!("{rows} it; it holds for new rows only (NOT VALID)");
             plan.left_out.push(LeftOut { reason, ..check.left_out.clone() });
         }
     }
@@ -47,7 +48,7 @@ pub(crate) fn list_orphans(connection: &Connection, plan: &mut Plan<ToPostgres>)
     Ok(())
 }
 
-/// The child rows of a foreign key that have no parent, compared bytewise as the server does.
+/// The child rows of a foreign key without a parent, compared by bytes as the server does.
 fn orphans(
     connection: &Connection,
     tables: &[PlannedTable<ToPostgres>],
@@ -63,7 +64,7 @@ fn orphans(
         .zip(&key.parent_columns)
         .map(|(child, parent)| format!("{} = {} COLLATE BINARY", on("p", parent), on("c", child)))
         .collect();
-    let place = match &child.read.query.address {
+    let row = match &child.read.query.address {
         RowAddress::Integer { column } => on("c", column),
         _ => "NULL".to_owned(),
     };
@@ -79,11 +80,11 @@ fn orphans(
         .query_row(&format!("SELECT count(*) {from}"), [], |row| row.get(0))
         .map_err(failed)?;
     let mut tally = Tally { count: count.unsigned_abs(), first_rows: Vec::new() };
-    if count > 0 && place != "NULL" {
-        let sql = format!("SELECT {place} {from} ORDER BY {place} LIMIT 3");
+    if count > 0 && row != "NULL" {
+        let sql = format!("SELECT {row} {from} ORDER BY {row} LIMIT 3");
         let mut statement = connection.prepare(&sql).map_err(failed)?;
-        let places = statement.query_map([], |row| row.get(0)).map_err(failed)?;
-        tally.first_rows = places.collect::<rusqlite::Result<_>>().map_err(failed)?;
+        let first_rows = statement.query_map([], |row| row.get(0)).map_err(failed)?;
+        tally.first_rows = first_rows.collect::<rusqlite::Result<_>>().map_err(failed)?;
     }
     Ok(tally)
 }

@@ -159,7 +159,7 @@ fn note_remaining(remaining: &[CatalogObject]) -> Option<String> {
         .filter(|object| !object.is_dependent)
         .map(|object| format!("{} {}", object.kind.as_str(), quote(&object.name)))
         .collect();
-    let note = || format!("left alone in the target schema: {}", others.join(", "));
+    let note = || format!("unchanged in the target schema: {}", others.join(", "));
     (!others.is_empty()).then(note)
 }
 
@@ -174,16 +174,15 @@ fn notes(tables: &[TableDefinition<ToPostgres>], schema: &Schema) -> Vec<String>
     let mut columns = schema.tables.iter().flat_map(|table| &table.columns);
     if columns.any(|column| column.collation == Collation::NoCase) {
         notes.push(
-            "= is case-sensitive now on columns that were COLLATE NOCASE; their keys are unique \
-             over lower(column)"
+            "= is case-sensitive on columns that were COLLATE NOCASE; their keys are unique over \
+             lower(column)"
                 .to_owned(),
         );
     }
     for table in tables {
         if let Some((sequence, i64::MAX)) = &table.finish.sequence {
-            notes.push(format!(
-                "sequence {sequence} stands at its end: no further key can be handed out"
-            ));
+            notes
+                .push(format!("sequence {sequence} is at its end and cannot generate another key"));
         }
     }
     notes

@@ -1,5 +1,5 @@
-//! The trial: everything the plan defines is defined on the server once, in a transaction that is
-//! rolled back. What the server refuses there is known before anything is written.
+//! The dry run: all definitions run on the server in a transaction that is rolled back, so that
+//! refusals are known before anything is written.
 
 use crate::error::{Error, Result};
 use crate::plan::model::{OptionalDdl, Plan};
@@ -13,12 +13,11 @@ use postgres::error::SqlState;
 use postgres::{Client, Transaction};
 use std::collections::HashSet;
 
-/// Tries the plan on the target and takes out of it what the server refuses: defaults, generated
-/// columns (which become plain ones), indexes, checks, foreign keys and views are listed as left
-/// out; anything else refuses the run.
+/// Runs all definitions on the target. Refused defaults, generated columns (which become plain
+/// ones), indexes, CHECKs, foreign keys and views leave the plan and are listed.
 ///
 /// # Errors
-/// Refused: the server does not take a table or a key of the plan, or what has to be dropped.
+/// Refused: the server does not accept a table, a key or a drop.
 pub(crate) fn run(client: &mut Client, plan: &mut Plan<ToPostgres>) -> Result<()> {
     let what = "cannot try the definitions on the target";
     let mut transaction = client.transaction().map_err(db_error(what))?;
@@ -29,18 +28,18 @@ pub(crate) fn run(client: &mut Client, plan: &mut Plan<ToPostgres>) -> Result<()
     tables(&mut transaction, plan)?;
     let mut left_out = Vec::new();
     let parents: HashSet<usize> = plan.objects.foreign_keys.iter().map(|key| key.parent).collect();
-    for (place, table) in plan.tables.iter_mut().enumerate() {
+    for (number, table) in plan.tables.iter_mut().enumerate() {
         for key in &table.finish.keys {
             required(&mut transaction, &key.what, &key.index)?;
             if let Some(constraint) = &key.constraint {
                 required(&mut transaction, &key.what, constraint)?;
             }
         }
-        // Taken back at once, as their locks would fill the server's table of locks; but for those
-        // of tables to which foreign keys refer, perhaps by a unique index.
+        // Rolled back at once, because their locks would fill the server's lock table. Indexes of
+        // parent tables stay: a foreign key may need a unique one.
         let mut savepoint = transaction.transaction().map_err(db_error(what))?;
         keep_accepted(&mut savepoint, &mut table.indexes, &mut left_out)?;
-        if parents.contains(&place) {
+        if parents.contains(&number) {
             savepoint.commit().map_err(db_error(what))?;
         } else {
             savepoint.rollback().map_err(db_error(what))?;
@@ -66,13 +65,14 @@ fn required(transaction: &mut Transaction<'_>, what: &str, sql: &str) -> Result<
         let refused =
             Error::refused(format!("the server refuses {what}")).caused_by(describe(&error));
         if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
-            return refused.hint("let the role create there: GRANT CREATE ON SCHEMA ... TO ...");
+            return refused
+                .hint("allow the role to create objects: GRANT CREATE ON SCHEMA ... TO ...");
         }
         refused.hint("leave the table out with --exclude, or change its types with --cast")
     })
 }
 
-/// The server did not get as far as judging a definition.
+/// An error before the server checked the definition.
 fn cannot_try(what: &str, error: postgres::Error) -> Error {
     let out_of_locks = error.code() == Some(&SqlState::OUT_OF_MEMORY);
     let failed = db_error(&format!("cannot try {what} on the target"))(error);
@@ -114,8 +114,8 @@ fn accepted(
     }
 }
 
-/// Creates the tables. One that is refused whole is tried again bare, and its defaults and
-/// generated columns one by one, to find those that the server does not take.
+/// Creates the tables. After a refusal, the defaults and generated columns of the table are tried
+/// one by one, to find those that the server refuses.
 fn tables(transaction: &mut Transaction<'_>, plan: &mut Plan<ToPostgres>) -> Result<()> {
     for table in &mut plan.tables {
         if in_savepoint(transaction, &table.ddl.create()).is_ok() {
@@ -126,23 +126,23 @@ fn tables(transaction: &mut Transaction<'_>, plan: &mut Plan<ToPostgres>) -> Res
             column.default = None;
             column.generated = None;
         }
-        for place in 0..bare.columns.len() {
-            let wanted = &table.ddl.columns[place];
+        for index in 0..bare.columns.len() {
+            let wanted = &table.ddl.columns[index];
             let (default, generated) = (wanted.default.clone(), wanted.generated.clone());
             if default.is_none() && generated.is_none() {
                 continue;
             }
             let mut one = bare.clone();
-            one.columns[place].default = default;
-            one.columns[place].generated = generated;
+            one.columns[index].default = default;
+            one.columns[index].generated = generated;
             let Err(error) = probe(transaction, &one.create()) else { continue };
-            // A generated column has no default, and the other way round.
-            let column = &mut table.ddl.columns[place];
+            // A generated column has no default.
+            let column = &mut table.ddl.columns[index];
             let (kind, definition) = match column.generated.take() {
                 Some(expression) => (ObjectKind::GeneratedColumn, Some(expression)),
                 None => (ObjectKind::Default, column.default.take()),
             };
-            let name = &table.columns[place].name;
+            let name = &table.columns[index].name;
             let left_out = LeftOut::part(kind, &table.name, name, definition.as_deref());
             let reason = format!("the server refuses it: {}", describe(&error));
             plan.left_out.push(left_out.because(reason));
@@ -152,7 +152,7 @@ fn tables(transaction: &mut Transaction<'_>, plan: &mut Plan<ToPostgres>) -> Res
     Ok(())
 }
 
-/// Runs a statement and takes it back.
+/// Runs a statement and rolls it back.
 fn probe(transaction: &mut Transaction<'_>, sql: &str) -> std::result::Result<(), postgres::Error> {
     let mut savepoint = transaction.transaction()?;
     savepoint.batch_execute(sql)?;

@@ -38,7 +38,7 @@ impl Target for ToPostgres {
     }
 }
 
-/// What a plan has beside its tables.
+/// What a plan has in addition to its tables.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct PostgresObjects {
     /// The foreign keys, in the source's order.
@@ -119,15 +119,15 @@ impl PlannedForeignKey {
             format!("{} rows have", orphans.count)
         };
         let columns: Vec<String> = self.columns.iter().map(|name| quote(name)).collect();
-        let places: Vec<String> = orphans.first_rows.iter().map(i64::to_string).collect();
-        let places = if places.is_empty() {
+        let first: Vec<String> = orphans.first_rows.iter().map(i64::to_string).collect();
+        let first = if first.is_empty() {
             String::new()
         } else {
-            format!(" (first at rowid {})", places.join(", "))
+            format!(" (first at rowid {})", first.join(", "))
         };
         LeftOut {
             reason: format!(
-                "{rows} no parent for {}{places}; it holds for new rows only (NOT VALID)",
+                "{rows} no parent for {}{first}; it holds for new rows only (NOT VALID)",
                 columns.join(", ")
             ),
             ..self.left_out.clone()

@@ -19,16 +19,13 @@ pub(crate) fn refuse_own_name(schema: &Schema) -> Result<()> {
     let taken = |name: &str| name.eq_ignore_ascii_case(ledger::TABLE);
     if schema.tables.iter().any(|table| taken(&table.name)) {
         return Err(Error::refused("the source has a table named migrate_ledger")
-            .caused_by("this program keeps its own records in the target under that name")
-            .hint("leave it out with --exclude migrate_ledger"));
+            .caused_by("migrate stores its ledger in the target under that name")
+            .hint("exclude it with --exclude migrate_ledger"));
     }
     Ok(())
 }
 
-/// Refuses a target that is half loaded or holds what the plan would create.
-///
-/// # Errors
-/// Refused, naming what is there; or the server's error.
+/// Refuses a target that is half loaded, or holds objects that the plan would create.
 pub(crate) fn check_target(
     inputs: &PlanInputs<'_>,
     client: &mut Client,
@@ -38,7 +35,7 @@ pub(crate) fn check_target(
     if *inputs.drop == DropScope::Everything {
         return Ok(());
     }
-    // What an earlier run of one of our own data sets left was looked at already.
+    // Earlier runs of this run's own data sets were checked before.
     let entries = Ledger::entries(client, inputs.schema)?.unwrap_or_default();
     let of_others = |entry: &&Entry| !inputs.data_sets.contains(&entry.data_set.as_str());
     let half = |entry: &&Entry| !entry.state.is_some_and(State::is_complete);
@@ -47,8 +44,8 @@ pub(crate) fn check_target(
             "schema {} of the target is half loaded",
             quote(inputs.schema)
         ))
-        .caused_by(format!("an earlier run of {} did not come to its end", quote(&entry.data_set)))
-        .hint("let that one come to its end, or throw away all in the schema with --drop-all"));
+        .caused_by(format!("an earlier run of {} was not completed", quote(&entry.data_set)))
+        .hint("complete that run, or drop everything in the schema with --drop-all"));
     }
     let tables = schema.tables.iter().map(|table| &table.name);
     let names = tables.chain(schema.views.iter().map(|view| &view.name)).cloned().collect();
@@ -81,14 +78,14 @@ fn refuse_conflicts(
                     "an earlier run copied and verified it, and the source has changed since"
                 }
                 State::Differs => "an earlier run copied it, and it differs from the source",
-                _ => "an earlier run copied it, and nobody has verified it",
+                _ => "an earlier run copied it without verifying it",
             })
-            .hint("--verify compares the two; --restart drops what that run made and starts over"),
+            .hint("--verify compares both sides; --restart drops what that run created and starts over"),
     };
-    Err(error.hint("--drop-all drops what is in the schema first"))
+    Err(error.hint("--drop-all drops everything in the schema first"))
 }
 
-/// Takes out tables with more columns than PostgreSQL can hold, if the user lets us.
+/// Takes out tables with more columns than PostgreSQL allows, if the user allows that.
 pub(crate) fn leave_out_wide_tables(
     connection: &Connection,
     schema: &mut Schema,
@@ -99,7 +96,7 @@ pub(crate) fn leave_out_wide_tables(
     let Some(first) = schema.tables.iter().find(|table| too_wide(table)) else { return Ok(()) };
     if options.on_misfit != OnMisfit::Widen {
         return Err(Error::refused(format!(
-            "table {} has {} columns, and PostgreSQL holds at most 1,600",
+            "table {} has {} columns, and PostgreSQL allows at most 1,600",
             quote(&first.name),
             first.columns.len()
         ))
@@ -109,7 +106,7 @@ pub(crate) fn leave_out_wide_tables(
         left_out.push(LeftOut {
             kind: ObjectKind::Table,
             table: None,
-            reason: format!("{} columns; PostgreSQL holds at most 1,600", table.columns.len()),
+            reason: format!("{} columns; PostgreSQL allows at most 1,600", table.columns.len()),
             rows: Some(source_checks::rows(connection, &table)?),
             name: table.name,
             definition: None,

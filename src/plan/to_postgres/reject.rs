@@ -1,7 +1,7 @@
-//! The reject file: the rows that the target cannot hold, in a SQLite database of their own.
+//! The reject file: a SQLite database with the rows that the target cannot hold.
 //!
-//! Each of its tables has the columns of the source's table, with the same declared types, and
-//! two more: where the row was, and why it was left out.
+//! Its tables have the columns of the source's tables with the same declared types, and two more:
+//! the row's rowid or number, and the reason.
 
 use crate::codec::fidelity::Misfit;
 use crate::codec::row_batch::RowBatch;
@@ -24,14 +24,14 @@ pub(crate) struct RejectFile {
 }
 
 impl RejectFile {
-    /// Creates the file, readable by its owner only.
+    /// Creates the file, for its owner only.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let what = || format!("cannot create the reject file {}", path.display());
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(
             |error| {
                 let refused = Error::refused(what()).caused_by(&error);
                 if error.kind() == std::io::ErrorKind::AlreadyExists {
-                    refused.hint("move it away, or name another one with --reject-file")
+                    refused.hint("move it, or name another file with --reject-file")
                 } else {
                     refused
                 }
@@ -40,7 +40,7 @@ impl RejectFile {
         Self::begin(path)
     }
 
-    /// Opens the file of a run that is continued; where it was moved away, it is made again.
+    /// Opens the file of an interrupted run, or creates it again if it was moved.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         if path.symlink_metadata().is_err() {
             return Self::create(path);
@@ -59,19 +59,19 @@ impl RejectFile {
         Ok(Self { connection: open().map_err(|error| Error::failed(what()).caused_by(error))? })
     }
 
-    /// Takes a table out: a run that began its data set anew had written it.
+    /// Removes a table that an earlier run wrote, because its data set starts from scratch.
     pub(crate) fn forget(&self, table: &str) -> Result<()> {
         let sql = format!("DROP TABLE IF EXISTS {}", quote(table));
         self.connection.execute_batch(&sql).map_err(failed)
     }
 
-    /// Whether the rows of a table are in the file.
+    /// Whether the file has the rows of a table.
     fn has(&self, table: &PlannedTable<ToPostgres>) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)";
         self.connection.query_row(sql, [&table.name], |row| row.get(0)).map_err(failed)
     }
 
-    /// Makes room for the rows of a table.
+    /// Creates the table for the rows of a table.
     fn add_table(&self, table: &PlannedTable<ToPostgres>) -> Result<()> {
         let mut columns: Vec<String> = table
             .columns
@@ -84,21 +84,22 @@ impl RejectFile {
         self.connection.execute_batch(&sql).map_err(failed)
     }
 
-    /// Adds one row; `batch` holds just that row, with the table's columns in order.
+    /// Adds one row. `batch` holds that row only, with the table's columns in order.
     fn add(
         &self,
         table: &PlannedTable<ToPostgres>,
-        place: i64,
+        row: i64,
         reason: &str,
         batch: &RowBatch,
     ) -> Result<()> {
-        let places: Vec<String> = (1..=table.columns.len() + 2).map(|i| format!("?{i}")).collect();
-        let sql = format!("INSERT INTO {} VALUES ({})", quote(&table.name), places.join(","));
+        let parameters: Vec<String> =
+            (1..=table.columns.len() + 2).map(|i| format!("?{i}")).collect();
+        let sql = format!("INSERT INTO {} VALUES ({})", quote(&table.name), parameters.join(","));
         let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
         for (number, raw) in batch.values().enumerate() {
             statement.raw_bind_parameter(number + 1, Bound(raw)).map_err(failed)?;
         }
-        statement.raw_bind_parameter(table.columns.len() + 1, place).map_err(failed)?;
+        statement.raw_bind_parameter(table.columns.len() + 1, row).map_err(failed)?;
         statement.raw_bind_parameter(table.columns.len() + 2, reason).map_err(failed)?;
         statement.raw_execute().map_err(failed)?;
         Ok(())
@@ -110,8 +111,7 @@ impl RejectFile {
     }
 }
 
-/// A declared type as it can stand in a definition: parts that are no plain words are left away,
-/// as they say nothing to SQLite.
+/// A declared type without the characters that could end a definition. SQLite ignores them.
 fn type_of(declared: &str) -> String {
     declared
         .chars()
@@ -123,7 +123,7 @@ fn failed(error: rusqlite::Error) -> Error {
     Error::failed("cannot write the reject file").caused_by(error)
 }
 
-/// The reason of a rejected row, in words.
+/// The text of the reason for a rejected row.
 pub(crate) fn reason(column: Option<&str>, misfit: Misfit) -> String {
     match column {
         Some(column) => format!("column {}: {misfit}", quote(column)),
@@ -131,31 +131,28 @@ pub(crate) fn reason(column: Option<&str>, misfit: Misfit) -> String {
     }
 }
 
-/// Refuses a reject file that exists: it may hold what somebody still needs.
+/// Refuses an existing reject file, because its rows may still be needed.
 pub(crate) fn refuse_existing(options: &Options) -> Result<()> {
     match &options.on_misfit {
         OnMisfit::Reject { file } if file.symlink_metadata().is_ok() => {
-            Err(Error::refused(format!("the reject file {} exists", file.display()))
-                .hint("move it away, or name another one with --reject-file"))
+            Err(Error::refused(format!("the reject file {} already exists", file.display()))
+                .hint("move it, or name another file with --reject-file"))
         }
         _ => Ok(()),
     }
 }
 
-/// Adds the rows that a plan leaves out. A table with such rows sends all its columns, so its
-/// layout is the judge here as it is in the copy. The rows of one data set stand in the file as a
-/// whole or not at all; those of one that `is_continued` may be there.
-///
-/// # Errors
-/// The source cannot be read, or the file not be written.
+/// Adds the rows that a plan rejects. A table with such rows sends all its columns, so that the
+/// layout decides here as it does in the copy. The file has all rows of a data set or none; a
+/// resumed run may find its own.
 pub(crate) fn add_rows(
     file: &RejectFile,
     plan: &Plan<ToPostgres>,
     connection: &SourceConnection,
-    is_continued: bool,
+    is_resumed: bool,
 ) -> Result<()> {
     for table in plan.tables.iter().filter(|table| !table.rejected.is_empty()) {
-        if is_continued && file.has(table)? {
+        if is_resumed && file.has(table)? {
             continue;
         }
         file.add_table(table)?;
@@ -164,7 +161,7 @@ pub(crate) fn add_rows(
             &table.read.query,
             &table.read.layout,
             |at, column, misfit, row| {
-                let column = column.map(|place| table.columns[place].name.as_str());
+                let column = column.map(|index| table.columns[index].name.as_str());
                 file.add(table, at, &reason(column, misfit), row)
             },
         )?;

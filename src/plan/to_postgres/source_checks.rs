@@ -1,5 +1,5 @@
-//! What the profile does not count and the plan must know: the widest index entries, rows that
-//! fit no page, rows that break a CHECK. Each is asked of the source only where it can matter.
+//! Questions to the source that the profile does not answer: the widest index entries, duplicate
+//! keys, and rows that fit no page. Each is asked only where it can matter.
 
 use crate::codec::encode::heap_page::COLUMNS_THAT_ALWAYS_FIT;
 use crate::codec::encode::tuple_encoder::TupleLayout;
@@ -20,15 +20,15 @@ use rusqlite::Connection;
 use std::collections::HashMap;
 
 /// The widest entry of a b-tree index, in bytes: a third of a page.
-/// Source: `BTMaxItemSize` in PostgreSQL's nbtree.h, less the entry's own head.
+/// Source: `BTMaxItemSize` in PostgreSQL's nbtree.h, without the entry's own header.
 pub(crate) const MAX_ENTRY: u64 = 2_704 - 16;
 
-/// How the measured widths name the key with this number (the primary key first).
+/// The label of a key in the measured widths, by its number (the primary key first).
 pub(crate) fn key_label(number: usize) -> String {
     format!("\0key {number}")
 }
 
-/// Index and key entries that could be too wide, with the width of the widest.
+/// Indexes and keys with entries over [`MAX_ENTRY`], with the width of the widest.
 pub(crate) fn too_wide(
     connection: &Connection,
     schema: &Schema,
@@ -36,21 +36,21 @@ pub(crate) fn too_wide(
     utf16: bool,
 ) -> Result<HashMap<(usize, String), u64>> {
     let mut found = HashMap::new();
-    for (place, (table, profile)) in schema.tables.iter().zip(profiles).enumerate() {
+    for (number, (table, profile)) in schema.tables.iter().zip(profiles).enumerate() {
         let mut ask =
             |label: String, terms: Vec<String>, filter: Option<&str>, bound: Option<u64>| {
                 if bound.is_some_and(|bound| bound <= MAX_ENTRY) || profile.rows == 0 {
                     return Ok(());
                 }
                 if let (true, Some(bound)) = (utf16, bound) {
-                    // SQLite would count the bytes of UTF-16, which can be fewer than ours.
-                    found.insert((place, label), bound);
+                    // SQLite counts the bytes of UTF-16, which can be fewer than those of UTF-8.
+                    found.insert((number, label), bound);
                     return Ok(());
                 }
                 if let Some(width) = widest(connection, table, &terms, filter)?
                     && width > MAX_ENTRY
                 {
-                    found.insert((place, label), width);
+                    found.insert((number, label), width);
                 }
                 Ok::<(), crate::Error>(())
             };
@@ -74,7 +74,7 @@ pub(crate) fn too_wide(
             let bound = if names.len() == terms.len() {
                 longest(table, profile, &names)
             } else {
-                // An expression is rarely longer than the row it is made from.
+                // An expression is rarely longer than its row.
                 (profile.largest_row > MAX_ENTRY).then_some(u64::MAX).or(Some(0))
             };
             let filter = index.filter.as_ref().map(|sql| sql.text.as_str());
@@ -84,18 +84,18 @@ pub(crate) fn too_wide(
     Ok(found)
 }
 
-/// An upper bound of an entry over these columns, from the profile.
+/// An upper bound for the width of an entry over these columns, from the profile.
 fn longest(table: &Table, profile: &TableProfile, names: &[&str]) -> Option<u64> {
     names
         .iter()
         .map(|name| {
-            let place = table.columns.iter().position(|column| column.name == *name)?;
-            Some(profile.columns.get(place)?.longest.max(8) + 8)
+            let index = table.columns.iter().position(|column| column.name == *name)?;
+            Some(profile.columns.get(index)?.longest.max(8) + 8)
         })
         .sum()
 }
 
-/// The widest entry; `None` where SQLite cannot evaluate it (an application's own function).
+/// The width of the widest entry; `None` where SQLite lacks a function of the application.
 fn widest(
     connection: &Connection,
     table: &Table,
@@ -112,7 +112,7 @@ fn widest(
     Ok(width.and_then(|width| u64::try_from(width).ok()))
 }
 
-/// Whether a key whose columns are brought to `terms` has the same values in two rows.
+/// Whether two rows have the same values of `terms`, which stand for the columns of a key.
 pub(crate) fn has_duplicates(
     connection: &Connection,
     table: &Table,
@@ -130,7 +130,7 @@ pub(crate) fn has_duplicates(
     connection.query_row(&sql, [], |row| row.get(0)).map_err(|e| read_error(&table.name, e))
 }
 
-/// Rows of a table.
+/// The number of rows of a table.
 pub(crate) fn rows(connection: &Connection, table: &Table) -> Result<u64> {
     let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
     let rows: i64 = connection
@@ -139,12 +139,12 @@ pub(crate) fn rows(connection: &Connection, table: &Table) -> Result<u64> {
     Ok(rows.unsigned_abs())
 }
 
-/// The most columns of a table (`MaxHeapAttributeNumber`, less system columns).
+/// Columns that a table can have (`MaxHeapAttributeNumber`, without system columns).
 pub(crate) const MAX_COLUMNS: usize = 1_600;
 
-/// Finds the rows that a plan cannot send: with a value that does not fit its column, or too wide
-/// for a page even with every long value moved out of it. Each is given to `each` with its place
-/// and the reason.
+/// Finds the rows that a plan cannot send: those with a value that does not fit its column, and
+/// those too wide for a page even with every long value stored out of line. Calls `each` with the
+/// row's rowid or number, the column and the reason.
 pub(crate) fn unsendable(
     connection: &SourceConnection,
     query: &TableQuery,
@@ -163,17 +163,17 @@ pub(crate) fn unsendable(
         row.for_each(|raw| batch.push(raw));
         batch.end_row();
         if let Err(unsendable) = layout.encode(0, 0, &batch, false, BytesMut::new()) {
-            let place = match query.address {
+            let row_number = match query.address {
                 RowAddress::Integer { .. } => row.integer_key(),
                 _ => number,
             };
-            each(place, unsendable.field, unsendable.misfit, &batch)?;
+            each(row_number, unsendable.field, unsendable.misfit, &batch)?;
         }
         Ok(Next::Row)
     })
 }
 
-/// Whether rows of a table may be too wide for a page, or too large for the server, at all.
+/// Whether rows of a table can be too wide for a page, or too large for the server.
 pub(crate) fn may_be_too_wide(decisions: &[TypeDecision], profile: &TableProfile) -> bool {
     decisions.len() > COLUMNS_THAT_ALWAYS_FIT || profile.largest_row > MAX_FIELD as u64
 }

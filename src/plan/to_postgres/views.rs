@@ -1,5 +1,4 @@
-//! The views of a plan. Each is translated knowing the types of all that it reads, and so comes
-//! after the views that it reads.
+//! The views of a plan. A view is translated after the views that it reads, whose types it needs.
 
 use crate::plan::model::{OptionalDdl, TableDefinition};
 use crate::plan::to_postgres::ddl::definitions::{Definitions, column_names};
@@ -12,17 +11,18 @@ use crate::sqlite::sql::parse::view;
 use crate::sqlite::sql::parse::view::{Refusal, Relation};
 use rusqlite::Connection;
 
-/// A table or view of the plan, which views may read.
+/// A table or view that views can read.
 struct Known {
-    /// As SQLite has it.
+    /// Its form in SQLite.
     relation: Relation,
     /// Its qualified name in the target.
     target: String,
+    /// Its columns.
     columns: Vec<ScopeColumn>,
 }
 
-/// Defines the views that can be carried over, each after those that it reads, and lists the
-/// others. `connection` tells whether SQLite itself can read a view, and the names of its columns.
+/// Defines the views, each after those that it reads, and lists those that cannot be migrated.
+/// `connection` gives the names of a view's columns, and shows whether SQLite can read it.
 pub(crate) fn define(
     connection: &Connection,
     tables: &[TableDefinition<ToPostgres>],
@@ -33,16 +33,16 @@ pub(crate) fn define(
     let mut known: Vec<Known> = tables
         .iter()
         .enumerate()
-        .map(|(place, table)| of_table(schema, place, table, definitions))
+        .map(|(index, table)| of_table(schema, index, table, definitions))
         .collect();
     let mut defined = Vec::new();
     let mut pending: Vec<usize> = (0..schema.views.len()).collect();
     while !pending.is_empty() {
         let round = std::mem::take(&mut pending);
         let size = round.len();
-        for place in round {
-            let view = &schema.views[place];
-            let name = definitions.view_names[place].clone();
+        for index in round {
+            let view = &schema.views[index];
+            let name = definitions.view_names[index].clone();
             let target = qualify(definitions.schema_name, &name);
             match translated(connection, view, &target, &known) {
                 Ok((one, select)) => {
@@ -56,7 +56,7 @@ pub(crate) fn define(
                     known.push(one);
                 }
                 Err(Refusal::Unknown(other)) if is_undecided(&other, schema, &known, left_out) => {
-                    pending.push(place);
+                    pending.push(index);
                 }
                 Err(Refusal::Unknown(other)) => {
                     left_out.push(listed(view, unreadable(&other, left_out)));
@@ -65,7 +65,7 @@ pub(crate) fn define(
             }
         }
         if pending.len() == size {
-            let circular = |place| listed(&schema.views[place], "reads itself".to_owned());
+            let circular = |index| listed(&schema.views[index], "reads itself".to_owned());
             left_out.extend(std::mem::take(&mut pending).into_iter().map(circular));
         }
     }
@@ -74,11 +74,11 @@ pub(crate) fn define(
 
 fn of_table(
     schema: &Schema,
-    place: usize,
+    index: usize,
     definition: &TableDefinition<ToPostgres>,
     definitions: &Definitions<'_>,
 ) -> Known {
-    let table = &schema.tables[place];
+    let table = &schema.tables[index];
     let rowid_alias = table.columns.iter().find(|column| column.identity);
     Known {
         relation: Relation {
@@ -87,11 +87,11 @@ fn of_table(
             rowid_alias: rowid_alias.map(|column| column.name.clone()),
         },
         target: definition.ddl.qualified(),
-        columns: definitions.scope_columns(place, &definition.columns),
+        columns: definitions.scope_columns(index, &definition.columns),
     }
 }
 
-/// What a view becomes, and its SELECT.
+/// The view in the target, and its SELECT.
 fn translated(
     connection: &Connection,
     view: &View,
@@ -100,14 +100,14 @@ fn translated(
 ) -> Result<(Known, String), Refusal> {
     let find = |name: &str| known.iter().find(|one| one.relation.name.eq_ignore_ascii_case(name));
     let select = view::view(&view.definition, &|name| Some(find(name)?.relation.clone()))?;
-    // Only now that no virtual table can be meant, SQLite may look at it.
+    // SQLite prepares it only now that it cannot read a virtual table.
     let names = result_names(connection, view)?;
     let selected = select::select(&select, &|name| {
         let one = find(name)?;
         Some(Readable { target: &one.target, columns: &one.columns })
     })?;
     if names.len() != selected.columns.len() {
-        return Err(Refusal::Construct("has columns that are not known here".to_owned()));
+        return Err(Refusal::Construct("has other columns than its SELECT".to_owned()));
     }
     let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
     let given = column_names(&wanted);
@@ -155,7 +155,7 @@ fn renamed(view: &View, name: &str, columns: &[ScopeColumn]) -> Vec<String> {
     all
 }
 
-/// The name is that of a view of which it is not known yet whether it can be carried over.
+/// Whether this is a view that is neither defined nor listed yet.
 fn is_undecided(name: &str, schema: &Schema, known: &[Known], left_out: &[LeftOut]) -> bool {
     let same = |other: &str| other.eq_ignore_ascii_case(name);
     schema.views.iter().any(|view| same(&view.name))
@@ -163,7 +163,7 @@ fn is_undecided(name: &str, schema: &Schema, known: &[Known], left_out: &[LeftOu
         && !left_out.iter().any(|left| left.kind == ObjectKind::View && same(&left.name))
 }
 
-/// Why a view cannot read a relation of this name.
+/// The reason why a view cannot read this relation.
 fn unreadable(name: &str, left_out: &[LeftOut]) -> String {
     let relation = |kind| {
         use ObjectKind::{ShadowTable, Table, View, VirtualTable};
@@ -171,8 +171,7 @@ fn unreadable(name: &str, left_out: &[LeftOut]) -> String {
     };
     let listed = |left: &LeftOut| relation(left.kind) && left.name.eq_ignore_ascii_case(name);
     let internal = name.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("sqlite_"));
-    let why =
-        if internal || left_out.iter().any(listed) { "not carried over" } else { "not there" };
+    let why = if internal || left_out.iter().any(listed) { "not migrated" } else { "missing" };
     format!("reads {}, which is {why}", quote(name))
 }
 

@@ -146,6 +146,6 @@ fn refuse(misfits: Vec<String>) -> Error {
     let error = Error::refused("SQLite cannot hold every value");
     let error = misfits.into_iter().take(MAX_CAUSES).fold(error, Error::caused_by);
     error
-        .hint("--on-misfit widen makes such columns TEXT, as the server prints their values")
+        .hint("--on-misfit widen stores such columns as TEXT, as the server prints their values")
         .hint("--exclude TABLE leaves a table out")
 }

@@ -1,4 +1,4 @@
-//! The trial: all definitions are made once in an empty database, before anything is written.
+//! The dry run: all definitions run in an empty database, before anything is written.
 
 use crate::error::{Error, Result};
 use crate::plan::model::{OptionalDdl, Plan};
@@ -6,7 +6,7 @@ use crate::plan::to_sqlite::model::ToSqlite;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::sql::ddl::TableDdl;
-use crate::sqlite::write::bulk_insert::trial;
+use crate::sqlite::write::bulk_insert::dry_run;
 
 /// Runs all definitions in an empty database. What SQLite refuses there is taken out of the plan
 /// and listed: an index, or everything optional about a table.
@@ -16,7 +16,7 @@ pub(crate) fn run(plan: &mut Plan<ToSqlite>) -> Result<()> {
         let indexes = plan.tables.iter().flat_map(|table| &table.indexes);
         let statements: Vec<String> =
             tables.chain(indexes.map(|index| index.sql.clone())).collect();
-        let Some((index, cause)) = trial(&statements)? else { return Ok(()) };
+        let Some((index, cause)) = dry_run(&statements)? else { return Ok(()) };
         let reason = format!("SQLite refuses it: {cause}");
         if let Some(index) = index.checked_sub(plan.tables.len()) {
             let refused = remove_index(plan, index);
@@ -43,7 +43,7 @@ fn remove_index(plan: &mut Plan<ToSqlite>, mut number: usize) -> Option<Optional
     None
 }
 
-/// Takes everything optional out of a table; says whether there was something.
+/// Takes everything optional out of a table. Returns whether there was anything.
 fn strip(table: &mut TableDdl, reason: &str, left_out: &mut Vec<LeftOut>) -> bool {
     let mut taken = Vec::new();
     for (name, condition) in table.checks.drain(..) {

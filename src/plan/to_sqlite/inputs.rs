@@ -8,7 +8,7 @@ use crate::options::Options;
 use crate::postgres::copy_out::TupleReader;
 use serde_json::Value;
 
-/// What the plan of one data set is made from, beside the catalog.
+/// What the plan of one data set is made from, in addition to the catalog.
 pub(crate) struct PlanInputs<'a> {
     /// The name of the data set.
     pub(crate) data_set: &'a str,

@@ -1,5 +1,5 @@
-//! Names that SQLite can hold: it does not tell upper from lower case, keeps tables and indexes
-//! in one room, and those that begin with `sqlite_` for itself.
+//! Names for SQLite, which ignores case, has one namespace for tables and indexes, and reserves
+//! names that begin with `sqlite_`.
 
 use serde_json::Value;
 use std::collections::HashSet;
@@ -10,7 +10,7 @@ pub(crate) fn original_name(origin: &Value, name: &str) -> String {
     origin["name"].as_str().unwrap_or(name).to_owned()
 }
 
-/// Hands out names, each once.
+/// Allocates names, each once.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     taken: HashSet<String>,
@@ -18,7 +18,7 @@ pub(crate) struct Names {
 
 impl Names {
     /// `wanted`, or `wanted` with a suffix that is the same in every run.
-    pub(crate) fn give(&mut self, wanted: &str) -> String {
+    pub(crate) fn allocate(&mut self, wanted: &str) -> String {
         let folded = wanted.to_ascii_lowercase();
         if !folded.starts_with("sqlite_") && self.taken.insert(folded) {
             return wanted.to_owned();
@@ -41,12 +41,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_differ_in_case_only_stay_apart() {
+    fn names_that_differ_only_in_case_get_a_suffix() {
         let mut names = Names::default();
-        assert_eq!(names.give("Users"), "Users");
-        let other = names.give("users");
+        assert_eq!(names.allocate("Users"), "Users");
+        let other = names.allocate("users");
         assert!(other.starts_with("users_"), "{other}");
-        assert!(names.give("sqlite_x").starts_with("_sqlite_x_"));
-        assert_eq!(Names::default().give("É"), "É");
+        assert!(names.allocate("sqlite_x").starts_with("_sqlite_x_"));
+        assert_eq!(Names::default().allocate("É"), "É");
     }
 }

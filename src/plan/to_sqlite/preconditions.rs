@@ -1,4 +1,4 @@
-//! Whether the source may be moved as it is, before anything costly is done.
+//! Checks of the source before anything costly is done, and the description of misfits.
 
 use crate::error::{Error, Result};
 use crate::plan::to_sqlite::column_types::MappingCandidate;
@@ -8,7 +8,7 @@ use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
 use postgres::Client;
 
-/// Refuses a table of which row-level security hides rows.
+/// Refuses a table with rows that row-level security hides.
 pub(crate) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
     let hidden = catalog.schema.tables.iter().find(|table| catalog.facts[&table.name].hidden);
     let Some(table) = hidden else { return Ok(()) };
@@ -17,25 +17,25 @@ pub(crate) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
         quote(&table.name)
     ))
     .hint(
-        "connect as the table's owner, or as a role with BYPASSRLS; or leave it out with --exclude",
+        "connect as the table's owner or as a role with BYPASSRLS, or leave it out with --exclude",
     ))
 }
 
-/// Takes out tables without columns, which SQLite does not have.
+/// Takes out tables without columns, which SQLite does not support.
 pub(crate) fn leave_out_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>) {
     for table in catalog.schema.tables.extract_if(.., |table| table.columns.is_empty()) {
         left_out.push(LeftOut {
             kind: ObjectKind::Table,
             table: None,
             name: table.name,
-            reason: "it has no columns, and SQLite has no such tables".to_owned(),
+            reason: "it has no columns, which SQLite does not support".to_owned(),
             definition: None,
             rows: None,
         });
     }
 }
 
-/// Describes values that a column cannot take, with their first places.
+/// Describes values that a column cannot hold, with their first rows.
 pub(crate) fn misfit(
     client: &mut Client,
     (table, column): (&str, &str),
@@ -47,20 +47,19 @@ pub(crate) fn misfit(
         Some((condition, what)) => (condition.as_str(), *what),
         None => ("false", "other values"),
     };
-    let (place, order) = match key {
+    let (row, order) = match key {
         Some(key) => (quote(key), format!(" ORDER BY {}", quote(key))),
         None => ("ctid".to_owned(), String::new()),
     };
-    let sql =
-        format!("SELECT {place}::pg_catalog.text FROM {from} WHERE {condition}{order} LIMIT 3");
-    let what_failed = format!("cannot look at table {}", quote(table));
+    let sql = format!("SELECT {row}::pg_catalog.text FROM {from} WHERE {condition}{order} LIMIT 3");
+    let what_failed = format!("cannot check table {}", quote(table));
     let rows = client.query(&sql, &[]).map_err(db_error(&what_failed))?;
-    let places: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let first: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     let named = key.unwrap_or("ctid");
     Ok(format!(
         "table {} column {}: {count} with {what} (first at {named} {})",
         quote(table),
         quote(column),
-        places.join(", ")
+        first.join(", ")
     ))
 }

@@ -1,5 +1,5 @@
-//! The folder of a private server: short enough for a socket's path, closed to others, and in a
-//! place that the server's user can reach.
+//! The folder of a private server: short enough for the path of a socket, closed to other users, and
+//! reachable by the server's user.
 
 use crate::error::{Error, Result};
 use crate::postgres::server::account::Account;
@@ -10,19 +10,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// The longest path of a socket, in bytes, on Linux (`sockaddr_un`, less the closing NUL).
+/// The longest path of a socket on Linux, in bytes (`sockaddr_un` without the final NUL).
 const MAX_SOCKET: usize = 107;
 
-/// The beginning of the folder's name; six random characters follow.
+/// The prefix of the folder's name; six random characters follow.
 const PREFIX: &str = "migrate-pg-";
 
-/// What is added to the parent's path: the folder's name and the socket's longest one.
-const ADDED: usize = "/".len() + PREFIX.len() + 6 + "/.s.PGSQL.65535".len();
+/// The bytes after the parent's path: the folder's name and the longest name of the socket.
+const SUFFIX_BYTES: usize = "/".len() + PREFIX.len() + 6 + "/.s.PGSQL.65535".len();
 
-/// Makes a folder in the temporary folder, or in /tmp where that one does not suit.
+/// Creates a folder in the temporary folder, or in /tmp if that one cannot be used.
 pub(crate) fn make(account: Option<&Account>) -> Result<TempDir> {
-    let mut error = Error::failed("there is no folder for a private PostgreSQL server")
-        .hint("set TMPDIR to a short path that everybody may write to, as /tmp");
+    let mut error = Error::failed("cannot create a folder for a private PostgreSQL server")
+        .hint("set TMPDIR to a short path that every user may write to, such as /tmp");
     for parent in [env::temp_dir(), PathBuf::from("/tmp")] {
         match make_in(&parent, account) {
             Ok(folder) => return Ok(folder),
@@ -34,9 +34,9 @@ pub(crate) fn make(account: Option<&Account>) -> Result<TempDir> {
 
 fn make_in(parent: &Path, account: Option<&Account>) -> Result<TempDir, String> {
     let parent = std::path::absolute(parent).map_err(|e| e.to_string())?;
-    if parent.as_os_str().len() + ADDED > MAX_SOCKET {
-        let most = MAX_SOCKET - ADDED;
-        return Err(format!("longer than {most} bytes, too long for the path of a socket"));
+    if parent.as_os_str().len() + SUFFIX_BYTES > MAX_SOCKET {
+        let max = MAX_SOCKET - SUFFIX_BYTES;
+        return Err(format!("longer than {max} bytes, too long for the path of a socket"));
     }
     if parent.to_str().is_none() {
         return Err("not UTF-8".to_owned());
@@ -48,13 +48,13 @@ fn make_in(parent: &Path, account: Option<&Account>) -> Result<TempDir, String> 
         .map_err(|e| e.to_string())?;
     if let Some(account) = account {
         account.own(folder.path()).map_err(|e| e.to_string())?;
-        // Its user has to reach the folder, and to remove it in the end when we cannot.
+        // The user must reach the folder, and remove it if this process cannot.
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(r#"cd "$1" && test -w .."#).arg("sh").arg(folder.path());
-        Account::clothe(Some(account), &mut command);
+        Account::prepare(Some(account), &mut command);
         let reached = command.output().map_err(|e| e.to_string())?.status.success();
         if !reached {
-            return Err(format!("closed to the user \"{}\"", account.name()));
+            return Err(format!("not accessible to the user \"{}\"", account.name()));
         }
     }
     Ok(folder)
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_that_is_too_deep_for_a_socket_is_refused() {
+    fn a_path_that_is_too_long_for_a_socket_is_refused() {
         let root = tempfile::tempdir().unwrap();
         let deep = root.path().join("x".repeat(MAX_SOCKET));
         std::fs::create_dir(&deep).unwrap();
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_is_closed_to_others_and_leaves_room_for_the_socket() {
+    fn the_folder_is_closed_to_others_and_short_enough_for_the_socket() {
         let folder = make(None).unwrap();
         let mode = folder.path().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);

@@ -1,7 +1,7 @@
 //! A private PostgreSQL server: for the demo, for rehearsals and for tests.
 //!
-//! It lives in a temporary folder that only we may enter, listens on a socket in it, runs as an
-//! unprivileged user where we are root, and is gone, folder and all, when we are: see
+//! Its temporary folder is closed to other users and holds its socket. It runs as an unprivileged
+//! user if this process is root, and is removed with its folder when this process ends: see
 //! [`watchdog`].
 
 pub(crate) mod account;
@@ -20,30 +20,30 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The superuser's name, the same whoever we are.
+/// The name of the superuser.
 pub(crate) const USER: &str = "postgres";
 
-/// PostgreSQL's own default port; without TCP it is only a part of the socket's name.
+/// PostgreSQL's default port. Without TCP it is only a part of the socket's name.
 const DEFAULT_PORT: u16 = 5432;
 
-/// How long a server may take to accept connections. Recovery after a crash counts in.
-const START_LIMIT: Duration = Duration::from_secs(120);
+/// How long a server may take to accept connections, including recovery after a crash.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How many lines of the server's log an error shows.
-const LOG_LINES: usize = 15;
+/// The most lines of the server's log in an error.
+const MAX_LOG_LINES: usize = 15;
 
-/// What a private server is to be like.
+/// The options of a private server.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The server's default durability. `false` turns off `fsync` and `full_page_writes`: quicker,
-    /// and as safe as ever against anything but a crash of the whole machine.
+    /// The server's default durability. `false` turns off `fsync` and `full_page_writes`: faster,
+    /// and safe unless the whole machine crashes.
     pub durable: bool,
-    /// Listen on 127.0.0.1 too, at a free port, with a password ([`PrivateServer::tcp_url`]):
-    /// unlike the socket's folder, that address is open to everybody on this machine.
+    /// Also listen on 127.0.0.1, on a free port, with a password ([`PrivateServer::tcp_url`]): every
+    /// user of this machine can reach that address.
     pub tcp: bool,
-    /// Further settings for `postgresql.conf`, as name and value; the last one of a name wins.
+    /// More settings for `postgresql.conf`, as name and value; the last one of a name wins.
     pub settings: Vec<(String, String)>,
-    /// Further arguments for `initdb`, as `--locale=C`; they win over our own.
+    /// More arguments for `initdb`, such as `--locale=C`; they win over the default ones.
     pub initdb: Vec<String>,
 }
 
@@ -56,11 +56,11 @@ impl Default for Options {
 /// The ways to stop a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Halt {
-    /// Sessions are ended, transactions rolled back, a checkpoint is written.
+    /// Ends sessions, rolls back transactions, and writes a checkpoint.
     Fast,
-    /// All server processes stop at once, without a checkpoint.
+    /// Stops all server processes at once, without a checkpoint.
     Immediate,
-    /// `kill -9` for the first process only; its sessions find out for themselves.
+    /// Kills the postmaster with `kill -9`; its sessions notice it later.
     Kill,
 }
 
@@ -77,8 +77,8 @@ impl Halt {
 /// A running private server. Dropping it stops it and removes its folder.
 #[derive(Debug)]
 pub struct PrivateServer {
-    // The order matters: the watchdog ends the server and empties the folder before the folder's
-    // own removal has its turn.
+    // Dropped in this order: the watchdog ends the server and empties the folder before the folder
+    // is removed.
     watchdog: Watchdog,
     folder: TempDir,
     bin: PathBuf,
@@ -88,11 +88,11 @@ pub struct PrivateServer {
 }
 
 impl PrivateServer {
-    /// Makes a new server and waits until it accepts connections.
+    /// Creates a new server and waits until it accepts connections.
     ///
     /// # Errors
-    /// Where no server programs are found, no folder suits, or the server does not start: with
-    /// the last lines of its log.
+    /// No server programs or no usable folder were found, or the server does not start; the error
+    /// has the last lines of its log.
     pub fn start(options: &Options) -> Result<Self> {
         let account = Account::choose()?;
         let bin = programs::find(account.as_ref())?;
@@ -114,40 +114,40 @@ impl PrivateServer {
         Ok(server)
     }
 
-    /// A URL for `database` over the socket, in the form that psql understands, too.
+    /// A URL for `database` over the socket, in a form that psql also accepts.
     pub fn url(&self, database: &str) -> String {
         let (database, folder) = (encoded(database), encoded(&self.folder().to_string_lossy()));
         format!("postgres://{USER}@/{database}?host={folder}&port={}", self.port)
     }
 
-    /// A URL for `database` over TCP, with the password in it; `None` unless TCP was asked for.
+    /// A URL for `database` over TCP, with the password; `None` without TCP.
     pub fn tcp_url(&self, database: &str) -> Option<String> {
         let password = self.password.as_ref()?;
         Some(format!("postgres://{USER}:{password}@127.0.0.1:{}/{}", self.port, encoded(database)))
     }
 
-    /// The server's own folder: the socket is in it, `data` below it, and `log`.
+    /// The server's folder, with the socket, `data` and `log`.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The port: the last part of the socket's name, and where TCP was asked for that port.
+    /// The port: of TCP, and in the name of the socket.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The folder of the server's programs; its own `psql` is often beside them.
+    /// The folder of the server's programs, often with a matching `psql`.
     pub fn programs(&self) -> &Path {
         &self.bin
     }
 
-    /// The number of the server's first process; `None` while the server is halted.
+    /// The process id of the postmaster; `None` while the server is stopped.
     pub fn postmaster_pid(&self) -> Option<u32> {
         self.postmaster
     }
 
-    /// Stops the server in one of the server's ways, waits for the end of its first process and
-    /// keeps the folder, so that [`Self::restart`] finds everything again.
+    /// Stops the server and waits until the postmaster has ended. The folder stays for
+    /// [`Self::restart`].
     pub fn halt(&mut self, how: Halt) -> Result<()> {
         self.postmaster = None;
         self.watchdog.halt(how.signal())
@@ -156,14 +156,14 @@ impl PrivateServer {
     /// Starts the server again on the same data, after a fast stop if it still runs.
     ///
     /// # Errors
-    /// Where the server does not start: with the last lines of its log.
+    /// The server does not start; the error has the last lines of its log.
     pub fn restart(&mut self) -> Result<()> {
-        // Also after the server has ended by itself: its end must be taken note of.
+        // Also if the server has ended by itself: the watchdog must reap it.
         self.halt(Halt::Fast)?;
         self.launch()
     }
 
-    /// Stops the server in good order and removes its folder.
+    /// Stops the server and removes its folder.
     pub fn stop(mut self) -> Result<()> {
         self.halt(Halt::Fast)
     }
@@ -173,7 +173,7 @@ impl PrivateServer {
         if let Some(password) = &self.password {
             let file = password_file(self.folder());
             let unwritable = |e| Error::failed("cannot write the server's password").caused_by(e);
-            // In a folder that is closed to others already.
+            // The folder is already closed to other users.
             fs::write(&file, password).map_err(unwritable)?;
             account.map_or(Ok(()), |a| a.own(&file)).map_err(unwritable)?;
         }
@@ -182,7 +182,7 @@ impl PrivateServer {
         if made { Ok(()) } else { Err(self.failed("initdb failed")) }
     }
 
-    /// Appends our settings to the server's configuration.
+    /// Appends the settings to the server's configuration.
     fn configure(&mut self, options: &Options) -> Result<()> {
         let mut lines = String::from("\n");
         let mut set = |name: &str, value: &str| {
@@ -194,7 +194,7 @@ impl PrivateServer {
         }
         set("listen_addresses", if options.tcp { "127.0.0.1" } else { "" });
         set("port", &self.port.to_string());
-        // The list is split at commas, except in double quotes.
+        // PostgreSQL splits the list at commas, except in double quotes.
         let folder = self.folder.path().to_string_lossy().replace('"', "\"\"");
         set("unix_socket_directories", &format!("\"{folder}\""));
         if !options.durable {
@@ -203,7 +203,7 @@ impl PrivateServer {
         }
         for (name, value) in &options.settings {
             if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')) {
-                return Err(Error::usage(format!("\"{name}\" is not the name of a setting")));
+                return Err(Error::usage(format!("\"{name}\" is not a valid name of a setting")));
             }
             set(name, value);
         }
@@ -214,13 +214,13 @@ impl PrivateServer {
         fs::write(&file, text).map_err(unwritable)
     }
 
-    /// Starts the first process and waits until it accepts connections.
+    /// Starts the postmaster and waits until it accepts connections.
     fn launch(&mut self) -> Result<()> {
         let pid = self.watchdog.launch()?;
         let unreadable = |e| Error::failed("cannot read the server's URL").caused_by(e);
         let mut config: postgres::Config = self.url("postgres").parse().map_err(unreadable)?;
-        config.connect_timeout(START_LIMIT);
-        let deadline = Instant::now() + START_LIMIT;
+        config.connect_timeout(START_TIMEOUT);
+        let deadline = Instant::now() + START_TIMEOUT;
         loop {
             match config.connect(postgres::NoTls) {
                 Ok(_) => break,
@@ -229,10 +229,10 @@ impl PrivateServer {
                 }
                 Err(_) if has_ended(pid) => return Err(self.failed("the server did not start")),
                 Err(e) if Instant::now() > deadline => {
-                    let what = format!("no answer within {} seconds", START_LIMIT.as_secs());
+                    let what = format!("no answer within {} seconds", START_TIMEOUT.as_secs());
                     return Err(self.failed(&what).caused_by(e));
                 }
-                // The server is on its way; the pause only keeps this loop from spinning.
+                // The server is starting.
                 Err(_) => thread::sleep(Duration::from_millis(10)),
             }
         }
@@ -245,17 +245,17 @@ impl PrivateServer {
         let log = fs::read(self.folder().join("log")).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();
-        let tail = &lines[lines.len().saturating_sub(LOG_LINES)..];
+        let tail = &lines[lines.len().saturating_sub(MAX_LOG_LINES)..];
         let error = Error::failed(format!("the private PostgreSQL server: {what}"));
         tail.iter().fold(error, Error::caused_by).hint(format!(
-            "the programs in {} were used; PG_BIN names others, apt install postgresql brings \
-             Debian's",
+            "the programs are in {}; set PG_BIN to use others, or install Debian's: apt install \
+             postgresql",
             self.bin.display()
         ))
     }
 }
 
-/// What `initdb` is told: everybody who gets into the folder is trusted, nobody else is.
+/// The arguments of `initdb`: users who can enter the folder are trusted, no others.
 fn initdb_arguments(password: bool, folder: &Path) -> Vec<String> {
     let mut arguments: Vec<String> =
         ["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C.UTF-8"]
@@ -272,12 +272,12 @@ fn initdb_arguments(password: bool, folder: &Path) -> Vec<String> {
     arguments
 }
 
-/// Where the password waits for `initdb`.
+/// The file from which `initdb` reads the password.
 fn password_file(folder: &Path) -> PathBuf {
     folder.join("password")
 }
 
-/// 128 bits from the system, as hexadecimal digits.
+/// 128 random bits of the system, as hexadecimal digits.
 fn random_password() -> Result<String> {
     use std::io::Read;
     let mut bytes = [0_u8; 16];
@@ -290,7 +290,7 @@ fn random_password() -> Result<String> {
     }))
 }
 
-/// A TCP port of 127.0.0.1 that is free at this moment.
+/// A TCP port of 127.0.0.1 that is free now.
 fn free_port() -> Result<u16> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
@@ -298,7 +298,7 @@ fn free_port() -> Result<u16> {
         .map_err(|e| Error::failed("cannot find a free TCP port").caused_by(e))
 }
 
-/// `text` as a part of a URL.
+/// `text`, encoded as a part of a URL.
 fn encoded(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut url, byte| {
         match byte {
@@ -313,21 +313,20 @@ fn encoded(text: &str) -> String {
     })
 }
 
-/// `value` for between the quotes of a line of `postgresql.conf`.
+/// `value`, escaped for quotes in `postgresql.conf`.
 fn quoted_setting(value: &str) -> String {
     value.replace('\\', "\\\\").replace('\'', "''").replace('\n', "\\n")
 }
 
-/// Whether a failed connection will not succeed by waiting: the server answered, and with
-/// something else than that it is busy starting.
+/// Whether waiting cannot help a failed connection: the server answered, and it is not starting.
 fn is_final(error: &postgres::Error) -> bool {
     error.code().is_some_and(|code| *code != postgres::error::SqlState::CANNOT_CONNECT_NOW)
 }
 
-/// Whether the process has ended; it stays a zombie until the watchdog looks.
+/// Whether the process has ended. It stays a zombie until the watchdog reaps it.
 fn has_ended(pid: u32) -> bool {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {
-        // The state follows the name, which is in parentheses and may contain some itself.
+        // The state follows the name, which is in parentheses and may contain parentheses.
         Ok(stat) => stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X'])),
         Err(e) => e.kind() == std::io::ErrorKind::NotFound,
     }
@@ -349,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_process_has_not_ended_and_an_absent_one_has() {
+    fn a_running_process_has_not_ended_and_a_missing_one_has() {
         assert!(!has_ended(std::process::id()));
         assert!(has_ended(u32::MAX));
     }

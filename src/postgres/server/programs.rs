@@ -1,4 +1,4 @@
-//! The programs of a PostgreSQL server: where they are, and whether they belong together.
+//! The programs of a PostgreSQL server.
 
 use crate::error::{Error, Result};
 use crate::postgres::server::account::Account;
@@ -7,12 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where Debian keeps one folder per major version.
+/// The folder in which Debian has one folder per major version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
-/// The folder that holds `postgres`, `initdb` and their companions.
-///
-/// `PG_BIN` names it; without that the first usable one on `PATH`, then Debian's newest.
+/// The folder of `postgres`, `initdb` and the other programs: `PG_BIN` if set, else the first usable
+/// folder on `PATH`, else Debian's newest.
 pub(crate) fn find(account: Option<&Account>) -> Result<PathBuf> {
     let given = env::var_os("PG_BIN");
     let candidates = match &given {
@@ -24,7 +23,7 @@ pub(crate) fn find(account: Option<&Account>) -> Result<PathBuf> {
     };
     let mut refused = Vec::new();
     for candidate in &candidates {
-        // A folder on PATH without a server is the rule, and not worth a word.
+        // Most folders on PATH have no server, which is not worth an error.
         if given.is_none() && !candidate.join("postgres").exists() {
             continue;
         }
@@ -33,8 +32,8 @@ pub(crate) fn find(account: Option<&Account>) -> Result<PathBuf> {
             Err(reason) => refused.push(format!("{}: {reason}", candidate.display())),
         }
     }
-    let mut error = Error::failed("no usable PostgreSQL server programs were found")
-        .hint("install them (apt install postgresql), or name their folder in PG_BIN");
+    let mut error = Error::failed("no usable PostgreSQL server programs found")
+        .hint("install them (apt install postgresql), or set PG_BIN to their folder");
     for reason in refused {
         error = error.caused_by(reason);
     }
@@ -56,26 +55,26 @@ fn newest_first(root: &Path) -> Vec<PathBuf> {
     versions.into_iter().map(|(_, bin)| bin).collect()
 }
 
-/// The real folder behind `folder`, if a server can be made with it; else the reason.
+/// The real folder behind `folder`, or the reason why its programs cannot be used.
 fn usable(folder: &Path, account: Option<&Account>) -> Result<PathBuf, String> {
-    // A link to the server may be all there is on PATH: its companions and its share directory
-    // are found from the real place.
+    // PATH may have only a link to the server. The other programs and the share directory are found
+    // from its real path.
     let postgres = folder.join("postgres").canonicalize().map_err(|e| format!("postgres: {e}"))?;
     let bin = postgres.parent().ok_or("postgres: no folder")?.to_owned();
     let initdb = bin.join("initdb");
     if !initdb.exists() {
-        return Err(format!("there is no initdb beside {}", postgres.display()));
+        return Err(format!("no initdb next to {}", postgres.display()));
     }
-    // Shows the settings and does nothing; among them the file all clusters are made from.
+    // --show only prints settings, among them the file that clusters are created from.
     let mut command = Command::new(&initdb);
     command.args(["--show", "-D", "/nonexistent"]);
-    Account::clothe(account, &mut command);
+    Account::prepare(account, &mut command);
     let output = command.output().map_err(|e| format!("initdb does not run: {e}"))?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     match text.lines().find_map(|line| line.strip_prefix("POSTGRES_BKI=")) {
         Some(bki) if Path::new(bki).exists() => Ok(bin),
-        Some(bki) => Err(format!("initdb misses its file {bki}")),
+        Some(bki) => Err(format!("initdb does not find its file {bki}")),
         None => Err(format!("initdb fails: {}", text.lines().next().unwrap_or("no message"))),
     }
 }
@@ -85,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_version_comes_first_by_number_not_by_letter() {
+    fn versions_are_sorted_by_number() {
         let root = tempfile::tempdir().unwrap();
         for version in ["9", "15", "14", "common"] {
             fs::create_dir_all(root.path().join(version).join("bin")).unwrap();
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_the_server_leads_to_the_programs_beside_it() {
+    fn a_link_to_the_server_leads_to_its_programs() {
         let root = tempfile::tempdir().unwrap();
         let (real, path) = (root.path().join("real"), root.path().join("path"));
         fs::create_dir_all(&real).unwrap();
@@ -106,12 +105,12 @@ mod tests {
         fs::write(real.join("postgres"), "").unwrap();
         std::os::unix::fs::symlink(real.join("postgres"), path.join("postgres")).unwrap();
         let reason = usable(&path, None).unwrap_err();
-        assert!(reason.starts_with("there is no initdb beside "), "{reason}");
+        assert!(reason.starts_with("no initdb next to "), "{reason}");
         assert!(reason.contains("/real/postgres"), "{reason}");
     }
 
     #[test]
-    fn an_initdb_that_has_lost_its_share_directory_is_passed_over() {
+    fn an_initdb_without_its_share_directory_is_skipped() {
         use std::os::unix::fs::PermissionsExt;
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("postgres"), "").unwrap();
@@ -119,6 +118,6 @@ mod tests {
         fs::write(&initdb, "#!/bin/sh\necho POSTGRES_BKI=/absent/postgres.bki >&2\n").unwrap();
         fs::set_permissions(&initdb, fs::Permissions::from_mode(0o755)).unwrap();
         let reason = usable(root.path(), None).unwrap_err();
-        assert_eq!(reason, "initdb misses its file /absent/postgres.bki");
+        assert_eq!(reason, "initdb does not find its file /absent/postgres.bki");
     }
 }

@@ -1,18 +1,16 @@
 # Keeps a private PostgreSQL server and its folder for the program that started this script.
 #
-# $1 is the folder of the server's programs, $2 the server's own folder; what follows goes to
-# initdb. Orders are read as lines from standard input, each is answered by one line. Standard
-# input ends when that program ends, however it ends: then the server goes, and its folder.
+# $1 is the folder of the server's programs, $2 the server's folder; the other arguments are for
+# initdb. Each line of standard input is an order, and is answered by one line. Standard input
+# closes when that program ends: then the script stops the server and removes its folder.
 #
-# No signal but KILL may end this script before its time; least of all the one for an answer that
-# nobody is there to read.
+# Only KILL may end this script earlier; SIGPIPE, for an answer without a reader, must not.
 trap '' HUP INT PIPE QUIT TERM
 bin=$1 folder=$2
 shift 2
 data=$folder/data log=$folder/log pid=
 
-# Stops the server with signal $1 and waits for its end. Until it has been waited for, its
-# process number cannot become another's.
+# Stops the server with signal $1 and waits until it ends. Before that its process id is not reused.
 halt() {
     [ -n "$pid" ] || return 0
     kill -s "$1" "$pid"
@@ -20,8 +18,8 @@ halt() {
     pid=
 }
 
-# Ends the sessions of a server that was killed: they may work on for a while without it. They
-# are known by their working directory. A server that ended in good order left none.
+# Ends the sessions of a killed server, which may continue without it. They are found by their
+# working directory. A server that was shut down left none.
 end_sessions() {
     [ -e "$data/postmaster.pid" ] || return 0
     rounds=0 deadly=QUIT
@@ -59,11 +57,10 @@ while read -r order signal; do
     esac
 done
 
-# Not QUIT: a server that is just starting would not hear it yet.
+# Not QUIT: a starting server would ignore it.
 halt KILL
 end_sessions
-# The shared memory segment by which a killed server would have been recognised: the second
-# number of the file's seventh line.
+# Remove the shared memory segment of a killed server: the second number of the seventh line.
 if [ -e "$data/postmaster.pid" ]; then
     segment=$(sed -n '7s/^ *[0-9][0-9]*  *\([0-9][0-9]*\) *$/\1/p' "$data/postmaster.pid")
     [ -z "$segment" ] || ipcrm -m "$segment"

@@ -1,4 +1,4 @@
-//! SQL for and from PostgreSQL: parsing, statements, translation.
+//! PostgreSQL's SQL: parsing, statements, translation from SQLite.
 
 pub(crate) mod ddl;
 pub(crate) mod from_sqlite;

@@ -81,7 +81,7 @@ impl SqliteLoad {
         env.control.progress.enter(Phase::Copy);
         let counters = env.control.progress.phase(Phase::Copy);
         counters.set_tables(self.plan.tables.iter().map(table_progress).collect());
-        let partial = self.partial.insert(StagedFile::begin(&self.place)?);
+        let partial = self.partial.insert(StagedFile::create(&self.place)?);
         let cache = env.resources.budget / CACHE_SHARE;
         let resources = Resources { budget: env.resources.budget - cache, ..*env.resources };
         let writer = FileWriter::open(&partial.path(), self.place.page_size, cache)?;

@@ -52,7 +52,7 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
         &Environment::of_this_process(),
         data_set.defaults.clone(),
     )?;
-    let place = TargetFile::look(file, data_set.file_mode)?;
+    let place = TargetFile::inspect(file, data_set.file_mode)?;
     let only_compare = matches!(options.verify, Verify::Only(_));
     if !only_compare {
         refuse_occupied(&place, options)?;

@@ -1,4 +1,4 @@
-//! Reading rows: the way of a stored value out of SQLite.
+//! Reading the rows of chunks and ranges.
 
 use crate::codec::row_batch::RowBatch;
 use crate::codec::row_batch::Values;
@@ -14,9 +14,9 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Row, Rows, ToSql};
 use std::sync::Arc;
 
-/// Bytes that a scan collects before it hands their rows over: few enough to stay in the
-/// processor's cache, enough that going on behind the last row does not show.
-const COLLECTED: usize = 256 * 1024;
+/// Bytes that a scan collects before it passes the rows on: few enough for the processor's cache,
+/// and enough to hide the cost of starting the next query.
+const SCAN_BATCH_BYTES: usize = 256 * 1024;
 
 /// A row of a scan: an iterator over the values of its columns.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub(crate) struct StoredRow<'a> {
 }
 
 impl<'a> StoredRow<'a> {
-    /// The row at the start of `values`: `keys` values of its key, then its columns.
+    /// The row at the start of `values`: `keys` key values, then the columns.
     #[inline]
     fn new(values: Values<'a>, keys: usize, columns: usize) -> Self {
         let mut rest = values.clone();
@@ -37,12 +37,12 @@ impl<'a> StoredRow<'a> {
         Self { start: values, rest, keys, columns, left: columns }
     }
 
-    /// The row from its first column on.
-    pub(crate) fn again(&self) -> Self {
+    /// The same row from its first column.
+    pub(crate) fn restart(&self) -> Self {
         Self::new(self.start.clone(), self.keys, self.columns)
     }
 
-    /// The row's integer key; 0 in a table without.
+    /// The integer key of the row; 0 in a table without one.
     #[inline]
     pub(crate) fn integer_key(&self) -> i64 {
         match self.start.clone().next() {
@@ -51,10 +51,10 @@ impl<'a> StoredRow<'a> {
         }
     }
 
-    /// The row's whole key.
+    /// The whole key of the row.
     pub(crate) fn key_values(&self) -> Vec<KeyValue> {
         let value = |raw| match raw {
-            // A key of this kind never holds NULL; an empty blob sorts after all else.
+            // Such a key never holds NULL; an empty blob sorts after all other values.
             SqliteValue::Null => KeyValue::Blob(Vec::new()),
             SqliteValue::Integer(integer) => KeyValue::Integer(integer),
             SqliteValue::Real(real) => KeyValue::Real(real.to_bits()),
@@ -64,7 +64,7 @@ impl<'a> StoredRow<'a> {
         self.start.clone().take(self.keys).map(value).collect()
     }
 
-    /// What comes after the row.
+    /// The values after the row.
     fn end(mut self) -> Values<'a> {
         self.by_ref().for_each(drop);
         self.rest
@@ -81,17 +81,15 @@ impl<'a> Iterator for StoredRow<'a> {
     }
 }
 
-/// Whether a scan goes on.
+/// Whether a scan continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     Row,
     Stop,
 }
 
-/// Reads the rows of `range` in storage order and hands each to `each` until that says stop.
-///
-/// # Errors
-/// SQLite's, or those of `each`, with the table named.
+/// Reads the rows of `range` in storage order and calls `each` for every row until it returns
+/// [`Next::Stop`].
 pub(crate) fn scan(
     source: &Source,
     query: &TableQuery,
@@ -107,7 +105,7 @@ pub(crate) fn scan(
             let mut scratch = Vec::new();
             let keys = query.key().len();
             scan_stepwise(source, query, range, |row| {
-                batch.clear(COLLECTED);
+                batch.clear(SCAN_BATCH_BYTES);
                 push_keys(row, query, &mut batch)?;
                 push_values(row, query, &mut batch, &mut scratch)?;
                 each(&mut StoredRow::new(batch.values(), keys, query.columns.len()))
@@ -116,7 +114,7 @@ pub(crate) fn scan(
     }
 }
 
-/// A scan in batches.
+/// Scans in batches.
 fn scan_collected(
     source: &Source,
     query: &TableQuery,
@@ -126,9 +124,9 @@ fn scan_collected(
 ) -> Result<()> {
     let mut batch = RowBatch::default();
     loop {
-        let filling = BatchBuilder::with_keys(query, batch, COLLECTED);
+        let builder = BatchBuilder::with_keys(query, batch, SCAN_BATCH_BYTES);
         let filled = source
-            .collect(query, collect, (first, last), filling)
+            .collect(query, collect, (first, last), builder)
             .map_err(|error| read_error(&query.table, error))?;
         let mut values = filled.batch.values();
         for _ in 0..filled.batch.rows() {
@@ -143,11 +141,11 @@ fn scan_collected(
             _ => return Ok(()),
         }
         batch = filled.batch;
-        batch.clear(COLLECTED);
+        batch.clear(SCAN_BATCH_BYTES);
     }
 }
 
-/// A scan row by row: for what the collector cannot take.
+/// Scans row by row, where the collector cannot be used.
 fn scan_stepwise(
     source: &Source,
     query: &TableQuery,
@@ -183,7 +181,7 @@ fn scan_stepwise(
     }
 }
 
-/// Appends the values of a row's columns.
+/// Appends the columns of a row.
 fn push_values(
     row: &Row<'_>,
     query: &TableQuery,
@@ -191,11 +189,11 @@ fn push_values(
     scratch: &mut Vec<u8>,
 ) -> Result<()> {
     let failed = |error: rusqlite::Error| read_error(&query.table, error);
-    for place in 0..query.columns.len() {
-        let value = row.get_ref(place).map_err(failed)?;
+    for index in 0..query.columns.len() {
+        let value = row.get_ref(index).map_err(failed)?;
         if query.utf16() {
-            let of_text = row.get_ref(query.columns.len() + place).map_err(failed)?;
-            let is_text = of_text == ValueRef::Integer(1);
+            let flag = row.get_ref(query.columns.len() + index).map_err(failed)?;
+            let is_text = flag == ValueRef::Integer(1);
             batch.push(raw_utf16(value, is_text, query.encoding, scratch));
         } else {
             batch.push(raw(value));
@@ -205,10 +203,10 @@ fn push_values(
     Ok(())
 }
 
-/// Appends the values of a row's key.
+/// Appends the key of a row.
 fn push_keys(row: &Row<'_>, query: &TableQuery, batch: &mut RowBatch) -> Result<()> {
-    for place in query.width()..query.width() + query.key().len() {
-        let value = row.get_ref(place).map_err(|error| read_error(&query.table, error))?;
+    for index in query.width()..query.width() + query.key().len() {
+        let value = row.get_ref(index).map_err(|error| read_error(&query.table, error))?;
         batch.push(raw(value));
     }
     Ok(())
@@ -225,13 +223,13 @@ impl ToSql for KeyValue {
     }
 }
 
-/// SQLite's error while reading a table, in our words.
+/// The error for a table that SQLite cannot read.
 pub(crate) fn read_error(table: &str, error: rusqlite::Error) -> Error {
     db_error(&format!("cannot read table {}", quote(table)))(error)
-        .hint("check the file with: sqlite3 FILE 'PRAGMA integrity_check'")
+        .hint("check the source with: sqlite3 FILE 'PRAGMA integrity_check'")
 }
 
-/// A reader of chunks: one connection on the fenced state.
+/// A reader of chunks, with a connection of its own.
 pub(crate) struct ChunkReader {
     connection: Source,
     queries: Arc<[TableQuery]>,
@@ -239,18 +237,18 @@ pub(crate) struct ChunkReader {
 }
 
 impl ChunkReader {
-    /// A reader over `connection`; `queries` are the plan's tables in their order.
+    /// A reader over `connection`; `queries` are the tables of the plan, in order.
     pub(crate) fn new(connection: Source, queries: Arc<[TableQuery]>) -> Self {
-        // A statement a table and kind of range, kept while the table is being read.
+        // One statement per table and kind of range, kept while the table is read.
         connection.set_prepared_statement_cache_capacity(8);
         Self { connection, queries, scratch: Vec::new() }
     }
 
-    /// Reads all chunks of a table whose rows have no key, in one scan: `batch` is asked for a
-    /// batch before each chunk and `done` given the full one.
+    /// Reads all chunks of a table without a key, in one scan. `batch` provides an empty batch for
+    /// each chunk, and `done` receives the full one.
     ///
     /// # Errors
-    /// The source cannot be read, or has other rows than the plan found; and those of the two.
+    /// The source cannot be read, the table has changed, or `batch` or `done` failed.
     pub(crate) fn read_in_order(
         &mut self,
         table: usize,
@@ -268,9 +266,9 @@ impl ChunkReader {
                 let Some(chunk) = ahead.next() else { return Err(changed(&query.table)) };
                 current = Some((chunk, batch(chunk)?));
             }
-            if let Some((chunk, filling)) = &mut current {
-                push_values(row, query, filling, scratch)?;
-                if filling.rows() < chunk.rows {
+            if let Some((chunk, rows)) = &mut current {
+                push_values(row, query, rows, scratch)?;
+                if rows.rows() < chunk.rows {
                     return Ok(Next::Row);
                 }
             }
@@ -286,23 +284,23 @@ impl ChunkReader {
     }
 }
 
-/// The source does not hold what the profile found there, although it was fenced.
+/// The error for a table whose rows differ from the profile.
 fn changed(table: &str) -> Error {
     Error::failed(format!("table {} changed while it was being copied", quote(table)))
-        .hint("stop whatever writes to the source, then run again with --drop-all")
+        .hint("stop every process that writes to the source, then run again with --drop-all")
 }
 
 impl ChunkReader {
-    /// Reads the rows of `chunk` of the table with the index `table` in the plan into `batch`.
+    /// Reads the rows of `chunk` into `batch`; `table` is the index of the table in the plan.
     ///
     /// # Errors
-    /// The source cannot be read, or does not hold what the plan found.
+    /// The source cannot be read, or the table has changed.
     pub(crate) fn read(&mut self, table: usize, chunk: &Chunk, batch: &mut RowBatch) -> Result<()> {
         let query = &self.queries[table];
         match (&chunk.range, query.collect()) {
             (&KeyRange::Integer { first, last }, Some(collect)) => {
-                let filling = BatchBuilder::new(query, std::mem::take(batch));
-                let filled = self.connection.collect(query, &collect, (first, last), filling);
+                let builder = BatchBuilder::new(query, std::mem::take(batch));
+                let filled = self.connection.collect(query, &collect, (first, last), builder);
                 *batch = filled.map_err(|error| read_error(&query.table, error))?.batch;
             }
             _ => scan_stepwise(&self.connection, query, &chunk.range, |row| {

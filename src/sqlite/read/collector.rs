@@ -1,8 +1,7 @@
-//! The collector: a function inside SQLite that takes the rows of a query into a row batch.
+//! The collector: an SQL function that collects the rows of a query into a row batch.
 //!
-//! To fetch a row at a time, and then value by value, costs more in SQLite's interface than SQLite
-//! needs to find them: half the time of a scan was measured there. An aggregate function is called
-//! from inside the scan, once a row, with all its values at hand.
+//! Fetching rows one at a time and value by value took half the time of a scan (measured). An
+//! aggregate function is called inside the scan, once per row, with all values.
 
 use crate::codec::row_batch::RowBatch;
 use crate::codec::sqlite_value::SqliteValue;
@@ -12,18 +11,18 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, OptionalExtension, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A batch that is being filled.
+/// A row batch that is being filled.
 #[derive(Debug)]
 pub(crate) struct BatchBuilder {
     /// The rows so far.
     pub(crate) batch: RowBatch,
-    /// Collecting ended before the query did.
+    /// The batch was full before the query ended.
     pub(crate) full: bool,
     /// The last row's key.
     pub(crate) last: Option<i64>,
-    /// Collecting ends after the row with which the batch holds so many bytes.
-    most: usize,
-    /// Each row's key stands before its columns.
+    /// The batch is full when it holds this many bytes.
+    max_bytes: usize,
+    /// Each row starts with its key.
     with_keys: bool,
     columns: usize,
     encoding: TextEncoding,
@@ -37,7 +36,7 @@ impl BatchBuilder {
             batch,
             full: false,
             last: None,
-            most: usize::MAX,
+            max_bytes: usize::MAX,
             with_keys: false,
             columns: query.columns.len(),
             encoding: query.encoding,
@@ -45,23 +44,23 @@ impl BatchBuilder {
         }
     }
 
-    /// The same, of about `most` bytes, each row with its key before its columns.
-    pub(crate) fn with_keys(query: &TableQuery, batch: RowBatch, most: usize) -> Self {
-        Self { most, with_keys: true, ..Self::new(query, batch) }
+    /// An empty `batch` of about `max_bytes`, each row with its key before its columns.
+    pub(crate) fn with_keys(query: &TableQuery, batch: RowBatch, max_bytes: usize) -> Self {
+        Self { max_bytes, with_keys: true, ..Self::new(query, batch) }
     }
 
-    /// Forgets the rows so far.
+    /// Drops the rows so far.
     pub(crate) fn reset(&mut self) {
         self.batch.clear(usize::MAX);
         (self.full, self.last) = (false, None);
     }
 
-    /// Starts the row of this key.
+    /// Starts the row with this key.
     #[inline]
     pub(crate) fn start(&mut self, key: i64) -> Result<()> {
-        // Ranges are cut, and a scan goes on behind the last key, as keys ascend.
+        // The next batch starts after the last key, which works only if keys ascend.
         if self.last.replace(key).is_some_and(|last| last >= key) {
-            return Err(Error::UserFunctionError("rows came out of their order".into()));
+            return Err(Error::UserFunctionError("rows are not in key order".into()));
         }
         if self.with_keys {
             self.batch.push(SqliteValue::Integer(key));
@@ -69,38 +68,38 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// Ends a row; says whether it was the last for which there is room.
+    /// Ends a row. Returns whether the batch is full.
     #[inline]
     pub(crate) fn end(&mut self) -> bool {
         self.batch.end_row();
-        self.full = self.batch.byte_len() >= self.most;
+        self.full = self.batch.byte_len() >= self.max_bytes;
         self.full
     }
 
-    /// Takes a row: its key, its columns, and in a UTF-16 database which of them are text.
+    /// Adds a row: key, columns, and in a UTF-16 database a flag for each column that is text.
     #[inline]
-    fn take(&mut self, row: &Context<'_>) -> Result<()> {
+    fn add(&mut self, row: &Context<'_>) -> Result<()> {
         self.start(row.get::<i64>(0)?)?;
         if self.encoding == TextEncoding::Utf8 {
-            for place in 1..=self.columns {
-                self.batch.push(raw(row.get_raw(place)));
+            for index in 1..=self.columns {
+                self.batch.push(raw(row.get_raw(index)));
             }
         } else {
-            for place in 1..=self.columns {
-                let is_text = row.get_raw(self.columns + place) == ValueRef::Integer(1);
-                let value = row.get_raw(place);
+            for index in 1..=self.columns {
+                let is_text = row.get_raw(self.columns + index) == ValueRef::Integer(1);
+                let value = row.get_raw(index);
                 self.batch.push(raw_utf16(value, is_text, self.encoding, &mut self.scratch));
             }
         }
         if self.end() {
-            // The only way to end a query from inside.
+            // Only an error ends a query from inside.
             return Err(Error::UserFunctionError("the batch is full".into()));
         }
         Ok(())
     }
 }
 
-/// A stored value, as it is.
+/// A stored value, unchanged.
 #[inline]
 pub(crate) fn raw(value: ValueRef<'_>) -> SqliteValue<'_> {
     match value {
@@ -112,7 +111,7 @@ pub(crate) fn raw(value: ValueRef<'_>) -> SqliteValue<'_> {
     }
 }
 
-/// A stored value of a UTF-16 database, of which text was fetched as its bytes.
+/// A stored value of a UTF-16 database, whose text was fetched as bytes.
 pub(crate) fn raw_utf16<'a>(
     value: ValueRef<'a>,
     is_text: bool,
@@ -128,8 +127,8 @@ pub(crate) fn raw_utf16<'a>(
     }
 }
 
-/// UTF-16 bytes as UTF-8. An unpaired surrogate becomes the three bytes that it would have in
-/// UTF-8, were it allowed there: no valid UTF-8, so that the checks of text find it.
+/// UTF-16 bytes as UTF-8. An unpaired surrogate becomes three bytes that are not valid UTF-8, so
+/// that the checks of text find it.
 fn utf16_to_utf8(bytes: &[u8], encoding: TextEncoding, out: &mut Vec<u8>) {
     out.clear();
     let units = bytes.chunks_exact(2).map(|pair| match encoding {
@@ -159,7 +158,7 @@ fn utf16_to_utf8(bytes: &[u8], encoding: TextEncoding, out: &mut Vec<u8>) {
 /// The collector of one connection.
 pub(crate) struct Collector(Slot);
 
-/// Where a batch waits for its query, and the full one for whoever wants it.
+/// The slot of a batch before its query starts and after it has ended.
 #[derive(Clone, Default)]
 struct Slot(Arc<Mutex<Option<BatchBuilder>>>);
 
@@ -174,21 +173,21 @@ impl Aggregate<BatchBuilder, Option<i64>> for Slot {
         self.lock().take().ok_or_else(|| Error::UserFunctionError("no batch to fill".into()))
     }
 
-    fn step(&self, row: &mut Context<'_>, filling: &mut BatchBuilder) -> Result<()> {
-        filling.take(row)
+    fn step(&self, row: &mut Context<'_>, builder: &mut BatchBuilder) -> Result<()> {
+        builder.add(row)
     }
 
-    /// Also called when the query failed.
-    fn finalize(&self, _: &mut Context<'_>, filling: Option<BatchBuilder>) -> Result<Option<i64>> {
-        if let Some(filling) = filling {
-            *self.lock() = Some(filling);
+    /// SQLite also calls it if the query failed.
+    fn finalize(&self, _: &mut Context<'_>, builder: Option<BatchBuilder>) -> Result<Option<i64>> {
+        if let Some(builder) = builder {
+            *self.lock() = Some(builder);
         }
         Ok(None)
     }
 }
 
 impl Collector {
-    /// Installs the function on `connection`, out of reach of its schema.
+    /// Installs the function on `connection`. The schema cannot call it.
     pub(crate) fn install(connection: &Connection) -> Result<Self> {
         let slot = Slot::default();
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
@@ -196,22 +195,22 @@ impl Collector {
         Ok(Self(slot))
     }
 
-    /// Fills a batch with the rows from the key `first` to `last`, both included, until it is full.
+    /// Fills a batch with the rows from key `first` to key `last` (inclusive), until it is full.
     pub(crate) fn fill(
         &self,
         connection: &Connection,
         collect: &str,
         (first, last): (i64, i64),
-        filling: BatchBuilder,
+        builder: BatchBuilder,
     ) -> Result<BatchBuilder> {
-        *self.0.lock() = Some(filling);
+        *self.0.lock() = Some(builder);
         let done = connection
             .prepare_cached(collect)
             .and_then(|mut query| query.query_row([first, last], |_| Ok(())).optional());
-        let filling = self.0.lock().take().ok_or(Error::InvalidQuery)?;
+        let builder = self.0.lock().take().ok_or(Error::InvalidQuery)?;
         match done {
-            Err(error) if !filling.full => Err(error),
-            _ => Ok(filling),
+            Err(error) if !builder.full => Err(error),
+            _ => Ok(builder),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Ranges: a table cut into key ranges without reading it.
+//! Key ranges of a table, found without reading its rows.
 //!
-//! The profile finds chunks of even size because it reads every row anyway. Where nobody needs a
-//! profile, the range of the keys is halved, the widest part first, and each half is drawn in to
-//! the keys that are really there; so that a few keys far away do not leave all others in one part.
+//! The profile finds even chunks because it reads every row. Without a profile the key range is
+//! halved, the widest part first. Each half is narrowed to its existing keys, so that a few keys
+//! far away do not leave all others in one range.
 
 use crate::error::Result;
 use crate::schema::RowAddress;
@@ -13,15 +13,15 @@ use crate::sqlite::read::query::TableQuery;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
 use std::collections::BinaryHeap;
 
-/// Rows of a range, about: some MiB.
-const ROWS: u64 = 50_000;
+/// The approximate number of rows per range: a few MiB.
+const ROWS_PER_RANGE: u64 = 50_000;
 
-/// Ranges of a table at most.
+/// The most ranges of a table.
 const MAX_RANGES: u64 = 65_536;
 
-/// Cuts a table into ranges, in the order of their keys: one range where there is no integer key,
-/// none where there are no rows. The rows of each are a guess, those of all together are counted;
-/// their bytes only tell larger tables from smaller ones.
+/// Cuts a table into ranges in key order: one range without an integer key, none without rows. The
+/// total of the rows is counted, those of each range are estimates. The bytes only order the tables
+/// by size.
 pub(crate) fn cut(connection: &Connection, query: &TableQuery) -> Result<Vec<Chunk>> {
     query.check()?;
     let failed = |error| read_error(&query.table, error);
@@ -39,18 +39,18 @@ pub(crate) fn cut(connection: &Connection, query: &TableQuery) -> Result<Vec<Chu
         RowAddress::Ordinal => vec![KeyRange::Ordinal { skip: 0, rows }],
     };
     let parts = ranges.len().max(1) as u64;
-    // What does not divide is given to the first.
-    let share = |place: usize| rows / parts + if place == 0 { rows % parts } else { 0 };
-    let chunk = |(place, range)| Chunk {
-        number: place as u32 + 1,
+    // The first range gets the remainder.
+    let share = |index: usize| rows / parts + if index == 0 { rows % parts } else { 0 };
+    let chunk = |(index, range)| Chunk {
+        number: index as u32 + 1,
         range,
-        rows: share(place),
-        bytes: share(place) * query.columns.len() as u64,
+        rows: share(index),
+        bytes: share(index) * query.columns.len() as u64,
     };
     Ok(ranges.into_iter().enumerate().map(chunk).collect())
 }
 
-/// Ranges of keys by their width: the widest is the greatest.
+/// Key ranges by width; the widest is the greatest.
 type Widths = BinaryHeap<(u64, i64, i64)>;
 
 fn halves(
@@ -76,12 +76,12 @@ fn halves(
     if let (Some(first), Some(last)) = (first, last) {
         parts.push((last.abs_diff(first), first, last));
     }
-    let wanted = rows.div_ceil(ROWS).min(MAX_RANGES) as usize;
-    while parts.len() < wanted {
+    let count = rows.div_ceil(ROWS_PER_RANGE).min(MAX_RANGES) as usize;
+    while parts.len() < count {
         let Some((width, first, last)) = parts.pop().filter(|(width, ..)| *width > 0) else {
             break;
         };
-        // Rounded up, so that the upper half is never the whole.
+        // Rounded up, so that the upper half is never the whole range.
         let middle = first.wrapping_add_unsigned(width / 2 + 1);
         let (below, above) = (find(&mut before, middle)?, find(&mut after, middle)?);
         for (first, last) in [(Some(first), below), (above, Some(last))] {
@@ -116,13 +116,13 @@ mod tests {
         assert_eq!(chunks.iter().map(|chunk| chunk.rows).sum::<u64>(), rows as u64);
         let bounds = chunks.iter().map(|chunk| match chunk.range {
             KeyRange::Integer { first, last } => (first, last),
-            _ => panic!("no integers"),
+            _ => panic!("not integers"),
         });
         bounds.collect()
     }
 
     #[test]
-    fn a_table_is_cut_evenly_and_nothing_is_left_between() {
+    fn a_table_is_cut_evenly_and_without_gaps() {
         let numbers =
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000)
                        SELECT i FROM n";
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_far_away_do_not_leave_the_others_in_one_range() {
+    fn distant_keys_do_not_leave_all_others_in_one_range() {
         let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000)
                        SELECT i FROM n UNION ALL VALUES (-9223372036854775808), (9223372036854775807)";
         let found = ranges(numbers);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_and_tiny_tables_are_cut_too() {
+    fn empty_and_tiny_tables_are_cut() {
         assert_eq!(ranges("SELECT 1 WHERE 0"), []);
         assert_eq!(ranges("VALUES (-5)"), [(-5, -5)]);
     }

@@ -1,4 +1,4 @@
-//! Reading a SQLite file: pages, chunks, profile.
+//! Reading a SQLite file: b-tree pages, chunks, profile.
 
 pub(crate) mod btree;
 pub(crate) mod chunk_reader;

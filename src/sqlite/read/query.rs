@@ -6,20 +6,20 @@ use crate::schema::names::quote;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-/// What is read of one table.
+/// The columns of one table that are read, and how.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct TableQuery {
     /// The table's name.
     pub(crate) table: String,
-    /// The columns, in the order in which their values are wanted.
+    /// The columns, in the order of the values.
     pub(crate) columns: Vec<String>,
-    /// How ranges are addressed.
+    /// How rows are addressed.
     pub(crate) address: RowAddress,
-    /// How the database keeps text.
+    /// The text encoding of the database.
     pub(crate) encoding: TextEncoding,
 }
 
-/// How a SQLite database keeps text.
+/// The text encoding of a SQLite database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum TextEncoding {
     Utf8,
@@ -27,7 +27,7 @@ pub(crate) enum TextEncoding {
     Utf16Be,
 }
 
-/// How the database of `connection` keeps text.
+/// The text encoding of the database of `connection`.
 pub(crate) fn encoding(connection: &Connection) -> Result<TextEncoding> {
     let name: String = connection
         .query_row("PRAGMA encoding", [], |row| row.get(0))
@@ -39,12 +39,12 @@ pub(crate) fn encoding(connection: &Connection) -> Result<TextEncoding> {
     })
 }
 
-/// Which bounds a range of composite keys has.
+/// The bounds of a range of composite keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Bounds {
-    /// Only keys after one.
+    /// The range has a lower bound (exclusive).
     pub(crate) after: bool,
-    /// Only keys up to one, and that one.
+    /// The range has an upper bound (inclusive).
     pub(crate) through: bool,
 }
 
@@ -58,28 +58,25 @@ const MAX_RESULT_COLUMNS: usize = 2000;
 const MAX_FUNCTION_ARGUMENTS: usize = 1000;
 
 impl TableQuery {
-    /// Checks what the queries could not do.
-    ///
-    /// # Errors
-    /// A UTF-16 table with so many columns that their encodings cannot be asked for.
+    /// Refuses a UTF-16 table with too many columns: each needs two columns of the result.
     pub(crate) fn check(&self) -> Result<()> {
         if self.utf16() && self.columns.len() * 2 >= MAX_RESULT_COLUMNS {
             return Err(Error::refused(format!(
-                "table {} has too many columns to be read from a UTF-16 database",
+                "table {} has too many columns for a UTF-16 database",
                 quote(&self.table)
             ))
-            .hint("leave it out with --exclude"));
+            .hint("skip the table with --exclude"));
         }
         Ok(())
     }
 
-    /// Text comes as bytes, and behind the columns stands which of them are text.
+    /// Whether text is fetched as bytes, with a flag for each column that is text.
     pub(crate) fn utf16(&self) -> bool {
         self.encoding != TextEncoding::Utf8
     }
 
     /// The expressions of the columns. In a UTF-16 database text is fetched as its stored bytes:
-    /// asked for UTF-8, SQLite turns an unpaired surrogate into another, valid character.
+    /// converting to UTF-8, SQLite would replace an unpaired surrogate by a valid character.
     fn expressions(&self) -> Vec<String> {
         let mut list = Vec::with_capacity(self.columns.len() * 2);
         for column in &self.columns {
@@ -100,12 +97,12 @@ impl TableQuery {
         list
     }
 
-    /// Places in the result that belong to one row's values.
+    /// The number of result columns before the key.
     pub(crate) fn width(&self) -> usize {
         if self.utf16() { self.columns.len() * 2 } else { self.columns.len() }
     }
 
-    /// The key's columns, quoted. A bare `rowid` may be quoted too: SQLite finds it all the same.
+    /// The columns of the key, quoted. SQLite also finds a quoted `rowid`.
     pub(crate) fn key(&self) -> Vec<String> {
         match &self.address {
             RowAddress::Integer { column } => vec![quote(column)],
@@ -114,10 +111,9 @@ impl TableQuery {
         }
     }
 
-    /// The scan of a range in storage order, with the key's values behind the columns.
+    /// The scan of a range in storage order, with the key's values after the columns.
     ///
-    /// `NOT INDEXED` keeps SQLite from reading a covering index instead of the table, whose
-    /// order would be another one.
+    /// `NOT INDEXED` keeps SQLite from reading a covering index, which has another order.
     pub(crate) fn scan(&self, bounds: Bounds) -> String {
         let key = self.key();
         let mut list = self.expressions();
@@ -136,7 +132,7 @@ impl TableQuery {
                 "SELECT {list} FROM {table} NOT INDEXED WHERE {columns} BETWEEN ?1 AND ?2 ORDER BY {columns}"
             ),
             (RowAddress::Key { .. }, Bounds { after, through }) => {
-                let places = |first: usize| {
+                let parameters = |first: usize| {
                     (first..first + key.len())
                         .map(|i| format!("?{i}"))
                         .collect::<Vec<_>>()
@@ -144,11 +140,11 @@ impl TableQuery {
                 };
                 let mut conditions = Vec::new();
                 if after {
-                    conditions.push(format!("({columns}) > ({})", places(1)));
+                    conditions.push(format!("({columns}) > ({})", parameters(1)));
                 }
                 if through {
                     let first = if after { 1 + key.len() } else { 1 };
-                    conditions.push(format!("({columns}) <= ({})", places(first)));
+                    conditions.push(format!("({columns}) <= ({})", parameters(first)));
                 }
                 let filter = if conditions.is_empty() {
                     String::new()
@@ -160,9 +156,8 @@ impl TableQuery {
         }
     }
 
-    /// The query that hands the rows of a range of integer keys to the collector: their key, then
-    /// the columns. `None` where there is no such key, or where it would be given more values than
-    /// a function takes.
+    /// The query that passes the rows of a range of integer keys to the collector: the key, then
+    /// the columns. `None` without such a key, or with more values than a function takes.
     pub(crate) fn collect(&self) -> Option<String> {
         let RowAddress::Integer { column } = &self.address else { return None };
         if self.width() >= MAX_FUNCTION_ARGUMENTS {

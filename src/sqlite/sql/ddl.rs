@@ -1,58 +1,49 @@
-//! Definitions: the statements that make tables and indexes. SQLite takes constraints only with
-//! the table itself, so they all stand in CREATE TABLE.
+//! The statements that create tables. SQLite accepts constraints only in CREATE TABLE.
 
+use crate::schema::ddl::quote_list;
 use crate::schema::names::quote;
 use crate::schema::{Action, Deferrable};
 
 /// A table to create.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TableDdl {
-    /// Its name.
     pub(crate) name: String,
-    /// Its columns in order.
     pub(crate) columns: Vec<ColumnDdl>,
-    /// The primary key's columns, where it is not a column's own.
+    /// The columns of the primary key, if no column has `key`.
     pub(crate) primary_key: Vec<String>,
-    /// UNIQUE constraints.
     pub(crate) uniques: Vec<Vec<String>>,
-    /// CHECKs: their names and translated conditions.
+    /// CHECKs: name, if given, and translated condition.
     pub(crate) checks: Vec<(Option<String>, String)>,
-    /// Foreign keys.
     pub(crate) foreign_keys: Vec<ForeignKeyDdl>,
-    /// WITHOUT ROWID.
     pub(crate) without_rowid: bool,
-    /// STRICT.
     pub(crate) strict: bool,
 }
 
 /// A column of a table to create.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ColumnDdl {
-    /// Its name.
     pub(crate) name: String,
-    /// Its declared type; may be empty.
+    /// The declared type; may be empty.
     pub(crate) declared: String,
-    /// Its collation, where it is not BINARY.
+    /// The collation, if it is not BINARY.
     pub(crate) collation: Option<String>,
-    /// NOT NULL.
     pub(crate) not_null: bool,
     /// The translated DEFAULT.
     pub(crate) default: Option<String>,
-    /// The translated expression of a generated column, and whether its values are stored.
+    /// The translated expression of a generated column, and whether it is stored.
     pub(crate) generated: Option<(String, bool)>,
-    /// It is the primary key by itself.
+    /// Set if the column alone is the primary key.
     pub(crate) key: Option<ColumnKey>,
 }
 
-/// How a column is the primary key.
+/// The kind of a single-column primary key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ColumnKey {
-    /// The rowid under another name.
+    /// An alias of the rowid.
     Rowid,
-    /// The same; no value is handed out twice.
+    /// An alias of the rowid whose values are never reused.
     Autoincrement,
-    /// A key of its own beside the rowid, although its type is INTEGER: a column that is declared
-    /// INTEGER PRIMARY KEY DESC is not the rowid
+    /// A key that is not the rowid although its type is INTEGER: INTEGER PRIMARY KEY DESC
     /// (<https://sqlite.org/lang_createtable.html#rowid>).
     Descending,
 }
@@ -74,9 +65,10 @@ impl TableDdl {
     pub(crate) fn create(&self) -> String {
         let mut parts: Vec<String> = self.columns.iter().map(ColumnDdl::definition).collect();
         if !self.primary_key.is_empty() {
-            parts.push(format!("PRIMARY KEY ({})", list(&self.primary_key)));
+            parts.push(format!("PRIMARY KEY ({})", quote_list(&self.primary_key)));
         }
-        parts.extend(self.uniques.iter().map(|columns| format!("UNIQUE ({})", list(columns))));
+        parts
+            .extend(self.uniques.iter().map(|columns| format!("UNIQUE ({})", quote_list(columns))));
         parts.extend(
             self.checks
                 .iter()
@@ -94,17 +86,17 @@ impl TableDdl {
         format!("CREATE TABLE {name} (\n  {}\n){options}", parts.join(",\n  "))
     }
 
-    /// How many values a row is inserted with: one for each column that is not generated.
+    /// The number of values per inserted row: one for each column that is not generated.
     pub(crate) fn width(&self) -> usize {
         self.inserted().count()
     }
 
-    /// The insertion of `rows` rows by one statement.
+    /// The INSERT of `rows` rows.
     pub(crate) fn insert(&self, rows: usize) -> String {
         let names: Vec<String> = self.inserted().map(|column| column.name.clone()).collect();
         let row = format!("({})", vec!["?"; names.len()].join(","));
         let rows = vec![row; rows].join(",");
-        format!("INSERT INTO {} ({}) VALUES {rows}", quote(&self.name), list(&names))
+        format!("INSERT INTO {} ({}) VALUES {rows}", quote(&self.name), quote_list(&names))
     }
 
     fn inserted(&self) -> impl Iterator<Item = &ColumnDdl> {
@@ -147,53 +139,26 @@ impl ForeignKeyDdl {
         let mut text = format!(
             "{}FOREIGN KEY ({}) REFERENCES {} ({})",
             named(self.name.as_ref()),
-            list(&self.columns),
+            quote_list(&self.columns),
             quote(&self.parent),
-            list(&self.parent_columns)
+            quote_list(&self.parent_columns)
         );
         for (event, action) in [("DELETE", self.on_delete), ("UPDATE", self.on_update)] {
-            let action = match action {
-                Action::NoAction => continue,
-                Action::Restrict => "RESTRICT",
-                Action::Cascade => "CASCADE",
-                Action::SetNull => "SET NULL",
-                Action::SetDefault => "SET DEFAULT",
-            };
-            text.push_str(&format!(" ON {event} {action}"));
+            if action != Action::NoAction {
+                text.push_str(&format!(" ON {event} {}", action.as_sql()));
+            }
         }
-        text.push_str(match self.deferrable {
-            Deferrable::No => "",
-            Deferrable::InitiallyImmediate => " DEFERRABLE INITIALLY IMMEDIATE",
-            Deferrable::InitiallyDeferred => " DEFERRABLE INITIALLY DEFERRED",
-        });
+        text.push_str(self.deferrable.as_clause());
         text
     }
-}
-
-/// CREATE INDEX. `terms` and `filter` are finished SQL.
-pub(crate) fn create_index(
-    table: &str,
-    name: &str,
-    unique: bool,
-    terms: &[String],
-    filter: Option<&str>,
-) -> String {
-    let unique = if unique { "UNIQUE " } else { "" };
-    let filter = filter.map_or_else(String::new, |filter| format!(" WHERE {filter}"));
-    let (name, table) = (quote(name), quote(table));
-    format!("CREATE {unique}INDEX {name} ON {table} ({}){filter}", terms.join(", "))
-}
-
-fn list(names: &[String]) -> String {
-    names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")
 }
 
 fn named(name: Option<&String>) -> String {
     name.map_or_else(String::new, |name| format!("CONSTRAINT {} ", quote(name)))
 }
 
-/// A type as it was declared, in quotes where it is not made of plain words and numbers: it may
-/// come from a comment that anybody can have written.
+/// A declared type, quoted unless it consists of plain words and numbers: it may come from a comment
+/// that any user can write.
 fn declared(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let (words, arguments) = match text.split_once('(') {
@@ -209,7 +174,7 @@ fn declared(text: &str) -> String {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
     };
     let fine_arguments =
-        arguments.is_some_and(|text_of| !text.contains('(') || text_of.split(',').all(is_number));
+        arguments.is_some_and(|list| !text.contains('(') || list.split(',').all(is_number));
     if fine_words && fine_arguments && !words.trim().is_empty() && !is_keyword(words) {
         text.to_owned()
     } else {
@@ -217,7 +182,7 @@ fn declared(text: &str) -> String {
     }
 }
 
-/// Words that would begin a constraint where a type is expected.
+/// Whether a word would start a constraint where a type is expected.
 fn is_keyword(words: &str) -> bool {
     const WORDS: [&str; 14] = [
         "CONSTRAINT",
@@ -243,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_is_defined_so() {
+    fn a_table_is_defined_with_its_constraints() {
         let table = TableDdl {
             name: "a\"b".into(),
             columns: vec![
@@ -297,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_is_no_plain_words_is_quoted() {
+    fn a_type_that_is_not_plain_words_is_quoted() {
         for plain in ["INTEGER", "unsigned big int", "DECIMAL(10, 5)", "_t"] {
             let expected = if plain == "_t" { quote(plain) } else { plain.to_owned() };
             assert_eq!(declared(plain), expected);

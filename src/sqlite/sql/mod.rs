@@ -1,4 +1,4 @@
-//! SQL for and from SQLite: parsing, statements, translation.
+//! SQLite's SQL: parsing, statements, translation from PostgreSQL.
 
 pub(crate) mod ddl;
 pub(crate) mod declared_type;

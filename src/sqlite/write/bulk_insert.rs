@@ -1,7 +1,7 @@
-//! Writing: one connection that fills a new database as fast as SQLite can.
+//! Bulk inserts: one connection that fills a new database as fast as SQLite can.
 //!
-//! The file is nobody's before it is whole: so there is no journal, nothing waits for the disk,
-//! and no lock is given back between two statements. Whatever goes wrong, the file is thrown away.
+//! Nobody else uses the file before it is complete, and a failed run removes it. So there is no
+//! journal, no wait for the disk, and the lock is kept between statements.
 
 use crate::codec::row_batch::RowBatch;
 use crate::codec::row_batch::Values;
@@ -18,21 +18,21 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::Thread;
 
-/// Rows that one statement inserts. The sequence of an AUTOINCREMENT key is read and written once
-/// a statement, which costs as much as the rows themselves where each has a statement of its own;
-/// more rows gain no more, and the widest table of 2,000 columns keeps below the 32,766 values that
-/// a statement can have.
-const AT_ONCE: usize = 16;
-/// A new database being filled.
+/// Rows per INSERT. Each statement reads and writes the sequence of an AUTOINCREMENT key once, which
+/// costs as much as a row. More rows gain nothing, and with 16 the widest table (2,000 columns) stays
+/// below the limit of 32,766 values per statement.
+const ROWS_PER_INSERT: usize = 16;
+
+/// A new database that is being filled.
 pub(crate) struct FileWriter {
     connection: Connection,
 }
 
 impl FileWriter {
-    /// Opens the empty file at `path`. Pages have `page_size` bytes; `cache` bytes of them are
-    /// kept in memory, and as much is used for sorting.
+    /// Opens the empty file at `path` with pages of `page_size` bytes. SQLite uses `cache` bytes of
+    /// memory for pages, and as much for sorting.
     pub(crate) fn open(path: &Path, page_size: u32, cache: u64) -> Result<Self> {
-        let what = || format!("cannot make a database of {}", path.display());
+        let what = || format!("cannot create a database in {}", path.display());
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open_with_flags(path, flags)?;
@@ -48,12 +48,12 @@ impl FileWriter {
         open().map(|connection| Self { connection }).map_err(|e| Error::failed(what()).caused_by(e))
     }
 
-    /// Runs statements; `what` is what they are for.
+    /// Runs statements. `what` is the message of an error.
     pub(crate) fn run(&self, what: &str, sql: &str) -> Result<()> {
         self.connection.execute_batch(sql).map_err(|error| failed(what, error))
     }
 
-    /// Fills one table: `feed` hands over its batches. All of it is one transaction.
+    /// Fills one table in one transaction: `feed` inserts its batches.
     pub(crate) fn fill(
         &self,
         table: &TableDdl,
@@ -66,11 +66,11 @@ impl FileWriter {
             Ok(Rows { statement, values: rows * table.width() })
         };
         self.run(&what, "BEGIN")?;
-        feed(&mut Insert { one: prepare(1)?, several: prepare(AT_ONCE)?, what: &what })?;
+        feed(&mut Insert { one: prepare(1)?, several: prepare(ROWS_PER_INSERT)?, what: &what })?;
         self.run(&what, "COMMIT")
     }
 
-    /// Sees to it that an automatic key goes on after `last`.
+    /// Makes the AUTOINCREMENT key of `table` continue after `last`.
     pub(crate) fn set_sequence(&self, table: &str, last: i64) -> Result<()> {
         let set = || -> rusqlite::Result<()> {
             let update = "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1";
@@ -80,10 +80,12 @@ impl FileWriter {
             }
             Ok(())
         };
-        set().map_err(|error| failed(&format!("cannot set the keys of {}", quote(table)), error))
+        set().map_err(|error| {
+            failed(&format!("cannot set the AUTOINCREMENT key of table {}", quote(table)), error)
+        })
     }
 
-    /// Rows of `table` that break each of its foreign keys, by the key's number.
+    /// The number of rows of `table` that violate each of its foreign keys, by the key's number.
     pub(crate) fn orphans(&self, table: &str) -> Result<Vec<(usize, u64)>> {
         let read = || -> rusqlite::Result<Vec<(usize, u64)>> {
             let sql = "SELECT fkid, count(*) FROM pragma_foreign_key_check(?1) GROUP BY fkid";
@@ -97,7 +99,7 @@ impl FileWriter {
         read().map_err(|error| failed("cannot check the foreign keys", error))
     }
 
-    /// Runs `work`, which may take long inside SQLite, and ends it early when `cancel` is cancelled.
+    /// Runs `work`, which may spend a long time in SQLite, and ends it early if `cancel` is cancelled.
     pub(crate) fn interruptible<T>(
         &self,
         cancel: &CancelScope,
@@ -112,7 +114,7 @@ impl FileWriter {
     }
 }
 
-/// Runs `work`, which may take long inside SQLite, and ends it early when `cancel` is cancelled.
+/// Runs `work`, which may spend a long time in SQLite, and ends it early if `cancel` is cancelled.
 pub(crate) fn interruptible<T>(
     connection: &Connection,
     cancel: &CancelScope,
@@ -129,30 +131,30 @@ pub(crate) fn interruptible<T>(
                 std::thread::park_timeout(POLL_INTERVAL);
             }
         });
-        let _over = Over(&done, watcher.thread().clone());
+        let _done = DoneOnDrop(&done, watcher.thread().clone());
         work()
     });
     cancel.check().and(result)
 }
 
-/// Says to the one who watches that work is over, also when it panics.
-struct Over<'a>(&'a AtomicBool, Thread);
+/// Ends the watcher when the work has ended, also by a panic.
+struct DoneOnDrop<'a>(&'a AtomicBool, Thread);
 
-impl Drop for Over<'_> {
+impl Drop for DoneOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
         self.1.unpark();
     }
 }
 
-/// The insertion of rows into one table.
+/// The prepared INSERTs of one table.
 pub(crate) struct Insert<'c> {
     one: Rows<'c>,
     several: Rows<'c>,
     what: &'c str,
 }
 
-/// A statement that inserts so many values.
+/// A statement that inserts `values` values.
 struct Rows<'c> {
     statement: Statement<'c>,
     values: usize,
@@ -164,10 +166,10 @@ impl Insert<'_> {
         let Self { one, several, what } = self;
         let mut values = batch.values();
         let mut insert = || -> rusqlite::Result<()> {
-            for _ in 0..batch.rows() / AT_ONCE as u64 {
+            for _ in 0..batch.rows() / ROWS_PER_INSERT as u64 {
                 several.insert(&mut values)?;
             }
-            for _ in 0..batch.rows() % AT_ONCE as u64 {
+            for _ in 0..batch.rows() % ROWS_PER_INSERT as u64 {
                 one.insert(&mut values)?;
             }
             Ok(())
@@ -175,15 +177,15 @@ impl Insert<'_> {
         insert().map_err(|error| failed(what, error))
     }
 
-    /// Inserts one row, which may be very large: `values` binds its values by their places. SQLite
-    /// keeps copies of what is bound, which are given back at once.
+    /// Inserts one row, which may be very large: `values` binds each value by its index. The copies
+    /// that SQLite keeps of bound values are freed at once.
     pub(crate) fn row(
         &mut self,
         values: impl FnOnce(&mut dyn FnMut(usize, SqliteValue<'_>) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
         let statement = &mut self.one.statement;
-        values(&mut |place, value| {
-            let bound = statement.raw_bind_parameter(place + 1, Bound(value));
+        values(&mut |index, value| {
+            let bound = statement.raw_bind_parameter(index + 1, Bound(value));
             bound.map_err(|error| failed(self.what, error))
         })?;
         statement.raw_execute().map_err(|error| failed(self.what, error))?;
@@ -194,14 +196,14 @@ impl Insert<'_> {
 
 impl Rows<'_> {
     fn insert(&mut self, values: &mut Values<'_>) -> rusqlite::Result<()> {
-        for (place, value) in values.take(self.values).enumerate() {
-            self.statement.raw_bind_parameter(place + 1, Bound(value))?;
+        for (index, value) in values.take(self.values).enumerate() {
+            self.statement.raw_bind_parameter(index + 1, Bound(value))?;
         }
         self.statement.raw_execute().map(drop)
     }
 }
 
-/// A value on its way into a statement.
+/// A value to bind.
 pub(crate) struct Bound<'a>(pub(crate) SqliteValue<'a>);
 
 impl ToSql for Bound<'_> {
@@ -216,19 +218,20 @@ impl ToSql for Bound<'_> {
     }
 }
 
-/// SQLite's error without the values that it may name.
+/// The error `what`, caused by an error of SQLite.
 pub(crate) fn failed(what: &str, error: rusqlite::Error) -> Error {
-    db_error(what)(error).hint("nothing was put in the target's place; what was begun is removed")
+    db_error(what)(error).hint("the target is unchanged; the unfinished file was removed")
 }
 
-/// What SQLite says to `statements` in an empty database of its own: nothing, or the number of
-/// the first that it will not have and why.
-pub(crate) fn trial(statements: &[String]) -> Result<Option<(usize, String)>> {
-    let connection = Connection::open_in_memory()
-        .map_err(|error| Error::failed("cannot try the definitions").caused_by(error))?;
-    for (place, sql) in statements.iter().enumerate() {
+/// Runs `statements` in an empty in-memory database. Returns the index of the first statement that
+/// fails, with the reason.
+pub(crate) fn dry_run(statements: &[String]) -> Result<Option<(usize, String)>> {
+    let connection = Connection::open_in_memory().map_err(|error| {
+        Error::failed("cannot run the definitions in an empty database").caused_by(error)
+    })?;
+    for (index, sql) in statements.iter().enumerate() {
         if let Err(error) = connection.execute_batch(sql) {
-            return Ok(Some((place, error.to_string())));
+            return Ok(Some((index, error.to_string())));
         }
     }
     Ok(None)

@@ -1,7 +1,8 @@
-//! The check: SQLite's own look at a new file, in parts, so that several connections can share the
-//! work. One part is the whole file without the entries of indexes: structure, every page used once,
-//! the list of free pages. The others are its tables: every row in every index, NOT NULL, CHECKs.
-//! Together they are what one `PRAGMA integrity_check` does.
+//! The integrity check of a new file, in parts that several connections share.
+//!
+//! One part is the file without index entries: structure, every page used once, the free list. Each
+//! other part is a table: every row in every index, NOT NULL, CHECKs. Together they equal one
+//! `PRAGMA integrity_check`.
 
 use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
@@ -10,8 +11,8 @@ use crate::sqlite::write::bulk_insert::interruptible;
 use rusqlite::{Connection, OpenFlags, Params};
 use std::path::Path;
 
-/// Faults that are told of a table.
-const TOLD: u32 = 5;
+/// Faults reported per part.
+const MAX_FAULTS: u32 = 5;
 
 /// A part of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +23,16 @@ pub(crate) enum Part {
     Table(String),
 }
 
-/// A connection that checks.
+/// A connection that runs the check.
 pub(crate) struct Checker {
     connection: Connection,
 }
 
 impl Checker {
-    /// A look at the file at `path`, with `cache` bytes of its pages in memory.
+    /// Opens the file at `path`, with `cache` bytes of its pages in memory.
     pub(crate) fn open(path: &Path, cache: u64) -> Result<Self> {
         let open = || -> rusqlite::Result<Connection> {
-            // SQLite forgets the CHECKs of a database that is opened for reading only.
+            // SQLite does not check CHECKs on a read-only connection.
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(path, flags)?;
             let cache = (cache / 1024).max(2_000);
@@ -45,7 +46,7 @@ impl Checker {
         Ok(Self { connection: connection.map_err(|error| bulk_insert::failed(what, error))? })
     }
 
-    /// All parts. Of the tables SQLite's own are among them.
+    /// All parts, with SQLite's own tables.
     pub(crate) fn parts(&self) -> Result<Vec<Part>> {
         let tables = self.column("SELECT name FROM sqlite_schema WHERE type = 'table'", [])?;
         let mut parts: Vec<Part> = tables.into_iter().map(Part::Table).collect();
@@ -55,18 +56,18 @@ impl Checker {
 
     /// Checks one part. Ends early when `cancel` is cancelled.
     pub(crate) fn part(&self, part: &Part, cancel: &CancelScope) -> Result<()> {
-        let look = || match part {
-            Part::File => self.column("SELECT * FROM pragma_quick_check LIMIT ?1", [TOLD]),
+        let check = || match part {
+            Part::File => self.column("SELECT * FROM pragma_quick_check LIMIT ?1", [MAX_FAULTS]),
             Part::Table(name) => {
                 let sql = "SELECT * FROM pragma_integrity_check(?1) LIMIT ?2";
-                self.column(sql, (name, TOLD))
+                self.column(sql, (name, MAX_FAULTS))
             }
         };
-        let found = interruptible(&self.connection, cancel, look)?;
+        let found = interruptible(&self.connection, cancel, check)?;
         if found == ["ok"] {
             return Ok(());
         }
-        let error = Error::failed("SQLite finds faults in the new database");
+        let error = Error::failed("the integrity check of the new database failed");
         Err(found.into_iter().fold(error, Error::caused_by))
     }
 

@@ -1,4 +1,4 @@
-//! Writing a SQLite file.
+//! Writing a SQLite file: bulk inserts, the staged file, the integrity check.
 
 pub(crate) mod bulk_insert;
 pub(crate) mod integrity_check;

@@ -1,13 +1,12 @@
-//! The target file: what is there before, and the partial file that takes its place when it is
-//! whole.
+//! The target file, and the staged file that replaces it.
 //!
-//! A new database grows in `NAME.migrate-partial` beside its final name. A marker beside it,
-//! `NAME.migrate-run`, names the run and is locked as long as that lives; so the next run knows
-//! that what it finds is its own and dead, and removes it. Only a file that was finished, verified
-//! and is on the disk is given the final name, in one step.
+//! A new database is written as `NAME.migrate-partial` next to the target. The marker file
+//! `NAME.migrate-run` names the run and stays locked while the run lives. So the next run knows that
+//! a staged file was left by a dead run, and removes it. The staged file is renamed in one step, after
+//! it was finished, verified and synced.
 
 use crate::error::{Error, Result};
-use crate::sqlite::source::fingerprint::sibling;
+use crate::sqlite::source::fingerprint::{decode_page_size, sibling};
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -16,52 +15,54 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The page size of a new database, in bytes: SQLite's own default.
+/// The page size of a new database in bytes, SQLite's default.
 const PAGE_SIZE: u32 = 4096;
-/// How the marker begins.
+/// The first words of the marker file.
 const MARK: &str = "migrate run ";
-/// How long to wait for others to let go of a database that is to be replaced.
-const WAIT: Duration = Duration::from_secs(5);
+/// How long to wait for other processes to release a database that will be replaced.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What stands under the target's name before the run, and what the new file takes over from it.
+/// The target file before the run, with the properties that the new file inherits.
 #[derive(Debug, Clone)]
 pub(crate) struct TargetFile {
-    /// The file, symbolic links resolved.
+    /// The path, with symbolic links resolved.
     pub(crate) path: PathBuf,
-    /// The tables that are in it.
+    /// The existing tables.
     pub(crate) tables: Vec<String>,
-    /// Bytes of a page.
+    /// The page size in bytes.
     pub(crate) page_size: u32,
-    /// The journal is a write-ahead log.
+    /// The file is in WAL mode.
     wal: bool,
-    /// There is a database under the name already.
+    /// The file exists and is not empty.
     occupied: bool,
     owner: (u32, u32),
     mode: u32,
 }
 
 impl TargetFile {
-    /// Looks at what is under the name `path`. An absent file and one of zero bytes are empty; one
-    /// that is made where there is none is given `mode`.
+    /// Inspects the file at `path`, which may be missing or empty. A missing file will be created
+    /// with `mode`.
     ///
     /// # Errors
-    /// Refused where there is something else than a SQLite database, or no folder.
-    pub(crate) fn look(path: &Path, mode: u32) -> Result<Self> {
+    /// Refuses a file that is not a SQLite database, and a missing folder.
+    pub(crate) fn inspect(path: &Path, mode: u32) -> Result<Self> {
         let refused = |cause: &dyn std::fmt::Display| {
-            Error::refused(format!("cannot use {} as target", path.display())).caused_by(cause)
+            Error::refused(format!("cannot use {} as the target", path.display())).caused_by(cause)
         };
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
-                return Self::absent(path, mode)
-                    .map_err(|error| refused(&error).hint("name a file in a folder that exists"));
+                return Self::missing(path, mode)
+                    .map_err(|error| refused(&error).hint("give a file in an existing folder"));
             }
             Err(error) => return Err(refused(&error)),
         };
         if !metadata.is_file() {
-            return Err(refused(&"it is no file").hint("name a file, which need not exist"));
+            return Err(
+                refused(&"not a regular file").hint("give the path of a file; it may be missing")
+            );
         }
-        let mut place = Self {
+        let mut target = Self {
             path: fs::canonicalize(path).map_err(|error| refused(&error))?,
             tables: Vec::new(),
             page_size: PAGE_SIZE,
@@ -71,28 +72,26 @@ impl TargetFile {
             mode: metadata.mode() & 0o7777,
         };
         if metadata.len() == 0 {
-            return Ok(place);
+            return Ok(target);
         }
         let mut header = [0; 20];
         let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
         if read.is_err() || !header.starts_with(b"SQLite format 3\0") {
-            return Err(refused(&"it holds something that is no SQLite database")
-                .hint("name another file, or remove this one yourself"));
+            return Err(
+                refused(&"not a SQLite database").hint("give another file, or remove this one")
+            );
         }
         // Offsets 16 and 18 of the header (<https://sqlite.org/fileformat2.html>, section 1.3).
-        place.page_size = match u16::from_be_bytes([header[16], header[17]]) {
-            1 => 65_536,
-            size => u32::from(size),
-        };
-        place.wal = header[18] == 2;
-        place.occupied = true;
-        place.tables = tables(&place.path).map_err(|error| {
-            refused(&error).hint("open it once with sqlite3, which mends what was interrupted")
+        target.page_size = decode_page_size([header[16], header[17]]);
+        target.wal = header[18] == 2;
+        target.occupied = true;
+        target.tables = tables(&target.path).map_err(|error| {
+            refused(&error).hint("open it once with sqlite3 to recover it, then run again")
         })?;
-        Ok(place)
+        Ok(target)
     }
 
-    fn absent(path: &Path, mode: u32) -> io::Result<Self> {
+    fn missing(path: &Path, mode: u32) -> io::Result<Self> {
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -111,13 +110,13 @@ impl TargetFile {
         })
     }
 
-    /// There is a database under the name already.
+    /// Whether the file exists and is not empty.
     pub(crate) fn is_occupied(&self) -> bool {
         self.occupied
     }
 
-    /// The name of the partial file.
-    pub(crate) fn partial(&self) -> PathBuf {
+    /// The path of the staged file.
+    pub(crate) fn staged(&self) -> PathBuf {
         sibling(&self.path, ".migrate-partial")
     }
 
@@ -129,35 +128,35 @@ impl TargetFile {
         self.path.parent().unwrap_or(Path::new("/"))
     }
 
-    /// Sees to it that the database under the name is complete without a log or journal beside it,
-    /// and that nobody uses it: what lies beside a file would be taken for its successor's.
-    fn settle(&self, kind: fn(String) -> Error) -> Result<()> {
+    /// Makes the existing database complete without a WAL or journal, which SQLite would apply to
+    /// the new file, and makes sure that no other process uses it.
+    fn make_replaceable(&self, kind: fn(String) -> Error) -> Result<()> {
         if !self.occupied || !self.path.exists() {
             return Ok(());
         }
-        let settle = || -> rusqlite::Result<()> {
+        let checkpoint = || -> rusqlite::Result<()> {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(&self.path, flags)?;
-            connection.busy_timeout(WAIT)?;
+            connection.busy_timeout(LOCK_TIMEOUT)?;
             if self.wal {
                 let _: String =
                     connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
             }
             connection.execute_batch("BEGIN EXCLUSIVE; ROLLBACK")
         };
-        settle().map_err(|error| {
-            kind(format!("{} cannot be replaced", self.path.display()))
+        checkpoint().map_err(|error| {
+            kind(format!("cannot replace {}", self.path.display()))
                 .caused_by(error)
-                .hint("stop whatever uses it; it is as it was")
+                .hint("stop every process that uses it; the file is unchanged")
         })
     }
 }
 
-/// The names of the tables of a database.
+/// The names of the tables in a database.
 fn tables(path: &Path) -> rusqlite::Result<Vec<String>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(WAIT)?;
+    connection.busy_timeout(LOCK_TIMEOUT)?;
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' \
                AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid";
     let mut statement = connection.prepare(sql)?;
@@ -165,25 +164,26 @@ fn tables(path: &Path) -> rusqlite::Result<Vec<String>> {
     rows.collect()
 }
 
-/// A partial file; it and its marker are removed when this is dropped.
+/// A staged file. Dropping it removes the file and its marker.
 pub(crate) struct StagedFile {
-    place: TargetFile,
-    /// Locked as long as the run lives.
+    target: TargetFile,
+    /// Locked while the run lives.
     marker: File,
 }
 
 impl StagedFile {
-    /// Makes an empty partial file, after what a dead run left was removed.
+    /// Removes the files of a dead run and creates an empty staged file.
     ///
     /// # Errors
-    /// Refused where another run is at work, or files of those names are not ours.
-    pub(crate) fn begin(place: &TargetFile) -> Result<Self> {
-        // Asked before the first write, and again before the last.
-        place.settle(Error::refused)?;
+    /// Refuses if another run is writing the target, or if files with these names are not ours.
+    pub(crate) fn create(target: &TargetFile) -> Result<Self> {
+        // Checked before the first write, and again before the rename.
+        target.make_replaceable(Error::refused)?;
         let cannot = |error: io::Error| {
-            Error::failed(format!("cannot write sibling {}", place.path.display())).caused_by(error)
+            Error::failed(format!("cannot write next to {}", target.path.display()))
+                .caused_by(error)
         };
-        let (path, partial) = (place.marker(), place.partial());
+        let (path, staged) = (target.marker(), target.staged());
         let mut marker = loop {
             let file = OpenOptions::new()
                 .read(true)
@@ -195,14 +195,14 @@ impl StagedFile {
                 .map_err(cannot)?;
             if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
                 return Err(Error::refused(format!(
-                    "another run of migrate is making {}",
-                    place.path.display()
+                    "another run of migrate is writing {}",
+                    target.path.display()
                 ))
-                .hint("wait for its end, or end it"));
+                .hint("wait until it ends, or stop it"));
             }
-            // Whoever held the lock before may have removed the file since.
+            // The previous holder of the lock may have removed the file meanwhile.
             let same = fs::metadata(&path)
-                .and_then(|there| Ok((there.dev(), there.ino(), file.metadata()?)))
+                .and_then(|existing| Ok((existing.dev(), existing.ino(), file.metadata()?)))
                 .is_ok_and(|(dev, ino, ours)| (dev, ino) == (ours.dev(), ours.ino()));
             if same {
                 break file;
@@ -212,93 +212,94 @@ impl StagedFile {
         marker.read_to_end(&mut text).map_err(cannot)?;
         let ours = text.starts_with(MARK.as_bytes());
         let foreign = |file: &Path| {
-            Err(Error::refused(format!("{} is in the way", file.display()))
-                .caused_by("it was not left by a run of migrate")
-                .hint("look at it, and move it away"))
+            Err(Error::refused(format!("{} already exists", file.display()))
+                .caused_by("no run of migrate created it")
+                .hint("inspect the file, and move it to another folder"))
         };
         if !text.is_empty() && !ours {
             return foreign(&path);
         }
-        if partial.symlink_metadata().is_ok() && !ours {
+        if staged.symlink_metadata().is_ok() && !ours {
             let _ = fs::remove_file(&path);
-            return foreign(&partial);
+            return foreign(&staged);
         }
-        remove(&partial).map_err(cannot)?;
-        let begun = Self { place: place.clone(), marker };
-        let made = || -> io::Result<()> {
-            let mut marker = &begun.marker;
-            let moment = std::time::SystemTime::now()
+        remove(&staged).map_err(cannot)?;
+        let created = Self { target: target.clone(), marker };
+        let create = || -> io::Result<()> {
+            let mut marker = &created.marker;
+            let seconds = std::time::SystemTime::now()
                 .duration_since(std::time::UNIX_EPOCH)
                 .map_or(0, |since| since.as_secs());
             marker.set_len(0)?;
             marker.rewind()?;
-            writeln!(marker, "{MARK}{} {moment}", std::process::id())?;
+            writeln!(marker, "{MARK}{} {seconds}", std::process::id())?;
             marker.sync_all()?;
-            // What the rows are is nobody else's business before it is known whose they will be.
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
-            File::open(place.folder())?.sync_all()
+            // Only the owner may read the rows until the final owner and mode are set.
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
+            File::open(target.folder())?.sync_all()
         };
-        made().map_err(cannot)?;
-        Ok(begun)
+        create().map_err(cannot)?;
+        Ok(created)
     }
 
-    /// The partial file.
+    /// The path of the staged file.
     pub(crate) fn path(&self) -> PathBuf {
-        self.place.partial()
+        self.target.staged()
     }
 
-    /// Puts the finished file in its place. What could not be done for it is told.
+    /// Renames the finished file to the target's name. Returns notes on properties that the file
+    /// could not inherit.
     ///
     /// # Errors
-    /// The old file, if there was one, is then still there.
+    /// An old file is then unchanged.
     pub(crate) fn publish(self) -> Result<Vec<String>> {
-        let Self { place, .. } = &self;
-        let (partial, path) = (place.partial(), &place.path);
+        let Self { target, .. } = &self;
+        let (staged, path) = (target.staged(), &target.path);
         let cannot = |error: io::Error| {
-            Error::failed(format!("cannot put the new database in the place of {}", path.display()))
+            Error::failed(format!("cannot rename the new database to {}", path.display()))
                 .caused_by(error)
         };
         let mut notes = Vec::new();
-        if place.wal {
+        if target.wal {
             let set = || -> rusqlite::Result<String> {
-                let connection = Connection::open(&partial)?;
+                let connection = Connection::open(&staged)?;
                 connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
             };
             set().map_err(|error| {
-                Error::failed("cannot give the new database its journal mode").caused_by(error)
+                Error::failed("cannot set the journal mode of the new database").caused_by(error)
             })?;
         }
-        let file = File::open(&partial).map_err(cannot)?;
+        let file = File::open(&staged).map_err(cannot)?;
         let now = file.metadata().map_err(cannot)?;
-        let (user, group) = place.owner;
-        if (now.uid(), now.gid()) != place.owner
-            && let Err(error) = chown(&partial, Some(user), Some(group))
+        let (user, group) = target.owner;
+        if (now.uid(), now.gid()) != target.owner
+            && let Err(error) = chown(&staged, Some(user), Some(group))
         {
             notes.push(format!(
-                "the new file belongs to user {} and not to {user}: {error}",
+                "the new file belongs to user {}, not to user {user}: {error}",
                 now.uid()
             ));
         }
-        file.set_permissions(Permissions::from_mode(place.mode)).map_err(cannot)?;
+        file.set_permissions(Permissions::from_mode(target.mode)).map_err(cannot)?;
         file.sync_all().map_err(cannot)?;
         drop(file);
-        place.settle(Error::failed)?;
-        fs::rename(&partial, path).map_err(cannot)?;
-        File::open(place.folder()).and_then(|folder| folder.sync_all()).map_err(cannot)?;
+        target.make_replaceable(Error::failed)?;
+        fs::rename(&staged, path).map_err(cannot)?;
+        File::open(target.folder()).and_then(|folder| folder.sync_all()).map_err(cannot)?;
         Ok(notes)
     }
 }
 
 impl Drop for StagedFile {
     fn drop(&mut self) {
-        // The marker goes last: without it nobody would know whose the partial file is.
-        if remove(&self.place.partial()).is_ok() {
-            let _ = fs::remove_file(self.place.marker());
+        // The marker goes last: it shows whose the staged file is.
+        if remove(&self.target.staged()).is_ok() {
+            let _ = fs::remove_file(self.target.marker());
         }
     }
 }
 
-/// Removes a database with what SQLite may have put beside it.
+/// Removes a database with its journal, WAL and shm files.
 fn remove(path: &Path) -> io::Result<()> {
     for suffix in ["-journal", "-wal", "-shm", ""] {
         match fs::remove_file(sibling(path, suffix)) {
@@ -314,40 +315,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_partial_file_is_gone_with_its_run_and_one_of_a_dead_run_is_taken_away() {
+    fn a_staged_file_is_removed_with_its_run_and_that_of_a_dead_run_by_the_next_one() {
         let folder = tempfile::tempdir().unwrap();
-        let place = TargetFile::look(&folder.path().join("app.db"), 0o640).unwrap();
-        let partial = StagedFile::begin(&place).unwrap();
-        assert!(place.partial().exists() && place.marker().exists());
-        let refusal = StagedFile::begin(&place).map(|_| ()).unwrap_err();
+        let target = TargetFile::inspect(&folder.path().join("app.db"), 0o640).unwrap();
+        let staged = StagedFile::create(&target).unwrap();
+        assert!(target.staged().exists() && target.marker().exists());
+        let refusal = StagedFile::create(&target).map(|_| ()).unwrap_err();
         assert!(refusal.message().contains("another run"), "{refusal}");
-        drop(partial);
+        drop(staged);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         // A dead run leaves both, and no lock.
-        fs::write(place.partial(), "rows").unwrap();
-        fs::write(place.marker(), format!("{MARK}1 2")).unwrap();
-        let again = StagedFile::begin(&place).unwrap();
-        assert_eq!(fs::metadata(place.partial()).unwrap().len(), 0);
+        fs::write(target.staged(), "rows").unwrap();
+        fs::write(target.marker(), format!("{MARK}1 2")).unwrap();
+        let again = StagedFile::create(&target).unwrap();
+        assert_eq!(fs::metadata(target.staged()).unwrap().len(), 0);
         again.publish().unwrap();
         let left: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
         assert_eq!(left.len(), 1);
-        assert_eq!(left[0], place.path);
-        assert_eq!(fs::metadata(&place.path).unwrap().mode() & 0o777, 0o640);
+        assert_eq!(left[0], target.path);
+        assert_eq!(fs::metadata(&target.path).unwrap().mode() & 0o777, 0o640);
     }
 
     #[test]
-    fn files_that_are_not_ours_stay() {
+    fn foreign_files_are_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let place = TargetFile::look(&folder.path().join("app.db"), 0o640).unwrap();
-        fs::write(place.partial(), "precious").unwrap();
-        assert!(StagedFile::begin(&place).is_err());
-        assert_eq!(fs::read_to_string(place.partial()).unwrap(), "precious");
-        assert!(!place.marker().exists());
+        let target = TargetFile::inspect(&folder.path().join("app.db"), 0o640).unwrap();
+        fs::write(target.staged(), "precious").unwrap();
+        assert!(StagedFile::create(&target).is_err());
+        assert_eq!(fs::read_to_string(target.staged()).unwrap(), "precious");
+        assert!(!target.marker().exists());
         let text = folder.path().join("notes.txt");
         fs::write(&text, "these are twenty and more letters").unwrap();
-        assert!(TargetFile::look(&text, 0o640).unwrap_err().message().contains("notes.txt"));
-        assert!(TargetFile::look(folder.path(), 0o640).is_err());
-        assert!(TargetFile::look(&folder.path().join("none/app.db"), 0o640).is_err());
+        assert!(TargetFile::inspect(&text, 0o640).unwrap_err().message().contains("notes.txt"));
+        assert!(TargetFile::inspect(folder.path(), 0o640).is_err());
+        assert!(TargetFile::inspect(&folder.path().join("none/app.db"), 0o640).is_err());
     }
 }

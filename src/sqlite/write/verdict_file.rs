@@ -1,5 +1,5 @@
-//! The record of a good verdict, beside a product's SQLite file that a run brought back from
-//! PostgreSQL: what the switch of the provider asks for, and takes away.
+//! The stored verdict: a file next to a product's SQLite database that a run wrote from PostgreSQL
+//! and verified. Switching the provider requires it, and removes it.
 
 use crate::error::{Error, Result};
 use crate::sqlite::source::fingerprint::{Fingerprint, sibling};
@@ -9,14 +9,14 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-/// What stands in the record.
+/// A good verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredVerdict {
     /// The data set.
     pub(crate) data_set: String,
-    /// Where its rows came from: a database and schema.
+    /// The database and schema of its rows.
     pub(crate) source: String,
-    /// The file, as it was verified.
+    /// The fingerprint of the verified file.
     pub(crate) file: Fingerprint,
 }
 
@@ -24,7 +24,7 @@ fn path(file: &Path) -> PathBuf {
     sibling(file, ".migrate-verdict")
 }
 
-/// The fingerprint of the database at `file` as it is now.
+/// The current fingerprint of the database at `file`.
 pub(crate) fn fingerprint(file: &Path) -> Result<Fingerprint> {
     let source = Source::open(file, &SourceOptions::default())?;
     let fingerprint = source.fingerprint().clone();
@@ -32,24 +32,25 @@ pub(crate) fn fingerprint(file: &Path) -> Result<Fingerprint> {
     Ok(fingerprint)
 }
 
-/// Writes the record of the database at `file`, in the place of an older one, in one step.
-pub(crate) fn write(file: &Path, record: &StoredVerdict) -> Result<()> {
+/// Writes the verdict on the database at `file`, replacing an older one in one step.
+pub(crate) fn write(file: &Path, verdict: &StoredVerdict) -> Result<()> {
     let failed = |cause: std::io::Error| {
-        Error::failed(format!("cannot keep the verdict beside {}", file.display())).caused_by(cause)
+        Error::failed(format!("cannot store the verdict next to {}", file.display()))
+            .caused_by(cause)
     };
     let path = path(file);
     let folder = path.parent().unwrap_or(Path::new("."));
-    let text = serde_json::to_vec_pretty(record).map_err(|error| failed(error.into()))?;
+    let text = serde_json::to_vec_pretty(verdict).map_err(|error| failed(error.into()))?;
     let mut new = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     new.write_all(&text).and_then(|()| new.as_file().sync_all()).map_err(failed)?;
     new.persist(&path).map_err(|error| failed(error.error))?;
     Ok(())
 }
 
-/// The record of the database at `file`; `None` where there is none.
+/// The verdict on the database at `file`, if there is one.
 pub(crate) fn read(file: &Path) -> Result<Option<StoredVerdict>> {
     let refused = |cause: &dyn std::fmt::Display| {
-        Error::refused(format!("cannot read the verdict beside {}", file.display()))
+        Error::refused(format!("cannot read the verdict next to {}", file.display()))
             .caused_by(cause)
     };
     match fs::read(path(file)) {
@@ -59,11 +60,11 @@ pub(crate) fn read(file: &Path) -> Result<Option<StoredVerdict>> {
     }
 }
 
-/// Removes the record of the database at `file`, if there is one.
+/// Removes the verdict on the database at `file`, if there is one.
 pub(crate) fn remove(file: &Path) -> Result<()> {
     match fs::remove_file(path(file)) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(Error::failed(format!("cannot remove the verdict beside {}", file.display()))
+            Err(Error::failed(format!("cannot remove the verdict next to {}", file.display()))
                 .caused_by(error))
         }
         _ => Ok(()),

@@ -1,4 +1,4 @@
-//! Comments: what the way back needs to make tables and columns as they were, in JSON on the server.
+//! Comments on tables and columns: JSON with SQLite's facts, for a later run back to SQLite.
 
 use crate::plan::model::PlannedColumn;
 use crate::plan::to_postgres::ddl::definitions::Definitions;
@@ -8,24 +8,24 @@ use crate::schema::expression::Collation;
 use serde_json::json;
 
 impl Definitions<'_> {
-    /// That of a table, where there is something to tell.
-    pub(crate) fn table_comment(&self, place: usize) -> Option<String> {
-        let table = &self.schema().tables[place];
+    /// The comment on a table, if there are facts to keep.
+    pub(crate) fn table_comment(&self, index: usize) -> Option<String> {
+        let table = &self.schema().tables[index];
         let mut facts = serde_json::Map::new();
-        if self.table_names[place] != table.name {
+        if self.table_names[index] != table.name {
             facts.insert("name".to_owned(), table.name.clone().into());
         }
-        if self.fact(place, |facts| facts.strict) {
+        if self.fact(index, |facts| facts.strict) {
             facts.insert("strict".to_owned(), true.into());
         }
-        if self.fact(place, |facts| facts.without_rowid) {
+        if self.fact(index, |facts| facts.without_rowid) {
             facts.insert("without_rowid".to_owned(), true.into());
         }
         (!facts.is_empty()).then(|| json!({ "sqlite": facts }).to_string())
     }
 }
 
-/// That of a column.
+/// The comment on a column.
 pub(crate) fn for_column(
     column: &Column,
     planned: &PlannedColumn<ToPostgres>,

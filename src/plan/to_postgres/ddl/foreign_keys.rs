@@ -1,10 +1,11 @@
-//! Foreign keys: between which tables the server can have them.
+//! Foreign keys, where the server can have them.
 
 use crate::plan::model::PlannedColumn;
 use crate::plan::table_selection::BY_REQUEST;
 use crate::plan::to_postgres::ddl::definitions::{Definitions, integer_limit};
 use crate::plan::to_postgres::model::{PlannedForeignKey, ToPostgres};
 use crate::postgres::sql::ddl::ForeignKeyDdl;
+use crate::schema::ddl::quote_list;
 use crate::schema::names::{qualify, quote};
 use crate::schema::{ForeignKey, LeftOut, ObjectKind};
 
@@ -49,7 +50,7 @@ impl Definitions<'_> {
         keys
     }
 
-    /// The parent's place, or why the key cannot be.
+    /// The parent's index, or the reason why the key is impossible.
     fn parent_of(
         &self,
         child: usize,
@@ -64,7 +65,7 @@ impl Definitions<'_> {
                 if self.excluded.contains(&key.parent) {
                     BY_REQUEST
                 } else {
-                    "not there or not copied"
+                    "missing or not copied"
                 }
             ));
         };
@@ -76,21 +77,21 @@ impl Definitions<'_> {
             columns == wanted
         });
         if wanted.is_empty() || !is_unique {
-            return Err("the columns it refers to have no unique key to refer to".to_owned());
+            return Err("the parent's columns have no unique key".to_owned());
         }
-        let type_of = |place: usize, name: &str| {
-            columns[place]
+        let type_of = |index: usize, name: &str| {
+            columns[index]
                 .iter()
                 .find(|column| column.name == name)
                 .map(|column| column.mapping.encoding.column_type)
         };
         for (from, to) in key.columns.iter().zip(&key.parent_columns) {
             let (Some(from), Some(to)) = (type_of(child, from), type_of(parent, to)) else {
-                return Err("a column of it is not there".to_owned());
+                return Err("one of its columns is missing".to_owned());
             };
             let both_integers = integer_limit(&from).is_some() && integer_limit(&to).is_some();
             if from != to && !(from.is_text() && to.is_text()) && !both_integers {
-                return Err(format!("its columns are {from} and {to}, which do not compare"));
+                return Err(format!("its columns are {from} and {to}, which cannot be compared"));
             }
         }
         Ok(parent)
@@ -112,8 +113,8 @@ fn renamed(names: &[String], columns: &[PlannedColumn<ToPostgres>]) -> Vec<Strin
 fn described(key: &ForeignKey) -> String {
     format!(
         "FOREIGN KEY ({}) REFERENCES {} ({})",
-        key.columns.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", "),
+        quote_list(&key.columns),
         quote(&key.parent),
-        key.parent_columns.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")
+        quote_list(&key.parent_columns)
     )
 }

@@ -1,4 +1,4 @@
-//! Keys, indexes and checks of one table, as far as the server can have them.
+//! Keys, indexes and CHECKs of one table, where the server can have them.
 
 use crate::plan::model::OptionalDdl;
 use crate::plan::to_postgres::ddl::definitions::Definitions;
@@ -8,20 +8,22 @@ use crate::postgres::sql::ddl;
 use crate::postgres::sql::from_sqlite::definitions::{condition, index_term};
 use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
 use crate::schema::column_type::ColumnType;
+use crate::schema::ddl::create_index;
 use crate::schema::expression::Collation;
 use crate::schema::names::{qualify, quote};
 use crate::schema::reason::Reason;
 use crate::schema::{Index, IndexOver, LeftOut, ObjectKind};
 
 impl Definitions<'_> {
-    pub(crate) fn keys(&mut self, place: usize, scope: &[ScopeColumn]) -> Vec<PlannedKey> {
+    /// The primary key and the unique keys of a table.
+    pub(crate) fn keys(&mut self, owner: usize, scope: &[ScopeColumn]) -> Vec<PlannedKey> {
         let schema = self.schema();
-        let table = &schema.tables[place];
+        let table = &schema.tables[owner];
         let primary = table.primary_key.iter().map(|key| (key, true));
         let all = primary.chain(table.uniques.iter().map(|key| (key, false)));
         let mut keys = Vec::new();
         for (number, (key, primary)) in all.enumerate() {
-            let has_nulls = primary && self.has_nulls(place, key);
+            let has_nulls = primary && self.has_nulls(owner, key);
             let as_primary = primary && !has_nulls;
             let what = format!(
                 "{} of {}",
@@ -29,7 +31,7 @@ impl Definitions<'_> {
                 quote(&table.name)
             );
             let columns: Vec<&str> = key.columns.iter().map(|c| c.name.as_str()).collect();
-            let target = &self.table_names[place];
+            let target = &self.table_names[owner];
             let wanted = key.name.clone().unwrap_or_else(|| {
                 if primary {
                     format!("{target}_pkey")
@@ -38,7 +40,7 @@ impl Definitions<'_> {
                 }
             });
             let name = self.relations.relation(&wanted);
-            self.constraints[place].relation(&name);
+            self.constraints[owner].relation(&name);
             let qualified = qualify(self.schema_name, target);
             let mut plain = true;
             let mut terms = Vec::new();
@@ -47,9 +49,9 @@ impl Definitions<'_> {
                 plain &= is_plain;
                 terms.push(term);
             }
-            let hashed = self.decisions.too_wide.contains_key(&(place, key_label(number)));
+            let hashed = self.decisions.too_wide.contains_key(&(owner, key_label(number)));
             if hashed {
-                // Only reached where the user let such keys be built over a hash.
+                // Such keys reach this point only with --on-misfit widen.
                 plain = false;
                 terms = key.columns.iter().map(|c| hashed_term(scope, &c.name)).collect();
                 self.notes.push(format!(
@@ -65,44 +67,44 @@ impl Definitions<'_> {
                 self.left_out.push(left_out.because(reason));
             }
             if plain {
-                self.referable[place].push(columns.iter().map(|&name| name.to_owned()).collect());
+                self.referable[owner].push(columns.iter().map(|&name| name.to_owned()).collect());
             }
             keys.push(PlannedKey {
                 what,
                 name: name.clone(),
                 columns: columns.iter().map(|&name| name.to_owned()).collect(),
-                index: ddl::create_index(&qualified, &name, true, &terms, None),
+                index: create_index(&qualified, &name, true, &terms, None),
                 constraint: plain.then(|| ddl::add_key(&qualified, &name, as_primary)),
             });
         }
         keys
     }
 
-    pub(crate) fn indexes(&mut self, place: usize, columns: &[ScopeColumn]) -> Vec<OptionalDdl> {
+    /// The indexes of a table.
+    pub(crate) fn indexes(&mut self, owner: usize, columns: &[ScopeColumn]) -> Vec<OptionalDdl> {
         let schema = self.schema();
-        let table = &schema.tables[place];
+        let table = &schema.tables[owner];
         let scope = Scope::new(columns);
         let mut indexes = Vec::new();
         for (number, index) in table.indexes.iter().enumerate() {
             let (kind, sql) = (ObjectKind::Index, Some(index.definition.as_str()));
             let left_out = LeftOut::part(kind, &table.name, &index.name, sql);
-            if let Some(width) = self.decisions.too_wide.get(&(place, index.name.clone())) {
-                let reason =
-                    format!("its widest entry has {width} bytes, and the server takes 2,704");
+            if let Some(width) = self.decisions.too_wide.get(&(owner, index.name.clone())) {
+                let reason = format!("its widest entry has {width} bytes; PostgreSQL allows 2,704");
                 self.left_out.push(left_out.because(reason));
                 continue;
             }
             match index_parts(index, &scope) {
                 Ok((terms, filter)) => {
-                    let name = self.index_names[place][number].clone();
-                    let qualified = qualify(self.schema_name, &self.table_names[place]);
+                    let name = self.index_names[owner][number].clone();
+                    let qualified = qualify(self.schema_name, &self.table_names[owner]);
                     if index.unique && filter.is_none() {
-                        self.note_referable(place, index, columns);
+                        self.note_referable(owner, index, columns);
                     }
                     let filter = filter.as_deref();
                     indexes.push(OptionalDdl {
                         what: format!("index {} on {}", quote(&index.name), quote(&table.name)),
-                        sql: ddl::create_index(&qualified, &name, index.unique, &terms, filter),
+                        sql: create_index(&qualified, &name, index.unique, &terms, filter),
                         name,
                         left_out,
                     });
@@ -113,7 +115,8 @@ impl Definitions<'_> {
         indexes
     }
 
-    fn note_referable(&mut self, place: usize, index: &Index, columns: &[ScopeColumn]) {
+    /// Notes a unique index that a foreign key can refer to.
+    fn note_referable(&mut self, owner: usize, index: &Index, columns: &[ScopeColumn]) {
         let referable: Option<Vec<String>> = index
             .terms
             .iter()
@@ -125,24 +128,25 @@ impl Definitions<'_> {
                 IndexOver::Expression(_) => None,
             })
             .collect();
-        self.referable[place].extend(referable);
+        self.referable[owner].extend(referable);
     }
 
-    pub(crate) fn checks(&mut self, place: usize, scope: &Scope<'_>) -> Vec<OptionalDdl> {
+    /// The CHECKs of a table.
+    pub(crate) fn checks(&mut self, owner: usize, scope: &Scope<'_>) -> Vec<OptionalDdl> {
         let schema = self.schema();
-        let table = &schema.tables[place];
+        let table = &schema.tables[owner];
         let mut checks = Vec::new();
         for (number, check) in table.checks.iter().enumerate() {
             let wanted = check
                 .name
                 .clone()
-                .unwrap_or_else(|| format!("{}_check{}", self.table_names[place], number + 1));
-            let name = self.constraints[place].relation(&wanted);
+                .unwrap_or_else(|| format!("{}_check{}", self.table_names[owner], number + 1));
+            let name = self.constraints[owner].relation(&wanted);
             let (kind, sql) = (ObjectKind::Check, Some(check.condition.text.as_str()));
             let left_out = LeftOut::part(kind, &table.name, &name, sql);
             match condition(&check.condition, scope) {
                 Ok(condition) => {
-                    let qualified = qualify(self.schema_name, &self.table_names[place]);
+                    let qualified = qualify(self.schema_name, &self.table_names[owner]);
                     checks.push(OptionalDdl {
                         what: format!("check {} on {}", quote(&name), quote(&table.name)),
                         sql: ddl::add_check(&qualified, &name, &condition, true),
@@ -157,8 +161,8 @@ impl Definitions<'_> {
     }
 }
 
-/// A key's term over a column, and whether it is the column itself. SQLite's NOCASE folds ASCII
-/// letters only, which is what `lower` does under the collation "C".
+/// A key's term over a column, and whether it is the column itself. NOCASE folds ASCII letters
+/// only, as `lower` does under the collation "C".
 fn key_term(scope: &[ScopeColumn], name: &str, collation: &Collation) -> (String, bool) {
     let Some(column) = scope.iter().find(|column| column.name == name) else {
         return (quote(name), true);
@@ -175,7 +179,7 @@ fn key_term(scope: &[ScopeColumn], name: &str, collation: &Collation) -> (String
     }
 }
 
-/// A term over the hash of a column of any length, and the column itself where that is short.
+/// A term over the hash of a column of any length, or a short column itself.
 fn hashed_term(scope: &[ScopeColumn], name: &str) -> String {
     let Some(column) = scope.iter().find(|column| column.name == name) else {
         return quote(name);
@@ -183,7 +187,7 @@ fn hashed_term(scope: &[ScopeColumn], name: &str) -> String {
     let quoted = quote(&column.target);
     match column.column_type {
         ColumnType::Bytea => format!("pg_catalog.sha256({quoted})"),
-        // The server has no longer hash of text that it allows in an index.
+        // PostgreSQL has no longer hash of text that is immutable, as an index needs.
         ref text if text.is_text() => {
             format!("pg_catalog.md5({})", key_term(scope, name, &column.collation).0)
         }
@@ -191,7 +195,7 @@ fn hashed_term(scope: &[ScopeColumn], name: &str) -> String {
     }
 }
 
-/// The terms and the filter of an index, or why it cannot be.
+/// The terms and the filter of an index, or the reason why it is impossible.
 fn index_parts(index: &Index, scope: &Scope<'_>) -> Result<(Vec<String>, Option<String>), Reason> {
     let terms: Result<Vec<String>, _> =
         index.terms.iter().map(|term| index_term(term, scope)).collect();

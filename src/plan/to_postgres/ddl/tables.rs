@@ -123,7 +123,8 @@ impl Definitions<'_> {
         let nulls = self.nulls(index, number);
         if column.not_null && nulls > 0 {
             let left_out = LeftOut::part(ObjectKind::Column, &table.name, &column.name, None);
-            let reason = format!("declared NOT NULL, but {nulls} of its values are NULL");
+            let are = if nulls == 1 { "is" } else { "are" };
+            let reason = format!("declared NOT NULL, but {nulls} of its values {are} NULL");
             self.left_out.push(left_out.because(reason));
         }
         column.not_null && nulls == 0

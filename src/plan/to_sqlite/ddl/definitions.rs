@@ -34,7 +34,7 @@ impl<'a> Definitions<'a> {
         let mut column_names = Vec::new();
         for table in &catalog.schema.tables {
             let facts = &catalog.facts[&table.name];
-            let name = names.give(&original_name(&facts.origin, &table.name));
+            let name = names.allocate(&original_name(&facts.origin, &table.name));
             if name != table.name {
                 notes.push(format!("table {} becomes {}", quote(&table.name), quote(&name)));
             }
@@ -42,7 +42,7 @@ impl<'a> Definitions<'a> {
             let mut own = Names::default();
             let mut given = Vec::new();
             for (column, facts) in table.columns.iter().zip(&facts.columns) {
-                let name = own.give(&original_name(&facts.origin, &column.name));
+                let name = own.allocate(&original_name(&facts.origin, &column.name));
                 if name != column.name {
                     notes.push(format!(
                         "column {} of table {} becomes {}",

@@ -1,4 +1,4 @@
-//! Foreign keys: between which tables SQLite can have them.
+//! Foreign keys, where SQLite can have them.
 
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::schema::names::quote;
@@ -32,7 +32,7 @@ impl Definitions<'_> {
             .position(|table| table.name == key.parent)
             .ok_or_else(|| format!("table {} is not copied", quote(&key.parent)))?;
         if !is_unique(&tables[parent], &key.parent_columns) {
-            return Err("the columns it refers to have no unique key to refer to".to_owned());
+            return Err("the parent's columns have no unique key".to_owned());
         }
         let kind = |index: usize, name: &String| {
             let number = tables[index].columns.iter().position(|column| column.name == *name)?;
@@ -47,7 +47,7 @@ impl Definitions<'_> {
             };
             if !alike {
                 return Err(format!(
-                    "{} and {} arrive as values that do not compare",
+                    "the values of {} and {} cannot be compared in SQLite",
                     quote(from),
                     quote(to)
                 ));
@@ -68,7 +68,7 @@ impl Definitions<'_> {
     }
 }
 
-/// The table has a key over exactly these columns.
+/// Whether the table has a key over exactly these columns.
 fn is_unique(table: &Table, columns: &[String]) -> bool {
     let mut wanted: Vec<&str> = columns.iter().map(String::as_str).collect();
     wanted.sort_unstable();

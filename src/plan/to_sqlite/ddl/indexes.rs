@@ -1,12 +1,12 @@
-//! Indexes and CHECKs of one table, as far as SQLite can have them.
+//! Indexes and CHECKs of one table, where SQLite can have them.
 
 use crate::plan::model::OptionalDdl;
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
+use crate::schema::ddl::create_index;
 use crate::schema::expression::Expression;
 use crate::schema::names::quote;
 use crate::schema::reason::Reason;
 use crate::schema::{Index, IndexOver, IndexTerm, LeftOut, ObjectKind};
-use crate::sqlite::sql::ddl;
 use crate::sqlite::sql::from_postgres::definitions::{condition, index_term};
 use crate::sqlite::sql::from_postgres::node::ScopeColumn;
 
@@ -41,7 +41,7 @@ impl Definitions<'_> {
             let left_out = LeftOut::part(kind, &table.name, &index.name, sql);
             match self.index_parts(owner, index, scope) {
                 Ok((terms, filter)) => {
-                    let name = self.names.give(&index.name);
+                    let name = self.names.allocate(&index.name);
                     if name != index.name {
                         let (old, new) = (quote(&index.name), quote(&name));
                         self.notes.push(format!("index {old} becomes {new}"));
@@ -49,8 +49,8 @@ impl Definitions<'_> {
                     let table_name = &self.table_names[owner];
                     indexes.push(OptionalDdl {
                         what: format!("index {} on {}", quote(&name), quote(table_name)),
-                        sql: ddl::create_index(
-                            table_name,
+                        sql: create_index(
+                            &quote(table_name),
                             &name,
                             index.unique,
                             &terms,

@@ -67,7 +67,7 @@ impl Definitions<'_> {
         let flag = |name: &str| origin[name].as_bool().unwrap_or(false);
         let kind = decision.mapping.kind;
         if column.identity && !is_rowid {
-            let reason = "only the rowid hands out numbers in SQLite";
+            let reason = "SQLite generates numbers for the rowid only";
             self.list((ObjectKind::Default, table, &column.name, None), reason);
         }
         let default = column.default.as_ref().and_then(|sql| {
@@ -127,7 +127,7 @@ impl Definitions<'_> {
     }
 }
 
-/// The column that is the primary key by itself, and how.
+/// The column that alone is the primary key, and its kind of key.
 fn column_key<'a>(
     table: &'a Table,
     facts: &TableFacts,

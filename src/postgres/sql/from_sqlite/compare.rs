@@ -1,4 +1,4 @@
-//! Comparisons: which types meet, what affinity makes of constants, and by which collation.
+//! Comparisons: types, affinity of constants, collations.
 
 use crate::codec::types::is_canonical;
 use crate::postgres::sql::from_sqlite::constant::{Constant, looks_numeric};
@@ -34,7 +34,7 @@ impl Scope<'_> {
         let not = if negated { " NOT" } else { "" };
         match right {
             Expression::Null => return self.is_null(left, negated),
-            // SQLite asks for the truth of the left side only if these words stand there.
+            // SQLite takes the left side as a condition only before TRUE or FALSE.
             Expression::Boolean(value) => {
                 let left = self.truth_operand(left)?;
                 let word = if *value { "TRUE" } else { "FALSE" };
@@ -120,7 +120,7 @@ fn affinity(left: &Node, right: &Node) -> Affinity {
     }
 }
 
-/// Brings two values to a comparison that means the same in both databases.
+/// Makes two values comparable with the same result in both databases.
 fn pair(left: Node, right: Node) -> Result<Pair, Reason> {
     if left.constant.is_some() && right.constant.is_some() {
         return Err("compares constants".to_owned());
@@ -128,10 +128,10 @@ fn pair(left: Node, right: Node) -> Result<Pair, Reason> {
     let affinity = affinity(&left, &right);
     let (left, right) = match (&left.constant, &right.constant) {
         (None, Some(_)) => {
-            let right = meet(right, &left, affinity)?;
+            let right = adapt(right, &left, affinity)?;
             (left, right)
         }
-        (Some(_), None) => (meet(left, &right, affinity)?, right),
+        (Some(_), None) => (adapt(left, &right, affinity)?, right),
         _ => (left, right),
     };
     use Kind::{Boolean, Bytea, Double, Integer, Null, Numeric, Text, Typed};
@@ -165,8 +165,8 @@ fn plain(left: Node, right: Node) -> Result<Pair, Reason> {
     Ok(Pair { left: left.operand(), right: right.operand() })
 }
 
-/// A constant as the other side's type has it, after what affinity does to it.
-fn meet(node: Node, other: &Node, affinity: Affinity) -> Result<Node, Reason> {
+/// A constant in the type of the other side, after affinity was applied.
+fn adapt(node: Node, other: &Node, affinity: Affinity) -> Result<Node, Reason> {
     let never = || Err("compares text with numbers, which are never equal in SQLite".to_owned());
     let Some(constant) = &node.constant else { return Ok(node) };
     match (constant, &other.kind) {
@@ -174,7 +174,7 @@ fn meet(node: Node, other: &Node, affinity: Affinity) -> Result<Node, Reason> {
             Ok(Node::atom(Kind::Boolean, (*n == 1).to_string()))
         }
         (Constant::Integer(n), Kind::Text) if affinity == Affinity::Text => {
-            Ok(Node::of_constant(Constant::Text(n.to_string())))
+            Ok(Node::from_constant(Constant::Text(n.to_string())))
         }
         (Constant::Text(text), Kind::Boolean | Kind::Integer | Kind::Double | Kind::Numeric) => {
             let number = text.parse::<i64>().ok().filter(|n| n.to_string() == *text);
@@ -182,9 +182,9 @@ fn meet(node: Node, other: &Node, affinity: Affinity) -> Result<Node, Reason> {
                 Some(n) if affinity.is_numeric() => {
                     let number = Node {
                         collation: node.collation,
-                        ..Node::of_constant(Constant::Integer(n))
+                        ..Node::from_constant(Constant::Integer(n))
                     };
-                    meet(number, other, affinity)
+                    adapt(number, other, affinity)
                 }
                 _ => never(),
             }
@@ -195,7 +195,7 @@ fn meet(node: Node, other: &Node, affinity: Affinity) -> Result<Node, Reason> {
         (Constant::Text(text), Kind::Typed(column_type)) => {
             if !is_canonical(*column_type, text) {
                 return Err(format!(
-                    "compares a {column_type} with text that is not spelt as one is printed"
+                    "compares a {column_type} with text in another form than PostgreSQL's"
                 ));
             }
             let sql = format!("{}::{column_type}", literal(text));
@@ -206,12 +206,11 @@ fn meet(node: Node, other: &Node, affinity: Affinity) -> Result<Node, Reason> {
     }
 }
 
-/// Two texts, by the collation that SQLite would take: of a COLLATE, else of the left column,
-/// else of the right one.
+/// Two texts, with the collation that SQLite uses: that of a COLLATE, of the left column, or of the
+/// right column, in this order.
 fn text_pair(left: Node, right: Node, affinity: Affinity) -> Result<Pair, Reason> {
     let numeric = |node: &Node| node.affinity.is_some_and(Affinity::is_numeric);
-    // Where a column that makes numbers of text holds text only, none of it looks like a number;
-    // of any other text that cannot be said.
+    // If a column with numeric affinity holds only text, no value looks like a number. Other text may.
     let safe = |node: &Node| node.constant.is_some() || numeric(node);
     if affinity.is_numeric() && !(safe(&left) && safe(&right)) {
         return Err("compares a column of numbers with other text".to_owned());
@@ -237,7 +236,7 @@ fn text_pair(left: Node, right: Node, affinity: Affinity) -> Result<Pair, Reason
         })
     };
     let (mut first, second) = (fold(&left)?, fold(&right)?);
-    // Columns bring the collation "C" along; nothing else has to.
+    // Only columns have the collation "C".
     if collation == Collation::Binary && !left.column && !right.column {
         first = format!("({first} COLLATE \"C\")");
     }

@@ -1,7 +1,6 @@
-//! Constants: numbers that mean the same in both databases, and text in a type's one canonical
-//! spelling.
+//! Constants: numbers with the same meaning in both databases, and canonical text.
 
-/// A constant as SQLite sees it.
+/// A constant of SQLite.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Constant {
     Integer(i64),
@@ -11,11 +10,11 @@ pub(crate) enum Constant {
     Blob(Vec<u8>),
 }
 
-/// The largest magnitude up to which every integer is a double: 2^53.
+/// 2^53: every integer up to this magnitude is exact as a double.
 pub(crate) const EXACT_INTEGER: u64 = 1 << 53;
 
 impl Constant {
-    /// Reads a number literal: an integer if it is written as one and has 64 bits, else a real.
+    /// Parses a number literal: an integer if it is written as one and has 64 bits, else a real.
     pub(crate) fn number(text: &str) -> Self {
         text.parse().map_or_else(|_| Self::Real(text.to_owned()), Self::Integer)
     }
@@ -34,8 +33,8 @@ impl Constant {
         }
     }
 
-    /// The number means the same as a double and as a decimal: an integer up to 2^53, or a real
-    /// of at most 15 digits, which every double keeps apart.
+    /// Whether the number is the same as a double and as a decimal: an integer up to 2^53, or a
+    /// real of at most 15 digits.
     pub(crate) fn is_exact_number(&self) -> bool {
         match self {
             Self::Integer(n) => n.unsigned_abs() <= EXACT_INTEGER,
@@ -51,7 +50,7 @@ impl Constant {
     }
 }
 
-/// Text that SQLite's numeric affinity would, or might, make a number of.
+/// Whether SQLite's numeric affinity may convert the text to a number.
 pub(crate) fn looks_numeric(text: &str) -> bool {
     text.trim().parse::<f64>().is_ok()
 }
@@ -61,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_exact_up_to_what_a_double_keeps() {
+    fn numbers_are_exact_up_to_the_precision_of_a_double() {
         assert!(Constant::number("9007199254740992").is_exact_number());
         assert!(!Constant::number("9007199254740993").is_exact_number());
         assert!(Constant::number("0.123456789012345").is_exact_number());

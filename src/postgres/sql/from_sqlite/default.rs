@@ -1,4 +1,4 @@
-//! DEFAULTs: constants in the new type's form, and the clock.
+//! DEFAULTs: constants in the form of the new type, and the clock.
 
 use crate::codec::types::is_canonical;
 use crate::postgres::sql::from_sqlite::constant::Constant;
@@ -11,11 +11,8 @@ use crate::schema::reason::{Reason, tree};
 
 /// The value of a DEFAULT clause for a column of the type `to`.
 ///
-/// A constant becomes what the column would have stored: SQLite applies the column's affinity to
-/// it at the insert. The clock gives UTC to the second, or as the format asks.
-///
-/// # Errors
-/// The reason why it has no equal, or why the type cannot hold it.
+/// A constant becomes the value that the column would have stored: SQLite applies the column's
+/// affinity at the INSERT. The clock gives UTC to the second, or as the format says.
 pub(crate) fn default_clause(sql: &Sql, to: &ColumnType) -> Result<String, Reason> {
     let expr = tree(sql)?;
     if matches!(expr, Expression::Null) {
@@ -26,8 +23,8 @@ pub(crate) fn default_clause(sql: &Sql, to: &ColumnType) -> Result<String, Reaso
             .ok_or_else(|| format!("gives a value that {to} cannot hold"));
     }
     let clock = clock(expr)
-        .ok_or_else(|| format!("calculates its value ({}) in a way not known here", sql.text))?;
-    clock_default(clock, to).ok_or_else(|| format!("gives the time in a form that {to} is not"))
+        .ok_or_else(|| format!("computes its value with an unknown expression ({})", sql.text))?;
+    clock_default(clock, to).ok_or_else(|| format!("gives the time in another form than {to}"))
 }
 
 /// The value of an expression that is a constant, or plain arithmetic over integers.
@@ -67,7 +64,7 @@ fn constant_default(constant: &Constant, to: &ColumnType) -> Option<String> {
         ColumnType::Varchar(longest) => text(constant)
             .filter(|text| text.chars().count() <= *longest as usize)
             .map(|text| literal(&text)),
-        // Text in a column of blobs arrives as its bytes.
+        // Text in a BLOB column becomes its bytes.
         ColumnType::Bytea => match constant {
             Constant::Blob(bytes) => Some(bytea(bytes)),
             Constant::Text(text) => Some(bytea(text.as_bytes())),
@@ -86,7 +83,7 @@ fn constant_default(constant: &Constant, to: &ColumnType) -> Option<String> {
     }
 }
 
-/// An integer so that it is one for PostgreSQL too: the smallest bigint without its sign is not.
+/// An integer literal. The smallest bigint without its sign is not a bigint in PostgreSQL.
 fn signed(n: i64) -> String {
     if n < 0 { format!("'{n}'::bigint") } else { n.to_string() }
 }
@@ -104,7 +101,7 @@ fn boolean(constant: &Constant) -> Option<bool> {
     }
 }
 
-/// The integer that INTEGER affinity makes of it.
+/// The integer that INTEGER affinity makes of a constant.
 fn integer(constant: &Constant) -> Option<i64> {
     match constant {
         Constant::Integer(n) => Some(*n),
@@ -158,14 +155,14 @@ fn numeric(constant: &Constant, limits: Option<(u16, u16)>) -> Option<String> {
     fits.then(|| format!("'{sign}{whole}{point}{fraction}'::numeric"))
 }
 
-/// The text that TEXT affinity makes of it.
+/// The text that TEXT affinity makes of a constant.
 fn text(constant: &Constant) -> Option<String> {
     match constant {
         Constant::Text(text) => Some(text.clone()),
         Constant::Integer(n) => Some(n.to_string()),
         Constant::Real(text) if constant.is_exact_number() => {
             let value: f64 = text.parse().ok()?;
-            // Between these, SQLite prints a plain decimal, as Rust does.
+            // In this range SQLite prints a plain decimal, as Rust does.
             (value == 0.0 || (1e-4..1e15).contains(&value.abs())).then(|| format!("{value:?}"))
         }
         Constant::Real(_) | Constant::Blob(_) => None,
@@ -176,12 +173,12 @@ fn is_plain_json(text: &str) -> bool {
     !text.contains("\\u0000") && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
-/// What a call to the clock gives, in SQLite always UTC.
+/// The result of a call to the clock, in SQLite always UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Clock {
     Date,
     Time,
-    /// `YYYY-MM-DD HH:MM:SS`, or with the T and Z that are given.
+    /// `YYYY-MM-DD HH:MM:SS`, with T instead of the space and a zone if given.
     Timestamp {
         t: bool,
         zone: &'static str,
@@ -210,10 +207,12 @@ fn clock(expr: &Expression) -> Option<Clock> {
             ("time", arguments) if now(arguments) => Some(Clock::Time),
             ("datetime", arguments) if now(arguments) => Some(PLAIN),
             ("unixepoch", arguments) if now(arguments) => Some(Clock::Epoch(1)),
-            ("strftime", [Expression::String(format), rest @ ..]) if now(rest) => clock_of(format),
+            ("strftime", [Expression::String(format), rest @ ..]) if now(rest) => {
+                strftime_clock(format)
+            }
             _ => None,
         },
-        // strftime('%s') is text, and a number once it is stored or calculated with.
+        // strftime('%s') is text, and becomes a number when it is stored or computed with.
         Expression::Cast(operand, declared) => {
             let whole =
                 ["INTEGER", "INT", "BIGINT"].iter().any(|w| declared.eq_ignore_ascii_case(w));
@@ -229,7 +228,7 @@ fn clock(expr: &Expression) -> Option<Clock> {
     }
 }
 
-fn clock_of(format: &str) -> Option<Clock> {
+fn strftime_clock(format: &str) -> Option<Clock> {
     let format =
         format.replace("%F", "%Y-%m-%d").replace("%T", "%H:%M:%S").replace("%R:%S", "%H:%M:%S");
     match format.as_str() {

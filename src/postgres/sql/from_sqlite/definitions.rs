@@ -7,25 +7,25 @@ use crate::schema::expression::{Affinity, Collation, Sql};
 use crate::schema::reason::{Reason, tree};
 use crate::schema::{IndexOver, IndexTerm};
 
-/// A condition: of a CHECK, or the WHERE of a partial index. Without outer parentheses.
+/// The condition of a CHECK, or the WHERE of a partial index, without outer parentheses.
 pub(crate) fn condition(sql: &Sql, scope: &Scope<'_>) -> Result<String, Reason> {
     scope.truth(tree(sql)?)
 }
 
-/// One term of an index, ready to stand between the commas: a column or an expression in
-/// parentheses, and DESC where it descends. A NOCASE or RTRIM term is over the folded text.
+/// One term of an index: a column or an expression in parentheses, and DESC if it descends. A
+/// NOCASE or RTRIM term indexes the folded text.
 pub(crate) fn index_term(term: &IndexTerm, scope: &Scope<'_>) -> Result<String, Reason> {
     let direction = if term.descending { " DESC" } else { "" };
     let (node, plain) = match &term.over {
         IndexOver::Column(name) => {
             let column = scope.column(None, name)?;
-            (Node::of_column(column)?, true)
+            (Node::from_column(column)?, true)
         }
         IndexOver::Expression(sql) => (scope.value(tree(sql)?)?, false),
     };
     match &node.kind {
         Kind::Typed(ColumnType::Json) => return Err("is over json, which has no order".to_owned()),
-        Kind::Null => return Err("is over nothing but NULL".to_owned()),
+        Kind::Null => return Err("has no values but NULL".to_owned()),
         _ => {}
     }
     if node.kind != Kind::Text {
@@ -46,8 +46,7 @@ pub(crate) fn index_term(term: &IndexTerm, scope: &Scope<'_>) -> Result<String, 
     Ok(format!("{folded}{direction}"))
 }
 
-/// The expression of a generated column, for `GENERATED ALWAYS AS (...) STORED`. `column` is the
-/// column itself.
+/// The expression of the generated column `column`, for `GENERATED ALWAYS AS (...) STORED`.
 pub(crate) fn generated(
     sql: &Sql,
     scope: &Scope<'_>,
@@ -55,13 +54,13 @@ pub(crate) fn generated(
 ) -> Result<String, Reason> {
     let scope = scope.without_generated();
     let node = scope.value(tree(sql)?)?.bare()?;
-    let kind = Kind::of_type(&column.column_type)?;
+    let kind = Kind::from_type(&column.column_type)?;
     if column.converted || node.constant.is_some() {
-        return Err("gives values that change form on their way".to_owned());
+        return Err("gives values that are converted".to_owned());
     }
     match (&node.kind, &kind) {
         (Kind::Text, Kind::Text) if column.affinity.is_numeric() => {
-            Err("gives text to a column that makes numbers of it".to_owned())
+            Err("gives text to a column that converts it to numbers".to_owned())
         }
         (from, to) if from == to && *to != Kind::Numeric => Ok(node.sql),
         (Kind::Boolean, Kind::Integer) => Ok(node.integer()?.sql),

@@ -1,4 +1,4 @@
-//! LIKE and GLOB, CASE, CAST, and the functions that have an equal.
+//! LIKE and GLOB, CASE, CAST, and the functions with an equivalent.
 
 use crate::postgres::sql::from_sqlite::compare::compare;
 use crate::postgres::sql::from_sqlite::constant::Constant;
@@ -10,8 +10,8 @@ use crate::schema::names::literal;
 use crate::schema::reason::Reason;
 
 impl Scope<'_> {
-    /// LIKE folds ASCII letters in SQLite, and has no escape unless one is given; GLOB folds
-    /// nothing. Both become a LIKE whose escape is PostgreSQL's own, the backslash.
+    /// In SQLite LIKE ignores the case of ASCII letters and has no default escape; GLOB is
+    /// case-sensitive. Both become a LIKE with PostgreSQL's default escape, the backslash.
     pub(crate) fn like(
         &self,
         operand: &Expression,
@@ -22,18 +22,18 @@ impl Scope<'_> {
     ) -> Result<Node, Reason> {
         let node = self.value(operand)?.bare()?;
         let (Expression::String(pattern) | Expression::DoubleQuoted(pattern)) = pattern else {
-            return Err("has a pattern that is no constant".to_owned());
+            return Err("has a pattern that is not a constant".to_owned());
         };
         if node.kind != Kind::Text || node.constant.is_some() {
-            return Err("matches a pattern against something that is no text".to_owned());
+            return Err("matches a pattern against a value that is not text".to_owned());
         }
         let escape = match escape {
             None => None,
             Some(Expression::String(text)) => match text.as_bytes() {
                 [c] if c.is_ascii_punctuation() && !glob => Some(char::from(*c)),
-                _ => return Err("has an escape that is not known here".to_owned()),
+                _ => return Err("has an unknown escape character".to_owned()),
             },
-            Some(_) => return Err("has an escape that is no constant".to_owned()),
+            Some(_) => return Err("has an escape that is not a constant".to_owned()),
         };
         let pattern = like_pattern(pattern, escape, glob)?;
         let not = if negated { "NOT " } else { "" };
@@ -74,7 +74,7 @@ impl Scope<'_> {
         Ok(Node::atom(kind, sql))
     }
 
-    /// Brings alternatives to one type: what a CASE or coalesce() may give.
+    /// Converts the alternatives of a CASE or coalesce() to one type.
     fn unify<'e>(
         &self,
         alternatives: impl Iterator<Item = &'e Expression>,
@@ -87,7 +87,7 @@ impl Scope<'_> {
         let kind =
             match nodes.iter().find(free).or_else(|| nodes.iter().find(|n| n.kind != Kind::Null)) {
                 Some(node) => node.kind.clone(),
-                None => return Err("gives nothing but NULL".to_owned()),
+                None => return Err("gives no values but NULL".to_owned()),
             };
         let all = |test: &dyn Fn(&Node) -> bool| {
             nodes.iter().all(|node| node.kind == Kind::Null || test(node))
@@ -137,13 +137,13 @@ impl Scope<'_> {
             (Affinity::Real, Kind::Integer) => {
                 (Kind::Double, format!("{operand}::double precision"))
             }
-            _ => return Err(format!("casts to {declared:?} in a way that is not known here")),
+            _ => return Err(format!("casts to {declared:?} in an unknown way")),
         };
         Ok(Node { affinity: Some(to), collation: node.collation, ..Node::atom(kind, sql) })
     }
 
     pub(crate) fn call(&self, name: &str, arguments: &[Expression]) -> Result<Node, Reason> {
-        let unknown = || format!("uses {name}(), which has no equal here");
+        let unknown = || format!("uses {name}(), which has no equivalent");
         match (name, arguments) {
             ("coalesce", [_, _, ..]) | ("ifnull", [_, _]) => {
                 let (each, kind) = self.unify(arguments.iter())?;
@@ -167,7 +167,7 @@ impl Scope<'_> {
                 if column.column_type != ColumnType::Json {
                     return Err("uses json_valid() on a column that is not json".to_owned());
                 }
-                // Whatever a json column holds is valid; of NULL it is NULL.
+                // Every value of a json column is valid; NULL gives NULL.
                 let sql = format!("{} IS NOT NULL OR NULL::boolean", column.sql());
                 Ok(Node::new(Kind::Boolean, sql))
             }
@@ -187,24 +187,24 @@ impl Scope<'_> {
         }
     }
 
-    /// The storage class of a column's values, which its new type fixes.
+    /// The storage class of a column's values, which the new type determines.
     fn type_of(&self, column: &Expression) -> Result<Node, Reason> {
         let node = self.value(column)?;
         let class = match node.kind {
             Kind::Boolean | Kind::Integer => "integer",
-            // A column of another affinity may have held integers beside reals.
+            // A column of another affinity may have held integers and reals.
             Kind::Double if node.affinity == Some(Affinity::Real) => "real",
             Kind::Text | Kind::Typed(_) => "text",
             Kind::Bytea => "blob",
             Kind::Double | Kind::Numeric | Kind::Null => {
-                return Err("uses typeof() on numbers of both classes".to_owned());
+                return Err("uses typeof() on integers and reals".to_owned());
             }
         };
         let sql = format!("CASE WHEN {} IS NULL THEN 'null' ELSE '{class}' END", node.sql);
         Ok(Node::atom(Kind::Text, sql))
     }
 
-    /// NULL if any argument is: GREATEST and LEAST pass NULLs over.
+    /// NULL if any argument is NULL: GREATEST and LEAST ignore NULL.
     fn extreme(&self, name: &str, arguments: &[Expression]) -> Result<Node, Reason> {
         let each = arguments
             .iter()
@@ -217,7 +217,7 @@ impl Scope<'_> {
         Ok(Node::atom(Kind::Integer, sql))
     }
 
-    /// Only from a place that is a constant from 1 on: SQLite counts from the end below.
+    /// Requires a constant start of at least 1: below 1, SQLite counts from the end.
     fn substring(
         &self,
         text: &Expression,
@@ -225,37 +225,37 @@ impl Scope<'_> {
         length: Option<&Expression>,
     ) -> Result<Node, Reason> {
         let node = self.value(text)?.bare()?;
-        let place = |expr: &Expression, least: i32| match expr {
+        let position = |expr: &Expression, min: i32| match expr {
             Expression::Number(text) => {
-                text.parse::<i32>().ok().filter(|n| (least..=1_000_000_000).contains(n))
+                text.parse::<i32>().ok().filter(|n| (min..=1_000_000_000).contains(n))
             }
             _ => None,
         };
-        let odd = || "uses substr() with places that are not known here".to_owned();
-        // Of an empty blob, SQLite gives NULL.
+        let unknown = || "uses substr() with unknown positions".to_owned();
+        // For an empty blob SQLite gives NULL.
         if node.constant.is_some() || node.kind != Kind::Text {
-            return Err("uses substr() on something that is no text".to_owned());
+            return Err("uses substr() on a value that is not text".to_owned());
         }
-        let mut sql = format!("substr({}, {}", node.sql, place(from, 1).ok_or_else(odd)?);
+        let mut sql = format!("substr({}, {}", node.sql, position(from, 1).ok_or_else(unknown)?);
         if let Some(length) = length {
-            sql.push_str(&format!(", {}", place(length, 0).ok_or_else(odd)?));
+            sql.push_str(&format!(", {}", position(length, 0).ok_or_else(unknown)?));
         }
         Ok(Node::atom(node.kind, sql + ")"))
     }
 }
 
-/// The functions whose arguments are values of fixed types. The first is never a constant.
+/// The functions whose arguments have fixed types. The first argument is never a constant.
 fn simple(name: &str, arguments: &[Node]) -> Option<Node> {
     use Kind::{Bytea, Double, Integer, Numeric, Text};
     let kinds: Vec<&Kind> = arguments.iter().map(|node| &node.kind).collect();
     let first = arguments.first().filter(|node| node.constant.is_none())?;
     let sql: Vec<&str> = arguments.iter().map(|node| node.sql.as_str()).collect();
     let (kind, sql) = match (name, kinds.as_slice(), sql.as_slice()) {
-        // Both count characters of text, and bytes of blobs.
+        // Both count the characters of text and the bytes of blobs.
         ("length", [Text], [x]) => (Integer, format!("length({x})")),
         ("length", [Bytea], [x]) => (Integer, format!("octet_length({x})")),
         ("octet_length", [Text | Bytea], [x]) => (Integer, format!("octet_length({x})")),
-        // Both of SQLite's fold ASCII letters only, as the collation "C" does.
+        // SQLite changes the case of ASCII letters only, like the collation "C".
         ("lower" | "upper", [Text], _) => {
             (Text, format!("{name}({} COLLATE \"C\")", first.operand()))
         }
@@ -270,14 +270,14 @@ fn simple(name: &str, arguments: &[Node]) -> Option<Node> {
         ("abs", [kind @ (Integer | Double | Numeric)], [x]) => {
             ((*kind).clone(), format!("abs({x})"))
         }
-        // Of NULL, it is empty text in SQLite.
+        // For NULL SQLite gives empty text.
         ("hex", [Bytea], [x]) => (Text, format!("coalesce(upper(encode({x}, 'hex')), '')")),
         _ => return None,
     };
     Some(Node::atom(kind, sql))
 }
 
-/// A pattern of LIKE or GLOB as one of LIKE with the backslash as its escape.
+/// Converts a pattern of LIKE or GLOB to one of LIKE with the backslash as escape.
 fn like_pattern(pattern: &str, escape: Option<char>, glob: bool) -> Result<String, Reason> {
     let mut out = String::with_capacity(pattern.len());
     let mut characters = pattern.chars();
@@ -286,7 +286,7 @@ fn like_pattern(pattern: &str, escape: Option<char>, glob: bool) -> Result<Strin
             c if Some(c) == escape => match characters.next() {
                 Some(next @ ('%' | '_' | '\\')) => out.extend(['\\', next]),
                 Some(next) => out.push(next),
-                None => return Err("has a pattern that ends in its escape".to_owned()),
+                None => return Err("has a pattern that ends with its escape character".to_owned()),
             },
             '*' if glob => out.push('%'),
             '?' if glob => out.push('_'),

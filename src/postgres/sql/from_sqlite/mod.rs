@@ -1,13 +1,12 @@
-//! SQLite's expressions as PostgreSQL's, where both mean exactly the same.
+//! Translation of SQLite's expressions to PostgreSQL's, if both mean exactly the same.
 //!
-//! Everything here knows the new column types: what was `a IN (0, 1)` over integers is
-//! `a IN (false, true)` over a boolean. A construct that is not known to give the same result
-//! for every value that the new columns can hold is refused with the reason; nothing is guessed.
-//! The one latitude: where SQLite turns an overflowing integer into an approximate real,
-//! PostgreSQL refuses the row.
+//! The translation depends on the new column types: `a IN (0, 1)` over integers becomes
+//! `a IN (false, true)` over a boolean. A construct that may give another result for any value of
+//! the new columns is refused with the reason. One exception: for an integer overflow, SQLite
+//! continues with an approximate real and PostgreSQL fails.
 //!
-//! All functions that appear in a result are IMMUTABLE, so that it may stand in an index. Text
-//! columns are taken to be `COLLATE "C"`: they compare by bytes, as SQLite's BINARY does.
+//! All functions in a result are IMMUTABLE, so that indexes may use it. Text columns are
+//! `COLLATE "C"`: they compare by bytes, as SQLite's BINARY does.
 
 pub(crate) mod aggregate;
 pub(crate) mod compare;

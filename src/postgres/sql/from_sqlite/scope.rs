@@ -5,27 +5,25 @@ use crate::schema::expression::{Affinity, Collation, Expression};
 use crate::schema::names::quote;
 use crate::schema::reason::Reason;
 
-/// One column, as an expression has to know it.
+/// A column that an expression may name.
 #[derive(Debug, Clone)]
 pub(crate) struct ScopeColumn {
-    /// The table's alias where columns of several tables are at hand: in the source, and in the
-    /// target.
+    /// The alias of the table in the source and in the target, if the scope has several tables.
     pub(crate) table: Option<(String, String)>,
-    /// Its name in the source.
+    /// The name in the source.
     pub(crate) name: String,
-    /// Its name in the target.
+    /// The name in the target.
     pub(crate) target: String,
-    /// Its type in the target.
+    /// The type in the target.
     pub(crate) column_type: ColumnType,
-    /// Its affinity in the source, which decides what comparisons with it mean there.
+    /// The affinity in the source, which decides how SQLite compares it.
     pub(crate) affinity: Affinity,
-    /// Its collation in the source.
+    /// The collation in the source.
     pub(crate) collation: Collation,
-    /// Values change form on their way (a declared conversion: text that became booleans, numbers
-    /// that became text, dates spelt in several ways): what was said of the old values need not
-    /// hold for the new ones, except whether they are NULL.
+    /// Values are converted (text to booleans, numbers to text, dates in several forms). An
+    /// expression over the old values may not hold for the new ones, except IS NULL.
     pub(crate) converted: bool,
-    /// It is a generated column in the target too.
+    /// The column is also generated in the target.
     pub(crate) generated: bool,
 }
 
@@ -33,7 +31,7 @@ pub(crate) struct ScopeColumn {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope<'a> {
     columns: &'a [ScopeColumn],
-    /// Generated columns may be named; PostgreSQL forbids it in generated columns.
+    /// Whether generated columns may be named. PostgreSQL forbids it in generated columns.
     pub(crate) generated: bool,
 }
 
@@ -58,7 +56,7 @@ impl<'a> Scope<'a> {
         Self { generated: false, ..self }
     }
 
-    /// The column that the expression is, if it is one.
+    /// The column, if the expression is one.
     pub(crate) fn named(&self, expr: &Expression) -> Option<Result<&'a ScopeColumn, Reason>> {
         match expr {
             Expression::Column(name) => Some(self.column(None, name)),
@@ -75,11 +73,13 @@ impl<'a> Scope<'a> {
         let same = |column: &&ScopeColumn| {
             column.name == name && column.table.as_ref().map(|(alias, _)| alias.as_str()) == table
         };
-        let column = self.columns.iter().find(same).ok_or_else(|| {
-            format!("names the column {}, which is not carried over", quote(name))
-        })?;
+        let column = self
+            .columns
+            .iter()
+            .find(same)
+            .ok_or_else(|| format!("uses the column {}, which is not migrated", quote(name)))?;
         if column.generated && !self.generated {
-            return Err(format!("names the generated column {}", quote(name)));
+            return Err(format!("uses the generated column {}", quote(name)));
         }
         Ok(column)
     }

@@ -1,7 +1,7 @@
-//! SELECT statements: what a view of SQLite becomes.
+//! SELECT statements: translation of views.
 //!
 //! PostgreSQL itself refuses columns that an aggregate query neither groups by nor aggregates
-//! (unless the grouping determines their values), and results of UNION whose types do not fit.
+//! (unless the grouping determines them), and UNION results of incompatible types.
 
 use crate::postgres::sql::from_sqlite::constant::Constant;
 use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
@@ -15,22 +15,20 @@ use crate::schema::reason::Reason;
 /// A table or view of the target that a SELECT may read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Readable<'a> {
-    /// Its qualified name in the target.
+    /// The qualified name in the target.
     pub(crate) target: &'a str,
-    /// Its columns.
     pub(crate) columns: &'a [ScopeColumn],
 }
 
 /// A translated SELECT.
 #[derive(Debug)]
 pub(crate) struct Selected {
-    /// The statement.
     pub(crate) sql: String,
-    /// The columns of its result; their names are empty.
+    /// The columns of the result, with empty names.
     pub(crate) columns: Vec<ScopeColumn>,
 }
 
-/// Translates a SELECT. `relation` gives what it reads by the name in the source.
+/// Translates a SELECT. `relation` finds a table or view by its name in the source.
 pub(crate) fn select<'a>(
     select: &Select,
     relation: &dyn Fn(&str) -> Option<Readable<'a>>,
@@ -43,7 +41,7 @@ pub(crate) fn select<'a>(
         let columns = scope(core, relation)?;
         let part = Scope::new(&columns).outputs(core)?;
         if part.len() != outputs.len() {
-            return Err("joins results of different widths".to_owned());
+            return Err("combines results with different numbers of columns".to_owned());
         }
         for (output, other) in outputs.iter_mut().zip(&part) {
             output.unite(other)?;
@@ -67,8 +65,8 @@ pub(crate) fn select<'a>(
     let terms: Vec<String> = select
         .order_by
         .iter()
-        .map(|term| match term.place.map(|place| outputs[place].converted) {
-            Some(true) => Err("sorts by values that change form on their way".to_owned()),
+        .map(|term| match term.result_index.map(|index| outputs[index].converted) {
+            Some(true) => Err("sorts by values that are converted".to_owned()),
             _ => first.ordering(term, single),
         })
         .collect::<Result<_, _>>()?;
@@ -96,7 +94,7 @@ pub(crate) fn select<'a>(
     Ok(Selected { sql, columns: columns.collect() })
 }
 
-/// The columns of all that a SELECT reads, under the aliases that they have in the target.
+/// The columns of all relations of a SELECT, with their aliases.
 fn scope<'a>(
     core: &Core,
     relation: &dyn Fn(&str) -> Option<Readable<'a>>,
@@ -110,7 +108,7 @@ fn scope<'a>(
     Ok(all)
 }
 
-/// The aliases in the source, and those that PostgreSQL can hold.
+/// The aliases in the source and in the target.
 fn aliases(core: &Core) -> Vec<(String, String)> {
     let mut names = Allocator::default();
     core.from.iter().map(|from| (from.alias.clone(), names.relation(&from.alias))).collect()
@@ -120,14 +118,14 @@ fn readable<'a>(
     name: &str,
     relation: &dyn Fn(&str) -> Option<Readable<'a>>,
 ) -> Result<Readable<'a>, Reason> {
-    relation(name).ok_or_else(|| format!("reads {}, which is not carried over", quote(name)))
+    relation(name).ok_or_else(|| format!("reads {}, which is not migrated", quote(name)))
 }
 
 /// One column of a result.
 #[derive(Debug, Clone)]
 struct Output {
     sql: String,
-    /// `None` where it is nothing but NULL.
+    /// `None` if the column is always NULL.
     column_type: Option<ColumnType>,
     affinity: Affinity,
     collation: Collation,
@@ -135,9 +133,8 @@ struct Output {
 }
 
 impl Output {
-    /// Columns arrive as they are; anything else is given the type that it is known to have, and
-    /// text the collation that all text columns have.
-    fn of(node: &Node) -> Result<Self, Reason> {
+    /// The output of an expression: cast to its type, and with the collation of text columns.
+    fn from_node(node: &Node) -> Result<Self, Reason> {
         let operand = node.operand();
         let (sql, column_type) = match (&node.kind, &node.constant) {
             (Kind::Null, _) => ("NULL".to_owned(), None),
@@ -147,7 +144,7 @@ impl Output {
                 (format!("{operand}::double precision"), Some(ColumnType::Double))
             }
             (Kind::Double, Some(_)) => {
-                return Err("has a number of more digits than a real keeps".to_owned());
+                return Err("has a number with more digits than a real holds".to_owned());
             }
             (Kind::Double, None) => (node.sql.clone(), Some(ColumnType::Double)),
             (Kind::Numeric, _) => (node.sql.clone(), Some(ColumnType::Numeric(None))),
@@ -161,14 +158,14 @@ impl Output {
         Ok(Self {
             sql,
             column_type,
-            // An expression without an affinity meets constants as a column of blobs does.
+            // SQLite compares an expression without affinity like a BLOB column.
             affinity: node.affinity.unwrap_or(Affinity::Blob),
             collation: node.collation.clone().map(|(c, _)| c).unwrap_or_default(),
             converted: false,
         })
     }
 
-    fn of_column(column: &ScopeColumn) -> Self {
+    fn from_column(column: &ScopeColumn) -> Self {
         Self {
             sql: column.sql(),
             column_type: Some(column.column_type),
@@ -182,19 +179,19 @@ impl Output {
         self.column_type.unwrap_or(ColumnType::Text)
     }
 
-    /// Equal values are the same for both databases, so that duplicates are.
+    /// Refuses a column whose duplicates may differ between the databases.
     fn comparable(&self) -> Result<(), Reason> {
         if self.converted {
-            return Err("compares whole rows with values that change form on their way".to_owned());
+            return Err("compares whole rows with converted values".to_owned());
         }
         let text = self.column_type.is_some_and(ColumnType::is_text);
         if text && self.collation != Collation::Binary {
-            return Err("compares whole rows with text that has a collation of its own".to_owned());
+            return Err("compares whole rows with text of a special collation".to_owned());
         }
         Ok(())
     }
 
-    /// What the column is once the rows of another SELECT are in it, too.
+    /// Combines the column with that of another SELECT of a UNION.
     fn unite(&mut self, other: &Self) -> Result<(), Reason> {
         let is_text = |output: &Self| output.column_type.is_some_and(ColumnType::is_text);
         match (&self.column_type, &other.column_type) {
@@ -205,24 +202,24 @@ impl Output {
             }
             (Some(one), Some(two)) if one == two => {}
             _ if is_text(self) && is_text(other) => self.column_type = Some(ColumnType::Text),
-            (Some(one), Some(two)) => return Err(format!("joins results of {one} and {two}")),
+            (Some(one), Some(two)) => return Err(format!("combines results of {one} and {two}")),
         }
         if self.collation != other.collation {
-            return Err("joins results of different collations".to_owned());
+            return Err("combines results of different collations".to_owned());
         }
         if self.affinity != other.affinity {
             if is_text(self) && (self.affinity.is_numeric() || other.affinity.is_numeric()) {
-                return Err("joins text with a column of numbers".to_owned());
+                return Err("combines text with a column of numbers".to_owned());
             }
-            // Without one, whatever would depend on it is refused.
+            // Without affinity, every expression that depends on it is refused.
             self.affinity = Affinity::Blob;
         }
         self.converted |= other.converted;
         Ok(())
     }
 
-    /// The column as the result has it: of the type that all its parts have.
-    fn shown(&self, column_type: &ColumnType) -> String {
+    /// The SQL of the column, cast to the common type.
+    fn cast_to(&self, column_type: &ColumnType) -> String {
         match &self.column_type {
             None => format!("NULL::{column_type}"),
             Some(own) if own == column_type => self.sql.clone(),
@@ -234,8 +231,8 @@ impl Output {
 impl Scope<'_> {
     fn output(&self, expr: &Expression) -> Result<Output, Reason> {
         match self.named(expr) {
-            Some(column) => Ok(Output::of_column(column?)),
-            None => Output::of(&self.value(expr)?),
+            Some(column) => Ok(Output::from_column(column?)),
+            None => Output::from_node(&self.value(expr)?),
         }
     }
 
@@ -255,9 +252,9 @@ impl Scope<'_> {
         outputs: &[Output],
         types: &[ColumnType],
     ) -> Result<String, Reason> {
-        let shown: Vec<String> = outputs.iter().zip(types).map(|(o, t)| o.shown(t)).collect();
+        let columns: Vec<String> = outputs.iter().zip(types).map(|(o, t)| o.cast_to(t)).collect();
         let distinct = if core.distinct { "DISTINCT " } else { "" };
-        let mut sql = format!("SELECT {distinct}{}", shown.join(", "));
+        let mut sql = format!("SELECT {distinct}{}", columns.join(", "));
         for (number, (joined, (_, alias))) in core.from.iter().zip(aliases(core)).enumerate() {
             let on = joined.on.as_ref().map(|on| self.truth(on)).transpose()?;
             sql.push_str(match (number, joined.left, &on) {
@@ -288,28 +285,28 @@ impl Scope<'_> {
         Ok(sql)
     }
 
-    /// A term of GROUP BY: in the same words as in the result, so that the server finds it there.
+    /// A term of GROUP BY, in the same SQL as in the result, so that the server recognizes it.
     fn group(&self, expr: &Expression) -> Result<String, Reason> {
         let node = self.value(expr)?;
         if node.constant.is_some() || node.kind == Kind::Null {
             return Err("groups by a constant".to_owned());
         }
         let output = self.output(expr)?;
-        output.comparable().map_err(|_| "groups by text that has a collation of its own")?;
+        output.comparable().map_err(|_| "groups by text of a special collation")?;
         Ok(output.sql)
     }
 
-    /// A term of ORDER BY. Of several SELECTs only columns of the result can be sorted by.
+    /// A term of ORDER BY. A UNION can be sorted only by result columns.
     fn ordering(&self, term: &Ordering, single: bool) -> Result<String, Reason> {
         let node = self.value(&term.by)?;
-        if node.constant.is_some() && term.place.is_none() {
+        if node.constant.is_some() && term.result_index.is_none() {
             return Err("sorts by a constant".to_owned());
         }
         let binary = node.collation.as_ref().is_none_or(|(c, _)| *c == Collation::Binary);
         let plain = binary || node.kind != Kind::Text;
-        let sql = match (term.place, &node.collation) {
-            (Some(place), _) if plain => (place + 1).to_string(),
-            _ if !single => return Err("sorts several results by more than a column".to_owned()),
+        let sql = match (term.result_index, &node.collation) {
+            (Some(index), _) if plain => (index + 1).to_string(),
+            _ if !single => return Err("sorts a UNION by an expression".to_owned()),
             (_, Some((Collation::NoCase, _))) if !plain => {
                 format!("lower({} COLLATE \"C\")", node.operand())
             }

@@ -1,4 +1,4 @@
-//! What SELECTs become; the text is read by the SQLite side's parser.
+//! Translations of SELECTs. The SQLite parser reads the text.
 
 use crate::postgres::sql::from_sqlite::select::{Readable, Selected, select};
 use crate::postgres::sql::from_sqlite::tests::columns;
@@ -6,7 +6,7 @@ use crate::schema::expression::{Affinity, Collation};
 use crate::schema::reason::Reason;
 use crate::sqlite::sql::parse::view::{Relation, view};
 
-/// What a SELECT of SQLite becomes, over the columns above as the table `s` and a second one.
+/// The translation of a SELECT over two tables, `s` and `r`, with the same columns.
 fn selected(text: &str) -> Result<Selected, Reason> {
     let columns = columns();
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();

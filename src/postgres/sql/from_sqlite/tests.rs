@@ -1,5 +1,5 @@
-//! What SQLite's text becomes. The text is read by the SQLite side's parser: here alone the two
-//! sides meet, for a tree written by hand would be a test of the writer.
+//! Translations of SQLite's text. The SQLite parser reads it: a tree written by hand would test only
+//! its author.
 
 use crate::postgres::sql::from_sqlite::default::default_clause;
 use crate::postgres::sql::from_sqlite::definitions::{condition, generated, index_term};
@@ -253,7 +253,7 @@ fn a_generated_column_gives_the_type_of_its_column() {
     let columns = columns();
     let scope = Scope::new(&columns);
     let of = |text: &str, name: &str| {
-        generated(&read(text), &scope, scope.column(None, name).expect("the column is there"))
+        generated(&read(text), &scope, scope.column(None, name).expect("the column exists"))
     };
     assert_eq!(of("i * 2", "j").as_deref(), Ok("\"i\"::bigint * 2::bigint"));
     assert_eq!(of("i > 2", "b").as_deref(), Ok("\"i\" > 2"));

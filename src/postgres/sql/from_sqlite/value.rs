@@ -1,4 +1,4 @@
-//! Values: what an expression becomes, and what has to be known of it to compare it.
+//! Values: translated expressions, with the properties that comparisons need.
 
 use crate::postgres::sql::from_sqlite::constant::Constant;
 use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
@@ -7,26 +7,26 @@ use crate::schema::expression::{Affinity, Collation, Expression};
 use crate::schema::names::{literal, quote};
 use crate::schema::reason::Reason;
 
-/// The longest result, in bytes: far more than people write.
+/// The longest result in bytes: more than people write.
 const MAX_SQL_BYTES: usize = 1 << 20;
 
-/// What a translated expression gives in PostgreSQL.
+/// The kind of the values of an expression in PostgreSQL.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
     Null,
-    /// A boolean there; 0 or 1 in SQLite.
+    /// A boolean in PostgreSQL; 0 or 1 in SQLite.
     Boolean,
     Integer,
     Double,
     Numeric,
     Text,
     Bytea,
-    /// A type with a text form of its own; text in SQLite.
+    /// A type with a text form of its own in PostgreSQL; text in SQLite.
     Typed(ColumnType),
 }
 
 impl Kind {
-    pub(crate) fn of_type(column_type: &ColumnType) -> Result<Self, Reason> {
+    pub(crate) fn from_type(column_type: &ColumnType) -> Result<Self, Reason> {
         Ok(match column_type {
             ColumnType::Boolean => Self::Boolean,
             ColumnType::SmallInt | ColumnType::Integer | ColumnType::BigInt => Self::Integer,
@@ -40,9 +40,9 @@ impl Kind {
             | ColumnType::TimestampTz
             | ColumnType::Uuid
             | ColumnType::Json => Self::Typed(*column_type),
-            // They do not keep values exactly, or do not compare as their texts do.
+            // Types that do not store values exactly, or do not compare like their texts.
             other => {
-                return Err(format!("is over {other}, whose values do not compare as in SQLite"));
+                return Err(format!("uses {other}, whose values do not compare as in SQLite"));
             }
         })
     }
@@ -53,14 +53,14 @@ impl Kind {
 pub(crate) struct Node {
     pub(crate) sql: String,
     pub(crate) kind: Kind,
-    /// SQLite's affinity of the expression: a column's or a CAST's; most have none.
+    /// The affinity in SQLite, of a column or a CAST; other expressions have none.
     pub(crate) affinity: Option<Affinity>,
-    /// The collation it brings to a comparison, and whether COLLATE says so.
+    /// The collation for comparisons, and whether COLLATE set it.
     pub(crate) collation: Option<(Collation, bool)>,
     pub(crate) constant: Option<Constant>,
-    /// It needs no parentheses as an operand.
+    /// Whether it needs no parentheses as an operand.
     pub(crate) atom: bool,
-    /// It is a column.
+    /// Whether it is a column.
     pub(crate) column: bool,
 }
 
@@ -77,53 +77,53 @@ impl Node {
         }
     }
 
-    /// A function call, or something else that needs no parentheses.
+    /// A function call, or another expression that needs no parentheses.
     pub(crate) fn atom(kind: Kind, sql: String) -> Self {
         Self { atom: true, ..Self::new(kind, sql) }
     }
 
-    pub(crate) fn of_constant(constant: Constant) -> Self {
+    pub(crate) fn from_constant(constant: Constant) -> Self {
         let (kind, sql) = match &constant {
             Constant::Integer(n) => (Kind::Integer, n.to_string()),
             Constant::Real(text) => (Kind::Double, text.clone()),
             Constant::Text(text) => (Kind::Text, literal(text)),
             Constant::Blob(bytes) => (Kind::Bytea, bytea(bytes)),
         };
-        // A sign binds less than a cast does.
+        // A cast binds more tightly than a sign.
         let atom = !sql.starts_with('-');
         Self { constant: Some(constant), atom, ..Self::new(kind, sql) }
     }
 
-    /// A column, whatever happens to its values on the way.
-    pub(crate) fn of_column(column: &ScopeColumn) -> Result<Self, Reason> {
+    /// A column, whether or not its values are converted.
+    pub(crate) fn from_column(column: &ScopeColumn) -> Result<Self, Reason> {
         Ok(Self {
             affinity: Some(column.affinity),
             collation: Some((column.collation.clone(), false)),
             column: true,
-            ..Self::atom(Kind::of_type(&column.column_type)?, column.sql())
+            ..Self::atom(Kind::from_type(&column.column_type)?, column.sql())
         })
     }
 
-    /// The text as an operand, in parentheses where it needs them.
+    /// The SQL as an operand, in parentheses if needed.
     pub(crate) fn operand(&self) -> String {
         if self.atom { self.sql.clone() } else { format!("({})", self.sql) }
     }
 
-    /// The expression as part of another one that is no comparison. COLLATE inside of it would
-    /// work its way out in SQLite.
+    /// The expression as a part of another one that is not a comparison. Refuses COLLATE, which
+    /// would affect the outer expression in SQLite.
     pub(crate) fn bare(self) -> Result<Self, Reason> {
         match self.collation {
-            Some((_, true)) => Err("has COLLATE inside of an expression".to_owned()),
+            Some((_, true)) => Err("has COLLATE inside an expression".to_owned()),
             _ => Ok(self),
         }
     }
 
-    /// A number that is an integer, or a boolean made one.
+    /// An integer, or a boolean converted to one.
     pub(crate) fn integer(self) -> Result<Self, Reason> {
         match self.kind {
             Kind::Integer => Ok(self),
             Kind::Boolean => Ok(Self::atom(Kind::Integer, format!("{}::integer", self.operand()))),
-            _ => Err("calculates with something that is no integer".to_owned()),
+            _ => Err("computes with a value that is not an integer".to_owned()),
         }
     }
 }
@@ -142,23 +142,23 @@ pub(crate) fn bytea(bytes: &[u8]) -> String {
 }
 
 impl Scope<'_> {
-    /// An expression as a value.
+    /// Translates an expression to a value.
     pub(crate) fn value(&self, expr: &Expression) -> Result<Node, Reason> {
         let node = match expr {
             Expression::Null => Node::atom(Kind::Null, "NULL".to_owned()),
-            Expression::Number(text) => Node::of_constant(Constant::number(text)),
+            Expression::Number(text) => Node::from_constant(Constant::number(text)),
             Expression::String(text) | Expression::DoubleQuoted(text) => {
-                Node::of_constant(Constant::Text(text.clone()))
+                Node::from_constant(Constant::Text(text.clone()))
             }
-            Expression::Blob(bytes) => Node::of_constant(Constant::Blob(bytes.clone())),
-            Expression::Boolean(value) => Node::of_constant(Constant::Integer(i64::from(*value))),
+            Expression::Blob(bytes) => Node::from_constant(Constant::Blob(bytes.clone())),
+            Expression::Boolean(value) => Node::from_constant(Constant::Integer(i64::from(*value))),
             Expression::Column(_) | Expression::Qualified(..) => {
-                let column = self.named(expr).ok_or("names no column")??;
+                let column = self.named(expr).ok_or("names an unknown column")??;
                 if column.converted {
                     let name = quote(&column.name);
-                    return Err(format!("is over {name}, whose values change form on their way"));
+                    return Err(format!("uses {name}, whose values are converted"));
                 }
-                Node::of_column(column)?
+                Node::from_column(column)?
             }
             Expression::Current(_) => return Err("uses the clock".to_owned()),
             Expression::Unary(op, operand) => self.unary(op, operand)?,
@@ -180,11 +180,11 @@ impl Scope<'_> {
                 Node { collation: Some((collation.clone(), true)), ..self.value(operand)? }
             }
         };
-        // Some constructs repeat an operand, and nested ones would do so without end.
+        // Some constructs repeat an operand; nested ones would grow exponentially.
         if node.sql.len() > MAX_SQL_BYTES { Err("is too long".to_owned()) } else { Ok(node) }
     }
 
-    /// An expression as a condition: a number is true where it is not zero.
+    /// Translates an expression to a condition: a number is true unless it is zero.
     pub(crate) fn truth(&self, expr: &Expression) -> Result<String, Reason> {
         let node = self.value(expr)?.bare()?;
         match (&node.kind, &node.constant) {
@@ -198,7 +198,7 @@ impl Scope<'_> {
         }
     }
 
-    /// A condition as an operand of AND, OR, NOT or IS.
+    /// Translates a condition to an operand of AND, OR, NOT or IS.
     pub(crate) fn truth_operand(&self, expr: &Expression) -> Result<String, Reason> {
         let sql = self.truth(expr)?;
         let bare = self.named(expr).is_some() && !sql.contains(" <> 0");
@@ -206,7 +206,7 @@ impl Scope<'_> {
     }
 
     pub(crate) fn is_null(&self, operand: &Expression, negated: bool) -> Result<Node, Reason> {
-        // Whether a value is NULL stays as it is, whatever form the value has.
+        // No conversion changes whether a value is NULL.
         let operand = match self.named(operand) {
             Some(column) => column?.sql(),
             None => self.value(operand)?.operand(),
@@ -227,8 +227,8 @@ impl Scope<'_> {
         let node = node.bare()?;
         if let Some(constant) = &node.constant {
             return match constant.clone().negated() {
-                Some(negated) if op == "-" => Ok(Node::of_constant(negated)),
-                _ => Err("calculates with a constant in a way that is not known here".to_owned()),
+                Some(negated) if op == "-" => Ok(Node::from_constant(negated)),
+                _ => Err("computes with a constant in an unknown way".to_owned()),
             };
         }
         let node = match (&node.kind, op) {
@@ -252,8 +252,8 @@ impl Scope<'_> {
         }
     }
 
-    /// Integers only: reals overflow and round in ways of their own. A division by zero is NULL
-    /// in SQLite.
+    /// Arithmetic of integers: reals overflow and round differently. In SQLite a division by zero
+    /// gives NULL.
     fn arithmetic(&self, left: &Expression, op: &str, right: &Expression) -> Result<Node, Reason> {
         let wide = |expr: &Expression| -> Result<String, Reason> {
             let node = self.value(expr)?.bare()?.integer()?;
@@ -273,7 +273,7 @@ impl Scope<'_> {
                 Kind::Text if node.constant.is_none() => Ok(node.operand()),
                 Kind::Text | Kind::Integer => Ok(format!("{}::text", node.operand())),
                 Kind::Boolean => Ok(format!("{}::text", node.integer()?.operand())),
-                _ => Err("joins something that is neither text nor an integer".to_owned()),
+                _ => Err("concatenates a value that is neither text nor an integer".to_owned()),
             }
         };
         Ok(Node::new(Kind::Text, format!("{} || {}", text(left)?, text(right)?)))

@@ -1,8 +1,8 @@
-//! Expressions as the server prints them (`pg_get_expr`), read into trees.
+//! Expressions as the server prints them (`pg_get_expr`), parsed into trees.
 //!
-//! The server's spelling is regular: calls of operators stand in parentheses, casts are written
-//! `::`, IN lists are `= ANY (ARRAY[...])`, LIKE is `~~`. What is not known here has no tree;
-//! nothing is guessed. A cast is kept with the type as printed, a function under its bare name.
+//! The server's form is regular: operators are in parentheses, casts are written `::`, IN lists are
+//! `= ANY (ARRAY[...])`, LIKE is `~~`. An unknown construct gives no tree. A cast keeps the type as
+//! printed, a function its unqualified name.
 
 pub(crate) mod tokens;
 
@@ -10,10 +10,10 @@ use crate::postgres::sql::parse::tokens::{Token, tokens};
 use crate::schema::expression::Current;
 use crate::schema::expression::{Collation, Expression};
 
-/// How deep an expression may be nested and still get a tree.
+/// The deepest nesting that gets a tree.
 const MAX_DEPTH: u32 = 100;
 
-/// The tree of an expression. `value` is the column that VALUE means, in the check of a domain.
+/// The tree of an expression. `value` is the column that VALUE means in the CHECK of a domain.
 pub(crate) fn tree(text: &str, value: Option<&str>) -> Option<Expression> {
     let tokens = tokens(text)?;
     let mut parser = Parser { tokens: &tokens, at: 0, depth: MAX_DEPTH, value };
@@ -28,7 +28,7 @@ struct Parser<'a> {
     value: Option<&'a str>,
 }
 
-/// Binary operators with how tightly they bind, and what they are in a tree.
+/// Binary operators: as printed, precedence, and in the tree.
 const OPERATORS: [(&str, u8, &str); 18] = [
     ("OR", 1, "OR"),
     ("AND", 2, "AND"),
@@ -60,11 +60,11 @@ impl Parser<'_> {
         self.tokens.get(self.at)
     }
 
-    /// Takes an operator, a sign or a keyword, if it stands here.
+    /// Takes the next token if it is this operator, sign or keyword.
     fn take(&mut self, text: &str) -> bool {
-        let there = self.peek().is_some_and(|token| token.is(text));
-        self.at += usize::from(there);
-        there
+        let is_next = self.peek().is_some_and(|token| token.is(text));
+        self.at += usize::from(is_next);
+        is_next
     }
 
     fn expect(&mut self, text: &str) -> Option<()> {
@@ -85,7 +85,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What follows an operand, and whether there was something.
+    /// Extends an operand by an infix operator. Returns whether there was one.
     fn infix(&mut self, left: Expression, tightest: u8) -> Option<(Expression, bool)> {
         if self.take("::") {
             return Some((Expression::Cast(Box::new(left), self.type_name()?), true));
@@ -139,7 +139,7 @@ impl Parser<'_> {
         if self.take("NULL") {
             return Some(Expression::IsNull { operand, negated });
         }
-        // IS and IS NOT of the tree are SQLite's: equal, or both NULL.
+        // IS and IS NOT of the tree are SQLite's: IS means equal or both NULL.
         let (same, other) = if negated { ("IS NOT", "IS") } else { ("IS", "IS NOT") };
         if self.take("DISTINCT") {
             self.expect("FROM")?;
@@ -155,7 +155,7 @@ impl Parser<'_> {
         Some(Expression::Binary(operand, same, Box::new(value)))
     }
 
-    /// `= ANY (ARRAY[...])`, where a cast may stand around the array.
+    /// `= ANY (ARRAY[...])`, with an optional cast of the array.
     fn any(&mut self, operand: Expression) -> Option<Expression> {
         self.expect("(")?;
         let inner = self.take("(");
@@ -171,7 +171,7 @@ impl Parser<'_> {
         Some(Expression::In { operand: Box::new(operand), list, negated: false })
     }
 
-    /// Expressions between commas up to `end`, which is taken.
+    /// Expressions separated by commas up to `end`, which is taken too.
     fn list(&mut self, end: &str) -> Option<Vec<Expression>> {
         let mut list = Vec::new();
         if self.take(end) {
@@ -227,7 +227,7 @@ impl Parser<'_> {
                 self.expect(")")?;
                 Expression::Call(word, vec![Expression::String(field), from])
             }
-            // Words with a meaning of their own, here or in a later version.
+            // Words with a special meaning, in this or a later version.
             "array" | "row" | "any" | "all" | "exists" | "select" | "current_date"
             | "current_time" | "localtimestamp" | "localtime" | "current_user" | "session_user"
             | "user" | "interval" => return None,
@@ -235,7 +235,7 @@ impl Parser<'_> {
         })
     }
 
-    /// A column, or a function's call, its schema left out.
+    /// A column, or a function call without its schema.
     fn named(&mut self, name: String) -> Option<Expression> {
         if self.take("(") {
             return Some(Expression::Call(name, self.list(")")?));
@@ -243,11 +243,11 @@ impl Parser<'_> {
         if self.take(".") {
             let schema = name;
             let name = self.name()?;
-            // What another schema has under the name of a known function is another function.
-            let own = schema != "pg_catalog";
+            // A function of another schema is not the known one.
+            let is_builtin = schema == "pg_catalog";
             self.expect("(")?;
             let arguments = self.list(")")?;
-            return (!own).then_some(Expression::Call(name, arguments));
+            return is_builtin.then_some(Expression::Call(name, arguments));
         }
         Some(Expression::Column(name))
     }
@@ -280,7 +280,7 @@ impl Parser<'_> {
         Some(name)
     }
 
-    /// A type as printed: words, a schema before them, modifiers and brackets behind.
+    /// A type as printed: schema, words, modifiers, brackets.
     fn type_name(&mut self) -> Option<String> {
         let mut name = self.name()?;
         while self.take(".") {
@@ -338,7 +338,7 @@ mod tests {
 
     // The texts are PostgreSQL 15's.
     #[test]
-    fn what_the_server_prints_is_read() {
+    fn expressions_of_the_server_are_parsed() {
         assert_eq!(
             tree("((a > 0) AND (b IS NOT NULL))", None),
             Some(Expression::Binary(
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_has_no_tree() {
+    fn unknown_constructs_have_no_tree() {
         for text in
             ["", "(a ~ 'x'::text)", "other.f(a)", "ARRAY[1, 2]", "(a > 0", "a b", "(SELECT 1)"]
         {

@@ -1,22 +1,20 @@
-//! The tokens of an expression that the server printed.
+//! The tokens of an expression that the server prints.
 
-/// One token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Token {
-    /// A word without quotes, in lower case.
+    /// An unquoted word, in lower case.
     Word(String),
-    /// A name in double quotes, without them.
+    /// A name in double quotes, unquoted.
     Quoted(String),
-    /// A string literal, without quotes and escapes.
+    /// A string literal, unquoted and unescaped.
     Text(String),
-    /// A number.
     Number(String),
-    /// An operator or a sign.
+    /// An operator, bracket, comma or dot.
     Sign(String),
 }
 
 impl Token {
-    /// It is this keyword (in upper case) or sign.
+    /// Whether it is this keyword (in upper case) or sign.
     pub(crate) fn is(&self, text: &str) -> bool {
         match self {
             Self::Word(word) => word.eq_ignore_ascii_case(text),
@@ -26,10 +24,10 @@ impl Token {
     }
 }
 
-/// The characters that operators are made of (PostgreSQL's manual, "Operators").
+/// The characters of operators (PostgreSQL's manual, "Operators").
 const OPERATOR: &str = "+-*/<>=~!@#%^&|`?";
 
-/// Takes a text apart; `None` where it is not one that the server prints.
+/// Splits a text into tokens; `None` if the server does not print such text.
 pub(crate) fn tokens(text: &str) -> Option<Vec<Token>> {
     let mut tokens = Vec::new();
     let mut rest = text;
@@ -69,7 +67,7 @@ pub(crate) fn tokens(text: &str) -> Option<Vec<Token>> {
     Some(tokens)
 }
 
-/// The length of the number at the start.
+/// The length of the number at the start of `text`.
 fn number(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -83,8 +81,8 @@ fn number(text: &str) -> usize {
     at
 }
 
-/// The text between quotes, and the length with them. Of escapes only the doubled backslash is
-/// printed by the server.
+/// The text between quotes, and the length including the quotes. The server prints no other escape
+/// than a doubled backslash.
 fn quoted(text: &str, quote: char, escapes: bool) -> Option<(String, usize)> {
     let mut inner = String::new();
     let mut characters = text.char_indices().skip(1);

@@ -1,4 +1,4 @@
-//! The layout of a table's rows in the file: where each value that is wanted stands.
+//! The layout of a table's records: the field of each value of a query.
 
 use crate::schema::RowAddress;
 use crate::schema::expression::Affinity;
@@ -6,38 +6,37 @@ use crate::sqlite::read::query::{TableQuery, TextEncoding};
 use crate::sqlite::sql::declared_type::column_affinity;
 use rusqlite::{Connection, OptionalExtension, Result};
 
-/// What `pragma_table_xinfo` calls a column that is kept like any other, and a generated one that
-/// is kept.
-const KEPT: [i64; 2] = [0, 3];
-/// And a generated one that is not.
+/// `hidden` of `pragma_table_xinfo` for stored columns: ordinary and generated.
+const STORED: [i64; 2] = [0, 3];
+/// `hidden` of `pragma_table_xinfo` for a generated column that is not stored.
 const VIRTUAL: i64 = 2;
 
-/// Where a value stands.
+/// The location of a value in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Value {
-    /// It is the row's key.
+    /// The key of the row.
     Key,
-    /// It is the row's field at this place.
+    /// The field with this index.
     Field(usize),
-    /// The same, of a column whose whole numbers are kept as integers and mean reals.
+    /// The field with this index, in a REAL column: whole numbers are stored as integers.
     RealField(usize),
 }
 
-/// Where the values of one query's rows stand.
+/// The layout of the records that a query reads.
 #[derive(Debug)]
 pub(crate) struct Layout {
-    /// The page at the root of the table's b-tree.
+    /// The root page of the table's b-tree.
     pub(crate) root: u32,
-    /// The query's values, in order.
+    /// The values of the query, in order.
     pub(crate) values: Vec<Value>,
-    /// Fields up to the last one that is wanted.
+    /// The number of fields up to the last one that is read.
     pub(crate) fields: usize,
     columns: Vec<String>,
 }
 
 impl Layout {
-    /// The layout of a query's table; `None` where only SQLite knows.
-    pub(crate) fn of(connection: &Connection, query: &TableQuery) -> Result<Option<Self>> {
+    /// The layout for a query; `None` if SQLite must read the table.
+    pub(crate) fn for_query(connection: &Connection, query: &TableQuery) -> Result<Option<Self>> {
         let RowAddress::Integer { column: key } = &query.address else { return Ok(None) };
         if query.encoding != TextEncoding::Utf8 {
             return Ok(None);
@@ -59,37 +58,37 @@ impl Layout {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
         })?;
         let columns = columns.collect::<Result<Vec<_>>>()?;
-        // By name: where each column stands among those that are kept.
-        let mut kept = Vec::new();
+        // The name and location of each stored column.
+        let mut stored = Vec::new();
         for (name, declared, hidden) in &columns {
-            let place = kept.len();
+            let index = stored.len();
             match *hidden {
-                _ if name == key => kept.push((name, Value::Key)),
-                hidden if KEPT.contains(&hidden) => {
+                _ if name == key => stored.push((name, Value::Key)),
+                hidden if STORED.contains(&hidden) => {
                     let real = column_affinity(declared, strict) == Affinity::Real;
-                    let value = if real { Value::RealField(place) } else { Value::Field(place) };
-                    kept.push((name, value));
+                    let value = if real { Value::RealField(index) } else { Value::Field(index) };
+                    stored.push((name, value));
                 }
                 VIRTUAL => {}
                 _ => return Ok(None),
             }
         }
-        let value = |wanted: &String| {
-            kept.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value)
+        let value = |column: &String| {
+            stored.iter().find(|(name, _)| *name == column).map(|(_, value)| *value)
         };
         let values: Option<Vec<Value>> = query.columns.iter().map(value).collect();
         Ok(values.map(|values| {
             let fields = values.iter().map(|value| match value {
                 Value::Key => 0,
-                Value::Field(place) | Value::RealField(place) => place + 1,
+                Value::Field(index) | Value::RealField(index) => index + 1,
             });
             let fields = fields.max().unwrap_or(0);
             Self { root, values, fields, columns: query.columns.clone() }
         }))
     }
 
-    /// It was made for the columns of this query.
-    pub(crate) fn is_of(&self, query: &TableQuery) -> bool {
+    /// Whether the layout is for the columns of this query.
+    pub(crate) fn fits(&self, query: &TableQuery) -> bool {
         self.columns == query.columns
     }
 }

@@ -1,13 +1,11 @@
-//! Pages: a table's rows read from the pages of the database file itself.
+//! B-tree pages: the rows of a table, read from the database file itself.
 //!
-//! SQLite's virtual machine and its interface take two thirds of the time of a scan; the b-tree
-//! underneath is simple. Only what is plain is read this way: a table with integer keys, UTF-8
-//! text, and a file that nobody changes and beside which no log stands. Whatever looks otherwise
-//! than expected, to the last byte of a row, is left to SQLite, which either reads it or says
-//! what is wrong with it. Verification reads through SQLite alone, so that nothing is proven by the
-//! code that it is to prove.
+//! SQLite's virtual machine and interface take two thirds of the time of a scan; the b-tree below
+//! is simple. Only simple cases are read this way: integer keys, UTF-8 text, and a locked file
+//! without a WAL. Any unexpected byte leaves the table to SQLite, which reads it or reports the
+//! fault. Verification reads only through SQLite, so that this code does not prove itself.
 //!
-//! Source of all numbers here: <https://sqlite.org/fileformat2.html>, sections 1 and 2.
+//! Source of all numbers: <https://sqlite.org/fileformat2.html>, sections 1 and 2.
 
 pub(crate) mod layout;
 pub(crate) mod record;
@@ -26,16 +24,16 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The first byte of a page with the children of a table's b-tree.
+/// The type byte of an interior page of a table's b-tree.
 const INTERIOR: u8 = 5;
-/// The first byte of a page with its rows.
+/// The type byte of a leaf page of a table's b-tree.
 const LEAF: u8 = 13;
-/// No b-tree of SQLite is deeper.
+/// The maximum depth of a b-tree (`BTCURSOR_MAX_DEPTH`).
 const MAX_DEPTH: usize = 20;
-/// Bytes that are read at a time where pages that are wanted stand side by side.
-const RUN: usize = 128 * 1024;
-/// Bytes of memory for rows that do not fit a page; more is given back after each.
-const SPILL: usize = 1 << 20;
+/// The most bytes of adjacent pages that are read at once.
+const MAX_RUN_BYTES: usize = 128 * 1024;
+/// The most memory in bytes that is kept for rows with overflow pages.
+const MAX_KEPT_OVERFLOW: usize = 1 << 20;
 
 /// The database file, open for reading.
 ///
@@ -45,14 +43,14 @@ const SPILL: usize = 1 << 20;
 pub(crate) struct PageFile {
     file: File,
     page_size: usize,
-    /// Bytes of a page that are in use.
+    /// The usable bytes of a page.
     usable: usize,
-    /// Bytes of the file.
+    /// The size of the file in bytes.
     size: u64,
 }
 
 impl PageFile {
-    /// Opens the database at `path`, which has this header.
+    /// Opens the database at `path` with its header.
     pub(crate) fn open(path: &Path, header: &Header) -> Option<Self> {
         let file = File::open(path).ok()?;
         let size = file.metadata().ok()?.len();
@@ -60,34 +58,35 @@ impl PageFile {
         Some(Self { file, page_size, usable, size })
     }
 
-    /// It is the file that `state` describes.
+    /// Whether this is the file that `state` describes.
     pub(crate) fn is(&self, state: &FileState) -> bool {
         self.file.metadata().is_ok_and(|metadata| FileState::from_metadata(&metadata) == *state)
     }
 
-    /// Reads pages that stand side by side.
+    /// Reads adjacent pages.
     fn read(&self, first: u32, into: &mut [u8]) -> Option<()> {
         let before = u64::from(first.checked_sub(1)?);
         self.file.read_exact_at(into, before * self.page_size as u64).ok()
     }
 }
 
-/// A reader of pages: with its connection it sees the state that all readers see.
+/// A reader of pages. It sees the same state as the connections of the source.
 pub(crate) struct PageReader {
     file: Arc<PageFile>,
-    /// By table's name; `None` for those that are left to SQLite.
+    /// The layouts by table name; `None` for tables that SQLite reads.
     layouts: HashMap<String, Option<Arc<Layout>>>,
+    /// Adjacent pages, read at once.
     run: Vec<u8>,
-    /// The page at the start of `run`.
+    /// The number of the first page in `run`.
     run_first: u32,
-    read_overflow: Vec<u8>,
+    overflow_row: Vec<u8>,
     fields: Fields,
 }
 
-/// Whether the walk goes on.
+/// Whether the walk continues.
 #[derive(PartialEq, Eq)]
 enum WalkStep {
-    On,
+    Continue,
     End,
 }
 
@@ -98,35 +97,35 @@ impl PageReader {
             layouts: HashMap::new(),
             run: Vec::new(),
             run_first: 0,
-            read_overflow: Vec::new(),
+            overflow_row: Vec::new(),
             fields: Fields::default(),
         }
     }
 
-    /// Fills an empty batch with the rows of `query` from the key `first` to `last`, both
-    /// included, until it is full. Gives it back as an error, empty, where SQLite has to do that.
+    /// Fills an empty batch with the rows of `query` whose key is in `keys` (both ends included),
+    /// until it is full. Returns the empty batch as the error if SQLite must read the table.
     pub(crate) fn fill(
         &mut self,
         connection: &Connection,
         query: &TableQuery,
         keys: (i64, i64),
-        mut filling: BatchBuilder,
+        mut builder: BatchBuilder,
     ) -> Result<BatchBuilder, BatchBuilder> {
         let known = self.layouts.get(&query.table).cloned();
         let layout = known.unwrap_or_else(|| {
-            let layout = Layout::of(connection, query).ok().flatten().map(Arc::new);
+            let layout = Layout::for_query(connection, query).ok().flatten().map(Arc::new);
             self.layouts.insert(query.table.clone(), layout.clone());
             layout
         });
         let walked = layout
-            .filter(|layout| layout.is_of(query))
-            .and_then(|layout| self.walk(&layout, layout.root, 0, 1, keys, &mut filling));
+            .filter(|layout| layout.fits(query))
+            .and_then(|layout| self.walk(&layout, layout.root, 0, 1, keys, &mut builder));
         if walked.is_some() {
-            return Ok(filling);
+            return Ok(builder);
         }
         self.layouts.insert(query.table.clone(), None);
-        filling.reset();
-        Err(filling)
+        builder.reset();
+        Err(builder)
     }
 
     #[cfg(test)]
@@ -134,40 +133,41 @@ impl PageReader {
         self.layouts.get(table).is_some_and(Option::is_some)
     }
 
-    /// Reads the part of the b-tree at page `number` that holds `keys`; `sibling` pages behind it
-    /// are wanted next.
+    /// Reads the rows with `keys` in the b-tree below page `number`. The `adjacent` pages from it
+    /// on are needed next.
     fn walk(
         &mut self,
         layout: &Layout,
         number: u32,
         depth: usize,
-        sibling: usize,
+        adjacent: usize,
         keys: (i64, i64),
-        filling: &mut BatchBuilder,
+        builder: &mut BatchBuilder,
     ) -> Option<WalkStep> {
         if depth > MAX_DEPTH {
             return None;
         }
-        let at = self.page(number, sibling)?;
+        let at = self.page(number, adjacent)?;
         let page = &self.run[at..at + self.file.usable];
         match *page.first()? {
             INTERIOR => {
                 let children = children(page, keys)?;
-                for (place, &child) in children.iter().enumerate() {
-                    let sibling =
-                        children[place..].windows(2).take_while(|two| two[1] == two[0] + 1);
-                    let sibling = 1 + sibling.count();
-                    if self.walk(layout, child, depth + 1, sibling, keys, filling)? == WalkStep::End
+                for (index, &child) in children.iter().enumerate() {
+                    let adjacent =
+                        children[index..].windows(2).take_while(|two| two[1] == two[0] + 1);
+                    let adjacent = 1 + adjacent.count();
+                    if self.walk(layout, child, depth + 1, adjacent, keys, builder)?
+                        == WalkStep::End
                     {
                         return Some(WalkStep::End);
                     }
                 }
-                Some(WalkStep::On)
+                Some(WalkStep::Continue)
             }
             LEAF => {
-                // Taken out while it is read, as rows are put together in other memory of ours.
+                // Taken out of `self`, which the leaf borrows mutably.
                 let run = std::mem::take(&mut self.run);
-                let walked = self.leaf(layout, &run[at..at + self.file.usable], keys, filling);
+                let walked = self.leaf(layout, &run[at..at + self.file.usable], keys, builder);
                 self.run = run;
                 walked
             }
@@ -175,16 +175,16 @@ impl PageReader {
         }
     }
 
-    /// Where page `number` stands in the run, after it was read, together with as many of the
-    /// `sibling` pages from it on as a run holds.
-    fn page(&mut self, number: u32, sibling: usize) -> Option<usize> {
+    /// The offset of page `number` in the run. A missing page is read with as many of the
+    /// `adjacent` pages as a run holds.
+    fn page(&mut self, number: u32, adjacent: usize) -> Option<usize> {
         let page_size = self.file.page_size;
-        let there = number.checked_sub(self.run_first).filter(|_| self.run_first > 0);
-        let at = there.and_then(|pages| page_size.checked_mul(pages as usize));
+        let index = number.checked_sub(self.run_first).filter(|_| self.run_first > 0);
+        let at = index.and_then(|pages| page_size.checked_mul(pages as usize));
         if let Some(at) = at.filter(|at| at + page_size <= self.run.len()) {
             return Some(at);
         }
-        let pages = sibling.min(RUN / page_size).max(1);
+        let pages = adjacent.min(MAX_RUN_BYTES / page_size).max(1);
         self.run_first = 0;
         self.run.resize(pages * page_size, 0);
         self.file.read(number, &mut self.run)?;
@@ -198,7 +198,7 @@ impl PageReader {
         layout: &Layout,
         page: &[u8],
         (first, last): (i64, i64),
-        filling: &mut BatchBuilder,
+        builder: &mut BatchBuilder,
     ) -> Option<WalkStep> {
         for cell in cells(page, 8)? {
             let cell = page.get(cell..)?;
@@ -212,74 +212,74 @@ impl PageReader {
                 return Some(WalkStep::End);
             }
             let length = usize::try_from(length).ok()?;
-            filling.start(key).ok()?;
-            let here = self.local_payload_len(length);
-            if here == length {
-                self.fields.push(layout, key, cell.get(..length)?, &mut filling.batch)?;
+            builder.start(key).ok()?;
+            let local = self.local_payload_len(length);
+            if local == length {
+                self.fields.push(layout, key, cell.get(..length)?, &mut builder.batch)?;
             } else {
-                self.read_overflow(length, cell, here)?;
-                self.fields.push(layout, key, &self.read_overflow, &mut filling.batch)?;
-                if self.read_overflow.capacity() > SPILL {
-                    self.read_overflow = Vec::new();
+                self.read_overflow(length, cell, local)?;
+                self.fields.push(layout, key, &self.overflow_row, &mut builder.batch)?;
+                if self.overflow_row.capacity() > MAX_KEPT_OVERFLOW {
+                    self.overflow_row = Vec::new();
                 }
             }
-            if filling.end() {
+            if builder.end() {
                 return Some(WalkStep::End);
             }
         }
-        Some(WalkStep::On)
+        Some(WalkStep::Continue)
     }
 
-    /// Bytes of a row of `length` bytes that stand in the leaf.
+    /// The bytes of a row of `length` bytes that are stored in the leaf.
     fn local_payload_len(&self, length: usize) -> usize {
-        let most = self.file.usable - 35;
-        if length <= most {
+        let max = self.file.usable - 35;
+        if length <= max {
             return length;
         }
-        let least = (self.file.usable - 12) * 32 / 255 - 23;
-        let here = least + (length - least) % (self.file.usable - 4);
-        if here <= most { here } else { least }
+        let min = (self.file.usable - 12) * 32 / 255 - 23;
+        let local = min + (length - min) % (self.file.usable - 4);
+        if local <= max { local } else { min }
     }
 
-    /// Puts together a row of `length` bytes of which the first `here` stand in `cell`, and the
-    /// rest in a chain of pages.
-    fn read_overflow(&mut self, length: usize, cell: &[u8], here: usize) -> Option<()> {
-        // Before memory is taken for what a damaged page says.
+    /// Assembles a row of `length` bytes: the first `local` bytes are in `cell`, the rest in a
+    /// chain of overflow pages.
+    fn read_overflow(&mut self, length: usize, cell: &[u8], local: usize) -> Option<()> {
+        // A damaged page must not cause a huge allocation.
         if length as u64 > self.file.size {
             return None;
         }
-        let mut next = page_number(cell.get(here..)?)?;
-        self.read_overflow.clear();
-        self.read_overflow.reserve(length);
-        self.read_overflow.extend_from_slice(&cell[..here]);
+        let mut next = page_number(cell.get(local..)?)?;
+        self.overflow_row.clear();
+        self.overflow_row.reserve(length);
+        self.overflow_row.extend_from_slice(&cell[..local]);
         let mut page = vec![0; self.file.usable];
-        while self.read_overflow.len() < length {
+        while self.overflow_row.len() < length {
             self.file.read(next, &mut page)?;
-            let held = (length - self.read_overflow.len()).min(self.file.usable - 4);
-            self.read_overflow.extend_from_slice(&page[4..4 + held]);
+            let held = (length - self.overflow_row.len()).min(self.file.usable - 4);
+            self.overflow_row.extend_from_slice(&page[4..4 + held]);
             next = page_number(&page)?;
         }
         Some(())
     }
 }
 
-/// Where a page's cells stand in it, its head being `head` bytes long.
+/// The offsets of the cells of a page with a header of `head` bytes.
 fn cells(page: &[u8], head: usize) -> Option<impl Iterator<Item = usize> + '_> {
     let count = u16::from_be_bytes([*page.get(3)?, *page.get(4)?]);
-    let places = page.get(head..head + 2 * usize::from(count))?.as_chunks::<2>().0;
-    Some(places.iter().map(|place| usize::from(u16::from_be_bytes(*place))))
+    let offsets = page.get(head..head + 2 * usize::from(count))?.as_chunks::<2>().0;
+    Some(offsets.iter().map(|offset| usize::from(u16::from_be_bytes(*offset))))
 }
 
-/// The children of an interior page that hold keys of the range, in order.
+/// The children of an interior page with keys in the range, in order.
 fn children(page: &[u8], (first, last): (i64, i64)) -> Option<Vec<u32>> {
     let mut children = Vec::new();
     for cell in cells(page, 12)? {
         let cell = page.get(cell..)?;
-        let greatest = record::varint(cell.get(4..)?)?.0.cast_signed();
-        if greatest >= first {
+        let max_key = record::varint(cell.get(4..)?)?.0.cast_signed();
+        if max_key >= first {
             children.push(page_number(cell)?);
         }
-        if greatest >= last {
+        if max_key >= last {
             return Some(children);
         }
     }

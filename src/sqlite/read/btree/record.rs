@@ -1,17 +1,16 @@
-//! A row as the file has it: the types of its fields, then the fields.
+//! Records: a row in the file, as serial types followed by fields.
 
 use crate::codec::row_batch::RowBatch;
 use crate::codec::sqlite_value::SqliteValue;
 use crate::sqlite::read::btree::layout::{Layout, Value};
 
-/// The types and places of the fields of the row at hand.
+/// The serial type and offset of each field of the current row.
 #[derive(Debug, Default)]
 pub(crate) struct Fields(Vec<(u64, usize)>);
 
 impl Fields {
-    /// Appends the values of a row to a batch; `None` where it is not as expected. A row that is
-    /// older than a column that was added has fewer fields than the table: only SQLite knows what
-    /// stands for them.
+    /// Appends the values of a row to a batch; `None` if the record is unexpected. A row that is
+    /// older than an added column has fewer fields than the table, and only SQLite knows the default.
     #[inline]
     pub(crate) fn push(
         &mut self,
@@ -31,13 +30,13 @@ impl Fields {
             self.0.push((kind, end));
             end = end.checked_add(width(kind)?)?;
         }
-        // With this no field reaches beyond the row.
+        // Ensures that no field exceeds the row.
         row.get(..end)?;
         for value in &layout.values {
             let (raw, real) = match *value {
                 Value::Key => (SqliteValue::Integer(key), false),
-                Value::Field(place) => (self.value(place, row)?, false),
-                Value::RealField(place) => (self.value(place, row)?, true),
+                Value::Field(index) => (self.value(index, row)?, false),
+                Value::RealField(index) => (self.value(index, row)?, true),
             };
             batch.push(match raw {
                 SqliteValue::Integer(integer) if real => SqliteValue::Real(integer as f64),
@@ -48,8 +47,8 @@ impl Fields {
     }
 
     #[inline]
-    fn value<'a>(&self, place: usize, row: &'a [u8]) -> Option<SqliteValue<'a>> {
-        let &(kind, at) = self.0.get(place)?;
+    fn value<'a>(&self, index: usize, row: &'a [u8]) -> Option<SqliteValue<'a>> {
+        let &(kind, at) = self.0.get(index)?;
         let bytes = row.get(at..)?;
         Some(match kind {
             0 => SqliteValue::Null,
@@ -61,7 +60,7 @@ impl Fields {
             6 => SqliteValue::Integer(i64::from_be_bytes(*bytes.first_chunk()?)),
             7 => {
                 let real = f64::from_be_bytes(*bytes.first_chunk()?);
-                // As SQLite reads it.
+                // SQLite reads NaN as NULL.
                 if real.is_nan() { SqliteValue::Null } else { SqliteValue::Real(real) }
             }
             8 => SqliteValue::Integer(0),
@@ -82,7 +81,7 @@ fn signed<const N: usize>(bytes: &[u8]) -> Option<i64> {
     Some(bytes.iter().fold(start, |number, &byte| number << 8 | i64::from(byte)))
 }
 
-/// Bytes of a field of this type; `None` for the two that no file has.
+/// The size in bytes of a field of this serial type; `None` for the two reserved types.
 #[inline]
 fn width(kind: u64) -> Option<usize> {
     match kind {
@@ -95,7 +94,7 @@ fn width(kind: u64) -> Option<usize> {
     }
 }
 
-/// A number of one to nine bytes, and what comes after it.
+/// A number of one to nine bytes, and the bytes after it.
 #[inline]
 pub(crate) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
@@ -104,13 +103,13 @@ pub(crate) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
 
 fn long_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut number = 0;
-    for (place, &byte) in bytes.iter().enumerate().take(9) {
-        if place == 8 {
+    for (index, &byte) in bytes.iter().enumerate().take(9) {
+        if index == 8 {
             return Some((number << 8 | u64::from(byte), &bytes[9..]));
         }
         number = number << 7 | u64::from(byte & 0x7f);
         if byte < 0x80 {
-            return Some((number, &bytes[place + 1..]));
+            return Some((number, &bytes[index + 1..]));
         }
     }
     None

@@ -1,4 +1,4 @@
-//! Rows from pages are the rows that SQLite reads.
+//! Rows from pages equal the rows that SQLite reads.
 
 use crate::codec::row_batch::RowBatch;
 use crate::codec::sqlite_value::SqliteValue;
@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// A database of its own folder, made by `sql`.
+/// A database in its own folder, created by `sql`.
 fn database(sql: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("t.db");
@@ -33,16 +33,16 @@ fn query(table: &str, key: &str, columns: &[&str]) -> TableQuery {
     }
 }
 
-/// The rows of a range as text that tells every bit, and whether they came from pages.
+/// The rows of a range as text that shows every bit, and whether they came from pages.
 fn rows(reader: &SourceConnection, query: &TableQuery, keys: (i64, i64)) -> (Vec<String>, bool) {
     let collect = query.collect().expect("an integer key");
     let (first, last) = keys;
     let mut found = Vec::new();
     let mut next = first;
     loop {
-        // Small, so that it is gone on from many places.
-        let filling = BatchBuilder::with_keys(query, RowBatch::default(), 3_000);
-        let filled = reader.collect(query, &collect, (next, last), filling).expect("reads");
+        // Small, so that the scan is resumed at many keys.
+        let builder = BatchBuilder::with_keys(query, RowBatch::default(), 3_000);
+        let filled = reader.collect(query, &collect, (next, last), builder).expect("reads");
         let mut values = filled.batch.values();
         for _ in 0..filled.batch.rows() {
             let row: Vec<String> = values
@@ -71,7 +71,7 @@ fn rows(reader: &SourceConnection, query: &TableQuery, keys: (i64, i64)) -> (Vec
     (found, reader.reads_pages_of(&query.table))
 }
 
-/// Compares the whole table and many ranges of it; says whether pages were read.
+/// Compares the whole table and many ranges of it. Returns whether pages were read.
 fn compare(path: &Path, query: &TableQuery) -> bool {
     let source = open(path);
     let (pages, sqlite) =
@@ -104,7 +104,7 @@ fn address(query: &TableQuery) -> &str {
 }
 
 #[test]
-fn every_kind_of_value_is_what_sqlite_reads() {
+fn every_kind_of_value_equals_what_sqlite_reads() {
     let (_folder, path) = database(
         "CREATE TABLE t (a, k INTEGER PRIMARY KEY, r REAL, n NUMERIC, s TEXT, b BLOB, d DOUBLE);
          WITH v(x) AS (VALUES (NULL), (0), (1), (-1), (127), (128), (-128), (-129), (32767), (32768),
@@ -124,7 +124,7 @@ fn every_kind_of_value_is_what_sqlite_reads() {
 }
 
 #[test]
-fn rows_of_any_length_are_put_together_at_every_page_size() {
+fn rows_of_any_length_are_read_at_every_page_size() {
     for (page_size, count) in [(512, 200), (1024, 200), (4096, 100), (65536, 10)] {
         let (_folder, path) = database(&format!(
             "PRAGMA page_size = {page_size}; PRAGMA auto_vacuum = {auto_vacuum};
@@ -155,17 +155,17 @@ fn deep_trees_with_gaps_are_read_in_any_part() {
 }
 
 #[test]
-fn generated_columns_are_read_where_they_are_kept() {
+fn stored_generated_columns_are_read() {
     let (_folder, path) = database(
         "CREATE TABLE t (a, v AS (a + 1), s REAL AS (a * 2) STORED, r REAL, k INTEGER PRIMARY KEY);
          INSERT INTO t (a, r) VALUES (1, 2), (3.5, 4), ('x', 'y');",
     );
     assert!(compare(&path, &query("t", "k", &["a", "s", "r", "k"])));
-    assert!(!compare(&path, &query("t", "k", &["a", "v"])), "SQLite computes what is not kept");
+    assert!(!compare(&path, &query("t", "k", &["a", "v"])), "SQLite computes virtual columns");
 }
 
 #[test]
-fn strict_tables_and_keys_that_are_none_are_read_as_they_are() {
+fn strict_tables_and_unusual_keys_are_read() {
     let (_folder, path) = database(
         "CREATE TABLE s (a ANY, r REAL, i INT, k INTEGER PRIMARY KEY) STRICT;
          INSERT INTO s (a, r, i) VALUES (1, 2, 3), ('x', 4.5, NULL), (x'00', -1, 0);
@@ -186,11 +186,11 @@ fn rows_older_than_a_column_are_left_to_sqlite() {
          ALTER TABLE t ADD COLUMN b DEFAULT 'added'; INSERT INTO t VALUES (2, 'given');",
     );
     assert!(!compare(&path, &query("t", "rowid", &["a", "b"])));
-    assert!(compare(&path, &query("t", "rowid", &["a"])), "what the old rows have is there");
+    assert!(compare(&path, &query("t", "rowid", &["a"])), "the old rows have this field");
 }
 
 #[test]
-fn a_log_is_never_read_past() {
+fn a_wal_with_content_is_never_ignored() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("t.db");
     let writer = Connection::open(&path).expect("opens");
@@ -200,13 +200,13 @@ fn a_log_is_never_read_past() {
              INSERT INTO t VALUES ('old'); PRAGMA wal_checkpoint(TRUNCATE);",
         )
         .expect("runs");
-    assert!(compare(&path, &query("t", "rowid", &["a"])), "an empty log holds nothing");
+    assert!(compare(&path, &query("t", "rowid", &["a"])), "an empty WAL changes nothing");
     writer.execute_batch("UPDATE t SET a = 'new'").expect("runs");
     assert!(!compare(&path, &query("t", "rowid", &["a"])));
 }
 
 #[test]
-fn a_text_of_another_encoding_is_left_to_sqlite() {
+fn text_of_another_encoding_is_left_to_sqlite() {
     let (_folder, path) =
         database("PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (a); INSERT INTO t VALUES ('é');");
     let query = TableQuery { encoding: TextEncoding::Utf16Le, ..query("t", "rowid", &["a"]) };
@@ -230,18 +230,18 @@ fn damaged_pages_never_do_more_than_leave_the_table_to_sqlite() {
     for _ in 0..200 {
         let mut damaged = whole.clone();
         for _ in 0..random.usize(1..6) {
-            // Behind the first page, which SQLite has to read first.
-            let place = random.usize(512..damaged.len());
-            damaged[place] = random.u8(..);
+            // After the first page, which SQLite reads first.
+            let offset = random.usize(512..damaged.len());
+            damaged[offset] = random.u8(..);
         }
         fs::write(&path, &damaged).expect("writes");
         let source = open(&path);
         let read = |reader: SourceConnection| {
-            let filling = BatchBuilder::with_keys(&query, RowBatch::default(), usize::MAX);
-            let filled = reader.collect(&query, &collect, (i64::MIN, i64::MAX), filling);
+            let builder = BatchBuilder::with_keys(&query, RowBatch::default(), usize::MAX);
+            let filled = reader.collect(&query, &collect, (i64::MIN, i64::MAX), builder);
             filled.ok().map(|filled| filled.batch.values().map(|raw| format!("{raw:?}")).collect())
         };
-        // What SQLite refuses may be taken for rows here: the comparison afterwards is SQLite's.
+        // Rows that SQLite refuses may be read here: verification reads through SQLite.
         let from_pages: Option<Vec<String>> = read(source.connect_to_pages().expect("opens"));
         let from_sqlite = read(source.connect().expect("opens"));
         if from_sqlite.is_some() {

@@ -1,27 +1,27 @@
-//! DEFAULTs that ask the clock. PostgreSQL's clock has a zone and SQLite's is UTC, so what depends
-//! on the zone of whoever asks has no equal.
+//! DEFAULTs that use the clock. SQLite's clock is UTC, so a value that depends on the time zone of
+//! the session cannot be translated.
 
 use crate::schema::expression::Current;
 use crate::schema::expression::Expression;
 use crate::sqlite::sql::from_postgres::node::Kind;
 
-/// What a call to PostgreSQL's clock is asked for.
+/// The result of a call to PostgreSQL's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Clock {
-    /// Now.
-    Moment { seconds: bool },
-    /// Now, as it is in UTC.
+    /// The current time.
+    Now { seconds: bool },
+    /// The current time in UTC.
     Utc { seconds: bool },
 }
 
-/// The DEFAULT in SQLite's words; `None` where it asks no clock, or in another way.
+/// The DEFAULT in SQLite; `None` if it does not use the clock in a known way.
 pub(crate) fn default(expression: &Expression, kind: Kind) -> Option<String> {
     const SECONDS: &str = "%Y-%m-%d %H:%M:%f";
     match (read(expression), kind) {
-        (Some(Clock::Moment { seconds: true }), Kind::TimestampTz) => {
+        (Some(Clock::Now { seconds: true }), Kind::TimestampTz) => {
             return Some("(datetime('now') || '+00:00')".to_owned());
         }
-        (Some(Clock::Moment { seconds: false }), Kind::TimestampTz) => {
+        (Some(Clock::Now { seconds: false }), Kind::TimestampTz) => {
             return Some(format!("(strftime('{SECONDS}+00:00', 'now'))"));
         }
         (Some(Clock::Utc { seconds: true }), Kind::Timestamp) => {
@@ -43,10 +43,10 @@ pub(crate) fn default(expression: &Expression, kind: Kind) -> Option<String> {
         (Expression::Call(name, arguments), Kind::Text { .. }) if name == "to_char" => {
             let [clock, format] = arguments.as_slice() else { return None };
             let utc = matches!(read(clock), Some(Clock::Utc { .. }));
-            as_text(text_of(format)?).filter(|_| utc)
+            from_to_char(text_of(format)?).filter(|_| utc)
         }
         (Expression::Cast(inner, to), Kind::Integer) if to == "bigint" => {
-            epoch(inner).then(|| "(CAST(strftime('%s', 'now') AS INTEGER))".to_owned())
+            is_epoch(inner).then(|| "(CAST(strftime('%s', 'now') AS INTEGER))".to_owned())
         }
         (Expression::Binary(left, "*", right), Kind::Integer) => {
             let factor = match right.as_ref() {
@@ -55,7 +55,7 @@ pub(crate) fn default(expression: &Expression, kind: Kind) -> Option<String> {
                 _ => return None,
             };
             let Expression::Cast(inner, to) = left.as_ref() else { return None };
-            (epoch(inner) && to == "bigint" && factor.parse::<i64>().is_ok())
+            (is_epoch(inner) && to == "bigint" && factor.parse::<i64>().is_ok())
                 .then(|| format!("(CAST(strftime('%s', 'now') AS INTEGER) * {factor})"))
         }
         _ => None,
@@ -64,13 +64,13 @@ pub(crate) fn default(expression: &Expression, kind: Kind) -> Option<String> {
 
 fn read(expression: &Expression) -> Option<Clock> {
     match expression {
-        Expression::Current(Current::Timestamp) => Some(Clock::Moment { seconds: false }),
+        Expression::Current(Current::Timestamp) => Some(Clock::Now { seconds: false }),
         Expression::Call(name, arguments) => match (name.as_str(), arguments.as_slice()) {
             ("now" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", []) => {
-                Some(Clock::Moment { seconds: false })
+                Some(Clock::Now { seconds: false })
             }
             ("timezone", [zone, inner]) => match (text_of(zone)?, read(inner)?) {
-                (zone, Clock::Moment { seconds }) if zone.eq_ignore_ascii_case("utc") => {
+                (zone, Clock::Now { seconds }) if zone.eq_ignore_ascii_case("utc") => {
                     Some(Clock::Utc { seconds })
                 }
                 _ => None,
@@ -82,7 +82,7 @@ fn read(expression: &Expression) -> Option<Clock> {
                     _ => return None,
                 };
                 Some(match read(inner)? {
-                    Clock::Moment { .. } => Clock::Moment { seconds },
+                    Clock::Now { .. } => Clock::Now { seconds },
                     Clock::Utc { .. } => Clock::Utc { seconds },
                 })
             }
@@ -92,7 +92,7 @@ fn read(expression: &Expression) -> Option<Clock> {
     }
 }
 
-/// A constant's text.
+/// The text of a constant.
 fn text_of(expression: &Expression) -> Option<&str> {
     match expression {
         Expression::String(text) | Expression::Number(text) => Some(text),
@@ -101,17 +101,17 @@ fn text_of(expression: &Expression) -> Option<&str> {
     }
 }
 
-/// Whole seconds since 1970.
-fn epoch(expression: &Expression) -> bool {
+/// Whether the expression gives whole seconds since 1970.
+fn is_epoch(expression: &Expression) -> bool {
     let Expression::Call(floor, arguments) = expression else { return false };
     let [Expression::Call(extract, arguments)] = arguments.as_slice() else { return false };
     let [Expression::String(field), clock] = arguments.as_slice() else { return false };
     (floor.as_str(), extract.as_str(), field.as_str()) == ("floor", "extract", "epoch")
-        && matches!(read(clock), Some(Clock::Moment { .. }))
+        && matches!(read(clock), Some(Clock::Now { .. }))
 }
 
-/// The formats of `to_char` that the way there writes.
-fn as_text(format: &str) -> Option<String> {
+/// The formats of `to_char` that the migration to PostgreSQL writes.
+fn from_to_char(format: &str) -> Option<String> {
     Some(match format {
         "YYYY-MM-DD" => "CURRENT_DATE".to_owned(),
         "HH24:MI:SS" => "CURRENT_TIME".to_owned(),

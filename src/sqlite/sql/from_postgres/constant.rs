@@ -1,12 +1,12 @@
-//! Constants: literals with the casts that the server prints around them, in the form in which
-//! values of their kind are stored.
+//! Constants: literals with the casts that the server prints, in the form of stored values.
 
 use crate::codec::types::temporal::iso as temporal;
 use crate::codec::types::uuid;
+use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Expression;
 use crate::sqlite::sql::from_postgres::node::{Kind, Node};
 
-/// A text literal; `None` where SQLite has none for it.
+/// A text literal; `None` if SQLite has no literal for it.
 pub(crate) fn quoted(text: &str) -> Option<String> {
     (!text.contains('\0')).then(|| format!("'{}'", text.replace('\'', "''")))
 }
@@ -31,7 +31,7 @@ fn number(text: &str) -> Option<Node> {
         return Some(Node::new(integer.to_string(), Kind::Integer));
     }
     let real: f64 = text.parse().ok()?;
-    // A literal of SQLite has to begin with a digit.
+    // A number literal of SQLite starts with a digit.
     (real.is_finite() && text.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit()))
         .then(|| Node::new(text, Kind::Decimal))
 }
@@ -52,7 +52,7 @@ pub(crate) fn cast(operand: &Expression, to: &str) -> Option<Node> {
             };
             return Some(Node { kind, ..node });
         }
-        // A length that a literal was cast to without, and again with: '..'::text::varchar(5).
+        // A literal that is cast twice: '..'::varchar::text.
         Expression::Cast(inner, first) => {
             let node = cast(inner, first)?;
             let same = matches!(node.kind, Kind::Text { .. }) && matches!(word, "text");
@@ -60,8 +60,7 @@ pub(crate) fn cast(operand: &Expression, to: &str) -> Option<Node> {
         }
         _ => return None,
     };
-    let mut out = Vec::new();
-    match word {
+    let (column_type, kind) = match word {
         "text" | "character varying" | "citext" | "name" => {
             return text(literal, Kind::Text { bytewise: true });
         }
@@ -87,34 +86,37 @@ pub(crate) fn cast(operand: &Expression, to: &str) -> Option<Node> {
             let digits = hex.bytes().all(|byte| byte.is_ascii_hexdigit());
             return digits.then(|| Node::new(format!("x'{hex}'"), Kind::Blob));
         }
-        "uuid" => uuid::format(uuid::parse(literal.as_bytes())?.0, &mut out),
-        "date" => temporal::format_date(temporal::parse_date(literal.as_bytes())?, &mut out)?,
-        "time without time zone" => {
-            temporal::format_time(temporal::parse_time(literal.as_bytes())?.micros, &mut out)?;
-        }
-        "timestamp without time zone" | "timestamp with time zone" => {
-            let zoned = word == "timestamp with time zone";
-            let stamp = temporal::parse_timestamp(literal.as_bytes())?;
-            if stamp.zoned != zoned {
-                return None;
-            }
-            temporal::format_timestamp(stamp.micros, zoned, &mut out)?;
-        }
+        "uuid" => (ColumnType::Uuid, Kind::Word),
+        "date" => (ColumnType::Date, Kind::Date),
+        "time without time zone" => (ColumnType::Time, Kind::Time),
+        "timestamp without time zone" => (ColumnType::Timestamp, Kind::Timestamp),
+        "timestamp with time zone" => (ColumnType::TimestampTz, Kind::TimestampTz),
         "json" | "jsonb" => return text(literal, Kind::Opaque),
-        // An enum, a network address, an array: its text as the server printed it.
+        // An enum, a network address, an array: the text as the server prints it.
         _ => return text(literal, Kind::Word),
-    }
-    let kind = match word {
-        "uuid" => Kind::Word,
-        "date" => Kind::Date,
-        "time without time zone" => Kind::Time,
-        "timestamp without time zone" => Kind::Timestamp,
-        _ => Kind::TimestampTz,
     };
-    text(std::str::from_utf8(&out).ok()?, kind)
+    text(&canonical_text(column_type, literal)?, kind)
 }
 
-/// The value of a DEFAULT of a constant, in a column of this kind.
+/// The text in which a value of the type is stored; `None` if `text` is not one.
+fn canonical_text(column_type: ColumnType, text: &str) -> Option<String> {
+    let (bytes, mut out) = (text.as_bytes(), Vec::new());
+    match column_type {
+        ColumnType::Uuid => uuid::format(uuid::parse(bytes)?.0, &mut out),
+        ColumnType::Date => temporal::format_date(temporal::parse_date(bytes)?, &mut out)?,
+        ColumnType::Time => temporal::format_time(temporal::parse_time(bytes)?.micros, &mut out)?,
+        _ => {
+            let timestamp = temporal::parse_timestamp(bytes)?;
+            if timestamp.zoned != (column_type == ColumnType::TimestampTz) {
+                return None;
+            }
+            temporal::format_timestamp(timestamp.micros, timestamp.zoned, &mut out)?;
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+/// The DEFAULT of a constant, in a column of the kind `kind`.
 pub(crate) fn default(expression: &Expression, kind: Kind) -> Option<String> {
     let node = match expression {
         Expression::Unary("-", operand) => {
@@ -129,7 +131,7 @@ pub(crate) fn default(expression: &Expression, kind: Kind) -> Option<String> {
     match (node.kind, kind) {
         (Kind::Null, _) => Some(node.sql),
         (a, b) if number(a) && number(b) => Some(node.sql),
-        // Decimals kept as text.
+        // Decimals stored as text.
         (a, Kind::Opaque) if number(a) => quoted(&node.sql),
         (a, b) if textual(a) && textual(b) => Some(node.sql),
         (a, b) if a == b => Some(node.sql),

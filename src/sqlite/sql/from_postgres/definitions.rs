@@ -8,23 +8,23 @@ use crate::sqlite::sql::from_postgres::node::{Kind, ScopeColumn};
 use crate::sqlite::sql::from_postgres::value::{column, truth, value};
 use crate::sqlite::sql::from_postgres::{clock, constant};
 
-/// A condition: of a CHECK, or the WHERE of a partial index.
+/// The condition of a CHECK, or the WHERE of a partial index.
 pub(crate) fn condition(sql: &Sql, columns: &[ScopeColumn]) -> Result<String, Reason> {
     truth(tree(sql)?, columns)
 }
 
-/// The expression of a generated column of this kind.
+/// The expression of a generated column of the kind `kind`.
 pub(crate) fn generated(sql: &Sql, kind: Kind, columns: &[ScopeColumn]) -> Result<String, Reason> {
     let node = value(tree(sql)?, columns)?;
     let text = |kind| matches!(kind, Kind::Text { .. });
     if node.kind == kind || text(node.kind) && text(kind) || node.kind == Kind::Null {
         Ok(node.sql)
     } else {
-        Err("gives values of another kind than the column's".to_owned())
+        Err("gives values of another kind than the column".to_owned())
     }
 }
 
-/// One term of an index, ready to stand between the commas.
+/// One term of an index.
 pub(crate) fn index_term(term: &IndexTerm, columns: &[ScopeColumn]) -> Result<String, Reason> {
     let direction = if term.descending { " DESC" } else { "" };
     let sql = match &term.over {
@@ -34,12 +34,12 @@ pub(crate) fn index_term(term: &IndexTerm, columns: &[ScopeColumn]) -> Result<St
     Ok(format!("{sql}{direction}"))
 }
 
-/// The value of a DEFAULT clause for a column of this kind, with parentheses where it needs them.
+/// The value of the DEFAULT of a column of the kind `kind`, in parentheses if needed.
 pub(crate) fn default_clause(sql: &Sql, kind: Kind) -> Result<String, Reason> {
     let expression = tree(sql)?;
     if let Some(clock) = clock::default(expression, kind) {
         return Ok(clock);
     }
     constant::default(expression, kind)
-        .ok_or_else(|| "calculates its value in a way not known here".to_owned())
+        .ok_or_else(|| "computes its value with an unknown expression".to_owned())
 }

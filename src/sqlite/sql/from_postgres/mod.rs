@@ -1,9 +1,8 @@
-//! PostgreSQL's expressions as SQLite's, where both mean exactly the same.
+//! Translation of PostgreSQL's expressions to SQLite's, if both mean exactly the same.
 //!
-//! The twin of the way there: everything here knows the columns that the values arrive in. A
-//! construct that is not known to give the same result for every value is refused with the
-//! reason; nothing is guessed. The one latitude: where PostgreSQL refuses an overflowing integer,
-//! SQLite goes on with a real.
+//! The translation depends on the target's columns. A construct that may give another result for
+//! any value is refused with the reason. One exception: for an integer overflow, PostgreSQL fails
+//! and SQLite continues with a real.
 
 pub(crate) mod clock;
 pub(crate) mod constant;

@@ -1,17 +1,14 @@
 //! The kinds of values, the columns that an expression may name, and translated expressions.
 
-/// What kind of value a column or an expression holds.
+/// The kind of the values of a column or an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Integers.
     Integer,
-    /// Doubles.
     Real,
-    /// Decimals, kept as the nearest number.
+    /// Decimals, stored as the nearest number.
     Decimal,
-    /// Text. Whether it has an order that both agree on: by bytes.
     Text {
-        /// It compares by bytes in PostgreSQL, too.
+        /// PostgreSQL also compares it by bytes.
         bytewise: bool,
     },
     /// 0 and 1.
@@ -22,35 +19,32 @@ pub(crate) enum Kind {
     Time,
     /// ISO text of a timestamp.
     Timestamp,
-    /// The same with `+00:00`.
+    /// ISO text of a timestamp with `+00:00`.
     TimestampTz,
-    /// Bytes.
     Blob,
-    /// Text of which equal values are equal texts and which has no order: UUIDs, enums.
+    /// Text without an order, whose equal values are equal texts: UUIDs, enums.
     Word,
-    /// Anything else; it is NULL or not.
+    /// Any other value; only whether it is NULL is known.
     Opaque,
-    /// NULL itself.
     Null,
 }
 
-/// One column, as an expression has to know it.
+/// A column that an expression may name.
 #[derive(Debug, Clone)]
 pub(crate) struct ScopeColumn {
-    /// Its name in PostgreSQL.
+    /// The name in PostgreSQL.
     pub(crate) name: String,
-    /// Its name in SQLite.
+    /// The name in SQLite.
     pub(crate) target: String,
-    /// What it holds.
     pub(crate) kind: Kind,
 }
 
-/// A translated part of an expression.
+/// A translated expression.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) sql: String,
     pub(crate) kind: Kind,
-    /// The text of a constant of text.
+    /// The text, if it is a text constant.
     pub(crate) constant: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What arrives and what is refused. The texts are as PostgreSQL 15 prints them.
+//! Translations and refusals. The texts are as PostgreSQL 15 prints them.
 
 use crate::postgres::sql::parse;
 use crate::schema::expression::Sql;
@@ -27,7 +27,7 @@ fn sql(text: &str) -> Sql {
 }
 
 #[test]
-fn conditions_that_mean_the_same_arrive() {
+fn conditions_with_the_same_meaning_are_translated() {
     for (text, expected) in [
         (
             "((i > 0) AND (b OR (r < (1)::double precision)))",
@@ -60,7 +60,7 @@ fn conditions_that_mean_the_same_arrive() {
 }
 
 #[test]
-fn conditions_that_might_not_are_refused() {
+fn conditions_that_may_differ_are_refused() {
     for text in [
         "(l < 'm'::text)",
         "(lower(l) = l)",
@@ -109,7 +109,7 @@ fn defaults_are_constants_or_the_clock_in_utc() {
     ] {
         assert_eq!(default_clause(&sql(text), kind).as_deref(), Ok(expected), "{text}");
     }
-    // The first depends on the zone of whoever asks.
+    // The first depends on the time zone of the session.
     for (text, kind) in [("now()", Kind::Timestamp), ("gen_random_uuid()", Kind::Word)] {
         assert!(default_clause(&sql(text), kind).is_err(), "{text}");
     }

@@ -1,4 +1,4 @@
-//! Values and conditions.
+//! Translation of values and conditions.
 
 use crate::schema::expression::{Collation, Expression};
 use crate::schema::names::quote;
@@ -13,7 +13,7 @@ pub(crate) fn column<'a>(
     columns
         .iter()
         .find(|column| column.name == name)
-        .ok_or_else(|| format!("names the column {}, which is not carried over", quote(name)))
+        .ok_or_else(|| format!("uses the column {}, which is not migrated", quote(name)))
 }
 
 /// An expression whose value is true, false or NULL.
@@ -21,7 +21,7 @@ pub(crate) fn truth(expression: &Expression, columns: &[ScopeColumn]) -> Result<
     let node = value(expression, columns)?;
     match node.kind {
         Kind::Boolean | Kind::Null => Ok(node.sql),
-        _ => Err("is no condition".to_owned()),
+        _ => Err("is not a condition".to_owned()),
     }
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn value(expression: &Expression, columns: &[ScopeColumn]) -> Result<
         Expression::Unary("-", operand) => {
             let node = one(operand)?;
             if !matches!(node.kind, Kind::Integer | Kind::Real | Kind::Decimal) {
-                return Err("negates what is no number".to_owned());
+                return Err("negates a value that is not a number".to_owned());
             }
             Node::new(format!("(-{})", node.sql), node.kind)
         }
@@ -70,7 +70,7 @@ pub(crate) fn value(expression: &Expression, columns: &[ScopeColumn]) -> Result<
         Expression::Collate(operand, Collation::Binary) => {
             let node = one(operand)?;
             let Kind::Text { .. } = node.kind else {
-                return Err("gives a collation to what is no text".to_owned());
+                return Err("applies a collation to a value that is not text".to_owned());
             };
             Node { kind: Kind::Text { bytewise: true }, ..node }
         }
@@ -79,19 +79,18 @@ pub(crate) fn value(expression: &Expression, columns: &[ScopeColumn]) -> Result<
             let arguments = arguments.iter().map(one).collect::<Result<Vec<_>, _>>()?;
             call(name, &arguments)?
         }
-        other => constant::node(other)
-            .ok_or_else(|| "has a construct that is not known here".to_owned())?,
+        other => constant::node(other).ok_or_else(|| "has an unknown construct".to_owned())?,
     })
 }
 
-/// Whether two values compare alike in both databases.
+/// Refuses two values that compare differently in the two databases.
 fn comparable(left: &Node, right: &Node, order: bool) -> Result<(), Reason> {
     let number = |kind| matches!(kind, Kind::Integer | Kind::Real | Kind::Decimal);
     let fine = match (left.kind, right.kind) {
         (Kind::Null, _) | (_, Kind::Null) => true,
         (a, b) if number(a) && number(b) => true,
         (Kind::Text { bytewise: a }, Kind::Text { bytewise: b }) => {
-            // A constant has the order of what it is compared with.
+            // A constant takes the order of the other side.
             let constant = |node: &Node| node.constant.is_some();
             !order || a && (b || constant(right)) || b && constant(left)
         }
@@ -102,9 +101,9 @@ fn comparable(left: &Node, right: &Node, order: bool) -> Result<(), Reason> {
     if fine {
         Ok(())
     } else if order && matches!(left.kind, Kind::Text { .. } | Kind::Word) {
-        Err("asks for an order of text other than by bytes".to_owned())
+        Err("orders text other than by bytes".to_owned())
     } else {
-        Err("compares values that compare otherwise in SQLite".to_owned())
+        Err("compares values that SQLite compares differently".to_owned())
     }
 }
 
@@ -123,7 +122,7 @@ fn binary(left: &Node, operator: &str, right: &Node) -> Result<Node, Reason> {
         "+" | "-" | "*" => match (left.kind, right.kind) {
             (Kind::Integer, Kind::Integer) => Kind::Integer,
             (Kind::Integer | Kind::Real, Kind::Integer | Kind::Real) => Kind::Real,
-            _ => return Err("calculates with decimals or dates".to_owned()),
+            _ => return Err("computes with decimals or dates".to_owned()),
         },
         "/" | "%"
             if (left.kind, right.kind) == (Kind::Integer, Kind::Integer)
@@ -131,15 +130,15 @@ fn binary(left: &Node, operator: &str, right: &Node) -> Result<Node, Reason> {
         {
             Kind::Integer
         }
-        _ => return Err(format!("has an operator ({operator}) that is not known here")),
+        _ => return Err(format!("has the unknown operator {operator}")),
     };
     Ok(Node::new(format!("({} {operator} {})", left.sql, right.sql), kind))
 }
 
-/// LIKE of PostgreSQL tells upper case from lower, as GLOB does and SQLite's LIKE does not.
+/// LIKE. PostgreSQL's LIKE is case-sensitive, like GLOB and unlike SQLite's LIKE.
 fn like(operand: &Node, pattern: &Node, negated: bool) -> Result<Node, Reason> {
     let (Kind::Text { .. }, Some(pattern)) = (operand.kind, &pattern.constant) else {
-        return Err("has a LIKE with a pattern that is no constant".to_owned());
+        return Err("has a LIKE whose pattern is not a constant".to_owned());
     };
     let mut glob = String::new();
     let mut characters = pattern.chars();
@@ -153,7 +152,9 @@ fn like(operand: &Node, pattern: &Node, negated: bool) -> Result<Node, Reason> {
                 glob.push('?');
                 continue;
             }
-            '\\' => characters.next().ok_or("has a LIKE pattern that ends in its escape")?,
+            '\\' => {
+                characters.next().ok_or("has a LIKE pattern that ends with its escape character")?
+            }
             other => other,
         };
         match literal {
@@ -188,19 +189,19 @@ fn case(
             None => truth(when, columns)?,
         };
         let then = value(then, columns)?;
-        kind = joined(kind, then.kind)?;
+        kind = common_kind(kind, then.kind)?;
         sql.push_str(&format!(" WHEN {when} THEN {}", then.sql));
     }
     if let Some(otherwise) = otherwise {
         let otherwise = value(otherwise, columns)?;
-        kind = joined(kind, otherwise.kind)?;
+        kind = common_kind(kind, otherwise.kind)?;
         sql.push_str(&format!(" ELSE {}", otherwise.sql));
     }
     Ok(Node::new(format!("({sql} END)"), kind))
 }
 
-/// The kind of what is one thing or the other.
-fn joined(one: Kind, other: Kind) -> Result<Kind, Reason> {
+/// The common kind of two alternatives.
+fn common_kind(one: Kind, other: Kind) -> Result<Kind, Reason> {
     match (one, other) {
         (Kind::Null, kind) | (kind, Kind::Null) => Ok(kind),
         (Kind::Text { bytewise: a }, Kind::Text { bytewise: b }) => {
@@ -211,14 +212,14 @@ fn joined(one: Kind, other: Kind) -> Result<Kind, Reason> {
     }
 }
 
-/// A cast that changes nothing about what is stored; constants are cast as such.
+/// A cast that does not change the stored value, or a cast of a constant.
 fn cast(operand: &Expression, to: &str, columns: &[ScopeColumn]) -> Result<Node, Reason> {
     if let Some(node) = constant::cast(operand, to) {
         return Ok(node);
     }
     let node = value(operand, columns)?;
     let word = to.split('(').next().unwrap_or(to);
-    // A length would cut the text.
+    // A length would truncate the text.
     let has_length = to.contains('(');
     let kind = match (node.kind, word) {
         (kind @ Kind::Text { .. }, "text" | "character varying") if !has_length => kind,
@@ -237,14 +238,16 @@ fn cast(operand: &Expression, to: &str, columns: &[ScopeColumn]) -> Result<Node,
     Ok(Node { kind, ..node })
 }
 
-/// A call of one of the functions that both have.
+/// A call of a function that both databases have.
 fn call(name: &str, arguments: &[Node]) -> Result<Node, Reason> {
     let list = || arguments.iter().map(|node| node.sql.as_str()).collect::<Vec<_>>().join(", ");
     let kinds: Vec<Kind> = arguments.iter().map(|node| node.kind).collect();
     let (function, kind) = match (name, kinds.as_slice()) {
         ("lower" | "upper", [Kind::Text { bytewise: true }]) => (name, kinds[0]),
         ("lower" | "upper", [Kind::Text { bytewise: false }]) => {
-            return Err("folds letters beyond ASCII, which SQLite does not".to_owned());
+            return Err(
+                "changes the case of letters beyond ASCII, which SQLite does not".to_owned()
+            );
         }
         ("length" | "char_length" | "character_length", [Kind::Text { .. }]) => {
             ("length", Kind::Integer)
@@ -257,7 +260,7 @@ fn call(name: &str, arguments: &[Node]) -> Result<Node, Reason> {
             (if name == "btrim" { "trim" } else { name }, *kind)
         }
         ("coalesce", [first, rest @ ..]) if !rest.is_empty() => {
-            let kind = rest.iter().try_fold(*first, |kind, next| joined(kind, *next))?;
+            let kind = rest.iter().try_fold(*first, |kind, next| common_kind(kind, *next))?;
             ("coalesce", kind)
         }
         ("nullif", [first, _]) => {

@@ -1,5 +1,5 @@
-//! What only the text of a CREATE statement tells: CHECKs, expressions, the names of constraints
-//! and when foreign keys are checked. Everything else comes from SQLite's pragmas.
+//! The properties that only the text of a CREATE statement has: CHECKs, expressions, names of
+//! constraints, and when foreign keys are checked. SQLite's pragmas give everything else.
 
 use crate::schema::expression::{Expression, Sql};
 use crate::schema::reason::Reason;
@@ -11,35 +11,35 @@ use sqlite3_parser::ast::{
     Literal, NamedTableConstraint, SortedColumn, Stmt, TabFlags, TableConstraint,
 };
 
-/// What names in the expressions of a table can mean.
+/// The names that the expressions of a table may use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Names<'a> {
     /// The table's name.
     pub(crate) table: &'a str,
-    /// Its columns' names, as stored.
+    /// The names of its columns, as stored.
     pub(crate) columns: &'a [String],
-    /// The column that is another name of the rowid, if there is one.
+    /// The column that is an alias of the rowid.
     pub(crate) rowid_alias: Option<&'a str>,
 }
 
-/// What the text of a CREATE TABLE adds to the pragmas.
+/// The properties of a table that only the text of CREATE TABLE has.
 #[derive(Debug, Default)]
 pub(crate) struct TableText {
     /// The table is STRICT.
     pub(crate) strict: bool,
     /// The name of the PRIMARY KEY constraint.
     pub(crate) primary_key: Option<String>,
-    /// The UNIQUE constraints in order: their names, if given, and columns as written.
+    /// The UNIQUE constraints in order: name, if given, and columns as written.
     pub(crate) uniques: Vec<(Option<String>, Vec<String>)>,
-    /// The CHECKs, of columns first.
+    /// The CHECKs, those of columns first.
     pub(crate) checks: Vec<Check>,
-    /// The generated columns: their names as written, and expressions.
+    /// The generated columns: name as written, and expression.
     pub(crate) generated: Vec<(String, Sql)>,
-    /// The foreign keys in order of declaration: their names, if given, and when checked.
+    /// The foreign keys in order of declaration: name, if given, and when they are checked.
     pub(crate) foreign_keys: Vec<(Option<String>, Deferrable)>,
 }
 
-/// What the text of a CREATE INDEX adds to the pragmas.
+/// The properties of an index that only the text of CREATE INDEX has.
 #[derive(Debug)]
 pub(crate) struct IndexText {
     /// Each term, without COLLATE and ASC or DESC.
@@ -48,12 +48,12 @@ pub(crate) struct IndexText {
     pub(crate) filter: Option<Sql>,
 }
 
-/// A virtual table's module and its arguments.
+/// The module of a virtual table.
 #[derive(Debug)]
 pub(crate) struct ModuleText {
     /// The module's name in lower case.
     pub(crate) name: String,
-    /// Its arguments as written.
+    /// The arguments as written.
     pub(crate) arguments: Vec<String>,
 }
 
@@ -92,7 +92,7 @@ fn column_constraints(column: &ColumnDefinition<'_>, names: &Names<'_>, read: &m
             ColumnConstraint::ForeignKey { defer_clause, .. } => {
                 read.foreign_keys.push((name, deferrable(defer_clause.as_ref())));
             }
-            // SQLite applies it to the foreign key before it.
+            // SQLite applies the clause to the foreign key before it.
             ColumnConstraint::Defer(clause) => {
                 if let Some(last) = read.foreign_keys.last_mut() {
                     last.1 = deferrable(Some(clause));
@@ -174,8 +174,8 @@ pub(crate) fn module(text: &str) -> Option<ModuleText> {
     })
 }
 
-/// Reads a column's DEFAULT as `PRAGMA table_xinfo` gives it. Columns cannot be named there: a
-/// bare word other than TRUE and FALSE is a string, whatever its quotes.
+/// Reads a column's DEFAULT as `PRAGMA table_xinfo` gives it. It cannot name columns: a bare word
+/// other than TRUE and FALSE is a string, whatever its quotes.
 pub(crate) fn default(text: &str) -> Sql {
     let names = Names { table: "", columns: &[], rowid_alias: None };
     let tree = expression(text, |expr| match expr {
@@ -199,7 +199,7 @@ impl Names<'_> {
 
     fn meaning(&self, table: Option<&str>, written: &str) -> Result<Expression, Reason> {
         if table.is_some_and(|table| !table.eq_ignore_ascii_case(self.table)) {
-            return Err("names a column of another table".to_owned());
+            return Err("uses a column of another table".to_owned());
         }
         let plain = unquote(written);
         let column = self.columns.iter().find(|column| column.eq_ignore_ascii_case(&plain));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn words_mean_what_sqlite_takes_them_for() {
+    fn words_mean_what_they_mean_in_sqlite() {
         assert_eq!(tree_of("A"), Some(column("a")));
         assert_eq!(tree_of("[GRÖßE]"), None);
         assert_eq!(tree_of("\"GRößE\""), Some(column("Größe")));
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_has_text_and_no_tree() {
+    fn unknown_constructs_have_text_and_no_tree() {
         assert_eq!(tree_of("a IN (SELECT 1)"), None);
         assert_eq!(tree_of("a -> 'x'"), None);
         assert_eq!(tree_of("(a, 1) = (1, 2)"), None);
@@ -268,14 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn nesting_as_deep_as_sqlite_allows_is_survived() {
+    fn the_deepest_nesting_of_sqlite_is_parsed() {
         assert_eq!(tree_of(&format!("{}a{}", "(".repeat(2400), ")".repeat(2400))), None);
         assert_eq!(tree_of(&vec!["a"; 999].join(" + ")), None);
         assert!(tree_of(&vec!["a"; 99].join(" OR ")).is_some());
     }
 
     #[test]
-    fn text_that_is_no_statement_is_not_read() {
+    fn text_that_is_not_a_statement_is_not_read() {
         let names = Names { table: "t", columns: &[], rowid_alias: None };
         for text in
             ["", "CREATE", "CREATE TABLE t(", "SELECT 1", "CREATE TABLE t AS SELECT 1", "\u{0}"]

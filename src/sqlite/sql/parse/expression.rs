@@ -1,4 +1,4 @@
-//! Expressions: the parser's trees as ours, names resolved by whoever knows what is in scope.
+//! Expressions: the parser's tree, converted to the neutral one. The caller resolves names.
 
 use crate::schema::expression::Current;
 use crate::schema::expression::Expression;
@@ -7,22 +7,21 @@ use crate::schema::reason::Reason;
 use crate::sqlite::sql::declared_type::collation_named;
 use sqlite3_parser::ast::{Expr, LikeOperator, Literal, Operator, Type, UnaryOperator};
 
-/// What a name means: the table's alias where one is written before it, without its quotes, and
-/// the name as written.
+/// The meaning of a name, given the unquoted alias of the table (if written) and the name as
+/// written.
 pub(crate) type Meaning<'a> = dyn Fn(Option<&str>, &str) -> Result<Expression, Reason> + 'a;
 
-/// How deep an expression may be nested and still get a tree: far more than people write, and
-/// little enough for any thread's stack.
+/// The deepest nesting that gets a tree: more than people write, and safe for any thread's stack.
 const MAX_DEPTH: u32 = 100;
 
-/// An expression's tree, or the reason why it has none: a construct is not known, or the nesting
-/// too deep.
+/// The tree of an expression, or the reason why it has none: an unknown construct, or too much
+/// nesting.
 pub(crate) fn tree(expr: &Expr<'_>, names: &Meaning<'_>) -> Result<Expression, Reason> {
     nested(expr, names, MAX_DEPTH)
 }
 
 fn nested(expr: &Expr<'_>, names: &Meaning<'_>, depth: u32) -> Result<Expression, Reason> {
-    let depth = depth.checked_sub(1).ok_or("is nested too deep")?;
+    let depth = depth.checked_sub(1).ok_or("is nested too deeply")?;
     let read = |expr: &Expr<'_>| nested(expr, names, depth);
     let boxed = |expr: &Expr<'_>| read(expr).map(Box::new);
     let all = |list: &[Expr<'_>]| list.iter().map(read).collect::<Result<Vec<_>, _>>();
@@ -32,9 +31,7 @@ fn nested(expr: &Expr<'_>, names: &Meaning<'_>, depth: u32) -> Result<Expression
             [one] => read(one)?,
             _ => return Err("compares rows of values".to_owned()),
         },
-        Expr::Literal(literal) => {
-            self::literal(literal).ok_or("has a literal that is not known here")?
-        }
+        Expr::Literal(literal) => self::literal(literal).ok_or("has an unknown literal")?,
         Expr::Id(id) => names(None, id.0)?,
         Expr::Name(plain) => names(None, plain.0)?,
         Expr::Qualified(table, column) => names(Some(&unquote(table.0)), column.0)?,
@@ -104,7 +101,7 @@ fn nested(expr: &Expr<'_>, names: &Meaning<'_>, depth: u32) -> Result<Expression
     })
 }
 
-/// What is not known about a construct.
+/// The reason for an unknown construct.
 fn unknown(expr: &Expr<'_>) -> &'static str {
     match expr {
         Expr::Exists(_) | Expr::InSelect { .. } | Expr::Subquery(_) | Expr::InTable { .. } => {
@@ -115,9 +112,9 @@ fn unknown(expr: &Expr<'_>) -> &'static str {
             "has a window function or a FILTER"
         }
         Expr::FunctionCall { distinctness: Some(_), .. } => "has an aggregate over DISTINCT values",
-        Expr::FunctionCall { order_by: Some(_), .. } => "has an aggregate in an order",
+        Expr::FunctionCall { order_by: Some(_), .. } => "has an aggregate with ORDER BY",
         Expr::Like { .. } => "uses REGEXP or MATCH",
-        _ => "has a construct that is not known here",
+        _ => "has an unknown construct",
     }
 }
 
@@ -144,7 +141,7 @@ fn operator(op: Operator) -> Result<&'static str, Reason> {
         Operator::RightShift => ">>",
         Operator::Subtract => "-",
         Operator::ArrowRight | Operator::ArrowRightShift => {
-            return Err("takes JSON apart".to_owned());
+            return Err("extracts a part of JSON (-> or ->>)".to_owned());
         }
     })
 }
@@ -167,8 +164,8 @@ fn literal(literal: &Literal<'_>) -> Option<Expression> {
     })
 }
 
-/// A number as both databases write it: SQLite's digit separators are dropped, and its
-/// hexadecimal integers, which are 64 bits in two's complement, become decimal.
+/// A number as both databases write it: without digit separators, and in decimal. A hexadecimal
+/// integer of SQLite has 64 bits in two's complement.
 fn number(text: &str) -> Option<Expression> {
     let text = text.replace('_', "");
     let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) else {
@@ -179,8 +176,8 @@ fn number(text: &str) -> Option<Expression> {
     Some(if value < 0 { Expression::Unary("-", Box::new(magnitude)) } else { magnitude })
 }
 
-/// A name that means `column` or, where there is none, what SQLite takes it for then: a string if
-/// it is in double quotes, or TRUE or FALSE; with a table before it, it is nothing else.
+/// A name that means `column`. Without a column SQLite takes an unqualified name for a string (in
+/// double quotes), TRUE or FALSE.
 pub(crate) fn resolve(
     written: &str,
     qualified: bool,
@@ -194,11 +191,11 @@ pub(crate) fn resolve(
         None => boolean(written)
             .filter(|_| !qualified)
             .map(Expression::Boolean)
-            .ok_or_else(|| format!("names {}, which is not known here", quote(&unquote(written)))),
+            .ok_or_else(|| format!("uses the unknown name {}", quote(&unquote(written)))),
     }
 }
 
-/// One of SQLite's names of the rowid, without its quotes.
+/// Whether an unquoted name is one of SQLite's names of the rowid.
 pub(crate) fn is_rowid(name: &str) -> bool {
     ["rowid", "_rowid_", "oid"].iter().any(|rowid| name.eq_ignore_ascii_case(rowid))
 }
@@ -213,7 +210,7 @@ pub(crate) fn boolean(word: &str) -> Option<bool> {
     }
 }
 
-/// A word without its quotes, of whichever of SQLite's four kinds they are.
+/// A word without its quotes, of any of SQLite's four kinds.
 pub(crate) fn unquote(written: &str) -> String {
     let mut characters = written.chars();
     let (Some(first), Some(last)) = (characters.next(), characters.next_back()) else {

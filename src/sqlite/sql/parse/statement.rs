@@ -1,4 +1,4 @@
-//! One statement or expression of SQLite, parsed.
+//! Parsing one statement or expression.
 
 use sqlite3_parser::ast::{Cmd, Expr, OneSelect, ResultColumn, Stmt};
 use sqlite3_parser::lexer::sql::Parser;
@@ -6,7 +6,7 @@ use sqlite3_parser::{Bump, FallibleIterator as _};
 
 /// Parses one expression and reads it.
 pub(crate) fn expression<T>(text: &str, read: impl FnOnce(&Expr<'_>) -> Option<T>) -> Option<T> {
-    // The line end closes a comment that the text may end with.
+    // The line end closes a comment at the end of the text.
     statement(&format!("SELECT {text}\n"), |stmt| {
         let Stmt::Select(select) = stmt else { return None };
         let plain = select.with.is_none()

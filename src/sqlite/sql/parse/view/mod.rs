@@ -1,4 +1,4 @@
-//! CREATE VIEW: its SELECT with all names resolved as SQLite resolves them.
+//! CREATE VIEW: the SELECT, with all names resolved as SQLite resolves them.
 
 use crate::schema::expression::Expression;
 use crate::schema::names::quote;
@@ -16,20 +16,20 @@ use sqlite3_parser::ast::{
 /// A table or view that a view may read.
 #[derive(Debug, Clone)]
 pub(crate) struct Relation {
-    /// Its name as stored.
+    /// The name as stored.
     pub(crate) name: String,
-    /// Its columns' names as stored, in order.
+    /// The names of the columns as stored, in order.
     pub(crate) columns: Vec<String>,
-    /// The column that is another name of the rowid, if there is one.
+    /// The column that is an alias of the rowid.
     pub(crate) rowid_alias: Option<String>,
 }
 
 /// Why a view has no tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// It reads a relation that is not known, of this name as written.
+    /// It reads an unknown relation with this name, as written.
     Unknown(String),
-    /// It has something that is not known here: in a few words that follow "because it".
+    /// It has an unknown construct.
     Construct(String),
 }
 
@@ -43,8 +43,8 @@ fn refuse<T>(reason: &str) -> Result<T, Refusal> {
     Err(Refusal::Construct(reason.to_owned()))
 }
 
-/// Reads a CREATE VIEW statement. `relation` gives what it reads by the name as written, ASCII
-/// letters without regard to case.
+/// Reads a CREATE VIEW statement. `relation` finds a relation by its name as written, ignoring the
+/// case of ASCII letters.
 pub(crate) fn view(
     text: &str,
     relation: &dyn Fn(&str) -> Option<Relation>,
@@ -53,7 +53,7 @@ pub(crate) fn view(
         Stmt::CreateView { select, .. } => Some(read(select, text, relation)),
         _ => None,
     })
-    .unwrap_or_else(|| refuse("cannot be read"))
+    .unwrap_or_else(|| refuse("cannot be parsed"))
 }
 
 fn read(
@@ -88,19 +88,19 @@ fn read(
     Ok(Select { first, unions, order_by, limit, offset })
 }
 
-/// What the names of one SELECT can mean.
+/// The names that one SELECT may use.
 #[derive(Default)]
 struct Names {
-    /// The aliases, and what they stand for.
+    /// The relations by alias.
     relations: Vec<(String, Relation)>,
-    /// Columns that USING made one with a column to the left: the alias and the name.
+    /// Columns that USING merged with a column to the left: alias and name.
     merged: Vec<(String, String)>,
-    /// The columns of the result that were given a name.
+    /// The result columns with a name.
     results: Vec<(String, Expression)>,
 }
 
 impl Names {
-    /// The columns of this name; of those that USING made one, the leftmost.
+    /// The columns with this name; of merged columns, the leftmost.
     fn columns(&self, table: Option<&str>, name: &str) -> Vec<Expression> {
         let named = |alias: &str| table.is_none_or(|table| table.eq_ignore_ascii_case(alias));
         let mut found = Vec::new();
@@ -119,7 +119,7 @@ impl Names {
         self.merged.iter().any(|(a, c)| a == alias && c == column)
     }
 
-    /// The rowid, where only one table can be meant.
+    /// The rowid, if only one table can be meant.
     fn rowid(&self, table: Option<&str>) -> Option<Expression> {
         let (alias, relation) = match table {
             Some(table) => self.relations.iter().find(|(a, _)| a.eq_ignore_ascii_case(table))?,
@@ -141,7 +141,7 @@ impl Names {
         let name = unquote(written);
         let mut columns = self.columns(table, &name);
         if columns.len() > 1 {
-            return Err(format!("names {} of several tables", quote(&name)));
+            return Err(format!("uses {}, which is in several tables", quote(&name)));
         }
         let rowid = || if is_rowid(&name) { self.rowid(table) } else { None };
         let result = || self.result(&name).filter(|_| table.is_none()).cloned();
@@ -175,8 +175,8 @@ fn core(
         None => Vec::new(),
     };
     let columns = results(columns, &mut names)?;
-    let grouped = |expr: &Expr<'_>| match place(expr, columns.len()) {
-        Some(place) => Ok(columns[place].clone()),
+    let grouped = |expr: &Expr<'_>| match result_index(expr, columns.len()) {
+        Some(index) => Ok(columns[index].clone()),
         None => names.tree(expr),
     };
     let group_by =
@@ -192,17 +192,17 @@ fn core(
     Ok((core, names))
 }
 
-/// The place, from 0, of the result's column that a plain number means in GROUP BY and ORDER BY.
-fn place(expr: &Expr<'_>, columns: usize) -> Option<usize> {
+/// The index of the result column that a plain number means in GROUP BY and ORDER BY.
+fn result_index(expr: &Expr<'_>, columns: usize) -> Option<usize> {
     match expr {
         Expr::Literal(Literal::Numeric(text)) => {
-            text.parse::<usize>().ok()?.checked_sub(1).filter(|place| *place < columns)
+            text.parse::<usize>().ok()?.checked_sub(1).filter(|index| *index < columns)
         }
         _ => None,
     }
 }
 
-/// The columns of the result. None of them may name another one.
+/// The columns of the result. They cannot name each other.
 fn results(columns: &[ResultColumn<'_>], names: &mut Names) -> Result<Vec<Expression>, Refusal> {
     let mut all = Vec::new();
     let mut named = Vec::new();
@@ -273,16 +273,16 @@ fn from(
     Ok(all)
 }
 
-/// The condition that a column named in USING makes: the leftmost column of that name equals the
-/// one of the relation that was just joined, the one at `place`.
-fn merge(name: &str, place: usize, names: &mut Names) -> Result<Expression, Refusal> {
-    let strange = || Refusal::Construct(format!("joins USING {}", quote(name)));
-    let (alias, relation) = names.relations.get(place).ok_or_else(strange)?;
+/// The condition of a column in USING: the leftmost column with that name equals the column of the
+/// joined relation, which has the index `joined`.
+fn merge(name: &str, joined: usize, names: &mut Names) -> Result<Expression, Refusal> {
+    let unknown = || Refusal::Construct(format!("joins USING {}", quote(name)));
+    let (alias, relation) = names.relations.get(joined).ok_or_else(unknown)?;
     let column = relation.columns.iter().find(|column| column.eq_ignore_ascii_case(name));
-    let (alias, column) = (alias.clone(), column.ok_or_else(strange)?.clone());
+    let (alias, column) = (alias.clone(), column.ok_or_else(unknown)?.clone());
     let right = Expression::Qualified(alias.clone(), column.clone());
     let left = names.columns(None, name).into_iter().find(|left| *left != right);
-    let left = left.ok_or_else(strange)?;
+    let left = left.ok_or_else(unknown)?;
     names.merged.push((alias, column));
     Ok(Expression::Binary(Box::new(left), "=", Box::new(right)))
 }
@@ -309,7 +309,7 @@ fn read_from(
         None => relation.name.clone(),
     };
     if names.relations.iter().any(|(other, _)| other.eq_ignore_ascii_case(&alias)) {
-        return refuse("reads two tables under one name");
+        return refuse("reads two tables with the same alias");
     }
     let joined =
         Joined { relation: relation.name.clone(), alias: alias.clone(), left: false, on: None };
@@ -317,7 +317,7 @@ fn read_from(
     Ok(joined)
 }
 
-/// A term of ORDER BY: a name is looked for among those given to the result's columns first.
+/// A term of ORDER BY. Names of result columns come before names of table columns.
 fn ordering(term: &SortedColumn<'_>, first: &Core, names: &Names) -> Result<Ordering, Refusal> {
     let mut expr = &term.expr;
     while let Expr::Collate(inner, _) = expr {
@@ -326,7 +326,7 @@ fn ordering(term: &SortedColumn<'_>, first: &Core, names: &Names) -> Result<Orde
     let result = match expr {
         Expr::Id(id) => names.result(&unquote(id.0)),
         Expr::Name(name) => names.result(&unquote(name.0)),
-        _ => place(expr, first.columns.len()).map(|place| &first.columns[place]),
+        _ => result_index(expr, first.columns.len()).map(|index| &first.columns[index]),
     };
     let by = match (result, &term.expr) {
         (Some(result), Expr::Collate(_, name)) => {
@@ -342,10 +342,10 @@ fn ordering(term: &SortedColumn<'_>, first: &Core, names: &Names) -> Result<Orde
     }
     let descending = term.order == Some(SortOrder::Desc);
     Ok(Ordering {
-        place: first.columns.iter().position(|column| column == plain || *column == by),
+        result_index: first.columns.iter().position(|column| column == plain || *column == by),
         by,
         descending,
-        // SQLite takes NULL for the smallest of all values.
+        // In SQLite NULL is the smallest value.
         nulls_first: match &term.nulls {
             Some(nulls) => *nulls == NullsOrder::First,
             None => !descending,
@@ -353,7 +353,7 @@ fn ordering(term: &SortedColumn<'_>, first: &Core, names: &Names) -> Result<Orde
     })
 }
 
-/// LIMIT and OFFSET, where they are plain numbers.
+/// LIMIT and OFFSET, if they are plain numbers.
 fn limit(limit: &Limit<'_>, text: &str) -> Result<(Option<u64>, Option<u64>), Refusal> {
     let number = |expr: &Expr<'_>| match expr {
         Expr::Literal(Literal::Numeric(text)) => {
@@ -361,15 +361,15 @@ fn limit(limit: &Limit<'_>, text: &str) -> Result<(Option<u64>, Option<u64>), Re
         }
         _ => None,
     };
-    let Some(rows) = number(&limit.expr) else { return refuse("has a LIMIT that is calculated") };
+    let Some(rows) = number(&limit.expr) else { return refuse("has a computed LIMIT") };
     let Some(offset) = &limit.offset else { return Ok((Some(rows), None)) };
-    let Some(offset) = number(offset) else { return refuse("has an OFFSET that is calculated") };
-    // The tree does not tell `LIMIT rows OFFSET offset` from `LIMIT offset, rows`.
+    let Some(offset) = number(offset) else { return refuse("has a computed OFFSET") };
+    // The tree is the same for `LIMIT rows OFFSET offset` and `LIMIT offset, rows`.
     let lower = text.to_ascii_lowercase();
     let tail = lower.rsplit("limit").next().unwrap_or_default();
     let words: Vec<&str> = tail.trim_end_matches(';').split_ascii_whitespace().collect();
     if words != [rows.to_string().as_str(), "offset", offset.to_string().as_str()] {
-        return refuse("has a LIMIT that is not written as LIMIT rows OFFSET rows");
+        return refuse("has a LIMIT in another form than LIMIT rows OFFSET rows");
     }
     Ok((Some(rows), Some(offset)))
 }

@@ -38,20 +38,20 @@ fn refusal(select: &str) -> String {
 }
 
 #[test]
-fn names_mean_the_columns_of_what_is_read() {
+fn names_mean_the_columns_of_the_relations() {
     assert_eq!(columns("SELECT NAME, p.ID FROM p"), [column("P", "name"), column("P", "id")]);
     assert_eq!(columns("SELECT rowid FROM p"), [column("P", "id")]);
     assert_eq!(columns("SELECT a.name FROM p AS a, c 'b'"), [column("a", "name")]);
     assert_eq!(columns("SELECT \"b\".p FROM p a, main.c \"b\""), [column("b", "p")]);
     assert_eq!(columns("SELECT \"no\" FROM p"), [Expression::DoubleQuoted("no".into())]);
-    assert_eq!(refusal("SELECT name FROM p, c"), "names \"name\" of several tables");
-    assert_eq!(refusal("SELECT no FROM p"), "names \"no\", which is not known here");
+    assert_eq!(refusal("SELECT name FROM p, c"), "uses \"name\", which is in several tables");
+    assert_eq!(refusal("SELECT no FROM p"), "uses the unknown name \"no\"");
     assert_eq!(read("SELECT 1 FROM e"), Err(Refusal::Unknown("e".to_owned())));
-    assert_eq!(refusal("SELECT 1 FROM p, P"), "reads two tables under one name");
+    assert_eq!(refusal("SELECT 1 FROM p, P"), "reads two tables with the same alias");
 }
 
 #[test]
-fn stars_show_a_column_that_using_made_one_once() {
+fn stars_show_a_merged_column_once() {
     let all = |pairs: &[(&str, &str)]| -> Vec<Expression> {
         pairs.iter().map(|(table, name)| column(table, name)).collect()
     };
@@ -71,7 +71,7 @@ fn stars_show_a_column_that_using_made_one_once() {
 }
 
 #[test]
-fn names_of_the_result_come_first_in_order_by_and_last_elsewhere() {
+fn names_of_result_columns_come_first_in_order_by_and_last_elsewhere() {
     let select = read(
         "SELECT id AS name, name AS n FROM p WHERE n = 'x' GROUP BY name, 1 \
          ORDER BY name, n COLLATE NOCASE DESC, 1 NULLS LAST, id + 1",
@@ -83,7 +83,7 @@ fn names_of_the_result_come_first_in_order_by_and_last_elsewhere() {
     let terms: Vec<_> = select
         .order_by
         .iter()
-        .map(|term| (term.place, term.descending, term.nulls_first))
+        .map(|term| (term.result_index, term.descending, term.nulls_first))
         .collect();
     assert_eq!(
         terms,
@@ -100,7 +100,7 @@ fn names_of_the_result_come_first_in_order_by_and_last_elsewhere() {
 }
 
 #[test]
-fn a_limit_with_a_comma_is_never_taken_for_one_with_an_offset() {
+fn a_limit_with_a_comma_is_refused() {
     let limit = |text: &str| read(text).map(|select| (select.limit, select.offset));
     assert_eq!(limit("SELECT id FROM p LIMIT 3"), Ok((Some(3), None)));
     assert_eq!(limit("SELECT id FROM p LIMIT 3 OFFSET 4"), Ok((Some(3), Some(4))));
@@ -110,7 +110,7 @@ fn a_limit_with_a_comma_is_never_taken_for_one_with_an_offset() {
 }
 
 #[test]
-fn constructs_that_are_not_known_are_refused_with_their_names() {
+fn unknown_constructs_are_refused_by_name() {
     for (text, reason) in [
         ("WITH w AS (SELECT 1) SELECT * FROM w", "has a WITH clause"),
         ("SELECT id FROM p EXCEPT SELECT id FROM c", "uses EXCEPT"),
@@ -131,6 +131,6 @@ fn constructs_that_are_not_known_are_refused_with_their_names() {
     }
     assert_eq!(
         view("CREATE TABLE v (a)", &relation),
-        Err(Refusal::Construct("cannot be read".to_owned()))
+        Err(Refusal::Construct("cannot be parsed".to_owned()))
     );
 }
