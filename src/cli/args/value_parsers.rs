@@ -1,15 +1,14 @@
-//! Values of flags: sizes, rates, times. What is wrong with one is said in one line.
+//! Parsers of flag values: sizes, rates, times.
 
 use crate::control::deadline::Deadline;
 use crate::control::sizing::{MAX_CHUNK_ASKED, MIN_CHUNK};
 use jiff::{SignedDuration, Zoned};
 use std::time::Duration;
 
-/// The least memory with which a reader, an encoder and a writer can each hold a chunk of a
-/// useful size.
+/// The least memory for a reader, an encoder and a writer that each hold a chunk of a useful size.
 const MIN_MEMORY: u64 = 16 << 20;
 
-/// Reads a size in bytes, with binary multiples: `256M`, `1G`, `64MiB`, `16777216`.
+/// Parses a size in bytes, with binary multiples: `256M`, `1G`, `64MiB`, `16777216`.
 pub(crate) fn memory(text: &str) -> Result<u64, String> {
     match size(text)? {
         size if size < MIN_MEMORY => Err("at least 16M are needed".to_owned()),
@@ -17,7 +16,7 @@ pub(crate) fn memory(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Reads the size of a chunk, in the same form.
+/// Parses a chunk size, in the same form.
 pub(crate) fn chunk_size(text: &str) -> Result<u64, String> {
     match size(text)? {
         size if (MIN_CHUNK..=MAX_CHUNK_ASKED).contains(&size) => Ok(size),
@@ -42,8 +41,8 @@ fn size(text: &str) -> Result<u64, String> {
     size.ok_or_else(|| "a size is a whole number and one of K, M, G, T, such as 256M".to_owned())
 }
 
-/// Reads a number of bytes a second: a number and KB, MB or GB, KiB, MiB or GiB, with or without
-/// `/s` behind them. A number alone could be meant in any of them and is none.
+/// Parses a number of bytes per second: a number and KB, MB, GB, KiB, MiB or GiB, with or without
+/// `/s`. A number alone is ambiguous and not accepted.
 pub(crate) fn rate(text: &str) -> Result<u64, String> {
     let lower = text.trim().to_ascii_lowercase();
     let lower = lower.strip_suffix("/s").unwrap_or(&lower);
@@ -66,17 +65,17 @@ pub(crate) fn rate(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Reads a deadline; see [`Deadline::parse`].
+/// Parses a deadline; see [`Deadline::parse`].
 pub(crate) fn deadline(text: &str) -> Result<Deadline, String> {
     Deadline::parse(text, &Zoned::now())
 }
 
-/// Reads a window that begins now; see [`Deadline::after`].
+/// Parses a window that begins now; see [`Deadline::after`].
 pub(crate) fn window(text: &str) -> Result<Deadline, String> {
     Deadline::after(text, &Zoned::now())
 }
 
-/// Reads a time with its unit: `90s`, `5m`, `1h30m`; `0` needs none.
+/// Parses a time with its unit: `90s`, `5m`, `1h30m`; `0` needs none.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     if text == "0" {
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_is_neither_too_small_nor_too_large() {
+    fn a_chunk_size_has_limits() {
         assert_eq!(chunk_size("64K"), Ok(64 << 10));
         assert_eq!(chunk_size("32MiB"), Ok(32 << 20));
         assert_eq!(chunk_size("256M"), Ok(256 << 20));
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_too_little_or_no_size_is_refused() {
+    fn invalid_or_too_little_memory_is_refused() {
         assert_eq!(memory("15M"), Err("at least 16M are needed".to_owned()));
         for text in ["", "M", "1.5G", "-1G", "1X", "99999999999T"] {
             assert!(memory(text).is_err(), "{text}");

@@ -71,7 +71,7 @@ fn column_candidates(
         facts: column_facts,
         strict: facts.origin["strict"].as_bool().unwrap_or(false),
         epoch: earlier.and_then(|earlier| earlier.epoch()),
-        pin: pin.map(|pin| &pin.to),
+        fixed: pin.map(|fixed| &fixed.to),
     })
 }
 
