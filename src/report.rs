@@ -1,7 +1,6 @@
 //! What a run did, as data; `cli` prints it as a table or as JSON.
 
 use crate::control::progress::{Phase, Progress};
-use crate::run::estimate::Estimate;
 use crate::schema::LeftOut;
 use serde::Serialize;
 use std::sync::atomic::Ordering;
@@ -41,7 +40,31 @@ pub(crate) struct TimeLimit {
     pub(crate) estimate: Option<Estimate>,
 }
 
-/// A limit to what is written in a second.
+/// The estimated seconds of the remaining phases.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub(crate) struct Estimate {
+    /// Copying the rows that are not copied yet.
+    pub(crate) copy: f64,
+    /// Indexes, constraints and statistics.
+    pub(crate) finish: f64,
+    /// Reading both sides again.
+    pub(crate) verify: f64,
+    /// The bytes of rows still to copy.
+    #[serde(skip)]
+    pub(crate) bytes: u64,
+    /// The copy is limited by `--max-rate`, not by the databases.
+    #[serde(skip)]
+    pub(crate) rate_limited: bool,
+}
+
+impl Estimate {
+    /// The seconds of all phases.
+    pub(crate) fn total(&self) -> f64 {
+        self.copy + self.finish + self.verify
+    }
+}
+
+/// The limit of bytes written per second.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct RateReport {
     /// Bytes a second that were asked for.
@@ -51,8 +74,8 @@ pub(crate) struct RateReport {
 }
 
 impl RateReport {
-    /// What was reached of `asked`.
-    pub(crate) fn of(asked: Option<u64>, progress: &Progress) -> Option<Self> {
+    /// The rate reached under the limit `asked`; `None` without a limit.
+    pub(crate) fn new(asked: Option<u64>, progress: &Progress) -> Option<Self> {
         let copy = progress.phase(Phase::Copy);
         let (bytes, seconds) = (copy.bytes.load(Ordering::Relaxed), copy.seconds());
         let reached = if seconds > 0.0 { (bytes as f64 / seconds) as u64 } else { 0 };
@@ -293,7 +316,7 @@ pub(crate) struct DataSetPlan {
     /// What the user should know: order of text, renamed things, unrelated objects.
     pub(crate) notes: Vec<String>,
     /// The type of every column, so that another run can be held to the same ones.
-    pub(crate) casts: Vec<crate::options::TypeOverride>,
+    pub(crate) casts: Vec<crate::options::type_override::TypeOverride>,
 }
 
 /// One table's part of a plan.

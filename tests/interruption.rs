@@ -62,7 +62,7 @@ fn an_interrupted_run_ends_cleanly_and_the_next_one_resumes() {
     wait_for_a_chunk(&database.url);
     let output = interrupt(child);
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
-    assert!(text(&output).contains("paused, as you said"), "{}", text(&output));
+    assert!(text(&output).contains("paused as requested"), "{}", text(&output));
     assert!(text(&output).contains("the source is unchanged"), "{}", text(&output));
     assert_eq!(files(folder.path()), before);
     assert_half_loaded(&source, &database);
@@ -91,7 +91,7 @@ fn a_run_that_waits_for_a_lock_of_somebody_else_can_be_interrupted() {
     wait_for_a_lock(&database.url);
     let output = interrupt(child);
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
-    assert!(text(&output).contains("paused, as you said"), "{}", text(&output));
+    assert!(text(&output).contains("paused as requested"), "{}", text(&output));
     drop(somebody);
     assert_half_loaded(&source, &database);
 }

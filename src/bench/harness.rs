@@ -8,10 +8,11 @@ use crate::control::run_control::RunControl;
 use crate::control::sizing::Resources;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::run_options::RunOptions;
 use crate::plan::to_postgres::inputs::DropScope;
-use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
-use crate::run::open::DataSetOpener;
+use crate::run::data_set::to_postgres::PostgresLoad;
+use crate::run::env::RunEnv;
+use crate::run::open::to_postgres::DataSetOpener;
 use crate::sqlite::source::open::Source;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -62,7 +63,7 @@ impl<'a> Bench<'a> {
     }
 
     /// The options of a run into `server`.
-    pub(crate) fn options(&self, server: &Server) -> Options {
+    pub(crate) fn options(&self, server: &Server) -> RunOptions {
         self.request.options(&self.path, Some(server))
     }
 
@@ -82,11 +83,11 @@ impl<'a> Bench<'a> {
     /// Opening, planning or `work` failed, or the source has changed.
     pub(crate) fn planned<T>(
         &self,
-        options: &Options,
+        options: &RunOptions,
         work: impl FnOnce(&mut PostgresLoad, &RunEnv<'_>) -> Result<T>,
     ) -> Result<T> {
         let control = self.control.for_part();
-        let resources = Resources::choose(&options.resource_limits());
+        let resources = Resources::choose(&options.limits);
         let canceller = StatementCanceller::watch(&control.cancel);
         let env =
             RunEnv { options, resources: &resources, control: &control, canceller: &canceller };

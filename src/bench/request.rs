@@ -6,7 +6,9 @@ use crate::bench::space::BYTES_PER_ROW;
 use crate::config::secret::Secret;
 use crate::control::sizing::cores;
 use crate::error::{Error, Result};
-use crate::options::{DataSet, FILE_MODE, Location, OnMisfit, Options};
+use crate::options::location::{DataSet, FILE_MODE, Location};
+use crate::options::plan_options::{OnMisfit, PlanOptions};
+use crate::options::run_options::RunOptions;
 use std::path::{Path, PathBuf};
 
 /// The most connections that the server's limit is measured with.
@@ -62,7 +64,7 @@ impl Request {
     }
 
     /// The options of a run from `path` into `server`; without a server, for checks of the source.
-    pub(crate) fn options(&self, path: &Path, server: Option<&Server>) -> Options {
+    pub(crate) fn options(&self, path: &Path, server: Option<&Server>) -> RunOptions {
         let data_set = DataSet {
             name: "bench".to_owned(),
             source: Location::Sqlite(path.to_owned()),
@@ -72,13 +74,16 @@ impl Request {
             defaults: Default::default(),
             file_mode: FILE_MODE,
         };
-        Options {
-            schema: Some(self.schema.clone()),
-            tables: self.tables.clone(),
-            exclude: self.exclude.clone(),
-            on_misfit: OnMisfit::Widen,
+        RunOptions {
+            plan: PlanOptions {
+                schema: Some(self.schema.clone()),
+                tables: self.tables.clone(),
+                exclude: self.exclude.clone(),
+                on_misfit: OnMisfit::Widen,
+                ..PlanOptions::default()
+            },
             temp_dir: Some(self.folder.clone()),
-            ..Options::new(vec![data_set])
+            ..RunOptions::new(vec![data_set])
         }
     }
 }

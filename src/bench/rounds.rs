@@ -17,10 +17,11 @@ use crate::control::progress::Phase;
 use crate::control::sizing::Resources;
 use crate::copy::stats::CopyStats;
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::run_options::RunOptions;
 use crate::report::{Outcome, PhaseTime, Verdict};
-use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
-use crate::run::planned::Planned as _;
+use crate::run::Planned as _;
+use crate::run::data_set::to_postgres::PostgresLoad;
+use crate::run::env::RunEnv;
 use crate::run::prepare;
 use std::collections::HashMap;
 use std::fs;
@@ -277,7 +278,7 @@ impl Round<'_> {
         Ok(())
     }
 
-    fn whole(&self, all: &mut Rounds, options: &Options) -> Result<()> {
+    fn whole(&self, all: &mut Rounds, options: &RunOptions) -> Result<()> {
         let Self { bench, server, .. } = self;
         let (report, cost, work) = self.step(Name::Whole, "", || {
             server.checkpoint()?;

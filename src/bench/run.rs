@@ -13,7 +13,7 @@ use crate::control::progress::Phase;
 use crate::control::run_control::RunControl;
 use crate::control::sizing::cores;
 use crate::error::{Error, Kind, Result};
-use crate::run::service_check::look_first;
+use crate::run::service_check::check_files;
 use crate::sqlite::source::open::{Source, SourceOptions};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -91,7 +91,7 @@ fn open<'a>(request: &'a Request, control: &'a RunControl) -> Result<(Bench<'a>,
         Subject::Generated { .. } => request.folder.join("usage.db"),
         Subject::File(path) => {
             // Every refusal of the source comes before the first write.
-            look_first(&request.options(path, None))?;
+            check_files(&request.options(path, None))?;
             Source::open(path, &SourceOptions::default())?.close()?;
             path.clone()
         }

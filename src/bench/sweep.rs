@@ -8,10 +8,10 @@ use crate::bench::report::{Cell, Sweep, highest_peak, median, per};
 use crate::bench::request::connections;
 use crate::bench::rounds::copy;
 use crate::bench::server::Server;
-use crate::control::sizing::Resources;
+use crate::control::sizing::{ResourceLimits, Resources};
 use crate::error::{Error, Result};
-use crate::options::Options;
-use crate::run::data_set::to_postgres::RunEnv;
+use crate::options::run_options::RunOptions;
+use crate::run::env::RunEnv;
 
 const MIB: u64 = 1 << 20;
 
@@ -101,13 +101,16 @@ fn measure_once(
         if ours.is_empty() {
             continue;
         }
-        let with =
-            |writers| Options { writers, chunk_bytes: Some(chunk_bytes), ..bench.options(server) };
+        let with = |writers| {
+            let chunk_bytes = Some(chunk_bytes);
+            let limits = ResourceLimits { writers, chunk_bytes, ..ResourceLimits::default() };
+            RunOptions { limits, ..bench.options(server) }
+        };
         bench.planned(&with(None), |load, env| {
             for index in ours {
                 let pair = &mut pairs[index];
                 let options = with(Some(pair.writers));
-                let resources = Resources::choose(&options.resource_limits());
+                let resources = Resources::choose(&options.limits);
                 let env = RunEnv { options: &options, resources: &resources, ..*env };
                 let (writers, size) = (pair.writers, chunk_bytes / MIB);
                 let what = format!("sweep: {writers} writers, chunks of {size} MiB");

@@ -69,8 +69,8 @@ pub(crate) enum DecryptError {
 }
 
 impl DecryptError {
-    /// The trouble in words.
-    pub(crate) fn words(self) -> &'static str {
+    /// The description.
+    pub(crate) fn message(self) -> &'static str {
         match self {
             Self::NotBase64 => {
                 "it looks like an encrypted value and is no whole base64: part of it may be missing"

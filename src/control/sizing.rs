@@ -42,7 +42,7 @@ pub(crate) struct Resources {
 }
 
 /// The limits that the user set; `None` means chosen for this machine.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ResourceLimits {
     /// Threads that read the source.
     pub(crate) readers: Option<usize>,

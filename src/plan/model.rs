@@ -1,7 +1,7 @@
 //! The plan of one data set, for both directions. What only one kind of target has is in
 //! `to_postgres::model` and `to_sqlite::model`.
 
-use crate::options::TypeOverride;
+use crate::options::type_override::TypeOverride;
 use crate::report::{
     ColumnPlan, ConversionReport, DataSetPlan, DataSetReport, Dropped, RowsLeftOut, TablePlan,
     TableReport, Verdict,

@@ -1,7 +1,7 @@
 //! `--exact` and `--strict`: what these flags refuse in a plan.
 
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::plan_options::PlanOptions;
 use crate::plan::model::{Plan, PlannedTable, Target};
 use crate::plan::table_selection::BY_REQUEST;
 use crate::schema::names::quote;
@@ -12,7 +12,7 @@ const MAX_CAUSES: usize = 50;
 
 /// Refuses a plan that converts values under `--exact`, or that changes types or leaves something
 /// out under `--strict`.
-pub(crate) fn enforce<T: Target>(options: &Options, plan: &Plan<T>) -> Result<()> {
+pub(crate) fn enforce<T: Target>(options: &PlanOptions, plan: &Plan<T>) -> Result<()> {
     let converted: Vec<String> = plan.tables.iter().flat_map(conversions).collect();
     if options.exact && !converted.is_empty() {
         let error = Error::refused("--exact: values would arrive converted");

@@ -1,7 +1,7 @@
 //! The tables and views that `--tables` and `--exclude` select.
 
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::plan_options::PlanOptions;
 use crate::schema::{LeftOut, ObjectKind, Schema};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -13,7 +13,7 @@ pub(crate) const BY_REQUEST: &str = "left out by --tables or --exclude";
 ///
 /// # Errors
 /// An invalid pattern, or a pattern of `--tables` that matches nothing.
-pub(crate) fn choose_tables(schema: &mut Schema, options: &Options) -> Result<Vec<LeftOut>> {
+pub(crate) fn choose_tables(schema: &mut Schema, options: &PlanOptions) -> Result<Vec<LeftOut>> {
     let tables = patterns(&options.tables, "--tables")?;
     let exclude = patterns(&options.exclude, "--exclude")?;
     for pattern in &options.tables {

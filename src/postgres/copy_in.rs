@@ -4,7 +4,7 @@ use crate::codec::block::Block;
 use crate::error::{Error, Result};
 use crate::postgres::errors::{db_error, sqlstate};
 use crate::postgres::lease::run_lock::RunId;
-use crate::postgres::ledger::{Ledger, digest_bytes, taken_over};
+use crate::postgres::ledger::{Ledger, taken_over};
 use crate::schema::names::quote;
 use postgres::types::ToSql;
 use postgres::{Client, GenericClient, Statement, ToStatement};
@@ -100,7 +100,7 @@ impl BlockWriter {
         };
         let mut transaction = self.client.transaction().map_err(&failed)?;
         let (chunk, rows) = (i64::from(block.chunk), block.digest.rows as i64);
-        let digest = digest_bytes(&block.digest);
+        let digest = block.digest.bytes().to_vec();
         let row: [&(dyn ToSql + Sync); 4] = [&target.table, &chunk, &rows, &digest];
         match transaction.execute(&self.insert, &row) {
             Ok(1) => {}

@@ -1,93 +1,29 @@
-//! The two products whose own command this is: Posit Connect and Posit Package Manager. What
-//! their documentation says of files, keys, groups and services is written down here, and
-//! nowhere else.
+//! Posit's products: their configuration, data sets, services and permissions. [`spec`] describes a
+//! product as data, and [`products`] is the table of the products.
 
 pub(crate) mod data_sets;
 pub(crate) mod detect;
 pub(crate) mod next_steps;
 pub(crate) mod passwords;
 pub(crate) mod permissions;
+pub(crate) mod products;
 pub(crate) mod provider;
 pub(crate) mod service;
 pub(crate) mod settings;
+pub(crate) mod spec;
 pub(crate) mod sqlite_file;
+#[cfg(test)]
+mod tests;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Product {
-    /// Posit Connect, formerly RStudio Connect.
-    Connect,
-    /// Posit Package Manager, formerly RStudio Package Manager.
-    PackageManager,
-}
-
-/// A kind of database, as `Database.Provider` names it.
+/// A kind of database, as in `Database.Provider`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Provider {
     /// SQLite.
     Sqlite,
     /// PostgreSQL.
     Postgres,
-}
-
-impl Product {
-    /// Both.
-    pub(crate) const ALL: [Self; 2] = [Self::Connect, Self::PackageManager];
-
-    /// The word of `--product`.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::PackageManager => "package-manager",
-        }
-    }
-
-    /// The name that its service, its system user and its folders have in common.
-    pub(crate) fn system_name(self) -> &'static str {
-        match self {
-            Self::Connect => "rstudio-connect",
-            Self::PackageManager => "rstudio-pm",
-        }
-    }
-
-    /// Its configuration file.
-    pub(crate) fn config(self) -> PathBuf {
-        let name = self.system_name();
-        PathBuf::from(format!("/etc/{name}/{name}.gcfg"))
-    }
-
-    /// `Server.DataDir` where it is not set.
-    pub(crate) fn data_dir(self) -> PathBuf {
-        Path::new("/var/lib").join(self.system_name())
-    }
-
-    /// What the names of the variables begin with that override settings.
-    pub(crate) fn variables(self) -> &'static str {
-        match self {
-            Self::Connect => "CONNECT",
-            Self::PackageManager => "PACKAGEMANAGER",
-        }
-    }
-
-    /// The names of its data sets.
-    pub(crate) fn data_sets(self) -> [&'static str; 2] {
-        match self {
-            Self::Connect => ["core", "instrumentation"],
-            Self::PackageManager => ["main", "usage"],
-        }
-    }
-}
-
-impl fmt::Display for Product {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "Connect",
-            Self::PackageManager => "Package Manager",
-        })
-    }
 }
 
 impl Provider {
@@ -98,7 +34,7 @@ impl Provider {
             .find(|one| one.as_str().eq_ignore_ascii_case(text))
     }
 
-    /// The word of `Database.Provider`.
+    /// The value of `Database.Provider`.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
@@ -106,7 +42,7 @@ impl Provider {
         }
     }
 
-    /// The other one.
+    /// The other provider.
     pub(crate) fn other(self) -> Self {
         match self {
             Self::Sqlite => Self::Postgres,
@@ -115,36 +51,16 @@ impl Provider {
     }
 }
 
-/// A folder that stands in for `/` before every absolute path of defaults and configurations.
+/// A folder that replaces `/` in the absolute paths of defaults and configurations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Root(pub(crate) Option<PathBuf>);
 
 impl Root {
-    /// Where `path` is.
+    /// `path` below the root.
     pub(crate) fn at(&self, path: &Path) -> PathBuf {
         match (&self.0, path.strip_prefix("/")) {
             (Some(root), Ok(below)) => root.join(below),
             _ => path.to_owned(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_root_stands_before_absolute_paths_only() {
-        let root = Root(Some("/r".into()));
-        assert_eq!(root.at(Path::new("/etc/x")), Path::new("/r/etc/x"));
-        assert_eq!(root.at(Path::new("x")), Path::new("x"));
-        assert_eq!(Root::default().at(Path::new("/etc/x")), Path::new("/etc/x"));
-    }
-
-    #[test]
-    fn a_provider_is_read_in_any_case() {
-        assert_eq!(Provider::parse("PostGres"), Some(Provider::Postgres));
-        assert_eq!(Provider::parse("SQLite"), Some(Provider::Sqlite));
-        assert_eq!(Provider::parse("pgx"), None);
     }
 }

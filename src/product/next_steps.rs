@@ -1,65 +1,53 @@
-//! The next steps: what is left to do after a run, as the products' documentation has it, in its
-//! order and with the real paths and names.
+//! The next steps after a run, in the order of the products' documentation, with the real paths and
+//! names.
 
+use crate::product::Provider;
 use crate::product::settings::Settings;
-use crate::product::{Product, Provider};
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RunOutcome<'a> {
-    /// The command that starts this program with the product's flags: `migrate` and the words
-    /// `--config FILE` and so on; a command's name goes between them.
+    /// The command that starts this program.
     pub(crate) program: &'a str,
-    /// Flags that say which product and configuration is meant; empty, or with a space before.
+    /// The flags that name the product and its configuration; empty, or with a space in front.
     pub(crate) flags: &'a str,
-    /// The database that the service is to use now.
+    /// The database that the service will use.
     pub(crate) to: Provider,
-    /// Both sides were compared and agree.
+    /// Both sides were compared and match.
     pub(crate) verified: bool,
-    /// The provider was set by this run.
+    /// The run has set the provider.
     pub(crate) switched: bool,
 }
 
-/// The steps that are left, in their order, and what holds from then on.
+/// The next steps in their order, and their consequence.
 pub(crate) fn after(settings: &Settings, ended: RunOutcome<'_>) -> Vec<String> {
     let RunOutcome { program, flags, to, verified, switched } = ended;
-    let (product, unit) = (settings.product, settings.product.system_name());
+    let product = settings.product;
     let config = settings.file().name().display();
     let mut steps = Vec::new();
     if !verified {
-        let back = match to {
+        let direction = match to {
             Provider::Postgres => "",
             Provider::Sqlite => " --from=pgx --to=sqlite3",
         };
-        steps.push(format!("compare the databases: {program} database{flags} --verify{back}"));
+        steps.push(format!("compare the databases: {program} database{flags} --verify{direction}"));
     }
     if !switched {
+        let word = to.as_str();
         steps.push(format!(
-            "set Database.Provider to {} in {config}: {program} provider{flags} {}",
-            to.as_str(),
-            to.as_str()
+            "set Database.Provider to {word} in {config}: {program} provider{flags} {word}"
         ));
     }
-    steps.push(format!("start the service: systemctl start {unit}"));
-    steps.push(match (product, to) {
-        (Product::Connect, Provider::Postgres) => {
-            "from then on the two databases part: what Connect writes is in PostgreSQL only, and \
-             there is no way back"
-        }
-        (Product::PackageManager, Provider::Postgres) => {
-            "from then on the two databases part: what Package Manager writes is in PostgreSQL \
-             only, and the SQLite files fall behind; --from=pgx --to=sqlite3 brings them up"
-        }
-        (_, Provider::Sqlite) => {
-            "from then on the two databases part: what the service writes is in the SQLite files \
-             only, and PostgreSQL falls behind"
-        }
-    }
-    .to_owned());
+    steps.push(format!("start the service: {}", product.start_command()));
+    let after = match to {
+        Provider::Postgres => product.after_to_postgres,
+        Provider::Sqlite => product.after_to_sqlite,
+    };
+    steps.push(after.to_owned());
     steps
 }
 
-/// How the service is started again after a run that did not succeed.
+/// The hint to start the service again after a run that failed.
 pub(crate) fn start_again(settings: &Settings) -> String {
-    format!("to start the service on it: systemctl start {}", settings.product.system_name())
+    format!("to start the service on the source: {}", settings.product.start_command())
 }

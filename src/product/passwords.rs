@@ -1,33 +1,33 @@
-//! Passwords of a configuration: plain or encrypted, and the key file that opens them.
+//! Passwords of a configuration, plain or encrypted, and the key that decrypts them.
 
 use crate::config::cipher;
 use crate::config::key::Key;
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
-use crate::product::Product;
 use crate::product::settings::{Setting, Settings};
+use crate::product::spec::KeyFile;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-/// Where a key was found.
+/// A key and its origin.
 #[derive(Debug)]
 pub(crate) struct FoundKey {
     /// The key.
     pub(crate) key: Key,
-    /// Its file, or the variable that held it.
+    /// Its file or variable.
     pub(crate) origin: String,
 }
 
-/// The key of one run, looked for when the first encrypted value is met.
+/// The key of one run. It is read at the first encrypted value.
 pub(crate) struct Keys<'a> {
     settings: &'a Settings,
-    /// The key file that was named.
+    /// The key file, if a flag names it.
     file: Option<&'a Path>,
     found: OnceCell<FoundKey>,
 }
 
 impl<'a> Keys<'a> {
-    /// The key of `settings`, or of the key file that was named.
+    /// The key of `settings`, or of `file`.
     pub(crate) fn new(settings: &'a Settings, file: Option<&'a Path>) -> Self {
         Self { settings, file, found: OnceCell::new() }
     }
@@ -35,8 +35,7 @@ impl<'a> Keys<'a> {
     /// The key.
     ///
     /// # Errors
-    /// Refused where there is none, with the places that were looked at, and where it cannot be
-    /// used.
+    /// Refused if there is no key, with the paths that were tried, or if it cannot be used.
     pub(crate) fn key(&self) -> Result<&FoundKey> {
         if let Some(found) = self.found.get() {
             return Ok(found);
@@ -45,79 +44,67 @@ impl<'a> Keys<'a> {
         Ok(self.found.get_or_init(|| found))
     }
 
-    /// The password that a setting holds: decrypted where it looks encrypted, else as it is.
+    /// The password of a setting, decrypted if it looks encrypted.
     ///
     /// # Errors
-    /// Refused where an encrypted one cannot be opened. No error shows the value.
+    /// Refused if it cannot be decrypted. No error shows the value.
     pub(crate) fn open(&self, name: &str, setting: &Setting) -> Result<Secret> {
         if !cipher::looks_encrypted(&setting.value) {
             return Ok(Secret::new(setting.value.to_string()));
         }
         let what = || format!("{}: the value of {name} cannot be decrypted", setting.origin);
         let FoundKey { key, origin } = self.key().map_err(|error| error.context(what()))?;
-        cipher::decrypt(&setting.value, key).map_err(|trouble| {
+        cipher::decrypt(&setting.value, key).map_err(|cause| {
             Error::refused(what())
-                .caused_by(trouble.words())
-                .caused_by(format!("the key is the one of {origin}"))
+                .caused_by(cause.message())
+                .caused_by(format!("the key is from {origin}"))
                 .hint("encrypt the password again: migrate encrypt-config-value")
-                .hint("a plain password that looks like this goes into the URL instead")
+                .hint("if the password is plain and only looks encrypted, put it into the URL")
         })
     }
 }
 
-/// The permissions that a product's key file may have: Package Manager's may be read by the
-/// group of its service.
-pub(crate) fn key_file_mode(product: Product) -> u32 {
-    match product {
-        Product::Connect => 0o600,
-        Product::PackageManager => 0o640,
-    }
-}
-
 fn find(settings: &Settings, named: Option<&Path>) -> Result<FoundKey> {
+    let product = settings.product;
     let read = |path: &Path| {
-        let key = Key::read(path, key_file_mode(settings.product))?;
+        let key = Key::read(path, product.key_file_mode)?;
         Ok(FoundKey { key, origin: path.display().to_string() })
     };
     if let Some(path) = named {
         return read(path);
     }
-    const VARIABLE: &str = "PACKAGEMANAGER_ENCRYPTION_KEY";
-    if settings.product == Product::PackageManager
-        && let Some(text) = settings.environment().get(VARIABLE)
+    if let Some(variable) = product.key_variable
+        && let Some(text) = settings.environment().get(variable)
     {
-        let key = Key::parse(text).map_err(|why| {
-            Error::refused(format!("the variable {VARIABLE} holds no key")).caused_by(why)
+        let key = Key::parse(text).map_err(|cause| {
+            Error::refused(format!("the variable {variable} has no valid key")).caused_by(cause)
         })?;
-        return Ok(FoundKey { key, origin: format!("the variable {VARIABLE}") });
+        return Ok(FoundKey { key, origin: format!("the variable {variable}") });
     }
-    let places = places(settings)?;
-    match places.iter().find(|path| path.exists()) {
+    let mut paths = Vec::new();
+    for key_file in product.key_files {
+        paths.push(path_of(key_file, settings)?);
+    }
+    paths.dedup();
+    match paths.iter().find(|path| path.exists()) {
         Some(path) => read(path),
         None => {
-            let error = Error::refused("there is no key file");
-            let error = places.iter().fold(error, |error, path| {
-                error.caused_by(format!("looked for {}", path.display()))
-            });
+            let missing =
+                |error: Error, path: &PathBuf| error.caused_by(format!("tried {}", path.display()));
+            let error = paths.iter().fold(Error::refused("no key file found"), missing);
             Err(error.hint("name it with --key-file FILE"))
         }
     }
 }
 
-/// Where a product keeps its key file, in the order of trial.
-fn places(settings: &Settings) -> Result<Vec<PathBuf>> {
-    Ok(match settings.product {
-        Product::Connect => {
-            const NAME: &str = "secret.key";
-            let folder = settings.sqlite_dir()?;
-            let first = settings.folder("Database", "Dir", folder.clone())?;
-            let mut places = vec![first.join(NAME), folder.join(NAME)];
-            places.dedup();
-            places
+fn path_of(key_file: &KeyFile, settings: &Settings) -> Result<PathBuf> {
+    Ok(match *key_file {
+        KeyFile::InFolder { section, key, file } => {
+            settings.folder(section, key, settings.sqlite_dir()?)?.join(file)
         }
-        Product::PackageManager => {
-            let default = settings.data_dir()?.join("rstudio-pm.key");
-            vec![settings.folder("Server", "EncryptionKeyPath", default)?]
+        KeyFile::InSqliteDir { file } => settings.sqlite_dir()?.join(file),
+        KeyFile::Setting { section, key, file } => {
+            settings.folder(section, key, settings.data_dir()?.join(file))?
         }
     })
 }

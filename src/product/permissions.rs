@@ -1,39 +1,42 @@
-//! Who may run: root for Connect; for Package Manager also the members of the group under which
-//! its service runs, which systemd may have been told otherwise.
+//! Who may migrate a product's databases: root, and for some products the members of the group under
+//! which the service runs. systemd's drop-in files may change that group.
 
 use crate::error::{Error, Result};
-use crate::product::{Product, Root};
+use crate::product::Root;
+use crate::product::spec::{Permitted, ProductSpec};
 use nix::unistd::{Gid, Group, Uid, User};
 use std::fs;
 use std::path::Path;
 
-/// Refuses a user who may not.
-pub(crate) fn check(product: Product, root: &Root) -> Result<()> {
+/// Refuses a user who may not migrate the databases of `product`.
+pub(crate) fn check(product: &ProductSpec, root: &Root) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    match product {
-        Product::Connect => Err(Error::refused("only root may migrate Connect's databases")
-            .hint("run the same command with sudo")),
-        Product::PackageManager => {
-            let unit = Unit::read(&root.at(Path::new("/etc/systemd/system")));
-            let (name, gid) = unit.group()?;
+    match product.permitted {
+        Permitted::Root => {
+            Err(Error::refused(format!("only root may migrate the databases of {product}"))
+                .hint("run the same command with sudo"))
+        }
+        Permitted::ServiceGroup => {
+            let unit = Unit::read(product, &root.at(Path::new("/etc/systemd/system")));
+            let (name, gid) = unit.group(product)?;
             let groups = rustix::process::getgroups().unwrap_or_default();
             let ours = groups.into_iter().chain([rustix::process::getegid()]);
             if ours.into_iter().any(|group| group.as_raw() == gid.as_raw()) {
                 return Ok(());
             }
             Err(Error::refused(format!(
-                "only root and the members of the group {name}, under which Package Manager's \
-                 service runs, may migrate its databases"
+                "only root and members of the group {name} may migrate the databases of {product}"
             ))
+            .caused_by(format!("the service of {product} runs under that group"))
             .hint("run the same command with sudo")
             .hint(format!("or become a member: sudo usermod -aG {name} USER, and log in again")))
         }
     }
 }
 
-/// What systemd was told of the user and group of a service.
+/// The user and group that systemd's drop-in files set for a service.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Unit {
     user: Option<String>,
@@ -41,11 +44,10 @@ struct Unit {
 }
 
 impl Unit {
-    /// Reads the drop-in files of Package Manager's unit in the order of their names, as
-    /// systemd.unit(5) says; what cannot be read says nothing.
-    fn read(folder: &Path) -> Self {
-        let name = Product::PackageManager.system_name();
-        let folder = folder.join(format!("{name}.service.d"));
+    /// Reads the drop-in files of the product's unit in the order of their names, as in
+    /// systemd.unit(5). Unreadable files are skipped.
+    fn read(product: &ProductSpec, folder: &Path) -> Self {
+        let folder = folder.join(format!("{}.service.d", product.system_name));
         let mut files: Vec<_> = fs::read_dir(folder)
             .into_iter()
             .flatten()
@@ -61,7 +63,7 @@ impl Unit {
         unit
     }
 
-    /// Takes up `User=` and `Group=` of `[Service]`; an empty one undoes an earlier one.
+    /// Reads `User=` and `Group=` of `[Service]`. An empty value resets an earlier one.
     fn add(&mut self, text: &str) {
         let mut in_service = false;
         for line in text.lines().map(str::trim) {
@@ -78,21 +80,20 @@ impl Unit {
         }
     }
 
-    /// The group: its own, else the primary group of its user. Both may be numbers.
-    fn group(&self) -> Result<(String, Gid)> {
+    /// The group of the unit, else the primary group of its user. Both may be numbers.
+    fn group(&self, product: &ProductSpec) -> Result<(String, Gid)> {
         let unknown = |kind: &str, name: &str| {
             Error::refused(format!(
-                "Package Manager's service runs as the {kind} {name}, which this system does not \
-                 know"
+                "the service of {product} runs as the {kind} {name}, which does not exist"
             ))
-            .hint("run as root, or mend the drop-in files of the service")
+            .hint("run as root, or fix the drop-in files of the service")
         };
         if let Some(name) = &self.group {
             let known = Group::from_name(name).ok().flatten().map(|group| group.gid);
             let gid = known.or_else(|| name.parse().ok().map(Gid::from_raw));
             return gid.map(|gid| (name.clone(), gid)).ok_or_else(|| unknown("group", name));
         }
-        let name = self.user.as_deref().unwrap_or(Product::PackageManager.system_name());
+        let name = self.user.as_deref().unwrap_or(product.system_name);
         let by_name = User::from_name(name).ok().flatten();
         let by_number = || User::from_uid(Uid::from_raw(name.parse().ok()?)).ok().flatten();
         let user = by_name.or_else(by_number).ok_or_else(|| unknown("user", name))?;
@@ -104,6 +105,7 @@ impl Unit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::product::products::PACKAGE_MANAGER;
 
     #[test]
     fn drop_in_files_are_read_in_order_and_only_their_service_section() {
@@ -115,18 +117,19 @@ mod tests {
             .unwrap();
         fs::write(unit.join("30.conf.bak"), "[Service]\nUser=no\n").unwrap();
         let expected = Unit { user: Some("late".into()), group: Some("g".into()) };
-        assert_eq!(Unit::read(folder.path()), expected);
+        assert_eq!(Unit::read(&PACKAGE_MANAGER, folder.path()), expected);
         fs::write(unit.join("40.conf"), "[Service]\nGroup=\n").unwrap();
-        assert_eq!(Unit::read(folder.path()), Unit { group: None, ..expected });
+        assert_eq!(Unit::read(&PACKAGE_MANAGER, folder.path()), Unit { group: None, ..expected });
     }
 
     #[test]
-    fn groups_may_be_names_and_numbers_and_default_to_the_user_s_own() {
+    fn groups_may_be_names_or_numbers_and_default_to_the_users_own() {
         let unit = |user: Option<&str>, group: Option<&str>| Unit {
             user: user.map(str::to_owned),
             group: group.map(str::to_owned),
         };
-        let gid = |unit: Unit| unit.group().map(|(_, gid)| gid.as_raw()).map_err(|_| ());
+        let gid =
+            |unit: Unit| unit.group(&PACKAGE_MANAGER).map(|(_, gid)| gid.as_raw()).map_err(|_| ());
         assert_eq!(gid(unit(Some("root"), None)), Ok(0));
         assert_eq!(gid(unit(Some("0"), None)), Ok(0));
         assert_eq!(gid(unit(Some("nobody-here"), Some("54321"))), Ok(54321));

@@ -1,11 +1,12 @@
-//! The settings of a product: its configuration file, overridden by variables of the
-//! environment, with where each value came from.
+//! The settings of a product: its configuration file, overridden by environment variables. Each
+//! value comes with its origin.
 
 use crate::config::environment::Environment;
 use crate::config::gcfg;
 use crate::config::gcfg::Gcfg;
 use crate::error::{Error, Result};
-use crate::product::{Product, Provider, Root};
+use crate::product::spec::ProductSpec;
+use crate::product::{Provider, Root};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -13,18 +14,18 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// The product.
-    pub(crate) product: Product,
-    /// What stands before absolute paths.
+    pub(crate) product: &'static ProductSpec,
+    /// The root of absolute paths.
     pub(crate) root: Root,
     file: Gcfg,
     environment: Environment,
 }
 
-/// One setting. No `Debug`: the value may be a password.
+/// One setting. It has no `Debug`, as the value may be a password.
 pub(crate) struct Setting {
-    /// Its value, which is not empty.
+    /// Its value, never empty.
     pub(crate) value: Zeroizing<String>,
-    /// Where it came from: `FILE:LINE`, or the name of a variable.
+    /// Its origin: `FILE:LINE`, or a variable.
     pub(crate) origin: String,
 }
 
@@ -32,9 +33,9 @@ impl Settings {
     /// Reads the configuration file of `product` at `path`.
     ///
     /// # Errors
-    /// Refused where the file cannot be read or understood.
+    /// Refused if the file cannot be read or parsed.
     pub(crate) fn read(
-        product: Product,
+        product: &'static ProductSpec,
         path: &Path,
         root: Root,
         environment: Environment,
@@ -47,20 +48,20 @@ impl Settings {
         &self.file
     }
 
-    /// The environment that overrides it.
+    /// The environment.
     pub(crate) fn environment(&self) -> &Environment {
         &self.environment
     }
 
-    /// The variable that overrides a key, if it is set, and its value.
+    /// The name and value of the variable that overrides a key, if it is set.
     pub(crate) fn variable(&self, section: &str, key: &str) -> Option<(String, &str)> {
-        gcfg::overriding(&self.environment, self.product.variables(), section, key)
+        gcfg::overriding(&self.environment, self.product.variable_prefix, section, key)
     }
 
-    /// A setting; an empty one is none.
+    /// A setting; `None` if it is missing or empty.
     ///
     /// # Errors
-    /// Refused, with the position, where the file has a blank key.
+    /// Refused, with the position, if the file has a blank key.
     pub(crate) fn text(&self, section: &str, key: &str) -> Result<Option<Setting>> {
         if let Some((name, value)) = self.variable(section, key) {
             let value = Zeroizing::new(value.to_owned());
@@ -74,18 +75,18 @@ impl Settings {
         }))
     }
 
-    /// A setting that is a switch.
+    /// A boolean setting.
     pub(crate) fn switch(&self, section: &str, key: &str) -> Result<Option<bool>> {
         match self.variable(section, key) {
             Some((name, value)) => gcfg::switch(value).map(Some).ok_or_else(|| {
-                Error::refused(format!("the variable {name} is no switch"))
-                    .hint("a switch is true, yes, on, 1, false, no, off or 0")
+                Error::refused(format!("the variable {name} is not a boolean"))
+                    .hint("set it to true, yes, on, 1, false, no, off or 0")
             }),
             None => self.file.switch(section, key),
         }
     }
 
-    /// A setting that names a folder, or else `default`, under the root.
+    /// A setting with a path, below the root; `default` if it is missing.
     pub(crate) fn folder(&self, section: &str, key: &str, default: PathBuf) -> Result<PathBuf> {
         let named = self.text(section, key)?.map(|setting| PathBuf::from(&*setting.value));
         Ok(match named {
@@ -96,7 +97,7 @@ impl Settings {
 
     /// `Server.DataDir`.
     pub(crate) fn data_dir(&self) -> Result<PathBuf> {
-        self.folder("Server", "DataDir", self.root.at(&self.product.data_dir()))
+        self.folder("Server", "DataDir", self.root.at(Path::new(self.product.data_dir)))
     }
 
     /// `SQLite.Dir`.
@@ -104,24 +105,24 @@ impl Settings {
         self.folder("SQLite", "Dir", self.data_dir()?.join("db"))
     }
 
-    /// `Database.Provider`: what the service uses. Both products use SQLite where it is not set.
+    /// `Database.Provider`: the database that the service uses. The default is SQLite.
     pub(crate) fn provider(&self) -> Result<Provider> {
         let Some(setting) = self.text("Database", "Provider")? else { return Ok(Provider::Sqlite) };
         Provider::parse(&setting.value).ok_or_else(|| {
-            Error::refused(format!("{}: Database.Provider names no provider", setting.origin))
-                .hint("it is sqlite or postgres")
+            Error::refused(format!("{}: Database.Provider has an unknown value", setting.origin))
+                .hint("set it to sqlite or postgres")
         })
     }
 
-    /// The warning that a comment may have cut the value of a key that was meant to be longer.
+    /// The warning that a comment may have truncated the value of a key.
     pub(crate) fn cut_warning(&self, section: &str, key: &str) -> Option<String> {
         if self.variable(section, key).is_some() {
             return None;
         }
         let entry = self.file.entries(section, key).next_back().filter(|entry| entry.cut)?;
         Some(format!(
-            "{}: {section}.{key} ends where a comment begins; a value that holds # or ; stands in \
-             double quotes",
+            "{}: the value of {section}.{key} ends at a comment; put a value with # or ; into double \
+             quotes",
             self.file.place_of(entry)
         ))
     }

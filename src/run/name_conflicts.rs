@@ -1,4 +1,4 @@
-//! Data sets that share a schema of the target: no two of them may make something of one name.
+//! Name conflicts between data sets that share a target schema.
 
 use crate::error::{Error, Result};
 use crate::plan::model::Plan;
@@ -6,29 +6,32 @@ use crate::plan::to_postgres::model::ToPostgres;
 use crate::schema::names::quote;
 use std::collections::HashMap;
 
-/// Refuses plans into one place (a server, database and schema) that would create tables, views,
-/// keys or indexes of one name.
-pub(crate) fn refuse_shared_names<'a>(
+/// The maximum of conflicts that are named.
+const MAX_NAMED: usize = 20;
+
+/// Refuses plans that would create tables, views, keys or indexes of the same name in the same
+/// schema. Each plan comes with the identity of its schema.
+pub(crate) fn refuse_name_conflicts<'a>(
     plans: impl Iterator<Item = (&'a str, &'a Plan<ToPostgres>)>,
 ) -> Result<()> {
-    let mut makers: HashMap<(&str, &str), &str> = HashMap::new();
-    let mut shared = Vec::new();
-    for (place, plan) in plans {
+    let mut creators: HashMap<(&str, &str), &str> = HashMap::new();
+    let mut conflicts = Vec::new();
+    for (schema_id, plan) in plans {
         for (kind, name) in names(plan) {
-            if let Some(other) = makers.insert((place, name), &plan.data_set) {
+            if let Some(other) = creators.insert((schema_id, name), &plan.data_set) {
                 let name = quote(name);
-                shared.push(format!("{kind} {name} is in {other} and in {}", plan.data_set));
+                conflicts.push(format!("{kind} {name} is in {other} and in {}", plan.data_set));
             }
         }
     }
-    if shared.is_empty() {
+    if conflicts.is_empty() {
         return Ok(());
     }
-    let error = Error::refused("two data sets would make things of one name in one schema");
-    let error = shared.into_iter().take(20).fold(error, Error::caused_by);
+    let error = Error::refused("two data sets would create objects of the same name in one schema");
+    let error = conflicts.into_iter().take(MAX_NAMED).fold(error, Error::caused_by);
     Err(error.hint(
-        "give each data set a schema of its own: ?options=-csearch_path=NAME in its URL, or a \
-         database of its own",
+        "give each data set its own schema (?options=-csearch_path=NAME in its URL) or its own \
+         database",
     ))
 }
 

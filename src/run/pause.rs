@@ -1,86 +1,83 @@
-//! Pausing: how a run into PostgreSQL ends that the user or the clock stopped. What was in flight
-//! is committed, what is there is made durable and counted, and the next run goes on from it.
+//! The pause of a run into PostgreSQL at a stop request or at the deadline. The rows in flight are
+//! committed, made durable and counted, and the next run resumes.
 //!
-//! An interruption is a pause at whatever moment it comes, before the first write, too: the same
-//! command is right to go on with, and nothing has to be looked after.
+//! A stop request is a pause at any time, also before the first write: the same command resumes.
 
 use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
 use crate::plan::model::Plan;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::errors::db_error;
-use crate::postgres::ledger::{Ledger, State};
+use crate::postgres::ledger::Ledger;
+use crate::postgres::ledger::detail::State;
 use postgres::Client;
 
-/// What of a data set is in the target.
+/// The rows of a data set in the target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct LoadedRows {
-    /// Rows that are committed.
+    /// Committed rows.
     pub(crate) rows: u64,
-    /// Rows that there will be.
-    pub(crate) of: u64,
-    /// Indexes and constraints are there, too.
+    /// Rows of the whole data set.
+    pub(crate) total: u64,
+    /// Indexes and constraints are complete, too.
     pub(crate) finished: bool,
 }
 
-/// Whether a run was stopped and `error` is what that brought about, rather than a failure of its
-/// own: a thread that left, a statement that was cancelled, or a connection that is not tried
-/// for any longer.
+/// Whether a stop request caused `error`: a thread that ended, a cancelled statement, or a lost
+/// connection that is no longer retried.
 pub(crate) fn caused_by_stop(cancel: &CancelScope, error: &Error) -> bool {
     cancel.is_cancelled() && (error.is_interrupted() || error.is_retryable())
 }
 
-/// Why a run pauses.
-fn why(late: bool) -> &'static str {
-    if late { "paused, as the time is up" } else { "paused, as you said" }
+fn reason(late: bool) -> &'static str {
+    if late { "paused at the deadline" } else { "paused as requested" }
 }
 
-/// The end of a run that has written nothing.
+/// The pause of a run that has not written anything.
 pub(crate) fn before_writing(late: bool) -> Error {
-    Error::paused(format!("{}: nothing was written", why(late)))
+    Error::paused(format!("{}: nothing was written", reason(late)))
 }
 
-/// The end of a run that has written: `there` are its data sets.
-pub(crate) fn while_writing(late: bool, there: &[LoadedRows]) -> Error {
-    let (rows, of) = there.iter().fold((0, 0), |sum, set| (sum.0 + set.rows, sum.1 + set.of));
-    let what = if there.iter().all(|set| set.finished) {
-        "everything is in the target, and was not compared to the end".to_owned()
-    } else if rows == of {
-        format!("all {of} rows are in the target; indexes or constraints are missing")
+/// The pause of a run that has written `loaded`, one entry for each data set.
+pub(crate) fn while_writing(late: bool, loaded: &[LoadedRows]) -> Error {
+    let (rows, total) =
+        loaded.iter().fold((0, 0), |sum, set| (sum.0 + set.rows, sum.1 + set.total));
+    let state = if loaded.iter().all(|set| set.finished) {
+        "everything is copied, but the comparison is not complete".to_owned()
+    } else if rows == total {
+        format!("all {total} rows are copied; indexes or constraints are missing")
     } else {
-        format!("{rows} of {of} rows are in the target")
+        format!("{rows} of {total} rows are copied")
     };
-    Error::paused(format!("{}: {what}", why(late))).hint(
-        "continue only while the service stays stopped; once it was started, use --restart, which \
-         does all of it retry",
-    )
+    Error::paused(format!("{}: {state}", reason(late)))
+        .hint("resume only while the service is stopped; after it was started, use --restart")
 }
 
-/// Makes what is there of a data set durable, and counts it.
-pub(crate) fn there(
+/// Makes the committed rows of a data set durable, and counts them.
+pub(crate) fn loaded_rows(
     client: &mut Client,
     ledger: &Ledger,
     plan: &Plan<ToPostgres>,
 ) -> Result<LoadedRows> {
-    let of = plan.tables.iter().map(|table| table.rows - table.rows_rejected()).sum();
+    let total = plan.tables.iter().map(|table| table.rows - table.rows_rejected()).sum();
     let state = durable_state(client, ledger)?;
     let rows = match state {
         None => 0,
         Some(State::Copying) => ledger.chunks(client)?.values().flat_map(|t| t.values()).sum(),
-        Some(_) => of,
+        Some(_) => total,
     };
-    Ok(LoadedRows { rows, of, finished: state.is_some_and(State::is_complete) })
+    Ok(LoadedRows { rows, total, finished: state.is_some_and(State::is_complete) })
 }
 
-/// The data set's state, after a commit that is waited for until it is on the disk, and with it all
-/// commits before it. `None` where the data set was not begun.
+/// The state of the data set after a commit that is on disk, as are all commits before it; `None`
+/// if the data set was not begun.
 fn durable_state(client: &mut Client, ledger: &Ledger) -> Result<Option<State>> {
-    let failed = db_error("cannot make sure of what is in the target");
+    let failed = db_error("cannot make the copied rows durable");
     let mut transaction = client.transaction().map_err(&failed)?;
     transaction.batch_execute("SET LOCAL synchronous_commit = on").map_err(&failed)?;
-    let Some(touch) = ledger.touch(&mut transaction)? else { return Ok(None) };
+    let Some(state) = ledger.touch(&mut transaction)? else { return Ok(None) };
     transaction.commit().map_err(&failed)?;
-    Ok(Some(touch))
+    Ok(Some(state))
 }
 
 #[cfg(test)]
@@ -88,32 +85,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_the_stop_brought_about_is_a_pause() {
+    fn only_an_error_caused_by_the_stop_is_a_pause() {
         let (going, stopped) = (CancelScope::default(), CancelScope::default());
         stopped.cancel();
         let cancelled = Error::failed("cannot build an index")
             .caused_by("canceling statement due to user request (SQLSTATE 57014)")
             .interruption();
-        let left = Error::interrupted();
+        let ended = Error::interrupted();
         let full = Error::failed("cannot write").caused_by("no space left (SQLSTATE 53100)");
-        assert!(caused_by_stop(&stopped, &cancelled) && caused_by_stop(&stopped, &left));
-        assert!(!caused_by_stop(&stopped, &full), "a full disk is told all the same");
-        assert!(!caused_by_stop(&going, &cancelled), "somebody else cancelled it");
+        assert!(caused_by_stop(&stopped, &cancelled) && caused_by_stop(&stopped, &ended));
+        assert!(!caused_by_stop(&stopped, &full), "a full disk is reported");
+        assert!(!caused_by_stop(&going, &cancelled), "another user cancelled it");
     }
 
     #[test]
-    fn a_pause_says_how_much_is_there() {
-        let set = |rows, finished| LoadedRows { rows, of: 10, finished };
-        let told = |there: &[LoadedRows]| while_writing(false, there).message().to_owned();
+    fn a_pause_reports_the_copied_rows() {
+        let set = |rows, finished| LoadedRows { rows, total: 10, finished };
+        let message = |loaded: &[LoadedRows]| while_writing(false, loaded).message().to_owned();
         assert_eq!(
-            told(&[set(10, true), set(3, false)]),
-            "paused, as you said: 13 of 20 rows are in the target"
+            message(&[set(10, true), set(3, false)]),
+            "paused as requested: 13 of 20 rows are copied"
         );
         assert_eq!(
-            told(&[set(10, false)]),
-            "paused, as you said: all 10 rows are in the target; indexes or constraints are missing"
+            message(&[set(10, false)]),
+            "paused as requested: all 10 rows are copied; indexes or constraints are missing"
         );
-        assert!(told(&[set(10, true)]).contains("was not compared to the end"));
-        assert!(before_writing(true).message().ends_with("the time is up: nothing was written"));
+        assert!(message(&[set(10, true)]).contains("the comparison is not complete"));
+        assert!(before_writing(true).message().ends_with("at the deadline: nothing was written"));
     }
 }

@@ -1,200 +1,206 @@
-//! What an earlier run left in the target, and what comes of each data set for that: it is copied,
-//! or only compared because that run did it all, or the run is continued where it was cut off.
+//! What to do with each data set after an earlier run: copy it, only compare it because it was
+//! verified already, or resume the interrupted run.
 
 use crate::error::{Error, Result};
-use crate::options::{Depth, Options, Verify};
+use crate::options::run_options::{Depth, RunOptions, Verify};
 use crate::plan::model::Plan;
 use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope};
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::catalog::target_objects::schema_id;
 use crate::postgres::errors::db_error;
-use crate::postgres::ledger::{Entry, Ledger, State, TableRow};
-use crate::run::open::OpenDataSet;
+use crate::postgres::ledger::detail::{FORMAT, LedgerDetail, State};
+use crate::postgres::ledger::{Ledger, TableRow};
+use crate::run::open::to_postgres::OpenDataSet;
 use crate::schema::names::quote;
 use postgres::Client;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::HashMap;
 
-/// What is done with a data set.
+/// What to do with a data set.
 pub(crate) enum Action {
-    /// It is only compared, so deep.
+    /// Only compare it.
     Compare(Depth),
-    /// It is planned and copied.
+    /// Plan and copy it.
     Copy(DropScope),
-    /// The run that was cut off is continued.
-    Continue(Box<ResumableRun>),
+    /// Resume the interrupted run.
+    Resume(Box<ResumableRun>),
 }
 
-/// A run that did not come to its end.
+/// An interrupted run.
 pub(crate) struct ResumableRun {
     /// Its plan, with the chunks.
     pub(crate) plan: Plan<ToPostgres>,
-    /// What the data set's row of the ledger says.
-    pub(crate) known: Map<String, Value>,
+    /// The data set's row of the ledger.
+    pub(crate) detail: LedgerDetail,
 }
 
-/// Where in [`ResumableRun::known`] it stands when the run began.
-pub(crate) const BEGUN: &str = "begun";
-/// ... by which flags the plan was made.
-pub(crate) const OPTIONS: &str = "options";
-/// ... what was made in the target.
-pub(crate) const MADE: &str = "made";
-
-/// What the ledger says of one data set.
+/// What an earlier run left of a data set.
 enum PriorRun {
+    /// Nothing.
     Nothing,
-    /// A run that came to its end, but for the verdict.
-    Other,
-    /// A good verdict on the source as it is.
-    Done,
-    ResumableRun(Box<ResumableRun>),
-    /// A run that cannot be continued, and why.
-    Stuck(Error),
+    /// A complete copy without a good verdict on the unchanged source.
+    Unverified,
+    /// A good verdict on the unchanged source.
+    Verified,
+    /// An interrupted run that can be resumed.
+    Resumable(Box<ResumableRun>),
+    /// An interrupted run that cannot be resumed, and the refusal.
+    NotResumable(Error),
 }
 
-/// The ways of all data sets, in their order, and what to tell about those that are done.
+/// A data set in the target, as an earlier run left it.
+struct Found {
+    prior: PriorRun,
+    /// The objects that the earlier run created.
+    created: Value,
+    schema_id: String,
+}
+
+/// The actions for all data sets, in their order, and warnings.
 ///
 /// # Errors
-/// Refused: a run cannot be continued, and was not thrown away; or the server's error.
-pub(crate) fn ways(
-    options: &Options,
+/// Refused if a run cannot be resumed and `--restart` was not given. Failed on a server error.
+pub(crate) fn choose_actions(
+    options: &RunOptions,
     opened: &mut [OpenDataSet],
 ) -> Result<(Vec<Action>, Vec<String>)> {
     if let Verify::Only(depth) = options.verify {
         return Ok((opened.iter().map(|_| Action::Compare(depth)).collect(), Vec::new()));
     }
-    let mut found = Vec::with_capacity(opened.len());
-    for one in opened.iter_mut() {
-        let place = schema_id(&mut one.keeper, &one.schema)?;
-        let entry = Ledger::entry(&mut one.keeper, &one.schema, &one.data_set)?;
-        let made = entry.as_ref().map(|entry| entry.detail[MADE].clone()).unwrap_or_default();
-        found.push(Found { left: left(options, one, entry)?, made, place });
-    }
-    let anew = Restart::of(options, &found);
-    let (mut ways, mut told) = (Vec::new(), Vec::new());
-    for (one, found) in opened.iter().zip(found) {
-        let drop = anew.drop(options, &found);
-        ways.push(match found.left {
-            _ if anew.counts(&found) => Action::Copy(drop),
-            PriorRun::Done => {
-                told.push(format!(
-                    "{} is done: an earlier run copied and verified it, and it is only compared \
-                     retry",
-                    one.data_set
+    let found = opened.iter_mut().map(|data_set| find(options, data_set));
+    let found: Vec<Found> = found.collect::<Result<_>>()?;
+    let restart = Restart::new(options, &found);
+    let (mut actions, mut warnings) = (Vec::new(), Vec::new());
+    for (opened, found) in opened.iter().zip(found) {
+        let drop = restart.drop_scope(options, &found);
+        actions.push(match found.prior {
+            _ if restart.includes(&found) => Action::Copy(drop),
+            PriorRun::Verified => {
+                warnings.push(format!(
+                    "{} was already copied and verified: it is only compared again",
+                    opened.data_set
                 ));
                 Action::Compare(match options.verify {
                     Verify::AfterCopy(depth) => depth,
                     _ => Depth::Rows,
                 })
             }
-            PriorRun::ResumableRun(unfinished) => Action::Continue(unfinished),
-            PriorRun::Stuck(error) => return Err(error),
-            PriorRun::Nothing | PriorRun::Other => Action::Copy(drop),
+            PriorRun::Resumable(run) => Action::Resume(run),
+            PriorRun::NotResumable(error) => return Err(error),
+            PriorRun::Nothing | PriorRun::Unverified => Action::Copy(drop),
         });
     }
-    Ok((ways, told))
+    Ok((actions, warnings))
 }
 
-struct Found {
-    left: PriorRun,
-    made: Value,
-    place: String,
-}
-
-/// What is thrown away and done anew, by the user's word.
+/// The data sets that are copied from scratch because the user asked for it.
 struct Restart {
-    /// All of it: everything was done already, so it was asked for anew.
+    /// All data sets: the user asked for a restart, and all are verified.
     everything: bool,
     /// The schemas that `--drop-all` empties.
     emptied: Vec<String>,
-    /// `--restart`: what is not done.
-    unfinished: bool,
+    /// `--restart`: all data sets that are not verified.
+    unverified: bool,
 }
 
 impl Restart {
-    fn of(options: &Options, found: &[Found]) -> Self {
+    fn new(options: &RunOptions, found: &[Found]) -> Self {
         let asked = options.restart || options.drop_all;
-        let everything = asked && found.iter().all(|found| matches!(found.left, PriorRun::Done));
-        // A run that dropped everything and was cut off afterwards is continued, unless something
-        // of it cannot be: then all that shares its schema begins anew.
-        let goes_on = |place: &str| {
-            let mut here = found.iter().filter(|found| found.place == place);
-            here.clone().any(|found| matches!(found.left, PriorRun::ResumableRun(_)))
-                && !here.any(|found| matches!(found.left, PriorRun::Stuck(_)))
+        let everything =
+            asked && found.iter().all(|found| matches!(found.prior, PriorRun::Verified));
+        // A run that was interrupted after it dropped everything is resumed, unless a data set of
+        // the same schema cannot be resumed.
+        let is_resumed = |schema_id: &str| {
+            let mut same = found.iter().filter(|found| found.schema_id == schema_id);
+            same.clone().any(|found| matches!(found.prior, PriorRun::Resumable(_)))
+                && !same.any(|found| matches!(found.prior, PriorRun::NotResumable(_)))
         };
-        let stays_done = |place: &str| {
-            found.iter().all(|f| f.place != place || matches!(f.left, PriorRun::Done))
+        let is_kept = |schema_id: &str| {
+            found.iter().all(|f| f.schema_id != schema_id || matches!(f.prior, PriorRun::Verified))
                 && !everything
         };
-        let places = found.iter().map(|found| found.place.as_str());
-        let emptied = places
-            .filter(|place| options.drop_all && !stays_done(place))
-            .filter(|place| options.restart || !goes_on(place));
+        let schema_ids = found.iter().map(|found| found.schema_id.as_str());
+        let emptied = schema_ids
+            .filter(|schema_id| options.drop_all && !is_kept(schema_id))
+            .filter(|schema_id| options.restart || !is_resumed(schema_id));
         Self {
             everything,
             emptied: emptied.map(str::to_owned).collect(),
-            unfinished: options.restart,
+            unverified: options.restart,
         }
     }
 
-    /// Whatever was left of it, it is copied anew.
-    fn counts(&self, found: &Found) -> bool {
+    /// Whether the data set is copied from scratch.
+    fn includes(&self, found: &Found) -> bool {
         self.everything
-            || self.emptied.contains(&found.place)
-            || self.unfinished && !matches!(found.left, PriorRun::Done)
+            || self.emptied.contains(&found.schema_id)
+            || self.unverified && !matches!(found.prior, PriorRun::Verified)
     }
 
-    fn drop(&self, options: &Options, found: &Found) -> DropScope {
-        if self.emptied.contains(&found.place) {
+    fn drop_scope(&self, options: &RunOptions, found: &Found) -> DropScope {
+        if self.emptied.contains(&found.schema_id) {
             return DropScope::Everything;
         }
-        match serde_json::from_value::<CreatedObjects>(found.made.clone()) {
-            Ok(made) if options.restart => DropScope::CreatedObjects(made),
+        match serde_json::from_value::<CreatedObjects>(found.created.clone()) {
+            Ok(created) if options.restart => DropScope::CreatedObjects(created),
             _ => DropScope::Nothing,
         }
     }
 }
 
-fn left(options: &Options, opened: &mut OpenDataSet, entry: Option<Entry>) -> Result<PriorRun> {
-    let Some(entry) = entry else { return Ok(PriorRun::Nothing) };
-    let same_source = entry.detail["source"] == json!(opened.source.fingerprint());
-    match entry.state {
-        Some(State::Verified) if same_source => return Ok(PriorRun::Done),
-        Some(State::Verified | State::Differs) => return Ok(PriorRun::Other),
+fn find(options: &RunOptions, opened: &mut OpenDataSet) -> Result<Found> {
+    let schema_id = schema_id(&mut opened.control, &opened.schema)?;
+    let entry = Ledger::entry(&mut opened.control, &opened.schema, &opened.data_set)?;
+    let Some(detail) = entry.map(|entry| entry.detail) else {
+        return Ok(Found { prior: PriorRun::Nothing, created: Value::Null, schema_id });
+    };
+    let created = detail.created.clone();
+    Ok(Found { prior: prior_run(options, opened, detail)?, created, schema_id })
+}
+
+fn prior_run(
+    options: &RunOptions,
+    opened: &mut OpenDataSet,
+    detail: LedgerDetail,
+) -> Result<PriorRun> {
+    let same_source = detail.source == json!(opened.source.fingerprint());
+    match detail.state {
+        Some(State::Verified) if same_source => return Ok(PriorRun::Verified),
+        Some(State::Verified | State::Differs) => return Ok(PriorRun::Unverified),
         _ => {}
     }
     let ledger = Ledger::new(&opened.schema, &opened.data_set);
-    let text = ledger.plan(&mut opened.keeper)?;
-    if text.is_none() && entry.state == Some(State::NotVerified) {
-        return Ok(PriorRun::Other);
+    let text = ledger.plan(&mut opened.control)?;
+    if text.is_none() && detail.state == Some(State::NotVerified) {
+        return Ok(PriorRun::Unverified);
     }
-    let tables = ledger.tables(&mut opened.keeper)?;
-    let plan = text.and_then(|text| read(&text, &tables));
-    let mut changes = Vec::new();
-    if entry.detail["version"] != env!("CARGO_PKG_VERSION") {
-        changes.push("another version of this program planned it".to_owned());
-    } else if plan.is_none() {
-        changes.push("the ledger does not hold its plan".to_owned());
+    if detail.format != FORMAT || detail.version != env!("CARGO_PKG_VERSION") {
+        return Ok(PriorRun::NotResumable(other_version(opened, &detail)));
+    }
+    let tables = ledger.tables(&mut opened.control)?;
+    let plan = text.and_then(|text| read_plan(&text, &tables));
+    let mut reasons = Vec::new();
+    if plan.is_none() {
+        reasons.push("the ledger has no readable plan".to_owned());
     }
     if !same_source {
-        changes.push(format!("{} has changed since", opened.source.path().display()));
+        reasons.push(format!("{} has changed since", opened.source.path().display()));
     }
-    for (flag, value) in options.plan_options() {
-        if entry.detail[OPTIONS][&flag] != value {
-            changes.push(format!("{flag} was another one"));
-        }
-    }
+    let flags = options.plan.flags_that_differ(&detail.options);
+    reasons.extend(flags.into_iter().map(|flag| format!("{flag} has changed")));
     if let Some(plan) = &plan {
-        changes.extend(other_tables(&mut opened.keeper, plan, &tables)?);
+        reasons.extend(changed_tables(&mut opened.control, plan, &tables)?);
     }
-    let (Some(plan), true, Value::Object(known)) = (plan, changes.is_empty(), entry.detail) else {
-        return Ok(PriorRun::Stuck(stuck(opened, changes)));
-    };
-    Ok(PriorRun::ResumableRun(Box::new(ResumableRun { plan, known })))
+    match plan {
+        Some(plan) if reasons.is_empty() => {
+            Ok(PriorRun::Resumable(Box::new(ResumableRun { plan, detail })))
+        }
+        _ => Ok(PriorRun::NotResumable(not_resumable(opened, reasons))),
+    }
 }
 
-/// The plan with its chunks; `None` where it cannot be read.
-fn read(text: &str, tables: &HashMap<String, TableRow>) -> Option<Plan<ToPostgres>> {
+/// The plan with its chunks; `None` if it cannot be read.
+fn read_plan(text: &str, tables: &HashMap<String, TableRow>) -> Option<Plan<ToPostgres>> {
     let mut plan: Plan<ToPostgres> = serde_json::from_str(text).ok()?;
     for table in &mut plan.tables {
         table.read.chunks = tables.get(&table.name)?.chunks.clone();
@@ -202,8 +208,8 @@ fn read(text: &str, tables: &HashMap<String, TableRow>) -> Option<Plan<ToPostgre
     Some(plan)
 }
 
-/// The tables that are not those that the run made, or hold other files.
-fn other_tables(
+/// Descriptions of the target tables that are not as the run left them.
+fn changed_tables(
     client: &mut Client,
     plan: &Plan<ToPostgres>,
     tables: &HashMap<String, TableRow>,
@@ -215,15 +221,15 @@ fn other_tables(
     let rows = client
         .query(SQL, &[&plan.target_schema])
         .map_err(db_error("cannot read the target's catalog"))?;
-    let there: HashMap<&str, (i64, Option<i64>)> =
+    let existing: HashMap<&str, (i64, Option<i64>)> =
         rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
     let mut changes = Vec::new();
     for table in &plan.tables {
         let (name, row) = (quote(&table.ddl.name), tables.get(&table.name));
-        match (there.get(table.ddl.name.as_str()), row) {
-            (None, _) => changes.push(format!("table {name} of the target is gone")),
+        match (existing.get(table.ddl.name.as_str()), row) {
+            (None, _) => changes.push(format!("table {name} is missing in the target")),
             (Some((oid, _)), Some(row)) if *oid != row.oid => {
-                changes.push(format!("table {name} of the target is another one"));
+                changes.push(format!("table {name} of the target was dropped and created again"));
             }
             (Some((_, filenode)), Some(row)) if *filenode != Some(row.filenode) => {
                 changes.push(format!("table {name} of the target was emptied or rewritten"));
@@ -234,18 +240,30 @@ fn other_tables(
     Ok(changes)
 }
 
-fn stuck(opened: &OpenDataSet, changes: Vec<String>) -> Error {
+fn not_resumable(opened: &OpenDataSet, reasons: Vec<String>) -> Error {
     let error = Error::refused(format!(
-        "schema {} of the target is half loaded, and the run of {} that did it cannot be continued",
+        "schema {} of the target is half loaded, and the run of {} cannot be resumed",
         quote(&opened.schema),
         quote(&opened.data_set)
     ));
-    changes
+    reasons
         .into_iter()
         .fold(error, Error::caused_by)
         .hint(
-            "--restart throws away what that run made and does all anew; a service that was \
-             started on the source has changed it, so that there is no other way then",
+            "--restart drops what that run created and starts from scratch; after the service was \
+             started on the source, this is the only way",
         )
         .suggest_flag("--restart")
+}
+
+/// The refusal to resume a run of another version of this program.
+fn other_version(opened: &OpenDataSet, detail: &LedgerDetail) -> Error {
+    let version = if detail.version.is_empty() { "unknown" } else { &detail.version };
+    let reason = format!(
+        "another version of migrate started it ({version}, ledger format {}); this one is {}, \
+         ledger format {FORMAT}",
+        detail.format,
+        env!("CARGO_PKG_VERSION"),
+    );
+    not_resumable(opened, vec![reason]).hint("or resume it with that version of migrate")
 }

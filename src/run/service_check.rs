@@ -1,128 +1,118 @@
-//! The guard of a run: whether the service still uses one of its databases. It is asked before
-//! anything is planned and written, before the verification and before the verdict.
+//! The check whether the service, or another process, still uses a database of the run. It takes
+//! place before anything is opened, before the first write, and around the verification.
 
 use crate::error::{Error, Result};
-use crate::options::{DataSet, Location, Options};
+use crate::options::location::{DataSet, Location};
+use crate::options::run_options::RunOptions;
+use crate::options::service::{Service, ServiceCheck};
 use crate::postgres::lease::other_sessions;
 use crate::sqlite::source::lock_holders;
 use postgres::Client;
-use std::fmt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::Arc;
+use std::process::{Command, Stdio};
 
-/// A service that uses the databases of a run, as far as it can be seen from outside.
-pub(crate) trait Service: fmt::Debug + Send + Sync {
-    /// The signs that it runs, apart from its use of the databases; none where it does not.
-    fn running_evidence(&self) -> Vec<String>;
-
-    /// The names by which its sessions on a server are known: application or role.
-    fn names(&self) -> Vec<&str>;
-
-    /// The command that stops it.
-    fn stop_command(&self) -> String;
+/// The time of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CheckTime {
+    /// Before the first write.
+    BeforeWrite,
+    /// After the first write, or while both sides are compared.
+    DuringRun,
 }
 
-/// What the user should know before anything is opened: a service that runs shall not meet our
-/// locks.
+/// Checks the SQLite files before they are opened, so that a running service does not meet our
+/// locks. Returns warnings.
 ///
 /// # Errors
-/// Refused where something uses a SQLite file of the run.
-pub(crate) fn look_first(options: &Options) -> Result<Vec<String>> {
+/// Refused if a SQLite file of the run is in use.
+pub(crate) fn check_files(options: &RunOptions) -> Result<Vec<String>> {
     let mut warnings = options.warnings.clone();
     for DataSet { source, target, .. } in &options.data_sets {
         let file = [source, target].into_iter().find_map(Location::file);
-        warnings.extend(options.service_check.look(CheckTime::BeforeWrite, file, None)?);
+        warnings.extend(check(&options.service_check, CheckTime::BeforeWrite, file, None)?);
     }
     Ok(warnings)
 }
 
-/// When the guard is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CheckTime {
-    /// Before anything was written.
-    BeforeWrite,
-    /// After rows were written, or while they are compared.
-    DuringRun,
+/// Looks for evidence that the service runs: its unit and socket, processes that have `file` open,
+/// and sessions on the server of `client` that belong to the service or to its role. Returns
+/// warnings.
+///
+/// Without a service only processes count, and only before the first write: from then on the write
+/// lock keeps them out.
+///
+/// # Errors
+/// Refused or failed, depending on the time, with all evidence.
+pub(crate) fn check(
+    options: &ServiceCheck,
+    time: CheckTime,
+    file: Option<&Path>,
+    client: Option<(&mut Client, &str)>,
+) -> Result<Vec<String>> {
+    let service = options.service.as_ref();
+    if service.is_none() && time == CheckTime::DuringRun {
+        return Ok(Vec::new());
+    }
+    let mut evidence = service.map(running_evidence).unwrap_or_default();
+    if let Some(file) = file {
+        let has_open = |process| format!("{process} has {} open", file.display());
+        evidence.extend(lock_holders::processes_with_open(file).into_iter().map(has_open));
+    }
+    if let (Some(service), Some((client, role))) = (service, client) {
+        let mut names: Vec<&str> = service.session_names.iter().map(String::as_str).collect();
+        names.push(role);
+        evidence.extend(other_sessions::describe_sessions(client, &names)?);
+    }
+    if evidence.is_empty() {
+        return Ok(evidence);
+    }
+    if options.allow_running {
+        let warn = |found| format!("{found}; if it writes, verification may fail");
+        return Ok(evidence.into_iter().map(warn).collect());
+    }
+    Err(in_use(service, time, evidence))
 }
 
-/// The guard. Without a service only files count, and only before anything is written: the
-/// fence keeps writers out from then on.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ServiceCheck {
-    /// The service, where a product's databases are moved.
-    pub(crate) service: Option<Arc<dyn Service>>,
-    /// Signs are told as warnings, and stop nothing.
-    pub(crate) allow_running: bool,
+/// The evidence that a service runs, apart from its use of the databases. A check that is not
+/// possible gives no evidence.
+pub(crate) fn running_evidence(service: &Service) -> Vec<String> {
+    let socket = service.socket.as_ref().filter(|path| UnixStream::connect(path).is_ok());
+    let socket = socket.map(|path| format!("{} accepts connections", path.display()));
+    unit_evidence(&service.unit).into_iter().chain(socket).collect()
 }
 
-impl PartialEq for ServiceCheck {
-    fn eq(&self, other: &Self) -> bool {
-        let same = match (&self.service, &other.service) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (a, b) => a.is_none() && b.is_none(),
-        };
-        same && self.allow_running == other.allow_running
-    }
+fn unit_evidence(unit: &str) -> Option<String> {
+    let output = Command::new("systemctl")
+        .args(["is-active", unit])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let state = String::from_utf8_lossy(&output.stdout);
+    let state = state.trim();
+    let runs = ["active", "reloading", "activating", "deactivating"].contains(&state);
+    runs.then(|| format!("systemd reports {unit} as {state}"))
 }
 
-impl Eq for ServiceCheck {}
-
-impl ServiceCheck {
-    /// Looks for signs that the service runs: what it shows itself, processes that have `file`
-    /// open, and sessions on the server that `client` is connected to, of the service or of
-    /// `role`, the role that the service itself uses. Returns warnings.
-    ///
-    /// # Errors
-    /// Refused or failed, by the moment, with every sign.
-    pub(crate) fn look(
-        &self,
-        moment: CheckTime,
-        file: Option<&Path>,
-        client: Option<(&mut Client, &str)>,
-    ) -> Result<Vec<String>> {
-        if self.service.is_none() && moment == CheckTime::DuringRun {
-            return Ok(Vec::new());
+fn in_use(service: Option<&Service>, time: CheckTime, evidence: Vec<String>) -> Error {
+    let what = match service {
+        Some(_) => "the service is running",
+        None => "the database is in use",
+    };
+    let error = match time {
+        CheckTime::BeforeWrite => Error::refused(what),
+        CheckTime::DuringRun => {
+            Error::failed(format!("{what}: it was started before the verification ended"))
         }
-        let mut running_evidence =
-            self.service.as_ref().map(|service| service.running_evidence()).unwrap_or_default();
-        if let Some(file) = file {
-            let has = |process| format!("{process} has {} open", file.display());
-            running_evidence.extend(lock_holders::processes_with_open(file).into_iter().map(has));
-        }
-        if let (Some(service), Some((client, role))) = (&self.service, client) {
-            let mut names = service.names();
-            names.push(role);
-            running_evidence.extend(other_sessions::describe_sessions(client, &names)?);
-        }
-        if running_evidence.is_empty() {
-            return Ok(running_evidence);
-        }
-        if self.allow_running {
-            let warn = |sign| format!("{sign}; if it writes, verification may fail");
-            return Ok(running_evidence.into_iter().map(warn).collect());
-        }
-        Err(self.error(moment, running_evidence))
-    }
-
-    fn error(&self, moment: CheckTime, running_evidence: Vec<String>) -> Error {
-        let what = match self.service {
-            Some(_) => "the service is running",
-            None => "the database is in use",
-        };
-        let error = match moment {
-            CheckTime::BeforeWrite => Error::refused(what),
-            CheckTime::DuringRun => {
-                Error::failed(format!("{what}: it was started before verification had ended"))
-            }
-        };
-        let error = running_evidence.into_iter().fold(error, Error::caused_by);
-        let stop = match &self.service {
-            Some(service) => format!("stop it: {}", service.stop_command()),
-            None => "end what uses it".to_owned(),
-        };
-        error.hint(stop).hint(
-            "--allow-running goes on all the same; what is written meanwhile does not arrive, and \
-             verification may fail",
-        )
-    }
+    };
+    let error = evidence.into_iter().fold(error, Error::caused_by);
+    let stop = match service {
+        Some(service) => format!("stop it: {}", service.stop_command()),
+        None => "stop the process that uses it".to_owned(),
+    };
+    error.hint(stop).hint(
+        "--allow-running continues anyway; changes made meanwhile are not migrated, and \
+         verification may fail",
+    )
 }

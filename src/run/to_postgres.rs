@@ -1,25 +1,27 @@
-//! The data sets of a run into PostgreSQL: those that are loaded, and those that are only compared.
+//! The direction into PostgreSQL.
 
 use crate::config::connection::Connection;
 use crate::control::deadline::Deadline;
+use crate::control::progress::Phase;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::copy::stats::CopyStats;
 use crate::error::{Error, Result};
-use crate::options::{Depth, OnMisfit};
+use crate::options::plan_options::OnMisfit;
+use crate::options::run_options::Depth;
 use crate::plan::to_postgres::reject;
 use crate::plan::to_postgres::reject::RejectFile;
-use crate::report::{DataSetPlan, DataSetReport, TimeLimit, Verdict};
-use crate::run::Direction;
+use crate::report::{DataSetPlan, DataSetReport, Estimate, TimeLimit, Verdict};
 use crate::run::data_set::compare_only::Comparison;
-use crate::run::data_set::to_postgres::{PostgresLoad, RunEnv};
+use crate::run::data_set::to_postgres::PostgresLoad;
+use crate::run::direction::Direction;
+use crate::run::env::RunEnv;
 use crate::run::estimate;
-use crate::run::name_conflicts::refuse_shared_names;
-use crate::run::open::{DataSetOpener, OpenDataSet};
+use crate::run::name_conflicts::refuse_name_conflicts;
+use crate::run::open::to_postgres::{DataSetOpener, OpenDataSet};
 use crate::run::pause;
 use crate::run::pause::LoadedRows;
-use crate::run::resume::{Action, ways};
+use crate::run::resume::{Action, choose_actions};
 use crate::run::service_check::CheckTime;
-use crate::schema::ObjectKind;
 use crate::schema::names::quote;
 use crate::sqlite::source::backup;
 use crate::sqlite::source::open::Source;
@@ -27,112 +29,109 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(crate) struct IntoPostgres {
-    sets: Vec<PostgresLoad>,
-    /// What is only compared.
+/// The data sets of a run into PostgreSQL.
+pub(crate) struct ToPostgres {
+    loads: Vec<PostgresLoad>,
     comparisons: Vec<(Comparison, Depth)>,
-    /// Where rows go that the target cannot hold.
+    /// The file that receives the rows that the target cannot hold.
     reject_file: Option<PathBuf>,
 }
 
-impl IntoPostgres {
-    /// Opens and fences the sources, connects to the targets, profiles, and plans.
+impl ToPostgres {
+    /// Opens and locks the sources, connects to the targets, profiles, and plans.
     ///
     /// # Errors
-    /// Whatever keeps the run from being planned; nothing has been written then.
+    /// The run cannot be planned. Nothing was written.
     pub(crate) fn plan(env: &RunEnv<'_>, warnings: &mut Vec<String>) -> Result<Self> {
         let options = env.options;
         let mut opener = DataSetOpener::new(options, env.canceller, &env.control.stall);
         let opened = options.data_sets.iter().map(|data_set| opener.open(data_set));
         let mut opened: Vec<OpenDataSet> = opened.collect::<Result<_>>()?;
-        let (ways, told) = ways(options, &mut opened)?;
-        warnings.extend(told);
-        let continues = ways.iter().any(|way| matches!(way, Action::Continue(_)));
-        if !continues {
-            reject::refuse_existing(options)?;
+        let (actions, more) = choose_actions(options, &mut opened)?;
+        warnings.extend(more);
+        if !actions.iter().any(|action| matches!(action, Action::Resume(_))) {
+            reject::refuse_existing(&options.plan)?;
         }
-        let (mut sets, mut comparisons) = (Vec::new(), Vec::new());
-        for (opened, way) in opened.into_iter().zip(ways) {
-            match way {
+        let (mut loads, mut comparisons) = (Vec::new(), Vec::new());
+        for (opened, action) in opened.into_iter().zip(actions) {
+            match action {
                 Action::Compare(depth) => {
                     comparisons.push((Comparison::prepare(opened, depth, options)?, depth));
                 }
-                Action::Copy(drop) => sets.push(PostgresLoad::plan(opened, &drop, env)?),
-                Action::Continue(unfinished) => {
-                    sets.push(PostgresLoad::go_on(opened, *unfinished)?)
-                }
+                Action::Copy(drop) => loads.push(PostgresLoad::plan(opened, &drop, env)?),
+                Action::Resume(run) => loads.push(PostgresLoad::resume(opened, *run)?),
             }
         }
-        refuse_shared_names(sets.iter().map(|set| (set.place.as_str(), &set.plan)))?;
-        let reject_file = match &options.on_misfit {
+        refuse_name_conflicts(loads.iter().map(|load| (load.schema_id.as_str(), &load.plan)))?;
+        let reject_file = match &options.plan.on_misfit {
             OnMisfit::Reject { file } => Some(file.clone()),
             _ => None,
         };
-        Ok(Self { sets, comparisons, reject_file })
+        Ok(Self { loads, comparisons, reject_file })
     }
 
-    /// What a data set's plan says. What another data set makes again in the same schema is not
-    /// lost.
-    fn summary_of(&self, set: &PostgresLoad) -> DataSetPlan {
-        let mut summary = set.summary();
-        let others = self.sets.iter().filter(|other| other.place == set.place);
-        let tables = others.flat_map(|other| &other.plan.tables);
-        let made: HashSet<&str> = tables.map(|table| table.ddl.name.as_str()).collect();
+    /// The plan of one data set. A dropped table is not lost if another data set creates it again
+    /// in the same schema.
+    fn summary_of(&self, load: &PostgresLoad) -> DataSetPlan {
+        let mut summary = load.summary();
+        let same_schema = self.loads.iter().filter(|other| other.schema_id == load.schema_id);
+        let tables = same_schema.flat_map(|other| &other.plan.tables);
+        let created: HashSet<&str> = tables.map(|table| table.ddl.name.as_str()).collect();
         for dropped in &mut summary.drops {
-            dropped.comes_back |= made.contains(dropped.name.as_str());
+            dropped.comes_back |= created.contains(dropped.name.as_str());
         }
         summary
     }
 }
 
-impl Direction for IntoPostgres {
+impl Direction for ToPostgres {
     fn names(&self) -> (String, String) {
-        let sources = self.sets.iter().map(|set| &set.source);
+        let sources = self.loads.iter().map(|load| &load.source);
         let sources = sources.chain(self.comparisons.iter().map(|(one, _)| &one.source));
         let sources: Vec<String> =
             sources.map(|source| source.path().display().to_string()).collect();
-        let targets = self.sets.iter().map(|set| set.claim.connection());
-        let targets = targets.chain(self.comparisons.iter().map(|(one, _)| one.claim.connection()));
+        let targets = self.loads.iter().map(|load| load.lock.connection());
+        let targets = targets.chain(self.comparisons.iter().map(|(one, _)| one.lock.connection()));
         let mut targets: Vec<String> = targets.map(Connection::display).collect();
         targets.dedup();
         (sources.join(", "), targets.join(", "))
     }
 
     fn summary(&self) -> Vec<DataSetPlan> {
-        let sets = self.sets.iter().map(|set| self.summary_of(set));
-        self.comparisons.iter().map(|(one, _)| one.summary()).chain(sets).collect()
+        let loads = self.loads.iter().map(|load| self.summary_of(load));
+        self.comparisons.iter().map(|(one, _)| one.summary()).chain(loads).collect()
     }
 
     fn warnings(&self) -> Vec<String> {
-        let left_out = self.sets.iter().flat_map(|set| &set.plan.left_out);
-        let rejected = self.sets.iter().flat_map(|set| &set.plan.tables).filter_map(|table| {
+        let left_out = self.loads.iter().flat_map(|load| &load.plan.left_out);
+        let rejected = self.loads.iter().flat_map(|load| &load.plan.tables).filter_map(|table| {
             let rows = Some(table.rows_rejected()).filter(|rows| *rows > 0)?;
-            Some(format!("{rows} rows of table {} are left out", quote(&table.name)))
+            Some(format!("{} of table {} are skipped", count_rows(rows), quote(&table.name)))
         });
-        left_out
-            .filter(|left| left.kind != ObjectKind::Table || left.rows.is_some())
-            .filter_map(|left| {
-                let rows = left.rows.filter(|rows| *rows > 0)?;
-                let (word, name) = (left.kind.as_str(), quote(&left.name));
-                Some(format!("{word} {name} holds {rows} rows that do not arrive"))
-            })
-            .chain(rejected)
-            .collect()
+        let lost = left_out.filter_map(|left| {
+            let rows = left.rows.filter(|rows| *rows > 0)?;
+            let (kind, name) = (left.kind.as_str(), quote(&left.name));
+            Some(format!("{kind} {name} is not migrated: {} are lost", count_rows(rows)))
+        });
+        lost.chain(rejected).collect()
     }
 
-    fn look(&mut self, env: &RunEnv<'_>, moment: CheckTime) -> Result<Vec<String>> {
+    fn check_service(&mut self, env: &RunEnv<'_>, time: CheckTime) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
-        for set in &mut self.sets {
-            warnings.extend(set.look(env, moment)?);
+        for load in &mut self.loads {
+            warnings.extend(load.check_service(env, time)?);
         }
-        for (one, _) in &mut self.comparisons {
-            warnings.extend(one.look(env.options, moment)?);
+        for (comparison, _) in &mut self.comparisons {
+            warnings.extend(comparison.check_service(env.options, time)?);
         }
         Ok(warnings)
     }
 
     fn limit(&mut self, deadline: &Deadline, env: &RunEnv<'_>) -> Result<TimeLimit> {
-        estimate::of_all(&mut self.sets, deadline, env)
+        env.control.progress.phase(Phase::Plan).set_step("estimating the time");
+        let estimates = self.loads.iter_mut().map(|load| load.measure(env));
+        let estimates: Vec<Estimate> = estimates.collect::<Result<_>>()?;
+        estimate::check_limit(estimates.into_iter(), deadline, env.options.allow_late)
     }
 
     fn compare(&mut self, env: &RunEnv<'_>, reports: &mut Vec<DataSetReport>) -> Result<()> {
@@ -143,59 +142,59 @@ impl Direction for IntoPostgres {
     }
 
     fn pending_count(&self) -> usize {
-        self.sets.len()
+        self.loads.len()
     }
 
     fn rows(&self) -> u64 {
-        self.sets.iter().map(|set| set.plan.rows()).sum()
+        self.loads.iter().map(|load| load.plan.rows()).sum()
     }
 
     fn back_up(&self, folder: &Path, _: &RunEnv<'_>) -> Result<Vec<PathBuf>> {
-        backup::back_up(&self.sets.iter().map(|set| &set.source).collect::<Vec<_>>(), folder)
+        backup::back_up(&self.loads.iter().map(|load| &load.source).collect::<Vec<_>>(), folder)
     }
 
     fn drop_existing(&mut self, env: &RunEnv<'_>) -> Result<()> {
         env.canceller.begin_writing();
         if let Some(path) = &self.reject_file {
-            write_rejected(path, &self.sets)?;
+            write_rejected(path, &self.loads)?;
         }
         let mut emptied = HashSet::new();
-        for set in &mut self.sets {
-            if !set.plan.objects.drop_all || emptied.insert(set.place.clone()) {
-                set.drop_old(env)?;
+        for load in &mut self.loads {
+            if !load.plan.objects.drop_all || emptied.insert(load.schema_id.clone()) {
+                load.drop_existing(env)?;
             }
         }
         Ok(())
     }
 
-    fn load(&mut self, place: usize, env: &RunEnv<'_>) -> (DataSetReport, Result<()>) {
-        let set = &mut self.sets[place];
-        let stats = Arc::new(CopyStats::new(set.plan.tables.len()));
-        if let Some(watch) = estimate::Watch::over(set, env.options) {
-            let stats = Arc::clone(&stats);
+    fn load(&mut self, index: usize, env: &RunEnv<'_>) -> (DataSetReport, Result<()>) {
+        let load = &mut self.loads[index];
+        let stats = Arc::new(CopyStats::new(load.plan.tables.len()));
+        if let Some(deadline) = env.options.deadline.clone() {
+            let estimate = load.estimate.filter(|_| !env.options.allow_late);
+            let (watch, stats) = (estimate::Watch::new(deadline, estimate), Arc::clone(&stats));
             env.canceller.cancel_when(move || watch.is_over(&stats));
         }
-        let done = set.begin(env).and_then(|()| set.load(env, &stats));
-        match done {
-            Ok(finished) => (set.report(&stats, finished), Ok(())),
-            Err(error) => (set.report(&stats, Default::default()), Err(error)),
+        match load.begin(env).and_then(|()| load.load(env, &stats)) {
+            Ok(finished) => (load.report(&stats, finished), Ok(())),
+            Err(error) => (load.report(&stats, Default::default()), Err(error)),
         }
     }
 
     fn verify(
         &mut self,
-        place: usize,
+        index: usize,
         depth: Depth,
         env: &RunEnv<'_>,
         report: &mut DataSetReport,
     ) -> Result<()> {
-        self.sets[place].verify(depth, env, report)
+        self.loads[index].verify(depth, env, report)
     }
 
     fn commit_all(&mut self, env: &RunEnv<'_>, reports: &mut [DataSetReport]) -> Result<()> {
-        for (set, report) in self.sets.iter_mut().zip(reports) {
+        for (load, report) in self.loads.iter_mut().zip(reports) {
             if report.verdict == Verdict::Match {
-                set.drop_ledger(env)?;
+                load.drop_ledger(env)?;
             }
         }
         Ok(())
@@ -210,38 +209,41 @@ impl Direction for IntoPostgres {
             return pause::before_writing(late);
         }
         canceller.disarm();
-        match self.sets.iter_mut().map(PostgresLoad::there).collect::<Result<Vec<LoadedRows>>>() {
-            Ok(there) => pause::while_writing(late, &there),
-            Err(error) => {
-                error.context("the run was stopped, and cannot tell what is in the target")
-            }
+        let loaded = self.loads.iter_mut().map(PostgresLoad::loaded_rows);
+        match loaded.collect::<Result<Vec<LoadedRows>>>() {
+            Ok(loaded) => pause::while_writing(late, &loaded),
+            Err(error) => error.context("the run was stopped, but the copied rows are unknown"),
         }
     }
 
     fn close(self: Box<Self>) -> Vec<String> {
-        let sources = self.sets.into_iter().map(|set| set.source);
+        let sources = self.loads.into_iter().map(|load| load.source);
         let sources = sources.chain(self.comparisons.into_iter().map(|(one, _)| one.source));
-        let told = |source: Source| match source.close() {
+        let warning = |source: Source| match source.close() {
             Ok(changed) => changed,
             Err(error) => Some(error.to_string()),
         };
-        sources.filter_map(told).collect()
+        sources.filter_map(warning).collect()
     }
 }
 
-/// Writes the rows that are left out to the reject file, before anything else is written.
-fn write_rejected(path: &Path, sets: &[PostgresLoad]) -> Result<()> {
-    let is_continued = sets.iter().any(PostgresLoad::is_continued);
-    let file = if is_continued { RejectFile::open(path)? } else { RejectFile::create(path)? };
-    let (continued, anew): (Vec<_>, Vec<_>) = sets.iter().partition(|set| set.is_continued());
-    let kept: HashSet<&str> = continued.iter().flat_map(|set| set.plan.rejecting()).collect();
-    for name in anew.iter().flat_map(|set| set.plan.rejecting()) {
+fn count_rows(rows: u64) -> String {
+    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
+}
+
+/// Writes the skipped rows to the reject file, before anything else is written.
+fn write_rejected(path: &Path, loads: &[PostgresLoad]) -> Result<()> {
+    let is_resumed = loads.iter().any(PostgresLoad::is_resumed);
+    let file = if is_resumed { RejectFile::open(path)? } else { RejectFile::create(path)? };
+    let (resumed, new): (Vec<_>, Vec<_>) = loads.iter().partition(|load| load.is_resumed());
+    let kept: HashSet<&str> = resumed.iter().flat_map(|load| load.plan.rejecting()).collect();
+    for name in new.iter().flat_map(|load| load.plan.rejecting()) {
         if !kept.contains(name) {
             file.forget(name)?;
         }
     }
-    for set in sets {
-        reject::add_rows(&file, &set.plan, &set.source.connect()?, set.is_continued())?;
+    for load in loads {
+        reject::add_rows(&file, &load.plan, &load.source.connect()?, load.is_resumed())?;
     }
     file.finish()
 }

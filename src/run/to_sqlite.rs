@@ -1,14 +1,14 @@
-//! The data sets of a run into SQLite. Nothing takes the place of anything before all of them are
-//! good.
+//! The direction into SQLite. No target file is replaced before all new files are complete.
 
 use crate::control::deadline::Deadline;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Result};
-use crate::options::{Depth, OnMisfit, Verify};
+use crate::options::plan_options::OnMisfit;
+use crate::options::run_options::{Depth, Verify};
 use crate::report::{DataSetPlan, DataSetReport, TimeLimit, Verdict};
-use crate::run::Direction;
-use crate::run::data_set::to_postgres::RunEnv;
 use crate::run::data_set::to_sqlite::SqliteLoad;
+use crate::run::direction::Direction;
+use crate::run::env::RunEnv;
 use crate::run::open::open_source;
 use crate::run::open::to_sqlite::open;
 use crate::run::service_check::CheckTime;
@@ -16,75 +16,76 @@ use crate::sqlite::source::backup;
 use crate::sqlite::source::open::Source;
 use std::path::{Path, PathBuf};
 
-pub(crate) struct IntoSqlite {
-    sets: Vec<SqliteLoad>,
-    /// They are only compared.
-    only_compared: Option<Depth>,
+/// The data sets of a run into SQLite.
+pub(crate) struct ToSqlite {
+    loads: Vec<SqliteLoad>,
+    /// The depth of a run that only compares.
+    only_compare: Option<Depth>,
 }
 
-impl IntoSqlite {
-    /// Connects to the sources, holds them still, looks at the targets, and plans.
+impl ToSqlite {
+    /// Connects to the sources, takes their snapshots, inspects the targets, and plans.
     ///
     /// # Errors
-    /// Whatever keeps the run from being planned; nothing has been written then.
+    /// The run cannot be planned. Nothing was written.
     pub(crate) fn plan(env: &RunEnv<'_>) -> Result<Self> {
-        if let OnMisfit::Reject { .. } = env.options.on_misfit {
-            return Err(Error::usage("--on-misfit reject is for the way into PostgreSQL")
-                .hint("--on-misfit widen keeps such values as text"));
+        if let OnMisfit::Reject { .. } = env.options.plan.on_misfit {
+            return Err(Error::usage("--on-misfit reject needs a PostgreSQL target")
+                .hint("use --on-misfit widen, which keeps such values as text"));
         }
-        let only_compared = match env.options.verify {
+        let only_compare = match env.options.verify {
             Verify::Only(depth) => Some(depth),
             _ => None,
         };
-        let sets = env.options.data_sets.iter().map(|data_set| open(data_set, env));
-        Ok(Self { sets: sets.collect::<Result<_>>()?, only_compared })
+        let loads = env.options.data_sets.iter().map(|data_set| open(data_set, env));
+        Ok(Self { loads: loads.collect::<Result<_>>()?, only_compare })
     }
 }
 
-impl Direction for IntoSqlite {
+impl Direction for ToSqlite {
     fn names(&self) -> (String, String) {
-        let sources = self.sets.iter().map(|set| set.connection.display());
+        let sources = self.loads.iter().map(|load| load.connection.display());
         let mut sources: Vec<String> = sources.collect();
         sources.dedup();
-        let targets: Vec<String> = self.sets.iter().map(SqliteLoad::target).collect();
+        let targets: Vec<String> = self.loads.iter().map(SqliteLoad::target_name).collect();
         (sources.join(", "), targets.join(", "))
     }
 
     fn summary(&self) -> Vec<DataSetPlan> {
-        let summary = |set: &SqliteLoad| {
-            let mut summary = set.plan.summary();
-            if self.only_compared.is_some() {
-                let note = "nothing is written: the two sides are only compared";
+        let summary = |load: &SqliteLoad| {
+            let mut summary = load.plan.summary();
+            if self.only_compare.is_some() {
+                let note = "the two sides are only compared; nothing is written";
                 summary.notes.push(note.to_owned());
             }
             summary
         };
-        self.sets.iter().map(summary).collect()
+        self.loads.iter().map(summary).collect()
     }
 
-    /// Everything that does not arrive is listed in the plan; none of it is rows.
+    /// No rows are skipped in this direction. The plan lists the other omissions.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }
 
-    fn look(&mut self, env: &RunEnv<'_>, moment: CheckTime) -> Result<Vec<String>> {
+    fn check_service(&mut self, env: &RunEnv<'_>, time: CheckTime) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
-        for set in &mut self.sets {
-            warnings.extend(set.look(env.options, moment)?);
+        for load in &mut self.loads {
+            warnings.extend(load.check_service(env.options, time)?);
         }
         Ok(warnings)
     }
 
-    /// Nothing is measured, as nothing could be continued later.
+    /// There is no estimate, as an interrupted run cannot be resumed.
     fn limit(&mut self, deadline: &Deadline, _: &RunEnv<'_>) -> Result<TimeLimit> {
         Ok(TimeLimit { deadline: deadline.to_string(), estimate: None })
     }
 
     fn compare(&mut self, env: &RunEnv<'_>, reports: &mut Vec<DataSetReport>) -> Result<()> {
-        let Some(depth) = self.only_compared else { return Ok(()) };
-        for set in &mut self.sets {
-            let (file, mut report) = (set.place.path.clone(), set.plan.report());
-            let compared = set.compare(&file, depth, env, &mut report);
+        let Some(depth) = self.only_compare else { return Ok(()) };
+        for load in &mut self.loads {
+            let (file, mut report) = (load.target.path.clone(), load.plan.report());
+            let compared = load.compare(&file, depth, env, &mut report);
             reports.push(report);
             compared?;
         }
@@ -92,43 +93,43 @@ impl Direction for IntoSqlite {
     }
 
     fn pending_count(&self) -> usize {
-        if self.only_compared.is_some() { 0 } else { self.sets.len() }
+        if self.only_compare.is_some() { 0 } else { self.loads.len() }
     }
 
     fn rows(&self) -> u64 {
-        self.sets.iter().map(|set| set.plan.rows()).sum()
+        self.loads.iter().map(|load| load.plan.rows()).sum()
     }
 
-    /// Backs up the files that are to be replaced.
+    /// Backs up the files that will be replaced.
     fn back_up(&self, folder: &Path, env: &RunEnv<'_>) -> Result<Vec<PathBuf>> {
-        let files = self.sets.iter().filter(|set| set.place.is_occupied());
-        let old = files.map(|set| open_source(&set.place.path, env.options));
+        let loads = self.loads.iter().filter(|load| load.target.is_occupied());
+        let old = loads.map(|load| open_source(&load.target.path, env.options));
         let old = old.collect::<Result<Vec<Source>>>()?;
-        let made = backup::back_up(&old.iter().collect::<Vec<_>>(), folder)?;
+        let copies = backup::back_up(&old.iter().collect::<Vec<_>>(), folder)?;
         old.into_iter().try_for_each(|source| source.close().map(drop))?;
-        Ok(made)
+        Ok(copies)
     }
 
-    /// Old files stay where they are until new ones take their places.
+    /// Old files are replaced at the end, by a rename.
     fn drop_existing(&mut self, _: &RunEnv<'_>) -> Result<()> {
         Ok(())
     }
 
-    fn load(&mut self, place: usize, env: &RunEnv<'_>) -> (DataSetReport, Result<()>) {
-        let set = &mut self.sets[place];
-        let mut report = set.plan.report();
-        let filled = set.load(env, &mut report);
-        (report, filled)
+    fn load(&mut self, index: usize, env: &RunEnv<'_>) -> (DataSetReport, Result<()>) {
+        let load = &mut self.loads[index];
+        let mut report = load.plan.report();
+        let loaded = load.load(env, &mut report);
+        (report, loaded)
     }
 
     fn verify(
         &mut self,
-        place: usize,
+        index: usize,
         depth: Depth,
         env: &RunEnv<'_>,
         report: &mut DataSetReport,
     ) -> Result<()> {
-        self.sets[place].verify(depth, env, report)
+        self.loads[index].verify(depth, env, report)
     }
 
     fn commit_all(&mut self, env: &RunEnv<'_>, reports: &mut [DataSetReport]) -> Result<()> {
@@ -136,8 +137,8 @@ impl Direction for IntoSqlite {
         if reports.iter().any(|report| report.verdict == Verdict::Differ) {
             return Ok(());
         }
-        for (set, report) in self.sets.iter_mut().zip(reports) {
-            set.publish(env.options, report)?;
+        for (load, report) in self.loads.iter_mut().zip(reports) {
+            load.publish(env.options, report)?;
         }
         Ok(())
     }

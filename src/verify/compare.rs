@@ -4,7 +4,7 @@ use crate::codec::digest::Digest;
 use crate::control::progress::{PhaseProgress, TableProgress};
 use crate::control::retry::RetryPolicy;
 use crate::error::{Error, Result};
-use crate::options::Depth;
+use crate::options::run_options::Depth;
 use crate::postgres::copy_out::{Relation, Snapshot, TupleReader};
 use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunLock;

@@ -7,9 +7,10 @@ use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::codec::encoding::Encoding;
 use crate::error::{Error, Result};
-use crate::options::TypeOverride;
+use crate::options::type_override::TypeOverride;
 use crate::plan::to_postgres::column_types::check_casts;
 use crate::postgres;
+use crate::postgres::ledger::detail::LedgerDetail;
 use crate::schema::Table;
 use crate::schema::chunk::Chunk;
 use crate::schema::column_type::ColumnType;
@@ -20,7 +21,6 @@ use crate::sqlite::read::chunk_reader::read_error;
 use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::sql::declared_type::column_affinity;
 use crate::verify::compared_table::{ComparedColumn, ComparedTable};
-use serde_json::Value;
 
 /// A table of SQLite and the table of PostgreSQL that should have the same rows.
 pub(crate) struct TablePair<'a> {
@@ -86,8 +86,8 @@ pub(crate) struct MatchInputs<'a> {
     pub(crate) schema: &'a str,
     /// The user's types, for numbers that count from an epoch.
     pub(crate) casts: &'a [TypeOverride],
-    /// The ledger's detail of the run that filled the target; null without a ledger.
-    pub(crate) ledger: &'a Value,
+    /// The ledger's row of the data set; empty without a ledger.
+    pub(crate) ledger: &'a LedgerDetail,
 }
 
 /// The tables to compare, and what was found while matching their columns.
@@ -133,7 +133,7 @@ pub(crate) fn compared_tables(
             let restores = affinity.is_numeric() && encoding.column_type != ColumnType::Text;
             casts.push(ColumnEncoder { encoding, affinity_restores_numbers: restores });
         }
-        let left_out = inputs.ledger["rows_left_out"][&table.name].as_u64().unwrap_or(0);
+        let left_out = inputs.ledger.rows_left_out.get(&table.name).copied().unwrap_or(0);
         let mut compared = ComparedTable {
             name: table.name.clone(),
             postgres: qualify(inputs.schema, &target.name),
@@ -183,7 +183,7 @@ impl ColumnPair<'_> {
         if let Some(given) = given {
             return Some(given.to);
         }
-        let copied = inputs.ledger["types"][table][column].as_str();
+        let copied = inputs.ledger.types.get(table).and_then(|types| types.get(column));
         let copied = copied.and_then(|text| Encoding::parse(text).ok())?;
         if ColumnType::parse(self.type_name).as_ref() != Some(&copied.column_type) {
             differences.push(format!(

@@ -4,7 +4,7 @@ use crate::control::cancel::CancelScope;
 use crate::control::progress::PhaseProgress;
 use crate::control::sizing::Resources;
 use crate::error::Result;
-use crate::options::{Depth, Options};
+use crate::options::run_options::{Depth, RunOptions};
 use crate::postgres::connect::backend::{Backend, InFlight};
 use crate::postgres::copy_out::TupleReader;
 use crate::postgres::lease::run_lock::RunLock;
@@ -36,7 +36,7 @@ pub(crate) struct VerifySettings<'a> {
     /// The side that is the source.
     pub(crate) source: SourceSide,
     /// The user's options.
-    pub(crate) options: &'a Options,
+    pub(crate) options: &'a RunOptions,
     /// Threads and memory.
     pub(crate) resources: &'a Resources,
     /// The counters of rows done.

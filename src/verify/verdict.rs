@@ -1,7 +1,7 @@
 //! The verdict of a verification, with its differences and hints.
 
 use crate::codec::fidelity::Misfit;
-use crate::options::Depth;
+use crate::options::run_options::Depth;
 use crate::report::{ConversionReport, DataSetReport, TableVerification, Verdict};
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;

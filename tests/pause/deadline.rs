@@ -17,7 +17,7 @@ fn a_run_that_would_not_be_over_in_time_is_refused_before_anything_is_written() 
     let refused = command(&source, &database.url, &late).output().unwrap();
     let said = text(&refused);
     assert_eq!(refused.status.code(), Some(4), "{said}");
-    assert!(said.contains("would not be over by the deadline"), "{said}");
+    assert!(said.contains("would end after the deadline"), "{said}");
     assert!(said.contains("copy 4") && said.contains("verification"), "{said}");
     assert!(said.contains("--allow-late"), "{said}");
     let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
@@ -52,7 +52,7 @@ fn a_late_run_is_begun_where_that_is_allowed_and_pauses_at_the_deadline() {
     let late = ["--max-rate", "70KB/s", "--window", "10s", "--allow-late"];
     let output = end(start(&source, &database, &late));
     assert!(started.elapsed().as_secs() >= 9, "{:?}", started.elapsed());
-    assert!(text(&output).contains("paused, as the time is up"), "{}", text(&output));
+    assert!(text(&output).contains("paused at the deadline"), "{}", text(&output));
     let there: u32 = psql(&database.url, "SELECT count(*) FROM event").parse().unwrap();
     assert!(there > 0 && there < ROWS, "{there}");
     // Without the limit it runs to its end.
@@ -74,7 +74,7 @@ fn a_copy_that_gets_slower_than_it_was_measured_pauses_with_its_reserve() {
     somebody.batch_execute("BEGIN; LOCK TABLE event IN SHARE MODE").unwrap();
     let output = end(run);
     drop(somebody);
-    assert!(text(&output).contains("paused, as the time is up"), "{}", text(&output));
+    assert!(text(&output).contains("paused at the deadline"), "{}", text(&output));
     let mut without = output.clone();
     without.stderr = String::from_utf8(output.stderr).unwrap().replace("--window 14s", "").into();
     assert_paused_and_resumes(&without, &source, &database, ROWS);

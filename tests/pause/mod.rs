@@ -42,7 +42,7 @@ fn assert_paused_and_resumes(output: &Output, source: &Path, database: &Database
     let said = text(output);
     assert_eq!(output.status.code(), Some(5), "{said}");
     assert!(said.contains("error: paused"), "{said}");
-    assert!(said.contains("only while the service stays stopped"), "{said}");
+    assert!(said.contains("resume only while the service is stopped"), "{said}");
     assert!(said.contains("use --restart"), "{said}");
     assert!(said.contains("the source is unchanged"), "{said}");
     let line = said.lines().find_map(|line| line.strip_prefix("hint: to resume, run: ")).unwrap();

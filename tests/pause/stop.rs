@@ -40,7 +40,7 @@ fn ctrl_c_and_sigterm_commit_what_is_in_flight_and_the_same_command_resumes() {
         signal(&run, name);
         let output = end(run);
         let there = psql(&database.url, "SELECT count(*) FROM event");
-        let told = format!("error: paused, as you said: {there} of {ROWS} rows are in the target");
+        let told = format!("error: paused as requested: {there} of {ROWS} rows are copied");
         assert!(text(&output).contains(&told), "{told}\n{}", text(&output));
         assert_eq!(psql(&database.url, "SELECT count(*) > 0 FROM event"), "t");
         assert_paused_and_resumes(&output, &source, &database, ROWS);
@@ -73,7 +73,7 @@ fn a_step_of_the_finish_that_takes_too_long_is_cancelled_and_taken_up_again() {
     wait_for_a_lock(&database.url);
     signal(&run, "-TERM");
     let output = end(run);
-    let told = format!("all {ROWS} rows are in the target; indexes or constraints are missing");
+    let told = format!("all {ROWS} rows are copied; indexes or constraints are missing");
     assert!(text(&output).contains(&told), "{}", text(&output));
     drop(somebody);
     assert_paused_and_resumes(&output, &source, &database, ROWS);
@@ -97,7 +97,7 @@ fn a_stop_in_the_verification_keeps_everything_and_the_next_run_compares() {
     wait_for_a_lock(&database.url);
     signal(&run, "-INT");
     let output = end(run);
-    let told = "everything is in the target, and was not compared to the end";
+    let told = "everything is copied, but the comparison is not complete";
     assert!(text(&output).contains(told), "{}", text(&output));
     let state = "SELECT detail::json ->> 'state' FROM migrate_ledger WHERE chunk = -1";
     assert_eq!(psql(&database.url, state), "not_verified", "it does not look verified");
@@ -140,7 +140,7 @@ fn a_stop_ends_the_wait_for_a_server_that_is_gone() {
     let output = end(run);
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "nobody knows what is there: {said}");
-    assert!(said.contains("cannot tell what is in the target"), "{said}");
+    assert!(said.contains("the copied rows are unknown"), "{said}");
     private.restart().unwrap();
     let again = end(start_into(&source, &url, &[]));
     assert_eq!(again.status.code(), Some(0), "{}", text(&again));

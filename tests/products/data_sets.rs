@@ -52,7 +52,7 @@ fn connect_moves_core_and_instrumentation_into_two_schemas() {
     let before = psql(&database.url, written);
     let again = tree.run(&["db"]);
     assert_code(&again, 0);
-    assert_says(&again, &["core is done", "instrumentation is done"]);
+    assert_says(&again, &["core was already copied", "instrumentation was already copied"]);
     assert_eq!(psql(&database.url, written), before);
     for flag in ["--drop-all", "--restart"] {
         let before = psql(&database.url, written);
@@ -71,10 +71,7 @@ fn one_data_set_can_be_moved_alone_and_a_later_run_moves_the_other() {
     let before = psql(&database.url, written);
     let output = tree.run(&["db"]);
     assert_code(&output, 0);
-    assert_says(
-        &output,
-        &["core is done: an earlier run copied and verified it", "verdict: match; 5 rows"],
-    );
+    assert_says(&output, &["core was already copied and verified", "verdict: match; 5 rows"]);
     assert_eq!(psql(&database.url, written), before, "the rows of core were not written again");
     assert_eq!(count(&database, "instrumentation.visits"), "3");
 }
@@ -99,7 +96,7 @@ fn a_run_after_one_that_broke_in_the_second_data_set_does_only_that_again() {
         psql(&database.url, broken);
         let output = tree.run(&["db", flag]);
         assert_code(&output, 0);
-        assert_says(&output, &["core is done"]);
+        assert_says(&output, &["core was already copied"]);
         assert_eq!(psql(&database.url, written), before, "{flag}");
     }
     assert_eq!(count(&database, "instrumentation.visits"), "3");
@@ -138,7 +135,10 @@ fn a_run_killed_in_the_second_data_set_resumes_there_and_drops_nothing_again() {
         let before = psql(&database.url, written);
         let output = tree.run(more);
         assert_code(&output, 0);
-        assert_says(&output, &["core is done", "resumes the run of 2", ": 0 of 1 chunk copied"]);
+        assert_says(
+            &output,
+            &["core was already copied", "resumes the run of 2", ": 0 of 1 chunk copied"],
+        );
         assert_eq!(psql(&database.url, written), before);
         assert_eq!(count(&database, "visits"), "3");
         assert_eq!(psql(&database.url, "SELECT count(*) FROM migrate_ledger"), "2");
@@ -207,7 +207,7 @@ fn package_manager_moves_main_alone_where_no_usage_data_is_stored() {
     let tree = Tree::package_manager(&format!("URL = {}", url(&database.url, None)));
     let output = tree.run(&["database"]);
     assert_code(&output, 0);
-    assert_says(&output, &["main -> public", "the SQLite files fall behind"]);
+    assert_says(&output, &["main -> public", "the SQLite files become outdated"]);
     assert_eq!(count(&database, "users"), "2");
 }
 
@@ -314,7 +314,10 @@ fn two_products_ask_which_and_none_asks_for_locations() {
     let output = tree.run(&["db"]);
     assert_code(&output, 2);
     assert_says(&output, &["--product connect"]);
-    assert_says(&tree.run(&["db", "--product=package-manager"]), &["rstudio-pm.gcfg does not say"]);
+    assert_says(
+        &tree.run(&["db", "--product=package-manager"]),
+        &["rstudio-pm.gcfg lacks settings"],
+    );
     let empty = tempfile::tempdir().unwrap();
     let root = empty.path().to_str().unwrap();
     let output = crate::harness::migrate(["database", "--root", root]);
@@ -340,7 +343,7 @@ fn a_cut_connection_string_is_warned_of_by_its_line() {
     let tree = Tree::package_manager(&format!("URL = {};x", url(&database.url, None)));
     let output = tree.run(&["plan"]);
     assert_code(&output, 0);
-    assert_says(&output, &["rstudio-pm.gcfg:5: Postgres.URL ends where a comment begins"]);
+    assert_says(&output, &["rstudio-pm.gcfg:5: the value of Postgres.URL ends at a comment"]);
 }
 
 #[test]
@@ -351,7 +354,7 @@ fn a_backup_is_made_before_anything_is_written() {
     let to = folder.path().to_str().unwrap();
     let output = tree.run(&["database", "--backup", to]);
     assert_code(&output, 0);
-    assert_says(&output, &["a backup was made"]);
+    assert_says(&output, &["backup created"]);
     let backups: Vec<_> = fs::read_dir(to).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(backups.len(), 1);
     assert!(backups[0].to_str().unwrap().contains("/packages.db."));

@@ -52,7 +52,7 @@ fn an_active_unit_is_a_running_service() {
     let database = server();
     let tree = package_manager(&database);
     tree.service("active");
-    refuses(&tree, &database, "systemd says that rstudio-pm is active");
+    refuses(&tree, &database, "systemd reports rstudio-pm as active");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_service_that_starts_during_the_run_fails_it_before_the_verdict() {
     assert_code(&output, 1);
     assert_says(
         &output,
-        &["it was started before verification had ended", "the source is unchanged"],
+        &["it was started before the verification ended", "the source is unchanged"],
     );
     let state = "SELECT detail::json ->> 'state' FROM migrate_ledger WHERE chunk = -1";
     assert_eq!(psql(&database.url, state), "not_verified");
@@ -158,7 +158,7 @@ fn only_root_migrates_connect() {
     for arguments in [&["db"][..], &["db", "--verify"], &["plan"], &["provider", "postgres"]] {
         let output = as_member(&tree, 65534, arguments);
         assert_code(&output, 4);
-        assert_says(&output, &["only root may migrate Connect's databases", "sudo"]);
+        assert_says(&output, &["only root may migrate the databases of Connect", "sudo"]);
     }
     for arguments in [&["help"][..], &["help", "database"], &["--version"]] {
         assert_code(&as_member(&tree, 65534, arguments), 0);
@@ -189,7 +189,7 @@ fn members_of_the_service_s_group_migrate_package_manager() {
     serve_under(group + 1);
     let output = as_member(&tree, group, &["database"]);
     assert_code(&output, 4);
-    assert_says(&output, &[&format!("the members of the group {}", group + 1)]);
+    assert_says(&output, &[&format!("members of the group {}", group + 1)]);
     serve_under(group);
     let output = as_member(&tree, group, &["database"]);
     // Accepted, until the connection to a missing server.

@@ -37,7 +37,7 @@ fn the_provider_is_switched_in_the_file_after_a_good_verdict() {
     tree.service("active");
     let running = tree.run(&["provider", "postgres"]);
     assert_code(&running, 4);
-    assert_says(&running, &["systemd says that rstudio-connect is active"]);
+    assert_says(&running, &["systemd reports rstudio-connect as active"]);
     tree.service("inactive");
     let output = tree.run(&["provider", "postgres"]);
     assert_code(&output, 0);

@@ -84,7 +84,7 @@ fn a_wrong_key_a_missing_key_and_a_truncated_value_have_different_errors() {
         &output,
         &[
             "Postgres.Password cannot be decrypted",
-            "there is no key file",
+            "no key file found",
             "db/secret.key",
             "--key-file",
         ],

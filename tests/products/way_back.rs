@@ -36,10 +36,7 @@ fn package_manager_goes_back_when_postgresql_is_its_provider() {
     let output =
         run(&tree, &[&BACK[..], &["--drop-all", "--backup", folder, "--switch-provider"]].concat());
     assert_code(&output, 0);
-    assert_says(
-        &output,
-        &["verdict: match", "Database.Provider is now sqlite", "a backup was made"],
-    );
+    assert_says(&output, &["verdict: match", "Database.Provider is now sqlite", "backup created"]);
     assert_eq!(sqlite3(&file, count), (before + 1).to_string());
     let backup = fs::read_dir(backups).unwrap().next().unwrap().unwrap().path();
     assert_eq!(sqlite3(&backup, count), before.to_string());

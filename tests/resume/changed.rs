@@ -5,7 +5,7 @@ use super::*;
 use crate::harness::server;
 
 /// A run that was killed in the copy.
-fn cut_off(more: &[&str]) -> (Source, Database) {
+pub(super) fn cut_off(more: &[&str]) -> (Source, Database) {
     let (source, database) = (Source::new(), server());
     let child = source.start(&database.url, more);
     let somebody = hold_the_copy(&database.url);
@@ -16,7 +16,12 @@ fn cut_off(more: &[&str]) -> (Source, Database) {
 }
 
 /// Asserts that the run is refused with `cause` and changes nothing, and that `--restart` succeeds.
-fn assert_refused_until_restart(source: &Source, database: &Database, more: &[&str], cause: &str) {
+pub(super) fn assert_refused_until_restart(
+    source: &Source,
+    database: &Database,
+    more: &[&str],
+    cause: &str,
+) {
     let state = "SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM migrate_ledger t";
     let before = psql(&database.url, state);
     for command in [&["--drop-ledger"][..], &[]] {
@@ -24,7 +29,7 @@ fn assert_refused_until_restart(source: &Source, database: &Database, more: &[&s
         assert_code(&refused, 4);
         assert_says(
             &refused,
-            &["cannot be continued", cause, "--restart", "hint: after that, run: "],
+            &["cannot be resumed", cause, "--restart", "hint: after that, run: "],
         );
         let next = text(&refused);
         let next = next.lines().find(|line| line.starts_with("hint: after that, run:")).unwrap();
@@ -71,7 +76,7 @@ fn a_table_that_was_emptied_is_not_taken_for_half_full() {
 fn a_table_that_was_dropped_is_missed() {
     let (source, database) = cut_off(&[]);
     psql(&database.url, "DROP TABLE event");
-    let cause = "table \"event\" of the target is gone";
+    let cause = "table \"event\" is missing in the target";
     assert_refused_until_restart(&source, &database, &[], cause);
     assert_eq!(psql(&database.url, "SELECT count(*) FROM event"), "12000");
 }
@@ -85,7 +90,10 @@ fn a_table_of_somebody_else_is_no_table_of_ours_and_is_never_dropped() {
     );
     let refused = source.run(&database.url, &[]);
     assert_code(&refused, 4);
-    assert_says(&refused, &["table \"event\" of the target is another one", "--restart"]);
+    assert_says(
+        &refused,
+        &["table \"event\" of the target was dropped and created again", "--restart"],
+    );
     let refused = source.run(&database.url, &["--restart"]);
     assert_code(&refused, 4);
     assert_says(&refused, &["not empty", "table \"event\"", "--drop-all"]);
@@ -104,9 +112,9 @@ fn other_options_are_another_plan() {
     {
         let refused = source.run(&database.url, more);
         assert_code(&refused, 4);
-        assert_says(&refused, &["cannot be continued", &format!("{flag} was another one")]);
+        assert_says(&refused, &["cannot be resumed", &format!("{flag} has changed")]);
     }
-    assert_refused_until_restart(&source, &database, cast, "--cast was another one");
+    assert_refused_until_restart(&source, &database, cast, "--cast has changed");
     let sql = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute \
                WHERE attrelid = 'event'::regclass AND attname = 'what'";
     assert_eq!(psql(&database.url, sql), "character varying(99)");
@@ -120,7 +128,7 @@ fn a_plan_of_another_version_is_not_read() {
         "UPDATE migrate_ledger SET detail = replace(detail, '\"version\":\"', '\"version\":\"9') \
          WHERE chunk = -1",
     );
-    let cause = "another version of this program planned it";
+    let cause = "another version of migrate started it";
     assert_refused_until_restart(&source, &database, &[], cause);
 }
 
@@ -148,7 +156,7 @@ fn the_plan_command_shows_what_would_be_resumed_and_changes_nothing() {
     psql(&database.url, "TRUNCATE event");
     let refused = crate::harness::migrate(arguments);
     assert_code(&refused, 4);
-    assert_says(&refused, &["cannot be continued"]);
+    assert_says(&refused, &["cannot be resumed"]);
     let anew = crate::harness::migrate([&arguments[..], &["--restart"]].concat());
     assert_code(&anew, 0);
     assert_says(&anew, &["will be dropped first", "table \"event\""]);

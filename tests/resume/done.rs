@@ -13,7 +13,7 @@ fn a_repeated_run_says_that_it_is_done_and_copies_nothing() {
     assert_whole(&source, &database.url, &source.run(&database.url, &[]));
     let before = psql(&database.url, WRITTEN);
     let again = source.run(&database.url, &[]);
-    assert_says(&again, &["app.db is done: an earlier run copied and verified it"]);
+    assert_says(&again, &["app.db was already copied and verified"]);
     assert_whole(&source, &database.url, &again);
     assert_eq!(psql(&database.url, WRITTEN), before);
     for flag in ["--drop-all", "--restart"] {

@@ -5,6 +5,7 @@ mod changed;
 mod done;
 mod killed;
 mod lost;
+mod old_ledger;
 mod sessions;
 
 use crate::harness::{Database, migrate_command, psql, sqlite3, sqlite3_script, text};

@@ -114,7 +114,7 @@ fn sessions_whose_client_cannot_be_reached_are_ended() {
     signal(&child, "-CONT");
     let late = child.wait_with_output().unwrap();
     assert_code(&late, 1);
-    assert_says(&late, &["another run has taken this one's place"]);
+    assert_says(&late, &["another run replaced this one"]);
     let after = psql(&database.url, "SELECT count(*), max(xmin::text::bigint) FROM event");
     assert_eq!(before, after);
 }

@@ -1,24 +1,8 @@
 //! The values of flags that take one of a few words.
 
-use crate::options::Depth;
-use crate::product::{Product, Provider};
+use crate::options::run_options::Depth;
+use crate::product::Provider;
 use clap::ValueEnum;
-
-/// A value of --product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProductArg {
-    Connect,
-    PackageManager,
-}
-
-impl From<ProductArg> for Product {
-    fn from(product: ProductArg) -> Self {
-        match product {
-            ProductArg::Connect => Self::Connect,
-            ProductArg::PackageManager => Self::PackageManager,
-        }
-    }
-}
 
 /// The argument of `provider`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

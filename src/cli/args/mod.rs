@@ -9,6 +9,7 @@ pub(crate) mod command;
 pub(crate) mod migration;
 pub(crate) mod normalize;
 pub(crate) mod posit;
+pub(crate) mod product_flags;
 pub(crate) mod scripts;
 pub(crate) mod usage_error;
 pub(crate) mod value_parsers;

@@ -1,6 +1,8 @@
 //! The flags about Posit's products.
 
-use crate::cli::args::choices::{ProductArg, ProviderArg};
+use crate::cli::args::choices::ProviderArg;
+use crate::cli::args::product_flags::{SqliteFiles, product_parser};
+use crate::product::spec::ProductSpec;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -9,8 +11,8 @@ use std::path::PathBuf;
 pub(crate) struct ConfigArgs {
     /// The product. Without it: detected from the configuration file, this program's folder or the
     /// installed product.
-    #[arg(long, value_name = "PRODUCT")]
-    pub(crate) product: Option<ProductArg>,
+    #[arg(long, value_name = "PRODUCT", value_parser = product_parser())]
+    pub(crate) product: Option<&'static ProductSpec>,
     /// The product's configuration file. Without it:
     /// /etc/rstudio-connect/rstudio-connect.gcfg or /etc/rstudio-pm/rstudio-pm.gcfg.
     #[arg(long, value_name = "FILE")]
@@ -29,15 +31,8 @@ pub(crate) struct DataSetArgs {
     /// Only this data set: core or instrumentation of Connect, main or usage of Package Manager.
     #[arg(long, value_name = "NAME")]
     pub(crate) data: Option<String>,
-    /// The SQLite file of core or main, instead of the configured one.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) sqlite: Option<PathBuf>,
-    /// The SQLite file of instrumentation, instead of the configured one.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) instrumentation_sqlite: Option<PathBuf>,
-    /// The SQLite file of usage, instead of the configured one.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) usage_sqlite: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sqlite_files: SqliteFiles,
     /// Run although the service or another program uses a database. Verification may then fail.
     #[arg(long, help_heading = "Safety")]
     pub(crate) allow_running: bool,

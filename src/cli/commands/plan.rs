@@ -6,15 +6,15 @@ use crate::cli::output::{json, plan};
 use crate::cli::request::{Request, casts};
 use crate::control::run_control::RunControl;
 use crate::error::Result;
-use crate::options::Options;
+use crate::options::run_options::RunOptions;
 use crate::report::PlanSummary;
-use crate::run::planned::Planned;
+use crate::run::Planned;
 
 /// Runs the command with the plan of `prepare`.
 pub(crate) fn run<P: Planned>(
     request: &Request,
     console: &mut Console,
-    prepare: impl FnOnce(&Options, &RunControl) -> Result<P>,
+    prepare: impl FnOnce(&RunOptions, &RunControl) -> Result<P>,
 ) -> Exit {
     let control = match RunControl::with_signals() {
         Ok(control) => control,

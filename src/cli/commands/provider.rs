@@ -4,15 +4,15 @@ use crate::cli::args::posit::ProviderArgs;
 use crate::cli::output::console::Console;
 use crate::cli::request::product;
 use crate::error::{Error, Result};
-use crate::options::DataSet;
+use crate::options::location::DataSet;
 use crate::product::data_sets;
 use crate::product::data_sets::Wanted;
-use crate::product::service::ProductService;
+use crate::product::service::service;
 use crate::product::settings::Settings;
 use crate::product::{Provider, permissions, provider};
-use crate::run::service_check::Service as _;
+use crate::run::service_check::running_evidence;
 use crate::run::status;
-use crate::run::status::{MigrationStatus, standing};
+use crate::run::status::{MigrationStatus, migration_status};
 
 /// Runs the command.
 ///
@@ -39,18 +39,17 @@ pub(crate) fn run(args: &ProviderArgs, console: &mut Console) -> Result<()> {
     if let Some(backup) = backup {
         say(console, &format!("a copy of the previous file: {}", backup.display()))?;
     }
-    let unit = settings.product.system_name();
-    say(console, &format!("next: start the service: systemctl start {unit}"))
+    let start = settings.product.start_command();
+    say(console, &format!("next: start the service: {start}"))
 }
 
 /// Refuses a target that was not verified, or whose source has changed or may be changing.
 fn check_verdicts(settings: &Settings, to: Provider, args: &ProviderArgs) -> Result<()> {
     // A running service may write rows that were not copied.
-    let service = ProductService { product: settings.product, root: settings.root.clone() };
-    let mut causes = service.running_evidence();
+    let mut causes = running_evidence(&service(settings.product, &settings.root));
     for data_set in data_sets::resolve(settings, &wanted(to, args))?.data_sets {
         let name = &data_set.name;
-        match standing(&data_set, None)?.0 {
+        match migration_status(&data_set)? {
             MigrationStatus::Verified => {}
             MigrationStatus::Outdated => {
                 let which = if to == Provider::Sqlite { "target" } else { "source" };
@@ -80,8 +79,7 @@ fn wanted(to: Provider, args: &ProviderArgs) -> Wanted<'_> {
     Wanted {
         only: None,
         from: to.other(),
-        sqlite: None,
-        second_sqlite: None,
+        sqlite: Vec::new(),
         postgres: None,
         key_file: args.config.key_file.as_deref(),
     }

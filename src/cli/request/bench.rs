@@ -8,7 +8,7 @@ use crate::cli::request::checks::{check_folder, check_patterns};
 use crate::cli::request::location::LocationArg;
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
-use crate::options::Location;
+use crate::options::location::Location;
 use tempfile::TempDir;
 
 /// A measurement, its folder of temporary files, and the destination of its JSON.

@@ -4,7 +4,7 @@
 use crate::cli::output::output_file;
 use crate::codec::encoding::Encoding;
 use crate::error::{Error, Result};
-use crate::options::TypeOverride;
+use crate::options::type_override::TypeOverride;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

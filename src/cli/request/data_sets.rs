@@ -6,9 +6,9 @@ use crate::cli::request::product;
 use crate::cli::request::product::{NamedLocations, ProductRequest, Purpose, Resolved};
 use crate::config::connection::Defaults;
 use crate::error::{Error, Result};
-use crate::options::{DataSet, FILE_MODE, Location};
+use crate::options::location::{DataSet, FILE_MODE, Location};
+use crate::options::service::ServiceCheck;
 use crate::product::Provider;
-use crate::run::service_check::ServiceCheck;
 use std::path::Path;
 
 /// The data sets, and what belongs to them.
@@ -101,12 +101,10 @@ fn unused_flag(args: &CommonArgs) -> Option<&'static str> {
         (config.config.is_some(), "--config"),
         (config.key_file.is_some(), "--key-file"),
         (data_sets.data.is_some(), "--data"),
-        (data_sets.sqlite.is_some(), "--sqlite"),
-        (data_sets.instrumentation_sqlite.is_some(), "--instrumentation-sqlite"),
-        (data_sets.usage_sqlite.is_some(), "--usage-sqlite"),
         (data_sets.allow_back, "--allow-back"),
     ];
-    given.into_iter().find_map(|(given, flag)| given.then_some(flag))
+    let flag = given.into_iter().find_map(|(given, flag)| given.then_some(flag));
+    flag.or_else(|| data_sets.sqlite_files.first_flag())
 }
 
 /// The error for a flag that needs a product's configuration.

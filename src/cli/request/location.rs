@@ -2,7 +2,7 @@
 
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
-use crate::options::Location;
+use crate::options::location::Location;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;

@@ -15,15 +15,18 @@ use crate::cli::output::output_file::Output;
 use crate::cli::request::checks::{check_folder, check_patterns};
 use crate::cli::request::data_sets::{DataSets, needs_configuration};
 use crate::cli::request::product::{ProductRequest, Purpose};
+use crate::control::sizing::ResourceLimits;
 use crate::error::{Error, Result};
-use crate::options::{Location, OnMisfit, Options, Verify};
+use crate::options::location::Location;
+use crate::options::plan_options::{OnMisfit, PlanOptions};
+use crate::options::run_options::{RunOptions, Verify};
 use std::path::{Path, PathBuf};
 
 /// The request of `database` or `plan`.
 #[derive(Debug)]
 pub(crate) struct Request {
     /// The options of the run.
-    pub(crate) options: Options,
+    pub(crate) options: RunOptions,
     /// Tables that the source does not have may be dropped without a question.
     pub(crate) yes: bool,
     /// Progress bars are drawn even without a terminal.
@@ -79,8 +82,8 @@ impl Request {
         options.max_differences = verification.max_differences;
         options.show_values = verification.show_values;
         options.retry_for = time.retry_for;
-        options.max_rate = time.max_rate;
-        options.chunk_bytes = time.chunk_size;
+        options.limits.max_rate = time.max_rate;
+        options.limits.chunk_bytes = time.chunk_size;
         options.deadline = time.deadline.or(time.window);
         options.allow_late = time.allow_late;
         let warning = options.deadline.as_ref().and_then(|deadline| deadline.warning());
@@ -131,28 +134,33 @@ impl Request {
         check_patterns("--tables", &selection.tables)?;
         check_patterns("--exclude", &selection.exclude)?;
         let threads = |own: Option<u16>| own.or(load.threads).map(usize::from);
-        let options = Options {
-            casts: casts::gather(types.casts.as_deref(), &types.cast)?,
-            on_misfit: on_misfit(types.on_misfit, types.reject_file)?,
-            readers: threads(load.readers),
-            writers: threads(load.writers),
-            schema: locations.schema,
-            tables: selection.tables,
-            exclude: selection.exclude,
-            strict: refusals.strict,
-            exact: refusals.exact,
+        let options = RunOptions {
+            plan: PlanOptions {
+                schema: locations.schema,
+                tables: selection.tables,
+                exclude: selection.exclude,
+                casts: casts::gather(types.casts.as_deref(), &types.cast)?,
+                on_misfit: on_misfit(types.on_misfit, types.reject_file)?,
+                strict: refusals.strict,
+                exact: refusals.exact,
+            },
+            limits: ResourceLimits {
+                readers: threads(load.readers),
+                writers: threads(load.writers),
+                memory: load.memory,
+                ..ResourceLimits::default()
+            },
             drop_all: refusals.drop_all,
             restart: refusals.restart,
-            memory: load.memory,
             temp_dir: load.temp_dir,
             service_check,
             warnings,
-            ..Options::new(sets)
+            ..RunOptions::new(sets)
         };
         if let Some(folder) = &options.temp_dir {
             check_folder("--temp-dir", folder)?;
         }
-        if let OnMisfit::Reject { file } = &options.on_misfit {
+        if let OnMisfit::Reject { file } = &options.plan.on_misfit {
             output_file::check("--reject-file", file, &databases(&options))?;
         }
         let json = common.output.json.map(|path| Output::for_json(path, &files(&options)));
@@ -167,15 +175,15 @@ impl Request {
 }
 
 /// The files of the run, which a result must not overwrite: its databases and its reject file.
-fn files(options: &Options) -> Vec<&Path> {
-    let rejects = match &options.on_misfit {
+fn files(options: &RunOptions) -> Vec<&Path> {
+    let rejects = match &options.plan.on_misfit {
         OnMisfit::Reject { file } => Some(file.as_path()),
         OnMisfit::Refuse | OnMisfit::Widen => None,
     };
     databases(options).into_iter().chain(rejects).collect()
 }
 
-fn databases(options: &Options) -> Vec<&Path> {
+fn databases(options: &RunOptions) -> Vec<&Path> {
     let locations = options.data_sets.iter().flat_map(|set| [&set.source, &set.target]);
     locations.filter_map(Location::file).collect()
 }

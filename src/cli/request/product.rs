@@ -5,15 +5,16 @@ use crate::cli::output::rerun_command::quoted;
 use crate::config::environment::Environment;
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
+use crate::options::service::ServiceCheck;
 use crate::product::data_sets;
 use crate::product::data_sets::{Found, Wanted};
-use crate::product::detect::{DetectInput, find};
-use crate::product::service::ProductService;
+use crate::product::detect::{DetectInput, detect};
+use crate::product::products::PRODUCTS;
+use crate::product::service;
 use crate::product::settings::Settings;
-use crate::product::{Product, Provider, Root, permissions};
-use crate::run::service_check::ServiceCheck;
+use crate::product::spec::ProductSpec;
+use crate::product::{Provider, Root, permissions};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// The product of a request.
 #[derive(Debug)]
@@ -41,15 +42,15 @@ pub(crate) enum Purpose {
 }
 
 /// Detects the product and its configuration file; `None` if nothing names one.
-pub(crate) fn product(args: &ConfigArgs) -> Result<Option<(Product, PathBuf, Root)>> {
+pub(crate) fn product(args: &ConfigArgs) -> Result<Option<(&'static ProductSpec, PathBuf, Root)>> {
     let root = Root(args.root.clone());
     let program = std::env::current_exe().ok();
     let input = DetectInput {
-        product: args.product.map(Product::from),
+        product: args.product,
         config: args.config.as_deref(),
         program: program.as_deref(),
     };
-    Ok(find(input, &root)?.map(|(product, config)| (product, config, root)))
+    Ok(detect(input, &PRODUCTS, &root)?.map(|(product, config)| (product, config, root)))
 }
 
 /// Reads the settings of the product.
@@ -58,7 +59,8 @@ pub(crate) fn product(args: &ConfigArgs) -> Result<Option<(Product, PathBuf, Roo
 /// A usage error if no product is found; a refusal if the file cannot be read.
 pub(crate) fn settings(args: &ConfigArgs) -> Result<Settings> {
     let (product, config, root) = product(args)?.ok_or_else(|| {
-        Error::usage("neither Connect nor Package Manager is configured on this machine")
+        let names = PRODUCTS.map(|product| product.name).join(" nor ");
+        Error::usage(format!("neither {names} is configured on this machine"))
             .hint("name the configuration file with --config FILE")
     })?;
     Settings::read(product, &config, root, Environment::of_this_process())
@@ -68,7 +70,7 @@ pub(crate) fn settings(args: &ConfigArgs) -> Result<Settings> {
 pub(crate) fn flags(args: &ConfigArgs) -> String {
     let mut flags = String::new();
     if let Some(product) = args.product {
-        flags.push_str(&format!(" --product {}", Product::from(product).as_str()));
+        flags.push_str(&format!(" --product {}", product.word));
     }
     for (flag, path) in [("config", &args.config), ("root", &args.root)] {
         if let Some(path) = path {
@@ -111,29 +113,31 @@ pub(crate) fn resolve(
     let live = check_direction(&settings, to, args, purpose)?;
     // A location names one database, so its counterpart is one database, too.
     let single = locations.sqlite.is_some() || locations.postgres.is_some();
-    let only = args.data.as_deref().or(single.then(|| product.data_sets()[0]));
-    let second_sqlite = second_sqlite(product, args)?;
-    let is_second = only == Some(product.data_sets()[1]);
-    let named = locations.sqlite.as_deref();
+    let main = product.data_sets[0].name;
+    let only = args.data.as_deref().or(single.then_some(main));
+    let mut sqlite = args.sqlite_files.by_data_set(product)?;
+    if let Some(path) = &locations.sqlite {
+        // It replaces what the data set's own flag names.
+        sqlite.insert(0, (only.unwrap_or(main), path));
+    }
     let wanted = Wanted {
         only,
         from,
-        sqlite: if is_second { args.sqlite.as_deref() } else { named.or(args.sqlite.as_deref()) },
-        second_sqlite: if is_second { named.or(second_sqlite) } else { second_sqlite },
+        sqlite,
         postgres: locations.postgres.as_ref().map(Secret::reveal),
         key_file: config.key_file.as_deref(),
     };
     let mut found = data_sets::resolve(&settings, &wanted)?;
     found.warnings.splice(0..0, live);
     let service_check = ServiceCheck {
-        service: Some(Arc::new(ProductService { product, root })),
+        service: Some(service::service(product, &root)),
         allow_running: args.allow_running,
     };
     let product = ProductRequest { settings, to, switch: false, flags: flags(config) };
     Ok(Some(Resolved { product, found, service_check }))
 }
 
-/// Refuses the migration of Connect to SQLite, and a target that is the live database. Returns a
+/// Refuses a migration to SQLite that the product does not support, and a target that is the live database. Returns a
 /// warning if such a target is allowed.
 fn check_direction(
     settings: &Settings,
@@ -141,13 +145,13 @@ fn check_direction(
     args: &DataSetArgs,
     purpose: Purpose,
 ) -> Result<Option<String>> {
-    if settings.product == Product::Connect
-        && to == Provider::Sqlite
-        && purpose != Purpose::Compare
-        && !args.allow_back
-    {
-        return Err(Error::refused("Connect does not support a migration back to SQLite")
-            .hint("add --allow-back to migrate anyway"));
+    let product = settings.product;
+    let is_back = to == Provider::Sqlite && !product.supports_sqlite_target;
+    if is_back && purpose != Purpose::Compare && !args.allow_back {
+        return Err(Error::refused(format!(
+            "{product} does not support a migration back to SQLite"
+        ))
+        .hint("add --allow-back to migrate anyway"));
     }
     if settings.provider()? != to {
         return Ok(None);
@@ -161,18 +165,5 @@ fn check_direction(
                  may be lost",
             )),
         _ => Ok(Some(live)),
-    }
-}
-
-fn second_sqlite(product: Product, args: &DataSetArgs) -> Result<Option<&std::path::Path>> {
-    let (ours, theirs, flag) = match product {
-        Product::Connect => (&args.instrumentation_sqlite, &args.usage_sqlite, "--usage-sqlite"),
-        Product::PackageManager => {
-            (&args.usage_sqlite, &args.instrumentation_sqlite, "--instrumentation-sqlite")
-        }
-    };
-    match theirs {
-        Some(_) => Err(Error::usage(format!("{flag} cannot be used with {product}"))),
-        None => Ok(ours.as_deref()),
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::Kind;
 use crate::cli::args::command::{Arguments, Command};
 use crate::config::secret::Secret;
-use crate::options::Depth;
+use crate::options::run_options::Depth;
 use clap::Parser;
 
 fn request(arguments: &[&str]) -> Result<Request> {
@@ -88,7 +88,7 @@ fn a_location_of_another_database_or_an_empty_one_is_a_usage_error() {
 fn threads_set_readers_and_writers_and_each_has_its_own_flag() {
     let threads = |more: &[&str]| {
         let options = request(&with(more)).unwrap().options;
-        (options.readers, options.writers)
+        (options.limits.readers, options.limits.writers)
     };
     assert_eq!(threads(&[]), (None, None));
     assert_eq!(threads(&["--threads", "4"]), (Some(4), Some(4)));
@@ -129,7 +129,7 @@ fn on_misfit_reject_and_reject_file_need_each_other() {
     assert!(failure(&with(&["--on-misfit", "reject"])).contains("needs a file"));
     assert!(failure(&with(&["--reject-file", "r.db"])).contains("needs --on-misfit reject"));
     let request = request(&with(&["--on-misfit=reject", "--reject-file=r.db"])).unwrap();
-    assert_eq!(request.options.on_misfit, OnMisfit::Reject { file: "r.db".into() });
+    assert_eq!(request.options.plan.on_misfit, OnMisfit::Reject { file: "r.db".into() });
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn patterns_and_folders_are_checked() {
     assert_eq!(failure(&with(&["--exclude", "{a"])), "--exclude: '{a' is not a valid pattern");
     assert!(failure(&with(&["--temp-dir", "/nowhere"])).contains("does not exist"));
     let options = request(&with(&["--tables=a*", "--tables=b", "--exclude=ab"])).unwrap().options;
-    assert_eq!((options.tables.len(), options.exclude.len()), (2, 1));
+    assert_eq!((options.plan.tables.len(), options.plan.exclude.len()), (2, 1));
 }
 
 #[test]

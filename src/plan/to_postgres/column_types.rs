@@ -3,7 +3,7 @@
 use crate::codec::encoding::Encoding;
 use crate::codec::fidelity::Misfit;
 use crate::error::{Error, Result};
-use crate::options::TypeOverride;
+use crate::options::type_override::TypeOverride;
 use crate::plan::to_postgres::type_rules::{Column, TypeDecision, type_rank};
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Affinity;

@@ -3,7 +3,7 @@
 
 use crate::control::progress::Phase;
 use crate::error::Result;
-use crate::options::OnMisfit;
+use crate::options::plan_options::OnMisfit;
 use crate::plan::to_postgres::column_types::Columns;
 use crate::plan::to_postgres::inputs::PlanInputs;
 use crate::plan::to_postgres::misfits;

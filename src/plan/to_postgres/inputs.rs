@@ -4,7 +4,7 @@ use crate::control::cancel::CancelScope;
 use crate::control::progress::Progress;
 use crate::control::sizing::Resources;
 use crate::error::Result;
-use crate::options::Options;
+use crate::options::plan_options::PlanOptions;
 use crate::plan::model::Plan;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::catalog::target_objects;
@@ -23,7 +23,7 @@ pub(crate) struct PlanInputs<'a> {
     /// The schema of the target.
     pub(crate) schema: &'a str,
     /// The user's options.
-    pub(crate) options: &'a Options,
+    pub(crate) options: &'a PlanOptions,
     /// Threads and sizes.
     pub(crate) resources: &'a Resources,
     /// The progress counters.

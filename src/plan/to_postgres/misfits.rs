@@ -3,7 +3,7 @@
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::codec::fidelity::Misfit;
 use crate::error::{Error, Result};
-use crate::options::OnMisfit;
+use crate::options::plan_options::OnMisfit;
 use crate::plan::to_postgres::column_types::ColumnMisfit;
 use crate::plan::to_postgres::reject::reason;
 use crate::plan::to_postgres::source_checks;

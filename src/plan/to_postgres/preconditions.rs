@@ -1,13 +1,14 @@
 //! Checks of both sides before anything costly is done.
 
 use crate::error::{Error, Result};
-use crate::options::{OnMisfit, Options};
+use crate::options::plan_options::{OnMisfit, PlanOptions};
 use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
 use crate::plan::to_postgres::source_checks;
 use crate::postgres::catalog::target_objects;
 use crate::postgres::catalog::target_objects::CatalogObject;
 use crate::postgres::ledger;
-use crate::postgres::ledger::{Entry, Ledger, State};
+use crate::postgres::ledger::detail::State;
+use crate::postgres::ledger::{Entry, Ledger};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind, Schema, Table};
 use postgres::Client;
@@ -38,7 +39,7 @@ pub(crate) fn check_target(
     // Earlier runs of this run's own data sets were checked before.
     let entries = Ledger::entries(client, inputs.schema)?.unwrap_or_default();
     let of_others = |entry: &&Entry| !inputs.data_sets.contains(&entry.data_set.as_str());
-    let half = |entry: &&Entry| !entry.state.is_some_and(State::is_complete);
+    let half = |entry: &&Entry| !entry.detail.is_complete();
     if let Some(entry) = entries.iter().filter(of_others).find(half) {
         return Err(Error::refused(format!(
             "schema {} of the target is half loaded",
@@ -70,7 +71,7 @@ fn refuse_conflicts(
     }
     let error = Error::refused(format!("schema {} of the target is not empty", quote(schema)))
         .caused_by(format!("it holds {}", list.join(", ")));
-    let error = match earlier.and_then(|entry| entry.state) {
+    let error = match earlier.and_then(|entry| entry.detail.state) {
         None => error,
         Some(state) => error
             .caused_by(match state {
@@ -89,7 +90,7 @@ fn refuse_conflicts(
 pub(crate) fn leave_out_wide_tables(
     connection: &Connection,
     schema: &mut Schema,
-    options: &Options,
+    options: &PlanOptions,
     left_out: &mut Vec<LeftOut>,
 ) -> Result<()> {
     let too_wide = |table: &Table| table.columns.len() > source_checks::MAX_COLUMNS;

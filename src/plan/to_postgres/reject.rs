@@ -6,7 +6,7 @@
 use crate::codec::fidelity::Misfit;
 use crate::codec::row_batch::RowBatch;
 use crate::error::{Error, Result};
-use crate::options::{OnMisfit, Options};
+use crate::options::plan_options::{OnMisfit, PlanOptions};
 use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::plan::to_postgres::source_checks;
@@ -132,7 +132,7 @@ pub(crate) fn reason(column: Option<&str>, misfit: Misfit) -> String {
 }
 
 /// Refuses an existing reject file, because its rows may still be needed.
-pub(crate) fn refuse_existing(options: &Options) -> Result<()> {
+pub(crate) fn refuse_existing(options: &PlanOptions) -> Result<()> {
     match &options.on_misfit {
         OnMisfit::Reject { file } if file.symlink_metadata().is_ok() => {
             Err(Error::refused(format!("the reject file {} already exists", file.display()))

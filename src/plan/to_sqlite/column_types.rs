@@ -48,7 +48,7 @@ pub(crate) struct ColumnInput<'a> {
     /// The epoch of the numbers that an earlier run from SQLite turned into dates.
     pub(crate) epoch: Option<Epoch>,
     /// The user's override.
-    pub(crate) pin: Option<&'a Encoding>,
+    pub(crate) fixed: Option<&'a Encoding>,
 }
 
 impl ColumnInput<'_> {
@@ -127,8 +127,8 @@ const DATED: [Affinity; 3] = [Affinity::Numeric, Affinity::Text, Affinity::Blob]
 
 /// The candidates for a column, at least one.
 pub(crate) fn candidates(given: &ColumnInput<'_>) -> Result<Vec<MappingCandidate>> {
-    if let Some(pin) = given.pin {
-        return overridden(given, pin).map(|candidate| vec![candidate]);
+    if let Some(fixed) = given.fixed {
+        return overridden(given, fixed).map(|candidate| vec![candidate]);
     }
     let column = given.quoted();
     let text = Kind::Text { bytewise: given.facts.bytewise };
@@ -363,9 +363,9 @@ fn epoch_candidate(
 }
 
 /// The candidate for the user's override: the server's text, its JSON, or a number for a date.
-fn overridden(given: &ColumnInput<'_>, pin: &Encoding) -> Result<MappingCandidate> {
+fn overridden(given: &ColumnInput<'_>, fixed: &Encoding) -> Result<MappingCandidate> {
     let base = ColumnType::parse(&given.facts.base_type);
-    match (&pin.column_type, pin.epoch()) {
+    match (&fixed.column_type, fixed.epoch()) {
         (ColumnType::Text, None) => Ok(given.as_printed("TEXT".to_owned(), Kind::Opaque)),
         (ColumnType::Json | ColumnType::Jsonb, None) => {
             let json = format!("pg_catalog.to_json({})::pg_catalog.text", given.quoted());
@@ -377,10 +377,10 @@ fn overridden(given: &ColumnInput<'_>, pin: &Encoding) -> Result<MappingCandidat
             Ok(epoch)
         }
         _ => Err(Error::usage(format!(
-            "--cast: column {} is {} and cannot become {pin} in SQLite",
+            "--cast: column {} is {} and cannot become {fixed} in SQLite",
             given.quoted(),
             given.column.declared
         ))
-        .hint("into SQLite a column can be cast to text, to json, or (a date) to its own type with a unit, such as timestamp:s")),
+        .hint("a column can become text or json, and a date its own type with a unit, such as timestamp:s")),
     }
 }

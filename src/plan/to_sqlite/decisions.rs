@@ -3,7 +3,7 @@
 use crate::codec::encoding::Encoding;
 use crate::control::progress::Phase;
 use crate::error::{Error, Result};
-use crate::options::OnMisfit;
+use crate::options::plan_options::OnMisfit;
 use crate::plan::to_sqlite::column_types;
 use crate::plan::to_sqlite::column_types::{ColumnInput, MappingCandidate};
 use crate::plan::to_sqlite::inputs::PlanInputs;
@@ -71,7 +71,7 @@ fn column_candidates(
         facts: column_facts,
         strict: facts.origin["strict"].as_bool().unwrap_or(false),
         epoch: earlier.and_then(|earlier| earlier.epoch()),
-        pin: pin.map(|pin| &pin.to),
+        fixed: pin.map(|fixed| &fixed.to),
     })
 }
 

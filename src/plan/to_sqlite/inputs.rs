@@ -4,7 +4,7 @@ use crate::control::cancel::CancelScope;
 use crate::control::progress::Progress;
 use crate::control::sizing::Resources;
 use crate::error::Result;
-use crate::options::Options;
+use crate::options::plan_options::PlanOptions;
 use crate::postgres::copy_out::TupleReader;
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub(crate) struct PlanInputs<'a> {
     /// The file of the target.
     pub(crate) target: &'a str,
     /// The user's options.
-    pub(crate) options: &'a Options,
+    pub(crate) options: &'a PlanOptions,
     /// Threads and sizes.
     pub(crate) resources: &'a Resources,
     /// The progress counters.

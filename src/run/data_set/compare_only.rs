@@ -1,17 +1,19 @@
-//! A comparison: a data set of `--verify`, opened and waiting for the word to begin.
+//! The comparison of one data set without a copy.
 
 use crate::control::progress::Phase;
 use crate::control::run_control::RunControl;
 use crate::error::Result;
-use crate::options::{Depth, Options};
+use crate::options::run_options::{Depth, RunOptions};
 use crate::plan::table_selection::choose_tables;
 use crate::plan::to_postgres::decisions::queries;
 use crate::postgres;
 use crate::postgres::lease::run_lock::RunLock;
+use crate::postgres::ledger::detail::LedgerDetail;
 use crate::postgres::ledger::{Ledger, TABLE};
 use crate::report::{DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport, Verdict};
-use crate::run::data_set::to_postgres::RunEnv;
-use crate::run::open::OpenDataSet;
+use crate::run::env::RunEnv;
+use crate::run::open::to_postgres::OpenDataSet;
+use crate::run::service_check;
 use crate::run::service_check::CheckTime;
 use crate::schema::LeftOut;
 use crate::schema::chunk::Chunk;
@@ -27,43 +29,40 @@ use crate::verify::compared_table::ComparedTable;
 use crate::verify::match_tables::{MatchInputs, compared_tables, match_tables};
 use crate::verify::roles::SourceSide;
 use crate::verify::schema_check::diff::check_postgres;
-use crate::verify::schema_check::expected::{Expected, Omission};
+use crate::verify::schema_check::expected::Expected;
 use crate::verify::schema_check::matched;
 use crate::verify::settings::{Readers, VerifySettings};
 use crate::verify::verdict::VerdictReport;
 use ::postgres::Client;
-use serde_json::Value;
 
 /// A data set to compare.
 pub(crate) struct Comparison {
-    /// The fenced source.
+    /// The source, locked against writers.
     pub(crate) source: Source,
-    /// The target.
-    pub(crate) claim: RunLock,
+    /// The lock of the target schema.
+    pub(crate) lock: RunLock,
     data_set: String,
     schema: String,
-    keeper: Client,
+    control: Client,
     catalog: Catalog,
     queries: Vec<TableQuery>,
     ranges: Vec<Vec<Chunk>>,
     left_out: Vec<LeftOut>,
-    /// What the ledger says of the run that filled the target; null where it says nothing.
-    ledger: Value,
-    half_loaded: bool,
+    /// The ledger's row of the data set, if there is one.
+    ledger: Option<LedgerDetail>,
 }
 
 impl Comparison {
-    /// Opens both sides and finds out what there is to compare.
-    pub(crate) fn prepare(opened: OpenDataSet, depth: Depth, options: &Options) -> Result<Self> {
-        let OpenDataSet { data_set, source, claim, mut keeper, schema, .. } = opened;
+    /// Finds the tables to compare.
+    pub(crate) fn prepare(opened: OpenDataSet, depth: Depth, options: &RunOptions) -> Result<Self> {
+        let OpenDataSet { data_set, source, lock, mut control, schema, .. } = opened;
         let reader = source.connect()?;
         let mut catalog = catalog::read(&reader)?;
-        let mut left_out = choose_tables(&mut catalog.schema, options)?;
-        let content = |left: &LeftOut| left.rows.is_some_and(|rows| rows > 0);
-        left_out.extend(catalog.schema.left_out.drain(..).filter(content));
+        let mut left_out = choose_tables(&mut catalog.schema, &options.plan)?;
+        let has_rows = |left: &LeftOut| left.rows.is_some_and(|rows| rows > 0);
+        left_out.extend(catalog.schema.left_out.drain(..).filter(has_rows));
         let queries = queries(query::encoding(&reader)?, &catalog.schema);
-        let entry = Ledger::entry(&mut keeper, &schema, &data_set)?;
-        let half_loaded = entry.as_ref().is_some_and(|e| !e.state.is_some_and(|s| s.is_complete()));
+        let entry = Ledger::entry(&mut control, &schema, &data_set)?;
         let ranges = match depth {
             Depth::Rows => vec![Vec::new(); queries.len()],
             Depth::Full => {
@@ -74,26 +73,29 @@ impl Comparison {
         drop(reader);
         Ok(Self {
             source,
-            claim,
+            lock,
             data_set,
             schema,
-            keeper,
+            control,
             catalog,
             queries,
             ranges,
             left_out,
-            ledger: entry.map(|entry| entry.detail).unwrap_or_default(),
-            half_loaded,
+            ledger: entry.map(|entry| entry.detail),
         })
     }
 
-    /// Asks the guard.
-    pub(crate) fn look(&mut self, options: &Options, moment: CheckTime) -> Result<Vec<String>> {
-        let client = (&mut self.keeper, self.claim.connection().user.as_str());
-        options.service_check.look(moment, Some(self.source.path()), Some(client))
+    /// Checks that the service does not use the databases. Returns warnings.
+    pub(crate) fn check_service(
+        &mut self,
+        options: &RunOptions,
+        time: CheckTime,
+    ) -> Result<Vec<String>> {
+        let client = (&mut self.control, self.lock.connection().user.as_str());
+        service_check::check(&options.service_check, time, Some(self.source.path()), Some(client))
     }
 
-    /// What will be compared.
+    /// The tables to compare, as a plan.
     pub(crate) fn summary(&self) -> DataSetPlan {
         let tables = self.catalog.schema.tables.iter().zip(&self.ranges);
         let tables = tables.map(|(table, ranges)| TablePlan {
@@ -112,7 +114,7 @@ impl Comparison {
             tables: tables.collect(),
             left_out: self.left_out.clone(),
             drops: Vec::new(),
-            notes: vec!["nothing is written: the two sides are only compared".to_owned()],
+            notes: vec!["the two sides are only compared; nothing is written".to_owned()],
             casts: Vec::new(),
         }
     }
@@ -120,34 +122,34 @@ impl Comparison {
     /// Compares.
     ///
     /// # Errors
-    /// Either side cannot be read. That they differ is no error.
+    /// Either side cannot be read. A difference is not an error.
     pub(crate) fn run(&mut self, depth: Depth, env: &RunEnv<'_>) -> Result<DataSetReport> {
         let RunEnv { options, resources, control, .. } = *env;
         let RunControl { cancel, progress, .. } = control;
         progress.enter(Phase::Verify);
-        self.look(options, CheckTime::DuringRun)?;
+        self.check_service(options, CheckTime::DuringRun)?;
         let chunks = std::mem::take(&mut self.ranges);
         let ignored: Vec<String> = self.left_out.iter().map(|left| left.name.clone()).collect();
+        let ledger = self.ledger.clone().unwrap_or_default();
         let reader = self.source.connect()?;
-        let target = postgres::catalog::read_all(&mut self.keeper, &self.schema)?;
+        let target = postgres::catalog::read_all(&mut self.control, &self.schema)?;
         let pairs = match_tables(&self.catalog, &target, &reader)?;
         let inputs = MatchInputs {
             catalog: &self.catalog,
             queries: &self.queries,
             schema: &self.schema,
-            casts: &options.casts,
-            ledger: &self.ledger,
+            casts: &options.plan.casts,
+            ledger: &ledger,
         };
         let mut matched = compared_tables(&pairs, chunks, &inputs)?;
-        let omissions: Vec<Omission> =
-            serde_json::from_value(self.ledger["left_out"].clone()).unwrap_or_default();
+        let omissions = ledger.left_out.clone();
         let expected = Expected { omissions, ..matched::for_postgres(&pairs, ignored) };
         let names: Vec<String> = matched.tables.iter().map(|t| t.postgres.clone()).collect();
-        if self.half_loaded {
-            let what = "the target is half loaded: a copy into it did not come to its end";
+        if self.ledger.as_ref().is_some_and(|ledger| !ledger.is_complete()) {
+            let what = "the target is half loaded: a copy into it did not finish";
             matched.differences.push(what.to_owned());
         }
-        let known = !self.ledger.is_null();
+        let has_ledger = self.ledger.is_some();
         let settings = VerifySettings {
             depth,
             source: SourceSide::Sqlite,
@@ -155,17 +157,17 @@ impl Comparison {
             resources,
             progress: progress.phase(Phase::Verify),
             cancel,
-            ledger: known.then(|| (qualify(&self.schema, TABLE), self.data_set.clone())),
+            ledger: has_ledger.then(|| (qualify(&self.schema, TABLE), self.data_set.clone())),
         };
         let readers = Readers {
             sqlite: &|| self.source.connect(),
-            postgres: &|lost| Readers::session(&self.claim, lost),
-            in_flight: self.claim.in_flight(),
+            postgres: &|lost| Readers::session(&self.lock, lost),
+            in_flight: self.lock.in_flight(),
         };
         let (schema, tables) = (&self.schema, &matched.tables);
         let retry_policy = env.retry_policy(Phase::Verify);
         let (schema_diff, compared) =
-            under_snapshot(&self.claim, &names, &retry_policy, |snapshot| {
+            under_snapshot(&self.lock, &names, &retry_policy, |snapshot| {
                 let schema_diff = check_postgres(snapshot.client(), schema, &expected)?;
                 Ok((schema_diff, compare(tables, snapshot, &readers, &settings)?))
             })?;
@@ -175,10 +177,10 @@ impl Comparison {
         let differs = verdict.differs;
         let mut report = self.report(tables, matched.notes);
         verdict.apply_to(&mut report, false);
-        self.look(options, CheckTime::DuringRun)?;
-        if options.drop_ledger && known && !differs {
+        self.check_service(options, CheckTime::DuringRun)?;
+        if options.drop_ledger && has_ledger && !differs {
             retry_policy.retry(|_| {
-                let mut client: Client = self.claim.session("control", None)?.client;
+                let mut client: Client = self.lock.session("control", None)?.client;
                 Ledger::new(&self.schema, &self.data_set).remove(&mut client)
             })?;
         }
@@ -189,7 +191,7 @@ impl Comparison {
         let tables = tables.iter().map(|table| {
             let rows_left_out = RowsLeftOut {
                 count: table.rows_left_out,
-                reason: "left out by the run that filled the target".to_owned(),
+                reason: "skipped by the run that loaded the target".to_owned(),
             };
             TableReport {
                 name: table.name.clone(),

@@ -1,4 +1,4 @@
-//! The work on one data set, once for each direction.
+//! The work on one data set, in each direction.
 
 pub(crate) mod compare_only;
 pub(crate) mod run_state;

@@ -1,13 +1,13 @@
-//! The sample: some chunks that are read, encoded, written, indexed and read again on the target,
-//! in a transaction that is rolled back, with the time of each step.
+//! The sample of an estimate: some chunks are read, encoded, written, indexed and read back from
+//! the target, in a transaction that is rolled back. Each step is timed.
 //!
-//! One connection does it all, one step after the other. The run has several, so each step's time
-//! is divided by their number: right as far as they do not get in each other's way.
+//! One connection does all steps in turn. A run has several connections, so each time is divided by
+//! their number. That is exact as far as they do not slow each other down.
 
 use crate::codec::row_batch::RowBatch;
 use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
-use crate::options::{Depth, Verify};
+use crate::options::run_options::{Depth, Verify};
 use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::catalog::target_objects;
@@ -15,8 +15,8 @@ use crate::postgres::catalog::target_objects::{CatalogObject, drop_objects, in_s
 use crate::postgres::copy_in::copy_in;
 use crate::postgres::errors::db_error;
 use crate::postgres::sql::ddl;
-use crate::run::data_set::to_postgres::RunEnv;
-use crate::run::estimate::Estimate;
+use crate::report::Estimate;
+use crate::run::env::RunEnv;
 use crate::schema::RowAddress;
 use crate::schema::chunk::Chunk;
 use crate::schema::names::quote;
@@ -30,30 +30,30 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Bytes of rows in a sample: a second's worth on a common machine.
-const BYTES: u64 = 32 << 20;
-/// However slow the target is, no further chunk is begun after so long a time.
-const TIME: Duration = Duration::from_secs(4);
+/// The size of a sample in bytes: about one second on a common machine.
+const SAMPLE_BYTES: u64 = 32 << 20;
+/// The time after which no further chunk is started.
+const SAMPLE_TIME: Duration = Duration::from_secs(4);
 
-/// Seconds of each step over the sample, and what was in it.
+/// The content of a sample, and the seconds of each step.
 #[derive(Debug, Default)]
 struct Sampled {
-    /// By the table's place in the plan: rows of it.
+    /// Rows, by the table's index in the plan.
     rows: HashMap<usize, u64>,
-    /// As chunks count them.
+    /// Bytes as chunks count them.
     bytes: u64,
-    /// As COPY data.
+    /// Bytes of COPY data.
     sent: u64,
     read: f64,
     encode: f64,
     write: f64,
-    /// Reading it back from the target.
-    back: f64,
-    /// What index builds, validations and statistics of the tables will take, one by one.
+    /// Reading back from the target.
+    read_back: f64,
+    /// The expected time of each index build, validation and ANALYZE.
     finish: Vec<f64>,
 }
 
-/// Measures what the rest of a plan will take: all of it but the chunks that are `done`.
+/// Measures the time that the rest of a plan will take: all but the chunks that are `done`.
 pub(crate) fn measure(
     plan: &Plan<ToPostgres>,
     done: &HashMap<String, HashMap<u32, u64>>,
@@ -62,9 +62,9 @@ pub(crate) fn measure(
     env: &RunEnv<'_>,
 ) -> Result<Estimate> {
     let what = "cannot measure the target's speed";
-    let in_the_way = in_the_way(plan, &target_objects::existing(client, &plan.target_schema)?);
+    let conflicts = conflicts(plan, &target_objects::existing(client, &plan.target_schema)?);
     let mut transaction = client.transaction().map_err(db_error(what))?;
-    drop_objects(&mut transaction, &plan.target_schema, &in_the_way, plan.objects.drop_all)?;
+    drop_objects(&mut transaction, &plan.target_schema, &conflicts, plan.objects.drop_all)?;
     let queries: Arc<[TableQuery]> =
         plan.tables.iter().map(|table| table.read.query.clone()).collect();
     let mut sample = Sample {
@@ -79,11 +79,11 @@ pub(crate) fn measure(
     sample.read_back()?;
     let Sample { sampled, transaction, .. } = sample;
     transaction.rollback().map_err(db_error(what))?;
-    let there = |table: &PlannedTable<ToPostgres>, chunk: &Chunk| {
+    let is_copied = |table: &PlannedTable<ToPostgres>, chunk: &Chunk| {
         done.get(&table.name).is_some_and(|done| done.contains_key(&chunk.number))
     };
     let left = plan.tables.iter().flat_map(|table| {
-        table.read.chunks.iter().filter(|chunk| !there(table, chunk)).map(|chunk| chunk.bytes)
+        table.read.chunks.iter().filter(|chunk| !is_copied(table, chunk)).map(|chunk| chunk.bytes)
     });
     let all: u64 = plan.tables.iter().flat_map(|table| &table.read.chunks).map(|c| c.bytes).sum();
     let depth = match env.options.verify {
@@ -93,19 +93,20 @@ pub(crate) fn measure(
     Ok(sampled.estimate(left.sum(), all, env, depth))
 }
 
-/// What is going to be dropped, and what an earlier run made of the plan.
-fn in_the_way(plan: &Plan<ToPostgres>, existing: &[CatalogObject]) -> Vec<CatalogObject> {
+/// The objects that the run will drop, and those that an earlier run created.
+fn conflicts(plan: &Plan<ToPostgres>, existing: &[CatalogObject]) -> Vec<CatalogObject> {
     let views = plan.objects.views.iter().map(|view| view.name.clone());
     let names: HashSet<String> = plan.table_names().into_iter().chain(views).collect();
-    let made = target_objects::conflicts(existing, &names).into_iter().cloned();
-    let mut things: Vec<CatalogObject> = plan.objects.dropped.iter().cloned().chain(made).collect();
-    things.sort_unstable();
-    things.dedup();
-    things
+    let created = target_objects::conflicts(existing, &names).into_iter().cloned();
+    let mut objects: Vec<CatalogObject> =
+        plan.objects.dropped.iter().cloned().chain(created).collect();
+    objects.sort_unstable();
+    objects.dedup();
+    objects
 }
 
 impl Sampled {
-    /// What was measured, for `left` bytes that are still to be copied of `all`.
+    /// The estimate for `left` bytes still to copy of `all` bytes.
     fn estimate(&self, left: u64, all: u64, env: &RunEnv<'_>, depth: Option<Depth>) -> Estimate {
         let RunEnv { resources, options, .. } = *env;
         if self.bytes == 0 {
@@ -119,26 +120,27 @@ impl Sampled {
         let lanes = resources.readers.min(resources.writers) as f64;
         let copy = (self.read + self.encode + self.write) * times(left) / lanes;
         let sent = self.sent as f64 * times(left);
-        let held = options.max_rate.map_or(0.0, |rate| sent / rate.max(1) as f64);
-        // However many connections there are, one index is one connection's work.
+        let at_max_rate = options.limits.max_rate.map_or(0.0, |rate| sent / rate.max(1) as f64);
+        // One index is built by one connection.
         let longest = self.finish.iter().copied().fold(0.0, f64::max);
         let finish = (self.finish.iter().sum::<f64>() / resources.writers as f64).max(longest);
         let source = self.read / resources.readers as f64;
         let encode = self.encode / resources.readers as f64;
-        let target = self.back / resources.writers as f64;
+        let target = self.read_back / resources.writers as f64;
         let verify = match depth {
             None => 0.0,
-            // Counting cannot take longer than reading all of it.
+            // Counting takes at most as long as reading.
             Some(Depth::Rows) => source.max(target),
-            // Both sides are decoded and hashed here, and may share the processors with the server.
+            // This program decodes and hashes both sides, perhaps on the same processors as the
+            // server.
             Some(Depth::Full) => source + 2.0 * encode + target,
         };
         Estimate {
-            copy: copy.max(held),
+            copy: copy.max(at_max_rate),
             finish,
             verify: verify * times(all),
             bytes: left,
-            held_back: held > copy,
+            rate_limited: at_max_rate > copy,
         }
     }
 }
@@ -160,8 +162,9 @@ fn timed<T>(seconds: &mut f64, work: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 impl Sample<'_> {
-    /// Chunks of the sample: of each table one from its middle, the largest first; then more of
-    /// each while there is room. Tables that can only be read from their start are left out.
+    /// The chunks of the sample, as indexes of table and chunk: one from the middle of each table,
+    /// the largest table first, then more of each. Tables that can only be read from their start
+    /// are skipped.
     fn chunks(&self) -> Vec<(usize, usize)> {
         let mut tables: Vec<usize> = (0..self.plan.tables.len()).collect();
         tables.retain(|&table| self.plan.tables[table].read.query.address != RowAddress::Ordinal);
@@ -169,10 +172,10 @@ impl Sample<'_> {
         let mut chosen = Vec::new();
         for (numerator, denominator) in [(1, 2), (1, 4), (3, 4)] {
             for &table in &tables {
-                let place = self.plan.tables[table].read.chunks.len() * numerator / denominator;
-                let taken = chosen.contains(&(table, place));
-                if !taken && place < self.plan.tables[table].read.chunks.len() {
-                    chosen.push((table, place));
+                let index = self.plan.tables[table].read.chunks.len() * numerator / denominator;
+                let taken = chosen.contains(&(table, index));
+                if !taken && index < self.plan.tables[table].read.chunks.len() {
+                    chosen.push((table, index));
                 }
             }
         }
@@ -181,25 +184,26 @@ impl Sample<'_> {
 
     fn copy(&mut self) -> Result<()> {
         let started = Instant::now();
-        for (table, place) in self.chunks() {
-            if self.sampled.bytes >= BYTES || started.elapsed() >= TIME {
+        for (table, index) in self.chunks() {
+            if self.sampled.bytes >= SAMPLE_BYTES || started.elapsed() >= SAMPLE_TIME {
                 break;
             }
             self.cancel.check()?;
-            self.copy_chunk(table, &self.plan.tables[table].read.chunks[place])?;
+            self.copy_chunk(table, &self.plan.tables[table].read.chunks[index])?;
         }
         Ok(())
     }
 
     fn copy_chunk(&mut self, table: usize, chunk: &Chunk) -> Result<()> {
         let planned = &self.plan.tables[table];
-        let what = format!("cannot try to write into table {}", quote(&planned.name));
+        let what = format!("cannot write a sample to table {}", quote(&planned.name));
         let Self { reader, transaction, sampled, .. } = self;
         let mut rows = RowBatch::new(BytesMut::new(), chunk.bytes as usize);
         timed(&mut sampled.read, || reader.read(table, chunk, &mut rows))?;
         let block = timed(&mut sampled.encode, || {
-            let (leave_out, spare) = (!planned.rejected.is_empty(), BytesMut::new());
-            let encoded = planned.read.layout.encode(table, chunk.number, &rows, leave_out, spare);
+            let (skip_rejected, buffer) = (!planned.rejected.is_empty(), BytesMut::new());
+            let encoded =
+                planned.read.layout.encode(table, chunk.number, &rows, skip_rejected, buffer);
             encoded.map_err(|_| Error::failed("the source changed since it was profiled"))
         })?;
         if !sampled.rows.contains_key(&table) {
@@ -215,8 +219,8 @@ impl Sample<'_> {
         Ok(())
     }
 
-    /// Builds what the finish will build, and stretches the times to the whole tables. A step that
-    /// the sample does not allow (its parents may not be in it) is not counted.
+    /// Runs the steps of the finish, and scales their times to the whole tables. A step that fails
+    /// on the sample is not counted: the parents of a foreign key may not be in it.
     fn finish(&mut self) -> Result<()> {
         let sampled = self.sampled.rows.clone();
         for (&table, &rows) in &sampled {
@@ -225,9 +229,9 @@ impl Sample<'_> {
             let keys = planned.finish.keys.iter().map(|key| &key.index);
             let indexes = planned.indexes.iter().map(|index| &index.sql);
             for sql in keys.chain(indexes) {
-                self.step(sql, sorting(whole) / sorting(rows))?;
+                self.step(sql, sort_cost(whole) / sort_cost(rows))?;
             }
-            // The same number of rows is looked at, whatever the table's size.
+            // ANALYZE reads the same number of rows, whatever the table's size.
             self.step(&format!("ANALYZE {}", planned.qualified()), 1.0)?;
             self.step(&ddl::enable_autovacuum(&planned.qualified()), 1.0)?;
         }
@@ -239,12 +243,12 @@ impl Sample<'_> {
                 self.step(&key.ddl.count_orphans(), whole.max(1.0))?;
             }
         }
-        self.stretch_to_all(&sampled);
+        self.scale_to_all(&sampled);
         Ok(())
     }
 
-    /// Counts the tables that are not in the sample as the others.
-    fn stretch_to_all(&mut self, sampled: &HashMap<usize, u64>) {
+    /// Adds the tables outside the sample, in proportion to their size.
+    fn scale_to_all(&mut self, sampled: &HashMap<usize, u64>) {
         let tables = self.plan.tables.iter().enumerate();
         let (inside, outside): (Vec<_>, Vec<_>) =
             tables.partition(|(table, _)| sampled.contains_key(table));
@@ -254,7 +258,7 @@ impl Sample<'_> {
         let (inside, outside) = (bytes(&inside), bytes(&outside));
         if inside > 0 && outside > 0 {
             let seconds: f64 = self.sampled.finish.iter().sum();
-            // Many small steps, whatever their number.
+            // Split, so that it does not count as one long step.
             let more = seconds * outside as f64 / inside as f64;
             self.sampled.finish.extend([more / 16.0; 16]);
         }
@@ -273,9 +277,9 @@ impl Sample<'_> {
         let Self { plan, transaction, sampled, .. } = self;
         for &table in sampled.rows.keys() {
             let planned = &plan.tables[table];
-            let what = format!("cannot try to read table {}", quote(&planned.name));
+            let what = format!("cannot read the sample of table {}", quote(&planned.name));
             let sql = format!("COPY {} TO STDOUT (FORMAT binary)", planned.qualified());
-            timed(&mut sampled.back, || {
+            timed(&mut sampled.read_back, || {
                 let mut stream = transaction.copy_out(&sql).map_err(db_error(&what))?;
                 io::copy(&mut stream, &mut io::sink())
                     .map_err(|error| Error::failed(&what).caused_by(error))
@@ -285,8 +289,8 @@ impl Sample<'_> {
     }
 }
 
-/// How the time to sort so many rows grows.
-fn sorting(rows: u64) -> f64 {
+/// The relative time to sort `rows` rows.
+fn sort_cost(rows: u64) -> f64 {
     let rows = rows.max(2) as f64;
     rows * rows.log2()
 }

@@ -1,92 +1,79 @@
-//! Opening: both databases of a data set, and the source held still.
+//! Opening both databases of a data set for a run into SQLite, under a snapshot of the source.
 
 use crate::config::connection::Connection;
 use crate::config::environment::Environment;
 use crate::error::{Error, Result};
-use crate::options::{DataSet, Location, Options, Verify};
+use crate::options::location::{DataSet, Location};
+use crate::options::run_options::{RunOptions, Verify};
 use crate::plan::to_sqlite::build::build_plan;
 use crate::plan::to_sqlite::inputs::PlanInputs;
 use crate::postgres::catalog;
 use crate::postgres::connect::connect;
 use crate::postgres::connect::session::Session;
-use crate::postgres::copy_out::{Snapshot, TupleReader};
+use crate::postgres::copy_out::Snapshot;
 use crate::postgres::errors::db_error;
 use crate::postgres::lease::advisory_lock;
 use crate::postgres::ledger::Ledger;
-use crate::run::data_set::to_postgres::RunEnv;
 use crate::run::data_set::to_sqlite::SqliteLoad;
+use crate::run::env::RunEnv;
 use crate::run::open::cancel_statements;
+use crate::run::open::source_sessions::{Locks, open_reader};
 use crate::schema::names::{qualify, quote};
 use crate::sqlite::write::staged_file::TargetFile;
 use postgres::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
-/// The keys of the advisory locks that all sessions of a data set hold, as readers.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Locks {
-    /// That of the schema, which a run that fills it holds for itself.
-    schema: i64,
-    /// One that no other run has: when this run is interrupted, the statements of the sessions
-    /// that hold it are cancelled, and nobody else's.
-    own: i64,
-}
-
-impl Locks {
-    fn new(schema: &str) -> Self {
-        Self { schema: advisory_lock::key(schema), own: fastrand::i64(..) }
-    }
-}
-
-/// Opens one data set: connects, holds the source still, looks at the target, and plans.
+/// Opens and plans one data set.
 ///
 /// # Errors
-/// Whatever keeps it from being planned; nothing has been written then.
+/// The data set cannot be planned. Nothing was written.
 pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
-    let RunEnv { options, resources, control, canceller } = *env;
+    let RunEnv { options, resources, control: run_control, canceller } = *env;
     let (Location::Postgres(source), Location::Sqlite(file)) = (&data_set.source, &data_set.target)
     else {
-        return Err(Error::refused("all data sets of a run go the same way"));
+        return Err(Error::refused("all data sets of a run must have the same direction"));
     };
     let connection = Connection::parse(
         source.reveal(),
         &Environment::of_this_process(),
         data_set.defaults.clone(),
     )?;
-    let place = TargetFile::inspect(file, data_set.file_mode)?;
+    let target = TargetFile::inspect(file, data_set.file_mode)?;
     let only_compare = matches!(options.verify, Verify::Only(_));
     if !only_compare {
-        refuse_occupied(&place, options)?;
+        refuse_occupied(&target, options)?;
     }
-    let Session { client: mut keeper, schema, .. } = connect(&connection, "control")?;
-    let schema = choose_schema(&mut keeper, options.schema.clone(), schema)?;
+    let Session { client: mut control, schema, .. } = connect(&connection, "control")?;
+    let schema = choose_schema(&mut control, options.plan.schema.clone(), schema)?;
     let locks = Locks::new(&schema);
-    share_locks(&mut keeper, &schema, locks)?;
+    share_locks(&mut control, &schema, locks)?;
     cancel_statements(canceller, &connection, locks.own);
-    let types = types_of_earlier_run(&mut keeper, &schema)?;
-    // Asked once for the names to lock, and again under the locks.
-    let first = catalog::read(&mut keeper, &schema)?;
+    let types = types_of_prior_run(&mut control, &schema)?;
+    // The first catalog gives the names to lock. The second one is read under the locks.
+    let unlocked = catalog::read(&mut control, &schema)?;
     let names: Vec<String> =
-        first.schema.tables.iter().map(|table| qualify(&schema, &table.name)).collect();
-    let mut snapshot = Snapshot::take(keeper, &names)?;
+        unlocked.schema.tables.iter().map(|table| qualify(&schema, &table.name)).collect();
+    let mut snapshot = Snapshot::take(control, &names)?;
     let catalog = catalog::read(snapshot.client(), &schema)?;
-    let join = snapshot.import_sql();
+    let import_snapshot = snapshot.import_sql();
     let inputs = PlanInputs {
         data_set: &data_set.name,
         schema: &schema,
-        target: &place.path.display().to_string(),
-        options,
+        target: &target.path.display().to_string(),
+        options: &options.plan,
         resources,
-        progress: &control.progress,
-        cancel: &control.cancel,
-        connect: &|| open_reader(&connection, "profile", locks, &join),
-        existing: if only_compare { &[] } else { &place.tables },
+        progress: &run_control.progress,
+        cancel: &run_control.cancel,
+        connect: &|| open_reader(&connection, "profile", locks, &import_snapshot),
+        existing: if only_compare { &[] } else { &target.tables },
         types: &types,
     };
     let plan = build_plan(&inputs, catalog, &mut snapshot)?;
-    Ok(SqliteLoad { connection, snapshot, schema, plan, place, locks, partial: None })
+    Ok(SqliteLoad { connection, snapshot, schema, plan, target, locks, staged: None })
 }
 
-/// The schema that the user named, or the first of the search path.
+/// The schema that the user named, or the first one of the search path.
 fn choose_schema(
     client: &mut Client,
     wanted: Option<String>,
@@ -94,19 +81,22 @@ fn choose_schema(
 ) -> Result<String> {
     let Some(name) = wanted else {
         return first.ok_or_else(|| {
-            Error::refused("the source's search path names no schema that exists")
+            Error::refused("the source's search path names no existing schema")
                 .hint("name the schema with --schema")
         });
     };
     let sql = "SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1";
-    let what = "cannot look for the schema";
+    let what = "cannot find the schema";
     if client.query_opt(sql, &[&name]).map_err(db_error(what))?.is_none() {
         return Err(Error::refused(format!("the source has no schema {}", quote(&name))));
     }
     Ok(name)
 }
 
-/// Takes the locks, unless a run fills the schema.
+/// Takes the locks.
+///
+/// # Errors
+/// Refused if another run loads the schema.
 fn share_locks(client: &mut Client, schema: &str, locks: Locks) -> Result<()> {
     let what = "cannot lock the source";
     let taken: bool = client
@@ -117,71 +107,42 @@ fn share_locks(client: &mut Client, schema: &str, locks: Locks) -> Result<()> {
         return client.batch_execute(&advisory_lock::hold(&[locks.own])).map_err(db_error(what));
     }
     Err(Error::refused(format!(
-        "another run of migrate is filling schema {} of the source",
+        "another run of migrate is loading schema {} of the source",
         quote(schema)
     ))
-    .hint("wait for its end, or end it"))
+    .hint("wait until that run has ended, or stop it"))
 }
 
-/// What a run from SQLite kept of the types that it gave.
+/// The SQLite column types that the ledger keeps, if a run from SQLite loaded the schema.
 ///
 /// # Errors
-/// Refused, where such a run did not come to its end.
-fn types_of_earlier_run(client: &mut Client, schema: &str) -> Result<Value> {
-    let mut types = serde_json::Map::new();
-    for mut entry in Ledger::entries(client, schema)?.unwrap_or_default() {
-        if !entry.state.is_some_and(|state| state.is_complete()) {
-            return Err(Error::refused(format!(
-                "schema {} of the source is half loaded",
-                quote(schema)
-            ))
-            .caused_by(format!(
-                "an earlier run of {} did not come to its end",
-                quote(&entry.data_set)
-            ))
-            .hint("finish that run first"));
+/// Refused if that run did not finish.
+fn types_of_prior_run(client: &mut Client, schema: &str) -> Result<Value> {
+    let mut types = BTreeMap::new();
+    for entry in Ledger::entries(client, schema)?.unwrap_or_default() {
+        if !entry.detail.is_complete() {
+            let (schema, data_set) = (quote(schema), quote(&entry.data_set));
+            return Err(Error::refused(format!("schema {schema} of the source is half loaded"))
+                .caused_by(format!("an earlier run of {data_set} did not finish"))
+                .hint("finish that run first"));
         }
-        if let Value::Object(tables) = entry.detail["types"].take() {
-            types.extend(tables);
-        }
+        types.extend(entry.detail.types);
     }
-    Ok(types.into())
+    Ok(json!(types))
 }
 
-/// Refuses a target with tables, unless it may be replaced.
-fn refuse_occupied(place: &TargetFile, options: &Options) -> Result<()> {
-    if place.tables.is_empty() || options.drop_all {
+/// Refuses a target file with tables, unless it may be replaced.
+fn refuse_occupied(target: &TargetFile, options: &RunOptions) -> Result<()> {
+    if target.tables.is_empty() || options.drop_all {
         return Ok(());
     }
-    const NAMED: usize = 10;
-    let mut list: Vec<String> = place.tables.iter().take(NAMED).map(|name| quote(name)).collect();
-    if place.tables.len() > NAMED {
-        list.push(format!("and {} more", place.tables.len() - NAMED));
+    const MAX_NAMED: usize = 10;
+    let mut list: Vec<String> =
+        target.tables.iter().take(MAX_NAMED).map(|name| quote(name)).collect();
+    if target.tables.len() > MAX_NAMED {
+        list.push(format!("and {} more", target.tables.len() - MAX_NAMED));
     }
-    Err(Error::refused(format!("{} is not empty", place.path.display()))
-        .caused_by(format!("it holds the tables {}", list.join(", ")))
-        .hint("--drop-all replaces it; until the new one is whole it stays as it is"))
-}
-
-/// One more reader of the run, in the snapshot.
-pub(crate) fn open_reader(
-    connection: &Connection,
-    purpose: &str,
-    locks: Locks,
-    join: &str,
-) -> Result<TupleReader> {
-    let mut reader = locked(connection, purpose, locks)?;
-    let what = "cannot share one view of the source";
-    // A lost reader starts again in the middle: the same query gives the same order.
-    let same = "SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off";
-    reader.simple_query(same).and_then(|_| reader.simple_query(join)).map_err(db_error(what))?;
-    Ok(reader)
-}
-
-/// One more session of the run, holding the run's locks as all of them do.
-pub(crate) fn locked(connection: &Connection, purpose: &str, locks: Locks) -> Result<TupleReader> {
-    let mut reader: TupleReader = connect(connection, purpose)?.client;
-    let lock = advisory_lock::hold(&[locks.schema, locks.own]);
-    reader.simple_query(&lock).map_err(db_error("cannot lock the source"))?;
-    Ok(reader)
+    Err(Error::refused(format!("{} is not empty", target.path.display()))
+        .caused_by(format!("it has the tables {}", list.join(", ")))
+        .hint("--drop-all replaces the file once the new one is complete"))
 }

@@ -1,8 +1,8 @@
 //! The schema that the target should have.
 
+use crate::postgres::ledger::detail::Omission;
 use crate::schema::expression::Collation;
-use crate::schema::{Column, Key, KeyColumn, LeftOut, ObjectKind, Table};
-use serde::{Deserialize, Serialize};
+use crate::schema::{Column, Key, KeyColumn, Table};
 
 /// The schema that the target should have.
 #[derive(Debug, Default)]
@@ -32,25 +32,6 @@ pub(crate) struct ExpectedTable {
     /// The table in the target's names; `None` if the target has no such table. A column that the
     /// target lacks has an empty name. An index without terms is known by its name alone.
     pub(crate) target: Option<Table>,
-}
-
-/// An object that a run did not migrate, as the ledger keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Omission {
-    /// The kind.
-    pub(crate) kind: ObjectKind,
-    /// The table in the source, if it belongs to one.
-    pub(crate) table: Option<String>,
-    /// The name.
-    pub(crate) name: String,
-}
-
-impl Omission {
-    /// The omission of an object that the report lists.
-    pub(crate) fn from_left_out(left_out: &LeftOut) -> Self {
-        let LeftOut { kind, table, name, .. } = left_out.clone();
-        Self { kind, table, name }
-    }
 }
 
 /// A column of which only its name, NOT NULL and `identity` are compared.

@@ -1,10 +1,11 @@
 //! Tests of the schema comparison.
 
+use crate::postgres::ledger::detail::Omission;
 use crate::schema::expression::{Collation, Sql};
 use crate::schema::{Check, ForeignKey, Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Table};
 use crate::verify::schema_check::diff::compare;
 use crate::verify::schema_check::existing::Existing;
-use crate::verify::schema_check::expected::{Expected, ExpectedTable, Omission, column, key};
+use crate::verify::schema_check::expected::{Expected, ExpectedTable, column, key};
 use crate::verify::schema_check::table_diff::SchemaDiff;
 use std::collections::HashSet;
 

@@ -14,19 +14,20 @@ use crate::cli::request::Request;
 use crate::cli::request::product::ProductRequest;
 use crate::control::run_control::RunControl;
 use crate::error::{Error, Kind, Result};
-use crate::options::{DataSet, Location, Options, Verify};
+use crate::options::location::{DataSet, Location};
+use crate::options::run_options::{RunOptions, Verify};
 use crate::product::next_steps;
 use crate::product::next_steps::RunOutcome;
 use crate::product::provider;
 use crate::report::{Outcome, PlanSummary, Report, Verdict};
-use crate::run::planned::Planned;
+use crate::run::Planned;
 
 /// Runs the command with the plan of `prepare`.
 pub(crate) fn run<P: Planned + Send + 'static>(
     request: &Request,
     line: &CommandLine,
     console: &mut Console,
-    prepare: impl FnOnce(&Options, &RunControl) -> Result<P> + Send + 'static,
+    prepare: impl FnOnce(&RunOptions, &RunControl) -> Result<P> + Send + 'static,
 ) -> Exit {
     let control = match RunControl::with_signals() {
         Ok(control) => control,

@@ -1,22 +1,30 @@
 //! The ledger: the target's own record of what was committed, in the same transactions.
 //!
-//! One table, `migrate_ledger`, in the target schema. Its rows are of four kinds, told apart by
-//! their key: a data set's row (no table, chunk -1) with the state of the run; its plan (no table,
-//! chunk -2); a table's row (chunk 0) with the identity of the table and its chunks; and a row for
-//! each committed chunk. A chunk's row is inserted before its COPY, so that a second sender of the
-//! same chunk waits for the first and then fails on the primary key: no chunk is ever there twice.
+//! It is one table, `migrate_ledger`, in the target schema. The key tells four kinds of rows apart:
+//!
+//! | table name | chunk | content |
+//! | --- | --- | --- |
+//! | empty | -1 | the data set's row: state of the run, format of the ledger |
+//! | empty | -2 | the plan |
+//! | a table | 0 | the identity of the table and its chunks |
+//! | a table | above 0 | a committed chunk |
+//!
+//! A chunk's row is inserted before its COPY. A second sender of the same chunk waits for the first
+//! and then fails on the primary key, so that no chunk is committed twice.
 //!
 //! The data set's row names the run that writes. Another run puts its own name there before it
-//! writes anything, and from then on the one before, if it was only asleep, can write nothing.
+//! writes anything. From then on the earlier run, if it was only suspended, cannot write.
 
-use crate::codec::digest::Digest;
+pub(crate) mod detail;
+
 use crate::error::{Error, Result};
 use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunId;
+use crate::postgres::ledger::detail::{LedgerDetail, State};
 use crate::schema::chunk::Chunk;
 use crate::schema::names::{literal, qualify, quote};
 use postgres::{Client, Transaction};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -26,29 +34,6 @@ pub(crate) const TABLE: &str = "migrate_ledger";
 /// The columns of the ledger.
 const COLUMNS: i64 = 7;
 
-/// The state of a data set, as its row tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum State {
-    /// Rows are being copied, or the run that did so ended without finishing.
-    Copying,
-    /// All rows are there; indexes and constraints may not be.
-    Finishing,
-    /// Everything is there; nobody compared it.
-    NotVerified,
-    /// Everything is there and was compared.
-    Verified,
-    /// Everything is there, and a comparison found differences.
-    Differs,
-}
-
-impl State {
-    /// The target is complete.
-    pub(crate) fn is_complete(self) -> bool {
-        !matches!(self, Self::Copying | Self::Finishing)
-    }
-}
-
 /// The statements on one schema's ledger.
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
@@ -56,23 +41,21 @@ pub(crate) struct Ledger {
     data_set: String,
 }
 
-/// What a data set's row says.
+/// A data set's row.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     /// The data set's name.
     pub(crate) data_set: String,
-    /// Its state; `None` where it cannot be read.
-    pub(crate) state: Option<State>,
-    /// All that it says; null where it cannot be read.
-    pub(crate) detail: Value,
+    /// The content of the row.
+    pub(crate) detail: LedgerDetail,
 }
 
-/// What a table's row says: which table of the server it is, and its chunks.
+/// A table's row: the identity of the table on the server, and its chunks.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct TableRow {
-    /// The table's number on the server. One that was dropped and made anew has another.
+    /// The table's OID. A table that was dropped and created again has another one.
     pub(crate) oid: i64,
-    /// The number of its file. One that was truncated or rewritten has another.
+    /// The number of its file. A table that was truncated or rewritten has another one.
     pub(crate) filenode: i64,
     /// The chunks as they were planned.
     pub(crate) chunks: Vec<Chunk>,
@@ -84,7 +67,7 @@ impl Ledger {
         Self { table: qualify(schema, TABLE), data_set: data_set.to_owned() }
     }
 
-    /// Creates the table where it is not there yet.
+    /// The statement that creates the table if it is missing.
     pub(crate) fn create(&self) -> String {
         format!(
             "CREATE TABLE IF NOT EXISTS {} (\
@@ -100,10 +83,10 @@ impl Ledger {
         )
     }
 
-    /// Whether a schema has a ledger, and what its data sets' rows say.
+    /// The data sets' rows of the ledger in `schema`; `None` if there is no ledger.
     pub(crate) fn entries(client: &mut Client, schema: &str) -> Result<Option<Vec<Entry>>> {
         let what = CANNOT_READ;
-        let there: Option<i64> = client
+        let columns: Option<i64> = client
             .query_opt(
                 "SELECT (SELECT count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid \
                    AND a.attname IN ('data_set', 'table_name', 'chunk', 'row_count', 'digest', \
@@ -114,15 +97,15 @@ impl Ledger {
             )
             .map_err(db_error(what))?
             .map(|row| row.get(0));
-        match there {
+        match columns {
             None => return Ok(None),
             Some(COLUMNS) => {}
             Some(_) => {
                 return Err(Error::refused(format!(
-                    "schema {} of the target holds something else named {TABLE}",
+                    "schema {} of the target has a foreign object named {TABLE}",
                     quote(schema)
                 ))
-                .caused_by("this program keeps its own records under that name")
+                .caused_by("migrate keeps its ledger under that name")
                 .hint("rename it, or choose another schema with options=-csearch_path=NAME"));
             }
         }
@@ -131,20 +114,14 @@ impl Ledger {
             qualify(schema, TABLE)
         );
         let rows = client.query(&sql, &[]).map_err(db_error(what))?;
-        let entries = rows
-            .iter()
-            .map(|row| {
-                let detail: Option<String> = row.get(1);
-                let detail: Value =
-                    detail.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-                let state = serde_json::from_value(detail["state"].clone()).ok();
-                Entry { data_set: row.get(0), state, detail }
-            })
-            .collect();
-        Ok(Some(entries))
+        let read = |row: &postgres::Row| {
+            let detail = LedgerDetail::read(row.get(1), schema)?;
+            Ok(Entry { data_set: row.get(0), detail })
+        };
+        rows.iter().map(read).collect::<Result<_>>().map(Some)
     }
 
-    /// What the row of `data_set` says, where a schema has a ledger with such a row.
+    /// The row of `data_set` in the ledger of `schema`, if there is one.
     pub(crate) fn entry(
         client: &mut Client,
         schema: &str,
@@ -154,20 +131,20 @@ impl Ledger {
         Ok(entries.into_iter().find(|entry| entry.data_set == data_set))
     }
 
-    /// Records the data set and its plan, and forgets what an earlier run of it left.
-    pub(crate) fn begin(&self, detail: &Value, plan: &str) -> String {
+    /// The statements that record the data set and its plan, in place of an earlier run's rows.
+    pub(crate) fn begin(&self, detail: &LedgerDetail, plan: &str) -> String {
         let data_set = literal(&self.data_set);
         format!(
             "DELETE FROM {table} WHERE data_set = {data_set}; \
              INSERT INTO {table} (data_set, table_name, chunk, detail) \
              VALUES ({data_set}, '', -1, {detail}), ({data_set}, '', -2, {plan})",
             table = self.table,
-            detail = literal(&detail.to_string()),
+            detail = literal(&detail.to_json().to_string()),
             plan = literal(plan),
         )
     }
 
-    /// The plan of a run that did not come to its end; `None` where there is none.
+    /// The plan of an interrupted run, if there is one.
     pub(crate) fn plan(&self, client: &mut Client) -> Result<Option<String>> {
         let sql = format!(
             "SELECT detail FROM {} WHERE data_set = $1 AND table_name = '' AND chunk = -2",
@@ -177,8 +154,7 @@ impl Ledger {
         Ok(row.and_then(|row| row.get(0)))
     }
 
-    /// What the tables' rows say, by the tables' names in the source. A row that cannot be read is
-    /// left out.
+    /// The tables' rows, by the tables' names in the source, without those that cannot be read.
     pub(crate) fn tables(&self, client: &mut Client) -> Result<HashMap<String, TableRow>> {
         let sql = format!(
             "SELECT table_name, detail FROM {} WHERE data_set = $1 AND chunk = 0",
@@ -192,8 +168,7 @@ impl Ledger {
         Ok(rows.iter().filter_map(read).collect())
     }
 
-    /// Records a table that was just created, with its identity on the server: a table that was
-    /// dropped or truncated since has another one.
+    /// The statement that records a table just created, with its identity on the server.
     pub(crate) fn add_table(&self, qualified: &str, name: &str, chunks: &Value) -> String {
         format!(
             "INSERT INTO {} (data_set, table_name, chunk, detail) \
@@ -209,8 +184,8 @@ impl Ledger {
         )
     }
 
-    /// The insertion of a chunk's row, to be prepared: table name, chunk, rows, digest. It inserts
-    /// nothing where the ledger names another run than `run`.
+    /// The statement that inserts a chunk's row, with the parameters table name, chunk, rows and
+    /// digest. It inserts nothing if the ledger names another run than `run`.
     pub(crate) fn insert_chunk(&self, run: &RunId) -> String {
         format!(
             "INSERT INTO {table} (data_set, table_name, chunk, row_count, digest) \
@@ -221,8 +196,8 @@ impl Ledger {
         )
     }
 
-    /// The question, to be prepared, whether a chunk is there with its rows: table name, chunk,
-    /// rows, digest.
+    /// The query that finds a committed chunk, with the parameters table name, chunk, rows and
+    /// digest.
     pub(crate) fn has_chunk(&self) -> String {
         format!(
             "SELECT 1 FROM {} WHERE data_set = {} AND table_name = $1 AND chunk = $2 \
@@ -237,7 +212,7 @@ impl Ledger {
         format!("data_set = {} AND table_name = '' AND chunk = -1", literal(&self.data_set))
     }
 
-    /// The condition on it where it is that of `run`.
+    /// The condition on the data set's row, if `run` wrote it.
     fn is_of(&self, run: &RunId) -> String {
         format!(
             "{} AND detail::pg_catalog.json ->> 'run' = {}",
@@ -263,13 +238,16 @@ impl Ledger {
         Ok(tables)
     }
 
-    /// Changes the data set's row, which must be that of `run` if one is named, by a commit that is waited for
-    /// until it is on the disk, and with it all before it. With `forget` all its other rows go.
+    /// Changes the data set's row, and waits until this commit and all before it are on disk. With
+    /// `forget` all other rows of the data set are deleted.
+    ///
+    /// # Errors
+    /// Failed if `run` is given and another run has replaced it.
     pub(crate) fn set_detail(
         &self,
         client: &mut Client,
         run: Option<&RunId>,
-        detail: &Value,
+        detail: &LedgerDetail,
         forget: bool,
     ) -> Result<()> {
         let what = "cannot write the target's ledger";
@@ -278,7 +256,7 @@ impl Ledger {
         let sql = format!(
             "UPDATE {} SET detail = {}, written_at = pg_catalog.clock_timestamp() WHERE {}",
             self.table,
-            literal(&detail.to_string()),
+            literal(&detail.to_json().to_string()),
             run.map_or_else(|| self.is_the_data_set(), |run| self.is_of(run))
         );
         if transaction.execute(&sql, &[]).map_err(db_error(what))? != 1 {
@@ -291,12 +269,12 @@ impl Ledger {
         transaction.commit().map_err(db_error(what))
     }
 
-    /// Writes the data set's row as it is, and says which state that is; `None` where there is no
-    /// such row, or no ledger.
+    /// Writes the data set's row unchanged and returns its state; `None` if there is no row or no
+    /// ledger.
     pub(crate) fn touch(&self, transaction: &mut Transaction<'_>) -> Result<Option<State>> {
         let failed = db_error("cannot write the target's ledger");
-        let there = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
-        if !transaction.query_one(there, &[&self.table]).map_err(&failed)?.get::<_, bool>(0) {
+        let exists = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
+        if !transaction.query_one(exists, &[&self.table]).map_err(&failed)?.get::<_, bool>(0) {
             return Ok(None);
         }
         let sql = format!(
@@ -329,14 +307,9 @@ impl Ledger {
 
 const CANNOT_READ: &str = "cannot read the target's ledger";
 
-/// The error of a run that slept while another one went on with its work.
+/// The error of a run that was suspended while another run replaced it.
 pub(crate) fn taken_over(what: &str) -> Error {
     Error::failed(what)
-        .caused_by("another run has taken this one's place while it did not answer")
-        .hint("let that one come to its end")
-}
-
-/// The sum of row hashes as the ledger keeps it.
-pub(crate) fn digest_bytes(digest: &Digest) -> Vec<u8> {
-    digest.bytes().to_vec()
+        .caused_by("another run replaced this one while it was suspended")
+        .hint("wait until the other run has ended")
 }

@@ -1,0 +1,46 @@
+//! What all data sets of a run share.
+
+use crate::control::cancel::CancelScope;
+use crate::control::progress::Phase;
+use crate::control::retry::RetryPolicy;
+use crate::control::run_control::RunControl;
+use crate::control::sizing::Resources;
+use crate::control::statement_cancel::StatementCanceller;
+use crate::copy::settings::CopySettings;
+use crate::options::run_options::RunOptions;
+
+/// What all data sets of a run share.
+#[derive(Clone, Copy)]
+pub(crate) struct RunEnv<'a> {
+    /// The options.
+    pub(crate) options: &'a RunOptions,
+    /// Threads and memory.
+    pub(crate) resources: &'a Resources,
+    /// The cancellation, the progress counters and the stall flag.
+    pub(crate) control: &'a RunControl,
+    /// Cancels running statements at a stop request.
+    pub(crate) canceller: &'a StatementCanceller,
+}
+
+impl<'a> RunEnv<'a> {
+    /// The settings of a copy that `cancel` ends.
+    pub(crate) fn copy_settings(
+        &self,
+        resources: &'a Resources,
+        cancel: &'a CancelScope,
+    ) -> CopySettings<'a> {
+        CopySettings {
+            resources,
+            max_rate: self.options.limits.max_rate,
+            retry_for: self.options.retry_for,
+            progress: self.control.progress.phase(Phase::Copy),
+            cancel,
+        }
+    }
+
+    /// The retry policy of lost connections in `phase`.
+    pub(crate) fn retry_policy(&self, phase: Phase) -> RetryPolicy<'a> {
+        let RunControl { cancel, progress, .. } = self.control;
+        RetryPolicy { limit: self.options.retry_for, cancel, progress: progress.phase(phase) }
+    }
+}
