@@ -1,6 +1,6 @@
 //! The one error type: a kind (it decides the exit code), a message, causes and hints.
 //!
-//! Texts name table, column and row, never the content of a value and never a secret.
+//! Texts name the table, the column and the row. They never contain a value or a secret.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub enum Kind {
     Paused,
 }
 
-/// Whether an error is a failure of its own, or the consequence of a stop or of a lost connection.
+/// The origin of an error: a failure, an interruption of the run, or a lost connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
     Failure,
@@ -27,7 +27,7 @@ enum Origin {
     LostConnection,
 }
 
-/// What failed, why, and what to do next.
+/// An error: what failed, why, and what to do next.
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: Kind,
@@ -53,7 +53,7 @@ impl Error {
         }
     }
 
-    /// An error during the work.
+    /// The error of a failure during the work.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(Kind::Failed, message)
     }
@@ -83,7 +83,7 @@ impl Error {
         Self::new(Kind::Paused, message)
     }
 
-    /// Adds one line of "caused by".
+    /// Adds one cause.
     pub(crate) fn caused_by(mut self, cause: impl fmt::Display) -> Self {
         self.causes.push(cause.to_string());
         self
@@ -100,12 +100,12 @@ impl Error {
         Self { origin: Origin::Interruption, ..self }
     }
 
-    /// Marks the error as one of the connection: the same work may succeed on a new one.
+    /// Marks the error as that of a lost connection. The same work may succeed on a new connection.
     pub(crate) fn retryable(self) -> Self {
         Self { origin: Origin::LostConnection, ..self }
     }
 
-    /// Names a flag that the next command should have in addition.
+    /// Adds a flag that the next command should have in addition.
     pub(crate) fn suggest_flag(mut self, flag: &'static str) -> Self {
         self.flags.push(flag);
         self
@@ -122,7 +122,7 @@ impl Error {
         self.kind
     }
 
-    /// Whether the work was ended early, here or in a database.
+    /// Whether the work was interrupted, in this program or in a database.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.origin == Origin::Interruption
     }
@@ -137,7 +137,7 @@ impl Error {
         &self.flags
     }
 
-    /// What failed, in one line.
+    /// The message: what failed, in one line.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -147,7 +147,7 @@ impl Error {
         &self.causes
     }
 
-    /// What to do next.
+    /// The hints: what to do next.
     pub fn hints(&self) -> &[String] {
         &self.hints
     }

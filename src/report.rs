@@ -1,41 +1,41 @@
-//! What a run did, as data; `cli` prints it as a table or as JSON.
+//! The report of a run, and the summary of its plan. `cli` prints them as tables or as JSON.
 
 use crate::control::progress::{Phase, Progress};
 use crate::schema::LeftOut;
 use serde::Serialize;
 use std::sync::atomic::Ordering;
 
-/// Everything there is to tell at the end of a run, whether it went well or not.
+/// The report of a run, whether it succeeded or failed.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Report {
     /// The program's version.
     pub(crate) version: String,
-    /// The source as a person would name it; never with a secret.
+    /// The source as text, without secrets.
     pub(crate) source: String,
-    /// The target likewise.
+    /// The target as text, without secrets.
     pub(crate) target: String,
     /// One entry per data set.
     pub(crate) data_sets: Vec<DataSetReport>,
-    /// The time of each phase that was entered, in order.
+    /// The times of the phases, in their order.
     pub(crate) phases: Vec<PhaseTime>,
-    /// Wall-clock seconds of the whole run.
+    /// The wall-clock seconds of the whole run.
     pub(crate) seconds: f64,
-    /// When it had to be over, where that was said.
+    /// The deadline, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) limit: Option<TimeLimit>,
-    /// How fast it might write and did, where that was limited.
+    /// The limit of the write rate and the rate reached, if there was a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_rate: Option<RateReport>,
     /// Warnings that belong to no data set.
     pub(crate) warnings: Vec<String>,
 }
 
-/// When a run has to be over.
+/// The time limit of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct TimeLimit {
-    /// The moment, in RFC 3339.
+    /// The deadline, in RFC 3339.
     pub(crate) deadline: String,
-    /// The seconds that it would about take, where that could be measured.
+    /// The estimated time, if it could be measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) estimate: Option<Estimate>,
 }
@@ -43,16 +43,16 @@ pub(crate) struct TimeLimit {
 /// The estimated seconds of the remaining phases.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(crate) struct Estimate {
-    /// Copying the rows that are not copied yet.
+    /// The copy of the remaining rows.
     pub(crate) copy: f64,
-    /// Indexes, constraints and statistics.
+    /// The creation of indexes and constraints, and the statistics.
     pub(crate) finish: f64,
-    /// Reading both sides again.
+    /// The verification.
     pub(crate) verify: f64,
-    /// The bytes of rows still to copy.
+    /// The bytes of the remaining rows.
     #[serde(skip)]
     pub(crate) bytes: u64,
-    /// The copy is limited by `--max-rate`, not by the databases.
+    /// Whether `--max-rate` is the bottleneck of the copy.
     #[serde(skip)]
     pub(crate) rate_limited: bool,
 }
@@ -64,12 +64,12 @@ impl Estimate {
     }
 }
 
-/// The limit of bytes written per second.
+/// The limit of bytes written per second, and the rate reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct RateReport {
-    /// Bytes a second that were asked for.
+    /// The limit in bytes per second.
     pub(crate) asked: u64,
-    /// Bytes a second that were written while copying.
+    /// The rate of the copy in bytes per second.
     pub(crate) reached: u64,
 }
 
@@ -83,123 +83,124 @@ impl RateReport {
     }
 }
 
-/// How a run ended: what it did, and the error that ended it if one did.
+/// The outcome of a run: its report, and the error that ended it, if any.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// What was done, as far as it got.
+    /// The report, also of an incomplete run.
     pub(crate) report: Report,
-    /// Whether it came to its end.
+    /// The error that ended the run, if any.
     pub(crate) result: crate::error::Result<()>,
 }
 
-/// What is known of the result.
+/// The verdict of the verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
-    /// Both sides were read again and every value is equal, or converted as declared.
+    /// Every value is equal on both sides, or was converted as declared.
     Match,
     /// The sides differ.
     Differ,
-    /// Nobody looked.
+    /// The sides were not compared.
     NotVerified,
 }
 
-/// One data set's part.
+/// The report of one data set.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct DataSetReport {
-    /// The data set's name: a product's (`core`, ...), or the source file's name.
+    /// The name: that of a product's data set (`core`, ...), or the source file's name.
     pub(crate) name: String,
-    /// The target schema (or file) the tables are in.
+    /// The target schema or file of the tables.
     pub(crate) target_schema: String,
-    /// The run that was continued, where one was.
+    /// The interrupted run that was resumed, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) continues: Option<Continued>,
-    /// What is known of the result.
+    /// The verdict of the verification.
     pub(crate) verdict: Verdict,
-    /// One entry per copied table, in the source's order.
+    /// One entry per copied table, in the order of the source.
     pub(crate) tables: Vec<TableReport>,
-    /// What was left out, with the reason.
+    /// The objects that were not migrated, each with the reason.
     pub(crate) left_out: Vec<LeftOut>,
-    /// The steps after the rows, in the order in which they ended.
+    /// The steps after the copy, in the order of their completion.
     pub(crate) steps: Vec<StepReport>,
-    /// What the user should know: widened columns, order of text, renamed things.
+    /// Notes for the user: widened columns, sort order of text, renamed objects.
     pub(crate) notes: Vec<String>,
-    /// What differs beside rows: tables, columns, constraints, indexes, sequences.
+    /// The differences other than rows: tables, columns, constraints, indexes, sequences.
     pub(crate) differences: Vec<String>,
-    /// What to do about differences.
+    /// The hints on how to fix the differences.
     pub(crate) hints: Vec<String>,
 }
 
-/// One table's part.
+/// The report of one table.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct TableReport {
-    /// The table's name in the source.
+    /// The name in the source.
     pub(crate) name: String,
-    /// Its name in the target, where that is another one.
+    /// The name in the target, if it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target_name: Option<String>,
-    /// Rows copied.
+    /// The number of copied rows.
     pub(crate) rows: u64,
-    /// Bytes of binary COPY data sent for them.
+    /// The bytes of binary COPY data of these rows.
     pub(crate) bytes: u64,
-    /// Seconds from the table's first chunk taken to its last chunk committed.
+    /// The seconds from the start of the first chunk to the commit of the last one.
     pub(crate) seconds: f64,
-    /// Declared conversions, by column.
+    /// The declared conversions, by column.
     pub(crate) conversions: Vec<ConversionReport>,
-    /// Rows that were left out, and why.
+    /// The skipped rows, with the reasons.
     pub(crate) rows_left_out: Vec<RowsLeftOut>,
-    /// What comparing the two sides gave, where that was done.
+    /// The result of the verification, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) verification: Option<TableVerification>,
 }
 
-/// What comparing the two sides of a table gave.
+/// The result of the verification of one table.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct TableVerification {
-    /// No row differs.
+    /// Whether all rows are equal.
     pub(crate) equal: bool,
-    /// Rows in the source, without those that were left out.
+    /// The number of rows in the source, without skipped rows.
     pub(crate) source_rows: u64,
-    /// Rows in the target.
+    /// The number of rows in the target.
     pub(crate) target_rows: u64,
-    /// The sum of the row hashes of the source, in hexadecimal digits; none of an empty table and
-    /// where only rows were counted.
+    /// The sum of the row hashes of the source, in hexadecimal digits. `None` if the table is
+    /// empty or if only rows were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) source_digest: Option<String>,
-    /// The same of the target.
+    /// The sum of the row hashes of the target, in the same form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target_digest: Option<String>,
-    /// Rows that are missing, extra or changed.
+    /// The number of missing, extra and changed rows.
     pub(crate) differing_rows: u64,
-    /// There may be more than that.
+    /// Whether `differing_rows` is a lower bound.
     pub(crate) at_least: bool,
-    /// The first of them.
+    /// The first differences.
     pub(crate) differences: Vec<RowDifference>,
 }
 
-/// One difference.
+/// One difference between rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct RowDifference {
-    /// What is different.
+    /// The kind of difference.
     pub(crate) kind: DifferenceKind,
-    /// In how many rows; more than one only of rows that are equal among themselves.
+    /// The number of rows with this difference. Only equal rows are counted together.
     pub(crate) rows: u64,
-    /// The row's key, where it has one that may be told: integers always, other values only where
-    /// values are wanted.
+    /// The key of the row, if it has one. Keys with other values than integers are included only
+    /// with `--show-values`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) key: Vec<KeyColumn>,
-    /// Where the row is in the source.
+    /// The place of the row in the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) source_place: Option<String>,
-    /// Where it is in the target.
+    /// The place of the row in the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target_place: Option<String>,
-    /// The columns that differ; of a row that is on one side only all, where values are wanted.
+    /// The columns that differ. For a row that is on one side only: all columns with
+    /// `--show-values`, otherwise none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) columns: Vec<ColumnDifference>,
 }
 
-/// The kinds of differences.
+/// The kind of a difference between rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DifferenceKind {
@@ -216,7 +217,7 @@ pub(crate) enum DifferenceKind {
 pub(crate) struct KeyColumn {
     /// The column.
     pub(crate) column: String,
-    /// Its value.
+    /// The value.
     pub(crate) value: String,
 }
 
@@ -225,160 +226,160 @@ pub(crate) struct KeyColumn {
 pub(crate) struct ColumnDifference {
     /// The column.
     pub(crate) column: String,
-    /// The source's value, where values are wanted.
+    /// The value in the source, only with `--show-values`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<String>,
-    /// The target's.
+    /// The value in the target, only with `--show-values`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target: Option<String>,
 }
 
-/// A declared conversion that happened.
+/// A declared conversion of a column's values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ConversionReport {
     /// The column.
     pub(crate) column: String,
     /// The target type.
     pub(crate) to: String,
-    /// What changes form, in a few words.
+    /// The short description of the conversion.
     pub(crate) what: String,
-    /// In how many values.
+    /// The number of converted values.
     pub(crate) count: u64,
 }
 
-/// Rows that did not arrive because the user said so.
+/// The rows that are skipped at the user's request, for one reason.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RowsLeftOut {
-    /// How many.
+    /// The number of rows.
     pub(crate) count: u64,
-    /// Why, in a few words.
+    /// The short reason.
     pub(crate) reason: String,
 }
 
-/// One step after the rows.
+/// One step after the copy.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct StepReport {
-    /// What was done: "index \"a_b\" on \"a\"".
+    /// The description, for example `index "a_b" on "a"`.
     pub(crate) what: String,
-    /// How long it took.
+    /// The time in seconds.
     pub(crate) seconds: f64,
 }
 
 /// The time of one phase.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PhaseTime {
-    /// Which.
+    /// The phase.
     pub(crate) phase: Phase,
-    /// How long.
+    /// The time in seconds.
     pub(crate) seconds: f64,
 }
 
 impl PhaseTime {
-    /// The times of the phases that took any.
+    /// The times of all phases that took time.
     pub(crate) fn all(progress: &Progress) -> Vec<Self> {
         let time = |phase| Self { phase, seconds: progress.phase(phase).seconds() };
         Phase::ALL.into_iter().map(time).filter(|time| time.seconds > 0.0).collect()
     }
 }
 
-/// What a run will do, before it does it.
+/// The summary of a run's plan.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PlanSummary {
-    /// The source as a person would name it; never with a secret.
+    /// The source as text, without secrets.
     pub(crate) source: String,
-    /// The target likewise.
+    /// The target as text, without secrets.
     pub(crate) target: String,
     /// One entry per data set.
     pub(crate) data_sets: Vec<DataSetPlan>,
-    /// When it has to be over, where that was said.
+    /// The deadline, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) limit: Option<TimeLimit>,
     /// Warnings that belong to no data set.
     pub(crate) warnings: Vec<String>,
 }
 
-/// One data set's part of a plan.
+/// The plan of one data set.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct DataSetPlan {
-    /// The data set's name: a product's (`core`, ...), or the source file's name.
+    /// The name: that of a product's data set (`core`, ...), or the source file's name.
     pub(crate) name: String,
-    /// The target schema (or file) the tables will be in.
+    /// The target schema or file of the tables.
     pub(crate) target_schema: String,
-    /// The run that will be continued, where one will: with its plan, and without a profile.
+    /// The interrupted run to resume, if any. Its plan is used, and the source is not profiled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) continues: Option<Continued>,
-    /// One entry per table to copy, in the source's order.
+    /// One entry per table to copy, in the order of the source.
     pub(crate) tables: Vec<TablePlan>,
-    /// What will be left out, with the reason.
+    /// The objects that will not be migrated, each with the reason.
     pub(crate) left_out: Vec<LeftOut>,
-    /// What is in the target and will be dropped first.
+    /// The objects in the target that will be dropped first.
     pub(crate) drops: Vec<Dropped>,
-    /// What the user should know: order of text, renamed things, unrelated objects.
+    /// Notes for the user: sort order of text, renamed objects, unrelated objects.
     pub(crate) notes: Vec<String>,
-    /// The type of every column, so that another run can be held to the same ones.
+    /// The type of every column, so that another run can use the same types.
     pub(crate) casts: Vec<crate::options::type_override::TypeOverride>,
 }
 
-/// One table's part of a plan.
+/// The plan of one table.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct TablePlan {
-    /// The table's name in the source.
+    /// The name in the source.
     pub(crate) name: String,
-    /// Its name in the target, where that is another one.
+    /// The name in the target, if it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target_name: Option<String>,
-    /// Rows to copy.
+    /// The number of rows to copy.
     pub(crate) rows: u64,
-    /// Bytes of binary COPY data they will about make.
+    /// The estimated bytes of binary COPY data of these rows.
     pub(crate) bytes: u64,
-    /// The columns of which there is something to say; the others are as declared.
+    /// The columns whose type is not the declared one or needs an explanation.
     pub(crate) columns: Vec<ColumnPlan>,
-    /// The conversions that will happen, by column.
+    /// The planned conversions, by column.
     pub(crate) conversions: Vec<ConversionReport>,
-    /// Rows that will be left out, and why.
+    /// The rows to skip, with the reasons.
     pub(crate) rows_left_out: Vec<RowsLeftOut>,
 }
 
-/// A column of which there is something to say.
+/// The plan of a column whose type is not the declared one or needs an explanation.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ColumnPlan {
     /// The column.
     pub(crate) column: String,
-    /// Its declared type as written; empty where there is none.
+    /// The declared type as written; empty if there is none.
     pub(crate) declared: String,
     /// The target type.
     pub(crate) to: String,
-    /// Why it is that one, with counts and the first places.
+    /// The reason for the target type, with counts and the first places.
     pub(crate) reason: String,
-    /// A declared type was widened and the user should look at it.
+    /// Whether the user should review the type.
     pub(crate) needs_review: bool,
 }
 
-/// A run that was cut off and is continued.
+/// An interrupted run that is resumed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Continued {
-    /// When it began, in UTC.
+    /// The start time of the interrupted run, in UTC.
     pub(crate) begun: String,
-    /// Chunks that were in the target.
+    /// The number of chunks that are already in the target.
     pub(crate) chunks_there: u64,
-    /// All chunks.
+    /// The number of all chunks.
     pub(crate) chunks: u64,
 }
 
-/// Something in the target that is dropped first.
+/// An object in the target that is dropped first.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Dropped {
-    /// What it is: `table`, `view`, `sequence`, `type`.
+    /// The kind: `table`, `view`, `sequence` or `type`.
     pub(crate) kind: String,
-    /// Its name.
+    /// The name.
     pub(crate) name: String,
-    /// The plan makes something of that name again. A table that the source lacks is dropped
-    /// only with the user's express consent.
+    /// Whether the plan creates an object of that name. A table that is not in the source is
+    /// dropped only with the user's explicit consent.
     pub(crate) comes_back: bool,
 }
 
 impl PlanSummary {
-    /// The tables that would be dropped although the source has none of that name.
+    /// The tables that would be dropped and that have no table of that name in the source.
     pub(crate) fn lost_tables(&self) -> impl Iterator<Item = &Dropped> {
         self.data_sets
             .iter()

@@ -1,9 +1,13 @@
-//! Encrypted values: passwords as both products keep them in their configuration.
+//! Encrypted values: the passwords in the configuration of both products.
 //!
-//! Three forms, all in base64 (`rstudio/rskey`): plain (`nonce[24]` and a NaCl secretbox, at
-//! least 40 bytes), versioned (the byte 1, then the plain form), and FIPS (the byte 2, then
-//! `nonce[12]` and AES-256-GCM, at least 29 bytes). A nonce may begin with 1 or 2 as well: what
-//! cannot be decrypted by its first byte is tried as the plain form.
+//! The value has one of three formats of `rstudio/rskey`, all in base64:
+//!
+//! - plain: `nonce[24]` and a NaCl secretbox, at least 40 bytes
+//! - versioned: the byte 1, then the plain format
+//! - FIPS: the byte 2, then `nonce[12]` and AES-256-GCM, at least 29 bytes
+//!
+//! The nonce of a plain value may also begin with 1 or 2. A value that cannot be decrypted by its
+//! first byte is therefore also tried as plain.
 
 use crate::config::key::{BASE64, Key};
 use crate::config::secret::Secret;
@@ -14,27 +18,27 @@ use base64::Engine;
 use crypto_secretbox::XSalsa20Poly1305;
 use zeroize::Zeroizing;
 
-/// The first byte of the versioned form.
+/// The first byte of the versioned format.
 const VERSIONED: u8 = 1;
-/// The first byte of the FIPS form.
+/// The first byte of the FIPS format.
 const FIPS: u8 = 2;
-/// The nonce of a secretbox, in bytes.
+/// The length of a secretbox nonce in bytes.
 const SECRETBOX_NONCE: usize = 24;
-/// The nonce of AES-GCM, in bytes.
+/// The length of an AES-GCM nonce in bytes.
 const GCM_NONCE: usize = 12;
-/// The authentication tag of both ciphers, in bytes.
+/// The length of the authentication tag of both ciphers in bytes.
 const TAG: usize = 16;
 
-/// How a value is encrypted.
+/// The format of a new encrypted value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CipherFormat {
-    /// XSalsa20-Poly1305: what both products read in all their versions.
+    /// XSalsa20-Poly1305. All versions of both products read it.
     Plain,
-    /// AES-256-GCM: for systems that must keep to FIPS 140.
+    /// AES-256-GCM, for systems that must comply with FIPS 140.
     Fips,
 }
 
-/// Encrypts `value`, as it stands in a configuration.
+/// Encrypts `value` for a configuration file.
 pub(crate) fn encrypt(value: &Secret, key: &Key, form: CipherFormat) -> Result<String> {
     let failed = || Error::failed("the value cannot be encrypted");
     let (mut bytes, nonce_length) = match form {
@@ -57,19 +61,19 @@ pub(crate) fn encrypt(value: &Secret, key: &Key, form: CipherFormat) -> Result<S
     Ok(BASE64.encode(bytes))
 }
 
-/// Why a value cannot be decrypted.
+/// The reason why a value cannot be decrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DecryptError {
-    /// It is not base64.
+    /// The value is not base64.
     NotBase64,
-    /// It is shorter than the shortest value.
+    /// The value is shorter than the shortest encrypted value.
     TooShort,
-    /// It was encrypted with another key, or changed since.
+    /// The value was encrypted with another key, or was changed afterwards.
     WrongKey,
 }
 
 impl DecryptError {
-    /// The description.
+    /// The reason as text.
     pub(crate) fn message(self) -> &'static str {
         match self {
             Self::NotBase64 => {
@@ -85,8 +89,8 @@ impl DecryptError {
     }
 }
 
-/// Whether a value of a configuration is meant to be an encrypted one: base64 of a length that
-/// one can have. A shorter one, and one with other characters, is plain text.
+/// Whether a configuration value looks encrypted: it is base64, and long enough. A shorter value
+/// or one with other characters is plain text.
 pub(crate) fn looks_encrypted(value: &str) -> bool {
     const MIN_PLAIN: usize = (SECRETBOX_NONCE + TAG) * 4 / 3;
     let digits = value.trim_end_matches('=');
@@ -102,7 +106,7 @@ pub(crate) fn looks_encrypted(value: &str) -> bool {
     digits.len() >= MIN_PLAIN || is_fips()
 }
 
-/// Decrypts a value in any of the three forms.
+/// Decrypts a value in any of the three formats.
 pub(crate) fn decrypt(value: &str, key: &Key) -> Result<Secret, DecryptError> {
     let bytes = BASE64.decode(value.trim()).map_err(|_| DecryptError::NotBase64)?;
     let by_version = match bytes.split_first() {
@@ -140,7 +144,7 @@ fn open_gcm(bytes: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, DecryptError>
         .ok_or(DecryptError::WrongKey)
 }
 
-/// Nonce, and tag with text.
+/// Splits `bytes` into the nonce, and the tag with the text.
 fn split(bytes: &[u8], nonce: usize) -> Result<(&[u8], &[u8]), DecryptError> {
     if bytes.len() < nonce + TAG {
         return Err(DecryptError::TooShort);

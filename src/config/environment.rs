@@ -1,12 +1,12 @@
-//! The environment: what the process finds around itself (variables, home folder, user name),
-//! as a value, so that tests can make one up.
+//! The environment of the process (variables, home folder, user name) as a value. Tests can
+//! construct their own.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-/// Variables, home folder, user name and socket folders. `Debug` shows the names of the
-/// variables only, for their values can be secrets.
+/// Variables, home folder, user name and socket folders. `Debug` shows only the names of the
+/// variables, because their values can be secrets.
 #[derive(Clone, Default)]
 pub struct Environment {
     /// The variables by name.
@@ -15,12 +15,12 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// The effective user's name, if it has one.
     pub user: Option<String>,
-    /// Where PostgreSQL servers on this machine usually put their sockets, in order of trial.
+    /// The usual socket folders of PostgreSQL servers on this machine, in the order of trial.
     pub socket_folders: Vec<PathBuf>,
 }
 
 impl Environment {
-    /// The environment of this process. Variables that are not UTF-8 are left out.
+    /// The environment of this process, without variables that are not UTF-8.
     pub(crate) fn of_this_process() -> Self {
         Self {
             variables: std::env::vars_os()
@@ -30,18 +30,19 @@ impl Environment {
                 .collect(),
             home: std::env::home_dir().filter(|home| !home.as_os_str().is_empty()),
             user: whoami::username().ok(),
-            // Debian's and the RPM packages' folder first, then the one of a plain build.
+            // The first folder is the default of the Debian and RPM packages. The second is the
+            // default of PostgreSQL itself.
             socket_folders: vec!["/var/run/postgresql".into(), "/tmp".into()],
         }
     }
 
-    /// The same environment with one more variable.
+    /// The environment with one more variable.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.insert(name.to_owned(), value.into());
         self
     }
 
-    /// The value of a variable; an empty one counts as absent.
+    /// The value of a variable. An empty value counts as missing.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }

@@ -1,8 +1,7 @@
-//! A key file: the 512 bytes under which both products keep passwords in their configuration.
+//! The key file: the 512 bytes that encrypt the passwords in the configuration of both products.
 //!
-//! The form is the one of the products' own tool (`rstudio/rskey`): hexadecimal digits or base64;
-//! every byte is XORed with a fixed cycle, and the first 32 bytes of the result are the key of
-//! the ciphers.
+//! The format is that of the products' own tool (`rstudio/rskey`): hexadecimal digits or base64.
+//! Each byte is XORed with a fixed cycle. The first 32 bytes of the result are the cipher key.
 
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
@@ -19,9 +18,9 @@ use zeroize::Zeroizing;
 
 /// The length of a key in bytes.
 const LENGTH: usize = 512;
-/// What every byte is XORed with, over and over.
+/// The bytes of the XOR cycle.
 const CYCLE: [u8; 10] = [223, 99, 111, 160, 122, 212, 223, 105, 37, 190];
-/// How many bytes the ciphers use.
+/// The length of the cipher key in bytes.
 pub(crate) const CIPHER_KEY: usize = 32;
 
 /// Base64 as the products write and read it: the standard alphabet, padded.
@@ -32,12 +31,12 @@ pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// A key. It is never shown, and wiped when it is dropped.
+/// A key. It is never shown, and its memory is zeroed on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Key(Zeroizing<Vec<u8>>);
 
 impl Key {
-    /// A new key, from the system's source of randomness.
+    /// Generates a key from the system's random source.
     pub(crate) fn generate() -> Result<Self> {
         let mut key = Zeroizing::new(vec![0; LENGTH]);
         getrandom::fill(&mut key)
@@ -45,7 +44,7 @@ impl Key {
         Ok(Self(key))
     }
 
-    /// Reads a key's text: 1,024 hexadecimal digits or base64; white space counts for nothing.
+    /// Parses a key's text: 1,024 hexadecimal digits or base64. White space is ignored.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let mut digits = Zeroizing::new(String::with_capacity(text.len()));
         digits.extend(text.chars().filter(|c| !c.is_ascii_whitespace()));
@@ -63,10 +62,11 @@ impl Key {
         Ok(Self(rotated(&bytes)))
     }
 
-    /// Reads the key file at `path`. Those in `allowed` (permission bits) may be able to read it.
+    /// Reads the key file at `path`. `allowed` is the widest mode that the file may have.
     ///
     /// # Errors
-    /// Refused where it cannot be read, where others can read it, and where it is no key.
+    /// Refused if the file cannot be read or does not hold a key, or if group or others have more
+    /// permissions than `allowed`.
     pub(crate) fn read(path: &Path, allowed: u32) -> Result<Self> {
         let shown = path.display();
         let unreadable = |cause: std::io::Error| {
@@ -92,7 +92,7 @@ impl Key {
     /// Writes the key to a new file that only its owner can read.
     ///
     /// # Errors
-    /// Refused where the file is there already; or it cannot be written.
+    /// Refused if the file already exists; failed if it cannot be written.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let shown = path.display();
         let unwritable = |cause: std::io::Error| match cause.kind() {
@@ -112,7 +112,7 @@ impl Key {
         file.write_all(text.reveal().as_bytes()).and_then(|()| file.sync_all()).map_err(unwritable)
     }
 
-    /// The key as a key file holds it: hexadecimal digits and a newline.
+    /// The content of a key file: hexadecimal digits and a newline.
     pub(crate) fn to_text(&self) -> Secret {
         let mut text = String::with_capacity(LENGTH * 2 + 1);
         hex(&rotated(&self.0), &mut text);
@@ -120,14 +120,14 @@ impl Key {
         Secret::new(text)
     }
 
-    /// What tells keys apart without showing them: the SHA-256 of all bytes, in hexadecimal.
+    /// The SHA-256 of all bytes, in hexadecimal. It identifies a key without showing it.
     pub(crate) fn fingerprint(&self) -> String {
         let mut text = String::new();
         hex(&Sha256::digest(&*self.0), &mut text);
         text
     }
 
-    /// The key of the ciphers.
+    /// The cipher key.
     pub(crate) fn cipher_key(&self) -> &[u8] {
         &self.0[..CIPHER_KEY]
     }

@@ -1,4 +1,4 @@
-//! Configuration: text in, validated values out.
+//! The configuration: parsers that turn texts into validated values.
 
 pub(crate) mod cipher;
 pub(crate) mod connection;

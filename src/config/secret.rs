@@ -1,4 +1,4 @@
-//! A secret: a password or key that is never shown and is wiped when it is dropped.
+//! A secret: a password or key that is never shown. Its memory is zeroed on drop.
 
 use std::fmt;
 use zeroize::Zeroizing;
@@ -8,12 +8,12 @@ use zeroize::Zeroizing;
 pub(crate) struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes over `text`, without a copy.
+    /// Wraps `text` without a copy.
     pub(crate) fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// The secret itself, for the one place that hands it on.
+    /// The text of the secret, for the code that passes it on.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }

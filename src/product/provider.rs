@@ -1,5 +1,5 @@
-//! The switch: `Database.Provider` set in a configuration file in place, so that the service
-//! uses the other database from its next start on.
+//! The switch of the database provider: it sets `Database.Provider` in the configuration file. The
+//! service uses the other database after its next start.
 
 use crate::config::gcfg::Gcfg;
 use crate::error::{Error, Result};
@@ -13,12 +13,12 @@ use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
-/// Sets the provider, and returns the backup that was made of the file; `None` where it was set
-/// already. Owner, permissions and every other byte of the file stay.
+/// Sets the provider and returns the path of the file's backup; `None` if it was already set.
+/// Owner, permissions and every other byte of the file are unchanged.
 ///
 /// # Errors
-/// Refused where a variable of the environment decides, where the file is not readable, or where
-/// it cannot be written; it is then as it was.
+/// Refused if an environment variable overrides the file, or if the file cannot be read or
+/// written. The file is then unchanged.
 pub(crate) fn switch(settings: &Settings, to: Provider) -> Result<Option<PathBuf>> {
     let (section, key) = ("Database", "Provider");
     if let Some((variable, _)) = settings.variable(section, key) {
@@ -27,7 +27,7 @@ pub(crate) fn switch(settings: &Settings, to: Provider) -> Result<Option<PathBuf
         ))
         .hint(format!("set {variable} to {} where the service gets it from", to.as_str())));
     }
-    // Read again: since it was read first somebody may have edited it.
+    // The file is read again, because it may have changed since.
     let name = settings.file().name();
     let path = fs::canonicalize(name).unwrap_or_else(|_| name.to_owned());
     let file = Gcfg::read(&path)?;
@@ -44,7 +44,7 @@ pub(crate) fn switch(settings: &Settings, to: Provider) -> Result<Option<PathBuf
     replace(&path, text.as_bytes()).map(Some).map_err(unwritable)
 }
 
-/// Replaces the file as a whole, and keeps what it held in a new file beside it.
+/// Replaces the whole file, and writes its old content to a new file in the same folder.
 fn replace(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
     let metadata = fs::metadata(path)?;
     let mut backup = OsString::from(path);
@@ -54,15 +54,15 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
     let new = like(path, &metadata, content)?;
     old.persist_noclobber(&backup)?;
     new.persist(path)?;
-    // So that the names of both survive a power failure, too. The switch is done by now: where a
-    // folder cannot be synced, it holds all the same while the system lives.
+    // The sync makes both names survive a power failure. The provider is already set, so a folder
+    // that cannot be synced is not an error.
     if let Some(folder) = path.parent() {
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
     }
     Ok(backup)
 }
 
-/// A new file beside `path` with its owner and permissions.
+/// Creates a file in the folder of `path`, with the same owner and permissions.
 fn like(path: &Path, metadata: &Metadata, content: &[u8]) -> io::Result<NamedTempFile> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let mut file = tempfile::Builder::new().prefix(".migrate-").tempfile_in(folder)?;
@@ -70,7 +70,7 @@ fn like(path: &Path, metadata: &Metadata, content: &[u8]) -> io::Result<NamedTem
     if (made.uid(), made.gid()) != (metadata.uid(), metadata.gid()) {
         fchown(file.as_file(), Some(metadata.uid()), Some(metadata.gid()))?;
     }
-    // After the owner, which takes some permissions away.
+    // The permissions are set after the owner, because a change of owner removes some of them.
     file.as_file().set_permissions(metadata.permissions())?;
     file.write_all(content)?;
     file.as_file().sync_all()?;

@@ -1,10 +1,10 @@
-//! The `key=value key='value with spaces'` form, with libpq's quoting.
+//! The parser of `key=value key='value with spaces'` texts, with libpq's quoting.
 
 use crate::config::connection::settings::{Origin, Settings, is_key};
 use crate::error::{Error, Result};
 use zeroize::Zeroizing;
 
-/// Reads the whole text.
+/// Parses the whole text into `settings`.
 pub(crate) fn read(text: &str, settings: &mut Settings) -> Result<()> {
     let mut rest = text.trim_ascii_start();
     let mut before = None;
@@ -26,7 +26,7 @@ pub(crate) fn read(text: &str, settings: &mut Settings) -> Result<()> {
     Ok(())
 }
 
-/// A value and what follows it; `None` where a quote is not closed.
+/// Parses a value and returns it with the rest of the text; `None` if a quote is not closed.
 fn read_value(text: &str) -> Option<(Zeroizing<String>, &str)> {
     let (quoted, text) = match text.strip_prefix('\'') {
         Some(inner) => (true, inner),
@@ -45,8 +45,8 @@ fn read_value(text: &str) -> Option<(Zeroizing<String>, &str)> {
     (!quoted).then_some((value, ""))
 }
 
-/// Names the key at fault, or else the one before it: what follows an unquoted password may be
-/// its second half.
+/// The error of an invalid text. It names the invalid key or the key before it. After a password
+/// it names only known keys, because other text may be a part of the password.
 fn unclear(what: &str, key: Option<&str>, before: Option<&str>) -> Error {
     let follows_a_password = matches!(before, Some("password" | "sslpassword"));
     let cause = match (key, before) {

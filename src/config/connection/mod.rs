@@ -1,10 +1,12 @@
-//! A connection string: what a user writes to say which PostgreSQL database is meant, made into
-//! everything that connecting needs.
+//! Connection strings: the parser that turns a user's text into the parameters of a connection.
 //!
-//! Accepted is what libpq and the Go driver `pgx` accept: URLs and `key=value` texts, completed
-//! from the service file, the `PG*` variables and the password file. Two deliberate differences
-//! from libpq, both towards safety: a password file that others can read is refused rather than
-//! skipped, and a certificate file that is named but missing is an error in every `sslmode`.
+//! The parser accepts the syntax of libpq and of the Go driver `pgx`: URLs and `key=value` texts.
+//! The service file, the `PG*` variables and the password file supply missing values.
+//!
+//! The parser differs from libpq in two points, both for safety:
+//!
+//! - A password file that others can read is refused, not skipped.
+//! - A named certificate file that is missing is an error in every `sslmode`.
 
 pub(crate) mod key_value;
 pub(crate) mod password_file;
@@ -28,34 +30,34 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The port of a server that names none.
+/// The default port.
 const DEFAULT_PORT: u16 = 5432;
 
-/// Everything needed to connect to one database. `Debug` and `display` show no secret.
+/// The parameters of a connection to one database. `Debug` and `display` show no secret.
 #[derive(Clone)]
 pub struct Connection {
-    /// The hosts, in order of trial; at least one.
+    /// The hosts, in the order of trial. There is at least one.
     pub(crate) hosts: Vec<Host>,
     /// The database's name.
     pub(crate) dbname: String,
-    /// How the database is usually named, where that is known.
+    /// The usual name of the database, if it is known.
     pub(crate) usual_dbname: Option<&'static str>,
     /// The role's name.
     pub(crate) user: String,
-    /// Where the passwords of the hosts came from, if there are any.
+    /// The origin of the hosts' passwords, if there are any.
     pub(crate) password_origin: Option<Origin>,
-    /// Where a password was looked for, each with what was found there, for the error of a
-    /// server that wants one.
+    /// The places that were searched for a password, each with the result. The error of a server
+    /// that requires a password lists them.
     pub(crate) password_places: Vec<String>,
-    /// How the connection is encrypted.
+    /// The TLS settings.
     pub(crate) tls: Tls,
     /// The server options of the session (`-c name=value ...`).
     pub(crate) options: Option<String>,
-    /// The longest time one attempt may take; none where it may take any.
+    /// The time limit of one attempt; `None` means no limit.
     pub(crate) connect_timeout: Option<Duration>,
-    /// What the server must be to be taken.
+    /// The required kind of server.
     pub(crate) target: Target,
-    /// Hosts are tried in random order.
+    /// Whether the hosts are tried in random order.
     pub(crate) shuffle_hosts: bool,
     /// The settings of the TCP connection.
     pub(crate) tcp: Tcp,
@@ -64,29 +66,29 @@ pub struct Connection {
 /// One host of a connection string.
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
-    /// Where it is.
+    /// The address.
     pub(crate) place: HostAddr,
-    /// Its port (on a socket: the number in the socket's name).
+    /// The port (for a socket: the number in the socket's name).
     pub(crate) port: u16,
-    /// The password to give it.
+    /// The password for this host.
     pub(crate) password: Option<Secret>,
 }
 
-/// Where a server is.
+/// The address of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HostAddr {
     /// A host on the network.
     Tcp {
-        /// Its name, which its certificate must bear in `verify-full`.
+        /// The name. The server's certificate must contain it in `verify-full`.
         name: Option<String>,
-        /// Its address, if that was given and need not be looked up.
+        /// The IP address, if it was given. It saves the name lookup.
         address: Option<IpAddr>,
     },
     /// The folder of a Unix socket.
     Socket(PathBuf),
 }
 
-/// libpq's `target_session_attrs`.
+/// The values of libpq's `target_session_attrs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Target {
     #[default]
@@ -98,39 +100,39 @@ pub(crate) enum Target {
     PreferStandby,
 }
 
-/// The settings of the TCP connection; what is not set is the system's own.
+/// The settings of the TCP connection. `None` means the system's default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tcp {
-    /// Keepalive probes are sent.
+    /// Whether keepalive probes are sent.
     pub(crate) keepalives: bool,
-    /// Silence before the first probe.
+    /// The idle time before the first probe.
     pub(crate) idle: Option<Duration>,
-    /// Time between probes.
+    /// The time between probes.
     pub(crate) interval: Option<Duration>,
-    /// Unanswered probes after which the connection is lost.
+    /// The number of unanswered probes after which the connection is lost.
     pub(crate) count: Option<u32>,
-    /// Time that sent data may stay unacknowledged.
+    /// The time that sent data may stay unacknowledged.
     pub(crate) user_timeout: Option<Duration>,
 }
 
-/// What stands in for settings that neither the text nor the environment gives.
+/// The values of settings that are missing from the connection string and the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Defaults {
     /// The `sslmode`.
     pub(crate) sslmode: SslMode,
-    /// The password of the configuration file; it goes before the service file, the
-    /// environment and the password file, and after one in the text itself.
+    /// The password of the configuration file. It overrides the service file, the environment
+    /// and the password file. A password in the connection string overrides it.
     pub(crate) password: Option<Secret>,
-    /// How the database is usually named, for the error of one that does not exist.
+    /// The usual name of the database, for the error of a missing database.
     pub(crate) usual_dbname: Option<&'static str>,
 }
 
 impl Connection {
-    /// Reads a connection string and completes it.
+    /// Parses a connection string and supplies missing values.
     ///
     /// # Errors
-    /// What cannot be read or does not make sense is refused, by the name of its key. No error
-    /// holds the text or a part of it that could be a secret.
+    /// Refused if the text is malformed, a value is invalid or no user is known. The error names
+    /// the key. It contains no part of the text that could be a secret.
     pub fn parse(text: &str, environment: &Environment, defaults: Defaults) -> Result<Self> {
         let settings = gather(text, environment, &defaults)?;
         let user = settings.text("user").or(environment.user.as_deref()).ok_or_else(|| {
@@ -146,7 +148,7 @@ impl Connection {
             password_places: Vec::new(),
             tls: Tls::read(&settings, environment, defaults.sslmode)?,
             options: options(&settings),
-            // libpq's own lower limit: less than two seconds fails for rounding alone.
+            // libpq has the same lower limit: rounding makes a limit below 2 seconds fail.
             connect_timeout: positive(&settings, "connect_timeout")?
                 .map(|seconds| Duration::from_secs(seconds.max(2))),
             target: settings.choice("target_session_attrs", &TARGETS)?.unwrap_or_default(),
@@ -159,19 +161,19 @@ impl Connection {
         Ok(connection)
     }
 
-    /// The connection as a URL without its secrets, for messages.
+    /// The connection as a URL without secrets, for messages.
     pub(crate) fn display(&self) -> String {
         let hosts: Vec<String> = self.hosts.iter().map(Host::to_string).collect();
         let (user, dbname) = (url::encode(&self.user), url::encode(&self.dbname));
         format!("postgres://{user}@{}/{dbname}", hosts.join(","))
     }
 
-    /// The same server, role and settings, another database.
+    /// The connection to another database, with the same server, role and settings.
     pub(crate) fn with_dbname(&self, dbname: &str) -> Self {
         Self { dbname: dbname.to_owned(), ..self.clone() }
     }
 
-    /// Gives each host its password: the one that was given, or the password file's.
+    /// Sets the password of each host: the given one, or that of the password file.
     fn find_passwords(&mut self, settings: &Settings, environment: &Environment) -> Result<()> {
         if let Some((password, origin)) = settings.get("password") {
             self.password_origin = Some(origin);
@@ -212,8 +214,8 @@ impl fmt::Debug for Connection {
 }
 
 impl Host {
-    /// The names under which a line of the password file may mean this host. A socket in one
-    /// of the usual folders is also `localhost`.
+    /// The names of this host in the password file. A socket in one of the usual folders is also
+    /// `localhost`.
     fn names_in_password_file(&self, environment: &Environment) -> Vec<String> {
         match &self.place {
             HostAddr::Tcp { name: Some(name), .. } => vec![name.clone()],
@@ -230,7 +232,7 @@ impl Host {
     }
 }
 
-/// `host:port` as it stands in a URL.
+/// Formats `host:port` for a URL.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
@@ -256,7 +258,7 @@ const TARGETS: [(&str, Target); 6] = [
     ("prefer-standby", Target::PreferStandby),
 ];
 
-/// All settings, in libpq's order: the text, the service file, the environment.
+/// Gathers all settings. The precedence is libpq's: text, service file, environment.
 fn gather(text: &str, environment: &Environment, defaults: &Defaults) -> Result<Settings> {
     let mut settings = Settings::default();
     match url::after_scheme(text.trim()) {
@@ -282,8 +284,8 @@ fn gather(text: &str, environment: &Environment, defaults: &Defaults) -> Result<
     Ok(settings)
 }
 
-/// Keys that restrict what libpq does in ways we do not have: to pass over them in silence would
-/// be less safe than what was asked for.
+/// Unsupported keys, each with the message. They restrict a connection, so ignoring one would be
+/// less safe than the user requested.
 const UNSUPPORTED: [(&str, &str); 4] = [
     ("requirepeer", "the check of the server process's user is not supported"),
     ("require_auth", "restricting the method of authentication is not supported"),
@@ -291,7 +293,7 @@ const UNSUPPORTED: [(&str, &str); 4] = [
     ("replication", "a replication connection cannot copy rows"),
 ];
 
-/// The hosts, from the three parallel lists `host`, `hostaddr` and `port`.
+/// Builds the hosts from the three parallel lists `host`, `hostaddr` and `port`.
 fn hosts(settings: &Settings, environment: &Environment) -> Result<Vec<Host>> {
     fn list<'a>(settings: &'a Settings, key: &str) -> Vec<&'a str> {
         settings.text(key).map(|text| text.split(',').collect()).unwrap_or_default()
@@ -335,8 +337,8 @@ fn hosts(settings: &Settings, environment: &Environment) -> Result<Vec<Host>> {
     Ok(hosts)
 }
 
-/// The server of this machine: the first usual folder with a socket for the port, else
-/// `localhost`.
+/// The address of this machine's server: the first usual folder with a socket for the port, or
+/// `localhost` if there is none.
 fn usual_place(port: u16, environment: &Environment) -> HostAddr {
     let folders = environment.socket_folders.iter();
     match folders.into_iter().find(|folder| folder.join(format!(".s.PGSQL.{port}")).exists()) {
@@ -345,8 +347,8 @@ fn usual_place(port: u16, environment: &Environment) -> HostAddr {
     }
 }
 
-/// The `options` with each setting of the session added as `-c name=value`. The server splits
-/// them at white space; a backslash keeps a character as it is.
+/// The `options`, with each setting of the session added as `-c name=value`. The server splits
+/// the text at white space that no backslash escapes.
 fn options(settings: &Settings) -> Option<String> {
     let mut options = settings.text("options").unwrap_or_default().to_owned();
     for (name, value) in &settings.parameters {
@@ -373,12 +375,12 @@ fn tcp(settings: &Settings) -> Result<Tcp> {
         idle: seconds("keepalives_idle")?,
         interval: seconds("keepalives_interval")?,
         count: positive(settings, "keepalives_count")?.and_then(|count| u32::try_from(count).ok()),
-        // The one that libpq takes in milliseconds.
+        // libpq has milliseconds for this setting only.
         user_timeout: positive(settings, "tcp_user_timeout")?.map(Duration::from_millis),
     })
 }
 
-/// A number of which zero and less mean that it is not set.
+/// The number under `key`. A number below 1 counts as not set.
 fn positive(settings: &Settings, key: &str) -> Result<Option<u64>> {
     Ok(settings.number(key)?.and_then(|number| u64::try_from(number).ok()).filter(|n| *n > 0))
 }

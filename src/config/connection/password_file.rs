@@ -8,18 +8,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// The password file's lines, and how the search in it reads to a person.
+/// The password file.
 pub(crate) struct PasswordFile {
     path: PathBuf,
     text: Option<Zeroizing<String>>,
 }
 
 impl PasswordFile {
-    /// Reads the file; one that does not exist, or is no plain file (`/dev/null` is the usual
-    /// way to switch it off), is empty.
+    /// Reads the file. A missing file and one that is not a regular file count as empty:
+    /// `/dev/null` usually disables the password file.
     ///
     /// # Errors
-    /// A file that its group or others can read is refused, one that cannot be read fails.
+    /// Refused if the file cannot be read, or if its group or others have access to it.
     pub(crate) fn read(path: PathBuf) -> Result<Self> {
         let shown = path.display();
         let failed = |error| {
@@ -45,17 +45,17 @@ impl PasswordFile {
         Ok(Self { path, text: Some(Zeroizing::new(text)) })
     }
 
-    /// Whose file it is.
+    /// The path of the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether there is such a file.
+    /// Whether the file exists.
     pub(crate) fn exists(&self) -> bool {
         self.text.is_some()
     }
 
-    /// The password of the first line that fits.
+    /// The password of the first line that matches.
     pub(crate) fn find(&self, host: &str, port: u16, dbname: &str, user: &str) -> Option<Secret> {
         let port = port.to_string();
         self.text.as_ref()?.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
@@ -73,8 +73,8 @@ impl PasswordFile {
     }
 }
 
-/// What follows the first field of `line` and its colon, if that field is `*` or `wanted`.
-/// A backslash takes the next character as it is.
+/// The text after the first field of `line` and its colon, if the field is `*` or `wanted`. A
+/// backslash escapes the next character.
 fn after_field<'a>(line: &'a str, wanted: &str) -> Option<&'a str> {
     if let Some(rest) = line.strip_prefix("*:") {
         return Some(rest);

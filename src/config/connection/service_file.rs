@@ -1,4 +1,4 @@
-//! The service file: named sets of connection settings
+//! The service file, with named sets of connection settings
 //! (<https://www.postgresql.org/docs/current/libpq-pgservice.html>).
 
 use crate::config::connection::settings::{Origin, Settings};
@@ -6,11 +6,11 @@ use crate::config::environment::Environment;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// Where Debian's packages look for the machine's own service file.
+/// The folder of the system's service file in Debian's packages.
 const SYSTEM_FOLDER: &str = "/etc/postgresql-common";
 
-/// Fills the gaps of `settings` from the service `name`. The user's file is looked at first,
-/// the machine's where that one does not know the service.
+/// Supplies missing `settings` from the service `name`. The user's file is read first. The
+/// system's file is read if the user's file does not define the service.
 pub(crate) fn fill_from(
     name: &str,
     settings: &mut Settings,
@@ -39,7 +39,7 @@ pub(crate) fn fill_from(
     Err(seen.into_iter().fold(error, Error::caused_by))
 }
 
-/// Whether the file's text defines the service.
+/// Supplies missing settings from the file's text. Returns whether it defines the service.
 fn fill_from_text(text: &str, name: &str, settings: &mut Settings, file: &Path) -> Result<bool> {
     let mut inside = false;
     for (number, line) in text.lines().enumerate() {
@@ -61,7 +61,7 @@ fn fill_from_text(text: &str, name: &str, settings: &mut Settings, file: &Path) 
         let Some((key, value)) = line.split_once('=') else {
             return Err(Error::refused(format!("{}: a line must be key=value", at())));
         };
-        // A service that names a service could go round in a circle; libpq refuses it too.
+        // A service that names a service could be circular. libpq refuses it too.
         if key == "service" || key == "servicefile" || !settings.put(key, value, Origin::Service)? {
             return Err(Error::refused(format!("{}: the key is not one of a connection", at())));
         }

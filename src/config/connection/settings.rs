@@ -1,5 +1,5 @@
-//! The settings of a connection as texts under libpq's keys, gathered from the connection
-//! string, the service file and the environment, each with the place it came from.
+//! The settings of a connection: texts under libpq's keys, each with its origin (the connection
+//! string, the configuration, the service file or the environment).
 //!
 //! Keys, variables and their order of precedence are libpq's
 //! (<https://www.postgresql.org/docs/current/libpq-connect.html>, `-envars.html`).
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// The keys that are understood, each with the variable that stands in for a missing one.
+/// The known keys, each with the variable that supplies a missing value.
 const KEYS: [(&str, Option<&str>); 39] = [
     ("host", Some("PGHOST")),
     ("hostaddr", Some("PGHOSTADDR")),
@@ -46,8 +46,8 @@ const KEYS: [(&str, Option<&str>); 39] = [
     ("keepalives_interval", None),
     ("keepalives_count", None),
     ("replication", None),
-    // Understood by being left alone: our sessions name themselves and talk UTF-8, an
-    // encrypted key is refused, the server's or Kerberos' business is not ours.
+    // These keys are accepted and have no effect: sessions set their own name and use UTF-8,
+    // and encrypted private keys are refused.
     ("application_name", None),
     ("fallback_application_name", None),
     ("client_encoding", None),
@@ -55,8 +55,8 @@ const KEYS: [(&str, Option<&str>); 39] = [
     ("sslcompression", None),
 ];
 
-/// Keys that change nothing here: Kerberos details, and the pool and cache settings of `pgx`,
-/// the driver of the two products.
+/// The ignored keys: details of Kerberos, and settings for pools and caches of `pgx`, the driver
+/// of the two products.
 const IGNORED: [&str; 17] = [
     "krbsrvname",
     "krbspn",
@@ -77,17 +77,17 @@ const IGNORED: [&str; 17] = [
     "min_read_buffer_size",
 ];
 
-/// Whether `key` is one that a connection string may hold.
+/// Whether a connection string may contain `key`.
 pub(crate) fn is_key(key: &str) -> bool {
     KEYS.iter().any(|(known, _)| *known == key) || IGNORED.contains(&key) || key == "search_path"
 }
 
-/// Where a value came from.
+/// The origin of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The connection string.
     Text,
-    /// The configuration file's own setting for it.
+    /// The setting in the configuration file.
     Configuration,
     /// The service file.
     Service,
@@ -109,17 +109,17 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The gathered settings. No `Debug`: a value may be the password.
+/// The gathered settings. There is no `Debug`, because a value may be the password.
 #[derive(Default)]
 pub(crate) struct Settings {
     values: BTreeMap<&'static str, (Zeroizing<String>, Origin)>,
-    /// Settings of the server's session, in order of appearance.
+    /// The settings of the server's session, in the order of appearance.
     pub(crate) parameters: Vec<(String, String)>,
 }
 
 impl Settings {
-    /// Takes a value. In the connection string the last of several wins, as in libpq; from
-    /// anywhere else a value only fills a gap. `Ok(false)` where the key is not known.
+    /// Adds a value. A value of the connection string replaces the existing one, as in libpq. A
+    /// value of another origin only supplies a missing one. Returns `false` for an unknown key.
     pub(crate) fn put(&mut self, key: &str, value: &str, origin: Origin) -> Result<bool> {
         if value.contains('\0') {
             return Err(invalid(key, origin, "it must not contain a zero byte"));
@@ -140,7 +140,7 @@ impl Settings {
         Ok(true)
     }
 
-    /// Fills the gaps from the PG* variables.
+    /// Supplies missing values from the PG* variables.
     pub(crate) fn fill_from(&mut self, environment: &Environment) -> Result<()> {
         for (key, variable) in KEYS {
             let Some(variable) = variable else { continue };
@@ -151,18 +151,18 @@ impl Settings {
         Ok(())
     }
 
-    /// The value of a key with its origin; an empty one counts as absent.
+    /// The value of a key with its origin. An empty value counts as missing.
     pub(crate) fn get(&self, key: &str) -> Option<(&str, Origin)> {
         let (value, origin) = self.values.get(key)?;
         (!value.is_empty()).then_some((value.as_str(), *origin))
     }
 
-    /// The value of a key; an empty one counts as absent.
+    /// The value of a key. An empty value counts as missing.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.get(key).map(|(value, _)| value)
     }
 
-    /// The value of a key that is a whole number.
+    /// The value of a key as a whole number.
     pub(crate) fn number(&self, key: &str) -> Result<Option<i64>> {
         let Some((value, origin)) = self.get(key) else { return Ok(None) };
         match value.trim().parse() {
@@ -171,7 +171,7 @@ impl Settings {
         }
     }
 
-    /// The value of a key that is one of a few words.
+    /// The value of a key as one of `words`.
     pub(crate) fn choice<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<Option<T>> {
         let Some((value, origin)) = self.get(key) else { return Ok(None) };
         match words.iter().find(|(word, _)| *word == value) {
@@ -183,14 +183,14 @@ impl Settings {
         }
     }
 
-    /// The error of a value that does not do.
+    /// The error of an invalid value.
     pub(crate) fn invalid(&self, key: &str, why: &str) -> Error {
         let origin = self.values.get(key).map_or(Origin::Text, |(_, origin)| *origin);
         invalid(key, origin, why)
     }
 }
 
-/// The error of a value that does not do; names key and origin, never the value.
+/// The error of an invalid value. It names the key and the origin, never the value.
 fn invalid(key: &str, origin: Origin, why: &str) -> Error {
     Error::refused(format!("the value of `{key}` in {origin} is not valid")).caused_by(why)
 }

@@ -56,7 +56,7 @@ fn accepted_strings_mean_what_they_mean_to_libpq() {
     for (text, expected) in cases {
         match parse_in(text, &environment()) {
             Ok(connection) => assert_eq!(connection.display(), expected, "{text}"),
-            // Two quotes in a row end a value in libpq's form; what follows has no `=`.
+            // In libpq's syntax the second quote ends the value. The rest has no `=`.
             Err(_) => assert_eq!(expected, "", "{text}"),
         }
     }
@@ -119,7 +119,7 @@ fn a_password_is_in_no_error_whatever_is_wrong_with_the_string() {
         "host=h password SECRET",
         "host=h port=SECRET",
     ];
-    // What stands at the place of the word is one that could also be a key.
+    // The replacement of SECRET could also be a key.
     for text in texts.map(|text| text.replace("SECRET", "tr0ub4dor")) {
         let error = parse_in(&text, &environment()).expect_err(&text);
         let shown = format!("{error} {error:?}");

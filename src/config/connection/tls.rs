@@ -1,4 +1,4 @@
-//! How a connection is encrypted: libpq's `ssl*` settings and `channel_binding`
+//! The TLS settings of a connection: libpq's `ssl*` settings and `channel_binding`
 //! (<https://www.postgresql.org/docs/current/libpq-ssl.html>).
 
 use crate::config::connection::settings::Settings;
@@ -6,25 +6,25 @@ use crate::config::environment::Environment;
 use crate::error::Result;
 use std::path::PathBuf;
 
-/// libpq's `sslmode`.
+/// The values of libpq's `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) enum SslMode {
-    /// Never TLS.
+    /// No TLS.
     Disable,
-    /// Without TLS first, then with it.
+    /// First without TLS, then with TLS.
     Allow,
-    /// With TLS first, then without it.
+    /// First with TLS, then without TLS.
     #[default]
     Prefer,
-    /// TLS; the certificate is looked at only where there is a root certificate.
+    /// TLS. The certificate is verified only if there is a root certificate.
     Require,
     /// TLS with a certificate of a known authority.
     VerifyCa,
-    /// TLS with a certificate of a known authority for the host's name.
+    /// TLS with a certificate of a known authority, issued for the host's name.
     VerifyFull,
 }
 
-/// libpq's `channel_binding`: whether the password exchange must be tied to the TLS connection.
+/// The values of libpq's `channel_binding`, which binds authentication to the TLS connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum ChannelBinding {
     Disable,
@@ -33,43 +33,42 @@ pub(crate) enum ChannelBinding {
     Require,
 }
 
-/// Whose signature makes a server's certificate good.
+/// The authorities that may sign a server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Roots {
-    /// Nobody's: there is no root certificate.
+    /// No authority: there is no root certificate.
     None,
     /// The authorities that the system trusts.
     System,
-    /// Those in a PEM file.
+    /// The authorities in a PEM file.
     File(PathBuf),
 }
 
-/// How a connection is encrypted. Sockets are not, whatever is said here.
+/// The TLS settings. Connections over Unix sockets ignore them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tls {
-    /// Whether, and how far the server must prove itself.
+    /// The mode: whether TLS is used, and how the server is verified.
     pub(crate) mode: SslMode,
-    /// TLS from the first byte, without asking the server (PostgreSQL 17).
+    /// Whether TLS begins with the first byte, without a request to the server (PostgreSQL 17).
     pub(crate) direct: bool,
     /// The known authorities.
     pub(crate) roots: Roots,
     /// The PEM file of revoked certificates.
     pub(crate) revoked: Option<PathBuf>,
-    /// The client's certificate and key, PEM files.
+    /// The PEM files of the client's certificate and key.
     pub(crate) client: Option<(PathBuf, PathBuf)>,
-    /// The host's name is sent in the clear, for proxies.
+    /// Whether the host's name is sent in plain text (SNI), for proxies.
     pub(crate) server_name: bool,
-    /// TLS 1.2 may be used.
+    /// Whether TLS 1.2 is allowed.
     pub(crate) version_1_2: bool,
-    /// TLS 1.3 may be used.
+    /// Whether TLS 1.3 is allowed.
     pub(crate) version_1_3: bool,
-    /// The password exchange's tie to the TLS connection.
+    /// The binding of authentication to the TLS connection.
     pub(crate) channel_binding: ChannelBinding,
 }
 
 impl Tls {
-    /// Reads the settings; the files of `~/.postgresql` stand in for those not given, if they
-    /// exist.
+    /// Reads the settings. The files in `~/.postgresql`, if they exist, are the defaults.
     pub(crate) fn read(
         settings: &Settings,
         environment: &Environment,
@@ -86,8 +85,8 @@ impl Tls {
             None => usual("root.crt").map_or(Roots::None, Roots::File),
         };
         let mode = settings.choice("sslmode", &MODES)?;
-        // Anybody can have a certificate from one of the world's authorities, so with those the
-        // host's name is the only thing that tells servers apart; libpq has the same rule.
+        // Anybody can get a certificate from a public authority. Only the host's name then
+        // identifies the server. libpq has the same rule.
         if roots == Roots::System && mode.is_some_and(|mode| mode != SslMode::VerifyFull) {
             return Err(settings.invalid("sslmode", "sslrootcert=system needs verify-full"));
         }
@@ -138,7 +137,7 @@ const BINDINGS: [(&str, ChannelBinding); 3] = [
     ("require", ChannelBinding::Require),
 ];
 
-/// Which of TLS 1.2 and 1.3 lie between the given bounds; older ones are not spoken at all.
+/// Whether TLS 1.2 and TLS 1.3 are within the given bounds. Older versions are not supported.
 fn versions(settings: &Settings) -> Result<(bool, bool)> {
     let numbers = [("TLSv1", 10), ("TLSv1.1", 11), ("TLSv1.2", 12), ("TLSv1.3", 13)];
     let least = settings.choice("ssl_min_protocol_version", &numbers)?.unwrap_or(12);

@@ -1,12 +1,12 @@
-//! The URL form: `postgres://user:password@host:port,host:port/dbname?key=value&key=value`.
+//! The parser of URLs: `postgres://user:password@host:port,host:port/dbname?key=value&key=value`.
 //!
-//! Errors never show a part of the text, because a badly quoted password can be any part of it.
+//! No error shows a part of the text, because any part can belong to a badly quoted password.
 
 use crate::config::connection::settings::{Origin, Settings};
 use crate::error::{Error, Result};
 use zeroize::Zeroizing;
 
-/// The text after `postgres://` or `postgresql://`, if `text` is a URL of that kind.
+/// The text after `postgres://` or `postgresql://`; `None` if `text` has another form.
 pub(crate) fn after_scheme(text: &str) -> Option<&str> {
     ["postgres://", "postgresql://"].into_iter().find_map(|scheme| {
         let start = text.get(..scheme.len())?;
@@ -14,7 +14,7 @@ pub(crate) fn after_scheme(text: &str) -> Option<&str> {
     })
 }
 
-/// Reads what follows the scheme.
+/// Parses the text after the scheme into `settings`.
 pub(crate) fn read(rest: &str, settings: &mut Settings) -> Result<()> {
     let (before_query, query) = match rest.split_once('?') {
         Some((before, query)) => (before, Some(query)),
@@ -24,7 +24,7 @@ pub(crate) fn read(rest: &str, settings: &mut Settings) -> Result<()> {
         Some((authority, dbname)) => (authority, dbname),
         None => (before_query, ""),
     };
-    // A host never holds an '@', so the last one ends the credentials; one after the first
+    // A host never contains an '@', so the last '@' ends the credentials. An '@' after the first
     // slash means that the slash belongs to a password.
     if dbname.contains('@') {
         return Err(unclear());
@@ -48,7 +48,7 @@ pub(crate) fn read(rest: &str, settings: &mut Settings) -> Result<()> {
     query.map_or(Ok(()), |query| read_query(query, settings))
 }
 
-/// `host:port,[ipv6]:port,...`; becomes the two lists of the keys `host` and `port`.
+/// Parses `host:port,[ipv6]:port,...` into the lists of the keys `host` and `port`.
 fn read_hosts(text: &str, settings: &mut Settings) -> Result<()> {
     let mut hosts = Vec::new();
     let mut ports = Vec::new();
@@ -64,7 +64,7 @@ fn read_hosts(text: &str, settings: &mut Settings) -> Result<()> {
             }
             None => one.split_once(':').unwrap_or((one, "")),
         };
-        // Checked here, where the hint about passwords can be given.
+        // The port is checked here because the error has a hint about passwords.
         if !port.is_empty() && port.parse::<u16>().is_err() {
             return Err(unclear());
         }
@@ -80,14 +80,14 @@ fn read_hosts(text: &str, settings: &mut Settings) -> Result<()> {
     Ok(())
 }
 
-/// `key=value&key=value`; only the first `=` divides, so `options=-csearch_path=x` is one value.
-/// A key that is not ours is a setting of the server, as it is for `pgx`.
+/// Parses `key=value&key=value`. A key ends at the first `=`, so `options=-csearch_path=x` is one
+/// pair. An unknown key is a setting of the server, as in `pgx`.
 fn read_query(query: &str, settings: &mut Settings) -> Result<()> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, raw) = pair.split_once('=').ok_or_else(unclear)?;
         let key = decode(key).ok_or_else(unclear)?;
         let value = decode(raw).ok_or_else(unclear)?;
-        // What JDBC's URLs say, and libpq accepts for their sake.
+        // JDBC URLs use this setting, and libpq accepts it.
         if *key == "ssl" && *value == "true" {
             settings.put("sslmode", "require", Origin::Text)?;
             continue;
@@ -103,7 +103,7 @@ fn read_query(query: &str, settings: &mut Settings) -> Result<()> {
     Ok(())
 }
 
-/// Whether a server setting may have this name.
+/// Whether `name` is a valid name of a server setting.
 fn is_setting_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$'))
@@ -116,11 +116,10 @@ fn put_decoded(settings: &mut Settings, key: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Undoes percent-encoding. `None` for a `%` without two hex digits, and for bytes that are not
-/// UTF-8.
+/// Decodes percent-encoding; `None` if a `%` has no two hex digits or the result is not UTF-8.
 fn decode(text: &str) -> Option<Zeroizing<String>> {
-    // As long as the text from the start, so that no half of a password is left behind in
-    // memory by growing.
+    // The full capacity is allocated at once. A buffer that grows would leave a part of a
+    // password in freed memory.
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
@@ -137,7 +136,7 @@ fn decode(text: &str) -> Option<Zeroizing<String>> {
     String::from_utf8(bytes).ok().map(Zeroizing::new)
 }
 
-/// `text` with everything but unreserved characters percent-encoded.
+/// Percent-encodes all characters of `text` that are not unreserved.
 pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

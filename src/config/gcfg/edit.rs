@@ -1,4 +1,4 @@
-//! The editor: one value of a file changed in place, every other byte as it was.
+//! The editor: it changes one value of a file and no other byte.
 
 use crate::config::gcfg::{Gcfg, same};
 use crate::error::{Error, Result};
@@ -6,11 +6,11 @@ use zeroize::Zeroizing;
 
 impl Gcfg {
     /// The file's text with `key` of `section` (without a subsection) set to `value`. The entry
-    /// that counts is changed where it stands; a key that is not there becomes the first line of
-    /// its section, and a section that is not there is added at the end.
+    /// that counts is changed in place. A missing key becomes the first line of its section. A
+    /// missing section is added at the end.
     ///
     /// # Errors
-    /// Refused where gcfg cannot hold the value: it has no form for NUL and carriage return.
+    /// Refused if the value contains NUL or a carriage return, which gcfg cannot represent.
     pub(crate) fn with_value(
         &self,
         section: &str,
@@ -54,7 +54,7 @@ impl Gcfg {
     }
 }
 
-/// `text` with `new` in the place of the bytes from `start` to `end`.
+/// Replaces the bytes of `text` from `start` to `end` with `new`.
 fn splice(text: &str, start: usize, end: usize, new: &str) -> Zeroizing<String> {
     let mut whole = Zeroizing::new(String::with_capacity(text.len() + new.len()));
     whole.push_str(&text[..start]);
@@ -63,7 +63,7 @@ fn splice(text: &str, start: usize, end: usize, new: &str) -> Zeroizing<String> 
     whole
 }
 
-/// `value` as gcfg reads it back: bare where that is possible, unless quotes were there.
+/// Formats `value` for gcfg. It is quoted if `quoted` is set or if the value requires quotes.
 fn written(value: &str, quoted: bool) -> String {
     let special = |c: char| matches!(c, '"' | '\\' | '#' | ';' | '\n');
     let bare =

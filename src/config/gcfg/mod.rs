@@ -1,10 +1,13 @@
-//! gcfg: the format of both products' configuration files, read as the Go library of that name
-//! (`go-gcfg/gcfg` 1.2.3) reads it, with the place of everything.
+//! gcfg, the format of both products' configuration files. The rules are those of the products'
+//! Go library (`go-gcfg/gcfg` 1.2.3):
 //!
-//! Sections repeat and add up, the last of several values wins, names are case-blind and `-`
-//! stands for `_` in them. A file is kept with its text, so that one value can be changed and
-//! every other byte stays. Errors read `file:line:column: message`, as the library's do, and
-//! never show a value: it may be a password.
+//! - Sections of one name are merged.
+//! - The last of several values counts.
+//! - Names are case-insensitive, and `-` equals `_` in them.
+//!
+//! Each entry has its place in the text, so that an edit changes one value and no other byte.
+//! Errors have the library's format `file:line:column: message`. No error shows a value, because
+//! it may be a password.
 
 pub(crate) mod edit;
 pub(crate) mod scan;
@@ -18,7 +21,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// A configuration file that was read. `Debug` shows its name only.
+/// A parsed configuration file. `Debug` shows only its name.
 pub struct Gcfg {
     name: PathBuf,
     text: Zeroizing<String>,
@@ -26,13 +29,12 @@ pub struct Gcfg {
     entries: Vec<Entry>,
 }
 
-/// Where something stands in a file, both numbers from 1; columns count bytes, as the Go library
-/// does.
+/// A position in a file. Both numbers begin at 1. Columns count bytes, as in the Go library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
     /// The line.
     pub(crate) line: usize,
-    /// The byte in the line.
+    /// The number of the byte in the line.
     pub(crate) column: usize,
 }
 
@@ -40,23 +42,23 @@ pub(crate) struct Position {
 struct Header {
     section: String,
     subsection: Option<String>,
-    /// Where its line ends, before the end of line.
+    /// The offset of the end of its line, before the newline.
     end: usize,
 }
 
-/// A key of a section. No `Debug`: the value may be a password.
+/// A key of a section with its value. There is no `Debug`, because the value may be a password.
 pub(crate) struct Entry {
     section: String,
     subsection: Option<String>,
     key: String,
     value: Option<Zeroizing<String>>,
-    /// Where the key stands.
+    /// The position of the key.
     pub(crate) position: Position,
-    /// A comment begins right behind the value, without white space between them: as likely as
-    /// not the value was meant to hold the `#` or `;`.
+    /// Whether a comment follows the value without white space. The `#` or `;` may then have been
+    /// intended as a part of the value.
     pub(crate) cut: bool,
-    /// Where the value stands in the text as it is written there; of a blank key an empty place
-    /// right behind the key.
+    /// The range of the written value in the text. For a key without a value the range is empty
+    /// and directly after the key.
     place: Range<usize>,
 }
 
@@ -64,7 +66,7 @@ impl Gcfg {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// Refused where it cannot be read, with the path, or is not gcfg, with the position.
+    /// Refused if the file cannot be read or is not valid gcfg.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map(Zeroizing::new).map_err(|cause| {
             let shown = path.display();
@@ -75,17 +77,17 @@ impl Gcfg {
         Self::parse(path, &bytes)
     }
 
-    /// Reads `bytes` as the content of a file named `name`.
+    /// Parses `bytes`, the content of the file `name`.
     pub fn parse(name: &Path, bytes: &[u8]) -> Result<Self> {
         scan::scan(name, bytes)
     }
 
-    /// The file's name as it was given.
+    /// The file's name as given.
     pub(crate) fn name(&self) -> &Path {
         &self.name
     }
 
-    /// All keys of a name in a section without a subsection, in their order.
+    /// The entries of `key` in `section` without a subsection, in the order of the file.
     pub(crate) fn entries<'a, 'n>(
         &'a self,
         section: &'n str,
@@ -96,10 +98,10 @@ impl Gcfg {
         })
     }
 
-    /// The entry whose value counts: the last one.
+    /// The entry that counts: the last one.
     ///
     /// # Errors
-    /// Refused, with the position, where any entry of that name is blank: only a switch can be.
+    /// Refused if an entry of that name has no value. Only a switch may have no value.
     pub(crate) fn text(&self, section: &str, key: &str) -> Result<Option<&Entry>> {
         if let Some(blank) = self.entries(section, key).find(|entry| entry.value.is_none()) {
             return Err(self.error(blank.position, "a value is missing: write KEY = VALUE"));
@@ -107,10 +109,10 @@ impl Gcfg {
         Ok(self.entries(section, key).next_back())
     }
 
-    /// The value of a switch: blank means yes.
+    /// The value of a switch. A switch without a value is on.
     ///
     /// # Errors
-    /// Refused, with the position, where a value is no switch.
+    /// Refused if a value is not a valid word for a switch.
     pub(crate) fn switch(&self, section: &str, key: &str) -> Result<Option<bool>> {
         let mut value = None;
         for entry in self.entries(section, key) {
@@ -124,7 +126,7 @@ impl Gcfg {
         Ok(value)
     }
 
-    /// The refusal of what stands at `position`.
+    /// The error of invalid text at `position`.
     pub(crate) fn error(&self, position: Position, message: &str) -> Error {
         error(&self.name, position, message)
     }
@@ -142,13 +144,13 @@ impl fmt::Debug for Gcfg {
 }
 
 impl Entry {
-    /// The value; of a blank key none.
+    /// The value; `None` if the key has no value.
     pub(crate) fn value(&self) -> Option<&str> {
         self.value.as_ref().map(|value| value.as_str())
     }
 }
 
-/// Reads a switch's word, in any case.
+/// Parses the word of a switch. Case is ignored.
 pub(crate) fn switch(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Some(true),
@@ -157,8 +159,8 @@ pub(crate) fn switch(text: &str) -> Option<bool> {
     }
 }
 
-/// The name of the variable that overrides a key, and its value where it is set to something:
-/// prefix, section and key in upper case, joined by `_`, with `_` for `-`.
+/// The variable that overrides a key, with its value; `None` if it is not set or empty. Its name
+/// is prefix, section and key in upper case, joined by `_`, with `_` for `-`.
 pub(crate) fn overriding<'a>(
     environment: &'a Environment,
     prefix: &str,
@@ -170,7 +172,7 @@ pub(crate) fn overriding<'a>(
     Some((name, value))
 }
 
-/// Whether a name of a file is the one that is meant.
+/// Whether the name in a file equals the wanted name.
 fn same(in_file: &str, wanted: &str) -> bool {
     in_file.replace('-', "_").to_lowercase() == wanted.to_lowercase()
 }

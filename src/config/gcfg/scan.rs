@@ -1,5 +1,5 @@
-//! The scanner: text into headers and entries. One pass over the characters, line by line, with
-//! the Go library's rules of what may stand where.
+//! The scanner: it splits a text into headers and entries, in one pass and line by line. The syntax
+//! rules are those of the Go library.
 
 use crate::config::gcfg::{Entry, Gcfg, Header, Position, error};
 use crate::error::{Error, Result};
@@ -8,10 +8,10 @@ use std::path::Path;
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 use zeroize::Zeroizing;
 
-/// What some editors put before UTF-8 text.
+/// The byte order mark that some editors put before UTF-8 text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Reads `bytes` as the content of the file `name`.
+/// Parses `bytes`, the content of the file `name`.
 pub(crate) fn scan(name: &Path, bytes: &[u8]) -> Result<Gcfg> {
     let valid = |end: usize| std::str::from_utf8(&bytes[..end]).unwrap_or_default();
     let text = std::str::from_utf8(bytes).map_err(|cause| {
@@ -54,7 +54,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// `[name]` or `[name "subsection"]`.
+    /// Scans a header: `[name]` or `[name "subsection"]`.
     fn header(&mut self) -> Result<()> {
         self.take('[');
         self.skip_white();
@@ -73,13 +73,13 @@ impl Scanner<'_> {
         }
         let rest = &self.text[self.at..];
         let end = self.at + rest.find('\n').unwrap_or(rest.len());
-        // The carriage return belongs to the end of the line.
+        // A carriage return is a part of the newline.
         let end = end - usize::from(self.text[self.at..end].ends_with('\r'));
         self.headers.push(Header { section, subsection, end });
         Ok(())
     }
 
-    /// The quoted name of a subsection, in which only `\\` and `\"` are escapes.
+    /// Scans the quoted name of a subsection. The only escapes in it are `\\` and `\"`.
     fn subsection(&mut self) -> Result<String> {
         let start = self.at;
         self.take('"');
@@ -102,7 +102,7 @@ impl Scanner<'_> {
         Ok(subsection)
     }
 
-    /// `key` or `key = value`.
+    /// Scans an entry: `key` or `key = value`.
     fn entry(&mut self) -> Result<()> {
         let start = self.at;
         let key = self.name();
@@ -119,7 +119,7 @@ impl Scanner<'_> {
                 let behind_sign = self.at;
                 self.skip_white();
                 let (value, place) = self.value()?;
-                // An empty value stands right behind the sign, so that one can be put there.
+                // The place of an empty value is directly after the sign: an edit inserts there.
                 let place = if place.is_empty() { behind_sign..behind_sign } else { place };
                 let cut = !place.is_empty()
                     && place.end == self.at
@@ -133,14 +133,15 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// A value up to the end of its line or a comment, and where it stands without the white
-    /// space around it.
+    /// Scans a value up to the end of its line or a comment. Returns it with its range in the
+    /// text. The range excludes white space around the value.
     fn value(&mut self) -> Result<(Zeroizing<String>, Range<usize>)> {
         let start = self.at;
-        // As long as the value can get, so that growing leaves no part of a password behind.
+        // The full capacity is allocated at once. A buffer that grows would leave a part of a
+        // password in freed memory.
         let rest = self.text.len() - start;
         let mut value = Zeroizing::new(String::with_capacity(rest.min(64 << 10)));
-        // Where value and text ended at the last character that is not white space to be trimmed.
+        // The ends of the value and of its range, without trailing white space.
         let (mut kept, mut end) = (0, start);
         let mut quoted = false;
         while let Some(c) = self.peek() {
@@ -183,7 +184,7 @@ impl Scanner<'_> {
         Ok((value, start..end))
     }
 
-    /// White space, a comment, and the end of the line or of the file.
+    /// Skips white space and a comment up to the end of the line or of the file.
     fn end_of_line(&mut self) -> Result<()> {
         self.skip_white();
         if let Some('#' | ';') = self.peek() {
@@ -200,7 +201,8 @@ impl Scanner<'_> {
         }
     }
 
-    /// A letter, and letters, digits and hyphens after it; empty where no letter stands.
+    /// Scans a name: a letter, then letters, digits and hyphens. The name is empty if the first
+    /// character is not a letter.
     fn name(&mut self) -> String {
         let rest = &self.text[self.at..];
         if !rest.starts_with(is_letter) {
@@ -247,18 +249,18 @@ fn is_white(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r')
 }
 
-/// Go's `unicode.IsLetter`: the categories Lu, Ll, Lt, Lm and Lo.
+/// Whether `c` is a letter for Go's `unicode.IsLetter`: the categories Lu, Ll, Lt, Lm and Lo.
 fn is_letter(c: char) -> bool {
     c.general_category_group() == GeneralCategoryGroup::Letter
 }
 
-/// Go's `unicode.IsDigit`: the category Nd.
+/// Whether `c` is a digit for Go's `unicode.IsDigit`: the category Nd.
 fn is_digit(c: char) -> bool {
     c.general_category() == GeneralCategory::DecimalNumber
 }
 
-/// The position of the byte `at`. A byte order mark does not count, as the Go library cuts it
-/// off before it reads.
+/// The position of the byte `at`. A byte order mark does not count, because the Go library removes
+/// it before parsing.
 fn position(text: &str, at: usize) -> Position {
     let before = text.get(..at).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

@@ -1,4 +1,5 @@
-//! Every rule of the format, each accepted or refused, and edits that change one line.
+//! Tests of every rule of the format, with valid and invalid texts, and of edits that change one
+//! line.
 
 use crate::config::gcfg::*;
 
@@ -6,7 +7,7 @@ fn read(text: &str) -> Result<Gcfg> {
     Gcfg::parse(Path::new("f.gcfg"), text.as_bytes())
 }
 
-/// `key` of `[s]`, as text.
+/// The value of `key` in `[s]`.
 fn value(text: &str) -> Option<String> {
     let file = read(&format!("[s]\n{text}")).unwrap_or_else(|e| panic!("{text:?}: {e}"));
     let entry = file.text("s", "key").unwrap()?;
@@ -126,7 +127,7 @@ fn names_are_unicode_letters_digits_and_hyphens_and_blind_for_case() {
     assert!(file.text("größe_1", "Usage_Data").unwrap().is_some());
     assert!(file.text("GRÖßE_1", "表2").unwrap().is_some());
     assert!(file.text("größe_1", "usagedata").unwrap().is_none());
-    // A Roman numeral is a number and no digit; a combining accent is no letter.
+    // A Roman numeral is a number but not a digit. A combining accent is not a letter.
     assert!(refusal("[s]\na\u{2167} = v").contains("expected '='"));
     assert!(refusal("[s]\ne\u{301} = v").contains("expected '='"));
 }
@@ -204,14 +205,15 @@ fn variables_are_named_after_section_and_key() {
     assert_eq!(found("A", "D"), None, "an empty variable is none");
 }
 
-/// The lines of `after` that are not in `before` at the same place, from a file of as many lines.
+/// The lines of `after` that differ from the same line of `before`. Both have the same number of
+/// lines.
 fn changed_lines<'a>(before: &str, after: &'a str) -> Vec<&'a str> {
     let lines = before.split_inclusive('\n').zip(after.split_inclusive('\n'));
     assert_eq!(before.matches('\n').count(), after.matches('\n').count());
     lines.filter(|(before, after)| before != after).map(|(_, after)| after).collect()
 }
 
-/// A file as people keep them: a mark, carriage returns, comments, quotes, a repeated key.
+/// A realistic file: byte order mark, carriage returns, comments, quotes and a repeated key.
 const REAL: &str = "\u{feff}; Posit Connect\r\n\r\n[Server]\r\nDataDir = /var/lib/rstudio-connect\r\n\
     Address = \"http://a.example/\" ; not https\r\n\r\n[Database]\r\n  Provider = \"sqlite\" # for now\r\n\
     provider=\tSQLite\t; the one that counts\r\n\r\n[Postgres]\r\n\
@@ -260,8 +262,8 @@ fn every_value_that_can_be_written_reads_back() {
 }
 
 proptest::proptest! {
-    /// Whatever a file holds: reading it does not panic, and what can be read can be edited, after
-    /// which every other entry is as it was.
+    /// Parsing never panics. Every valid file can be edited. An edit leaves all other entries
+    /// unchanged.
     #[test]
     fn an_edit_of_any_file_changes_one_value_only(
         text in "(\u{feff})?(\\[[ds]( ?\"[a\\\\\"]{1,2}\")?\\]|[dk]|=|[ \t]|\r?\n|[#;]|\\\\|\"|é|n|\r){0,40}"
