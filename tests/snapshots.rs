@@ -146,7 +146,6 @@ fn help() {
 }
 
 #[test]
-#[ignore = "the snapshots are not recorded yet"]
 fn plans() {
     let plan = |database: &[&'static str]| with(&["plan"], &database[1..]);
     snapshot("plan", SOURCE, &plan(&DATABASE), |_| {});
@@ -155,7 +154,6 @@ fn plans() {
 }
 
 #[test]
-#[ignore = "the snapshots are not recorded yet"]
 fn reports() {
     snapshot("report", SOURCE, &DATABASE, |_| {});
     snapshot("report-back", SOURCE, &BACK, |it| it.run(&DATABASE, 0));
@@ -166,7 +164,6 @@ fn reports() {
 }
 
 #[test]
-#[ignore = "the snapshots are not recorded yet"]
 fn verifications() {
     let verify = with(&DATABASE, &["--verify"]);
     snapshot("verify", SOURCE, &verify, |it| it.run(&DATABASE, 0));
@@ -183,7 +180,6 @@ fn verifications() {
 }
 
 #[test]
-#[ignore = "the snapshots are not recorded yet"]
 fn usage_errors() {
     let nothing = |_: &Scenario| {};
     for (name, arguments) in [
@@ -201,7 +197,6 @@ fn usage_errors() {
 }
 
 #[test]
-#[ignore = "the snapshots are not recorded yet"]
 fn refusals() {
     let nothing = |_: &Scenario| {};
     let refused = |name: &str, sql: &str, more: &[&str], prepare: &dyn Fn(&Scenario)| {

@@ -78,12 +78,8 @@ fn run_with(
     };
     let (out, err) = (Recorder::default(), Recorder::default());
     let mut console = Console {
-        out: Box::new(anstream::StripStream::new(
-            Box::new(out.clone()) as Box<dyn std::io::Write>
-        )),
-        err: Box::new(anstream::StripStream::new(
-            Box::new(err.clone()) as Box<dyn std::io::Write>
-        )),
+        out: Box::new(anstream::StripStream::new(Box::new(out.clone()) as Box<dyn std::io::Write>)),
+        err: Box::new(anstream::StripStream::new(Box::new(err.clone()) as Box<dyn std::io::Write>)),
         answers: answer.map(|answer| Box::new(answer.as_bytes()) as _),
         progress: |_| None,
     };
