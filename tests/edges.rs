@@ -113,7 +113,7 @@ fn a_row_is_rejected_for_what_its_generated_column_holds() {
     assert_eq!(planned.status.code(), Some(0), "{}", text(&planned));
     assert!(!rejected.exists(), "a dry run writes nothing");
     let told = case.exits(&flags, 0);
-    assert!(told.contains("1 rows of table \"t\" are left out"), "{told}");
+    assert!(told.contains("not migrated: 1 row of table \"t\""), "{told}");
     assert_eq!(case.ask("SELECT string_agg(id || ':' || b, ',' ORDER BY id) FROM t"), "1:2,3:4");
     let left = "SELECT id, a, \"migrate place\", \"migrate reason\" FROM t";
     assert_eq!(sqlite3(&rejected, left), "2|30000|2|column \"b\": out of the type's range");

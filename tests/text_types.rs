@@ -332,7 +332,7 @@ fn a_text_that_is_not_of_the_type_is_a_misfit_with_its_rowid() {
         let output = migrate(flags.iter().chain(&["--cast", &cast]));
         let message = text(&output);
         assert_eq!(output.status.code(), Some(4), "{message}");
-        let expected = format!("not a valid {type_name} (2; first at rowid 7, 9)");
+        let expected = format!("not a valid {type_name} (2 values, first at rowid 7, 9)");
         assert!(message.contains(&expected), "{message}");
     }
 }

@@ -87,7 +87,7 @@ fn plan(env: &RunEnv<'_>, to_sqlite: bool) -> Result<Plans> {
     let mut warnings = check_files(env.options)?;
     let mut data_sets: Box<dyn Direction> = match to_sqlite {
         true => Box::new(ToSqlite::plan(env)?),
-        false => Box::new(ToPostgres::plan(env, &mut warnings)?),
+        false => Box::new(ToPostgres::plan(env)?),
     };
     warnings.extend(data_sets.check_service(env, CheckTime::BeforeWrite)?);
     let deadline = env.options.deadline.as_ref();

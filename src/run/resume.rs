@@ -56,41 +56,35 @@ struct Found {
     schema_id: String,
 }
 
-/// The actions for all data sets, in their order, and warnings.
+/// The actions for all data sets, in their order.
 ///
 /// # Errors
 /// Refused if a run cannot be resumed and `--restart` was not given. Failed on a server error.
 pub(crate) fn choose_actions(
     options: &RunOptions,
     opened: &mut [OpenDataSet],
-) -> Result<(Vec<Action>, Vec<String>)> {
+) -> Result<Vec<Action>> {
     if let Verify::Only(depth) = options.verify {
-        return Ok((opened.iter().map(|_| Action::Compare(depth)).collect(), Vec::new()));
+        return Ok(opened.iter().map(|_| Action::Compare(depth)).collect());
     }
     let found = opened.iter_mut().map(|data_set| find(options, data_set));
     let found: Vec<Found> = found.collect::<Result<_>>()?;
     let restart = Restart::new(options, &found);
-    let (mut actions, mut warnings) = (Vec::new(), Vec::new());
-    for (opened, found) in opened.iter().zip(found) {
+    let mut actions = Vec::new();
+    for found in found {
         let drop = restart.drop_scope(options, &found);
         actions.push(match found.prior {
             _ if restart.includes(&found) => Action::Copy(drop),
-            PriorRun::Verified => {
-                warnings.push(format!(
-                    "{} was already copied and verified: it is only compared again",
-                    opened.data_set
-                ));
-                Action::Compare(match options.verify {
-                    Verify::AfterCopy(depth) => depth,
-                    _ => Depth::Rows,
-                })
-            }
+            PriorRun::Verified => Action::Compare(match options.verify {
+                Verify::AfterCopy(depth) => depth,
+                _ => Depth::Rows,
+            }),
             PriorRun::Resumable(run) => Action::Resume(run),
             PriorRun::NotResumable(error) => return Err(error),
             PriorRun::Nothing | PriorRun::Unverified => Action::Copy(drop),
         });
     }
-    Ok((actions, warnings))
+    Ok(actions)
 }
 
 /// The data sets that are copied from scratch because the user asked for it.

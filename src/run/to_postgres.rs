@@ -42,13 +42,12 @@ impl ToPostgres {
     ///
     /// # Errors
     /// The run cannot be planned. Nothing was written.
-    pub(crate) fn plan(env: &RunEnv<'_>, warnings: &mut Vec<String>) -> Result<Self> {
+    pub(crate) fn plan(env: &RunEnv<'_>) -> Result<Self> {
         let options = env.options;
         let mut opener = DataSetOpener::new(options, env.canceller, &env.control.stall);
         let opened = options.data_sets.iter().map(|data_set| opener.open(data_set));
         let mut opened: Vec<OpenDataSet> = opened.collect::<Result<_>>()?;
-        let (actions, more) = choose_actions(options, &mut opened)?;
-        warnings.extend(more);
+        let actions = choose_actions(options, &mut opened)?;
         if !actions.iter().any(|action| matches!(action, Action::Resume(_))) {
             reject::refuse_existing(&options.plan)?;
         }
@@ -106,7 +105,7 @@ impl Direction for ToPostgres {
         let left_out = self.loads.iter().flat_map(|load| &load.plan.left_out);
         let rejected = self.loads.iter().flat_map(|load| &load.plan.tables).filter_map(|table| {
             let rows = Some(table.rows_rejected()).filter(|rows| *rows > 0)?;
-            Some(format!("{} of table {} are skipped", count_rows(rows), quote(&table.name)))
+            Some(format!("not migrated: {} of table {}", count_rows(rows), quote(&table.name)))
         });
         let lost = left_out.filter_map(|left| {
             let rows = left.rows.filter(|rows| *rows > 0)?;

@@ -93,7 +93,7 @@ fn table_rows(tables: &[TableReport]) -> Vec<Vec<String>> {
     rows.push(vec![
         format!("total of {}", counted(sum.tables, "table")),
         count(sum.rows),
-        bytes(sum.bytes),
+        size(sum.bytes),
         String::new(),
         String::new(),
         unless_zero(sum.converted),
@@ -106,12 +106,17 @@ fn table_row(name: String, sum: &Sum, seconds: f64) -> Vec<String> {
     vec![
         name,
         count(sum.rows),
-        bytes(sum.bytes),
+        size(sum.bytes),
         format!("{seconds:.2}"),
         rate(sum.rows, seconds).map(count).unwrap_or_default(),
         unless_zero(sum.converted),
         unless_zero(sum.left_out),
     ]
+}
+
+/// A number of bytes; empty for a comparison, which does not count them.
+fn size(number: u64) -> String {
+    if number == 0 { String::new() } else { bytes(number) }
 }
 
 fn unless_zero(number: u64) -> String {

@@ -3,7 +3,7 @@
 use crate::control::progress::Phase;
 use crate::control::run_control::RunControl;
 use crate::error::Result;
-use crate::options::run_options::{Depth, RunOptions};
+use crate::options::run_options::{Depth, RunOptions, Verify};
 use crate::plan::table_selection::choose_tables;
 use crate::plan::to_postgres::decisions::queries;
 use crate::postgres;
@@ -48,6 +48,8 @@ pub(crate) struct Comparison {
     queries: Vec<TableQuery>,
     ranges: Vec<Vec<Chunk>>,
     left_out: Vec<LeftOut>,
+    /// An earlier run copied and verified it, so it is not copied again.
+    already_verified: bool,
     /// The ledger's row of the data set, if there is one.
     ledger: Option<LedgerDetail>,
 }
@@ -81,6 +83,7 @@ impl Comparison {
             queries,
             ranges,
             left_out,
+            already_verified: !matches!(options.verify, Verify::Only(_)),
             ledger: entry.map(|entry| entry.detail),
         })
     }
@@ -114,7 +117,13 @@ impl Comparison {
             tables: tables.collect(),
             left_out: self.left_out.clone(),
             drops: Vec::new(),
-            notes: vec!["the two sides are only compared; nothing is written".to_owned()],
+            notes: vec![match self.already_verified {
+                true => format!(
+                    "{} was already copied and verified: it is only compared again",
+                    self.data_set
+                ),
+                false => "the two sides are only compared; nothing is written".to_owned(),
+            }],
             casts: Vec::new(),
         }
     }

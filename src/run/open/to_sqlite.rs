@@ -143,6 +143,9 @@ fn refuse_occupied(target: &TargetFile, options: &RunOptions) -> Result<()> {
         list.push(format!("and {} more", target.tables.len() - MAX_NAMED));
     }
     Err(Error::refused(format!("{} is not empty", target.path.display()))
-        .caused_by(format!("it has the tables {}", list.join(", ")))
+        .caused_by(match target.tables.len() {
+            1 => format!("it has table {}", list.join("")),
+            _ => format!("it has tables {}", list.join(", ")),
+        })
         .hint("--drop-all replaces the file once the new one is complete"))
 }
