@@ -77,11 +77,6 @@ impl Gcfg {
         Self::parse(path, &bytes)
     }
 
-    /// Parses `bytes`, the content of the file `name`.
-    pub fn parse(name: &Path, bytes: &[u8]) -> Result<Self> {
-        scan::scan(name, bytes)
-    }
-
     /// The file's name as given.
     pub(crate) fn name(&self) -> &Path {
         &self.name

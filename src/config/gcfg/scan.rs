@@ -11,22 +11,24 @@ use zeroize::Zeroizing;
 /// The byte order mark that some editors put before UTF-8 text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Parses `bytes`, the content of the file `name`.
-pub(crate) fn scan(name: &Path, bytes: &[u8]) -> Result<Gcfg> {
-    let valid = |end: usize| std::str::from_utf8(&bytes[..end]).unwrap_or_default();
-    let text = std::str::from_utf8(bytes).map_err(|cause| {
-        let before = valid(cause.valid_up_to());
-        error(name, position(before, before.len()), "illegal UTF-8 encoding")
-    })?;
-    if let Some(at) = text.find('\0') {
-        return Err(error(name, position(text, at), "illegal character NUL"));
+impl Gcfg {
+    /// Parses `bytes`, the content of the file `name`.
+    pub fn parse(name: &Path, bytes: &[u8]) -> Result<Self> {
+        let valid = |end: usize| std::str::from_utf8(&bytes[..end]).unwrap_or_default();
+        let text = std::str::from_utf8(bytes).map_err(|cause| {
+            let before = valid(cause.valid_up_to());
+            error(name, position(before, before.len()), "illegal UTF-8 encoding")
+        })?;
+        if let Some(at) = text.find('\0') {
+            return Err(error(name, position(text, at), "illegal character NUL"));
+        }
+        let mut scanner = Scanner { name, text, at: 0, headers: Vec::new(), entries: Vec::new() };
+        scanner.take(BYTE_ORDER_MARK);
+        scanner.lines()?;
+        let Scanner { headers, entries, .. } = scanner;
+        let text = Zeroizing::new(text.to_owned());
+        Ok(Self { name: name.to_owned(), text, headers, entries })
     }
-    let mut scanner = Scanner { name, text, at: 0, headers: Vec::new(), entries: Vec::new() };
-    scanner.take(BYTE_ORDER_MARK);
-    scanner.lines()?;
-    let Scanner { headers, entries, .. } = scanner;
-    let text = Zeroizing::new(text.to_owned());
-    Ok(Gcfg { name: name.to_owned(), text, headers, entries })
 }
 
 struct Scanner<'a> {
