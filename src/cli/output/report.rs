@@ -93,7 +93,7 @@ fn table_rows(tables: &[TableReport]) -> Vec<Vec<String>> {
     rows.push(vec![
         format!("total of {}", counted(sum.tables, "table")),
         count(sum.rows),
-        size(sum.bytes),
+        size(&sum),
         String::new(),
         String::new(),
         unless_zero(sum.converted),
@@ -106,7 +106,7 @@ fn table_row(name: String, sum: &Sum, seconds: f64) -> Vec<String> {
     vec![
         name,
         count(sum.rows),
-        size(sum.bytes),
+        size(sum),
         format!("{seconds:.2}"),
         rate(sum.rows, seconds).map(count).unwrap_or_default(),
         unless_zero(sum.converted),
@@ -114,9 +114,9 @@ fn table_row(name: String, sum: &Sum, seconds: f64) -> Vec<String> {
     ]
 }
 
-/// A number of bytes; empty for a comparison, which does not count them.
-fn size(number: u64) -> String {
-    if number == 0 { String::new() } else { bytes(number) }
+/// The size of the rows; empty for a comparison, which counts no bytes.
+fn size(sum: &Sum) -> String {
+    if sum.rows > 0 && sum.bytes == 0 { String::new() } else { bytes(sum.bytes) }
 }
 
 fn unless_zero(number: u64) -> String {
