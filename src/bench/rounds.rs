@@ -19,10 +19,9 @@ use crate::copy::stats::CopyStats;
 use crate::error::{Error, Result};
 use crate::options::run_options::RunOptions;
 use crate::report::{Outcome, PhaseTime, Verdict};
-use crate::run::Planned as _;
 use crate::run::data_set::to_postgres::PostgresLoad;
 use crate::run::env::RunEnv;
-use crate::run::prepare;
+use crate::run::{Planned as _, prepare};
 use std::collections::HashMap;
 use std::fs;
 

@@ -5,8 +5,7 @@
 
 use crate::codec::encoding::Encoding;
 use crate::codec::sqlite_value::SqliteValue;
-use crate::codec::types;
-use crate::codec::types::{integer, real};
+use crate::codec::types::{self, integer, real};
 use crate::schema::column_type::ColumnType;
 
 /// The field is malformed, or SQLite does not have its value.

@@ -5,9 +5,8 @@
 
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
-use base64::Engine;
-use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
 use sha2::{Digest, Sha256};
 use std::fmt::{self, Write as _};
 use std::fs::{self, OpenOptions};

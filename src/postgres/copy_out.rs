@@ -5,8 +5,7 @@
 //! part. So the exporting session first locks every table in ACCESS SHARE mode, until the end.
 
 use crate::codec::block::HEADER;
-use crate::codec::tuple;
-use crate::codec::tuple::NextField;
+use crate::codec::tuple::{self, NextField};
 use crate::error::{Error, Result};
 use crate::postgres::errors::{db_error, is_connection_lost};
 use crate::schema::names::{literal, qualify};

@@ -9,8 +9,7 @@ use crate::product::Provider;
 use crate::product::passwords::Keys;
 use crate::product::settings::{Setting, Settings};
 use crate::product::spec::DataSetSpec;
-use crate::product::sqlite_file;
-use crate::product::sqlite_file::SearchError;
+use crate::product::sqlite_file::{self, SearchError};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

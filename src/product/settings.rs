@@ -2,8 +2,7 @@
 //! value comes with its origin.
 
 use crate::config::environment::Environment;
-use crate::config::gcfg;
-use crate::config::gcfg::Gcfg;
+use crate::config::gcfg::{self, Gcfg};
 use crate::error::{Error, Result};
 use crate::product::spec::ProductSpec;
 use crate::product::{Provider, Root};

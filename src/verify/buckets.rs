@@ -1,8 +1,7 @@
 //! Buckets: parts of a table with a digest each, so that only the parts that differ are read again.
 
 use crate::codec::digest::Digest;
-use crate::codec::tuple;
-use crate::codec::tuple::Field;
+use crate::codec::tuple::{self, Field};
 use crate::verify::compared_table::ComparedTable;
 
 /// The maximum number of buckets of a table: 2 MiB of digests.

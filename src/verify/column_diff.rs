@@ -2,8 +2,7 @@
 //! values if the user wants to see them.
 
 use crate::codec::sqlite_value::SqliteValue;
-use crate::codec::tuple;
-use crate::codec::tuple::Field;
+use crate::codec::tuple::{self, Field};
 use crate::codec::types::real;
 use crate::error::Result;
 use crate::postgres::copy_out::{Relation, TupleReader};

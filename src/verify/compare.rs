@@ -14,11 +14,9 @@ use crate::sqlite::source::connection::SourceConnection;
 use crate::verify::column_diff::ColumnDiff;
 use crate::verify::compared_table::ComparedTable;
 use crate::verify::roles::SourceSide;
-use crate::verify::row_diff;
-use crate::verify::row_diff::{RowDiff, RowDiffResult};
+use crate::verify::row_diff::{self, RowDiff, RowDiffResult};
 use crate::verify::rows::SqliteStats;
-use crate::verify::scan;
-use crate::verify::scan::TableDigests;
+use crate::verify::scan::{self, TableDigests};
 use crate::verify::settings::{Readers, VerifySettings};
 use std::sync::atomic::{AtomicU64, Ordering};
 

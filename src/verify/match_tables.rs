@@ -9,18 +9,17 @@ use crate::codec::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::options::type_override::TypeOverride;
 use crate::plan::to_postgres::column_types::check_casts;
-use crate::postgres;
 use crate::postgres::ledger::detail::LedgerDetail;
 use crate::schema::Table;
 use crate::schema::chunk::Chunk;
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Affinity;
 use crate::schema::names::{qualify, quote};
-use crate::sqlite;
 use crate::sqlite::read::chunk_reader::read_error;
 use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::sql::declared_type::column_affinity;
 use crate::verify::compared_table::{ComparedColumn, ComparedTable};
+use crate::{postgres, sqlite};
 
 /// A table of SQLite and the table of PostgreSQL that should have the same rows.
 pub(crate) struct TablePair<'a> {

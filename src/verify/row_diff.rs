@@ -5,8 +5,7 @@
 //! Otherwise, if too many rows differ, only an ever smaller sample of them is followed, and the
 //! total becomes "at least".
 
-use crate::codec::tuple;
-use crate::codec::tuple::Field;
+use crate::codec::tuple::{self, Field};
 use crate::control::cancel::CancelScope;
 use crate::error::Result;
 use crate::postgres::copy_out::{Relation, TupleReader};

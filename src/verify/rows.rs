@@ -1,8 +1,7 @@
 //! The rows of both sides as canonical tuples.
 
 use crate::codec::encode::heap_page;
-use crate::codec::fidelity::Fidelity;
-use crate::codec::fidelity::Misfit;
+use crate::codec::fidelity::{Fidelity, Misfit};
 use crate::codec::tuple::UNFIT;
 use crate::error::{Error, Result};
 use crate::postgres::copy_out::{Relation, TupleReader};

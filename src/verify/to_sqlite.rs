@@ -24,9 +24,8 @@ use crate::sqlite::sql::ddl::ColumnKey;
 use crate::sqlite::sql::declared_type::column_affinity;
 use crate::verify::compare::compare;
 use crate::verify::compared_table::{ComparedColumn, ComparedTable};
-use crate::verify::schema_check::diff;
 use crate::verify::schema_check::existing::Existing;
-use crate::verify::schema_check::planned;
+use crate::verify::schema_check::{diff, planned};
 use crate::verify::settings::{Readers, VerifySettings};
 use crate::verify::verdict::VerdictReport;
 

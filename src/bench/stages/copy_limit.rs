@@ -14,8 +14,7 @@ use crate::postgres::errors::db_error;
 use crate::schema::names::{literal, quote};
 use crate::verify::scan::block_ranges;
 use postgres::Client;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 /// Rows between two checks whether to stop.
 const ROWS_BETWEEN_CHECKS: u64 = 4_096;

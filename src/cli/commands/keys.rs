@@ -4,8 +4,7 @@
 use crate::cli::args::posit::{ConfigArgs, EncryptArgs, FingerprintArgs, GenerateKeyArgs};
 use crate::cli::output::console::Console;
 use crate::cli::request::product;
-use crate::config::cipher;
-use crate::config::cipher::CipherFormat;
+use crate::config::cipher::{self, CipherFormat};
 use crate::config::key::Key;
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};

@@ -5,14 +5,12 @@ use crate::cli::output::console::Console;
 use crate::cli::request::product;
 use crate::error::{Error, Result};
 use crate::options::location::DataSet;
-use crate::product::data_sets;
-use crate::product::data_sets::Wanted;
+use crate::product::data_sets::{self, Wanted};
 use crate::product::service::service;
 use crate::product::settings::Settings;
 use crate::product::{Provider, permissions, provider};
 use crate::run::service_check::running_evidence;
-use crate::run::status;
-use crate::run::status::{MigrationStatus, migration_status};
+use crate::run::status::{self, MigrationStatus, migration_status};
 
 /// Runs the command.
 ///

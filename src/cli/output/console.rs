@@ -1,9 +1,8 @@
 //! The streams that a command writes to, and questions to the user.
 
 use crate::cli::exit_code::Exit;
-use crate::cli::output::errors;
-use crate::cli::output::json;
 use crate::cli::output::output_file::Output;
+use crate::cli::output::{errors, json};
 use crate::cli::progress::renderer::{Renderer, Style};
 use crate::cli::progress::term::Stream;
 use crate::control::progress::Progress;

@@ -1,8 +1,7 @@
 //! The result as JSON: the report or the plan, the exit code, and the error.
 
 use crate::cli::exit_code::Exit;
-use crate::cli::output::output_file;
-use crate::cli::output::output_file::Output;
+use crate::cli::output::output_file::{self, Output};
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::io::{self, Write};

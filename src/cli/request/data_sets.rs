@@ -2,8 +2,7 @@
 
 use crate::cli::args::migration::{CommonArgs, LocationArgs};
 use crate::cli::request::location::LocationArg;
-use crate::cli::request::product;
-use crate::cli::request::product::{NamedLocations, ProductRequest, Purpose, Resolved};
+use crate::cli::request::product::{self, NamedLocations, ProductRequest, Purpose, Resolved};
 use crate::config::connection::Defaults;
 use crate::error::{Error, Result};
 use crate::options::location::{DataSet, FILE_MODE, Location};

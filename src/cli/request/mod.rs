@@ -10,8 +10,7 @@ pub(crate) mod product;
 
 use crate::cli::args::choices::MisfitArg;
 use crate::cli::args::migration::{CommonArgs, DatabaseArgs, PlanArgs, SharedArgs};
-use crate::cli::output::output_file;
-use crate::cli::output::output_file::Output;
+use crate::cli::output::output_file::{self, Output};
 use crate::cli::request::checks::{check_folder, check_patterns};
 use crate::cli::request::data_sets::{DataSets, needs_configuration};
 use crate::cli::request::product::{ProductRequest, Purpose};

@@ -6,14 +6,12 @@ use crate::config::environment::Environment;
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
 use crate::options::service::ServiceCheck;
-use crate::product::data_sets;
-use crate::product::data_sets::{Found, Wanted};
+use crate::product::data_sets::{self, Found, Wanted};
 use crate::product::detect::{DetectInput, detect};
 use crate::product::products::PRODUCTS;
-use crate::product::service;
 use crate::product::settings::Settings;
 use crate::product::spec::ProductSpec;
-use crate::product::{Provider, Root, permissions};
+use crate::product::{Provider, Root, permissions, service};
 use std::path::PathBuf;
 
 /// The product of a request.

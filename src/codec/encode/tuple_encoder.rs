@@ -1,14 +1,12 @@
 //! The encoder of rows: a row batch to a block, encoded, validated and hashed in one pass.
 
-use crate::codec::block::Block;
-use crate::codec::block::StreamBuilder;
+use crate::codec::block::{Block, StreamBuilder};
 use crate::codec::digest::Digest;
 use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encode::heap_page;
 use crate::codec::fidelity::Misfit;
 use crate::codec::row_batch::RowBatch;
-use crate::codec::types;
-use crate::codec::types::Canonical;
+use crate::codec::types::{self, Canonical};
 use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
 

@@ -7,8 +7,7 @@ use crate::postgres::sql::from_sqlite::scope::ScopeColumn;
 use crate::postgres::sql::from_sqlite::select::{self, Readable};
 use crate::schema::names::{qualify, quote};
 use crate::schema::{LeftOut, ObjectKind, Schema, View};
-use crate::sqlite::sql::parse::view;
-use crate::sqlite::sql::parse::view::{Refusal, Relation};
+use crate::sqlite::sql::parse::view::{self, Refusal, Relation};
 use rusqlite::Connection;
 
 /// A table or view that views can read.

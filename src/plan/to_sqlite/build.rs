@@ -15,9 +15,8 @@ use crate::plan::to_sqlite::{dry_run, preconditions};
 use crate::postgres::catalog::model::{Catalog, TableFacts};
 use crate::postgres::copy_out::Snapshot;
 use crate::report::Dropped;
-use crate::schema::Table;
 use crate::schema::names::qualify;
-use crate::schema::{Key, LeftOut};
+use crate::schema::{Key, LeftOut, Table};
 
 /// Plans one data set from the catalog that the snapshot shows.
 ///

@@ -17,14 +17,12 @@ use crate::postgres::connect::driver::Driver;
 use crate::postgres::connect::session::Session;
 use crate::postgres::errors::{db_error, describe};
 use crate::postgres::lease::advisory_lock;
-use crate::postgres::lease::heartbeat;
-use crate::postgres::lease::heartbeat::{Heartbeat, StallAlarm};
+use crate::postgres::lease::heartbeat::{self, Heartbeat, StallAlarm};
 use crate::schema::names::quote;
 use postgres::Client;
 use std::collections::HashMap;
-use std::fmt;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fmt, thread};
 
 /// A run without a heartbeat for this long is dead: ten beats, because machines can be busy.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(10);

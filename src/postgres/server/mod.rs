@@ -13,11 +13,10 @@ use crate::error::{Error, Result};
 use crate::postgres::server::account::Account;
 use crate::postgres::server::watchdog::Watchdog;
 use std::fmt::Write as _;
-use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 use tempfile::TempDir;
 
 /// The name of the superuser.

@@ -2,10 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::postgres::server::account::Account;
-use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 /// The folder in which Debian has one folder per major version.
 const DEBIAN: &str = "/usr/lib/postgresql";

@@ -5,8 +5,7 @@ use crate::schema::expression::{Collation, Sql};
 use crate::schema::{Column, Generated};
 use crate::sqlite::catalog::query::{optional_text, query, text, unreadable};
 use crate::sqlite::sql::declared_type;
-use crate::sqlite::sql::parse::create;
-use crate::sqlite::sql::parse::create::TableText;
+use crate::sqlite::sql::parse::create::{self, TableText};
 use rusqlite::Connection;
 
 /// A column, from the pragma `table_xinfo`.

@@ -5,8 +5,7 @@ use crate::schema::expression::{Collation, Sql};
 use crate::schema::{Index, IndexOver, IndexTerm};
 use crate::sqlite::catalog::query::{Entry, optional_text, query, text, unreadable};
 use crate::sqlite::sql::declared_type;
-use crate::sqlite::sql::parse::create;
-use crate::sqlite::sql::parse::create::{IndexText, Names};
+use crate::sqlite::sql::parse::create::{self, IndexText, Names};
 use rusqlite::Connection;
 
 /// An index, from the pragmas `index_list` and `index_xinfo`.

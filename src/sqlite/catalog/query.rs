@@ -2,8 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::sqlite::errors::classify;
-use crate::sqlite::sql::parse::create;
-use crate::sqlite::sql::parse::create::ModuleText;
+use crate::sqlite::sql::parse::create::{self, ModuleText};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 

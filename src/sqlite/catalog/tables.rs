@@ -3,13 +3,10 @@
 use crate::error::{Error, Result};
 use crate::schema::expression::Collation;
 use crate::schema::{Column, Key, KeyColumn, LeftOut, ObjectKind, RowAddress, Table, names};
-use crate::sqlite::catalog::columns;
-use crate::sqlite::catalog::constraints;
-use crate::sqlite::catalog::indexes;
 use crate::sqlite::catalog::model::TableFacts;
 use crate::sqlite::catalog::query::Entry;
-use crate::sqlite::sql::parse::create;
-use crate::sqlite::sql::parse::create::{Names, TableText};
+use crate::sqlite::catalog::{columns, constraints, indexes};
+use crate::sqlite::sql::parse::create::{self, Names, TableText};
 use rusqlite::Connection;
 
 /// Reads one ordinary table.

@@ -1,11 +1,8 @@
 //! Tests of the catalog on small databases.
 
 use crate::error::Kind;
-use crate::schema::ObjectKind;
-use crate::schema::Table;
 use crate::schema::expression::{Collation, Expression};
-use crate::schema::names;
-use crate::schema::{Action, Deferrable, IndexOver, RowAddress};
+use crate::schema::{Action, Deferrable, IndexOver, ObjectKind, RowAddress, Table, names};
 use crate::sqlite::catalog::model::Catalog;
 use crate::sqlite::catalog::read;
 use rusqlite::Connection;

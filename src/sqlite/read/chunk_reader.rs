@@ -1,7 +1,6 @@
 //! Reading the rows of chunks and ranges.
 
-use crate::codec::row_batch::RowBatch;
-use crate::codec::row_batch::Values;
+use crate::codec::row_batch::{RowBatch, Values};
 use crate::codec::sqlite_value::SqliteValue;
 use crate::error::{Error, Result};
 use crate::schema::chunk::{Chunk, KeyRange, KeyValue};

@@ -11,12 +11,11 @@ use crate::sqlite::source::open_file::{OpenFile, ReadMode, WriteLock};
 use crate::sqlite::source::open_files::OpenClaim;
 use crate::sqlite::source::private_copy::PrivateCopy;
 use crate::sqlite::source::write_lock::{self, LockOutcome};
-use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 /// The time between two attempts to open a source that another process is writing to.
 const RETRY_INTERVAL: Duration = Duration::from_millis(50);

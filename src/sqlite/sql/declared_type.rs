@@ -1,8 +1,7 @@
 //! Declared column types. SQLite accepts any words and derives only an affinity from them;
 //! applications mean more by some of them.
 
-use crate::schema::column_type;
-use crate::schema::column_type::ColumnType;
+use crate::schema::column_type::{self, ColumnType};
 use crate::schema::expression::{Affinity, Collation};
 
 /// The meaning of a declared column type.

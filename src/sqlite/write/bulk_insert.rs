@@ -3,8 +3,7 @@
 //! Nobody else uses the file before it is complete, and a failed run removes it. So there is no
 //! journal, no wait for the disk, and the lock is kept between statements.
 
-use crate::codec::row_batch::RowBatch;
-use crate::codec::row_batch::Values;
+use crate::codec::row_batch::{RowBatch, Values};
 use crate::codec::sqlite_value::SqliteValue;
 use crate::control::POLL_INTERVAL;
 use crate::control::cancel::CancelScope;

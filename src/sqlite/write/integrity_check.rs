@@ -6,8 +6,7 @@
 
 use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
-use crate::sqlite::write::bulk_insert;
-use crate::sqlite::write::bulk_insert::interruptible;
+use crate::sqlite::write::bulk_insert::{self, interruptible};
 use rusqlite::{Connection, OpenFlags, Params};
 use std::path::Path;
 

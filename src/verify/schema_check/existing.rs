@@ -1,11 +1,10 @@
 //! The schema that the target has, from its catalog.
 
 use crate::error::Result;
-use crate::postgres;
 use crate::postgres::catalog::sequences;
 use crate::schema::{LeftOut, Table};
-use crate::sqlite;
 use crate::verify::schema_check::expected::Expected;
+use crate::{postgres, sqlite};
 use ::postgres::Client;
 use std::collections::HashSet;
 

@@ -4,8 +4,7 @@ use crate::codec::types::is_canonical;
 use crate::postgres::sql::from_sqlite::constant::Constant;
 use crate::postgres::sql::from_sqlite::value::bytea;
 use crate::schema::column_type::ColumnType;
-use crate::schema::expression::Current;
-use crate::schema::expression::{Expression, Sql};
+use crate::schema::expression::{Current, Expression, Sql};
 use crate::schema::names::literal;
 use crate::schema::reason::{Reason, tree};
 

@@ -7,8 +7,7 @@
 pub(crate) mod tokens;
 
 use crate::postgres::sql::parse::tokens::{Token, tokens};
-use crate::schema::expression::Current;
-use crate::schema::expression::{Collation, Expression};
+use crate::schema::expression::{Collation, Current, Expression};
 
 /// The deepest nesting that gets a tree.
 const MAX_DEPTH: u32 = 100;

@@ -3,8 +3,7 @@
 use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::fidelity::{Fidelity, Misfit};
 use crate::codec::field::check_text;
-use crate::codec::sqlite_value::EXACT_IN_DOUBLE;
-use crate::codec::sqlite_value::SqliteValue;
+use crate::codec::sqlite_value::{EXACT_IN_DOUBLE, SqliteValue};
 use crate::codec::types::boolean;
 use crate::codec::types::text::count_characters;
 use crate::schema::column_type::ColumnType;

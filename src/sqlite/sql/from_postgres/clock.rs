@@ -1,8 +1,7 @@
 //! DEFAULTs that use the clock. SQLite's clock is UTC, so a value that depends on the time zone of
 //! the session cannot be translated.
 
-use crate::schema::expression::Current;
-use crate::schema::expression::Expression;
+use crate::schema::expression::{Current, Expression};
 use crate::sqlite::sql::from_postgres::node::Kind;
 
 /// The result of a call to PostgreSQL's clock.

@@ -1,7 +1,6 @@
 //! Expressions: the parser's tree, converted to the neutral one. The caller resolves names.
 
-use crate::schema::expression::Current;
-use crate::schema::expression::Expression;
+use crate::schema::expression::{Current, Expression};
 use crate::schema::names::quote;
 use crate::schema::reason::Reason;
 use crate::sqlite::sql::declared_type::collation_named;
