@@ -180,7 +180,6 @@ pub(crate) struct TableVerification {
 /// One difference between rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct RowDifference {
-    /// The kind of difference.
     pub(crate) kind: DifferenceKind,
     /// The number of rows with this difference. Only equal rows are counted together.
     pub(crate) rows: u64,
@@ -215,16 +214,13 @@ pub(crate) enum DifferenceKind {
 /// One column of a row's key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct KeyColumn {
-    /// The column.
     pub(crate) column: String,
-    /// The value.
     pub(crate) value: String,
 }
 
 /// A column that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ColumnDifference {
-    /// The column.
     pub(crate) column: String,
     /// The value in the source, only with `--show-values`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -237,7 +233,6 @@ pub(crate) struct ColumnDifference {
 /// A declared conversion of a column's values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ConversionReport {
-    /// The column.
     pub(crate) column: String,
     /// The target type.
     pub(crate) to: String,
@@ -268,7 +263,6 @@ pub(crate) struct StepReport {
 /// The time of one phase.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PhaseTime {
-    /// The phase.
     pub(crate) phase: Phase,
     /// The time in seconds.
     pub(crate) seconds: f64,
@@ -343,7 +337,6 @@ pub(crate) struct TablePlan {
 /// The plan of a column whose type is not the declared one or needs an explanation.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ColumnPlan {
-    /// The column.
     pub(crate) column: String,
     /// The declared type as written; empty if there is none.
     pub(crate) declared: String,
@@ -371,7 +364,6 @@ pub(crate) struct Continued {
 pub(crate) struct Dropped {
     /// The kind: `table`, `view`, `sequence` or `type`.
     pub(crate) kind: String,
-    /// The name.
     pub(crate) name: String,
     /// Whether the plan creates an object of that name. A table that is not in the source is
     /// dropped only with the user's explicit consent.

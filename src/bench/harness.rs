@@ -77,10 +77,8 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Opens the source and the target of `options`, plans, and calls `work` with the plan.
-    ///
-    /// # Errors
-    /// Opening, planning or `work` failed, or the source has changed.
+    /// Opens the source and the target of `options`, plans, and calls `work` with the plan. Errors:
+    /// opening, planning or `work` failed, or the source has changed.
     pub(crate) fn planned<T>(
         &self,
         options: &RunOptions,

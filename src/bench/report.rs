@@ -13,7 +13,6 @@ pub(crate) struct Report {
     pub(crate) version: String,
     /// The machine that this program ran on.
     pub(crate) machine: Machine,
-    /// The server.
     pub(crate) server: ServerReport,
     /// The rows.
     pub(crate) subject: SubjectReport,
@@ -39,7 +38,6 @@ pub(crate) struct Report {
     /// The generator compared with SQLite's limit, if rows were generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) generator: Option<Generator>,
-    /// The bottleneck.
     pub(crate) bottleneck: Bottleneck,
     /// The copy with other settings of this program.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,7 +78,6 @@ pub(crate) struct SubjectReport {
     /// The seed, if the rows were generated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seed: Option<u64>,
-    /// Tables.
     pub(crate) tables: usize,
     /// Rows of all tables.
     pub(crate) rows: u64,
@@ -132,17 +129,13 @@ pub(crate) struct Stage {
     pub(crate) stage: Name,
     /// Threads or connections.
     pub(crate) threads: usize,
-    /// Rows.
     pub(crate) rows: u64,
     /// Bytes of the rows as binary COPY.
     pub(crate) bytes: u64,
     /// Wall-clock seconds.
     pub(crate) seconds: f64,
-    /// Seconds of each round.
     pub(crate) seconds_of_rounds: Vec<f64>,
-    /// Rows per second.
     pub(crate) rows_per_second: f64,
-    /// Bytes per second.
     pub(crate) bytes_per_second: f64,
     /// Processor seconds of this program.
     pub(crate) client_cpu_seconds: f64,
@@ -184,21 +177,17 @@ impl Stage {
 /// The server's limit for a number of connections.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Limit {
-    /// Connections.
     pub(crate) connections: usize,
     /// Wall-clock seconds.
     pub(crate) seconds: f64,
-    /// Bytes per second.
     pub(crate) bytes_per_second: f64,
 }
 
 /// The work of the server, as far as the role may see it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(crate) struct ServerWork {
-    /// Bytes of WAL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) wal_bytes: Option<u64>,
-    /// Bytes of WAL per row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) wal_bytes_per_row: Option<f64>,
     /// Checkpoints that were forced, not timed; on a shared server, by any session.
@@ -209,9 +198,7 @@ pub(crate) struct ServerWork {
 /// The speed of the generator, without indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Generator {
-    /// Seconds.
     pub(crate) seconds: f64,
-    /// Rows per second.
     pub(crate) rows_per_second: f64,
     /// SQLite's insert rate for the same rows.
     pub(crate) insert_rows_per_second: f64,
@@ -239,9 +226,7 @@ pub(crate) struct Cell {
     pub(crate) seconds: f64,
     /// Seconds of each measurement.
     pub(crate) seconds_of_rounds: Vec<f64>,
-    /// Rows per second.
     pub(crate) rows_per_second: f64,
-    /// Bytes per second.
     pub(crate) bytes_per_second: f64,
     /// The peak resident memory of this program in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -285,7 +270,6 @@ pub(crate) struct Effect {
 pub(crate) enum Work {
     /// Receiving encoded blocks.
     Limit,
-    /// The copy.
     Copy,
     /// Indexes, constraints, statistics.
     Finish,

@@ -63,10 +63,7 @@ impl Rounds {
         rounds * (Name::ALL.len() - 1 + connections().len())
     }
 
-    /// Measures.
-    ///
-    /// # Errors
-    /// The first error of a stage. An error of SQLite's inserts becomes a note.
+    /// Measures. Errors: the first error of a stage. An error of SQLite's inserts becomes a note.
     pub(crate) fn measure(bench: &Bench<'_>, server: &Server, blocks: &Blocks) -> Result<Self> {
         let options = bench.options(server);
         let mut all = Self {
@@ -185,7 +182,6 @@ impl Rounds {
         })
     }
 
-    /// The bottleneck.
     pub(crate) fn bottleneck(
         &self,
         blocks: &Blocks,

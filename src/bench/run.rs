@@ -38,10 +38,8 @@ pub(crate) fn expected_seconds(request: &Request) -> Result<f64> {
     Ok(passes as f64 * (SECONDS_PER_PASS + SECONDS_PER_MILLION_ROWS * rows / 1e6))
 }
 
-/// Measures.
-///
-/// # Errors
-/// One of the measurements failed. Nothing is left in the target, or the error names it.
+/// Measures. Errors: one of the measurements failed. Nothing is left in the target, or the error
+/// names it.
 pub(crate) fn run(request: &Request, control: &RunControl) -> Result<Report> {
     let started = Instant::now();
     control.progress.enter(Phase::Measure);

@@ -21,10 +21,7 @@ impl Scratch {
         format!("migrate_bench_{:016x}", fastrand::u64(..))
     }
 
-    /// Creates the schema.
-    ///
-    /// # Errors
-    /// The connection fails, or the role may not create schemas.
+    /// Creates the schema. Errors: the connection fails, or the role may not create schemas.
     pub(crate) fn create(connection: &Connection, name: &str) -> Result<Self> {
         let mut client = connect::<Client>(connection, "bench")?.client;
         client.batch_execute(&format!("CREATE SCHEMA {}", quote(name))).map_err(|error| {
@@ -42,10 +39,8 @@ impl Scratch {
         self.drop_all("")
     }
 
-    /// Drops the schema with all objects.
-    ///
-    /// # Errors
-    /// The server refused; the hint has the statement to run.
+    /// Drops the schema with all objects. Errors: the server refused; the hint has the statement to
+    /// run.
     pub(crate) fn remove(mut self) -> Result<()> {
         self.drop_schema()
     }

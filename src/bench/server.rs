@@ -40,10 +40,8 @@ impl Server {
         Self::at(url, schema, Some(private))
     }
 
-    /// Connects to the server at `url`.
-    ///
-    /// # Errors
-    /// The connection fails, or the role may not create a schema.
+    /// Connects to the server at `url`. Errors: the connection fails, or the role may not create a
+    /// schema.
     pub(crate) fn open(url: Secret, schema: &str) -> Result<Self> {
         Self::at(url, schema, None)
     }
@@ -152,9 +150,7 @@ pub(crate) struct ServerSettings {
 /// The work of a server since its start; figures that cannot be read are `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Work {
-    /// Bytes of WAL.
     pub(crate) wal_bytes: Option<u64>,
-    /// Forced checkpoints.
     pub(crate) forced_checkpoints: Option<u64>,
 }
 

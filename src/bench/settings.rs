@@ -53,11 +53,8 @@ pub(crate) fn current(settings_of_server: &ServerSettings, rounds: &Rounds) -> V
     settings(settings_of_server, rounds, Vec::new())
 }
 
-/// Measures.
-///
-/// # Errors
-/// A measurement failed or was stopped. A server that does not start with a changed setting becomes
-/// a note.
+/// Measures. Errors: a measurement failed or was stopped. A server that does not start with a
+/// changed setting becomes a note.
 pub(crate) fn measure(
     bench: &Bench<'_>,
     server: &Server,

@@ -13,10 +13,8 @@ use crate::schema::column_type::ColumnType;
 pub(crate) struct DecodeError;
 
 impl Encoding {
-    /// The value of a field. Text that has to be written is written into `scratch`.
-    ///
-    /// # Errors
-    /// The field is malformed, or SQLite does not have its value.
+    /// The value of a field. Text that has to be written is written into `scratch`. Errors: the
+    /// field is malformed, or SQLite does not have its value.
     #[inline]
     pub(crate) fn decode<'a>(
         self,

@@ -29,7 +29,6 @@ pub(crate) fn next(bytes: &[u8]) -> NextField {
 /// A field: its bytes, or the reason why it has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field<'a> {
-    /// NULL.
     Null,
     /// A value that does not fit its column ([`UNFIT`]).
     Unfit,

@@ -61,10 +61,8 @@ impl Key {
         Ok(Self(rotated(&bytes)))
     }
 
-    /// Reads the key file at `path`. `allowed` is the widest mode that the file may have.
-    ///
-    /// # Errors
-    /// Refused if the file cannot be read or does not hold a key, or if group or others have more
+    /// Reads the key file at `path`. `allowed` is the widest mode that the file may have. Refused
+    /// if the file cannot be read or does not hold a key, or if group or others have more
     /// permissions than `allowed`.
     pub(crate) fn read(path: &Path, allowed: u32) -> Result<Self> {
         let shown = path.display();
@@ -88,10 +86,8 @@ impl Key {
         })
     }
 
-    /// Writes the key to a new file that only its owner can read.
-    ///
-    /// # Errors
-    /// Refused if the file already exists; failed if it cannot be written.
+    /// Writes the key to a new file that only its owner can read. Refused if the file already
+    /// exists; failed if it cannot be written.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let shown = path.display();
         let unwritable = |cause: std::io::Error| match cause.kind() {
@@ -126,7 +122,6 @@ impl Key {
         text
     }
 
-    /// The cipher key.
     pub(crate) fn cipher_key(&self) -> &[u8] {
         &self.0[..CIPHER_KEY]
     }

@@ -109,7 +109,6 @@ impl Progress {
         self.phases[self.current.load(Ordering::Relaxed)].stop();
     }
 
-    /// The current phase.
     pub(crate) fn current(&self) -> Phase {
         Phase::ALL[self.current.load(Ordering::Relaxed)]
     }

@@ -37,7 +37,6 @@ pub(crate) struct Resources {
     pub(crate) writers: usize,
     /// Bytes that may be in flight between source and target.
     pub(crate) budget: u64,
-    /// Bytes of a chunk.
     pub(crate) chunk_bytes: u64,
 }
 
@@ -50,7 +49,6 @@ pub(crate) struct ResourceLimits {
     pub(crate) writers: Option<usize>,
     /// Bytes of memory.
     pub(crate) memory: Option<u64>,
-    /// Bytes of a chunk.
     pub(crate) chunk_bytes: Option<u64>,
     /// Bytes that may be written per second.
     pub(crate) max_rate: Option<u64>,

@@ -26,7 +26,6 @@ pub(crate) struct TableWork {
 /// One task of a reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// One chunk.
     Chunk {
         /// The index of the table in the plan.
         table: usize,

@@ -14,7 +14,6 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// The command that stops it.
     pub(crate) fn stop_command(&self) -> String {
         format!("systemctl stop {}", self.unit)
     }

@@ -25,7 +25,6 @@ pub(crate) trait Target {
     /// What a plan has in addition to its tables.
     type Objects;
 
-    /// The name of a table.
     fn table_name(ddl: &Self::TableDdl) -> &str;
 
     /// The type of a column, as the target spells it.
@@ -95,7 +94,6 @@ pub(crate) struct PlannedTable<T: Target> {
 pub(crate) struct PlannedColumn<T: Target> {
     /// Its name in the source.
     pub(crate) name: String,
-    /// Its name in the target.
     pub(crate) target_name: String,
     /// Its declared type in the source.
     pub(crate) declared: String,
@@ -115,7 +113,6 @@ pub(crate) struct TableDefinition<T: Target> {
     pub(crate) ddl: T::TableDdl,
     /// All columns, in the source's order.
     pub(crate) columns: Vec<PlannedColumn<T>>,
-    /// Indexes.
     pub(crate) indexes: Vec<OptionalDdl>,
     /// What else the table gets once the rows are copied.
     pub(crate) finish: T::Finish,
@@ -192,7 +189,6 @@ impl<T: Target> PlannedTable<T> {
         Self { name, ddl, columns, read, rows, bytes, rejected, indexes, finish }
     }
 
-    /// The name in the target.
     pub(crate) fn target_name(&self) -> &str {
         T::table_name(&self.ddl)
     }
@@ -270,7 +266,6 @@ impl<T: Target> PlannedTable<T> {
 }
 
 impl<T: Target> PlannedColumn<T> {
-    /// The type in the target.
     pub(crate) fn target_type(&self) -> String {
         T::column_type(&self.mapping)
     }

@@ -8,11 +8,8 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 /// The reason for a table that the user excluded.
 pub(crate) const BY_REQUEST: &str = "left out by --tables or --exclude";
 
-/// Takes the tables that `--tables` does not name, and the tables and views that `--exclude`
-/// names, out of the schema.
-///
-/// # Errors
-/// An invalid pattern, or a pattern of `--tables` that matches nothing.
+/// Takes the tables that `--tables` does not name, and the tables and views that `--exclude` names,
+/// out of the schema. Errors: an invalid pattern, or a pattern of `--tables` that matches nothing.
 pub(crate) fn choose_tables(schema: &mut Schema, options: &PlanOptions) -> Result<Vec<LeftOut>> {
     let tables = patterns(&options.tables, "--tables")?;
     let exclude = patterns(&options.exclude, "--exclude")?;

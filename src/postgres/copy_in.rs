@@ -81,11 +81,8 @@ pub(crate) fn copy_in<T: ?Sized + ToStatement>(
 }
 
 impl BlockWriter {
-    /// Writes a block and its ledger row in one transaction.
-    ///
-    /// # Errors
-    /// Nothing of the block arrived, unless the connection was lost during the commit. The ledger
-    /// shows whether it did.
+    /// Writes a block and its ledger row in one transaction. Errors: nothing of the block arrived,
+    /// unless the connection was lost during the commit. The ledger shows whether it did.
     pub(crate) fn write(&mut self, block: &Block) -> Result<()> {
         let target = &self.targets[block.table];
         let what = format!("cannot write chunk {} of table {}", block.chunk, quote(&target.table));

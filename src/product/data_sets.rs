@@ -24,7 +24,6 @@ pub(crate) struct Wanted<'a> {
     pub(crate) sqlite: Vec<(&'a str, &'a Path)>,
     /// A PostgreSQL database that replaces the configured one, for a single data set.
     pub(crate) postgres: Option<&'a str>,
-    /// The key file.
     pub(crate) key_file: Option<&'a Path>,
 }
 
@@ -33,15 +32,11 @@ pub(crate) struct Wanted<'a> {
 pub(crate) struct Found {
     /// The data sets, the main one first.
     pub(crate) data_sets: Vec<DataSet>,
-    /// Warnings.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Finds the wanted data sets.
-///
-/// # Errors
-/// Refused, with the section and key of everything that is missing. A usage error for an unknown
-/// data set.
+/// Finds the wanted data sets. Refused, with the section and key of everything that is missing. A
+/// usage error for an unknown data set.
 pub(crate) fn resolve(settings: &Settings, wanted: &Wanted<'_>) -> Result<Found> {
     let product = settings.product;
     wanted.only.map(|name| product.data_set(name)).transpose()?;

@@ -20,9 +20,7 @@ pub(crate) struct DetectInput<'a> {
 }
 
 /// The product, one of `products`, and its configuration file; `None` if there is no evidence.
-///
-/// # Errors
-/// A usage error if the evidence is ambiguous.
+/// Errors: a usage error if the evidence is ambiguous.
 pub(crate) fn detect(
     input: DetectInput<'_>,
     products: &[&'static ProductSpec],

@@ -20,7 +20,6 @@ use std::path::{Path, PathBuf};
 /// A kind of database, as in `Database.Provider`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Provider {
-    /// SQLite.
     Sqlite,
     /// PostgreSQL.
     Postgres,

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 /// A key and its origin.
 #[derive(Debug)]
 pub(crate) struct FoundKey {
-    /// The key.
     pub(crate) key: Key,
     /// Its file or variable.
     pub(crate) origin: String,
@@ -32,10 +31,8 @@ impl<'a> Keys<'a> {
         Self { settings, file, found: OnceCell::new() }
     }
 
-    /// The key.
-    ///
-    /// # Errors
-    /// Refused if there is no key, with the paths that were tried, or if it cannot be used.
+    /// The key. Refused if there is no key, with the paths that were tried, or if it cannot be
+    /// used.
     pub(crate) fn key(&self) -> Result<&FoundKey> {
         if let Some(found) = self.found.get() {
             return Ok(found);
@@ -44,10 +41,8 @@ impl<'a> Keys<'a> {
         Ok(self.found.get_or_init(|| found))
     }
 
-    /// The password of a setting, decrypted if it looks encrypted.
-    ///
-    /// # Errors
-    /// Refused if it cannot be decrypted. No error shows the value.
+    /// The password of a setting, decrypted if it looks encrypted. Refused if it cannot be
+    /// decrypted. No error shows the value.
     pub(crate) fn open(&self, name: &str, setting: &Setting) -> Result<Secret> {
         if !cipher::looks_encrypted(&setting.value) {
             return Ok(Secret::new(setting.value.to_string()));

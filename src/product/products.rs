@@ -4,7 +4,6 @@ use crate::config::connection::SslMode;
 use crate::options::location::FILE_MODE;
 use crate::product::spec::{DataSetSpec, KeyFile, Permitted, ProductSpec};
 
-/// All products.
 pub(crate) const PRODUCTS: [&ProductSpec; 2] = [&CONNECT, &PACKAGE_MANAGER];
 
 /// Posit Connect, formerly RStudio Connect.

@@ -14,11 +14,9 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 /// Sets the provider and returns the path of the file's backup; `None` if it was already set.
-/// Owner, permissions and every other byte of the file are unchanged.
-///
-/// # Errors
-/// Refused if an environment variable overrides the file, or if the file cannot be read or
-/// written. The file is then unchanged.
+/// Owner, permissions and every other byte of the file are unchanged. Refused if an environment
+/// variable overrides the file, or if the file cannot be read or written. The file is then
+/// unchanged.
 pub(crate) fn switch(settings: &Settings, to: Provider) -> Result<Option<PathBuf>> {
     let (section, key) = ("Database", "Provider");
     if let Some((variable, _)) = settings.variable(section, key) {

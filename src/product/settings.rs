@@ -12,7 +12,6 @@ use zeroize::Zeroizing;
 /// A product's settings.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// The product.
     pub(crate) product: &'static ProductSpec,
     /// The root of absolute paths.
     pub(crate) root: Root,
@@ -29,10 +28,8 @@ pub(crate) struct Setting {
 }
 
 impl Settings {
-    /// Reads the configuration file of `product` at `path`.
-    ///
-    /// # Errors
-    /// Refused if the file cannot be read or parsed.
+    /// Reads the configuration file of `product` at `path`. Refused if the file cannot be read or
+    /// parsed.
     pub(crate) fn read(
         product: &'static ProductSpec,
         path: &Path,
@@ -47,7 +44,6 @@ impl Settings {
         &self.file
     }
 
-    /// The environment.
     pub(crate) fn environment(&self) -> &Environment {
         &self.environment
     }
@@ -57,10 +53,8 @@ impl Settings {
         gcfg::overriding(&self.environment, self.product.variable_prefix, section, key)
     }
 
-    /// A setting; `None` if it is missing or empty.
-    ///
-    /// # Errors
-    /// Refused, with the position, if the file has a blank key.
+    /// A setting; `None` if it is missing or empty. Refused, with the position, if the file has a
+    /// blank key.
     pub(crate) fn text(&self, section: &str, key: &str) -> Result<Option<Setting>> {
         if let Some((name, value)) = self.variable(section, key) {
             let value = Zeroizing::new(value.to_owned());

@@ -50,7 +50,6 @@ pub(crate) struct ProductSpec {
 /// A data set of a product.
 #[derive(Debug, PartialEq)]
 pub(crate) struct DataSetSpec {
-    /// Its name.
     pub(crate) name: &'static str,
     /// The flag that names its SQLite file.
     pub(crate) flag: &'static str,
@@ -91,10 +90,7 @@ pub(crate) enum Permitted {
 }
 
 impl ProductSpec {
-    /// The data set called `name`.
-    ///
-    /// # Errors
-    /// A usage error if there is none.
+    /// The data set called `name`. Errors: a usage error if there is none.
     pub(crate) fn data_set(&self, name: &str) -> Result<&DataSetSpec> {
         self.data_sets.iter().find(|data_set| data_set.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.data_sets.iter().map(|data_set| data_set.name).collect();

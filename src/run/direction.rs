@@ -14,7 +14,6 @@ pub(crate) trait Direction: Send {
     /// The displayed names of the sources and of the targets.
     fn names(&self) -> (String, String);
 
-    /// The plans of all data sets.
     fn summary(&self) -> Vec<DataSetPlan>;
 
     /// Warnings about content that will not be migrated although the user did not exclude it.
@@ -23,10 +22,7 @@ pub(crate) trait Direction: Send {
     /// Checks that the service does not use the databases. Returns warnings.
     fn check_service(&mut self, env: &RunEnv<'_>, time: CheckTime) -> Result<Vec<String>>;
 
-    /// Estimates the time of the run.
-    ///
-    /// # Errors
-    /// Refused if the run would end after the deadline.
+    /// Estimates the time of the run. Refused if the run would end after the deadline.
     fn limit(&mut self, deadline: &Deadline, env: &RunEnv<'_>) -> Result<TimeLimit>;
 
     /// Compares the data sets that are not loaded.

@@ -12,7 +12,6 @@ use crate::options::run_options::RunOptions;
 /// What all data sets of a run share.
 #[derive(Clone, Copy)]
 pub(crate) struct RunEnv<'a> {
-    /// The options.
     pub(crate) options: &'a RunOptions,
     /// Threads and memory.
     pub(crate) resources: &'a Resources,

@@ -36,7 +36,6 @@ use std::time::Instant;
 
 /// A planned run that has not written anything yet.
 pub(crate) trait Planned {
-    /// The plan.
     fn summary(&self) -> PlanSummary;
 
     /// Carries out the plan.
@@ -56,10 +55,8 @@ pub(crate) struct Run {
     started: Instant,
 }
 
-/// Opens both sides, locks the sources, and plans.
-///
-/// # Errors
-/// The run cannot be planned. Nothing was written.
+/// Opens both sides, locks the sources, and plans. Errors: the run cannot be planned. Nothing was
+/// written.
 pub(crate) fn prepare(options: &RunOptions, control: &RunControl) -> Result<Run> {
     let started = Instant::now();
     let canceller = StatementCanceller::watch(&control.cancel);

@@ -36,7 +36,6 @@ pub(crate) struct ResumableRun {
 
 /// What an earlier run left of a data set.
 enum PriorRun {
-    /// Nothing.
     Nothing,
     /// A complete copy without a good verdict on the unchanged source.
     Unverified,
@@ -56,10 +55,8 @@ struct Found {
     schema_id: String,
 }
 
-/// The actions for all data sets, in their order.
-///
-/// # Errors
-/// Refused if a run cannot be resumed and `--restart` was not given. Failed on a server error.
+/// The actions for all data sets, in their order. Refused if a run cannot be resumed and
+/// `--restart` was not given. Failed on a server error.
 pub(crate) fn choose_actions(
     options: &RunOptions,
     opened: &mut [OpenDataSet],

@@ -22,10 +22,7 @@ pub(crate) enum CheckTime {
 }
 
 /// Checks the SQLite files before they are opened, so that a running service does not meet our
-/// locks. Returns warnings.
-///
-/// # Errors
-/// Refused if a SQLite file of the run is in use.
+/// locks. Returns warnings. Refused if a SQLite file of the run is in use.
 pub(crate) fn check_files(options: &RunOptions) -> Result<Vec<String>> {
     let mut warnings = options.warnings.clone();
     for DataSet { source, target, .. } in &options.data_sets {
@@ -40,10 +37,7 @@ pub(crate) fn check_files(options: &RunOptions) -> Result<Vec<String>> {
 /// warnings.
 ///
 /// Without a service only processes count, and only before the first write: from then on the write
-/// lock keeps them out.
-///
-/// # Errors
-/// Refused or failed, depending on the time, with all evidence.
+/// lock keeps them out. Refused or failed, depending on the time, with all evidence.
 pub(crate) fn check(
     options: &ServiceCheck,
     time: CheckTime,

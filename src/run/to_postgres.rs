@@ -36,10 +36,8 @@ pub(crate) struct ToPostgres {
 }
 
 impl ToPostgres {
-    /// Opens and locks the sources, connects to the targets, profiles, and plans.
-    ///
-    /// # Errors
-    /// The run cannot be planned. Nothing was written.
+    /// Opens and locks the sources, connects to the targets, profiles, and plans. Errors: the run
+    /// cannot be planned. Nothing was written.
     pub(crate) fn plan(env: &RunEnv<'_>) -> Result<Self> {
         let options = env.options;
         let mut opener = DataSetOpener::new(options, env.canceller, &env.control.stall);

@@ -24,10 +24,8 @@ pub(crate) struct ToSqlite {
 }
 
 impl ToSqlite {
-    /// Connects to the sources, takes their snapshots, inspects the targets, and plans.
-    ///
-    /// # Errors
-    /// The run cannot be planned. Nothing was written.
+    /// Connects to the sources, takes their snapshots, inspects the targets, and plans. Errors: the
+    /// run cannot be planned. Nothing was written.
     pub(crate) fn plan(env: &RunEnv<'_>) -> Result<Self> {
         if let OnMisfit::Reject { .. } = env.options.plan.on_misfit {
             return Err(Error::usage("--on-misfit reject needs a PostgreSQL target")

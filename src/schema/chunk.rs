@@ -37,7 +37,6 @@ pub(crate) enum KeyRange {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum KeyValue {
-    /// An integer.
     Integer(i64),
     /// A double, by its bits.
     Real(u64),

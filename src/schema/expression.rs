@@ -17,7 +17,6 @@ pub(crate) struct Sql {
 /// A tree of the constructs that can be translated.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Expression {
-    /// NULL.
     Null,
     /// An integer or decimal literal, as written (sign excluded).
     Number(String),

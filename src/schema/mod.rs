@@ -87,7 +87,6 @@ pub(crate) struct Column {
 /// A generated column's rule.
 #[derive(Debug, Clone)]
 pub(crate) struct Generated {
-    /// The expression.
     pub(crate) expression: Sql,
     /// STORED rather than VIRTUAL.
     pub(crate) stored: bool,
@@ -125,9 +124,7 @@ pub(crate) struct ForeignKey {
     /// The parent's columns. If none are written, the parent's primary key; empty if the parent or
     /// its key does not exist.
     pub(crate) parent_columns: Vec<String>,
-    /// ON DELETE.
     pub(crate) on_delete: Action,
-    /// ON UPDATE.
     pub(crate) on_update: Action,
     /// DEFERRABLE and how.
     pub(crate) deferrable: Deferrable,
@@ -162,16 +159,13 @@ pub(crate) enum Deferrable {
 pub(crate) struct Check {
     /// The constraint's name, if it was given one.
     pub(crate) name: Option<String>,
-    /// The condition.
     pub(crate) condition: Sql,
 }
 
 /// An index made by CREATE INDEX.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
-    /// The name.
     pub(crate) name: String,
-    /// UNIQUE.
     pub(crate) unique: bool,
     /// The terms, in order.
     pub(crate) terms: Vec<IndexTerm>,
@@ -197,14 +191,12 @@ pub(crate) struct IndexTerm {
 pub(crate) enum IndexOver {
     /// A column, by name.
     Column(String),
-    /// An expression.
     Expression(Sql),
 }
 
 /// A view.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
-    /// The name.
     pub(crate) name: String,
     /// The whole CREATE VIEW statement as written.
     pub(crate) definition: String,
@@ -240,7 +232,6 @@ pub(crate) enum ObjectKind {
 /// An object that is not migrated, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LeftOut {
-    /// The kind of object.
     pub(crate) kind: ObjectKind,
     /// The table to which it belongs, if it belongs to one.
     pub(crate) table: Option<String>,

@@ -11,7 +11,6 @@ pub(crate) struct Select {
     pub(crate) first: Core,
     /// The others, each added to the result of those before it.
     pub(crate) unions: Vec<(Union, Core)>,
-    /// ORDER BY.
     pub(crate) order_by: Vec<Ordering>,
     /// LIMIT, in rows.
     pub(crate) limit: Option<u64>,
@@ -31,7 +30,6 @@ pub(crate) enum Union {
 /// One SELECT without ORDER BY and LIMIT.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Core {
-    /// DISTINCT.
     pub(crate) distinct: bool,
     /// The columns of the result.
     pub(crate) columns: Vec<Expression>,
@@ -39,9 +37,7 @@ pub(crate) struct Core {
     pub(crate) from: Vec<Joined>,
     /// WHERE.
     pub(crate) filter: Option<Expression>,
-    /// GROUP BY.
     pub(crate) group_by: Vec<Expression>,
-    /// HAVING.
     pub(crate) having: Option<Expression>,
 }
 

@@ -5,7 +5,6 @@ use crate::schema::expression::{Expression, Sql};
 /// The reason why something is not migrated, in words that follow "because it".
 pub(crate) type Reason = String;
 
-/// The tree of an expression.
 pub(crate) fn tree(sql: &Sql) -> Result<&Expression, Reason> {
     sql.tree.as_ref().ok_or_else(|| "has an unknown construct".to_owned())
 }

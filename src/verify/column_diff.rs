@@ -26,11 +26,9 @@ const MAX_SHOWN_CHARS: usize = 200;
 
 /// The report of the differing rows of one table.
 pub(crate) struct ColumnDiff<'a> {
-    /// The table.
     pub(crate) table: &'a ComparedTable,
     /// The relations that hold its rows in PostgreSQL.
     pub(crate) relations: &'a [Relation],
-    /// The side that is the source.
     pub(crate) source: SourceSide,
     /// Report values, not only rows and columns.
     pub(crate) show_values: bool,

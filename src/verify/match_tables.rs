@@ -92,7 +92,6 @@ pub(crate) struct MatchInputs<'a> {
 /// The tables to compare, and what was found while matching their columns.
 #[derive(Default)]
 pub(crate) struct MatchedTables {
-    /// The tables.
     pub(crate) tables: Vec<ComparedTable>,
     /// Columns whose type has changed.
     pub(crate) differences: Vec<String>,

@@ -40,7 +40,6 @@ pub(crate) enum MismatchKind {
 /// A row that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RowMismatch {
-    /// The kind.
     pub(crate) kind: MismatchKind,
     /// The number of rows; more than one only for rows that are equal to each other.
     pub(crate) rows: u64,
@@ -63,7 +62,6 @@ pub(crate) struct RowDiffResult {
 
 /// The row diff of one table.
 pub(crate) struct RowDiff<'a> {
-    /// The table.
     pub(crate) table: &'a ComparedTable,
     /// The relations that hold its rows in PostgreSQL.
     pub(crate) relations: &'a [Relation],

@@ -121,7 +121,6 @@ impl<'a> SqliteRows<'a> {
 pub(crate) struct Tid {
     /// The index of the table's relation.
     pub(crate) relation: u32,
-    /// The block.
     pub(crate) block: u32,
     /// The row's number in the block.
     pub(crate) offset: u16,

@@ -33,7 +33,6 @@ impl Readers<'_> {
 pub(crate) struct VerifySettings<'a> {
     /// Compare values, or count rows only.
     pub(crate) depth: Depth,
-    /// The side that is the source.
     pub(crate) source: SourceSide,
     /// The user's options.
     pub(crate) options: &'a RunOptions,

@@ -88,10 +88,8 @@ pub(crate) struct Summary {
 /// data. `progress` is called with the current step and the number of rows so far, and ends the work
 /// by returning false.
 ///
-/// The file is built without journal and sync, and left in SQLite's default rollback mode.
-///
-/// # Errors
-/// The file exists or cannot be written, `rows` is out of range, or `progress` ended the work. An
+/// The file is built without journal and sync, and left in SQLite's default rollback mode. Errors:
+/// the file exists or cannot be written, `rows` is out of range, or `progress` ended the work. An
 /// unfinished file is removed.
 pub(crate) fn generate(
     path: &Path,

@@ -44,10 +44,8 @@ struct OpenBlockFile {
 }
 
 impl Blocks {
-    /// Encodes all rows into files in `folder`, with `threads` threads.
-    ///
-    /// # Errors
-    /// The source cannot be read, a file cannot be written, or `cancel` was cancelled.
+    /// Encodes all rows into files in `folder`, with `threads` threads. Errors: the source cannot
+    /// be read, a file cannot be written, or `cancel` was cancelled.
     pub(crate) fn encode(
         subject: (&Plan<ToPostgres>, &Source),
         folder: &Path,

@@ -22,10 +22,8 @@ pub(crate) fn scan(
     walk(subject, threads, cancel, |_| Ok(()), |(), _, _, _| Ok(()))
 }
 
-/// Reads all rows and encodes blocks, which are discarded.
-///
-/// # Errors
-/// As for [`walk`]; also a value that does not fit.
+/// Reads all rows and encodes blocks, which are discarded. Errors: as for [`walk`]; also a value
+/// that does not fit.
 pub(crate) fn encode(
     subject: (&Plan<ToPostgres>, &Source),
     threads: usize,
@@ -39,10 +37,8 @@ pub(crate) fn encode(
     })
 }
 
-/// Hashes every row of the encoded blocks.
-///
-/// # Errors
-/// A block cannot be read or has changed, or `cancel` was cancelled.
+/// Hashes every row of the encoded blocks. Errors: a block cannot be read or has changed, or
+/// `cancel` was cancelled.
 pub(crate) fn hash(
     plan: &Plan<ToPostgres>,
     blocks: &Blocks,

@@ -25,10 +25,8 @@ enum Unit {
 }
 
 /// Reads all rows as the copy reads them, with `threads` threads. Each thread creates a `state` and
-/// calls `each` with it for every chunk.
-///
-/// # Errors
-/// The source cannot be read, a closure failed, or `cancel` was cancelled.
+/// calls `each` with it for every chunk. Errors: the source cannot be read, a closure failed, or
+/// `cancel` was cancelled.
 pub(crate) fn walk<S>(
     (plan, source): (&Plan<ToPostgres>, &Source),
     threads: usize,

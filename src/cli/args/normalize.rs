@@ -29,11 +29,9 @@ impl Flags {
     }
 }
 
-/// Brings `arguments` (without the program's name) into one form.
-///
-/// # Errors
-/// A usage error if a flag is found where another flag's value is expected, or if the flags of a
-/// command come without a command.
+/// Brings `arguments` (without the program's name) into one form. Errors: a usage error if a flag
+/// is found where another flag's value is expected, or if the flags of a command come without a
+/// command.
 pub(crate) fn normalize(arguments: &[OsString], flags: &Flags) -> Result<Vec<OsString>> {
     let mut normal: Vec<OsString> = Vec::with_capacity(arguments.len());
     let (mut color, mut command) = (Vec::new(), None);

@@ -42,10 +42,8 @@ impl SqliteFiles {
         self.0.first().map(|(flag, _)| *flag)
     }
 
-    /// The files by the names of the data sets of `product`.
-    ///
-    /// # Errors
-    /// A usage error for a flag of another product.
+    /// The files by the names of the data sets of `product`. Errors: a usage error for a flag of
+    /// another product.
     pub(crate) fn by_data_set(
         &self,
         product: &'static ProductSpec,

@@ -12,10 +12,7 @@ use crate::cli::request::bench::BenchRequest;
 use crate::control::run_control::RunControl;
 use crate::error::Result;
 
-/// Runs the command.
-///
-/// # Errors
-/// Usage errors; those of the measurement end up in the exit code.
+/// Runs the command. Errors: usage errors; those of the measurement end up in the exit code.
 pub(crate) fn run(args: &BenchArgs, console: &mut Console) -> Result<Exit> {
     let BenchRequest { request, folder, json } = BenchRequest::from_args(args)?;
     let has_source = args.from.is_some();

@@ -7,10 +7,7 @@ use crate::error::{Error, Result};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-/// Runs the command.
-///
-/// # Errors
-/// As [`generate`]; a failure if standard output cannot be written.
+/// Runs the command. Errors: as [`generate`]; a failure if standard output cannot be written.
 pub(crate) fn run(args: &GenerateArgs) -> Result<ExitCode> {
     let mut terminal = io::stderr();
     let is_drawn = terminal.is_terminal();

@@ -11,10 +11,7 @@ pub(crate) fn overview() -> StyledStr {
     Arguments::command().render_help()
 }
 
-/// The help of one command: its flags.
-///
-/// # Errors
-/// A usage error if the command does not exist.
+/// The help of one command: its flags. Errors: a usage error if the command does not exist.
 pub(crate) fn of_command(name: &str) -> Result<StyledStr> {
     let mut program = Arguments::command();
     program.build();

@@ -12,10 +12,8 @@ use crate::product::{Provider, permissions, provider};
 use crate::run::service_check::running_evidence;
 use crate::run::status::{self, MigrationStatus, migration_status};
 
-/// Runs the command.
-///
-/// # Errors
-/// Refused if the databases were not verified as equal, or if the file cannot be changed.
+/// Runs the command. Refused if the databases were not verified as equal, or if the file cannot be
+/// changed.
 pub(crate) fn run(args: &ProviderArgs, console: &mut Console) -> Result<()> {
     if let Some((product, _, root)) = product::product(&args.config)? {
         permissions::check(product, &root)?;

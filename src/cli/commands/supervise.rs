@@ -9,10 +9,8 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
 /// Runs `work` on a thread and waits for its result. If the server no longer answers, the thread is
-/// abandoned and ends with the program.
-///
-/// # Errors
-/// The server does not answer, or no thread can be started. A panic is resumed in the caller.
+/// abandoned and ends with the program. Errors: the server does not answer, or no thread can be
+/// started. A panic is resumed in the caller.
 pub(crate) fn supervised<T: Send + 'static>(
     control: &RunControl,
     work: impl FnOnce(&RunControl) -> T + Send + 'static,

@@ -22,10 +22,8 @@ struct ErrorData<'a> {
     hints: &'a [String],
 }
 
-/// Writes `data` with the exit code and the error to `output`.
-///
-/// # Errors
-/// The output cannot be written. A closed pipe is not an error.
+/// Writes `data` with the exit code and the error to `output`. Errors: the output cannot be
+/// written. A closed pipe is not an error.
 pub(crate) fn write<T: Serialize>(
     output: &Output,
     stdout: &mut dyn Write,

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Output {
     /// Standard output, and nothing else there.
     Stdout,
-    /// A file.
     File(PathBuf),
 }
 
@@ -27,11 +26,9 @@ impl Output {
     }
 }
 
-/// Writes `content` to `path`. A regular file is replaced as a whole, also through a symbolic
-/// link. Anything else (a device, a FIFO) is written to.
-///
-/// # Errors
-/// The file cannot be written; an existing file is then unchanged.
+/// Writes `content` to `path`. A regular file is replaced as a whole, also through a symbolic link.
+/// Anything else (a device, a FIFO) is written to. Errors: the file cannot be written; an existing
+/// file is then unchanged.
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<()> {
     write_whole(path, content).map_err(|cause| {
         Error::failed(format!("cannot write \"{}\"", path.display())).caused_by(cause)

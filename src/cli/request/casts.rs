@@ -47,11 +47,9 @@ fn name<'a>(text: &'a str, what: &str) -> Result<(String, &'a str), String> {
     }
 }
 
-/// The casts of `--casts FILE` and of each `--cast`, which override those of the file.
-///
-/// # Errors
-/// Refused if the file cannot be read or is malformed. A usage error if a `--cast` is malformed, or
-/// if two of them name different types for one column.
+/// The casts of `--casts FILE` and of each `--cast`, which override those of the file. Refused if
+/// the file cannot be read or is malformed. A usage error if a `--cast` is malformed, or if two of
+/// them name different types for one column.
 pub(crate) fn gather(file: Option<&Path>, flags: &[String]) -> Result<Vec<TypeOverride>> {
     let mut flag_casts: Vec<TypeOverride> = Vec::new();
     for text in flags {

@@ -19,11 +19,8 @@ pub(crate) struct DataSets {
 }
 
 impl DataSets {
-    /// Resolves the data sets.
-    ///
-    /// # Errors
-    /// A usage error if the locations do not fit or are missing; the errors of
-    /// [`product::resolve`].
+    /// Resolves the data sets. Errors: a usage error if the locations do not fit or are missing;
+    /// the errors of [`product::resolve`].
     pub(crate) fn resolve(
         locations: &LocationArgs,
         args: &CommonArgs,

@@ -24,7 +24,6 @@ use std::path::{Path, PathBuf};
 /// The request of `database` or `plan`.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// The options of the run.
     pub(crate) options: RunOptions,
     /// Tables that the source does not have may be dropped without a question.
     pub(crate) yes: bool,
@@ -39,10 +38,8 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// The request of `migrate database`.
-    ///
-    /// # Errors
-    /// Usage errors; a refusal if a file of casts cannot be read.
+    /// The request of `migrate database`. Errors: usage errors; a refusal if a file of casts cannot
+    /// be read.
     pub(crate) fn database(args: DatabaseArgs) -> Result<Self> {
         let DatabaseArgs { shared, safety, time, verification, common, switch_provider } = args;
         let allow_live_target = safety.allow_live_target;
@@ -97,10 +94,7 @@ impl Request {
         Ok(request)
     }
 
-    /// The request of `migrate plan`.
-    ///
-    /// # Errors
-    /// As [`Self::database`].
+    /// The request of `migrate plan`. Errors: as [`Self::database`].
     pub(crate) fn plan(args: PlanArgs) -> Result<Self> {
         let mut request = Self::shared(args.shared, args.common, Purpose::Plan)?;
         if args.write_casts.is_some() && request.has_sqlite_target() {

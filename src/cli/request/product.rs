@@ -17,7 +17,6 @@ use std::path::PathBuf;
 /// The product of a request.
 #[derive(Debug)]
 pub(crate) struct ProductRequest {
-    /// Its settings.
     pub(crate) settings: Settings,
     /// The database that the service uses after the migration.
     pub(crate) to: Provider,
@@ -51,10 +50,8 @@ pub(crate) fn product(args: &ConfigArgs) -> Result<Option<(&'static ProductSpec,
     Ok(detect(input, &PRODUCTS, &root)?.map(|(product, config)| (product, config, root)))
 }
 
-/// Reads the settings of the product.
-///
-/// # Errors
-/// A usage error if no product is found; a refusal if the file cannot be read.
+/// Reads the settings of the product. Errors: a usage error if no product is found; a refusal if
+/// the file cannot be read.
 pub(crate) fn settings(args: &ConfigArgs) -> Result<Settings> {
     let (product, config, root) = product(args)?.ok_or_else(|| {
         let names = PRODUCTS.map(|product| product.name).join(" nor ");
@@ -92,10 +89,8 @@ pub(crate) struct NamedLocations {
     pub(crate) postgres: Option<Secret>,
 }
 
-/// Resolves a request with the product's configuration; `None` if no product is found.
-///
-/// # Errors
-/// Refused if the user lacks permission, if the direction or the target is not allowed, or if the
+/// Resolves a request with the product's configuration; `None` if no product is found. Refused if
+/// the user lacks permission, if the direction or the target is not allowed, or if the
 /// configuration is incomplete.
 pub(crate) fn resolve(
     config: &ConfigArgs,

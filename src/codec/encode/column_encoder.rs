@@ -25,10 +25,8 @@ pub struct ColumnEncoder {
 }
 
 impl ColumnEncoder {
-    /// Appends a value as one field: its length and its bytes.
-    ///
-    /// # Errors
-    /// The reason why the value does not fit. The caller discards what was appended.
+    /// Appends a value as one field: its length and its bytes. Errors: the reason why the value
+    /// does not fit. The caller discards what was appended.
     #[inline(always)]
     pub(crate) fn encode(
         &self,

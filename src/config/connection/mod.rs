@@ -30,7 +30,6 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The default port.
 const DEFAULT_PORT: u16 = 5432;
 
 /// The parameters of a connection to one database. `Debug` and `display` show no secret.

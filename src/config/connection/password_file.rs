@@ -18,7 +18,6 @@ impl PasswordFile {
     /// Reads the file. A missing file and one that is not a regular file count as empty:
     /// `/dev/null` usually disables the password file.
     ///
-    /// # Errors
     /// Refused if the file cannot be read, or if its group or others have access to it.
     pub(crate) fn read(path: PathBuf) -> Result<Self> {
         let shown = path.display();

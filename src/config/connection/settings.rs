@@ -93,7 +93,6 @@ pub(crate) enum Origin {
     Service,
     /// An environment variable.
     Variable(&'static str),
-    /// The password file.
     PasswordFile,
 }
 

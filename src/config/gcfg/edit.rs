@@ -7,10 +7,8 @@ use zeroize::Zeroizing;
 impl Gcfg {
     /// The file's text with `key` of `section` (without a subsection) set to `value`. The entry
     /// that counts is changed in place. A missing key becomes the first line of its section. A
-    /// missing section is added at the end.
-    ///
-    /// # Errors
-    /// Refused if the value contains NUL or a carriage return, which gcfg cannot represent.
+    /// missing section is added at the end. Refused if the value contains NUL or a carriage return,
+    /// which gcfg cannot represent.
     pub(crate) fn with_value(
         &self,
         section: &str,

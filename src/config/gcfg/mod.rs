@@ -32,7 +32,6 @@ pub struct Gcfg {
 /// A position in a file. Both numbers begin at 1. Columns count bytes, as in the Go library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// The line.
     pub(crate) line: usize,
     /// The number of the byte in the line.
     pub(crate) column: usize,
@@ -63,10 +62,7 @@ pub(crate) struct Entry {
 }
 
 impl Gcfg {
-    /// Reads the file at `path`.
-    ///
-    /// # Errors
-    /// Refused if the file cannot be read or is not valid gcfg.
+    /// Reads the file at `path`. Refused if the file cannot be read or is not valid gcfg.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map(Zeroizing::new).map_err(|cause| {
             let shown = path.display();
@@ -93,10 +89,8 @@ impl Gcfg {
         })
     }
 
-    /// The entry that counts: the last one.
-    ///
-    /// # Errors
-    /// Refused if an entry of that name has no value. Only a switch may have no value.
+    /// The entry that counts: the last one. Refused if an entry of that name has no value. Only a
+    /// switch may have no value.
     pub(crate) fn text(&self, section: &str, key: &str) -> Result<Option<&Entry>> {
         if let Some(blank) = self.entries(section, key).find(|entry| entry.value.is_none()) {
             return Err(self.error(blank.position, "a value is missing: write KEY = VALUE"));
@@ -104,10 +98,8 @@ impl Gcfg {
         Ok(self.entries(section, key).next_back())
     }
 
-    /// The value of a switch. A switch without a value is on.
-    ///
-    /// # Errors
-    /// Refused if a value is not a valid word for a switch.
+    /// The value of a switch. A switch without a value is on. Refused if a value is not a valid
+    /// word for a switch.
     pub(crate) fn switch(&self, section: &str, key: &str) -> Result<Option<bool>> {
         let mut value = None;
         for entry in self.entries(section, key) {

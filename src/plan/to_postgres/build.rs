@@ -25,10 +25,8 @@ use postgres::Client;
 use rusqlite::Connection;
 use std::collections::HashSet;
 
-/// Plans one data set.
-///
-/// # Errors
-/// Refused, with table, column, count and first rows, where something forbids the run.
+/// Plans one data set. Refused, with table, column, count and first rows, where something forbids
+/// the run.
 pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result<Plan<ToPostgres>> {
     let connection = inputs.source.connect()?;
     let mut catalog = catalog::read(&connection)?;

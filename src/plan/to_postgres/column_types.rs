@@ -26,10 +26,7 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Reads declarations, keys and type overrides.
-    ///
-    /// # Errors
-    /// An override names a missing column.
+    /// Reads declarations, keys and type overrides. Errors: an override names a missing column.
     pub(crate) fn new(catalog: &Catalog, overrides: &[TypeOverride]) -> Result<Self> {
         let schema = &catalog.schema;
         let strict =
@@ -47,7 +44,6 @@ impl Columns {
         Ok(columns)
     }
 
-    /// The columns of a table.
     pub(crate) fn of(&self, table: usize) -> &[Column] {
         &self.columns[table]
     }
@@ -277,9 +273,7 @@ fn join(groups: &mut Vec<Vec<ColumnId>>, one: ColumnId, other: ColumnId) {
 /// The values of one column that the target cannot hold.
 #[derive(Debug, Clone)]
 pub(crate) struct ColumnMisfit {
-    /// The table.
     pub(crate) table: String,
-    /// The column.
     pub(crate) column: String,
     /// The word for rows: `rowid`, or `row` in a table without rowids.
     pub(crate) row_word: &'static str,

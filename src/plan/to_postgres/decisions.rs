@@ -74,8 +74,6 @@ pub(crate) fn profile(
 }
 
 /// Decides all types. Tables that PostgreSQL cannot hold leave `schema` where the user allows it.
-///
-/// # Errors
 /// Refused: values, rows or keys do not fit; or the source cannot be read.
 pub(crate) fn decide(
     inputs: &PlanInputs<'_>,

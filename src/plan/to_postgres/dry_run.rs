@@ -14,10 +14,8 @@ use postgres::{Client, Transaction};
 use std::collections::HashSet;
 
 /// Runs all definitions on the target. Refused defaults, generated columns (which become plain
-/// ones), indexes, CHECKs, foreign keys and views leave the plan and are listed.
-///
-/// # Errors
-/// Refused: the server does not accept a table, a key or a drop.
+/// ones), indexes, CHECKs, foreign keys and views leave the plan and are listed. Refused: the
+/// server does not accept a table, a key or a drop.
 pub(crate) fn run(client: &mut Client, plan: &mut Plan<ToPostgres>) -> Result<()> {
     let what = "cannot try the definitions on the target";
     let mut transaction = client.transaction().map_err(db_error(what))?;

@@ -38,7 +38,6 @@ pub(crate) struct PlanInputs<'a> {
 /// What is dropped before the tables are created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DropScope {
-    /// Nothing.
     Nothing,
     /// The objects that an earlier run created, where they are still the same.
     CreatedObjects(CreatedObjects),

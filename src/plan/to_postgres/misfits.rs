@@ -21,11 +21,9 @@ use std::collections::{HashMap, HashSet};
 /// The skipped rows of a table, by reason.
 pub(crate) type Rejected = Vec<(String, Tally)>;
 
-/// Refuses values that the target cannot hold, or skips their rows. With `--on-misfit widen`, tables
-/// with rows that are too wide are removed from the schema.
-///
-/// # Errors
-/// Refused, with table, column, count and first rows; or the source cannot be read.
+/// Refuses values that the target cannot hold, or skips their rows. With `--on-misfit widen`,
+/// tables with rows that are too wide are removed from the schema. Refused, with table, column,
+/// count and first rows; or the source cannot be read.
 pub(crate) fn resolve(
     on_misfit: &OnMisfit,
     connection: &SourceConnection,
@@ -190,8 +188,6 @@ pub(crate) fn refuse_wide_keys(
 
 /// Refuses keys in which values that differ in the source would be equal in the target: numbers and
 /// texts, or texts and blobs, in one type; different spellings in a type that the user chose.
-///
-/// # Errors
 /// Refused, naming the key; or the source cannot be read.
 pub(crate) fn refuse_merged_keys(
     connection: &Connection,

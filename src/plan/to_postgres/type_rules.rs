@@ -20,13 +20,11 @@ use std::borrow::Cow;
 pub(crate) struct Column {
     /// The meaning of its declared type.
     pub(crate) declared: DeclaredType,
-    /// Its affinity.
     pub(crate) affinity: Affinity,
     /// It is the rowid's alias.
     pub(crate) identity: bool,
     /// It is in a primary key, a unique constraint or index, or a foreign key.
     pub(crate) in_key: bool,
-    /// It is in an index.
     pub(crate) indexed: bool,
     /// It has text affinity and is joined by a foreign key to a column of integers.
     pub(crate) joins_integers: bool,
@@ -50,7 +48,6 @@ pub(crate) struct TypeDecision {
 }
 
 impl TypeDecision {
-    /// The type of the column.
     pub(crate) fn column_type(&self) -> ColumnType {
         self.encoder.encoding.column_type
     }

@@ -16,7 +16,6 @@ struct Known {
     relation: Relation,
     /// Its qualified name in the target.
     target: String,
-    /// Its columns.
     columns: Vec<ScopeColumn>,
 }
 

@@ -18,10 +18,8 @@ use crate::report::Dropped;
 use crate::schema::names::qualify;
 use crate::schema::{Key, LeftOut, Table};
 
-/// Plans one data set from the catalog that the snapshot shows.
-///
-/// # Errors
-/// Refused, with table, column, count and first rows, where something forbids the run.
+/// Plans one data set from the catalog that the snapshot shows. Refused, with table, column, count
+/// and first rows, where something forbids the run.
 pub(crate) fn build_plan(
     inputs: &PlanInputs<'_>,
     mut catalog: Catalog,

@@ -23,7 +23,6 @@ pub(crate) type Candidates = Vec<(String, Vec<MappingCandidate>)>;
 
 /// The decisions about one table.
 pub(crate) struct TableDecision {
-    /// Its columns.
     pub(crate) columns: Vec<ColumnDecision>,
     /// What the server counted.
     pub(crate) probe: ProbeResult,

@@ -41,9 +41,7 @@ impl ObjectClass {
 /// An object in the target schema.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CatalogObject {
-    /// The kind.
     pub(crate) kind: ObjectClass,
-    /// The name.
     pub(crate) name: String,
     /// It is dropped together with another object: an index, a column's sequence, a partition.
     pub(crate) is_dependent: bool,

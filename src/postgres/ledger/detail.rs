@@ -48,11 +48,9 @@ pub(crate) struct LedgerDetail {
 /// An object that was not migrated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Omission {
-    /// Its kind.
     pub(crate) kind: ObjectKind,
     /// Its table, if it has one.
     pub(crate) table: Option<String>,
-    /// Its name.
     pub(crate) name: String,
 }
 
@@ -88,10 +86,8 @@ impl State {
 }
 
 impl LedgerDetail {
-    /// Reads a row of the ledger in `schema`. A row that cannot be read gives no state.
-    ///
-    /// # Errors
-    /// Refused if a newer version wrote the row.
+    /// Reads a row of the ledger in `schema`. A row that cannot be read gives no state. Refused if
+    /// a newer version wrote the row.
     pub(crate) fn read(text: Option<String>, schema: &str) -> Result<Self> {
         let value: Value =
             text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();

@@ -241,7 +241,6 @@ impl Ledger {
     /// Changes the data set's row, and waits until this commit and all before it are on disk. With
     /// `forget` all other rows of the data set are deleted.
     ///
-    /// # Errors
     /// Failed if `run` is given and another run has replaced it.
     pub(crate) fn set_detail(
         &self,

@@ -13,7 +13,6 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// The script of the watchdog.
 const SCRIPT: &str = include_str!("watchdog.sh");
 
 /// A running watchdog.

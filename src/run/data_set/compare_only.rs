@@ -126,10 +126,7 @@ impl Comparison {
         }
     }
 
-    /// Compares.
-    ///
-    /// # Errors
-    /// Either side cannot be read. A difference is not an error.
+    /// Compares. Errors: either side cannot be read. A difference is not an error.
     pub(crate) fn run(&mut self, depth: Depth, env: &RunEnv<'_>) -> Result<DataSetReport> {
         let RunEnv { options, resources, control, .. } = *env;
         let RunControl { cancel, progress, .. } = control;

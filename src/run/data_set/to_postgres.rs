@@ -51,7 +51,6 @@ pub(crate) struct PostgresLoad {
     pub(crate) source: Source,
     /// The identity of the target schema, which is independent of the connection string.
     pub(crate) schema_id: String,
-    /// The plan.
     pub(crate) plan: Plan<ToPostgres>,
     /// The lock of the target schema.
     pub(crate) lock: Arc<RunLock>,
@@ -160,10 +159,7 @@ impl PostgresLoad {
         })
     }
 
-    /// Copies and finishes.
-    ///
-    /// # Errors
-    /// The source cannot be read, or the target cannot be written.
+    /// Copies and finishes. Errors: the source cannot be read, or the target cannot be written.
     pub(crate) fn load(&mut self, env: &RunEnv<'_>, stats: &CopyStats) -> Result<Finished> {
         env.control.progress.enter(Phase::Copy);
         self.copy(env, stats)?;
@@ -187,10 +183,8 @@ impl PostgresLoad {
         Ok(finished)
     }
 
-    /// Copies until the ledger, read after a durable commit, has every chunk.
-    ///
-    /// # Errors
-    /// The source cannot be read, or the target cannot be written.
+    /// Copies until the ledger, read after a durable commit, has every chunk. Errors: the source
+    /// cannot be read, or the target cannot be written.
     pub(crate) fn copy(&mut self, env: &RunEnv<'_>, stats: &CopyStats) -> Result<()> {
         let ledger = self.ledger();
         let counters = env.control.progress.phase(Phase::Copy);
@@ -231,10 +225,8 @@ impl PostgresLoad {
             .hint("check the server's log; --restart drops the half-loaded tables"))
     }
 
-    /// Compares the target with the source, and records the verdict.
-    ///
-    /// # Errors
-    /// Either side cannot be read. A difference is not an error.
+    /// Compares the target with the source, and records the verdict. Errors: either side cannot be
+    /// read. A difference is not an error.
     pub(crate) fn verify(
         &mut self,
         depth: Depth,

@@ -48,9 +48,7 @@ pub(crate) struct SqliteLoad {
     pub(crate) snapshot: Snapshot,
     /// The source's schema.
     pub(crate) schema: String,
-    /// The plan.
     pub(crate) plan: Plan<ToSqlite>,
-    /// The target file.
     pub(crate) target: TargetFile,
     /// The locks that all sessions hold.
     pub(crate) locks: Locks,
@@ -75,10 +73,8 @@ impl SqliteLoad {
         service_check::check(&options.service_check, time, file, Some(client))
     }
 
-    /// Copies into a staged file, and finishes it.
-    ///
-    /// # Errors
-    /// The source cannot be read, or the file cannot be written.
+    /// Copies into a staged file, and finishes it. Errors: the source cannot be read, or the file
+    /// cannot be written.
     pub(crate) fn load(&mut self, env: &RunEnv<'_>, report: &mut DataSetReport) -> Result<()> {
         let cancel = &env.control.cancel;
         env.control.progress.enter(Phase::Copy);
@@ -109,10 +105,8 @@ impl SqliteLoad {
         Ok(())
     }
 
-    /// Compares the staged file with the snapshot, and reports the verdict.
-    ///
-    /// # Errors
-    /// Either side cannot be read. A difference is not an error.
+    /// Compares the staged file with the snapshot, and reports the verdict. Errors: either side
+    /// cannot be read. A difference is not an error.
     pub(crate) fn verify(
         &mut self,
         depth: Depth,
@@ -127,10 +121,8 @@ impl SqliteLoad {
         Ok(())
     }
 
-    /// Compares a file with the snapshot, and reports the verdict.
-    ///
-    /// # Errors
-    /// Either side cannot be read. A difference is not an error.
+    /// Compares a file with the snapshot, and reports the verdict. Errors: either side cannot be
+    /// read. A difference is not an error.
     pub(crate) fn compare(
         &mut self,
         file: &Path,

@@ -34,8 +34,6 @@ impl Estimate {
 const MIN_SAMPLE_SECS: f64 = 5.0;
 
 /// The time limit of a run with the estimates of its data sets, which run one after the other.
-///
-/// # Errors
 /// Refused if the run would end after the deadline, unless `allow_late`.
 pub(crate) fn check_limit(
     estimates: impl Iterator<Item = Estimate>,

@@ -38,13 +38,11 @@ pub(crate) struct OpenDataSet {
 
 /// Opens the data sets of one run, one after another.
 pub(crate) struct DataSetOpener<'a> {
-    /// The options.
     pub(crate) options: &'a RunOptions,
     /// The canceller of running statements.
     pub(crate) canceller: &'a StatementCanceller,
     /// The flag that is set while a server does not answer.
     pub(crate) stall: &'a StallFlag,
-    /// The run.
     pub(crate) run: RunId,
     /// The backends of the run that have a statement in flight.
     in_flight: InFlight,
@@ -63,10 +61,8 @@ impl<'a> DataSetOpener<'a> {
         Self { options, canceller, stall, run, in_flight, locked: HashSet::new() }
     }
 
-    /// Opens both databases.
-    ///
-    /// # Errors
-    /// Either database cannot be opened, or another run holds the target schema.
+    /// Opens both databases. Errors: either database cannot be opened, or another run holds the
+    /// target schema.
     pub(crate) fn open(&mut self, data_set: &DataSet) -> Result<OpenDataSet> {
         let (Location::Sqlite(file), Location::Postgres(target)) =
             (&data_set.source, &data_set.target)

@@ -24,10 +24,7 @@ use postgres::Client;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Opens and plans one data set.
-///
-/// # Errors
-/// The data set cannot be planned. Nothing was written.
+/// Opens and plans one data set. Errors: the data set cannot be planned. Nothing was written.
 pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     let RunEnv { options, resources, control: run_control, canceller } = *env;
     let (Location::Postgres(source), Location::Sqlite(file)) = (&data_set.source, &data_set.target)
@@ -93,10 +90,7 @@ fn choose_schema(
     Ok(name)
 }
 
-/// Takes the locks.
-///
-/// # Errors
-/// Refused if another run loads the schema.
+/// Takes the locks. Refused if another run loads the schema.
 fn share_locks(client: &mut Client, schema: &str, locks: Locks) -> Result<()> {
     let what = "cannot lock the source";
     let taken: bool = client
@@ -113,10 +107,8 @@ fn share_locks(client: &mut Client, schema: &str, locks: Locks) -> Result<()> {
     .hint("wait until that run has ended, or stop it"))
 }
 
-/// The SQLite column types that the ledger keeps, if a run from SQLite loaded the schema.
-///
-/// # Errors
-/// Refused if that run did not finish.
+/// The SQLite column types that the ledger keeps, if a run from SQLite loaded the schema. Refused
+/// if that run did not finish.
 fn types_of_prior_run(client: &mut Client, schema: &str) -> Result<Value> {
     let mut types = BTreeMap::new();
     for entry in Ledger::entries(client, schema)?.unwrap_or_default() {

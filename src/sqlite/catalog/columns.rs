@@ -20,7 +20,6 @@ pub(crate) struct RawColumn {
     hidden: i64,
 }
 
-/// Reads the columns of a table.
 pub(crate) fn read(connection: &Connection, table: &str) -> Result<Vec<RawColumn>> {
     query(
         connection,

@@ -27,7 +27,6 @@ pub(crate) struct RawTerm {
     pub(crate) descending: bool,
 }
 
-/// Reads the indexes of a table.
 pub(crate) fn read(connection: &Connection, table: &str) -> Result<Vec<RawIndex>> {
     let mut indexes = query(
         connection,

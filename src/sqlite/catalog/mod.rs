@@ -23,11 +23,8 @@ use crate::sqlite::catalog::other_objects::{left_out_table, left_out_trigger};
 use crate::sqlite::sql::parse::create::ModuleText;
 use rusqlite::Connection;
 
-/// Reads the catalog of the connection's main database.
-///
-/// # Errors
-/// Refused if SQLite cannot read the schema, if a name or statement in it is not UTF-8, or if SQLite
-/// lists no columns for a table.
+/// Reads the catalog of the connection's main database. Refused if SQLite cannot read the schema,
+/// if a name or statement in it is not UTF-8, or if SQLite lists no columns for a table.
 pub(crate) fn read(connection: &Connection) -> Result<Catalog> {
     let entries = query::entries(connection)?;
     let virtuals: Vec<(&str, ModuleText)> = entries

@@ -15,7 +15,6 @@ pub(crate) struct Catalog {
 /// The facts of a table that only SQLite has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableFacts {
-    /// WITHOUT ROWID.
     pub(crate) without_rowid: bool,
     /// STRICT: columns enforce their types, and ANY means no type.
     pub(crate) strict: bool,

@@ -9,7 +9,6 @@ use crate::sqlite::sql::parse::create::ModuleText;
 
 /// The shadow tables of a module: the suffixes after the virtual table's name and an underscore.
 struct ShadowTables {
-    /// The suffixes.
     suffixes: &'static [&'static str],
     /// Suffixes that are followed by digits.
     numbered: &'static [&'static str],

@@ -244,10 +244,8 @@ impl ChunkReader {
     }
 
     /// Reads all chunks of a table without a key, in one scan. `batch` provides an empty batch for
-    /// each chunk, and `done` receives the full one.
-    ///
-    /// # Errors
-    /// The source cannot be read, the table has changed, or `batch` or `done` failed.
+    /// each chunk, and `done` receives the full one. Errors: the source cannot be read, the table
+    /// has changed, or `batch` or `done` failed.
     pub(crate) fn read_in_order(
         &mut self,
         table: usize,
@@ -291,9 +289,7 @@ fn changed(table: &str) -> Error {
 
 impl ChunkReader {
     /// Reads the rows of `chunk` into `batch`; `table` is the index of the table in the plan.
-    ///
-    /// # Errors
-    /// The source cannot be read, or the table has changed.
+    /// Errors: the source cannot be read, or the table has changed.
     pub(crate) fn read(&mut self, table: usize, chunk: &Chunk, batch: &mut RowBatch) -> Result<()> {
         let query = &self.queries[table];
         match (&chunk.range, query.collect()) {

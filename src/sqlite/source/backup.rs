@@ -15,11 +15,8 @@ use std::path::{Path, PathBuf};
 const STEP_PAGES: i32 = 4096;
 
 /// Backs up `sources` into `folder`. Each file gets the source's name with the time appended, and
-/// only its owner may read it.
-///
-/// # Errors
-/// Refuses if the folder does not exist or lacks the space for all files, or if a file cannot be
-/// created. A partial copy is removed.
+/// only its owner may read it. Refuses if the folder does not exist or lacks the space for all
+/// files, or if a file cannot be created. A partial copy is removed.
 pub(crate) fn back_up(sources: &[&Source], folder: &Path) -> Result<Vec<PathBuf>> {
     let refused = |cause: &dyn std::fmt::Display| {
         Error::refused(format!("cannot create a backup in {}", folder.display()))

@@ -32,7 +32,6 @@ pub(crate) struct FileTime {
 /// The identity, size and times of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileState {
-    /// Its device.
     pub(crate) device: u64,
     /// Its inode number.
     pub(crate) inode: u64,
@@ -145,10 +144,8 @@ impl Stats {
 }
 
 impl Fingerprint {
-    /// The fingerprint and the header of the database at `path`.
-    ///
-    /// # Errors
-    /// Refuses a file that is empty, unreadable or not a SQLite database.
+    /// The fingerprint and the header of the database at `path`. Refuses a file that is empty,
+    /// unreadable or not a SQLite database.
     pub(crate) fn take(path: &Path) -> Result<(Self, Header)> {
         let mut file = File::open(path).map_err(|e| unreadable(path, &e))?;
         let metadata = file.metadata().map_err(|e| unreadable(path, &e))?;

@@ -44,7 +44,6 @@ pub(crate) enum ReadMode {
     Direct,
     /// The file itself, without locks.
     Immutable,
-    /// A private copy.
     Copy(PrivateCopy),
 }
 
@@ -59,11 +58,9 @@ impl ReadMode {
 }
 
 impl OpenFile {
-    /// What another process changed in the source without changing the state that is read: a
-    /// WAL checkpoint, file attributes, or a change after a private copy was made.
-    ///
-    /// # Errors
-    /// Fails if the connections may have read more than one state.
+    /// What another process changed in the source without changing the state that is read: a WAL
+    /// checkpoint, file attributes, or a change after a private copy was made. Fails if the
+    /// connections may have read more than one state.
     pub(crate) fn changed(&self) -> Result<Option<String>> {
         let shown = self.path.display();
         let inconsistent = |message: String| {

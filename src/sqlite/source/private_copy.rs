@@ -20,10 +20,8 @@ pub(crate) struct PrivateCopy {
 impl PrivateCopy {
     /// Copies the database at `source` with its journal and WAL into a new folder in `temp_dir`,
     /// and lets SQLite bring the copy into its last committed state. The caller makes sure that
-    /// this process has no connection to the source, and that nobody changed it meanwhile.
-    ///
-    /// # Errors
-    /// Refuses if the copy does not fit, or if SQLite cannot read it.
+    /// this process has no connection to the source, and that nobody changed it meanwhile. Refuses
+    /// if the copy does not fit, or if SQLite cannot read it.
     pub(crate) fn make(source: &Path, temp_dir: &Path) -> Result<Self> {
         let cannot = |e: io::Error| uncopied(source, temp_dir, &e);
         let folder = tempfile::Builder::new()

@@ -41,10 +41,7 @@ pub(crate) struct TargetFile {
 
 impl TargetFile {
     /// Inspects the file at `path`, which may be missing or empty. A missing file will be created
-    /// with `mode`.
-    ///
-    /// # Errors
-    /// Refuses a file that is not a SQLite database, and a missing folder.
+    /// with `mode`. Refuses a file that is not a SQLite database, and a missing folder.
     pub(crate) fn inspect(path: &Path, mode: u32) -> Result<Self> {
         let refused = |cause: &dyn std::fmt::Display| {
             Error::refused(format!("cannot use {} as the target", path.display())).caused_by(cause)
@@ -172,10 +169,8 @@ pub(crate) struct StagedFile {
 }
 
 impl StagedFile {
-    /// Removes the files of a dead run and creates an empty staged file.
-    ///
-    /// # Errors
-    /// Refuses if another run is writing the target, or if files with these names are not ours.
+    /// Removes the files of a dead run and creates an empty staged file. Refuses if another run is
+    /// writing the target, or if files with these names are not ours.
     pub(crate) fn create(target: &TargetFile) -> Result<Self> {
         // Checked before the first write, and again before the rename.
         target.make_replaceable(Error::refused)?;
@@ -248,10 +243,7 @@ impl StagedFile {
     }
 
     /// Renames the finished file to the target's name. Returns notes on properties that the file
-    /// could not inherit.
-    ///
-    /// # Errors
-    /// An old file is then unchanged.
+    /// could not inherit. Errors: an old file is then unchanged.
     pub(crate) fn publish(self) -> Result<Vec<String>> {
         let Self { target, .. } = &self;
         let (staged, path) = (target.staged(), &target.path);

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 /// A good verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredVerdict {
-    /// The data set.
     pub(crate) data_set: String,
     /// The database and schema of its rows.
     pub(crate) source: String,

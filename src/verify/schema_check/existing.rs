@@ -72,7 +72,6 @@ impl Existing {
         if self.folds_case { one.eq_ignore_ascii_case(other) } else { one == other }
     }
 
-    /// The table of this name.
     pub(crate) fn table(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| self.same_name(&table.name, name))
     }

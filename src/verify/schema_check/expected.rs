@@ -7,7 +7,6 @@ use crate::schema::{Column, Key, KeyColumn, Table};
 /// The schema that the target should have.
 #[derive(Debug, Default)]
 pub(crate) struct Expected {
-    /// The tables.
     pub(crate) tables: Vec<ExpectedTable>,
     /// The names of the views.
     pub(crate) views: Vec<String>,

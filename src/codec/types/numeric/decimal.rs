@@ -19,7 +19,6 @@ pub(crate) struct Digits {
     pub(crate) fraction: u32,
 }
 
-/// The digits of an integer.
 pub(crate) fn digits_of_integer(value: i64) -> Digits {
     Digits { integer: value.unsigned_abs().checked_ilog10().map_or(0, |log| log + 1), fraction: 0 }
 }

@@ -143,7 +143,6 @@ impl<'a> Definitions<'a> {
             .collect()
     }
 
-    /// The NULLs in a column.
     pub(crate) fn nulls(&self, table: usize, column: usize) -> u64 {
         self.decisions.profiles[table].columns.get(column).map_or(0, |profile| profile.nulls)
     }

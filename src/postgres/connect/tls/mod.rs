@@ -34,8 +34,8 @@ use zeroize::Zeroizing;
 /// The TLS connector of the driver. `host` is the name that the user gave, for `verify-full`.
 /// `started` becomes true when a server starts a handshake.
 ///
-/// # Errors
-/// Certificate and key files that are missing, unreadable or accessible to others are refused.
+/// Errors: certificate and key files that are missing, unreadable or accessible to others are
+/// refused.
 pub(crate) fn connector(
     tls: &Tls,
     host: Option<&str>,

@@ -35,10 +35,7 @@ pub(crate) struct ProfileOptions<'a> {
     pub(crate) cancel: &'a CancelScope,
 }
 
-/// Profiles all tables.
-///
-/// # Errors
-/// A table cannot be read, or the run was stopped.
+/// Profiles all tables. Errors: a table cannot be read, or the run was stopped.
 pub(crate) fn profile(
     connect: &(dyn Fn() -> Result<SourceConnection> + Sync),
     specs: &[TableProfileSpec],

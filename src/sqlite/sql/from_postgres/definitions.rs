@@ -24,7 +24,6 @@ pub(crate) fn generated(sql: &Sql, kind: Kind, columns: &[ScopeColumn]) -> Resul
     }
 }
 
-/// One term of an index.
 pub(crate) fn index_term(term: &IndexTerm, columns: &[ScopeColumn]) -> Result<String, Reason> {
     let direction = if term.descending { " DESC" } else { "" };
     let sql = match &term.over {
