@@ -57,29 +57,19 @@ const KEYS: [(&str, Option<&str>); 39] = [
 
 /// The ignored keys: details of Kerberos, and settings for pools and caches of `pgx`, the driver
 /// of the two products.
-const IGNORED: [&str; 17] = [
-    "krbsrvname",
-    "krbspn",
-    "gsslib",
-    "gssdelegation",
-    "pool_max_conns",
-    "pool_min_conns",
-    "pool_min_idle_conns",
-    "pool_max_conn_lifetime",
-    "pool_max_conn_lifetime_jitter",
-    "pool_max_conn_idle_time",
-    "pool_health_check_period",
-    "default_query_exec_mode",
-    "statement_cache_capacity",
-    "statement_cache_mode",
-    "description_cache_capacity",
-    "prefer_simple_protocol",
-    "min_read_buffer_size",
-];
+const IGNORED: &str = "krbsrvname krbspn gsslib gssdelegation \
+    pool_max_conns pool_min_conns pool_min_idle_conns pool_max_conn_lifetime \
+    pool_max_conn_lifetime_jitter pool_max_conn_idle_time pool_health_check_period \
+    default_query_exec_mode statement_cache_capacity statement_cache_mode \
+    description_cache_capacity prefer_simple_protocol min_read_buffer_size";
+
+fn is_ignored(key: &str) -> bool {
+    IGNORED.split_whitespace().any(|ignored| ignored == key)
+}
 
 /// Whether a connection string may contain `key`.
 pub(crate) fn is_key(key: &str) -> bool {
-    KEYS.iter().any(|(known, _)| *known == key) || IGNORED.contains(&key) || key == "search_path"
+    KEYS.iter().any(|(known, _)| *known == key) || is_ignored(key) || key == "search_path"
 }
 
 /// The origin of a value.
@@ -131,7 +121,7 @@ impl Settings {
             return Ok(true);
         }
         let Some((key, _)) = KEYS.iter().find(|(known, _)| *known == key) else {
-            return Ok(IGNORED.contains(&key));
+            return Ok(is_ignored(key));
         };
         if origin == Origin::Text || !self.values.contains_key(key) {
             self.values.insert(key, (Zeroizing::new(value.to_owned()), origin));
@@ -191,5 +181,5 @@ impl Settings {
 
 /// The error of an invalid value. It names the key and the origin, never the value.
 fn invalid(key: &str, origin: Origin, why: &str) -> Error {
-    Error::refused(format!("the value of `{key}` in {origin} is not valid")).caused_by(why)
+    Error::refused(format!("invalid value of `{key}` in {origin}")).caused_by(why)
 }

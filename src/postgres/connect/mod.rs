@@ -74,7 +74,7 @@ fn connect_to_host<D: Driver>(
     target: Target,
     purpose: &str,
 ) -> Result<Session<D>, Failure> {
-    let addresses = match &host.place {
+    let addresses = match &host.address {
         HostAddr::Socket(_) => vec![None],
         HostAddr::Tcp { address: Some(address), .. } => vec![Some(*address)],
         HostAddr::Tcp { name, address: None } => {
@@ -115,7 +115,7 @@ impl Attempt<'_> {
     /// Connects with and without TLS in the order of the `sslmode`. The flag of the result is true
     /// for an encrypted connection.
     fn connect<D: Driver>(&self) -> Result<(D, bool), Failure> {
-        let mode = match self.host.place {
+        let mode = match self.host.address {
             // A socket cannot be intercepted, and the server offers no TLS there.
             HostAddr::Socket(_) => SslMode::Disable,
             HostAddr::Tcp { .. } => self.connection.tls.mode,
@@ -151,7 +151,7 @@ impl Attempt<'_> {
     }
 
     fn connect_encrypted<D: Driver>(&self, mode: DriverMode) -> Result<(D, bool), Failure> {
-        let name = match &self.host.place {
+        let name = match &self.host.address {
             HostAddr::Tcp { name, .. } => name.as_deref(),
             HostAddr::Socket(_) => None,
         };
@@ -182,7 +182,7 @@ impl Attempt<'_> {
                 ChannelBinding::Prefer => DriverBinding::Prefer,
                 ChannelBinding::Require => DriverBinding::Require,
             });
-        match &host.place {
+        match &host.address {
             HostAddr::Socket(folder) => {
                 config.host_path(folder);
             }
