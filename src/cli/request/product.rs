@@ -11,7 +11,7 @@ use crate::product::detect::{DetectInput, detect};
 use crate::product::products::PRODUCTS;
 use crate::product::settings::Settings;
 use crate::product::spec::ProductSpec;
-use crate::product::{Provider, Root, permissions, service};
+use crate::product::{Provider, Root, permissions};
 use std::path::PathBuf;
 
 /// The product of a request.
@@ -122,10 +122,8 @@ pub(crate) fn resolve(
     };
     let mut found = data_sets::resolve(&settings, &wanted)?;
     found.warnings.splice(0..0, live);
-    let service_check = ServiceCheck {
-        service: Some(service::service(product, &root)),
-        allow_running: args.allow_running,
-    };
+    let service_check =
+        ServiceCheck { service: Some(product.service(&root)), allow_running: args.allow_running };
     let product = ProductRequest { settings, to, switch: false, flags: flags(config) };
     Ok(Some(Resolved { product, found, service_check }))
 }
