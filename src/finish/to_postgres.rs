@@ -271,7 +271,7 @@ impl<'a> Finish<'a> {
         table: &PlannedTable<ToPostgres>,
         name: &str,
     ) -> Result<bool> {
-        match existing::index(client, &table.qualified(), name)? {
+        match existing::index(client, &table.ddl.qualified(), name)? {
             IndexState::Missing => return Ok(false),
             IndexState::Valid => {}
             IndexState::Invalid => {
@@ -290,7 +290,7 @@ impl<'a> Finish<'a> {
     fn constraints(&self, client: &mut Client, table: &PlannedTable<ToPostgres>) -> Result<()> {
         for key in &table.finish.keys {
             if let Some(constraint) = &key.constraint
-                && existing::constraint(client, &table.qualified(), &key.name)?.is_none()
+                && existing::constraint(client, &table.ddl.qualified(), &key.name)?.is_none()
             {
                 client
                     .batch_execute(constraint)
@@ -298,14 +298,14 @@ impl<'a> Finish<'a> {
             }
         }
         for check in &table.finish.checks {
-            if existing::constraint(client, &table.qualified(), &check.name)?.is_some() {
+            if existing::constraint(client, &table.ddl.qualified(), &check.name)?.is_some() {
                 self.progress.done.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
             self.optional(client, &check.what, &check.sql, &check.left_out)?;
         }
         client
-            .batch_execute(&ddl::enable_autovacuum(&table.qualified()))
+            .batch_execute(&ddl::enable_autovacuum(&table.ddl.qualified()))
             .map_err(db_error(&format!("cannot finish table {}", quote(&table.name))))
     }
 
@@ -322,7 +322,7 @@ impl<'a> Finish<'a> {
         self.run_tasks(clients, self.by_size(), |client, &table| {
             let table = &self.plan.tables[table];
             let what = format!("statistics of {}", quote(&table.name));
-            self.step(&what, || client.batch_execute(&format!("ANALYZE {}", table.qualified())))
+            self.step(&what, || client.batch_execute(&format!("ANALYZE {}", table.ddl.qualified())))
                 .map_err(db_error(&format!("cannot gather the {what}")))
         })
     }

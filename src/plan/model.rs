@@ -4,7 +4,7 @@
 use crate::options::type_override::TypeOverride;
 use crate::report::{
     ColumnPlan, ConversionReport, DataSetPlan, DataSetReport, Dropped, RowsLeftOut, TablePlan,
-    TableReport, Verdict,
+    TableReport,
 };
 use crate::schema::LeftOut;
 use crate::schema::names::quote;
@@ -14,7 +14,6 @@ use std::borrow::Cow;
 
 /// A kind of target, with the parts of a plan that only it has.
 pub(crate) trait Target {
-    /// The definition of a table.
     type TableDdl;
     /// How the rows of a table are read from the source.
     type Read;
@@ -70,7 +69,6 @@ pub(crate) struct Plan<T: Target> {
 pub(crate) struct PlannedTable<T: Target> {
     /// Its name in the source.
     pub(crate) name: String,
-    /// Its definition in the target.
     pub(crate) ddl: T::TableDdl,
     /// All its columns, in the source's order.
     pub(crate) columns: Vec<PlannedColumn<T>>,
@@ -107,17 +105,6 @@ pub(crate) struct PlannedColumn<T: Target> {
     pub(crate) needs_review: bool,
 }
 
-/// The definition of one table in the target, before the rows are known to fit it.
-pub(crate) struct TableDefinition<T: Target> {
-    /// CREATE TABLE.
-    pub(crate) ddl: T::TableDdl,
-    /// All columns, in the source's order.
-    pub(crate) columns: Vec<PlannedColumn<T>>,
-    pub(crate) indexes: Vec<OptionalDdl>,
-    /// What else the table gets once the rows are copied.
-    pub(crate) finish: T::Finish,
-}
-
 /// A definition that is listed as not migrated where the target refuses it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct OptionalDdl {
@@ -148,12 +135,12 @@ impl<T: Target> Plan<T> {
         DataSetPlan {
             name: self.data_set.clone(),
             target_schema: self.target_schema.clone(),
-            continues: None,
             tables: self.tables.iter().map(PlannedTable::summary).collect(),
             left_out: self.left_out.clone(),
             drops: self.drops.clone(),
             notes: self.notes.clone(),
             casts: self.tables.iter().flat_map(PlannedTable::type_overrides).collect(),
+            ..DataSetPlan::default()
         }
     }
 
@@ -163,36 +150,15 @@ impl<T: Target> Plan<T> {
         DataSetReport {
             name: self.data_set.clone(),
             target_schema: self.target_schema.clone(),
-            continues: None,
-            verdict: Verdict::NotVerified,
             tables: self.tables.iter().map(PlannedTable::report).collect(),
             left_out: self.left_out.clone(),
-            steps: Vec::new(),
             notes: self.notes.iter().cloned().chain(other_types).collect(),
-            differences: Vec::new(),
-            hints: Vec::new(),
+            ..DataSetReport::default()
         }
     }
 }
 
 impl<T: Target> PlannedTable<T> {
-    /// A table with its rows and bytes in the source.
-    pub(crate) fn new(
-        name: &str,
-        definition: TableDefinition<T>,
-        read: T::Read,
-        (rows, bytes): (u64, u64),
-        rejected: Vec<(String, Tally)>,
-    ) -> Self {
-        let TableDefinition { ddl, columns, indexes, finish } = definition;
-        let name = name.to_owned();
-        Self { name, ddl, columns, read, rows, bytes, rejected, indexes, finish }
-    }
-
-    pub(crate) fn target_name(&self) -> &str {
-        T::table_name(&self.ddl)
-    }
-
     /// Rows that go to the reject file.
     pub(crate) fn rows_rejected(&self) -> u64 {
         self.rejected.iter().map(|(_, tally)| tally.count).sum()
@@ -205,7 +171,7 @@ impl<T: Target> PlannedTable<T> {
 
     /// The name in the target, where it differs.
     fn renamed(&self) -> Option<String> {
-        Some(self.target_name()).filter(|name| *name != self.name).map(str::to_owned)
+        Some(T::table_name(&self.ddl)).filter(|name| *name != self.name).map(str::to_owned)
     }
 
     fn rows_left_out(&self) -> Vec<RowsLeftOut> {
@@ -255,12 +221,9 @@ impl<T: Target> PlannedTable<T> {
         TableReport {
             name: self.name.clone(),
             target_name: self.renamed(),
-            rows: 0,
-            bytes: 0,
-            seconds: 0.0,
             conversions: self.conversions(),
             rows_left_out: self.rows_left_out(),
-            verification: None,
+            ..TableReport::default()
         }
     }
 }

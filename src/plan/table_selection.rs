@@ -6,10 +6,10 @@ use crate::schema::{LeftOut, ObjectKind, Schema};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// The reason for a table that the user excluded.
-pub(crate) const BY_REQUEST: &str = "left out by --tables or --exclude";
+pub(crate) const BY_REQUEST: &str = "excluded by --tables or --exclude";
 
-/// Takes the tables that `--tables` does not name, and the tables and views that `--exclude` names,
-/// out of the schema. Errors: an invalid pattern, or a pattern of `--tables` that matches nothing.
+/// Removes the tables that `--tables` does not name, and the tables and views that `--exclude`
+/// names, from the schema. Errors: an invalid pattern, or a pattern of `--tables` that matches nothing.
 pub(crate) fn choose_tables(schema: &mut Schema, options: &PlanOptions) -> Result<Vec<LeftOut>> {
     let tables = patterns(&options.tables, "--tables")?;
     let exclude = patterns(&options.exclude, "--exclude")?;
@@ -21,19 +21,14 @@ pub(crate) fn choose_tables(schema: &mut Schema, options: &PlanOptions) -> Resul
     }
     let is_excluded =
         |name: &str| !tables.is_empty() && !tables.is_match(name) || exclude.is_match(name);
-    let left_out = |kind, name, definition| LeftOut {
-        kind,
-        table: None,
-        name,
-        reason: BY_REQUEST.to_owned(),
-        definition,
-        rows: None,
-    };
-    let excluded = schema.tables.extract_if(.., |table| is_excluded(&table.name));
-    let mut list: Vec<LeftOut> =
-        excluded.map(|table| left_out(ObjectKind::Table, table.name, None)).collect();
-    let excluded = schema.views.extract_if(.., |view| exclude.is_match(&view.name));
-    list.extend(excluded.map(|v| left_out(ObjectKind::View, v.name, Some(v.definition))));
+    let excluded = |kind, name: &str| LeftOut::whole(kind, name).because(BY_REQUEST);
+    let tables = schema.tables.extract_if(.., |table| is_excluded(&table.name));
+    let mut list: Vec<LeftOut> = tables.map(|t| excluded(ObjectKind::Table, &t.name)).collect();
+    let views = schema.views.extract_if(.., |view| exclude.is_match(&view.name));
+    list.extend(views.map(|view| LeftOut {
+        definition: Some(view.definition),
+        ..excluded(ObjectKind::View, &view.name)
+    }));
     Ok(list)
 }
 

@@ -72,7 +72,7 @@ impl ComparedTable {
             table.finish.keys.iter().map(|key| key.columns.as_slice()).collect();
         let mut compared = Self {
             name: table.name.clone(),
-            postgres: table.qualified(),
+            postgres: table.ddl.qualified(),
             query,
             layout: TupleLayout::new(casts),
             chunks: table.read.chunks.clone(),

@@ -8,6 +8,7 @@
 use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encoding::Encoding;
 use crate::codec::fidelity::Misfit;
+use crate::error::plural;
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Affinity;
 use crate::sqlite::read::profile::column::{Candidate, ColumnProfile, ColumnProfileSpec, Tally};
@@ -308,7 +309,7 @@ impl Column {
                 let key = if self.in_key { "in a key, and " } else { "" };
                 parts.push(format!(
                     "{key}{} not in canonical form",
-                    count_of(candidate.converted, "value")
+                    plural(candidate.converted, "value", "values")
                 ));
             } else if candidate.misfits.count == 0
                 && candidate.encoder.encoding.is(ColumnType::Json)
@@ -352,13 +353,12 @@ pub(crate) fn type_rank(column_type: ColumnType) -> u8 {
 
 /// A tally as text: `3 values, first at 5, 9, 12`.
 pub(crate) fn format_tally(tally: &Tally) -> String {
-    let rows = tally.first_rows.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-    format!("{}, first at {rows}", count_of(tally.count, "value"))
+    format!("{}, first at {}", plural(tally.count, "value", "values"), first_rows(tally))
 }
 
-/// A count with its noun: `1 value`, `2 values`.
-pub(crate) fn count_of(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+/// The first rows of a tally: `5, 9, 12`.
+pub(crate) fn first_rows(tally: &Tally) -> String {
+    tally.first_rows.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn conversions_of(candidate: &Candidate) -> Vec<(Cow<'static, str>, u64)> {

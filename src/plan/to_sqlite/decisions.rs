@@ -78,7 +78,7 @@ pub(crate) fn probe(
     catalog: &Catalog,
     candidates: &[Candidates],
 ) -> Result<Vec<ProbeResult>> {
-    inputs.progress.enter(Phase::Profile);
+    inputs.control.progress.enter(Phase::Profile);
     let tables = catalog.schema.tables.iter().zip(candidates);
     let probes: Vec<TableProbe<'_>> = tables
         .map(|(table, columns)| {
@@ -92,7 +92,7 @@ pub(crate) fn probe(
             }
         })
         .collect();
-    value_checks::ask(&probes, inputs.connect, inputs.resources.readers, inputs.cancel)
+    value_checks::ask(&probes, inputs.connect, inputs.resources.readers, &inputs.control.cancel)
 }
 
 /// Takes the first candidate of each column that holds all of its values.
@@ -144,5 +144,5 @@ fn refuse(misfits: Vec<String>) -> Error {
     let error = misfits.into_iter().take(MAX_CAUSES).fold(error, Error::caused_by);
     error
         .hint("--on-misfit widen stores such columns as TEXT, as the server prints their values")
-        .hint("--exclude TABLE leaves a table out")
+        .hint("--exclude TABLE skips the table")
 }

@@ -16,23 +16,14 @@ pub(crate) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
         "row-level security hides rows of table {} from this role",
         quote(&table.name)
     ))
-    .hint(
-        "connect as the table's owner or as a role with BYPASSRLS, or leave it out with --exclude",
-    ))
+    .hint("connect as the table's owner or as a role with BYPASSRLS, or skip it with --exclude"))
 }
 
 /// Takes out tables without columns, which SQLite does not support.
-pub(crate) fn leave_out_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>) {
-    for table in catalog.schema.tables.extract_if(.., |table| table.columns.is_empty()) {
-        left_out.push(LeftOut {
-            kind: ObjectKind::Table,
-            table: None,
-            name: table.name,
-            reason: "it has no columns, which SQLite does not support".to_owned(),
-            definition: None,
-            rows: None,
-        });
-    }
+pub(crate) fn skip_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>) {
+    let bare = catalog.schema.tables.extract_if(.., |table| table.columns.is_empty());
+    let reason = "it has no columns, which SQLite does not support";
+    left_out.extend(bare.map(|t| LeftOut::whole(ObjectKind::Table, &t.name).because(reason)));
 }
 
 /// Describes values that a column cannot hold, with their first rows.

@@ -16,7 +16,6 @@ use std::sync::{Mutex, PoisonError};
 
 /// The questions about one table.
 pub(crate) struct TableProbe<'a> {
-    /// The table's name.
     pub(crate) name: &'a str,
     /// The FROM clause of its rows.
     pub(crate) from: String,
@@ -24,7 +23,6 @@ pub(crate) struct TableProbe<'a> {
     pub(crate) key: Option<String>,
     /// The expression of the bytes of a row, if rows may be large.
     pub(crate) width: Option<String>,
-    /// The candidates for each column.
     pub(crate) columns: &'a [(String, Vec<MappingCandidate>)],
 }
 

@@ -2,7 +2,6 @@
 //! writers, and the target schema against other runs.
 
 use crate::config::connection::Connection;
-use crate::config::environment::Environment;
 use crate::control::stall::StallFlag;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Result};
@@ -15,7 +14,7 @@ use crate::postgres::connect::create_database::create_database;
 use crate::postgres::connect::session::Session;
 use crate::postgres::lease::heartbeat::StallAlarm;
 use crate::postgres::lease::run_lock::{RunId, RunLock, SessionFactory, purpose_of};
-use crate::run::open::{cancel_reads, cancel_statements, open_source};
+use crate::run::open::{cancel_reads, cancel_statements, open_source, parse_connection};
 use crate::sqlite::source::open::Source;
 use postgres::Client;
 use std::collections::HashSet;
@@ -69,11 +68,7 @@ impl<'a> DataSetOpener<'a> {
         else {
             return Err(Error::refused("all data sets of a run must have the same direction"));
         };
-        let connection = Connection::parse(
-            target.reveal(),
-            &Environment::of_this_process(),
-            data_set.defaults.clone(),
-        )?;
+        let connection = parse_connection(target, data_set)?;
         let mut source = Some(open_source(file, self.options)?);
         let Session { client: mut control, schema, backend, .. } = self.connect(&connection)?;
         let schema = self.options.plan.schema.clone().or(schema).ok_or_else(|| self.no_schema())?;

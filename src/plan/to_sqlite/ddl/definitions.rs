@@ -1,9 +1,9 @@
 //! The state of making definitions: names that are taken, and what could not be migrated.
 
+use crate::plan::texts::{column_renamed, renamed};
 use crate::plan::to_sqlite::decisions::TableDecision;
 use crate::plan::to_sqlite::names::{Names, original_name};
 use crate::postgres::catalog::model::Catalog;
-use crate::schema::names::quote;
 use crate::schema::{Key, LeftOut, ObjectKind, Table};
 use crate::sqlite::sql::from_postgres::node::{Kind, ScopeColumn};
 
@@ -35,22 +35,13 @@ impl<'a> Definitions<'a> {
         for table in &catalog.schema.tables {
             let facts = &catalog.facts[&table.name];
             let name = names.allocate(&original_name(&facts.origin, &table.name));
-            if name != table.name {
-                notes.push(format!("table {} becomes {}", quote(&table.name), quote(&name)));
-            }
+            notes.extend(renamed("table", &table.name, &name));
             table_names.push(name);
             let mut own = Names::default();
             let mut given = Vec::new();
             for (column, facts) in table.columns.iter().zip(&facts.columns) {
                 let name = own.allocate(&original_name(&facts.origin, &column.name));
-                if name != column.name {
-                    notes.push(format!(
-                        "column {} of table {} becomes {}",
-                        quote(&column.name),
-                        quote(&table.name),
-                        quote(&name)
-                    ));
-                }
+                notes.extend(column_renamed(("table", &table.name), &column.name, &name));
                 given.push(name);
             }
             column_names.push(given);
@@ -72,7 +63,7 @@ impl<'a> Definitions<'a> {
 
     /// The names of a key's columns in the target.
     pub(crate) fn target_names(&self, index: usize, key: &Key) -> Vec<String> {
-        key.columns.iter().filter_map(|column| self.column(index, &column.name)).collect()
+        key.names().filter_map(|name| self.column(index, name)).collect()
     }
 
     /// A column's name in the target.

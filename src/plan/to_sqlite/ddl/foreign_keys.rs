@@ -2,7 +2,7 @@
 
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::schema::names::quote;
-use crate::schema::{ForeignKey, IndexOver, ObjectKind, Table};
+use crate::schema::{ForeignKey, ObjectKind, Table};
 use crate::sqlite::sql::ddl::ForeignKeyDdl;
 use crate::sqlite::sql::from_postgres::node::Kind;
 
@@ -72,17 +72,7 @@ impl Definitions<'_> {
 fn is_unique(table: &Table, columns: &[String]) -> bool {
     let mut wanted: Vec<&str> = columns.iter().map(String::as_str).collect();
     wanted.sort_unstable();
-    let keys = table.primary_key.iter().chain(&table.uniques);
-    let keys = keys.map(|key| key.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>());
-    let indexes = table.indexes.iter().filter(|index| index.unique && index.filter.is_none());
-    let indexes = indexes.filter_map(|index| {
-        let names = index.terms.iter().map(|term| match &term.over {
-            IndexOver::Column(name) => Some(name.as_str()),
-            IndexOver::Expression(_) => None,
-        });
-        names.collect::<Option<Vec<_>>>()
-    });
-    keys.chain(indexes).any(|mut columns| {
+    table.unique_columns().into_iter().any(|mut columns| {
         columns.sort_unstable();
         columns == wanted
     })

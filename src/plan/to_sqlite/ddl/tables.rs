@@ -1,9 +1,9 @@
 //! The definition of one table.
 
-use crate::plan::model::{PlannedColumn, TableDefinition};
+use crate::plan::model::{PlannedColumn, PlannedTable};
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
-use crate::plan::to_sqlite::decisions::ColumnDecision;
-use crate::plan::to_sqlite::model::{SqliteFinish, ToSqlite};
+use crate::plan::to_sqlite::decisions::{ColumnDecision, TableDecision};
+use crate::plan::to_sqlite::model::{OrderedRead, SqliteFinish, ToSqlite};
 use crate::plan::to_sqlite::source_queries::integer_key;
 use crate::postgres::catalog::model::TableFacts;
 use crate::schema::expression::Collation;
@@ -13,12 +13,14 @@ use crate::sqlite::sql::from_postgres::definitions::{default_clause, generated};
 use crate::sqlite::sql::from_postgres::node::ScopeColumn;
 
 impl Definitions<'_> {
-    /// Defines one table.
+    /// Defines one table, without its queries. `qualified` is its name in the source.
     pub(crate) fn table(
         &mut self,
         index: usize,
-        decisions: Vec<ColumnDecision>,
-    ) -> TableDefinition<ToSqlite> {
+        decision: TableDecision,
+        qualified: String,
+    ) -> PlannedTable<ToSqlite> {
+        let TableDecision { columns: decisions, probe } = decision;
         let table = &self.catalog.schema.tables[index];
         let facts = &self.catalog.facts[&table.name];
         let key = column_key(table, facts, &decisions);
@@ -43,9 +45,16 @@ impl Definitions<'_> {
             foreign_keys,
         };
         let autoincrement = matches!(key, Some((_, ColumnKey::Autoincrement)));
-        TableDefinition {
+        let names = |key: &Key| key.names().map(str::to_owned).collect();
+        let key = table.primary_key.as_ref().map(names).unwrap_or_default();
+        PlannedTable {
+            name: table.name.clone(),
             ddl,
             columns: self.planned_columns(index, decisions),
+            read: OrderedRead { qualified, queries: Vec::new(), widest: probe.widest, key },
+            rows: probe.rows,
+            bytes: facts.bytes,
+            rejected: Vec::new(),
             indexes: self.indexes(index, &scope),
             finish: SqliteFinish { not_valid, sequence: table.sequence.filter(|_| autoincrement) },
         }
