@@ -28,10 +28,8 @@ pub(crate) fn read(text: &str, settings: &mut Settings) -> Result<()> {
 
 /// Parses a value and returns it with the rest of the text; `None` if a quote is not closed.
 fn read_value(text: &str) -> Option<(Zeroizing<String>, &str)> {
-    let (quoted, text) = match text.strip_prefix('\'') {
-        Some(inner) => (true, inner),
-        None => (false, text),
-    };
+    let quoted = text.starts_with('\'');
+    let text = text.strip_prefix('\'').unwrap_or(text);
     let mut value = Zeroizing::new(String::with_capacity(text.len()));
     let mut characters = text.char_indices();
     while let Some((at, c)) = characters.next() {

@@ -179,13 +179,9 @@ impl Connection {
         }
         self.password_search.push("the connection string and the configuration: none given".into());
         self.password_search.push("the environment variable PGPASSWORD: not set".into());
-        let path = match settings.text("passfile") {
-            Some(path) => PathBuf::from(path),
-            None => match &environment.home {
-                Some(home) => home.join(".pgpass"),
-                None => return Ok(()),
-            },
-        };
+        let usual = || Some(environment.home.as_ref()?.join(".pgpass"));
+        let path = settings.text("passfile").map(PathBuf::from).or_else(usual);
+        let Some(path) = path else { return Ok(()) };
         let file = PasswordFile::read(path)?;
         for host in &mut self.hosts {
             host.password = host
@@ -218,10 +214,9 @@ impl Host {
                 address.iter().map(IpAddr::to_string).collect()
             }
             HostAddr::Socket(folder) => {
-                let usual = environment.socket_folders.contains(folder);
-                let names =
-                    [usual.then(|| "localhost".to_owned()), Some(folder.display().to_string())];
-                names.into_iter().flatten().collect()
+                let is_usual = environment.socket_folders.contains(folder);
+                let localhost = is_usual.then(|| "localhost".to_owned());
+                localhost.into_iter().chain([folder.display().to_string()]).collect()
             }
         }
     }

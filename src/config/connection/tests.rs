@@ -8,6 +8,11 @@ fn environment() -> Environment {
     Environment { user: Some("os-user".to_owned()), ..Environment::default() }
 }
 
+/// The environment of a user with this home folder.
+fn at_home(home: &Path) -> Environment {
+    Environment { home: Some(home.to_owned()), ..environment() }
+}
+
 fn parse_in(text: &str, environment: &Environment) -> Result<Connection> {
     Connection::parse(text, environment, Defaults::default())
 }
@@ -214,8 +219,7 @@ fn a_password_file_gives_each_host_its_own_password() {
     let text = "a:*:*:u:one\nb:5433:d:u:two\nlocalhost:*:*:u:local\n/other:*:*:u:other\n";
     write(home.path(), ".pgpass", text, 0o600);
     let socket_folders = vec![home.path().to_owned()];
-    let environment =
-        Environment { home: Some(home.path().to_owned()), socket_folders, ..environment() };
+    let environment = Environment { socket_folders, ..at_home(home.path()) };
     let found = |text: &str| -> Vec<Option<String>> {
         let connection = parse_in(text, &environment).unwrap();
         let hosts = connection.hosts.into_iter();
@@ -298,7 +302,7 @@ fn files_in_the_home_folder_replace_those_not_given() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join(".postgresql");
     std::fs::create_dir(&folder).unwrap();
-    let environment = Environment { home: Some(home.path().to_owned()), ..environment() };
+    let environment = at_home(home.path());
     let tls = |text| parse_in(text, &environment).unwrap().tls;
     assert_eq!((tls("user=u").roots, tls("user=u").client), (Roots::None, None));
     for name in ["root.crt", "root.crl", "postgresql.crt"] {

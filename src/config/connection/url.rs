@@ -16,14 +16,8 @@ pub(crate) fn after_scheme(text: &str) -> Option<&str> {
 
 /// Parses the text after the scheme into `settings`.
 pub(crate) fn read(rest: &str, settings: &mut Settings) -> Result<()> {
-    let (before_query, query) = match rest.split_once('?') {
-        Some((before, query)) => (before, Some(query)),
-        None => (rest, None),
-    };
-    let (authority, dbname) = match before_query.split_once('/') {
-        Some((authority, dbname)) => (authority, dbname),
-        None => (before_query, ""),
-    };
+    let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, dbname) = before_query.split_once('/').unwrap_or((before_query, ""));
     // A host never contains an '@', so the last '@' ends the credentials. An '@' after the first
     // slash means that the slash belongs to a password.
     if dbname.contains('@') {
@@ -31,21 +25,16 @@ pub(crate) fn read(rest: &str, settings: &mut Settings) -> Result<()> {
     }
     let hosts = match authority.rsplit_once('@') {
         Some((credentials, hosts)) => {
-            let (user, password) = match credentials.split_once(':') {
-                Some((user, password)) => (user, Some(password)),
-                None => (credentials, None),
-            };
+            let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
             put_decoded(settings, "user", user)?;
-            if let Some(password) = password {
-                put_decoded(settings, "password", password)?;
-            }
+            put_decoded(settings, "password", password)?;
             hosts
         }
         None => authority,
     };
     read_hosts(hosts, settings)?;
     put_decoded(settings, "dbname", dbname)?;
-    query.map_or(Ok(()), |query| read_query(query, settings))
+    read_query(query, settings)
 }
 
 /// Parses `host:port,[ipv6]:port,...` into the lists of the keys `host` and `port`.

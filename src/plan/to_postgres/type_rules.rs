@@ -49,6 +49,11 @@ pub(crate) struct TypeDecision {
 }
 
 impl TypeDecision {
+    fn from_candidate(candidate: &Candidate) -> Self {
+        let (encoder, conversions) = (candidate.encoder, conversions_of(candidate));
+        Self { encoder, conversions, reason: None, needs_review: false, misfits: Vec::new() }
+    }
+
     pub(crate) fn column_type(&self) -> ColumnType {
         self.encoder.encoding.column_type
     }
@@ -63,13 +68,14 @@ impl Column {
             DeclaredType::Named(ColumnType::Timestamp) => {
                 vec![ColumnType::Timestamp, ColumnType::TimestampTz]
             }
-            DeclaredType::Named(ColumnType::Numeric(None)) => vec![],
             DeclaredType::Named(ColumnType::Varchar(_)) => {
                 characters = true;
                 vec![]
             }
+            DeclaredType::Named(ColumnType::Numeric(None))
+            | DeclaredType::Untyped
+            | DeclaredType::Plain(_) => vec![],
             DeclaredType::Named(column_type) => vec![column_type],
-            DeclaredType::Untyped | DeclaredType::Plain(_) => vec![],
         };
         let mut encodings: Vec<Encoding> = types.into_iter().map(Encoding::from).collect();
         match self.fixed {
@@ -94,13 +100,7 @@ impl Column {
             return self.decide_general(ColumnType::BigInt, profile, widen);
         }
         if let Some(candidate) = self.fitting(profile) {
-            return TypeDecision {
-                encoder: candidate.encoder,
-                conversions: conversions_of(candidate),
-                reason: None,
-                needs_review: false,
-                misfits: Vec::new(),
-            };
+            return TypeDecision::from_candidate(candidate);
         }
         let mut decision = self.decide_general(self.fallback_type(profile), profile, widen);
         self.add_reason(profile, &mut decision);
@@ -154,11 +154,9 @@ impl Column {
         }
         let misfits = candidate.reason.map(|reason| (reason, candidate.misfits.clone()));
         TypeDecision {
-            encoder: candidate.encoder,
-            conversions: conversions_of(candidate),
             reason: Some("set by --cast".to_owned()),
-            needs_review: false,
             misfits: misfits.into_iter().collect(),
+            ..TypeDecision::from_candidate(candidate)
         }
     }
 

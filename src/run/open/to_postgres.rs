@@ -93,12 +93,8 @@ impl<'a> DataSetOpener<'a> {
     fn connect(&self, connection: &Connection) -> Result<Session> {
         let purpose = purpose_of("control", &self.run);
         match connect(connection, &purpose) {
-            Err(error) if self.options.create_database => {
-                if create_database(connection)? {
-                    connect(connection, &purpose)
-                } else {
-                    Err(error)
-                }
+            Err(_) if self.options.create_database && create_database(connection)? => {
+                connect(connection, &purpose)
             }
             session => session,
         }
