@@ -115,7 +115,7 @@ impl Search<'_> {
         let exists = !matches!(found, Err(SearchError::Missing(_)));
         if has_url && !is_enabled && !exists {
             self.warnings.push(format!(
-                "Postgres.{} is set, but there is no {} database: only {} is moved",
+                "Postgres.{} is set, but the {} database is missing: only {} is moved",
                 spec.url_keys[0], spec.name, settings.product.data_sets[0].name
             ));
         }

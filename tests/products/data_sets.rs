@@ -42,7 +42,7 @@ fn connect_moves_core_and_instrumentation_into_two_schemas() {
             &config,
             " provider",
             "systemctl start rstudio-connect",
-            "there is no way back",
+            "it cannot return to SQLite",
         ],
     );
     let verified = tree.run(&["db", "--verify"]);

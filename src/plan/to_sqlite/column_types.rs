@@ -20,7 +20,7 @@ pub(crate) struct MappingCandidate {
     pub(crate) declared: String,
     /// How its fields are read, and how its stored values are compared with the fields.
     pub(crate) encoding: Encoding,
-    /// The expression that is read in place of the column.
+    /// The expression that is read instead of the column.
     pub(crate) read: Option<String>,
     /// The expression of the text that stored values are compared with, if fields are not compared.
     pub(crate) compared: Option<String>,
