@@ -67,7 +67,7 @@ impl Request {
         if time.chunk_size.is_some() && into_sqlite {
             return Err(Error::usage("--chunk-size is only for a PostgreSQL target"));
         }
-        let depth = verification.depth.into();
+        let depth = verification.depth;
         options.verify = match (verification.verify, verification.no_verify) {
             (true, _) => Verify::Only(depth),
             (false, true) => Verify::No,
