@@ -65,7 +65,7 @@ impl Server {
 
     /// A meter for work with this server.
     pub(crate) fn meter(&self) -> Meter {
-        Meter::new(self.private.as_ref().and_then(PrivateServer::postmaster_pid))
+        Meter(self.private.as_ref().and_then(PrivateServer::postmaster_pid))
     }
 
     /// Makes a private server write a checkpoint, so that no measurement pays for an earlier one. A

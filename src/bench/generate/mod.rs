@@ -105,12 +105,6 @@ pub(crate) fn generate(
         }
     })?;
     let built = build(path, rows.0, seed, progress)
-        .and_then(|(tables, indexes, seconds)| {
-            let bytes = fs::metadata(path)
-                .map_err(|e| Error::failed("cannot read the size of the file").caused_by(e))?
-                .len();
-            Ok(Summary { tables, indexes, bytes, seconds })
-        })
         .map_err(|e| e.context(format!("cannot generate {}", path.display())));
     if built.is_err() {
         // The first error is the one to report.
@@ -119,15 +113,12 @@ pub(crate) fn generate(
     built
 }
 
-/// The tables with their rows, the number of indexes, and the seconds for the rows.
-type Built = (Vec<(&'static str, u64)>, usize, f64);
-
 fn build(
     path: &Path,
     rows: u64,
     seed: u64,
     progress: &mut dyn FnMut(&str, u64) -> bool,
-) -> Result<Built> {
+) -> Result<Summary> {
     let shown = |e: rusqlite::Error| match e.sqlite_error_code() {
         Some(ErrorCode::OperationInterrupted) => Error::interrupted(),
         _ => Error::failed(e.to_string()),
@@ -161,7 +152,9 @@ fn build(
         .execute_batch("PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = DELETE;")
         .map_err(shown)?;
     connection.close().map_err(|(_, e)| shown(e))?;
-    Ok((tables, indexes, seconds))
+    let found = fs::metadata(path)
+        .map_err(|e| Error::failed("cannot read the size of the file").caused_by(e))?;
+    Ok(Summary { tables, indexes, bytes: found.len(), seconds })
 }
 
 #[cfg(test)]
