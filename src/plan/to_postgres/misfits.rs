@@ -149,6 +149,7 @@ fn refuse_misfits(found: &[ColumnMisfit]) -> Error {
             error.caused_by(format!("and {}", count_of(found.len() as u64 - 20, "more column")));
     }
     let mut tables: Vec<&str> = found.iter().map(|misfit| misfit.table.as_str()).collect();
+    tables.sort_unstable();
     tables.dedup();
     error
         .hint(

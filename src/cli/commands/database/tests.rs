@@ -130,7 +130,7 @@ fn a_failed_run_says_that_the_source_is_unchanged_and_how_to_resume() {
 }
 
 #[test]
-fn a_refusal_gives_the_command_as_it_was() {
+fn a_refusal_repeats_the_command() {
     let (exit, _, err) = run_with(&["--strict"], None, Err(Error::refused("no")));
     assert_eq!(exit, Exit::Refused);
     assert!(err.contains(
