@@ -11,7 +11,7 @@ fn suggested(errors: &str) -> Vec<String> {
 }
 
 /// Runs `arguments`, which are refused, and then each command that the refusal suggests, each in a
-/// new scenario. Each must have one of `codes`: none is refused again.
+/// new scenario. They end with `codes`: none is refused again.
 fn follow(sql: &str, arguments: &[&str], codes: &[i32], prepare: &dyn Fn(&Scenario)) {
     let refused = || {
         let scenario = Scenario::new(sql);
@@ -66,13 +66,13 @@ fn a_command_that_a_refused_target_suggests_is_not_refused_again() {
     follow(SOURCE, &DATABASE, &[3, 0, 0], &changed);
     let existing_file = |it: &Scenario| {
         it.run(&DATABASE, 0);
-        sqlite3_script(&it.folder.path().join("back.db"), "CREATE TABLE t (x)");
+        sqlite3_script(&it.folder.path().join("back.db"), "CREATE TABLE users (x)");
     };
     follow(SOURCE, &BACK, &[0], &existing_file);
 }
 
 #[test]
-fn a_plan_suggests_only_flags_that_it_has() {
+fn a_plan_suggests_only_its_own_flags() {
     let occupied = |it: &Scenario| {
         it.run(&DATABASE, 0);
         let insert = "INSERT INTO users (name) VALUES ('new')";

@@ -29,7 +29,10 @@ pub(super) fn assert_refused_until_restart(
         assert_code(&refused, 4);
         assert_says(&refused, &["cannot be resumed", cause, "hint: to drop what that run created"]);
         let next = text(&refused);
-        let next = next.lines().find(|line| line.starts_with("hint: after that, run:")).unwrap();
+        let next = next
+            .lines()
+            .find(|line| line.starts_with("hint: to drop what that run created"))
+            .unwrap();
         assert!(next.ends_with("--restart"), "{next}");
     }
     assert_eq!(psql(&database.url, state), before, "the ledger was not touched");
