@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_an_ordinary_one_with_gaps_and_a_sequence_ahead_of_its_ids() {
+    fn the_generated_file_has_gaps_and_a_sequence_ahead_of_its_ids() {
         let (_folder, connection, _) = opened(20_000, 4);
         assert_eq!(value::<String>(&connection, "PRAGMA journal_mode"), "delete");
         assert_eq!(number(&connection, "PRAGMA page_size"), 4096);
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_of_what_was_ended_early() {
+    fn an_interrupted_benchmark_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         for last in ["downloads", "index users_guid"] {
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_exists_is_left_alone() {
+    fn an_existing_file_is_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mine");
         fs::write(&path, "precious").unwrap();

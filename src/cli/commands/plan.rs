@@ -3,6 +3,7 @@
 use crate::cli::exit_code::Exit;
 use crate::cli::output::console::Console;
 use crate::cli::output::plan;
+use crate::cli::output::rerun_command::CommandLine;
 use crate::cli::request::{Request, casts};
 use crate::control::run_control::RunControl;
 use crate::error::Result;
@@ -13,6 +14,7 @@ use crate::run::Planned;
 /// Runs the command with the plan of `prepare`, whose errors end up in the exit code.
 pub(crate) fn run<P: Planned>(
     request: &Request,
+    line: &CommandLine,
     console: &mut Console,
     prepare: impl FnOnce(&RunOptions, &RunControl) -> Result<P>,
 ) -> Result<Exit> {
@@ -21,7 +23,7 @@ pub(crate) fn run<P: Planned>(
     let plan = prepare(&request.options, &control).map(|planned| planned.summary());
     drop(watch);
     let shown = plan.as_ref().map_err(Clone::clone).and_then(|plan| show(plan, request, console));
-    let error = shown.err();
+    let error = shown.err().map(|error| line.with_remedies(error));
     let exit = Exit::after(error.as_ref());
     Ok(console.end(request.json.as_ref(), plan.as_ref().ok(), exit, error.as_ref()))
 }
