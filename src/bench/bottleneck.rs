@@ -113,16 +113,19 @@ mod tests {
 
     #[test]
     fn the_copy_waits_for_the_slowest_part() {
-        assert_eq!(decided([0.2, 0.5, 1.0, 1.2], 2).copy, Bound::Server);
-        assert_eq!(decided([2.0, 2.5, 1.0, 2.2], 2).copy, Bound::Reading);
-        assert_eq!(decided([0.2, 1.9, 1.0, 2.0], 2).copy, Bound::Encoding);
-    }
-
-    #[test]
-    fn encoding_counts_with_the_encoder_threads_of_the_copy() {
-        // Two threads encode in 0.8 s, one in 1.6 s, and the server takes 1 s.
-        assert_eq!(decided([0.2, 1.0, 1.0, 1.2], 2).copy, Bound::Server);
-        assert_eq!(decided([0.2, 1.0, 1.0, 1.7], 1).copy, Bound::Encoding);
+        for (seconds, encoders, bound) in [
+            ([0.2, 0.5, 1.0, 1.2], 2, Bound::Server),
+            ([2.0, 2.5, 1.0, 2.2], 2, Bound::Reading),
+            ([0.2, 1.9, 1.0, 2.0], 2, Bound::Encoding),
+            // Two threads encode in 0.8 s, one in 1.6 s, and the server takes 1 s.
+            ([0.2, 1.0, 1.0, 1.2], 2, Bound::Server),
+            ([0.2, 1.0, 1.0, 1.7], 1, Bound::Encoding),
+            // As fast as each other.
+            ([1.0, 1.0, 1.0, 1.2], 2, Bound::Server),
+            ([1.0, 2.0, 0.5, 1.2], 2, Bound::Reading),
+        ] {
+            assert_eq!(decided(seconds, encoders).copy, bound, "{seconds:?}, {encoders}");
+        }
     }
 
     #[test]

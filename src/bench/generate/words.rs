@@ -1,6 +1,6 @@
 //! The words of the generated text.
 
-/// The words of `text`, between which there is a `|`.
+/// The words of `text`, separated by `|`.
 const fn split<const N: usize>(text: &'static str) -> [&'static str; N] {
     let (mut words, mut count) = ([""; N], 0);
     let (mut rest, mut at) = (text, 0);
