@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::sync::atomic::Ordering;
 
 /// The report of a run, whether it succeeded or failed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Report {
     /// The program's version.
     pub(crate) version: String,
@@ -275,7 +275,7 @@ impl PhaseTime {
 }
 
 /// The summary of a run's plan.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct PlanSummary {
     /// The source as text, without secrets.
     pub(crate) source: String,

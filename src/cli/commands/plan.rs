@@ -2,7 +2,8 @@
 
 use crate::cli::exit_code::Exit;
 use crate::cli::output::console::Console;
-use crate::cli::output::{json, plan};
+use crate::cli::output::plan;
+use crate::cli::output::rerun_command::CommandLine;
 use crate::cli::request::{Request, casts};
 use crate::control::run_control::RunControl;
 use crate::error::Result;
@@ -10,31 +11,21 @@ use crate::options::run_options::RunOptions;
 use crate::report::PlanSummary;
 use crate::run::Planned;
 
-/// Runs the command with the plan of `prepare`.
+/// Runs the command with the plan of `prepare`, whose errors end up in the exit code.
 pub(crate) fn run<P: Planned>(
     request: &Request,
+    line: &CommandLine,
     console: &mut Console,
     prepare: impl FnOnce(&RunOptions, &RunControl) -> Result<P>,
-) -> Exit {
-    let control = match RunControl::with_signals() {
-        Ok(control) => control,
-        Err(error) => return console.fail(&error),
-    };
+) -> Result<Exit> {
+    let control = RunControl::with_signals()?;
     let watch = console.watch(&control.progress, request.force_bars);
     let plan = prepare(&request.options, &control).map(|planned| planned.summary());
     drop(watch);
     let shown = plan.as_ref().map_err(Clone::clone).and_then(|plan| show(plan, request, console));
-    let exit = shown.as_ref().err().map_or(Exit::Done, |error| Exit::from(error.kind()));
-    let written = match &request.json {
-        Some(output) => {
-            json::write(output, &mut console.out, plan.as_ref().ok(), exit, shown.as_ref().err())
-        }
-        None => Ok(()),
-    };
-    match shown.and(written) {
-        Ok(()) => exit,
-        Err(error) => console.fail(&error),
-    }
+    let error = shown.err().map(|error| line.with_remedies(error));
+    let exit = Exit::after(error.as_ref());
+    Ok(console.end(request.json.as_ref(), plan.as_ref().ok(), exit, error.as_ref()))
 }
 
 fn show(plan: &PlanSummary, request: &Request, console: &mut Console) -> Result<()> {

@@ -126,5 +126,5 @@ fn refuse_occupied(target: &TargetFile, options: &RunOptions) -> Result<()> {
     let names = list_names(target.tables.iter().map(|name| quote(name)));
     Err(Error::refused(format!("{} is not empty", target.path.display()))
         .caused_by(format!("it has {tables} {names}"))
-        .hint("--drop-all replaces the file once the new one is complete"))
+        .remedy("replace the file once the new one is complete", &["--drop-all"]))
 }

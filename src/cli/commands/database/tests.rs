@@ -18,48 +18,18 @@ impl Planned for Fake {
     fn summary(&self) -> PlanSummary {
         let dropped =
             Dropped { kind: "table".to_owned(), name: "old".to_owned(), comes_back: false };
+        let drops = if self.loses { vec![dropped] } else { Vec::new() };
         PlanSummary {
             source: "app.db".to_owned(),
             target: "the target".to_owned(),
-            data_sets: vec![DataSetPlan {
-                name: "app.db".to_owned(),
-                target_schema: "public".to_owned(),
-                continues: None,
-                tables: Vec::new(),
-                left_out: Vec::new(),
-                drops: if self.loses { vec![dropped] } else { Vec::new() },
-                notes: Vec::new(),
-                casts: Vec::new(),
-            }],
-            limit: None,
-            warnings: Vec::new(),
+            data_sets: vec![DataSetPlan { drops, ..DataSetPlan::default() }],
+            ..PlanSummary::default()
         }
     }
 
     fn run(self, _control: &RunControl) -> Outcome {
-        let data_set = DataSetReport {
-            name: "app.db".to_owned(),
-            target_schema: "public".to_owned(),
-            continues: None,
-            verdict: self.verdict,
-            tables: Vec::new(),
-            left_out: Vec::new(),
-            steps: Vec::new(),
-            notes: Vec::new(),
-            differences: Vec::new(),
-            hints: Vec::new(),
-        };
-        let report = Report {
-            version: "1".to_owned(),
-            source: "app.db".to_owned(),
-            target: "the target".to_owned(),
-            data_sets: vec![data_set],
-            phases: Vec::new(),
-            seconds: 1.0,
-            limit: None,
-            max_rate: None,
-            warnings: Vec::new(),
-        };
+        let data_set = DataSetReport { verdict: self.verdict, ..DataSetReport::default() };
+        let report = Report { data_sets: vec![data_set], ..Report::default() };
         Outcome { report, result: self.result }
     }
 }
@@ -130,11 +100,11 @@ fn a_failed_run_says_that_the_source_is_unchanged_and_how_to_resume() {
 }
 
 #[test]
-fn a_refusal_gives_the_command_as_it_was() {
+fn a_refusal_repeats_the_command() {
     let (exit, _, err) = run_with(&["--strict"], None, Err(Error::refused("no")));
     assert_eq!(exit, Exit::Refused);
     assert!(err.contains(
-        "after that, run: migrate database --from app.db --to postgres://u@h/d --strict\n"
+        "after fixing the cause, run: migrate database --from app.db --to postgres://u@h/d --strict\n"
     ));
 }
 
@@ -156,7 +126,7 @@ fn a_table_is_lost_only_with_consent() {
     let (exit, _, err) = run_with(drop_all, None, loses());
     assert_eq!(exit, Exit::Refused);
     assert!(err.contains("would drop 1 table that the source does not have: \"old\""));
-    assert!(err.contains("add --yes"));
+    assert!(err.contains("--drop-all --yes\n"));
     let (exit, _, err) = run_with(drop_all, Some("n\n"), loses());
     assert_eq!(exit, Exit::Refused);
     assert!(err.starts_with("Drop 1 table that the source does not have: \"old\"? [y/N] "));
