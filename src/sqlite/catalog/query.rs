@@ -23,10 +23,7 @@ impl Entry {
 
     /// The module of a virtual table.
     pub(crate) fn module(&self) -> ModuleText {
-        self.sql
-            .as_deref()
-            .and_then(create::module)
-            .unwrap_or_else(|| ModuleText { name: String::new(), arguments: Vec::new() })
+        self.sql.as_deref().and_then(create::module).unwrap_or_default()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::schema::RowAddress;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
-use crate::sqlite::read::chunk_reader::{Next, read_error, scan};
+use crate::sqlite::read::chunk_reader::{read_error, scan};
 use crate::sqlite::read::profile::table::{
     MAX_BOUND_BYTES, Segment, TableProfile, TableProfileSpec,
 };
@@ -14,6 +14,7 @@ use crate::sqlite::read::profile::work::{Part, Work, lock};
 use crate::sqlite::source::connection::SourceConnection;
 use bytes::BytesMut;
 use rusqlite::Connection;
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
@@ -116,7 +117,7 @@ impl<'a> Scan<'a> {
                     let key = row.integer_key();
                     // The rest of the range may have been given away meanwhile.
                     if key > last {
-                        return Ok(Next::Stop);
+                        return Ok(ControlFlow::Break(()));
                     }
                     key
                 }
@@ -142,7 +143,7 @@ impl<'a> Scan<'a> {
             if self.found.rows.is_multiple_of(ROWS_BETWEEN_CHECKS) {
                 self.check(row_number)?;
             }
-            Ok(Next::Row)
+            Ok(ControlFlow::Continue(()))
         })?;
         self.end_segment();
         self.options

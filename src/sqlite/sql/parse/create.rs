@@ -4,7 +4,9 @@
 use crate::schema::expression::{Expression, Sql};
 use crate::schema::reason::Reason;
 use crate::schema::{Check, Deferrable};
-use crate::sqlite::sql::parse::expression::{boolean, is_rowid, resolve, tree, unquote};
+use crate::sqlite::sql::parse::expression::{
+    boolean, is_rowid, resolve, tree, uncollated, unquote,
+};
 use crate::sqlite::sql::parse::statement::{expression, statement};
 use sqlite3_parser::ast::{
     ColumnConstraint, ColumnDefinition, CreateTableBody, DeferSubclause, Expr, InitDeferredPred,
@@ -49,7 +51,7 @@ pub(crate) struct IndexText {
 }
 
 /// The module of a virtual table.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ModuleText {
     /// The module's name in lower case.
     pub(crate) name: String,
@@ -123,11 +125,7 @@ fn table_constraint(named: &NamedTableConstraint<'_>, names: &Names<'_>, read: &
 
 /// The column that a term of a PRIMARY KEY or UNIQUE constraint names.
 fn column_name(term: &SortedColumn<'_>) -> String {
-    let mut expr = &term.expr;
-    while let Expr::Collate(inner, _) = expr {
-        expr = inner;
-    }
-    match expr {
+    match uncollated(&term.expr) {
         Expr::Id(id) => unquote(id.0),
         Expr::Name(name) => unquote(name.0),
         Expr::Literal(Literal::String(text)) => unquote(text),
@@ -137,11 +135,11 @@ fn column_name(term: &SortedColumn<'_>) -> String {
 
 fn deferrable(clause: Option<&DeferSubclause>) -> Deferrable {
     match clause {
-        Some(DeferSubclause { deferrable: true, init_deferred }) => match init_deferred {
-            Some(InitDeferredPred::InitiallyDeferred) => Deferrable::InitiallyDeferred,
-            _ => Deferrable::InitiallyImmediate,
-        },
-        _ => Deferrable::No,
+        None | Some(DeferSubclause { deferrable: false, .. }) => Deferrable::No,
+        Some(DeferSubclause {
+            init_deferred: Some(InitDeferredPred::InitiallyDeferred), ..
+        }) => Deferrable::InitiallyDeferred,
+        Some(_) => Deferrable::InitiallyImmediate,
     }
 }
 
@@ -149,13 +147,7 @@ fn deferrable(clause: Option<&DeferSubclause>) -> Deferrable {
 pub(crate) fn index(text: &str, names: &Names<'_>) -> Option<IndexText> {
     statement(text, |stmt| {
         let Stmt::CreateIndex { columns, where_clause, .. } = stmt else { return None };
-        let term = |column: &SortedColumn<'_>| {
-            let mut expr = &column.expr;
-            while let Expr::Collate(inner, _) = expr {
-                expr = inner;
-            }
-            sql(expr, names)
-        };
+        let term = |column: &SortedColumn<'_>| sql(uncollated(&column.expr), names);
         Some(IndexText {
             terms: columns.iter().map(term).collect(),
             filter: where_clause.as_ref().map(|expr| sql(expr, names)),
@@ -179,10 +171,9 @@ pub(crate) fn module(text: &str) -> Option<ModuleText> {
 pub(crate) fn default(text: &str) -> Sql {
     let names = Names { table: "", columns: &[], rowid_alias: None };
     let tree = expression(text, |expr| match expr {
-        Expr::Id(id) => match boolean(id.0) {
-            Some(value) => Some(Expression::Boolean(value)),
-            None => Some(Expression::String(unquote(id.0))),
-        },
+        Expr::Id(id) => Some(
+            boolean(id.0).map_or_else(|| Expression::String(unquote(id.0)), Expression::Boolean),
+        ),
         other => names.tree(other).ok(),
     });
     Sql { text: text.to_owned(), tree }
@@ -203,12 +194,9 @@ impl Names<'_> {
         }
         let plain = unquote(written);
         let column = self.columns.iter().find(|column| column.eq_ignore_ascii_case(&plain));
-        let column = column.map(|column| Expression::Column(column.clone()));
-        let rowid = || {
-            let alias = self.rowid_alias.filter(|_| is_rowid(&plain));
-            alias.map(|alias| Expression::Column(alias.to_owned()))
-        };
-        resolve(written, table.is_some(), column.or_else(rowid))
+        let rowid = || self.rowid_alias.filter(|_| is_rowid(&plain)).map(str::to_owned);
+        let column = column.cloned().or_else(rowid).map(Expression::Column);
+        resolve(written, table.is_some(), column)
     }
 }
 
