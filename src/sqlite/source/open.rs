@@ -80,7 +80,8 @@ impl Source {
                 }
                 Err(error) => return Err(error),
                 Ok(Attempt::Opened(write_lock, read_mode, note)) => {
-                    let is_utf16 = is_utf16(&read_mode, &path)?;
+                    // SQLite refuses some files only when it reads them.
+                    read_mode.connect(&path).map_err(|e| write_lock::refusal(&path, &e))?;
                     let same = file.as_ref().is_some_and(|file| file.is(&stats.file));
                     let is_copy = matches!(read_mode, ReadMode::Copy(_));
                     return Ok(Self(Arc::new(OpenFile {
@@ -93,7 +94,6 @@ impl Source {
                         stats,
                         fingerprint,
                         note,
-                        is_utf16,
                         interrupter: Interrupter::default(),
                         claim,
                     })));
@@ -151,11 +151,6 @@ impl Source {
     /// Whether writers are kept out of the source.
     pub fn is_write_locked(&self) -> bool {
         self.0.write_lock.is_some()
-    }
-
-    /// Whether the database stores text in UTF-16.
-    pub fn is_utf16(&self) -> bool {
-        self.0.is_utf16
     }
 
     /// The database file, with all symbolic links resolved.
@@ -242,14 +237,6 @@ fn copied(path: &Path, temp_dir: &Path, reason: &str) -> Result<Attempt> {
         copy.folder().display()
     );
     Ok(Attempt::Opened(None, ReadMode::Copy(copy), Some(note)))
-}
-
-fn is_utf16(read_mode: &ReadMode, path: &Path) -> Result<bool> {
-    read_mode
-        .connect(path)
-        .and_then(|reader| reader.query_row("PRAGMA encoding", [], |row| row.get::<_, String>(0)))
-        .map(|encoding| encoding.starts_with("UTF-16"))
-        .map_err(|e| write_lock::refusal(path, &e))
 }
 
 /// The real path of a regular file. It opens nothing: opening a FIFO would wait for a writer.

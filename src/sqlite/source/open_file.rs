@@ -28,7 +28,6 @@ pub(crate) struct OpenFile {
     pub(crate) fingerprint: Fingerprint,
     /// What the user must know about how the source is read.
     pub(crate) note: Option<String>,
-    pub(crate) is_utf16: bool,
     pub(crate) interrupter: Interrupter,
     pub(crate) claim: OpenClaim,
 }

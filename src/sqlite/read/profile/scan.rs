@@ -99,12 +99,8 @@ impl<'a> Scan<'a> {
         let range = match (&query.address, self.part.keys) {
             (RowAddress::Integer { .. }, Some((first, last))) => KeyRange::Integer { first, last },
             (RowAddress::Integer { column }, None) => {
-                let Some((first, last)) =
-                    key_bounds(connection, &query.table, column).map_err(failed)?
-                else {
-                    return Ok(self.found);
-                };
-                self.part.keys = Some((first, last));
+                self.part.keys = key_bounds(connection, &query.table, column).map_err(failed)?;
+                let Some((first, last)) = self.part.keys else { return Ok(self.found) };
                 KeyRange::Integer { first, last }
             }
             (RowAddress::Key { .. }, _) => KeyRange::Key { after: None, through: None },
@@ -146,10 +142,8 @@ impl<'a> Scan<'a> {
             Ok(ControlFlow::Continue(()))
         })?;
         self.end_segment();
-        self.options
-            .progress
-            .done
-            .fetch_add(self.found.rows % ROWS_BETWEEN_CHECKS, Ordering::Relaxed);
+        let uncounted = self.found.rows % ROWS_BETWEEN_CHECKS;
+        self.options.progress.done.fetch_add(uncounted, Ordering::Relaxed);
         Ok(self.found)
     }
 

@@ -93,23 +93,17 @@ impl TableProfile {
         let mut skip = 0;
         let count = merged.len();
         for (index, segment) in merged.into_iter().enumerate() {
+            let Segment { keys: (first, last), through, rows, bytes } = segment;
             let range = match address {
-                RowAddress::Integer { .. } => {
-                    KeyRange::Integer { first: segment.keys.0, last: segment.keys.1 }
-                }
+                RowAddress::Integer { .. } => KeyRange::Integer { first, last },
                 RowAddress::Key { .. } => {
-                    let through = if index + 1 == count { None } else { segment.through };
+                    let through = through.filter(|_| index + 1 < count);
                     KeyRange::Key { after: std::mem::replace(&mut after, through.clone()), through }
                 }
-                RowAddress::Ordinal => KeyRange::Ordinal { skip, rows: segment.rows },
+                RowAddress::Ordinal => KeyRange::Ordinal { skip, rows },
             };
-            skip += segment.rows;
-            chunks.push(Chunk {
-                number: index as u32 + 1,
-                range,
-                rows: segment.rows,
-                bytes: segment.bytes,
-            });
+            skip += rows;
+            chunks.push(Chunk { number: index as u32 + 1, range, rows, bytes });
         }
         chunks
     }
