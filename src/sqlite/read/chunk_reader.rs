@@ -98,7 +98,10 @@ pub(crate) fn scan(
             let keys = query.key().len();
             scan_stepwise(source, query, range, |row| {
                 batch.clear(SCAN_BATCH_BYTES);
-                push_keys(row, query, &mut batch)?;
+                for index in query.width()..query.width() + keys {
+                    let value = row.get_ref(index);
+                    batch.push(raw(value.map_err(|error| read_error(&query.table, error))?));
+                }
                 push_values(row, query, &mut batch, &mut scratch)?;
                 each(&mut StoredRow::new(batch.values(), keys, query.columns.len()))
             })
@@ -185,15 +188,6 @@ fn push_values(
         }
     }
     batch.end_row();
-    Ok(())
-}
-
-/// Appends the key of a row.
-fn push_keys(row: &Row<'_>, query: &TableQuery, batch: &mut RowBatch) -> Result<()> {
-    for index in query.width()..query.width() + query.key().len() {
-        let value = row.get_ref(index).map_err(|error| read_error(&query.table, error))?;
-        batch.push(raw(value));
-    }
     Ok(())
 }
 

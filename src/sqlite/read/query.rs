@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 /// The columns of one table that are read, and how.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct TableQuery {
-    /// The table's name.
     pub(crate) table: String,
     /// The columns, in the order of the values.
     pub(crate) columns: Vec<String>,

@@ -32,7 +32,6 @@ pub(crate) struct FileTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileState {
     pub(crate) device: u64,
-    /// Its inode number.
     pub(crate) inode: u64,
     /// Its size in bytes.
     pub(crate) size: u64,

@@ -27,7 +27,6 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct TargetFile {
     /// The path, with symbolic links resolved.
     pub(crate) path: PathBuf,
-    /// The existing tables.
     pub(crate) tables: Vec<String>,
     /// The page size in bytes.
     pub(crate) page_size: u32,
@@ -209,9 +208,7 @@ impl StagedFile {
         let created = Self { target: target.clone(), marker };
         let create = || -> io::Result<()> {
             let mut marker = &created.marker;
-            let seconds = std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs());
+            let seconds = jiff::Timestamp::now().as_second();
             marker.set_len(0)?;
             marker.rewind()?;
             writeln!(marker, "{MARK}{} {seconds}", std::process::id())?;
@@ -224,7 +221,6 @@ impl StagedFile {
         Ok(created)
     }
 
-    /// The path of the staged file.
     pub(crate) fn path(&self) -> PathBuf {
         self.target.staged()
     }

@@ -24,7 +24,6 @@ const ROWS_BETWEEN_CHECKS: u64 = 1024;
 /// Segments per chunk: the more, the more even the chunks.
 const SEGMENTS_PER_CHUNK: u64 = 8;
 
-/// The options of the profile.
 pub(crate) struct ProfileOptions<'a> {
     /// The number of threads, each with its own connection.
     pub(crate) threads: usize,

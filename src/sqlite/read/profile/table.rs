@@ -11,7 +11,6 @@ pub(crate) const MAX_BOUND_BYTES: usize = 4096;
 /// What to profile of a table.
 #[derive(Debug, Clone)]
 pub(crate) struct TableProfileSpec {
-    /// The query that reads it.
     pub(crate) query: TableQuery,
     /// The columns, in the order of the query.
     pub(crate) columns: Vec<ColumnProfileSpec>,

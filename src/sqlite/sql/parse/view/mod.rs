@@ -13,12 +13,11 @@ use sqlite3_parser::ast::{
     SortOrder, SortedColumn, Stmt,
 };
 
-/// A table or view that a view may read.
+/// A table or view that a view may read, with the names as stored.
 #[derive(Debug, Clone)]
 pub(crate) struct Relation {
-    /// The name as stored.
     pub(crate) name: String,
-    /// The names of the columns as stored, in order.
+    /// The names of the columns, in order.
     pub(crate) columns: Vec<String>,
     /// The column that is an alias of the rowid.
     pub(crate) rowid_alias: Option<String>,
@@ -81,10 +80,8 @@ fn read(
         .iter()
         .map(|term| ordering(term, &first, &names))
         .collect::<Result<Vec<_>, _>>()?;
-    let (limit, offset) = match select.limit {
-        Some(limit) => self::limit(limit, text)?,
-        None => (None, None),
-    };
+    let limits = select.limit.map(|limit| self::limit(limit, text)).transpose()?;
+    let (limit, offset) = limits.unwrap_or_default();
     Ok(Select { first, unions, order_by, limit, offset })
 }
 
