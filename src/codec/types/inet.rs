@@ -47,10 +47,7 @@ impl Inet {
     /// a point after the fourth octet, are refused.
     fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
-            None => (text, None),
-        };
+        let (address, bits) = text.split_once('/').map_or((text, None), |(a, b)| (a, Some(b)));
         if address.contains(':') {
             // Leading zeros in the netmask are refused for IPv6 and read for IPv4.
             let bits = match bits {

@@ -36,10 +36,8 @@ fn only_what_sqlite_treats_as_the_rowid_is_an_identity() {
          CREATE TABLE f(id INTEGER PRIMARY KEY AUTOINCREMENT);",
     );
     let identity = |name| table(&catalog, name).columns[0].identity;
-    assert_eq!(
-        ["a", "b", "c", "d", "e", "f"].map(identity),
-        [true, false, false, true, false, true]
-    );
+    assert_eq!(["a", "d", "f"].map(identity), [true; 3]);
+    assert_eq!(["b", "c", "e"].map(identity), [false; 3]);
     assert_eq!(table(&catalog, "a").address, integer("id"));
     assert_eq!(table(&catalog, "b").address, integer("rowid"));
     let key = RowAddress::Key { columns: vec!["id".to_owned()] };

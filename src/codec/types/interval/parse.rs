@@ -131,10 +131,7 @@ fn parse_words(text: &str) -> Option<Fields> {
 
 /// Reads what follows the P of `P1Y2M3W4DT5H6M7.5S` or `P0001-02-03T04:05:06`.
 fn parse_iso(text: &str) -> Option<Fields> {
-    let (date, time) = match text.split_once('T') {
-        Some((date, time)) => (date, Some(time)),
-        None => (text, None),
-    };
+    let (date, time) = text.split_once('T').map_or((text, None), |(d, t)| (d, Some(t)));
     if date.get(1..).is_some_and(|rest| rest.contains('-')) && !date.contains('D') {
         return parse_iso_alternative(date, time);
     }
