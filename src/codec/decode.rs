@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_become_what_sqlite_stores() {
+    fn fields_decode_to_sqlite_s_values() {
         let seconds = |column_type| Encoding::from_epoch(Epoch::Seconds, column_type);
         for (encoding, field, expected) in [
             (ColumnType::SmallInt.into(), &[0xff, 0xfe][..], Some("Integer(-2)")),

@@ -270,7 +270,7 @@ fn default_of(text: &str, to: &str) -> Result<String, Reason> {
 }
 
 #[test]
-fn a_default_is_what_the_column_would_have_stored() {
+fn a_default_has_the_value_that_the_column_would_store() {
     for (text, to, expected) in [
         ("0", "boolean", "false"),
         ("'1'", "boolean", "true"),

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn words_mean_what_they_mean_in_sqlite() {
+    fn names_have_sqlite_s_meaning() {
         let column = |name: &str| Some(Expression::Column(name.to_owned()));
         assert_eq!(tree_of("A"), column("a"));
         assert_eq!(tree_of("[GRÖßE]"), None);
