@@ -2,6 +2,7 @@
 
 use crate::codec::fidelity::Misfit;
 use crate::options::run_options::Depth;
+use crate::plan::to_postgres::type_rules::count_of;
 use crate::report::{ConversionReport, DataSetReport, TableVerification, Verdict};
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
@@ -91,7 +92,7 @@ impl VerdictReport {
             if depth == Depth::Full && skipped != table.rows_left_out {
                 self.differences.push(format!(
                     "the copy skipped {} of {name}, but {skipped} do not fit now",
-                    format_rows(table.rows_left_out)
+                    count_of(table.rows_left_out, "row")
                 ));
             }
             return;
@@ -157,8 +158,4 @@ fn conversions(table: &ComparedTable, compared: &Compared) -> Vec<ConversionRepo
             count: *count,
         })
         .collect()
-}
-
-fn format_rows(count: u64) -> String {
-    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
 }
