@@ -101,11 +101,8 @@ impl Direction for ToPostgres {
         let left_out = self.loads.iter().flat_map(|load| &load.plan.left_out);
         let rejected = self.loads.iter().flat_map(|load| &load.plan.tables).filter_map(|table| {
             let rows = Some(table.rows_rejected()).filter(|rows| *rows > 0)?;
-            Some(format!(
-                "not migrated: {} of table {}",
-                plural(rows, "row", "rows"),
-                quote(&table.name)
-            ))
+            let (rows, name) = (plural(rows, "row", "rows"), quote(&table.name));
+            Some(format!("not migrated: {rows} of table {name}"))
         });
         let lost = left_out.filter_map(|left| {
             let rows = left.rows.filter(|rows| *rows > 0)?;

@@ -33,10 +33,7 @@ impl Definitions<'_> {
         if !is_unique(&tables[parent], &key.parent_columns) {
             return Err("the parent's columns have no unique key".to_owned());
         }
-        let kind = |index: usize, name: &String| {
-            let number = tables[index].columns.iter().position(|column| column.name == *name)?;
-            self.kinds[index].get(number).copied()
-        };
+        let kind = |index: usize, name: &str| Some(self.column(index, name)?.kind);
         for (from, to) in key.columns.iter().zip(&key.parent_columns) {
             let alike = match (kind(child, from), kind(parent, to)) {
                 (Some(Kind::Text { .. }), Some(Kind::Text { .. })) => true,
@@ -52,7 +49,7 @@ impl Definitions<'_> {
             }
         }
         let columns = |index: usize, names: &[String]| {
-            names.iter().filter_map(|name| self.column(index, name)).collect()
+            self.target_names(index, names.iter().map(String::as_str))
         };
         Ok(ForeignKey {
             columns: columns(child, &key.columns),

@@ -24,13 +24,13 @@ impl Definitions<'_> {
         let table = &self.catalog.schema.tables[index];
         let facts = &self.catalog.facts[&table.name];
         let key = column_key(table, facts, &decisions);
-        let scope = self.scope(index);
+        let scope = self.scopes[index].clone();
         let columns: Vec<ColumnDdl> = (0..table.columns.len())
             .map(|number| self.column_ddl(index, number, &decisions[number], key, &scope))
             .collect();
         let checks = self.checks(index, &scope);
         let (foreign_keys, not_valid) = self.foreign_keys(index);
-        let names = |key: &Key| self.target_names(index, key);
+        let names = |key: &Key| self.target_names(index, key.names());
         let table_key = table.primary_key.as_ref().filter(|_| key.is_none());
         let primary_key = table_key.map(names).unwrap_or_default();
         let flag = |name: &str| facts.origin[name].as_bool().unwrap_or(false);
@@ -101,7 +101,7 @@ impl Definitions<'_> {
             _ => None,
         };
         ColumnDdl {
-            name: self.column_names[index][number].clone(),
+            name: scope[number].target.clone(),
             declared: decision.mapping.declared.clone(),
             collation,
             not_null: column.not_null && !is_rowid && !flag("nullable"),
@@ -117,11 +117,11 @@ impl Definitions<'_> {
         decisions: Vec<ColumnDecision>,
     ) -> Vec<PlannedColumn<ToSqlite>> {
         let columns = &self.catalog.schema.tables[index].columns;
-        let columns = columns.iter().zip(&self.column_names[index]).zip(decisions);
+        let columns = columns.iter().zip(&self.scopes[index]).zip(decisions);
         columns
-            .map(|((column, target_name), decision)| PlannedColumn {
+            .map(|((column, ScopeColumn { target, .. }), decision)| PlannedColumn {
                 name: column.name.clone(),
-                target_name: target_name.clone(),
+                target_name: target.clone(),
                 declared: column.declared.clone(),
                 conversions: Some(decision.negative_zeros)
                     .filter(|count| *count > 0)
