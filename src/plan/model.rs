@@ -41,7 +41,6 @@ pub(crate) trait Target {
     deserialize = "PlannedTable<T>: Deserialize<'de>, T::Objects: Deserialize<'de>"
 ))]
 pub(crate) struct Plan<T: Target> {
-    /// The name of the data set.
     pub(crate) data_set: String,
     /// The schema of the target, or its file.
     pub(crate) target_schema: String,
@@ -54,7 +53,6 @@ pub(crate) struct Plan<T: Target> {
     /// What the target holds and the run drops.
     #[serde(skip)]
     pub(crate) drops: Vec<Dropped>,
-    /// What only this kind of target has.
     pub(crate) objects: T::Objects,
 }
 
@@ -72,7 +70,6 @@ pub(crate) struct PlannedTable<T: Target> {
     pub(crate) ddl: T::TableDdl,
     /// All its columns, in the source's order.
     pub(crate) columns: Vec<PlannedColumn<T>>,
-    /// How its rows are read.
     pub(crate) read: T::Read,
     /// Its rows in the source.
     pub(crate) rows: u64,
@@ -82,7 +79,6 @@ pub(crate) struct PlannedTable<T: Target> {
     pub(crate) rejected: Vec<(String, Tally)>,
     /// Indexes, built once the rows are copied.
     pub(crate) indexes: Vec<OptionalDdl>,
-    /// What else it gets once the rows are copied.
     pub(crate) finish: T::Finish,
 }
 
@@ -95,7 +91,6 @@ pub(crate) struct PlannedColumn<T: Target> {
     pub(crate) target_name: String,
     /// Its declared type in the source.
     pub(crate) declared: String,
-    /// How its values are converted.
     pub(crate) mapping: T::Mapping,
     /// Values that change form: what changes, and in how many of them.
     pub(crate) conversions: Vec<(Cow<'static, str>, u64)>,
@@ -112,7 +107,6 @@ pub(crate) struct OptionalDdl {
     pub(crate) name: String,
     /// Its description: `index "i" on "t"`.
     pub(crate) what: String,
-    /// The statement.
     pub(crate) sql: String,
     /// Its entry in the list of what is not migrated, without the reason.
     pub(crate) left_out: LeftOut,

@@ -18,17 +18,14 @@ use std::collections::HashMap;
 
 /// What to do with a data set.
 pub(crate) enum Action {
-    /// Only compare it.
     Compare(Depth),
     /// Plan and copy it.
     Copy(DropScope),
-    /// Resume the interrupted run.
     Resume(Box<ResumableRun>),
 }
 
 /// An interrupted run.
 pub(crate) struct ResumableRun {
-    /// Its plan, with the chunks.
     pub(crate) plan: Plan<ToPostgres>,
     /// The data set's row of the ledger.
     pub(crate) detail: LedgerDetail,

@@ -40,7 +40,6 @@ pub struct Connection {
     pub(crate) dbname: String,
     /// The usual name of the database, if it is known.
     pub(crate) usual_dbname: Option<&'static str>,
-    /// The role's name.
     pub(crate) user: String,
     /// The origin of the hosts' passwords, if there are any.
     pub(crate) password_origin: Option<Origin>,
@@ -56,7 +55,6 @@ pub struct Connection {
     pub(crate) target: Target,
     /// Whether the hosts are tried in random order.
     pub(crate) shuffle_hosts: bool,
-    /// The settings of the TCP connection.
     pub(crate) tcp: Tcp,
 }
 
@@ -66,7 +64,6 @@ pub(crate) struct Host {
     pub(crate) address: HostAddr,
     /// The port (for a socket: the number in the socket's name).
     pub(crate) port: u16,
-    /// The password for this host.
     pub(crate) password: Option<Secret>,
 }
 

@@ -48,7 +48,6 @@ pub(crate) struct PostgresLoad {
     /// The identity of the target schema, which is independent of the connection string.
     pub(crate) schema_id: String,
     pub(crate) plan: Plan<ToPostgres>,
-    /// The lock of the target schema.
     pub(crate) lock: Arc<RunLock>,
     /// The run that is resumed, if there is one.
     resumed: Option<Continued>,
@@ -115,12 +114,10 @@ impl PostgresLoad {
         Ok(Self { source, schema_id, plan, lock, resumed: None, estimate: None, control, detail })
     }
 
-    /// The plan as the report shows it.
     pub(crate) fn summary(&self) -> DataSetPlan {
         DataSetPlan { continues: self.resumed.clone(), ..self.plan.summary() }
     }
 
-    /// Whether an interrupted run is resumed.
     pub(crate) fn is_resumed(&self) -> bool {
         self.resumed.is_some()
     }
@@ -278,7 +275,6 @@ impl PostgresLoad {
         self.control.run(&env.retry_policy(Phase::Verify), |client| ledger.remove(client))
     }
 
-    /// The ledger of the data set.
     pub(crate) fn ledger(&self) -> Ledger {
         Ledger::new(&self.plan.target_schema, &self.plan.data_set)
     }

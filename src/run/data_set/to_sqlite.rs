@@ -41,9 +41,7 @@ const CACHE_SHARE: u64 = 2;
 
 /// One data set, opened under a snapshot and planned.
 pub(crate) struct SqliteLoad {
-    /// The connection to the source.
     pub(crate) connection: Connection,
-    /// The snapshot of the source, with its session.
     pub(crate) snapshot: Snapshot,
     /// The source's schema.
     pub(crate) schema: String,

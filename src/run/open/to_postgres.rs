@@ -21,26 +21,20 @@ use std::collections::HashSet;
 
 /// The open databases of a data set.
 pub(crate) struct OpenDataSet {
-    /// The data set's name.
     pub(crate) data_set: String,
     /// The source, locked against writers.
     pub(crate) source: Source,
-    /// The lock of the target schema.
     pub(crate) lock: RunLock,
-    /// The control session.
     pub(crate) control: Client,
     /// The server's process behind the control session.
     pub(crate) backend: Backend,
-    /// The target schema.
     pub(crate) schema: String,
 }
 
 /// Opens the data sets of one run, one after another.
 pub(crate) struct DataSetOpener<'a> {
     pub(crate) options: &'a RunOptions,
-    /// The canceller of running statements.
     pub(crate) canceller: &'a StatementCanceller,
-    /// The flag that is set while a server does not answer.
     pub(crate) stall: &'a StallFlag,
     pub(crate) run: RunId,
     /// The backends of the run that have a statement in flight.
