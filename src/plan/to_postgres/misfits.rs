@@ -18,22 +18,21 @@ use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
 
 /// The values of one column, or the rows of a table, that the target cannot hold.
-struct ColumnMisfit {
+struct Unfit {
     table: String,
-    /// The column; empty for whole rows.
-    column: String,
-    /// The word for rows: `rowid`, or `row` in a table without rowids.
-    row_word: &'static str,
-    misfit: Misfit,
-    /// The count and the first rows.
-    tally: Tally,
+    count: u64,
+    text: String,
 }
 
-impl ColumnMisfit {
-    fn new(decision: &TableDecision, column: &str, misfit: Misfit, tally: Tally) -> Self {
+impl Unfit {
+    fn new(decision: &TableDecision, column: Option<&str>, misfit: Misfit, tally: &Tally) -> Self {
         let TableQuery { table, address, .. } = &decision.query;
-        let row_word = if matches!(address, RowAddress::Integer { .. }) { "rowid" } else { "row" };
-        Self { table: table.clone(), column: column.to_owned(), row_word, misfit, tally }
+        let row = if matches!(address, RowAddress::Integer { .. }) { "rowid" } else { "row" };
+        let column = column.map_or_else(String::new, |name| format!(" column {}", quote(name)));
+        let (values, first) = (plural(tally.count, "value", "values"), first_rows(tally));
+        let text =
+            format!("table {}{column}: {misfit} ({values}, first at {row} {first})", quote(table));
+        Self { table: table.clone(), count: tally.count, text }
     }
 }
 
@@ -47,7 +46,7 @@ pub(crate) fn resolve(
     decisions: &mut Vec<TableDecision>,
     left_out: &mut Vec<LeftOut>,
 ) -> Result<()> {
-    let mut found: Vec<ColumnMisfit> = Vec::new();
+    let mut found: Vec<Unfit> = Vec::new();
     let mut removed = HashSet::new();
     for (table, decision) in schema.tables.iter().zip(decisions.iter_mut()) {
         let unfit = column_misfits(table, decision);
@@ -71,8 +70,7 @@ pub(crate) fn resolve(
                 });
             }
             _ => found.extend(
-                rows.into_iter()
-                    .map(|(_, tally)| ColumnMisfit::new(decision, "", Misfit::RowTooWide, tally)),
+                rows.iter().map(|(_, tally)| Unfit::new(decision, None, Misfit::RowTooWide, tally)),
             ),
         }
     }
@@ -82,12 +80,12 @@ pub(crate) fn resolve(
 }
 
 /// The misfits that the profile found.
-fn column_misfits(table: &Table, decision: &TableDecision) -> Vec<ColumnMisfit> {
+fn column_misfits(table: &Table, decision: &TableDecision) -> Vec<Unfit> {
     let columns = table.columns.iter().zip(&decision.types);
     let misfits = columns.flat_map(|(column, types)| {
-        types.misfits.iter().map(|(misfit, tally)| (&column.name, *misfit, tally.clone()))
+        types.misfits.iter().map(|(misfit, tally)| (column.name.as_str(), *misfit, tally))
     });
-    misfits.map(|(name, misfit, tally)| ColumnMisfit::new(decision, name, misfit, tally)).collect()
+    misfits.map(|(name, misfit, tally)| Unfit::new(decision, Some(name), misfit, tally)).collect()
 }
 
 /// The rows of a table that cannot be encoded, by reason.
@@ -111,30 +109,16 @@ fn tally(
     Ok(list)
 }
 
-fn refuse_misfits(found: &[ColumnMisfit]) -> Error {
-    let total: u64 = found.iter().map(|misfit| misfit.tally.count).sum();
-    let mut error =
-        Error::refused(format!("PostgreSQL cannot hold {}", plural(total, "value", "values")));
-    for misfit in found.iter().take(20) {
-        let column = if misfit.column.is_empty() {
-            String::new()
-        } else {
-            format!(" column {}", quote(&misfit.column))
-        };
-        error = error.caused_by(format!(
-            "table {}{column}: {} ({}, first at {} {})",
-            quote(&misfit.table),
-            misfit.misfit,
-            plural(misfit.tally.count, "value", "values"),
-            misfit.row_word,
-            first_rows(&misfit.tally)
-        ));
-    }
+fn refuse_misfits(found: &[Unfit]) -> Error {
+    let total: u64 = found.iter().map(|unfit| unfit.count).sum();
+    let total = plural(total, "value", "values");
+    let error = Error::refused(format!("PostgreSQL cannot hold {total}"));
+    let mut error = found.iter().take(20).fold(error, |error, unfit| error.caused_by(&unfit.text));
     if found.len() > 20 {
         let more = plural(found.len() as u64 - 20, "more column", "more columns");
         error = error.caused_by(format!("and {more}"));
     }
-    let mut tables: Vec<&str> = found.iter().map(|misfit| misfit.table.as_str()).collect();
+    let mut tables: Vec<&str> = found.iter().map(|unfit| unfit.table.as_str()).collect();
     tables.sort_unstable();
     tables.dedup();
     error
@@ -161,10 +145,9 @@ pub(crate) fn refuse_wide_keys(
     for (index, table) in schema.tables.iter().enumerate() {
         for (number, key) in table.primary_key.iter().chain(&table.uniques).enumerate() {
             if let Some(width) = too_wide.get(&(index, key_label(number))) {
-                let columns: Vec<String> = key.columns.iter().map(|c| quote(&c.name)).collect();
                 return Err(Error::refused(format!(
                     "the key ({}) of table {} is too wide for a PostgreSQL index",
-                    columns.join(", "),
+                    key.names().map(quote).collect::<Vec<_>>().join(", "),
                     quote(&table.name)
                 ))
                 .caused_by(format!(

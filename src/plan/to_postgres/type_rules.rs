@@ -212,25 +212,16 @@ impl Column {
             (Misfit::NulInText, &profile.nul_texts),
             (Misfit::InvalidText, &profile.invalid_texts),
         ];
-        let mut misfits = Vec::new();
-        let mut column_type = column_type;
-        let mut reason = None;
-        if !matches!(column_type, ColumnType::Bytea) {
-            misfits = flawed
-                .into_iter()
-                .filter(|(_, tally)| tally.count > 0)
-                .map(|(misfit, tally)| (misfit, tally.clone()))
-                .collect();
-            if widen && !misfits.is_empty() {
-                reason = Some(
-                    misfits
-                        .drain(..)
-                        .map(|(misfit, tally)| format!("{misfit} ({})", format_tally(&tally)))
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                );
-                column_type = ColumnType::Bytea;
-            }
+        let is_flawed = |tally: &Tally| tally.count > 0 && column_type != ColumnType::Bytea;
+        let flawed = flawed.into_iter().filter(|(_, tally)| is_flawed(tally));
+        let mut misfits: Vec<(Misfit, Tally)> =
+            flawed.map(|(misfit, tally)| (misfit, tally.clone())).collect();
+        let (mut column_type, mut reason) = (column_type, None);
+        if widen && !misfits.is_empty() {
+            let texts = misfits.drain(..);
+            let texts = texts.map(|(misfit, tally)| format!("{misfit} ({})", format_tally(&tally)));
+            reason = Some(texts.collect::<Vec<_>>().join(", "));
+            column_type = ColumnType::Bytea;
         }
         let encoder = self.encoder(column_type.into());
         let returning = |count: u64| if encoder.affinity_restores_numbers { 0 } else { count };

@@ -26,10 +26,8 @@ impl Definitions<'_> {
         let ddl_columns: Vec<ColumnDdl> = (0..columns.len())
             .map(|number| {
                 let identity = self.identity(index, number, &columns[number]);
-                let name = identity.map(|(name, highest)| {
-                    sequence = Some((name.clone(), highest));
-                    name
-                });
+                sequence = sequence.take().or(identity.clone());
+                let name = identity.map(|(name, _)| name);
                 self.column(index, number, &columns[number], (&scope, &scope_columns), name)
             })
             .collect();
