@@ -18,12 +18,11 @@ pub(crate) struct Failure {
     /// The whole error, where causes and hints are not enough.
     error: Option<Box<Error>>,
     /// The search ends: no other host is tried.
-    is_final: bool,
-    /// The server answered, and refused the login.
-    is_refusal: bool,
+    pub(crate) is_final: bool,
+    /// The server answered, and refused the login. Another kind of connection may be accepted.
+    pub(crate) is_refusal: bool,
     /// The server has no free connection.
     is_full: bool,
-    /// The TLS handshake itself failed.
     is_tls: bool,
     /// The connection was encrypted.
     encrypted: bool,
@@ -61,7 +60,6 @@ impl Failure {
             .hint("use a server that matches target_session_attrs, or remove that setting")
     }
 
-    /// The failure of one attempt.
     pub(crate) fn from_error(
         error: ConnectError,
         connection: &Connection,
@@ -95,16 +93,6 @@ impl Failure {
         Self { encrypted, is_retryable: !failure.is_final || failure.is_full, ..failure }
     }
 
-    /// Whether the search ends: no other host is tried.
-    pub(crate) fn is_final(&self) -> bool {
-        self.is_final
-    }
-
-    /// Whether the server refused the login, so that another kind of connection may be accepted.
-    pub(crate) fn is_refusal(&self) -> bool {
-        self.is_refusal
-    }
-
     /// Whether TLS may be the reason, so that a connection without it may work.
     pub(crate) fn may_be_tls(&self) -> bool {
         self.is_tls || self.encrypted && self.is_refusal
@@ -118,19 +106,11 @@ impl Failure {
     }
 
     /// Adds a later failure, which decides how the search continues.
-    pub(crate) fn add(&mut self, later: Self) {
-        self.causes.extend(later.causes);
-        for hint in later.hints {
-            if !self.hints.contains(&hint) {
-                self.hints.push(hint);
-            }
-        }
-        self.error = later.error;
-        self.is_final = later.is_final;
-        self.is_refusal = later.is_refusal;
-        self.is_tls = later.is_tls;
-        self.encrypted = later.encrypted;
-        self.is_retryable = later.is_retryable;
+    pub(crate) fn add(&mut self, mut later: Self) {
+        later.hints.retain(|hint| !self.hints.contains(hint));
+        let causes = [std::mem::take(&mut self.causes), later.causes].concat();
+        let hints = [std::mem::take(&mut self.hints), later.hints].concat();
+        *self = Self { causes, hints, ..later };
     }
 
     fn cause(mut self, cause: impl Into<String>) -> Self {

@@ -40,7 +40,6 @@ impl<'a, C> Reconnecting<'a, C> {
         self.session = None;
     }
 
-    /// Runs `work` once.
     pub(crate) fn try_once<T>(&mut self, work: impl FnOnce(&mut C) -> Result<T>) -> Result<T> {
         let (client, backend) = match &mut self.session {
             Some(session) => session,
