@@ -11,7 +11,6 @@ use std::collections::HashSet;
 /// Seconds to wait for a lock while dropping: in a maintenance window no other session holds one.
 const LOCK_TIMEOUT_SECS: u32 = 10;
 
-/// The kind of an object in a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ObjectClass {
     View,
@@ -45,7 +44,6 @@ pub(crate) struct CatalogObject {
     pub(crate) name: String,
     /// It is dropped together with another object: an index, a column's sequence, a partition.
     pub(crate) is_dependent: bool,
-    /// The object id.
     pub(crate) oid: i64,
     /// The object id of the table that an index or a sequence belongs to.
     pub(crate) owner_oid: Option<i64>,
@@ -127,13 +125,13 @@ pub(crate) fn drop_objects(
             .collect()
     };
     // Views depend on views and types on types, in any order: each is dropped once none depends on it.
-    let views = names(ObjectClass::View)
-        .into_iter()
-        .map(|name| format!("DROP VIEW IF EXISTS {name} RESTRICT"));
-    let materialized = names(ObjectClass::MaterializedView)
-        .into_iter()
-        .map(|name| format!("DROP MATERIALIZED VIEW IF EXISTS {name} RESTRICT"));
-    drop_in_rounds(transaction, views.chain(materialized).collect(), &what)?;
+    let drops = |kind: ObjectClass, word: &'static str| {
+        let drop = move |name| format!("DROP {word} IF EXISTS {name} RESTRICT");
+        names(kind).into_iter().map(drop)
+    };
+    let views = drops(ObjectClass::View, "VIEW");
+    let views = views.chain(drops(ObjectClass::MaterializedView, "MATERIALIZED VIEW"));
+    drop_in_rounds(transaction, views.collect(), &what)?;
     let mut tables = names(ObjectClass::Table);
     tables.extend(with_ledger.then(|| qualify(schema, ledger::TABLE)));
     let lists = [
@@ -148,10 +146,7 @@ pub(crate) fn drop_objects(
                 .map_err(|error| refusal(&what, &error))?;
         }
     }
-    let types = names(ObjectClass::Type)
-        .into_iter()
-        .map(|name| format!("DROP TYPE IF EXISTS {name} RESTRICT"));
-    drop_in_rounds(transaction, types.collect(), &what)
+    drop_in_rounds(transaction, drops(ObjectClass::Type, "TYPE").collect(), &what)
 }
 
 fn drop_in_rounds(
@@ -213,7 +208,7 @@ pub(crate) fn conflicts<'a>(
     existing.iter().filter(|object| wanted.contains(&object.name)).collect()
 }
 
-/// The identity of a schema on a running server, whatever the connection string is.
+/// The identity of a schema on a running server. It does not depend on the connection string.
 pub(crate) fn schema_id(client: &mut Client, schema: &str) -> Result<String> {
     const SQL: &str = "\
         SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || oid::text \
