@@ -10,7 +10,6 @@ use std::sync::Arc;
 /// The controls of one run. Clones share one state.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunControl {
-    /// Stops the run.
     pub(crate) cancel: CancelScope,
     /// Set by the run when its server does not answer.
     pub(crate) stall: StallFlag,

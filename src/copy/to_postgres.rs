@@ -58,7 +58,6 @@ struct BlockMessage {
     permit: Permit,
 }
 
-/// The two ends of a copy.
 pub(crate) struct Ends<'a> {
     /// Opens one more reader on the state of the source.
     pub(crate) reader: &'a (dyn Fn(Arc<[TableQuery]>) -> Result<ChunkReader> + Sync),
@@ -249,7 +248,6 @@ impl Copy<'_> {
         Some((RowBatch::new(self.buffers.take(capacity), capacity), permit))
     }
 
-    /// The work of one encoder.
     fn encode(&self, batches: &Receiver<Batch>, lanes: &[Sender<BlockMessage>]) -> Result<()> {
         let cancel = self.settings.cancel;
         while let Some(Batch { table, chunk, lane, rows, permit }) = receive(batches, cancel) {
