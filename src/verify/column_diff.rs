@@ -5,6 +5,7 @@ use crate::codec::sqlite_value::SqliteValue;
 use crate::codec::tuple::{self, Field};
 use crate::codec::types::real;
 use crate::error::Result;
+use crate::postgres::connect::driver::Driver as _;
 use crate::postgres::copy_out::{Relation, TupleReader};
 use crate::postgres::errors::db_error;
 use crate::report::{ColumnDifference, DifferenceKind, KeyColumn, RowDifference};
@@ -18,7 +19,6 @@ use crate::verify::compared_table::ComparedTable;
 use crate::verify::roles::SourceSide;
 use crate::verify::row_diff::{MismatchKind, RowMismatch};
 use crate::verify::rows::{PostgresRows, SqliteRows, Tid};
-use postgres::SimpleQueryMessage;
 use std::collections::BTreeMap;
 
 /// The maximum number of characters shown of a value.
@@ -177,12 +177,8 @@ impl ColumnDiff<'_> {
         let relation = &self.relations[tid.relation as usize].name;
         let sql = format!("SELECT {} FROM ONLY {relation} WHERE {}", list.join(", "), has_tid(tid));
         let what = format!("cannot read table {} of PostgreSQL", quote(&self.table.name));
-        let messages = client.simple_query(&sql).map_err(db_error(&what))?;
-        let row = messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        let value = |index: usize| match row.map(|row| row.get(index)) {
+        let row = client.first_row(&sql).map_err(db_error(&what))?;
+        let value = |index: usize| match row.as_ref().map(|row| row.get(index)) {
             Some(Some(text)) => Some(truncate(text)),
             Some(None) => Some("NULL".to_owned()),
             None => None,

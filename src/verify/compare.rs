@@ -25,9 +25,7 @@ const MAX_ROUNDS: usize = 5;
 
 /// The result of one table.
 pub(crate) struct Compared {
-    /// The part of the report.
     pub(crate) report: TableVerification,
-    /// Statistics of the values that were read from SQLite.
     pub(crate) stats: SqliteStats,
     /// Row-level security hides rows of the table, so it was not compared.
     pub(crate) hidden: bool,

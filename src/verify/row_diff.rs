@@ -37,7 +37,6 @@ pub(crate) enum MismatchKind {
     Changed,
 }
 
-/// A row that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RowMismatch {
     pub(crate) kind: MismatchKind,
@@ -45,14 +44,11 @@ pub(crate) struct RowMismatch {
     pub(crate) rows: u64,
     /// The row of SQLite: its rowid, or its number where there is none.
     pub(crate) sqlite: Option<i64>,
-    /// The row of PostgreSQL.
     pub(crate) postgres: Option<Tid>,
 }
 
-/// The result of a row diff.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RowDiffResult {
-    /// The number of rows that differ.
     pub(crate) total: u64,
     /// The total is a lower bound.
     pub(crate) at_least: bool,
@@ -60,18 +56,15 @@ pub(crate) struct RowDiffResult {
     pub(crate) first: Vec<RowMismatch>,
 }
 
-/// The row diff of one table.
 pub(crate) struct RowDiff<'a> {
     pub(crate) table: &'a ComparedTable,
     /// The relations that hold its rows in PostgreSQL.
     pub(crate) relations: &'a [Relation],
-    /// The buckets of its rows.
     pub(crate) buckets: &'a Buckets,
     /// The maximum number of mismatches in the result.
     pub(crate) max_reported: usize,
     /// The maximum number of rows followed at a time.
     pub(crate) max_followed: usize,
-    /// Ends the comparison early.
     pub(crate) cancel: &'a CancelScope,
 }
 

@@ -38,7 +38,6 @@ pub(crate) struct RunId(String);
 const DIGITS: usize = 16;
 
 impl RunId {
-    /// A new identity.
     pub(crate) fn new() -> Self {
         Self(format!("{:0DIGITS$x}", fastrand::u64(..)))
     }
@@ -48,12 +47,6 @@ impl RunId {
         let word = name.strip_prefix("migrate ")?.rsplit(' ').next()?;
         let is_id = word.len() == DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_id.then(|| Self(word.to_owned()))
-    }
-}
-
-impl Default for RunId {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -147,17 +140,14 @@ impl RunLock {
         Ok(Self { sessions, _heartbeat: None })
     }
 
-    /// The key of the advisory lock.
     pub(crate) fn key(&self) -> i64 {
         self.sessions.key
     }
 
-    /// The run that holds the lock.
     pub(crate) fn run(&self) -> &RunId {
         &self.sessions.run
     }
 
-    /// The connection settings of all sessions.
     pub(crate) fn connection(&self) -> &Connection {
         &self.sessions.connection
     }

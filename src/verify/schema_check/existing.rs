@@ -8,7 +8,6 @@ use crate::{postgres, sqlite};
 use ::postgres::Client;
 use std::collections::HashSet;
 
-/// The schema that the target has.
 pub(crate) struct Existing {
     /// The tables. `sequence` is the key before the next one, where keys are generated and never
     /// reused.
@@ -17,7 +16,6 @@ pub(crate) struct Existing {
     pub(crate) left_out: Vec<LeftOut>,
     /// The foreign keys that are NOT VALID: table and name.
     pub(crate) not_valid: HashSet<(String, String)>,
-    /// Names are compared without regard to case.
     pub(crate) folds_case: bool,
 }
 
@@ -67,7 +65,6 @@ impl Existing {
         }
     }
 
-    /// Whether two names mean the same object.
     pub(crate) fn same_name(&self, one: &str, other: &str) -> bool {
         if self.folds_case { one.eq_ignore_ascii_case(other) } else { one == other }
     }

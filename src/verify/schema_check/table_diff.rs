@@ -5,7 +5,6 @@ use crate::schema::{ForeignKey, IndexOver, IndexTerm, ObjectKind, Table};
 use crate::verify::schema_check::existing::Existing;
 use crate::verify::schema_check::expected::{Expected, ExpectedTable};
 
-/// The differences between two schemas.
 #[derive(Debug, Default)]
 pub(crate) struct SchemaDiff {
     /// What the target lacks.
@@ -14,7 +13,6 @@ pub(crate) struct SchemaDiff {
     pub(crate) notes: Vec<String>,
 }
 
-/// The comparison of one table.
 pub(crate) struct TableDiff<'a> {
     pub(crate) expected: &'a Expected,
     pub(crate) existing: &'a Existing,
@@ -37,7 +35,6 @@ struct Shape<'a> {
 }
 
 impl TableDiff<'_> {
-    /// Compares all parts of the table.
     pub(crate) fn run(&self, diff: &mut SchemaDiff) {
         let shapes = self.shapes();
         self.keys(&shapes, diff);
@@ -212,7 +209,6 @@ impl TableDiff<'_> {
         }
     }
 
-    /// The keys and indexes of the target's table.
     fn shapes(&self) -> Vec<Shape<'_>> {
         let primary = self.found.primary_key.iter().map(|key| (key, ObjectKind::PrimaryKey));
         let uniques = self.found.uniques.iter().map(|key| (key, ObjectKind::Unique));
