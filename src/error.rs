@@ -35,7 +35,18 @@ pub struct Error {
     message: String,
     causes: Vec<String>,
     hints: Vec<String>,
-    flags: Vec<&'static str>,
+    remedies: Vec<Remedy>,
+}
+
+/// A change of the command line that resolves a refusal.
+#[derive(Debug, Clone)]
+pub(crate) struct Remedy {
+    /// What the changed command does, as an infinitive: "replace the file".
+    pub(crate) effect: String,
+    /// The flags to add, each as `--flag` or `--flag=value`.
+    pub(crate) add: Vec<String>,
+    /// The flags to remove.
+    pub(crate) remove: &'static [&'static str],
 }
 
 /// The result of everything in this program that can fail.
@@ -49,7 +60,7 @@ impl Error {
             message: message.into(),
             causes: Vec::new(),
             hints: Vec::new(),
-            flags: Vec::new(),
+            remedies: Vec::new(),
         }
     }
 
@@ -105,9 +116,42 @@ impl Error {
         Self { origin: Origin::LostConnection, ..self }
     }
 
-    /// Adds a flag that the next command should have in addition.
-    pub(crate) fn suggest_flag(mut self, flag: &'static str) -> Self {
-        self.flags.push(flag);
+    /// Adds a remedy: the same command with the flags `add` has `effect`.
+    pub(crate) fn remedy(mut self, effect: impl Into<String>, add: &[&str]) -> Self {
+        let add = add.iter().map(ToString::to_string).collect();
+        self.remedies.push(Remedy { effect: effect.into(), add, remove: &[] });
+        self
+    }
+
+    /// Adds the remedy to exclude `tables`, if they are few.
+    pub(crate) fn remedy_exclude(mut self, tables: &[&str]) -> Self {
+        const MAX_TABLES: usize = 5;
+        if tables.len() > MAX_TABLES {
+            return self.hint("--exclude TABLE, once for each table, excludes them");
+        }
+        let names: Vec<String> = tables.iter().map(|table| format!("{table:?}")).collect();
+        let effect = format!("exclude {}", names.join(", "));
+        let add = tables.iter().map(|table| format!("--exclude={}", globset::escape(table)));
+        self.remedies.push(Remedy { effect, add: add.collect(), remove: &[] });
+        self
+    }
+
+    /// Adds a remedy: the same command without the flags `remove` has `effect`.
+    pub(crate) fn remedy_without(
+        mut self,
+        effect: impl Into<String>,
+        remove: &'static [&'static str],
+    ) -> Self {
+        self.remedies.push(Remedy { effect: effect.into(), add: Vec::new(), remove });
+        self
+    }
+
+    /// Turns each remedy into a hint with the command that `command` makes of it, if any.
+    pub(crate) fn with_commands(mut self, command: impl Fn(&Remedy) -> Option<String>) -> Self {
+        for remedy in std::mem::take(&mut self.remedies) {
+            let hint = command(&remedy).map(|text| format!("to {}, run: {text}", remedy.effect));
+            self.hints.extend(hint);
+        }
         self
     }
 
@@ -132,9 +176,9 @@ impl Error {
         self.origin == Origin::LostConnection
     }
 
-    /// The flags that the next command should have in addition.
-    pub(crate) fn flags(&self) -> &[&'static str] {
-        &self.flags
+    /// Whether a change of the command line resolves it.
+    pub(crate) fn has_remedies(&self) -> bool {
+        !self.remedies.is_empty()
     }
 
     /// The message: what failed, in one line.

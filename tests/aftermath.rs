@@ -88,7 +88,7 @@ fn foreign_keys_are_enforced_and_act() {
 }
 
 #[test]
-fn an_orphan_stays_and_no_new_one_comes() {
+fn an_orphan_is_kept_and_a_new_one_is_refused() {
     let (_database, mut target) = moved("orphans", &[]);
     assert!(target.error("INSERT INTO album (artist) VALUES (12345)").is_some());
     assert_eq!(
@@ -126,7 +126,7 @@ fn the_declared_type_is_kept_in_the_columns_comment() {
 }
 
 #[test]
-fn defaults_mean_what_they_meant() {
+fn defaults_keep_their_meaning() {
     let (_database, mut target) = moved("defaults", &[]);
     // A moment ahead of UTC, where a clock in the session's zone would show.
     target.rows("SET TimeZone = 'Pacific/Kiritimati'");
@@ -144,7 +144,7 @@ fn defaults_mean_what_they_meant() {
 }
 
 #[test]
-fn generated_columns_go_on_being_generated() {
+fn generated_columns_stay_generated() {
     let (_database, mut target) = moved("generated", &[]);
     let sql = "INSERT INTO bills (net, tax) VALUES (10, 2) RETURNING gross || ' ' || doubled";
     assert_eq!(target.cell(sql), "12 20");
@@ -216,9 +216,9 @@ fn rejected_rows_are_in_the_reject_file_with_their_reason() {
 fn a_refusal_names_rows_and_never_contents() {
     let database = server();
     let output = Source::of_fixture("misfit_text").migrate(&database.url, &[]);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned()
+    let message = String::from_utf8_lossy(&output.stderr).into_owned()
         + &String::from_utf8_lossy(&output.stdout);
-    assert!(!told.contains("secretword"), "{told}");
-    assert!(told.contains("hint:"), "{told}");
-    assert!(told.to_lowercase().contains("unchanged"), "{told}");
+    assert!(!message.contains("secretword"), "{message}");
+    assert!(message.contains("hint:"), "{message}");
+    assert!(message.to_lowercase().contains("unchanged"), "{message}");
 }

@@ -144,9 +144,9 @@ fn a_private_server_is_measured_with_every_stage_the_sweep_and_its_settings() {
         assert!(setting(&report, name)["advice"].as_str().unwrap().contains("RISKS THE DATA"));
     }
     assert!(effects(setting(&report, "fsync")).is_empty());
-    let told = String::from_utf8(output.stdout).unwrap();
+    let message = String::from_utf8(output.stdout).unwrap();
     for part in ["the server's limit", "verify ", "bottleneck", "--chunk-size", "max_wal_size"] {
-        assert!(told.contains(part), "{part} in {told}");
+        assert!(message.contains(part), "{part} in {message}");
     }
 }
 
@@ -185,7 +185,7 @@ fn a_user_s_own_file_is_measured_on_their_server_and_both_stay_as_they_were() {
 }
 
 #[test]
-fn what_sqlite_alone_cannot_make_again_is_noted_and_the_rest_is_measured() {
+fn schema_that_plain_sqlite_cannot_create_is_noted_and_the_rest_is_measured() {
     let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let path = data.path().join("app.db");
     sqlite3_script(
@@ -265,9 +265,9 @@ fn a_schema_that_cannot_be_dropped_is_named_with_the_statement_that_does() {
     wait_until("nothing was ever written", || run_psql(&database.url, sql).status.success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    let told = text(&output);
-    let drop = told.split("drop it: ").nth(1).expect(&told).lines().next().unwrap();
-    assert!(drop.starts_with("DROP SCHEMA \"migrate_bench_"), "{told}");
+    let message = text(&output);
+    let drop = message.split("drop it: ").nth(1).expect(&message).lines().next().unwrap();
+    assert!(drop.starts_with("DROP SCHEMA \"migrate_bench_"), "{message}");
     psql(&database.url, drop);
     let left = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'migrate_bench_%'";
     assert_eq!(psql(&database.url, left), "0");
@@ -299,7 +299,7 @@ fn an_interrupted_measurement_ends_its_private_server() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused_and_leaves_nothing() {
+fn an_unmeasurable_source_is_refused_and_leaves_nothing() {
     let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let source = source(data.path());
     let source = source.to_str().unwrap();
@@ -307,7 +307,7 @@ fn what_cannot_be_measured_is_refused_and_leaves_nothing() {
     fs::write(&other, "this is no database, and was never meant to be one").unwrap();
     let other = other.to_str().unwrap();
     let absent = "postgres://nobody@127.0.0.1:1/none";
-    for (code, arguments, told) in [
+    for (code, arguments, message) in [
         (1, &["--to", absent, "--rows", "100"][..], "cannot connect"),
         (4, &["--to", absent, "--from", "/nowhere/app.db"], "/nowhere/app.db"),
         (4, &["--to", absent, "--from", other], "not"),
@@ -322,7 +322,7 @@ fn what_cannot_be_measured_is_refused_and_leaves_nothing() {
     ] {
         let output = measure(folder.path(), arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output));
-        assert!(text(&output).contains(told), "{arguments:?}: {}", text(&output));
+        assert!(text(&output).contains(message), "{arguments:?}: {}", text(&output));
     }
     let too_many =
         migrate(["bench", "--rows", "4G", "--temp-dir", folder.path().to_str().unwrap()]);
@@ -342,6 +342,9 @@ fn a_role_that_may_not_create_a_schema_gets_a_message_with_the_missing_grant() {
     let output = measure(folder.path(), &["--to", &url, "--rows", "100"]);
     psql(&database.url, &format!("DROP ROLE {role}"));
     assert_eq!(output.status.code(), Some(4), "{}", text(&output));
-    let told = text(&output);
-    assert!(told.contains(&format!("GRANT CREATE ON DATABASE \"{}\"", database.name)), "{told}");
+    let message = text(&output);
+    assert!(
+        message.contains(&format!("GRANT CREATE ON DATABASE \"{}\"", database.name)),
+        "{message}"
+    );
 }

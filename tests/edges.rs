@@ -61,8 +61,8 @@ fn a_pin_is_asked_of_the_columns_that_a_foreign_key_joins_before_anything_is_wri
          CREATE TABLE p (k INT PRIMARY KEY); CREATE TABLE c (k INT REFERENCES p (k));
          INSERT INTO p VALUES (1), (2); INSERT INTO c VALUES (1), (100000);",
     );
-    let told = case.exits(&["--cast", "p.k=smallint"], 4);
-    assert!(told.contains("table \"c\" column \"k\""), "{told}");
+    let message = case.exits(&["--cast", "p.k=smallint"], 4);
+    assert!(message.contains("table \"c\" column \"k\""), "{message}");
     case.nothing_was_written();
     case.exits(&["--cast", "p.k=integer", "--cast", "c.k=bigint"], 0);
     assert_eq!((case.type_of("p.k"), case.type_of("c.k")), ("integer".into(), "bigint".into()));
@@ -80,8 +80,11 @@ fn a_key_whose_values_would_become_equal_is_refused_before_anything_is_written()
         ),
     ] {
         let case = Case::new(sql);
-        let told = case.exits(flags, 4);
-        assert!(told.contains("the key (\"k\") of table \"t\" would not be unique"), "{told}");
+        let message = case.exits(flags, 4);
+        assert!(
+            message.contains("the key (\"k\") of table \"t\" would not be unique"),
+            "{message}"
+        );
         case.nothing_was_written();
     }
     let apart = Case::new("CREATE TABLE t (k UNIQUE); INSERT INTO t VALUES (1), ('2');");
@@ -95,8 +98,8 @@ fn index_entries_of_a_utf16_source_are_measured_as_the_server_will_store_them() 
         "PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (k TEXT);
          INSERT INTO t SELECT replace(hex(zeroblob(600)), '0', '語'); CREATE INDEX ti ON t (k);",
     );
-    let told = case.exits(&[], 0);
-    assert!(told.contains("\"ti\""), "the index is listed: {told}");
+    let message = case.exits(&[], 0);
+    assert!(message.contains("\"ti\""), "the index is listed: {message}");
     assert_eq!(case.ask("SELECT octet_length(k) FROM t"), "3600");
 }
 
@@ -112,8 +115,8 @@ fn a_row_is_rejected_for_what_its_generated_column_holds() {
     let planned = case.run("plan", &flags);
     assert_eq!(planned.status.code(), Some(0), "{}", text(&planned));
     assert!(!rejected.exists(), "a dry run writes nothing");
-    let told = case.exits(&flags, 0);
-    assert!(told.contains("not migrated: 1 row of table \"t\""), "{told}");
+    let message = case.exits(&flags, 0);
+    assert!(message.contains("not migrated: 1 row of table \"t\""), "{message}");
     assert_eq!(case.ask("SELECT string_agg(id || ':' || b, ',' ORDER BY id) FROM t"), "1:2,3:4");
     let left = "SELECT id, a, \"migrate place\", \"migrate reason\" FROM t";
     assert_eq!(sqlite3(&rejected, left), "2|30000|2|column \"b\": out of the type's range");
@@ -126,8 +129,8 @@ fn a_not_null_that_the_data_contradicts_is_listed() {
          PRAGMA writable_schema = on;
          UPDATE sqlite_schema SET sql = 'CREATE TABLE t (a INT NOT NULL)' WHERE name = 't';",
     );
-    let told = case.exits(&[], 0);
-    assert!(told.contains("declared NOT NULL, but 1 of its values is NULL"), "{told}");
+    let message = case.exits(&[], 0);
+    assert!(message.contains("declared NOT NULL, but 1 of its values is NULL"), "{message}");
     assert_eq!(case.ask("SELECT count(*) FROM t WHERE a IS NULL"), "1");
 }
 
@@ -167,7 +170,7 @@ fn a_narrower_key_keeps_its_identity_and_its_foreign_keys() {
 }
 
 #[test]
-fn types_that_were_written_down_are_taken_again() {
+fn written_casts_are_read_again() {
     let case = Case::new(
         "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p TEXT REFERENCES p (id), j JSON);
          INSERT INTO p VALUES (1), (2); INSERT INTO c VALUES ('1', '{}'), ('2', '[]');",
@@ -181,7 +184,7 @@ fn types_that_were_written_down_are_taken_again() {
 }
 
 #[test]
-fn constraints_of_one_name_all_arrive() {
+fn constraints_with_the_same_name_all_arrive() {
     let case = Case::new(
         "CREATE TABLE p (id INTEGER PRIMARY KEY);
          CREATE TABLE t (a INT, b INT, CONSTRAINT c CHECK (a > 0), CONSTRAINT c UNIQUE (a),
@@ -204,7 +207,7 @@ fn dropping_all_drops_a_ledger_without_tables() {
 }
 
 #[test]
-fn strict_does_not_mind_what_was_left_out_on_purpose() {
+fn strict_accepts_what_the_user_excluded() {
     let case = Case::new(
         "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p INT REFERENCES p (id));",
     );

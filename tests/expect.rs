@@ -197,7 +197,7 @@ fn a_pattern_fits_whole_lines_only() {
 fn a_missing_and_a_surplus_fact_are_both_reported() {
     let expectation = Expectation::parse("table t 1\n    column a bigint\n    ? column b text\n");
     let found = ["table t 1", "t> column a text", "t> order a"].map(str::to_owned);
-    let told = expectation.differences(&found);
-    assert!(told.contains("expected  t> column a bigint"), "{told}");
-    assert!(told.contains("but found t> column a text"), "{told}");
+    let message = expectation.differences(&found);
+    assert!(message.contains("expected  t> column a bigint"), "{message}");
+    assert!(message.contains("but found t> column a text"), "{message}");
 }

@@ -139,7 +139,7 @@ fn a_killed_run_leaves_the_source_alone_and_a_target_that_says_so() {
 }
 
 #[test]
-fn two_runs_into_one_schema_never_meet() {
+fn two_runs_into_one_schema_never_overlap() {
     let folder = tempfile::tempdir().unwrap();
     let source = source(folder.path());
     let database = server();

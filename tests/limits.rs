@@ -54,7 +54,7 @@ fn a_table_of_1600_columns_arrives_and_one_of_1700_is_refused() {
 }
 
 #[test]
-fn a_table_that_cannot_be_held_at_all_is_left_out_where_the_user_says_widen() {
+fn a_table_with_too_many_columns_is_excluded_by_widen() {
     check(
         &wide(1700, 100),
         "run --on-misfit widen\ntable narrow 1\n    column a text\nleft out table wide rows 1\n",

@@ -16,6 +16,7 @@ mod edges;
 mod expect;
 mod fixtures;
 mod harness;
+mod hints;
 mod interruption;
 mod limits;
 mod oracle;

@@ -318,7 +318,7 @@ fn the_oracle_knows_its_own_arithmetic() {
 }
 
 #[test]
-fn the_oracle_sees_any_one_altered_value() {
+fn the_oracle_sees_a_single_changed_value() {
     let source = crate::source::Source::of_sql(
         "CREATE TABLE t (i INTEGER, r REAL, n NUMERIC, b BOOLEAN, s TEXT, x BLOB, u UUID, d DATE, \
          m DATETIME, z DATETIME);

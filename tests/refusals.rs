@@ -53,7 +53,7 @@ fn garbage_is_refused() {
 }
 
 #[test]
-fn what_may_be_an_encrypted_database_is_refused() {
+fn a_possibly_encrypted_database_is_refused() {
     let bytes: Vec<u8> =
         (0..8192_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     refused(&Source::of_folder(|path| fs::write(path, &bytes).unwrap()));
@@ -99,7 +99,7 @@ fn a_fifo_is_refused_without_waiting_for_a_writer() {
 }
 
 #[test]
-fn a_missing_file_is_refused_and_not_made() {
+fn a_missing_file_is_refused_and_not_created() {
     refused(&Source::of_folder(|_| ()));
 }
 
@@ -125,7 +125,7 @@ fn a_database_in_wal_mode_is_read_with_its_wal() {
 }
 
 #[test]
-fn a_clean_database_in_wal_mode_is_read_and_no_file_stays_next_to_it() {
+fn a_clean_database_in_wal_mode_is_read_and_leaves_no_file_next_to_it() {
     let source = Source::of_folder(|path| {
         small_database(path);
         let connection = Connection::open(path).unwrap();

@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// A source with a value that is rounded, a declared type that does not fit, a trigger and a view.
-const SOURCE: &str = "
+pub const SOURCE: &str = "
     CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, score INT);
     INSERT INTO users VALUES (1, 'ada', 10), (2, 'grace', 20), (3, 'edsger', NULL);
     CREATE TABLE visits (id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES users, at DATETIME);
@@ -19,27 +19,27 @@ const SOURCE: &str = "
 ";
 
 /// A source with a NUL character in a text, which PostgreSQL cannot hold.
-const MISFIT: &str = "
+pub const MISFIT: &str = "
     CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT);
     INSERT INTO notes VALUES (1, 'fine'), (2, 'a' || char(0) || 'b');
 ";
 
 /// An empty folder, which is the working directory, and an empty database.
-struct Scenario {
-    folder: TempDir,
-    database: Database,
+pub struct Scenario {
+    pub folder: TempDir,
+    pub database: Database,
 }
 
 impl Scenario {
     /// A scenario with the source `app.db`.
-    fn new(sql: &str) -> Self {
+    pub fn new(sql: &str) -> Self {
         let scenario = Self { folder: TempDir::new().unwrap(), database: server() };
         sqlite3_script(&scenario.folder.path().join("app.db"), sql);
         scenario
     }
 
     /// The program with `arguments`, of which `URL` is replaced by the database's.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = migrate_command();
         let url = &self.database.url;
         command.args(arguments.iter().map(|argument| argument.replace("URL", url)));
@@ -51,12 +51,12 @@ impl Scenario {
     }
 
     /// Runs the program and expects `code`.
-    fn run(&self, arguments: &[&str], code: i32) {
+    pub fn run(&self, arguments: &[&str], code: i32) {
         let output = self.command(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{}", crate::harness::text(&output));
     }
 
-    fn sql(&self, sql: &str) {
+    pub fn sql(&self, sql: &str) {
         psql(&self.database.url, sql);
     }
 
@@ -78,10 +78,10 @@ impl Scenario {
     }
 }
 
-const DATABASE: [&str; 5] = ["database", "--from", "app.db", "--to", "URL"];
-const BACK: [&str; 5] = ["database", "--from", "URL", "--to", "back.db"];
+pub const DATABASE: [&str; 5] = ["database", "--from", "app.db", "--to", "URL"];
+pub const BACK: [&str; 5] = ["database", "--from", "URL", "--to", "back.db"];
 
-fn with<'a>(arguments: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+pub fn with<'a>(arguments: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     [arguments, more].concat()
 }
 

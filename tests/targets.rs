@@ -67,7 +67,7 @@ fn a_type_of_a_planned_name_refuses_the_run() {
 }
 
 #[test]
-fn an_index_whose_name_is_taken_is_never_lost_in_silence() {
+fn an_index_whose_name_is_taken_is_never_lost_silently() {
     let database = server();
     let url = database.url.clone();
     harness::psql(&url, "CREATE TABLE other (x int); CREATE INDEX pet_owner ON other (x)");
@@ -134,8 +134,8 @@ fn drop_all_names_what_it_drops() {
     harness::psql(&url, "CREATE TABLE person (x int)");
     let output = source().migrate(&url, &["--drop-all"]);
     assert_code(&output, 0);
-    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &errors(&output);
-    assert!(told.to_lowercase().contains("drop"), "{told}");
+    let message = String::from_utf8_lossy(&output.stdout).into_owned() + &errors(&output);
+    assert!(message.to_lowercase().contains("drop"), "{message}");
     assert_eq!(Target::open(&url).cell("SELECT count(*) FROM person"), "2");
 }
 
@@ -194,7 +194,7 @@ fn drop_all_drops_nothing_when_the_plan_refuses() {
 }
 
 #[test]
-fn a_database_that_does_not_exist_is_made_on_request() {
+fn a_missing_database_is_created_on_request() {
     let database = server();
     // The fresh database's name, made another one.
     let name = &database.name;
@@ -230,7 +230,7 @@ fn only_the_tables_that_are_asked_for_are_moved() {
 }
 
 #[test]
-fn a_key_to_a_table_that_is_not_moved_is_left_out() {
+fn a_foreign_key_to_an_excluded_table_is_not_created() {
     let expectation = Expectation::parse(
         "run --exclude person\ntable pet 1\n    column id bigint not null identity 2\n    \
          column owner bigint\n    constraint PRIMARY KEY (id)\n    index pet_owner (owner)\n\
@@ -270,12 +270,12 @@ fn json_on_standard_output_is_the_only_output() {
 }
 
 #[test]
-fn the_run_ends_with_a_table_of_what_arrived() {
+fn the_report_has_a_table_of_the_rows_that_arrived() {
     let database = server();
     let output = source().migrate(&database.url, &[]);
     assert_code(&output, 0);
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("person") && told.contains("pet"), "{told}");
+    let message = String::from_utf8_lossy(&output.stdout);
+    assert!(message.contains("person") && message.contains("pet"), "{message}");
 }
 
 #[test]
@@ -283,8 +283,8 @@ fn an_unreachable_server_is_a_failure_and_shows_no_password() {
     let url = "postgres://somebody:verysecret@127.0.0.1:1/nowhere?sslmode=disable";
     let output = source().migrate(url, &[]);
     assert_code(&output, 1);
-    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &errors(&output);
-    assert!(!told.contains("verysecret"), "{told}");
+    let message = String::from_utf8_lossy(&output.stdout).into_owned() + &errors(&output);
+    assert!(!message.contains("verysecret"), "{message}");
 }
 
 #[test]

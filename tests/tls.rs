@@ -78,7 +78,7 @@ fn make_roles(server: &Server) {
 }
 
 #[test]
-fn every_sslmode_means_what_it_means_to_libpq() {
+fn every_sslmode_has_libpq_s_meaning() {
     let made = Certificates::make();
     let mut server = Server::start(Some(&made), RULES);
     make_roles(&server);

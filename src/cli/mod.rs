@@ -80,7 +80,10 @@ fn dispatch(command: Command, line: &CommandLine, console: &mut Console) -> Resu
                 .map_err(|error| database::with_recovery_hints(error, line, None))?;
             database::run(&request, line, console, prepare)
         }
-        Command::Plan(args) => plan::run(&Request::plan(*args)?, console, prepare),
+        Command::Plan(args) => {
+            let request = Request::plan(*args).map_err(|error| line.with_remedies(error))?;
+            plan::run(&request, line, console, prepare)
+        }
         Command::Provider(args) => done(provider::run(&args, console))?,
         Command::EncryptConfigValue(args) => done(keys::encrypt(&args, console))?,
         Command::GenerateKey(args) => done(keys::generate(&args, console))?,

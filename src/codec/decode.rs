@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_become_what_sqlite_stores() {
+    fn fields_decode_to_sqlite_s_values() {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(decode(ColumnType::SmallInt, &[0xff, 0xfe]), some("Integer(-2)"));
         assert_eq!(

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_without_being_shown() {
+    fn an_invalid_key_is_refused_without_being_shown() {
         let error = |text: &str| Key::parse(text).unwrap_err();
         assert_eq!(error(""), "it does not hold 512 bytes");
         assert_eq!(error(&"ab".repeat(511)), "it does not hold 512 bytes");

@@ -303,5 +303,5 @@ fn unexpected_value(table: &PlannedTable<ToPostgres>, chunk: u32, error: EncodeE
         error.row + 1
     ))
     .hint("the source has changed since it was profiled; stop whatever writes to it")
-    .suggest_flag("--restart")
+    .remedy("start from scratch", &["--restart"])
 }

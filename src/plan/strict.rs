@@ -17,7 +17,9 @@ pub(crate) fn enforce<T: Target>(options: &PlanOptions, plan: &Plan<T>) -> Resul
     if options.exact && !converted.is_empty() {
         let error = Error::refused("--exact: values would arrive converted");
         let error = converted.into_iter().fold(error, Error::caused_by);
-        return Err(error.hint("choose other types with --cast, or run without --exact"));
+        return Err(error
+            .hint("choose other types with --cast 'table.column=type'")
+            .remedy_without("accept the conversions", &["--exact"]));
     }
     let types = plan.tables.iter().flat_map(changed_types);
     let left_out = plan.left_out.iter().filter(|left| !is_expected(left)).map(describe);
@@ -25,7 +27,9 @@ pub(crate) fn enforce<T: Target>(options: &PlanOptions, plan: &Plan<T>) -> Resul
     if options.strict && !changed.is_empty() {
         let error = Error::refused("--strict: not everything arrives as it is declared");
         let error = changed.into_iter().take(MAX_CAUSES).fold(error, Error::caused_by);
-        return Err(error.hint("fix the source, choose types with --cast, or run without --strict"));
+        return Err(error
+            .hint("fix the source, or choose types with --cast 'table.column=type'")
+            .remedy_without("accept these changes", &["--strict"]));
     }
     Ok(())
 }

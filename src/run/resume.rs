@@ -237,14 +237,11 @@ fn not_resumable(opened: &OpenDataSet, reasons: Vec<String>) -> Error {
         quote(&opened.schema),
         quote(&opened.data_set)
     ));
-    reasons
-        .into_iter()
-        .fold(error, Error::caused_by)
-        .hint(
-            "--restart drops what that run created and starts from scratch; after the service was \
-             started on the source, this is the only way",
-        )
-        .suggest_flag("--restart")
+    reasons.into_iter().fold(error, Error::caused_by).remedy(
+        "drop what that run created and start from scratch (the only way after the service \
+             was started on the source)",
+        &["--restart"],
+    )
 }
 
 /// The refusal to resume a run of another version of this program.

@@ -105,8 +105,8 @@ fn in_use(service: Option<&Service>, time: CheckTime, evidence: Vec<String>) -> 
         Some(service) => format!("stop it: {}", service.stop_command()),
         None => "stop the process that uses it".to_owned(),
     };
-    error.hint(stop).hint(
-        "--allow-running continues anyway; changes made meanwhile are not migrated, and \
-         verification may fail",
+    error.hint(stop).remedy(
+        "continue anyway, without the changes that are made meanwhile",
+        &["--allow-running"],
     )
 }

@@ -59,7 +59,7 @@ fn an_interrupted_run_leaves_nothing() {
 }
 
 #[test]
-fn a_killed_run_leaves_no_target_and_the_next_one_clears_up() {
+fn a_killed_run_leaves_no_target_and_the_next_one_cleans_up() {
     let (database, target) = (filled(), Target::new());
     let mut child = start(&database, &target.path);
     wait_for_rows(&target);
@@ -100,7 +100,7 @@ fn a_lost_reader_joins_the_snapshot_again() {
 }
 
 #[test]
-fn a_server_that_goes_away_leaves_nothing() {
+fn a_stopped_server_leaves_nothing() {
     let (database, target) = (filled(), Target::new());
     let child = start(&database, &target.path);
     wait_for_rows(&target);
@@ -142,7 +142,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn a_full_disk_leaves_nothing_and_an_old_target_as_it_was() {
+fn a_full_disk_leaves_no_new_file_and_an_old_target_unchanged() {
     let Some(disk) = SmallDisk::mount() else { return };
     let at = disk.0.path();
     let database = filled();

@@ -117,7 +117,7 @@ fn keys_checks_defaults_and_indexes_arrive_and_the_rest_is_listed() {
 }
 
 #[test]
-fn verification_alone_finds_what_was_done_to_the_file() {
+fn verification_alone_finds_changes_of_the_file() {
     let database = server();
     psql(&database.url, SHOP);
     let target = Target::new();
@@ -140,8 +140,8 @@ fn verification_alone_finds_what_was_done_to_the_file() {
         "INSERT INTO line VALUES (1, 1, 'Thing'); DROP INDEX line_what; DROP TABLE child",
     );
     let differences = alone()["data_sets"][0]["differences"].clone();
-    let told = differences.to_string();
-    assert!(told.contains("line_what") && told.contains("child"), "{told}");
+    let message = differences.to_string();
+    assert!(message.contains("line_what") && message.contains("child"), "{message}");
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn a_new_file_belongs_to_whom_the_folder_or_the_old_file_belonged() {
 }
 
 #[test]
-fn what_is_in_another_database_is_listed_and_not_copied() {
+fn tables_of_an_attached_database_are_listed_and_not_copied() {
     let database = server();
     psql(
         &database.url,
@@ -265,7 +265,7 @@ fn what_is_in_another_database_is_listed_and_not_copied() {
 }
 
 #[test]
-fn names_that_sqlite_takes_for_the_same_stay_apart() {
+fn names_that_are_equal_to_sqlite_stay_apart() {
     let database = server();
     psql(
         &database.url,

@@ -148,10 +148,10 @@ fn values_that_sqlite_cannot_hold_are_refused_with_their_rows_or_kept_as_text() 
         );
         let target = Target::new();
         let output = back(&database, &target.path, &[]);
-        let told = text(&output);
-        assert_eq!(output.status.code(), Some(4), "{told}");
-        assert!(told.contains("column \"v\": 1 with") && told.contains(what), "{told}");
-        assert!(told.contains("first at id 3"), "{told}");
+        let message = text(&output);
+        assert_eq!(output.status.code(), Some(4), "{message}");
+        assert!(message.contains("column \"v\": 1 with") && message.contains(what), "{message}");
+        assert!(message.contains("first at id 3"), "{message}");
         assert!(target.files().is_empty());
         back_report(&database, &target.path, &["--on-misfit", "widen"], 0);
         let printed = psql(&database.url, "SET TimeZone = UTC; SELECT v FROM t WHERE id = 3");

@@ -8,7 +8,7 @@ use std::time::Instant;
 const ROWS: u32 = 4_000;
 
 #[test]
-fn a_run_that_would_not_be_over_in_time_is_refused_before_anything_is_written() {
+fn a_run_that_cannot_end_in_time_is_refused_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let source = source(folder.path(), ROWS);
     let database = server();
@@ -81,7 +81,7 @@ fn a_copy_that_gets_slower_than_it_was_measured_pauses_with_its_reserve() {
 }
 
 #[test]
-fn deadlines_that_make_no_sense_are_usage_errors() {
+fn invalid_deadlines_are_usage_errors() {
     for flags in [
         &["--deadline", "04:30", "--window", "2h"][..],
         &["--deadline", "soon"],

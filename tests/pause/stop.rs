@@ -40,8 +40,8 @@ fn ctrl_c_and_sigterm_commit_what_is_in_flight_and_the_same_command_resumes() {
         signal(&run, name);
         let output = end(run);
         let there = psql(&database.url, "SELECT count(*) FROM event");
-        let told = format!("error: paused as requested: {there} of {ROWS} rows are copied");
-        assert!(text(&output).contains(&told), "{told}\n{}", text(&output));
+        let message = format!("error: paused as requested: {there} of {ROWS} rows are copied");
+        assert!(text(&output).contains(&message), "{message}\n{}", text(&output));
         assert_eq!(psql(&database.url, "SELECT count(*) > 0 FROM event"), "t");
         assert_paused_and_resumes(&output, &source, &database, ROWS);
         assert_eq!(sha256(&source), before);
@@ -62,7 +62,7 @@ fn a_second_signal_ends_the_program_at_once() {
 }
 
 #[test]
-fn a_step_of_the_finish_that_takes_too_long_is_cancelled_and_taken_up_again() {
+fn a_step_of_the_finish_that_takes_too_long_is_cancelled_and_resumed() {
     let Met { _folder, source, database, run } = Met::new();
     // Rows may come in under this lock, and no index may be built.
     let mut somebody = Client::connect(&database.url, NoTls).unwrap();
@@ -73,8 +73,8 @@ fn a_step_of_the_finish_that_takes_too_long_is_cancelled_and_taken_up_again() {
     wait_for_a_lock(&database.url);
     signal(&run, "-TERM");
     let output = end(run);
-    let told = format!("all {ROWS} rows are copied; indexes or constraints are missing");
-    assert!(text(&output).contains(&told), "{}", text(&output));
+    let message = format!("all {ROWS} rows are copied; indexes or constraints are missing");
+    assert!(text(&output).contains(&message), "{}", text(&output));
     drop(somebody);
     assert_paused_and_resumes(&output, &source, &database, ROWS);
 }
@@ -97,8 +97,8 @@ fn a_stop_in_the_verification_keeps_everything_and_the_next_run_compares() {
     wait_for_a_lock(&database.url);
     signal(&run, "-INT");
     let output = end(run);
-    let told = "everything is copied, but the comparison is not complete";
-    assert!(text(&output).contains(told), "{}", text(&output));
+    let message = "everything is copied, but the comparison is not complete";
+    assert!(text(&output).contains(message), "{}", text(&output));
     let state = "SELECT detail::json ->> 'state' FROM migrate_ledger WHERE chunk = -1";
     assert_eq!(psql(&database.url, state), "not_verified", "it does not look verified");
     drop(somebody);

@@ -146,7 +146,7 @@ fn a_run_killed_in_the_second_data_set_resumes_there_and_drops_nothing_again() {
 }
 
 #[test]
-fn a_run_killed_in_the_second_data_set_is_thrown_away_without_the_first() {
+fn a_restart_drops_the_second_data_set_without_the_first() {
     let database = server();
     let tree = Tree::connect(&format!("URL = {}", url(&database.url, None)));
     kill_in_instrumentation(&tree, &database, "public", &["db"]);
@@ -157,7 +157,7 @@ fn a_run_killed_in_the_second_data_set_is_thrown_away_without_the_first() {
 }
 
 #[test]
-fn what_an_earlier_run_did_counts_only_while_its_source_is_the_same() {
+fn an_earlier_run_counts_only_while_its_source_is_unchanged() {
     let database = server();
     let mut tree = connect(&database);
     assert_code(&tree.run(&["db", "-data", "core"]), 0);
@@ -347,7 +347,7 @@ fn a_cut_connection_string_is_warned_of_by_its_line() {
 }
 
 #[test]
-fn a_backup_is_made_before_anything_is_written() {
+fn a_backup_is_written_before_anything_else() {
     let database = server();
     let tree = Tree::package_manager(&format!("URL = {}", url(&database.url, None)));
     let folder = tempfile::tempdir().unwrap();

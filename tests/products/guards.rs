@@ -215,7 +215,7 @@ fn a_live_target_is_refused_and_only_warned_of_when_comparing() {
 }
 
 #[test]
-fn connect_does_not_go_back_unless_allowed() {
+fn connect_refuses_sqlite_as_target_unless_allowed() {
     let tree = Tree::connect("URL = postgres://u@127.0.0.1:1/d");
     let output = tree.run(&["db", "--from=pgx", "--to=sqlite3"]);
     assert_code(&output, 4);

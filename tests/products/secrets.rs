@@ -58,9 +58,9 @@ fn no_secret_is_ever_emitted() {
             ] {
                 let output = tree.run(arguments);
                 assert_code(&output, code);
-                let told = text(&output) + &fs::read_to_string(json).unwrap();
+                let message = text(&output) + &fs::read_to_string(json).unwrap();
                 for secret in [PASSWORD, &values[0], &values[1], key.trim_end()] {
-                    assert!(!told.contains(secret), "{arguments:?}:\n{told}");
+                    assert!(!message.contains(secret), "{arguments:?}:\n{message}");
                 }
             }
         }

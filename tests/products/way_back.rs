@@ -15,7 +15,7 @@ fn run(tree: &Tree, arguments: &[&str]) -> Output {
 const BACK: [&str; 3] = ["database", "--from=pgx", "--to=sqlite3"];
 
 #[test]
-fn package_manager_goes_back_when_postgresql_is_its_provider() {
+fn package_manager_migrates_back_when_postgresql_is_its_provider() {
     let database = server();
     let tree = Tree::package_manager(&format!("URL = {}", url(&database.url, None)));
     assert_code(&tree.run(&["database", "--switch-provider"]), 0);
@@ -86,7 +86,7 @@ fn a_live_sqlite_file_is_not_replaced_unless_allowed() {
 }
 
 #[test]
-fn connect_has_no_way_back_unless_that_is_said_and_its_new_file_is_for_its_owner_only() {
+fn connect_refuses_sqlite_as_target_unless_allowed_and_the_new_file_is_for_its_owner_only() {
     let database = server();
     let tree = Tree::connect(&format!("URL = {}", url(&database.url, None)));
     assert_code(&tree.run(&["db", "--data", "core"]), 0);
@@ -104,7 +104,7 @@ fn connect_has_no_way_back_unless_that_is_said_and_its_new_file_is_for_its_owner
 }
 
 #[test]
-fn two_data_sets_come_back_together_or_not_at_all() {
+fn two_data_sets_are_migrated_back_together_or_not_at_all() {
     let database = server();
     psql(&database.url, "CREATE SCHEMA core; CREATE SCHEMA instrumentation");
     let (core, second) =

@@ -27,12 +27,12 @@ pub(super) fn assert_refused_until_restart(
     for command in [&["--drop-ledger"][..], &[]] {
         let refused = source.run(&database.url, &[more, command].concat());
         assert_code(&refused, 4);
-        assert_says(
-            &refused,
-            &["cannot be resumed", cause, "--restart", "hint: after that, run: "],
-        );
+        assert_says(&refused, &["cannot be resumed", cause, "hint: to drop what that run created"]);
         let next = text(&refused);
-        let next = next.lines().find(|line| line.starts_with("hint: after that, run:")).unwrap();
+        let next = next
+            .lines()
+            .find(|line| line.starts_with("hint: to drop what that run created"))
+            .unwrap();
         assert!(next.ends_with("--restart"), "{next}");
     }
     assert_eq!(psql(&database.url, state), before, "the ledger was not touched");
@@ -64,7 +64,7 @@ fn a_missing_source_is_refused_and_a_restored_one_is_resumed() {
 }
 
 #[test]
-fn a_table_that_was_emptied_is_not_taken_for_half_full() {
+fn an_emptied_table_is_not_resumed_as_half_full() {
     let (source, database) = cut_off(&[]);
     psql(&database.url, "TRUNCATE event");
     let cause = "table \"event\" of the target was emptied or rewritten";
@@ -157,9 +157,9 @@ fn the_plan_command_shows_what_would_be_resumed_and_changes_nothing() {
     let refused = crate::harness::migrate(arguments);
     assert_code(&refused, 4);
     assert_says(&refused, &["cannot be resumed"]);
-    let anew = crate::harness::migrate([&arguments[..], &["--restart"]].concat());
-    assert_code(&anew, 0);
-    assert_says(&anew, &["will be dropped first", "table \"event\""]);
+    let restarted = crate::harness::migrate([&arguments[..], &["--restart"]].concat());
+    assert_code(&restarted, 0);
+    assert_says(&restarted, &["will be dropped first", "table \"event\""]);
     assert_eq!(psql(&database.url, state), before);
 }
 

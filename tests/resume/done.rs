@@ -24,7 +24,7 @@ fn a_repeated_run_says_that_it_is_done_and_copies_nothing() {
 }
 
 #[test]
-fn a_done_data_set_whose_source_has_changed_is_refused_until_it_is_thrown_away() {
+fn a_complete_data_set_whose_source_has_changed_is_refused_until_it_is_restarted() {
     let (source, database) = (Source::new(), server());
     assert_whole(&source, &database.url, &source.run(&database.url, &[]));
     sqlite3_script(&source.path, "UPDATE event SET what = 'changed' WHERE id = 7");
@@ -59,7 +59,7 @@ fn a_copy_that_nobody_verified_is_refused_with_the_ways_out() {
 }
 
 #[test]
-fn the_ledger_goes_after_a_good_verdict_where_that_is_asked_for() {
+fn the_ledger_is_removed_on_request_after_a_good_verdict() {
     let ledger = "SELECT to_regclass('migrate_ledger') IS NULL";
     let (source, database) = (Source::new(), server());
     assert_code(&source.run(&database.url, &["--drop-ledger"]), 0);

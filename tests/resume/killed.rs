@@ -84,7 +84,7 @@ fn a_run_can_be_killed_again_and_again() {
 }
 
 #[test]
-fn commits_that_were_acknowledged_and_lost_are_made_again() {
+fn commits_that_were_acknowledged_and_lost_are_repeated() {
     let (source, database) = (Source::new(), server());
     let child = source.start(&database.url, &[]);
     let somebody = hold_the_copy(&database.url);
@@ -105,7 +105,7 @@ fn commits_that_were_acknowledged_and_lost_are_made_again() {
 }
 
 #[test]
-fn an_index_that_was_left_in_part_is_built_again_and_a_whole_one_is_not() {
+fn an_incomplete_index_is_built_again_and_a_complete_one_is_not() {
     let (source, database) = (Source::new(), server());
     let child = source.start(&database.url, &[]);
     let somebody = hold_the_verdict(&database.url);

@@ -21,7 +21,7 @@ fn backend(url: &str, purpose: &str) -> String {
 }
 
 #[test]
-fn a_killed_process_of_the_server_takes_nothing_away_for_good() {
+fn a_killed_process_of_the_server_loses_no_row() {
     let (source, server) = (Source::new(), server());
     let url = server.url("postgres");
     let child = source.start(&url, &[]);

@@ -120,7 +120,7 @@ fn sessions_whose_client_cannot_be_reached_are_ended() {
 }
 
 #[test]
-fn of_two_runs_at_once_one_works_and_the_other_is_refused() {
+fn the_second_of_two_concurrent_runs_is_refused() {
     let (source, database) = (Source::new(), server());
     // Slow enough that neither ends before the other one has checked.
     let slow = ["--max-rate", "4MB/s"];

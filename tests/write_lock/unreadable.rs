@@ -20,7 +20,7 @@ fn refused(path: &Path, words: &str) {
 }
 
 #[test]
-fn what_is_no_file_is_refused_by_what_it_is() {
+fn a_path_that_is_not_a_file_is_refused_with_its_kind() {
     let folder = SourceFolder::new("DELETE");
     let at = |name| folder.folder().join(name);
     refused(&at("missing.db"), "does not exist");

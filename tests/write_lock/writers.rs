@@ -128,7 +128,7 @@ fn a_writer_that_ends_in_time_is_waited_for() {
 }
 
 #[test]
-fn what_goes_past_the_locks_is_noticed() {
+fn a_write_that_bypasses_the_locks_is_noticed() {
     for mode in ["DELETE", "WAL"] {
         let folder = SourceFolder::new(mode);
         let source = folder.open().unwrap();

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_an_ordinary_one_with_gaps_and_a_sequence_ahead_of_its_ids() {
+    fn the_generated_file_has_gaps_and_a_sequence_ahead_of_its_ids() {
         let folder = tempfile::tempdir().unwrap();
         let (path, _) = generated(folder.path(), "a", 20_000, 4);
         let connection = Connection::open(&path).unwrap();
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_of_what_was_ended_early() {
+    fn an_interrupted_benchmark_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         for last in ["downloads", "index users_guid"] {
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_exists_is_left_alone() {
+    fn an_existing_file_is_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mine");
         fs::write(&path, "precious").unwrap();

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_if_it_is_stopped() {
+    fn a_cancelled_generator_ends() {
         let folder = tempfile::tempdir().unwrap();
         let source = Connection::open_in_memory().unwrap();
         source.execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1)").unwrap();

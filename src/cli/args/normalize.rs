@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_dash_with_one_letter_or_a_number_is_left_alone() {
+    fn a_single_dash_with_one_letter_or_a_number_is_unchanged() {
         assert_eq!(normal("-h"), Ok("-h".into()));
         assert_eq!(normal("database -V -12"), Ok("database -V -12".into()));
     }

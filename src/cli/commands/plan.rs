@@ -2,7 +2,8 @@
 
 use crate::cli::exit_code::Exit;
 use crate::cli::output::console::Console;
-use crate::cli::output::{json, plan};
+use crate::cli::output::plan;
+use crate::cli::output::rerun_command::CommandLine;
 use crate::cli::request::{Request, casts};
 use crate::control::run_control::RunControl;
 use crate::error::Result;
@@ -13,6 +14,7 @@ use crate::run::Planned;
 /// Runs the command with the plan of `prepare`.
 pub(crate) fn run<P: Planned>(
     request: &Request,
+    line: &CommandLine,
     console: &mut Console,
     prepare: impl FnOnce(&RunOptions, &RunControl) -> Result<P>,
 ) -> Exit {
@@ -24,17 +26,9 @@ pub(crate) fn run<P: Planned>(
     let plan = prepare(&request.options, &control).map(|planned| planned.summary());
     drop(watch);
     let shown = plan.as_ref().map_err(Clone::clone).and_then(|plan| show(plan, request, console));
-    let exit = shown.as_ref().err().map_or(Exit::Done, |error| Exit::from(error.kind()));
-    let written = match &request.json {
-        Some(output) => {
-            json::write(output, &mut console.out, plan.as_ref().ok(), exit, shown.as_ref().err())
-        }
-        None => Ok(()),
-    };
-    match shown.and(written) {
-        Ok(()) => exit,
-        Err(error) => console.fail(&error),
-    }
+    let error = shown.err().map(|error| line.with_remedies(error));
+    let exit = error.as_ref().map_or(Exit::Done, |error| Exit::from(error.kind()));
+    console.end(request.json.as_ref(), plan.as_ref().ok(), exit, error.as_ref())
 }
 
 fn show(plan: &PlanSummary, request: &Request, console: &mut Console) -> Result<()> {

@@ -1,10 +1,16 @@
 //! The command to rerun: quoted for a shell, without passwords.
 
+use crate::cli::args::command::Arguments;
 use crate::cli::long_flag::{join_value, split_value};
 use crate::cli::output::redact::without_password;
+use crate::error::Error;
+use clap::CommandFactory;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// The flags of `database` and `plan` that may be given several times.
+const REPEATABLE: [&str; 3] = ["--tables", "--exclude", "--cast"];
 
 /// The normalized command line.
 #[derive(Debug, Clone, Default)]
@@ -46,22 +52,52 @@ impl CommandLine {
             Some((flag, value)) => flag != "--deadline" || !value.as_bytes().contains(&b'T'),
             None => argument != "--restart",
         };
-        let end = self.arguments.iter().position(|argument| argument == "--");
-        let (ours, others) = self.arguments.split_at(end.unwrap_or(self.arguments.len()));
-        let arguments = ours.iter().filter(|argument| is_kept(argument)).chain(others);
-        let arguments = arguments.cloned().collect();
-        Self { program: self.program.clone(), arguments }.with_flags(&[])
+        self.changed(is_kept, &[])
     }
 
-    /// The same command with `flags` (such as `--drop-all`) added where they are missing.
-    pub(crate) fn with_flags(&self, flags: &[&str]) -> RerunCommand {
+    /// The same command with `flags` added; each is `--flag` or `--flag=value`. A flag that is given
+    /// already is replaced, unless it is repeatable.
+    pub(crate) fn with_flags<F: AsRef<OsStr>>(&self, flags: &[F]) -> RerunCommand {
+        let added: Vec<OsString> = flags.iter().map(|flag| flag.as_ref().to_owned()).collect();
+        let is_kept = |argument: &OsString| {
+            let replaces =
+                |flag: &OsString| name(flag) == name(argument) && !is_repeatable(name(flag));
+            !added.iter().any(|flag| flag == argument || replaces(flag))
+        };
+        self.changed(is_kept, &added)
+    }
+
+    /// `error` with its remedies as hints that have the whole command. A remedy with a flag that the
+    /// command does not have is dropped.
+    pub(crate) fn with_remedies(&self, error: Error) -> Error {
+        let definition = Arguments::command();
+        let command = self.command().and_then(|name| definition.find_subcommand(name));
+        let flags = command.into_iter().flat_map(clap::Command::get_arguments);
+        let flags: Vec<&str> = flags.filter_map(clap::Arg::get_long).collect();
+        let has_flag = |flag: &String| {
+            let flag = flag.trim_start_matches('-');
+            flags.contains(&flag.split_once('=').map_or(flag, |(name, _)| name))
+        };
+        error.with_commands(|remedy| {
+            if !remedy.add.iter().all(has_flag) {
+                return None;
+            }
+            let is_kept = |argument: &OsString| !remedy.remove.iter().any(|flag| argument == flag);
+            let arguments = self.arguments.iter().filter(|argument| is_kept(argument)).cloned();
+            let line = Self { program: self.program.clone(), arguments: arguments.collect() };
+            Some(line.with_flags(&remedy.add).text)
+        })
+    }
+
+    /// The command with the flags that `is_kept` accepts, and with `added`.
+    fn changed(&self, is_kept: impl Fn(&OsString) -> bool, added: &[OsString]) -> RerunCommand {
         let mut text = quoted(&self.program);
         let mut omits_password = false;
         let end = self.arguments.iter().position(|argument| argument == "--");
         let (ours, others) = self.arguments.split_at(end.unwrap_or(self.arguments.len()));
-        let added = flags.iter().map(OsString::from).filter(|flag| !ours.contains(flag));
-        for argument in ours.iter().cloned().chain(added).chain(others.iter().cloned()) {
-            let (flag, value) = match split_value(&argument) {
+        let ours = ours.iter().filter(|argument| is_kept(argument));
+        for argument in ours.chain(added).chain(others) {
+            let (flag, value) = match split_value(argument) {
                 Some((flag, value)) => (Some(flag), value),
                 None => (None, argument.as_os_str()),
             };
@@ -83,6 +119,15 @@ impl CommandLine {
         }
         RerunCommand { text, omits_password }
     }
+}
+
+/// The flag of an argument, without its value.
+fn name(argument: &OsStr) -> &OsStr {
+    split_value(argument).map_or(argument, |(flag, _)| flag)
+}
+
+fn is_repeatable(flag: &OsStr) -> bool {
+    REPEATABLE.iter().any(|name| flag == *name)
 }
 
 /// `--cast 'users.password=text'` only resembles a secret.
@@ -131,6 +176,7 @@ fn dollar_quoted(argument: &OsStr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ArgAction;
 
     fn rerun(arguments: &[&str], flags: &[&str]) -> RerunCommand {
         let arguments = arguments.iter().map(OsString::from).collect();
@@ -176,6 +222,40 @@ mod tests {
             rerun(&["database", "--drop-all"], &["--drop-all"]).text,
             "migrate database --drop-all"
         );
+        assert_eq!(
+            rerun(&["database", "--on-misfit=refuse"], &["--on-misfit=widen"]).text,
+            "migrate database --on-misfit widen"
+        );
+        assert_eq!(
+            rerun(&["database", "--exclude=a"], &["--exclude=b"]).text,
+            "migrate database --exclude a --exclude b"
+        );
+    }
+
+    #[test]
+    fn the_repeatable_flags_are_those_of_the_command_line() {
+        let definition = Arguments::command();
+        let database = definition.find_subcommand("database").unwrap();
+        let repeatable = |arg: &&clap::Arg| matches!(arg.get_action(), ArgAction::Append);
+        let names = database.get_arguments().filter(repeatable).filter_map(clap::Arg::get_long);
+        assert_eq!(names.map(|name| format!("--{name}")).collect::<Vec<_>>(), REPEATABLE);
+    }
+
+    #[test]
+    fn a_remedy_becomes_a_hint_with_the_whole_command() {
+        let words = ["database", "--strict", "--on-misfit=refuse"].map(OsString::from);
+        let line = CommandLine::new("migrate".into(), words.to_vec());
+        let error = Error::refused("no")
+            .remedy("widen", &["--on-misfit=widen"])
+            .remedy("compare", &["--of-another-command"])
+            .remedy_without("lose it", &["--strict"]);
+        assert_eq!(
+            line.with_remedies(error).hints(),
+            [
+                "to widen, run: migrate database --strict --on-misfit widen",
+                "to lose it, run: migrate database --on-misfit refuse"
+            ]
+        );
     }
 
     #[test]
@@ -196,6 +276,6 @@ mod tests {
         assert_eq!(rerun(&["it's", ""], &[]).text, r"migrate 'it'\''s' ''");
         assert_eq!(rerun(&["a\nb"], &[]).text, r"migrate $'a\012b'");
         let odd = CommandLine::new("m".into(), vec![OsString::from_vec(b"\xff'1".to_vec())]);
-        assert_eq!(odd.with_flags(&[]).text, r"m $'\377\'1'");
+        assert_eq!(odd.with_flags::<&str>(&[]).text, r"m $'\377\'1'");
     }
 }

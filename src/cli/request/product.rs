@@ -144,7 +144,7 @@ fn check_direction(
         return Err(Error::refused(format!(
             "{product} does not support a migration back to SQLite"
         ))
-        .hint("add --allow-back to migrate anyway"));
+        .remedy("migrate anyway", &["--allow-back"]));
     }
     if settings.provider()? != to {
         return Ok(None);
@@ -153,9 +153,9 @@ fn check_direction(
     match purpose {
         Purpose::Copy { allow_live_target: false } => Err(Error::refused(live)
             .hint("to migrate again, first set Database.Provider back")
-            .hint(
-                "add --allow-live-target to migrate anyway; what the service wrote to the target \
-                 may be lost",
+            .remedy(
+                "migrate anyway, and possibly lose what the service wrote to the target",
+                &["--allow-live-target"],
             )),
         _ => Ok(Some(live)),
     }

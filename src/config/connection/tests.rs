@@ -28,7 +28,7 @@ fn write(folder: &Path, name: &str, text: &str, mode: u32) -> String {
 }
 
 #[test]
-fn accepted_strings_mean_what_they_mean_to_libpq() {
+fn accepted_strings_have_libpq_s_meaning() {
     let cases = [
         ("postgres://", "postgres://os-user@localhost:5432/os-user"),
         ("postgresql://h", "postgres://os-user@h:5432/os-user"),

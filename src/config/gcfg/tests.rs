@@ -85,7 +85,7 @@ fn headers_are_read_as_the_go_library_reads_them() {
 }
 
 #[test]
-fn what_the_go_library_refuses_is_refused_where_it_stands() {
+fn files_that_the_go_library_refuses_are_refused_with_their_line() {
     for (text, expected) in [
         ("[]", "f.gcfg:1:2: expected section name"),
         ("[1a]", "f.gcfg:1:2: expected section name"),

@@ -66,7 +66,7 @@ fn required(transaction: &mut Transaction<'_>, what: &str, sql: &str) -> Result<
             return refused
                 .hint("allow the role to create objects: GRANT CREATE ON SCHEMA ... TO ...");
         }
-        refused.hint("leave the table out with --exclude, or change its types with --cast")
+        refused.hint("exclude the table with --exclude, or change its types with --cast")
     })
 }
 

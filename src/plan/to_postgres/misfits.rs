@@ -148,13 +148,19 @@ fn refuse_misfits(found: &[ColumnMisfit]) -> Error {
         error =
             error.caused_by(format!("and {}", count_of(found.len() as u64 - 20, "more column")));
     }
+    let mut tables: Vec<&str> = found.iter().map(|misfit| misfit.table.as_str()).collect();
+    tables.sort_unstable();
+    tables.dedup();
     error
         .hint(
             "fix the values in the source, or choose another type with --cast 'table.column=type'",
         )
-        .hint("--on-misfit widen stores invalid text as bytea")
-        .hint("--on-misfit reject --reject-file FILE skips such rows and writes them to FILE")
-        .hint("--exclude TABLE skips the table")
+        .remedy("store invalid text as bytea", &["--on-misfit=widen"])
+        .remedy(
+            "skip such rows and write them to rejected-rows.db",
+            &["--on-misfit=reject", "--reject-file=rejected-rows.db"],
+        )
+        .remedy_exclude(&tables)
 }
 
 /// Refuses keys that no index entry can hold, which would fail after the rows are copied.
@@ -178,8 +184,8 @@ pub(crate) fn refuse_wide_keys(
                 .caused_by(format!(
                     "the widest entry has {width} bytes; the maximum is {MAX_ENTRY}"
                 ))
-                .hint("--on-misfit widen builds the key over a hash of its values")
-                .hint("--exclude TABLE skips the table"));
+                .remedy("build the key over a hash of its values", &["--on-misfit=widen"])
+                .remedy_exclude(&[&table.name]));
             }
         }
     }
@@ -249,5 +255,5 @@ fn merged_key(table: &Table, key: &[&String]) -> Error {
         quote(&table.name)
     ))
     .hint("fix the values in the source, or choose another type with --cast 'table.column=type'")
-    .hint("--exclude TABLE skips the table")
+    .remedy_exclude(&[&table.name])
 }

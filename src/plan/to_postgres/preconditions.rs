@@ -16,10 +16,10 @@ use std::collections::HashSet;
 /// Refuses a source with a table of the ledger's name.
 pub(crate) fn refuse_own_name(schema: &Schema) -> Result<()> {
     let taken = |name: &str| name.eq_ignore_ascii_case(ledger::TABLE);
-    if schema.tables.iter().any(|table| taken(&table.name)) {
+    if let Some(table) = schema.tables.iter().find(|table| taken(&table.name)) {
         return Err(Error::refused("the source has a table named migrate_ledger")
             .caused_by("migrate stores its ledger in the target under that name")
-            .hint("exclude it with --exclude migrate_ledger"));
+            .remedy_exclude(&[&table.name]));
     }
     Ok(())
 }
@@ -44,7 +44,8 @@ pub(crate) fn check_target(
             quote(inputs.schema)
         ))
         .caused_by(format!("an earlier run of {} was not completed", quote(&entry.data_set)))
-        .hint("complete that run, or drop everything in the schema with --drop-all"));
+        .hint("complete that run first")
+        .remedy("drop everything in the schema", &["--drop-all"]));
     }
     let tables = schema.tables.iter().map(|table| &table.name);
     let names = tables.chain(schema.views.iter().map(|view| &view.name)).cloned().collect();
@@ -79,9 +80,10 @@ fn refuse_conflicts(
                 State::Differs => "an earlier run copied it, and it differs from the source",
                 _ => "an earlier run copied it without verifying it",
             })
-            .hint("--verify compares both sides; --restart drops what that run created and starts over"),
+            .remedy("compare both sides", &["--verify"])
+            .remedy("drop what that run created and start from scratch", &["--restart"]),
     };
-    Err(error.hint("--drop-all drops everything in the schema first"))
+    Err(error.remedy("drop everything in the schema first", &["--drop-all"]))
 }
 
 /// Takes out tables with more columns than PostgreSQL allows, if the user allows that.
@@ -99,7 +101,8 @@ pub(crate) fn leave_out_wide_tables(
             quote(&first.name),
             first.columns.len()
         ))
-        .hint("leave it out with --exclude, or with --on-misfit widen"));
+        .remedy_exclude(&[&first.name])
+        .remedy("exclude all such tables", &["--on-misfit=widen"]));
     }
     for table in schema.tables.extract_if(.., |table| too_wide(table)) {
         left_out.push(LeftOut {

@@ -143,6 +143,6 @@ fn refuse(misfits: Vec<String>) -> Error {
     let error = Error::refused("SQLite cannot hold every value");
     let error = misfits.into_iter().take(MAX_CAUSES).fold(error, Error::caused_by);
     error
-        .hint("--on-misfit widen stores such columns as TEXT, as the server prints their values")
-        .hint("--exclude TABLE leaves a table out")
+        .remedy("store such columns as TEXT, as the server prints them", &["--on-misfit=widen"])
+        .hint("--exclude TABLE excludes a table")
 }

@@ -27,7 +27,7 @@ pub(crate) fn run(plan: &mut Plan<ToSqlite>) -> Result<()> {
         if !strip(table, &reason, &mut plan.left_out) {
             return Err(Error::refused(format!("SQLite refuses table {}", quote(&table.name)))
                 .caused_by(cause)
-                .hint("leave it out with --exclude"));
+                .remedy_exclude(&[&table.name]));
         }
     }
 }

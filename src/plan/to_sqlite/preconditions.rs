@@ -16,9 +16,8 @@ pub(crate) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
         "row-level security hides rows of table {} from this role",
         quote(&table.name)
     ))
-    .hint(
-        "connect as the table's owner or as a role with BYPASSRLS, or leave it out with --exclude",
-    ))
+    .hint("connect as the table's owner or as a role with BYPASSRLS")
+    .remedy_exclude(&[&table.name]))
 }
 
 /// Takes out tables without columns, which SQLite does not support.

@@ -207,7 +207,8 @@ impl Failure {
             "3D000" => {
                 let command = createdb_command(connection);
                 let error = Error::failed(format!("the database `{dbname}` does not exist"))
-                    .hint(format!("create it with --create-database, or with: {command}"));
+                    .hint(format!("create it: {command}"))
+                    .remedy("create it and migrate", &["--create-database"]);
                 let error = match connection.usual_dbname.filter(|usual| usual != dbname) {
                     Some(usual) => error.hint(format!(
                         "the product's documentation calls the database `{usual}`: check the URL"

@@ -63,7 +63,7 @@ fn too_late(estimate: &Estimate, deadline: &Deadline, left: f64) -> Error {
             time(left.max(0.0))
         ))
         .hint("set a later deadline, or save time with --depth rows or --no-verify")
-        .hint("--allow-late starts anyway and pauses at the deadline")
+        .remedy("start anyway and pause at the deadline", &["--allow-late"])
 }
 
 /// The deadline watch of the data set that is being loaded.

@@ -139,5 +139,5 @@ fn refuse_occupied(target: &TargetFile, options: &RunOptions) -> Result<()> {
             1 => format!("it has table {}", list.join("")),
             _ => format!("it has tables {}", list.join(", ")),
         })
-        .hint("--drop-all replaces the file once the new one is complete"))
+        .remedy("replace the file once the new one is complete", &["--drop-all"]))
 }

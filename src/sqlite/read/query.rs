@@ -65,7 +65,7 @@ impl TableQuery {
                 "table {} has too many columns for a UTF-16 database",
                 quote(&self.table)
             ))
-            .hint("skip the table with --exclude"));
+            .remedy_exclude(&[&self.table]));
         }
         Ok(())
     }

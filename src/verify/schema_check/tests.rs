@@ -163,7 +163,7 @@ fn objects_that_are_not_in_force_are_named_with_the_reason() {
 }
 
 #[test]
-fn without_a_plan_anything_that_serves_the_purpose_is_accepted() {
+fn without_a_plan_an_equivalent_object_is_accepted() {
     let mut found = full();
     found.primary_key = None;
     found.uniques = vec![key(Some("u"), names(&["b"]))];

@@ -56,7 +56,7 @@ pub(crate) fn run<P: Planned + Send + 'static>(
     let product = request.product.as_ref();
     let error = result.err().map(|error| {
         let is_failure = error.kind() != Kind::Paused;
-        let resumes = is_failure && loads_postgres(request) && error.flags().is_empty();
+        let resumes = is_failure && loads_postgres(request) && !error.has_remedies();
         let error = with_recovery_hints(error, line, product);
         if resumes { with_restart_hint(error, line) } else { error }
     });
@@ -101,7 +101,8 @@ fn confirm_loss(summary: &PlanSummary, console: &mut Console) -> Result<()> {
         Some(true) => Ok(()),
         Some(false) => Err(Error::refused("the answer was no; nothing was dropped")),
         None => Err(Error::refused(format!("--drop-all would drop {loss}"))
-            .hint("add --yes to allow this, or migrate into another schema")),
+            .hint("migrate into another schema to keep them")
+            .remedy("drop them", &["--yes"])),
     }
 }
 
@@ -115,15 +116,20 @@ pub(crate) fn with_recovery_hints(
     let (when, command) = match error.kind() {
         Kind::Usage => return error,
         Kind::Paused => ("to resume", line.resume()),
-        Kind::Failed | Kind::Differs => ("after fixing the cause", line.with_flags(error.flags())),
-        Kind::Refused => ("after that", line.with_flags(error.flags())),
+        _ => ("after fixing the cause", line.with_flags::<&str>(&[])),
     };
-    let error = error.hint("the source is unchanged; its service can be started again");
+    // The unchanged command would be refused again where a flag is the remedy.
+    let has_remedies = error.has_remedies();
+    let error =
+        line.with_remedies(error).hint("the source is unchanged; its service can be started again");
     let error = match product {
         Some(product) => error.hint(next_steps::start_again(&product.settings)),
         None => error,
     };
-    let error = error.hint(format!("{when}, run: {}", command.text));
+    let error = match has_remedies {
+        true => error,
+        false => error.hint(format!("{when}, run: {}", command.text)),
+    };
     if command.omits_password {
         error.hint("this command omits the password: add it, or set it in PGPASSWORD or ~/.pgpass")
     } else {

@@ -130,11 +130,11 @@ fn a_failed_run_says_that_the_source_is_unchanged_and_how_to_resume() {
 }
 
 #[test]
-fn a_refusal_gives_the_command_as_it_was() {
+fn a_refusal_repeats_the_command() {
     let (exit, _, err) = run_with(&["--strict"], None, Err(Error::refused("no")));
     assert_eq!(exit, Exit::Refused);
     assert!(err.contains(
-        "after that, run: migrate database --from app.db --to postgres://u@h/d --strict\n"
+        "after fixing the cause, run: migrate database --from app.db --to postgres://u@h/d --strict\n"
     ));
 }
 
@@ -156,7 +156,7 @@ fn a_table_is_lost_only_with_consent() {
     let (exit, _, err) = run_with(drop_all, None, loses());
     assert_eq!(exit, Exit::Refused);
     assert!(err.contains("would drop 1 table that the source does not have: \"old\""));
-    assert!(err.contains("add --yes"));
+    assert!(err.contains("--drop-all --yes\n"));
     let (exit, _, err) = run_with(drop_all, Some("n\n"), loses());
     assert_eq!(exit, Exit::Refused);
     assert!(err.starts_with("Drop 1 table that the source does not have: \"old\"? [y/N] "));

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_the_same_value_have_one_form() {
+    fn texts_of_the_same_value_have_one_canonical_form() {
         for (one, other) in [
             (r#"{"b":1,"a":[1.0,true]}"#, r#" {"a" : [ 1, true ], "b": 1}"#),
             (r#"{"a":1,"a":2}"#, r#"{"a": 2}"#),
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_has_no_form() {
+    fn invalid_json_has_no_canonical_form() {
         for text in ["", "{", "[1", "\"a", "{\"a\"}", "1 2", "tru", r#""\ud800""#] {
             assert_eq!(form(text), None, "{text}");
         }

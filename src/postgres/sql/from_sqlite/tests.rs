@@ -239,7 +239,7 @@ fn default_of(text: &str) -> Result<String, Reason> {
 }
 
 #[test]
-fn a_default_is_what_the_column_would_have_stored() {
+fn a_default_has_the_value_that_the_column_would_store() {
     let cases = r#"
         0 AS boolean => false;
         '1' AS boolean => true;

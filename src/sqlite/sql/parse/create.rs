@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn words_mean_what_they_mean_in_sqlite() {
+    fn type_names_have_sqlite_s_meaning() {
         assert_eq!(tree_of("A"), Some(column("a")));
         assert_eq!(tree_of("[GRÖßE]"), None);
         assert_eq!(tree_of("\"GRößE\""), Some(column("Größe")));

@@ -182,7 +182,7 @@ fn every_day_of_the_ten_thousand_years_reads_back() {
 }
 
 #[test]
-fn what_has_no_iso_text_is_not_printed() {
+fn a_value_without_iso_text_is_not_printed() {
     let mut out = Vec::new();
     let first = i64::from(FIRST_DAY) * DAY;
     let end = (i64::from(LAST_DAY) + 1) * DAY;
