@@ -30,6 +30,7 @@ type Hook = Arc<dyn Fn() + Send + Sync>;
 /// Says whether the time is up.
 type IsLate = Box<dyn Fn() -> bool + Send>;
 
+#[derive(Default)]
 struct Shared {
     cancel: CancelScope,
     is_writing: AtomicBool,
@@ -44,15 +45,7 @@ struct Shared {
 impl StatementCanceller {
     /// Watches `cancel`.
     pub fn watch(cancel: &CancelScope) -> Self {
-        let shared = Arc::new(Shared {
-            cancel: cancel.clone(),
-            is_writing: AtomicBool::new(false),
-            is_late: AtomicBool::new(false),
-            is_over: AtomicBool::new(false),
-            deadline: Mutex::default(),
-            source_hooks: Mutex::default(),
-            server_hooks: Mutex::default(),
-        });
+        let shared = Arc::new(Shared { cancel: cancel.clone(), ..Shared::default() });
         let watched = Arc::clone(&shared);
         let watcher = thread::Builder::new().name("canceller".to_owned());
         // Without the thread, statements are not cancelled; everything else still ends.

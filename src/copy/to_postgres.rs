@@ -53,10 +53,7 @@ struct Batch {
 }
 
 /// A block on its way to a writer.
-struct BlockMessage {
-    block: Block,
-    permit: Permit,
-}
+type BlockMessage = (Block, Permit);
 
 pub(crate) struct Ends<'a> {
     /// Opens one more reader on the state of the source.
@@ -261,7 +258,7 @@ impl Copy<'_> {
                 .encode(table, number, &rows, leave_out, buffer)
                 .map_err(|error| unexpected_value(planned, number, error))?;
             self.buffers.put(rows.into_spare());
-            send(&lanes[lane], BlockMessage { block, permit }, cancel);
+            send(&lanes[lane], (block, permit), cancel);
         }
         Ok(())
     }
@@ -271,7 +268,7 @@ impl Copy<'_> {
         let cancel = self.settings.cancel;
         let retry_policy = self.settings.retry_policy(cancel);
         let mut writer = Reconnecting::new(self.ends.in_flight, Box::new(self.ends.writer));
-        while let Some(BlockMessage { block, permit }) = receive(blocks, cancel) {
+        while let Some((block, permit)) = receive(blocks, cancel) {
             // A block that waits for the rate limit during a stop is left to the next run.
             if !self.rate.wait(block.data.len() as u64, cancel) {
                 continue;

@@ -47,10 +47,7 @@ pub(crate) struct CopiedTable {
 }
 
 /// Rows on their way to the writer, and the permit for their memory.
-struct Batch {
-    rows: Rows,
-    permit: Permit,
-}
+type Batch = (Rows, Permit);
 
 enum Rows {
     Many(RowBatch),
@@ -195,7 +192,7 @@ impl Copy<'_> {
         let mut send = |rows: Rows, permit: Permit| {
             *sent += rows.count();
             // A writer that has ended has reported why.
-            let _ = to_writer.send(Batch { rows, permit });
+            let _ = to_writer.send((rows, permit));
         };
         let what = format!("cannot read table {}", quote(&table.name));
         reader.kept_tuples(part.select, &what, |tuple, message| {
@@ -275,7 +272,7 @@ impl Copy<'_> {
         insert: &mut Insert<'_>,
         copied: &mut CopiedTable,
     ) -> Result<()> {
-        while let Some(Batch { rows, permit }) = receive(batches, self.cancel) {
+        while let Some((rows, permit)) = receive(batches, self.cancel) {
             if !self.rate.wait(rows.len() as u64, self.cancel) {
                 return Err(Error::interrupted());
             }

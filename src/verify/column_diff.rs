@@ -102,8 +102,9 @@ impl ColumnDiff<'_> {
         let tuple = sqlite.map_or(postgres_tuple.as_slice(), |(_, tuple)| tuple);
         let key_values = if sqlite_values.is_empty() { &postgres_values } else { &sqlite_values };
         let key = self.key(tuple, key_values);
+        let row = if self.has_rowid() { "rowid" } else { "row" };
         let (source_place, target_place) = self.source.order(
-            mismatch.sqlite.map(|rowid| self.sqlite_row(rowid)),
+            mismatch.sqlite.map(|rowid| format!("{row} {rowid}")),
             mismatch.postgres.map(|tid| format!("ctid ({},{})", tid.block, tid.offset)),
         );
         let value = |values: &[Option<String>], index: usize| values.get(index).cloned().flatten();
@@ -134,10 +135,6 @@ impl ColumnDiff<'_> {
 
     fn has_rowid(&self) -> bool {
         matches!(self.table.query.address, RowAddress::Integer { .. })
-    }
-
-    fn sqlite_row(&self, rowid: i64) -> String {
-        format!("{} {rowid}", if self.has_rowid() { "rowid" } else { "row" })
     }
 
     /// The key of a row. Integers are always reported; other values are content, and reported only

@@ -196,7 +196,7 @@ impl RowDiff<'_> {
         let mut sqlite = SqliteRows::new(table);
         for (range, _) in &parts {
             sqlite.read(connection, range, |rowid, _, tuple| {
-                self.check_cancelled()?;
+                self.cancel.check()?;
                 let hash = xxh3_128(tuple);
                 if is_bad(tuple, hash) {
                     unmatched.add_sqlite(self.identity(tuple, hash), hash, rowid);
@@ -208,7 +208,7 @@ impl RowDiff<'_> {
         for (_, condition) in &parts {
             for relation in self.relations.iter().enumerate() {
                 postgres.read_with_ctids(client, relation, condition, |tid, tuple| {
-                    self.check_cancelled()?;
+                    self.cancel.check()?;
                     let hash = xxh3_128(tuple);
                     if is_bad(tuple, hash) {
                         unmatched.add_postgres(self.identity(tuple, hash), hash, tid);
@@ -220,18 +220,14 @@ impl RowDiff<'_> {
         Ok(unmatched)
     }
 
-    fn check_cancelled(&self) -> Result<()> {
-        self.cancel.check()
-    }
-
     /// The key range of a bucket in SQLite, and the condition for the same rows in PostgreSQL.
     fn key_range(&self, bucket: usize) -> Option<(KeyRange, String)> {
         let (first, last) = self.buckets.keys(bucket)?;
         let column = &self.table.columns[self.table.integer_key?];
         let key = quote(&column.postgres);
         let null = if bucket == 0 { format!(" OR {key} IS NULL") } else { String::new() };
-        // The key is not cast, so that an index on it is used.
-        let condition = format!("({key} BETWEEN {} AND {}{null})", bigint(first), bigint(last));
+        // The key is not cast, so that an index on it is used. The quotes allow the smallest value.
+        let condition = format!("({key} BETWEEN '{first}'::bigint AND '{last}'::bigint{null})");
         Some((KeyRange::Integer { first, last }, condition))
     }
 
@@ -274,11 +270,6 @@ impl RowDiff<'_> {
         result.first.sort_unstable_by_key(|row| (row.sqlite.is_none(), row.sqlite, row.postgres));
         result.first.truncate(self.max_reported);
     }
-}
-
-/// A literal of type `bigint`. The quotes allow the smallest value, too.
-fn bigint(value: i64) -> String {
-    format!("'{value}'::bigint")
 }
 
 #[cfg(test)]

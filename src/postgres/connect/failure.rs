@@ -30,22 +30,18 @@ pub(crate) struct Failure {
     is_retryable: bool,
 }
 
-/// The error of all attempts together.
-pub(crate) fn error(connection: &Connection, failures: Vec<Failure>) -> Error {
-    let mut all = Failure::default();
-    for failure in failures {
-        all.add(failure);
-    }
-    let base = match all.error {
-        Some(error) => *error,
-        None => Error::failed(format!("cannot connect to {}", connection.display())),
-    };
-    let base = if all.is_retryable { base.retryable() } else { base };
-    let error = all.causes.into_iter().fold(base, Error::caused_by);
-    all.hints.into_iter().fold(error, Error::hint)
-}
-
 impl Failure {
+    /// The error of all attempts together.
+    pub(crate) fn into_error(self, connection: &Connection) -> Error {
+        let base = match self.error {
+            Some(error) => *error,
+            None => Error::failed(format!("cannot connect to {}", connection.display())),
+        };
+        let base = if self.is_retryable { base.retryable() } else { base };
+        let error = self.causes.into_iter().fold(base, Error::caused_by);
+        self.hints.into_iter().fold(error, Error::hint)
+    }
+
     /// The failure of a host name that cannot be resolved.
     pub(crate) fn unknown_host(name: &str, error: &std::io::Error) -> Self {
         Self::default()

@@ -34,7 +34,7 @@ use tokio_postgres::config::{
 /// Every failed attempt is a cause of the error. Certificate files, servers and databases that
 /// cannot be used are refused.
 pub fn connect<D: Driver>(connection: &Connection, purpose: &str) -> Result<Session<D>> {
-    let mut failures = Vec::new();
+    let mut failures = Failure::default();
     // Only this preference may be ignored: a second round accepts any server.
     let targets: &[Target] = match connection.target {
         Target::PreferStandby => &[Target::Standby, Target::Any],
@@ -44,17 +44,14 @@ pub fn connect<D: Driver>(connection: &Connection, purpose: &str) -> Result<Sess
         for host in ordered_hosts(connection) {
             match connect_to_host(connection, host, *target, purpose) {
                 Ok(session) => return Ok(session),
-                Err(failure) => {
-                    let is_final = failure.is_final;
-                    failures.push(failure);
-                    if is_final {
-                        return Err(failure::error(connection, failures));
-                    }
-                }
+                Err(failure) => failures.add(failure),
+            }
+            if failures.is_final {
+                return Err(failures.into_error(connection));
             }
         }
     }
-    Err(failure::error(connection, failures))
+    Err(failures.into_error(connection))
 }
 
 /// The hosts in the order of the attempts.
@@ -90,12 +87,10 @@ fn connect_to_host<D: Driver>(
             session::prepare(client, connection, encrypted, target, purpose)
         }) {
             Ok(session) => return Ok(session),
-            Err(failure) => {
-                failures.add(failure);
-                if failures.is_final {
-                    break;
-                }
-            }
+            Err(failure) => failures.add(failure),
+        }
+        if failures.is_final {
+            break;
         }
     }
     Err(failures)

@@ -55,7 +55,7 @@ pub(crate) fn prepare<D: Driver>(
     server.check(connection)?;
     client
         .batch_execute(&settings(server.version, purpose))
-        .map_err(|error| errors::db_error("cannot set up the session")(error))?;
+        .map_err(errors::db_error("cannot set up the session"))?;
     // Without support by the server's platform, a dead client's session ends with its statement.
     let _ = client.batch_execute(CHECK_CLIENT_CONNECTION);
     let Server { version: server_version, schema, backend, .. } = server;

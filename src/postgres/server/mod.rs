@@ -256,17 +256,13 @@ impl PrivateServer {
 
 /// The arguments of `initdb`: users who can enter the folder are trusted, no others.
 fn initdb_arguments(password: bool, folder: &Path) -> Vec<String> {
-    let mut arguments: Vec<String> =
-        ["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C.UTF-8"]
-            .map(str::to_owned)
-            .into();
-    arguments.push(format!("--username={USER}"));
-    arguments.push("--auth-local=trust".to_owned());
+    let host = if password { "scram-sha-256" } else { "reject" };
+    let fixed = ["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C.UTF-8"];
+    let mut arguments: Vec<String> = fixed.map(str::to_owned).into();
+    arguments.extend([format!("--username={USER}"), "--auth-local=trust".to_owned()]);
+    arguments.push(format!("--auth-host={host}"));
     if password {
-        arguments.push("--auth-host=scram-sha-256".to_owned());
         arguments.push(format!("--pwfile={}", password_file(folder).display()));
-    } else {
-        arguments.push("--auth-host=reject".to_owned());
     }
     arguments
 }

@@ -51,7 +51,7 @@ impl TableDiff<'_> {
 
     /// Reports an object that the target lacks. `name` is its name in the target if it is known.
     fn missing(&self, (kind, name): (ObjectKind, Option<&str>), what: &str, diff: &mut SchemaDiff) {
-        let not_in_force = self.existing.left_out.iter().find(|found| {
+        let not_in_force = self.existing.schema.left_out.iter().find(|found| {
             found.kind == kind
                 && found.table.as_ref().is_some_and(|table| self.same(table, &self.found.name))
                 && name.is_some_and(|name| self.same(&found.name, name))
