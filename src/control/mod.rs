@@ -10,7 +10,6 @@ pub(crate) mod retry;
 pub(crate) mod run_control;
 pub(crate) mod signals;
 pub(crate) mod sizing;
-pub(crate) mod stall;
 pub(crate) mod statement_cancel;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

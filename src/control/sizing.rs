@@ -30,9 +30,7 @@ const MAX_THREADS: usize = 16;
 pub(crate) struct Resources {
     /// Threads that read or profile the source.
     pub(crate) readers: usize,
-    /// Threads that encode.
     pub(crate) encoders: usize,
-    /// Connections that write to the target.
     pub(crate) writers: usize,
     /// Bytes that may be in flight between source and target.
     pub(crate) budget: u64,
@@ -42,9 +40,7 @@ pub(crate) struct Resources {
 /// The limits that the user set; `None` means chosen for this machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ResourceLimits {
-    /// Threads that read the source.
     pub(crate) readers: Option<usize>,
-    /// Connections that write to the target.
     pub(crate) writers: Option<usize>,
     pub(crate) memory: Option<u64>,
     pub(crate) chunk_bytes: Option<u64>,

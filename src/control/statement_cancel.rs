@@ -27,7 +27,6 @@ pub struct StatementCanceller {
 
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
-/// Says whether the time is up.
 type IsLate = Box<dyn Fn() -> bool + Send>;
 
 #[derive(Default)]

@@ -32,7 +32,6 @@ impl CopyStats {
         }
     }
 
-    /// The tables, in the order of the plan.
     pub(crate) fn tables(&self) -> &[TableStats] {
         &self.tables
     }

@@ -43,7 +43,6 @@ const COPIES_IN_FLIGHT: u64 = 2;
 /// The rows of the committed chunks, by table and chunk number.
 pub(crate) type CommittedChunks = HashMap<String, HashMap<u32, u64>>;
 
-/// A batch on its way to the encoders.
 struct Batch {
     table: usize,
     chunk: usize,

@@ -253,11 +253,10 @@ impl<'a> Finish<'a> {
             }
         }
         for check in &table.finish.checks {
-            if existing::constraint(client, &table.qualified(), &check.name)?.is_some() {
-                self.progress.done.fetch_add(1, Ordering::Relaxed);
-                continue;
+            let existing = existing::constraint(client, &table.qualified(), &check.name)?;
+            if !self.skip_if(existing.is_some()) {
+                self.optional(client, &check.what, &check.sql, &check.left_out)?;
             }
-            self.optional(client, &check.what, &check.sql, &check.left_out)?;
         }
         client
             .batch_execute(&ddl::enable_autovacuum(&table.qualified()))

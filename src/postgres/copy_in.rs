@@ -27,7 +27,6 @@ pub(crate) struct CopyTarget {
     pub(crate) copy: String,
 }
 
-/// A writer over one connection.
 pub(crate) struct BlockWriter {
     client: Client,
     insert: Statement,

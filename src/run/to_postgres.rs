@@ -40,7 +40,7 @@ impl ToPostgres {
     /// cannot be planned. Nothing was written.
     pub(crate) fn plan(env: &RunEnv<'_>) -> Result<Self> {
         let options = env.options;
-        let mut opener = DataSetOpener::new(options, env.canceller, &env.control.stall);
+        let mut opener = DataSetOpener::new(options, env.canceller, &env.control.is_stalled);
         let opened = options.data_sets.iter().map(|data_set| opener.open(data_set));
         let mut opened: Vec<OpenDataSet> = opened.collect::<Result<_>>()?;
         let actions = choose_actions(options, &mut opened)?;

@@ -189,13 +189,11 @@ fn has_tid(tid: Tid) -> String {
     format!("ctid = '({},{})'::pg_catalog.tid", tid.block, tid.offset)
 }
 
-/// The indexes of the fields that differ.
 fn differing(one: &[u8], other: &[u8]) -> Vec<usize> {
     let pairs = tuple::fields(one).zip(tuple::fields(other)).enumerate();
     pairs.filter(|(_, (a, b))| a != b).map(|(index, _)| index).collect()
 }
 
-/// A stored value as text.
 fn format_value(value: SqliteValue<'_>) -> String {
     let text = |bytes: &[u8]| {
         truncate(&String::from_utf8_lossy(&bytes[..bytes.len().min(4 * MAX_SHOWN_CHARS + 4)]))

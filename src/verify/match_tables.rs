@@ -32,7 +32,6 @@ pub(crate) struct TablePair<'a> {
 }
 
 impl TablePair<'_> {
-    /// The name in PostgreSQL of a column of SQLite.
     pub(crate) fn column(&self, name: &str) -> Option<&str> {
         let index = self.sqlite.columns.iter().position(|column| column.name == name)?;
         self.columns[index]

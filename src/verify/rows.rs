@@ -26,7 +26,6 @@ fn release(buffer: &mut BytesMut) {
 /// Statistics of the values of one table that were read from SQLite.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SqliteStats {
-    /// Rows skipped because of misfits.
     pub(crate) skipped: u64,
     /// Values that are equal only after a conversion, by column.
     pub(crate) converted: Vec<u64>,

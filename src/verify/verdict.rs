@@ -25,7 +25,6 @@ pub(crate) struct VerdictReport {
 struct VerifiedTable {
     name: String,
     verification: TableVerification,
-    /// The conversions that equality needed.
     conversions: Vec<ConversionReport>,
 }
 

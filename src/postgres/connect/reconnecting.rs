@@ -16,7 +16,6 @@ pub(crate) struct Reconnecting<'a, C> {
     open: Open<'a, C>,
     in_flight: InFlight,
     session: Option<(C, Backend)>,
-    /// The backend of the session that was lost.
     lost: Option<Backend>,
 }
 

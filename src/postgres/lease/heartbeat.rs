@@ -8,7 +8,6 @@
 //! this program while this program waits for the backend.
 
 use crate::control::lock;
-use crate::control::stall::StallFlag;
 use crate::error::{Error, Result};
 use crate::postgres::connect::backend::{Backend, InFlight};
 use crate::postgres::connect::session::Session;
@@ -39,7 +38,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 /// What is done about a server that does not answer.
 pub(crate) struct StallAlarm {
     /// The flag to set.
-    pub(crate) flag: StallFlag,
+    pub(crate) flag: Arc<AtomicBool>,
     /// The time after which it is set, plus [`MAX_MISSED_BEATS`].
     pub(crate) after: Duration,
 }
@@ -51,7 +50,6 @@ pub(crate) type OpenSession = Box<dyn Fn(Option<Backend>) -> Result<Session> + S
 /// bytes of its COPY.
 type Activity = (Option<i64>, Option<i64>);
 
-/// A running heartbeat. It ends when it is dropped.
 pub(crate) struct Heartbeat {
     state: Arc<HeartbeatState>,
     watcher: JoinHandle<()>,
@@ -177,7 +175,7 @@ impl HeartbeatState {
         while !self.is_over.load(Ordering::Relaxed) {
             thread::park_timeout(BEAT);
             if self.stalled_beats.load(Ordering::Relaxed) >= limit {
-                alarm.flag.set();
+                alarm.flag.store(true, Ordering::Relaxed);
             }
             if self.answered.swap(false, Ordering::Relaxed) {
                 missed = 0;
@@ -189,7 +187,7 @@ impl HeartbeatState {
                 let _ = self.start_thread(None, end.clone());
             }
             if missed >= limit {
-                alarm.flag.set();
+                alarm.flag.store(true, Ordering::Relaxed);
             }
         }
     }

@@ -175,7 +175,6 @@ pub(crate) fn purpose_of(purpose: &str, run: &RunId) -> String {
     format!("{purpose} {run}")
 }
 
-/// The attempt of a starting run to get the lock.
 struct LockAttempt<'a> {
     client: &'a mut Client,
     key: i64,

@@ -3,7 +3,6 @@
 
 use crate::config::connection::Connection;
 use crate::config::environment::Environment;
-use crate::control::stall::StallFlag;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Result};
 use crate::options::location::{DataSet, Location};
@@ -19,6 +18,8 @@ use crate::run::open::{cancel_reads, cancel_statements, open_source};
 use crate::sqlite::source::open::Source;
 use postgres::Client;
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// The open databases of a data set.
 pub(crate) struct OpenDataSet {
@@ -42,7 +43,7 @@ pub(crate) struct DataSetOpener<'a> {
     /// The canceller of running statements.
     pub(crate) canceller: &'a StatementCanceller,
     /// The flag that is set while a server does not answer.
-    pub(crate) stall: &'a StallFlag,
+    pub(crate) is_stalled: &'a Arc<AtomicBool>,
     pub(crate) run: RunId,
     /// The backends of the run that have a statement in flight.
     in_flight: InFlight,
@@ -55,10 +56,10 @@ impl<'a> DataSetOpener<'a> {
     pub(crate) fn new(
         options: &'a RunOptions,
         canceller: &'a StatementCanceller,
-        stall: &'a StallFlag,
+        is_stalled: &'a Arc<AtomicBool>,
     ) -> Self {
         let (run, in_flight) = (RunId::new(), InFlight::default());
-        Self { options, canceller, stall, run, in_flight, locked: HashSet::new() }
+        Self { options, canceller, is_stalled, run, in_flight, locked: HashSet::new() }
     }
 
     /// Opens both databases. Errors: either database cannot be opened, or another run holds the
@@ -83,7 +84,8 @@ impl<'a> DataSetOpener<'a> {
             // other one would take it for a process that uses the database.
             let mut close_source = || source.take().map_or(Ok(None), Source::close).map(drop);
             let waiting = (self.canceller.scope(), &mut close_source as _);
-            let alarm = StallAlarm { flag: self.stall.clone(), after: self.options.retry_for };
+            let alarm =
+                StallAlarm { flag: Arc::clone(self.is_stalled), after: self.options.retry_for };
             RunLock::take(&mut control, &schema, sessions, waiting, alarm)?
         } else {
             RunLock::share(&mut control, sessions)?
