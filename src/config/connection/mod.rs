@@ -47,7 +47,7 @@ pub struct Connection {
     pub(crate) password_origin: Option<Origin>,
     /// The places that were searched for a password, each with the result. The error of a server
     /// that requires a password lists them.
-    pub(crate) password_places: Vec<String>,
+    pub(crate) password_sources: Vec<String>,
     /// The TLS settings.
     pub(crate) tls: Tls,
     /// The server options of the session (`-c name=value ...`).
@@ -66,7 +66,7 @@ pub struct Connection {
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
     /// The address.
-    pub(crate) place: HostAddr,
+    pub(crate) addr: HostAddr,
     /// The port (for a socket: the number in the socket's name).
     pub(crate) port: u16,
     /// The password for this host.
@@ -144,7 +144,7 @@ impl Connection {
             usual_dbname: defaults.usual_dbname,
             user: user.to_owned(),
             password_origin: None,
-            password_places: Vec::new(),
+            password_sources: Vec::new(),
             tls: Tls::read(&settings, environment, defaults.sslmode)?,
             options: options(&settings),
             // libpq has the same lower limit: rounding makes a limit below 2 seconds fail.
@@ -181,8 +181,9 @@ impl Connection {
             }
             return Ok(());
         }
-        self.password_places.push("the connection string and the configuration: none given".into());
-        self.password_places.push("the environment variable PGPASSWORD: not set".into());
+        self.password_sources
+            .push("the connection string and the configuration: none given".into());
+        self.password_sources.push("the environment variable PGPASSWORD: not set".into());
         let path = match settings.text("passfile") {
             Some(path) => PathBuf::from(path),
             None => match &environment.home {
@@ -201,7 +202,7 @@ impl Connection {
             self.password_origin = Some(Origin::PasswordFile);
         }
         let found = if file.exists() { "no line fits" } else { "no such file" };
-        self.password_places.push(format!("the password file {}: {found}", file.path().display()));
+        self.password_sources.push(format!("the password file {}: {found}", file.path().display()));
         Ok(())
     }
 }
@@ -216,7 +217,7 @@ impl Host {
     /// The names of this host in the password file. A socket in one of the usual folders is also
     /// `localhost`.
     fn names_in_password_file(&self, environment: &Environment) -> Vec<String> {
-        match &self.place {
+        match &self.addr {
             HostAddr::Tcp { name: Some(name), .. } => vec![name.clone()],
             HostAddr::Tcp { name: None, address } => {
                 address.iter().map(IpAddr::to_string).collect()
@@ -234,7 +235,7 @@ impl Host {
 /// Formats `host:port` for a URL.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
+        match &self.addr {
             HostAddr::Tcp { name: Some(name), .. } if name.contains(':') => write!(f, "[{name}]")?,
             HostAddr::Tcp { name: Some(name), .. } => f.write_str(&url::encode(name))?,
             HostAddr::Tcp { name: None, address: Some(IpAddr::V6(address)) } => {
@@ -323,22 +324,22 @@ fn hosts(settings: &Settings, environment: &Environment) -> Result<Vec<Host>> {
                 })?),
                 None => None,
             };
-        let place = match name {
+        let addr = match name {
             Some(name) if name.starts_with('@') => {
                 return Err(settings.invalid("host", "abstract sockets are not supported"));
             }
             Some(name) if name.starts_with('/') => HostAddr::Socket(name.into()),
-            None if address.is_none() => usual_place(port, environment),
+            None if address.is_none() => usual_addr(port, environment),
             name => HostAddr::Tcp { name: name.map(str::to_owned), address },
         };
-        hosts.push(Host { place, port, password: None });
+        hosts.push(Host { addr, port, password: None });
     }
     Ok(hosts)
 }
 
 /// The address of this machine's server: the first usual folder with a socket for the port, or
 /// `localhost` if there is none.
-fn usual_place(port: u16, environment: &Environment) -> HostAddr {
+fn usual_addr(port: u16, environment: &Environment) -> HostAddr {
     let folders = environment.socket_folders.iter();
     match folders.into_iter().find(|folder| folder.join(format!(".s.PGSQL.{port}")).exists()) {
         Some(folder) => HostAddr::Socket(folder.clone()),

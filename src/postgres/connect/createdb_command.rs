@@ -6,8 +6,8 @@ use crate::config::connection::{Connection, Host, HostAddr};
 /// works with UTF-8 in every cluster.
 pub(crate) fn createdb_command(connection: &Connection) -> String {
     let mut words = vec!["createdb".to_owned()];
-    if let Some(Host { place, port, .. }) = connection.hosts.first() {
-        let host = match place {
+    if let Some(Host { addr, port, .. }) = connection.hosts.first() {
+        let host = match addr {
             HostAddr::Socket(folder) => folder.display().to_string(),
             HostAddr::Tcp { name: Some(name), .. } => name.clone(),
             HostAddr::Tcp { address, .. } => {

@@ -63,7 +63,7 @@ impl Failure {
         address: Option<IpAddr>,
         encrypted: bool,
     ) -> Self {
-        let location = match (&host.place, address) {
+        let location = match (&host.addr, address) {
             (HostAddr::Socket(folder), _) => format!("{}/.s.PGSQL.{}", folder.display(), host.port),
             (HostAddr::Tcp { name: Some(name), .. }, Some(address))
                 if *name != address.to_string() =>
@@ -146,7 +146,7 @@ impl Failure {
         let text = errors::describe(error);
         if text.ends_with("password missing") {
             self.causes = vec!["the server requires a password, but none was found".to_owned()];
-            self.causes.extend(connection.password_places.iter().cloned());
+            self.causes.extend(connection.password_sources.iter().cloned());
             return self.hint(
                 "put a line HOST:PORT:DATABASE:USER:PASSWORD into ~/.pgpass and chmod 600 it, \
                               or set PGPASSWORD",
@@ -167,7 +167,7 @@ impl Failure {
     }
 
     fn explain_io(self, kind: ErrorKind, host: &Host) -> Self {
-        match (&host.place, kind) {
+        match (&host.addr, kind) {
             (HostAddr::Socket(_), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => self.hint(
                 "no server listens on this socket: start it, or set its host or the folder of its socket",
             ),
@@ -192,7 +192,7 @@ impl Failure {
                 Some(origin) => self.hint(format!("the password came from {origin}")),
                 None => self,
             },
-            "28000" if matches!(host.place, HostAddr::Socket(_)) => self.hint(format!(
+            "28000" if matches!(host.addr, HostAddr::Socket(_)) => self.hint(format!(
                 "the server may accept only the operating system's user `{user}` on its socket: \
                  run as that user, or use host=localhost and a password"
             )),

@@ -69,7 +69,7 @@ fn connect_to_host<D: Driver>(
     target: Target,
     purpose: &str,
 ) -> Result<Session<D>, Failure> {
-    let addresses = match &host.place {
+    let addresses = match &host.addr {
         HostAddr::Socket(_) => vec![None],
         HostAddr::Tcp { address: Some(address), .. } => vec![Some(*address)],
         HostAddr::Tcp { name, address: None } => {
@@ -108,7 +108,7 @@ impl Attempt<'_> {
     /// Connects with and without TLS in the order of the `sslmode`. The flag of the result is true
     /// for an encrypted connection.
     fn connect<D: Driver>(&self) -> Result<(D, bool), Failure> {
-        let mode = match self.host.place {
+        let mode = match self.host.addr {
             // A socket cannot be intercepted, and the server offers no TLS there.
             HostAddr::Socket(_) => SslMode::Disable,
             HostAddr::Tcp { .. } => self.connection.tls.mode,
@@ -138,7 +138,7 @@ impl Attempt<'_> {
     fn open<D: Driver>(&self, mode: DriverMode) -> Result<(D, bool), Failure> {
         let Self { connection, host, address, .. } = *self;
         let tls_started = Arc::new(AtomicBool::new(false));
-        let connector = match (mode, &host.place) {
+        let connector = match (mode, &host.addr) {
             (DriverMode::Disable, _) | (_, HostAddr::Socket(_)) => None,
             (_, HostAddr::Tcp { name, .. }) => {
                 let started = Arc::clone(&tls_started);
@@ -169,7 +169,7 @@ impl Attempt<'_> {
                 ChannelBinding::Prefer => DriverBinding::Prefer,
                 ChannelBinding::Require => DriverBinding::Require,
             });
-        match &host.place {
+        match &host.addr {
             HostAddr::Socket(folder) => {
                 config.host_path(folder);
             }
