@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::sync::atomic::Ordering;
 
 /// The report of a run, whether it succeeded or failed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Report {
     /// The program's version.
     pub(crate) version: String,
@@ -93,7 +93,7 @@ pub(crate) struct Outcome {
 }
 
 /// The verdict of the verification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
     /// Every value is equal on both sides, or was converted as declared.
@@ -101,11 +101,12 @@ pub(crate) enum Verdict {
     /// The sides differ.
     Differ,
     /// The sides were not compared.
+    #[default]
     NotVerified,
 }
 
 /// The report of one data set.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct DataSetReport {
     /// The name: that of a product's data set (`core`, ...), or the source file's name.
     pub(crate) name: String,
@@ -131,7 +132,7 @@ pub(crate) struct DataSetReport {
 }
 
 /// The report of one table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct TableReport {
     /// The name in the source.
     pub(crate) name: String,
@@ -277,7 +278,7 @@ impl PhaseTime {
 }
 
 /// The summary of a run's plan.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct PlanSummary {
     /// The source as text, without secrets.
     pub(crate) source: String,
@@ -293,7 +294,7 @@ pub(crate) struct PlanSummary {
 }
 
 /// The plan of one data set.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct DataSetPlan {
     /// The name: that of a product's data set (`core`, ...), or the source file's name.
     pub(crate) name: String,
@@ -315,7 +316,7 @@ pub(crate) struct DataSetPlan {
 }
 
 /// The plan of one table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct TablePlan {
     /// The name in the source.
     pub(crate) name: String,

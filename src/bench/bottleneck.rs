@@ -7,43 +7,22 @@ use crate::report::PhaseTime;
 /// The cores count as busy from this share of their time.
 const BUSY_SHARE: f64 = 0.85;
 
-/// Bytes per second of each part of the copy alone, with the threads that the copy uses.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Rates {
-    pub(crate) reading: f64,
-    /// Encoding with hashing.
-    pub(crate) encoding: f64,
-    pub(crate) server: f64,
-}
+/// A part of the copy alone: its name, and its bytes per second with the threads that the copy uses.
+type Part = (Bound, &'static str, f64);
 
-impl Rates {
-    /// The rates from the stages. The time of encoding is that of the stage "encode" less that of
-    /// "scan"; the copy has `encoders` threads for it.
-    pub(crate) fn from_stages(
-        scan: &Stage,
-        encode: &Stage,
-        limit: &Stage,
-        encoders: usize,
-    ) -> Self {
-        let bytes = encode.bytes as f64;
-        let thread_seconds = (encode.seconds - scan.seconds).max(0.0) * encode.threads as f64;
-        let encoding = match thread_seconds > 0.0 {
-            true => per(bytes, thread_seconds) * encoders.max(1) as f64,
-            false => f64::INFINITY,
-        };
-        Self { reading: scan.bytes_per_second, encoding, server: limit.bytes_per_second }
-    }
-
-    /// The slowest part.
-    pub(crate) fn bound(&self) -> Bound {
-        if self.server <= self.reading && self.server <= self.encoding {
-            Bound::Server
-        } else if self.reading <= self.encoding {
-            Bound::Reading
-        } else {
-            Bound::Encoding
-        }
-    }
+/// The parts in the order of the reason. The time of encoding, with hashing, is that of the stage
+/// "encode" less that of "scan"; the copy has `encoders` threads for it.
+fn parts(scan: &Stage, encode: &Stage, limit: &Stage, encoders: usize) -> [Part; 3] {
+    let thread_seconds = (encode.seconds - scan.seconds).max(0.0) * encode.threads as f64;
+    let encoding = match thread_seconds > 0.0 {
+        true => per(encode.bytes as f64, thread_seconds) * encoders.max(1) as f64,
+        false => f64::INFINITY,
+    };
+    [
+        (Bound::Reading, "reading", scan.bytes_per_second),
+        (Bound::Encoding, "encoding", encoding),
+        (Bound::Server, "the server's COPY", limit.bytes_per_second),
+    ]
 }
 
 /// Finds the bottleneck. `cores` are those of this machine; the server shares them if its processor
@@ -57,39 +36,29 @@ pub(crate) fn decide(
     let find = |name| stages.iter().find(|stage| stage.stage == name);
     let (scan, encode) = (find(Name::Scan)?, find(Name::Encode)?);
     let (limit, copy) = (find(Name::Limit)?, find(Name::Copy)?);
-    let rates = Rates::from_stages(scan, encode, limit, encoders);
+    let parts = parts(scan, encode, limit, encoders);
+    // Of equal parts the server is the bottleneck: nothing here can make it faster.
+    let slowest = *[parts[2], parts[0], parts[1]].iter().min_by(|a, b| a.2.total_cmp(&b.2))?;
+    let copy_reason = reason(slowest, &parts, copy, cores);
     let (phase, phase_reason) = longest(phases)?;
-    Some(Bottleneck {
-        copy: rates.bound(),
-        copy_reason: reason(&rates, copy, cores),
-        phase,
-        phase_reason,
-    })
+    Some(Bottleneck { copy: slowest.0, copy_reason, phase, phase_reason })
 }
 
 fn format_rate(bytes: f64) -> String {
     format!("{:.0} MB/s", bytes / 1e6)
 }
 
-fn reason(rates: &Rates, copy: &Stage, cores: usize) -> String {
-    let reading = ("reading", rates.reading);
-    let encoding = ("encoding", rates.encoding);
-    let server = ("the server's COPY", rates.server);
-    let (slowest, others) = match rates.bound() {
-        Bound::Reading => (reading, [encoding, server]),
-        Bound::Encoding => (encoding, [reading, server]),
-        Bound::Server => (server, [reading, encoding]),
-    };
-    let others = others.map(|(what, bytes)| match bytes.is_finite() {
-        true => format!("{what} {}", format_rate(bytes)),
-        false => format!("{what} a rate too high to measure"),
+fn reason((bound, name, rate): Part, parts: &[Part], copy: &Stage, cores: usize) -> String {
+    let others = parts.iter().filter(|part| part.0 != bound).map(|(_, what, bytes)| {
+        match bytes.is_finite() {
+            true => format!("{what} {}", format_rate(*bytes)),
+            false => format!("{what} a rate too high to measure"),
+        }
     });
     let mut text = format!(
-        "alone, {} reaches {}, {} and {}; together they reached {}",
-        slowest.0,
-        format_rate(slowest.1),
-        others[0],
-        others[1],
+        "alone, {name} reaches {}, {}; together they reached {}",
+        format_rate(rate),
+        others.collect::<Vec<_>>().join(" and "),
         format_rate(copy.bytes_per_second)
     );
     let spent = copy.client_cpu_seconds + copy.server_cpu_seconds.unwrap_or(0.0);
@@ -144,16 +113,19 @@ mod tests {
 
     #[test]
     fn the_copy_waits_for_the_slowest_part() {
-        assert_eq!(decided([0.2, 0.5, 1.0, 1.2], 2).copy, Bound::Server);
-        assert_eq!(decided([2.0, 2.5, 1.0, 2.2], 2).copy, Bound::Reading);
-        assert_eq!(decided([0.2, 1.9, 1.0, 2.0], 2).copy, Bound::Encoding);
-    }
-
-    #[test]
-    fn encoding_counts_with_the_encoder_threads_of_the_copy() {
-        // Two threads encode in 0.8 s, one in 1.6 s, and the server takes 1 s.
-        assert_eq!(decided([0.2, 1.0, 1.0, 1.2], 2).copy, Bound::Server);
-        assert_eq!(decided([0.2, 1.0, 1.0, 1.7], 1).copy, Bound::Encoding);
+        for (seconds, encoders, bound) in [
+            ([0.2, 0.5, 1.0, 1.2], 2, Bound::Server),
+            ([2.0, 2.5, 1.0, 2.2], 2, Bound::Reading),
+            ([0.2, 1.9, 1.0, 2.0], 2, Bound::Encoding),
+            // Two threads encode in 0.8 s, one in 1.6 s, and the server takes 1 s.
+            ([0.2, 1.0, 1.0, 1.2], 2, Bound::Server),
+            ([0.2, 1.0, 1.0, 1.7], 1, Bound::Encoding),
+            // As fast as each other.
+            ([1.0, 1.0, 1.0, 1.2], 2, Bound::Server),
+            ([1.0, 2.0, 0.5, 1.2], 2, Bound::Reading),
+        ] {
+            assert_eq!(decided(seconds, encoders).copy, bound, "{seconds:?}, {encoders}");
+        }
     }
 
     #[test]

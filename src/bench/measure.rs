@@ -20,19 +20,11 @@ pub(crate) struct Cost {
     pub(crate) peak_memory: Option<u64>,
 }
 
-/// A meter for work with or without a private server.
+/// A meter for work with or without a private server: the server's postmaster.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Meter {
-    /// The postmaster of a private server.
-    postmaster: Option<u32>,
-}
+pub(crate) struct Meter(pub(crate) Option<u32>);
 
 impl Meter {
-    /// A meter that includes the server with this postmaster.
-    pub(crate) fn new(postmaster: Option<u32>) -> Self {
-        Self { postmaster }
-    }
-
     /// Does `work` and measures its cost.
     pub(crate) fn measure<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Cost)> {
         let is_reset = fs::write("/proc/self/clear_refs", "5").is_ok();
@@ -48,7 +40,7 @@ impl Meter {
     }
 
     fn server_cpu(&self) -> Option<f64> {
-        self.postmaster.and_then(cpu_of_tree)
+        self.0.and_then(cpu_of_tree)
     }
 }
 
@@ -164,7 +156,7 @@ mod tests {
             }
             Ok(())
         };
-        let ((), cost) = Meter::new(None).measure(busy).unwrap();
+        let ((), cost) = Meter(None).measure(busy).unwrap();
         assert!(cost.client_cpu >= 0.2, "{cost:?}");
         assert!(cost.seconds >= 0.15, "{cost:?}");
         assert_eq!(cost.server_cpu, None);
@@ -178,7 +170,7 @@ mod tests {
             let status = Command::new("sh").args(["-c", burn]).status();
             status.map(drop).map_err(|error| Error::failed("sh").caused_by(error))
         };
-        let ((), cost) = Meter::new(Some(std::process::id())).measure(work).unwrap();
+        let ((), cost) = Meter(Some(std::process::id())).measure(work).unwrap();
         assert!(cost.server_cpu.unwrap() > cost.client_cpu, "{cost:?}");
     }
 
@@ -186,7 +178,7 @@ mod tests {
     fn the_peak_excludes_earlier_work() {
         let hold = |bytes: usize| {
             let held = move || Ok(std::hint::black_box(vec![1_u8; bytes]).len());
-            Meter::new(None).measure(held).unwrap().1.peak_memory
+            Meter(None).measure(held).unwrap().1.peak_memory
         };
         let (Some(large), Some(small)) = (hold(256 << 20), hold(1 << 20)) else { return };
         assert!(large >= 256 << 20, "{large}");

@@ -91,36 +91,34 @@ pub(crate) struct SubjectReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Name {
-    /// Reading the SQLite file as the copy does.
     Scan,
-    /// Reading, encoding and hashing.
     Encode,
-    /// Hashing the rows of encoded blocks.
     Hash,
-    /// The server receives encoded blocks over the best number of connections: its limit.
+    /// The server receives encoded blocks over the best number of connections.
     Limit,
     /// The server sends all rows, which are discarded.
     CopyOut,
-    /// SQLite inserts all rows, in one thread.
     Insert,
-    /// The copy: reading, encoding and writing together.
     Copy,
-    /// The whole job, from the profile to the verdict.
     Whole,
 }
 
 impl Name {
-    /// All, in the order of the report.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Scan,
-        Self::Encode,
-        Self::Hash,
-        Self::Limit,
-        Self::CopyOut,
-        Self::Insert,
-        Self::Copy,
-        Self::Whole,
+    /// All with their titles, in the order of the report.
+    pub(crate) const TITLES: [(Self, &str); 8] = [
+        (Self::Scan, "scan: read SQLite as the copy does"),
+        (Self::Encode, "scan and encode: build blocks, with hashes"),
+        (Self::Hash, "hash: hash the rows of ready blocks"),
+        (Self::Limit, "COPY of ready blocks: the server's limit"),
+        (Self::CopyOut, "COPY out: read all rows back"),
+        (Self::Insert, "SQLite inserts: its limit, one thread"),
+        (Self::Copy, "copy: read, encode and write together"),
+        (Self::Whole, "whole job: profile to verdict"),
     ];
+
+    pub(crate) fn title(self) -> &'static str {
+        Self::TITLES.iter().find(|(name, _)| *name == self).map_or("", |(_, title)| title)
+    }
 }
 
 /// The result of one stage.
@@ -148,15 +146,14 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// The medians of the rounds; `size` is rows and bytes.
+    /// The medians of the rounds, in which the stage had `rows` and `bytes`.
     pub(crate) fn from_costs(
         stage: Name,
         threads: usize,
-        size: (u64, u64),
+        (rows, bytes): (u64, u64),
         costs: &[Cost],
     ) -> Self {
-        let (rows, bytes) = size;
-        let seconds = median(costs.iter().map(|cost| cost.seconds));
+        let seconds = median_seconds(costs);
         let server: Option<Vec<f64>> = costs.iter().map(|cost| cost.server_cpu).collect();
         Self {
             stage,
@@ -308,6 +305,11 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
         (Some(value), 1) => *value,
         (Some(value), _) => (value + values[middle - 1]) / 2.0,
     }
+}
+
+/// The median of the wall-clock seconds.
+pub(crate) fn median_seconds(costs: &[Cost]) -> f64 {
+    median(costs.iter().map(|cost| cost.seconds))
 }
 
 /// The highest peak, if all peaks are known.

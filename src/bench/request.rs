@@ -63,6 +63,10 @@ impl Request {
         }
     }
 
+    pub(crate) fn is_generated(&self) -> bool {
+        matches!(self.subject, Subject::Generated { .. })
+    }
+
     /// The options of a run from `path` into `server`; without a server, for checks of the source.
     pub(crate) fn options(&self, path: &Path, server: Option<&Server>) -> RunOptions {
         let data_set = DataSet {

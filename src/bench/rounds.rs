@@ -5,7 +5,9 @@ use crate::bench::bottleneck::decide;
 use crate::bench::generate::Summary;
 use crate::bench::harness::Bench;
 use crate::bench::measure::Cost;
-use crate::bench::report::{Bottleneck, Generator, Limit, Name, ServerWork, Stage, median, per};
+use crate::bench::report::{
+    Bottleneck, Generator, Limit, Name, ServerWork, Stage, median, median_seconds, per,
+};
 use crate::bench::request::connections;
 use crate::bench::server::{Server, Work};
 use crate::bench::stages::blocks::Blocks;
@@ -35,19 +37,6 @@ pub(crate) struct Rounds {
     work: Vec<Work>,
 }
 
-fn stage_label(name: Name) -> &'static str {
-    match name {
-        Name::Scan => "scan",
-        Name::Encode => "encode",
-        Name::Hash => "hash",
-        Name::Limit => "limit",
-        Name::CopyOut => "copy out",
-        Name::Insert => "insert",
-        Name::Copy => "copy",
-        Name::Whole => "whole",
-    }
-}
-
 /// A running round.
 struct Round<'a> {
     bench: &'a Bench<'a>,
@@ -60,7 +49,7 @@ impl Rounds {
     /// The number of steps of `rounds` rounds.
     pub(crate) fn steps(rounds: usize) -> usize {
         // The limit is measured with each number of connections.
-        rounds * (Name::ALL.len() - 1 + connections().len())
+        rounds * (Name::TITLES.len() - 1 + connections().len())
     }
 
     /// Measures. Errors: the first error of a stage. An error of SQLite's inserts becomes a note.
@@ -92,8 +81,8 @@ impl Rounds {
     }
 
     fn best_limit(&self) -> Option<&(usize, Vec<Cost>)> {
-        let seconds = |costs: &[Cost]| median(costs.iter().map(|cost| cost.seconds));
-        self.limits.iter().min_by(|a, b| seconds(&a.1).total_cmp(&seconds(&b.1)))
+        let seconds = |limit: &(_, Vec<Cost>)| median_seconds(&limit.1);
+        self.limits.iter().min_by(|a, b| seconds(a).total_cmp(&seconds(b)))
     }
 
     /// The stages, in the order of the report.
@@ -105,7 +94,7 @@ impl Rounds {
             Name::CopyOut | Name::Copy | Name::Whole => used.writers,
             Name::Insert => 1,
         };
-        let measured = Name::ALL.into_iter().filter_map(|name| {
+        let measured = Name::TITLES.into_iter().filter_map(|(name, _)| {
             let costs = match name {
                 Name::Limit => self.best_limit().map_or(&[][..], |(_, costs)| costs),
                 _ => self.costs(name),
@@ -118,7 +107,7 @@ impl Rounds {
     /// The limit for each number of connections.
     pub(crate) fn limits(&self, blocks: &Blocks) -> Vec<Limit> {
         let limit = |(connections, costs): &(usize, Vec<Cost>)| {
-            let seconds = median(costs.iter().map(|cost| cost.seconds));
+            let seconds = median_seconds(costs);
             let bytes_per_second = per(blocks.bytes() as f64, seconds);
             Limit { connections: *connections, seconds, bytes_per_second }
         };
@@ -173,7 +162,7 @@ impl Rounds {
     pub(crate) fn generator(&self, made: &Summary) -> Option<Generator> {
         let rows: u64 = made.tables.iter().map(|(_, rows)| rows).sum();
         let inserts = self.costs(Name::Insert);
-        let seconds = median(inserts.iter().map(|cost| cost.seconds));
+        let seconds = median_seconds(inserts);
         (!inserts.is_empty() && made.seconds > 0.0).then(|| Generator {
             seconds: made.seconds,
             rows_per_second: per(rows as f64, made.seconds),
@@ -197,24 +186,21 @@ impl Rounds {
 impl Round<'_> {
     fn step<T>(&self, name: Name, more: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let (number, rounds) = (self.number, self.bench.request.rounds);
-        self.bench.step(&format!("round {number} of {rounds}: {}{more}", stage_label(name)), work)
+        self.bench.step(&format!("round {number} of {rounds}: {}{more}", name.title()), work)
     }
 
     fn stages(&self, all: &mut Rounds, load: &mut PostgresLoad, env: &RunEnv<'_>) -> Result<()> {
         let Self { bench, blocks, server, .. } = self;
-        let (meter, threads, cancel) =
-            (server.meter(), env.resources.readers, &bench.control.cancel);
-        {
-            let (plan, subject) = (&load.plan, (&load.plan, &load.source));
-            let mut alone = |name, work: &dyn Fn() -> Result<()>| -> Result<()> {
-                let ((), cost) = self.step(name, "", || meter.measure(work))?;
-                all.add(name, cost);
-                Ok(())
-            };
-            alone(Name::Scan, &|| client::scan(subject, threads, cancel))?;
-            alone(Name::Encode, &|| client::encode(subject, threads, cancel))?;
-            alone(Name::Hash, &|| client::hash(plan, blocks, threads, cancel))?;
-        }
+        let (threads, cancel) = (env.resources.readers, &bench.control.cancel);
+        let subject = (&load.plan, &load.source);
+        let mut alone = |name, work: &dyn Fn() -> Result<()>| -> Result<()> {
+            let ((), cost) = self.step(name, "", || server.meter().measure(work))?;
+            all.add(name, cost);
+            Ok(())
+        };
+        alone(Name::Scan, &|| client::scan(subject, threads, cancel))?;
+        alone(Name::Encode, &|| client::encode(subject, threads, cancel))?;
+        alone(Name::Hash, &|| client::hash(subject.0, blocks, threads, cancel))?;
         self.limits(all, load, env)?;
         self.insert(all, load)?;
         let cost = self.step(Name::Copy, "", || copy(bench, server, load, env))?;
@@ -237,11 +223,11 @@ impl Round<'_> {
         let cost = self.step(Name::CopyOut, "", || {
             let unload = Unload::prepare(plan, &server.connection, env.resources.writers)?;
             let (rows, cost) = server.meter().measure(|| unload.run(cancel))?;
-            if rows != blocks.rows() {
-                let (had, sent) = (rows, blocks.rows());
-                return Err(Error::failed(format!("{had} of {sent} rows were read back")));
+            let sent = blocks.rows();
+            match rows == sent {
+                true => Ok(cost),
+                false => Err(Error::failed(format!("{rows} of {sent} rows were read back"))),
             }
-            Ok(cost)
         })?;
         all.add(Name::CopyOut, cost);
         server.scratch.empty()
@@ -260,9 +246,8 @@ impl Round<'_> {
             Ok(filled)
         })?;
         match measured {
-            Ok((Filled { seconds, cpu, .. }, cost)) => {
-                let own = Cost { seconds, client_cpu: cpu, server_cpu: None, ..cost };
-                all.add(Name::Insert, own);
+            Ok((Filled { seconds, cpu: client_cpu, .. }, cost)) => {
+                all.add(Name::Insert, Cost { seconds, client_cpu, server_cpu: None, ..cost });
             }
             Err(error) if error.is_interrupted() => return Err(error),
             Err(error) => {

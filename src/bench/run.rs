@@ -5,8 +5,8 @@ use crate::bench::measure::machine_memory;
 use crate::bench::report::{Machine, Name, Report, ServerReport, SubjectReport};
 use crate::bench::request::{Request, Subject, connections};
 use crate::bench::rounds::Rounds;
-use crate::bench::server::{Server, ServerSettings};
-use crate::bench::space::{BYTES_PER_ROW, Need, refuse_lack};
+use crate::bench::server::Server;
+use crate::bench::space::{BYTES_PER_ROW, Need, SERVER_BYTES, refuse_lack};
 use crate::bench::stages::blocks::Blocks;
 use crate::bench::{settings, sweep};
 use crate::control::progress::Phase;
@@ -73,13 +73,15 @@ fn map_stop_error(control: &RunControl, error: Error) -> Error {
 
 /// The space that the measurement needs: its files, and the data of `server` if it is private.
 fn needs<'a>(request: &'a Request, server: &'a Server) -> Result<Vec<Need<'a>>> {
-    let data = server.folder().map(|folder| Ok(Need::for_server(folder, request.file_bytes()?)));
-    data.into_iter().chain([file_need(request)]).collect()
+    // Rows, indexes, and their WAL.
+    let data = |folder| Ok(Need { folder, bytes: 3 * request.file_bytes()? + SERVER_BYTES });
+    server.folder().map(data).into_iter().chain([file_need(request)]).collect()
 }
 
 fn file_need(request: &Request) -> Result<Need<'_>> {
-    let is_generated = matches!(request.subject, Subject::Generated { .. });
-    Ok(Need::for_files(&request.folder, request.file_bytes()?, is_generated))
+    // Encoded blocks, a new file, and the source itself if it is generated.
+    let files = if request.is_generated() { 3 } else { 2 };
+    Ok(Need { folder: &request.folder, bytes: files * request.file_bytes()? })
 }
 
 /// Checks the source and the space, and starts the server.
@@ -105,13 +107,12 @@ fn open<'a>(request: &'a Request, control: &'a RunControl) -> Result<(Bench<'a>,
 
 /// The number of steps that the progress counts.
 fn steps(request: &Request) -> u64 {
-    let Request { rounds, quick, target, subject, .. } = request;
-    let is_generated = matches!(subject, Subject::Generated { .. });
+    let Request { rounds, quick, target, .. } = request;
     let others = match quick {
         true => 0,
         false => sweep::measurements(*rounds) + settings::steps(*rounds, target.is_none()),
     };
-    (1 + usize::from(is_generated) + 1 + Rounds::steps(*rounds) + others) as u64
+    (1 + usize::from(request.is_generated()) + 1 + Rounds::steps(*rounds) + others) as u64
 }
 
 fn measure(bench: &Bench<'_>, server: &Server, started: Instant) -> Result<Report> {
@@ -138,7 +139,11 @@ fn measure(bench: &Bench<'_>, server: &Server, started: Instant) -> Result<Repor
     Ok(Report {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         machine: Machine { cores: cores(), memory: machine_memory()? },
-        server: server_report(server, &server_settings),
+        server: ServerReport {
+            address: server.connection.display(),
+            private: server.is_private(),
+            version: server_settings.version.clone(),
+        },
         subject: subject_report(bench, tables, &blocks)?,
         rounds: bench.request.rounds,
         used: resources,
@@ -168,12 +173,4 @@ fn subject_report(bench: &Bench<'_>, tables: usize, blocks: &Blocks) -> Result<S
         None => bench.request.file_bytes()?,
     };
     Ok(SubjectReport { path, seed, tables, rows: blocks.rows(), bytes: blocks.bytes(), file_bytes })
-}
-
-fn server_report(server: &Server, settings: &ServerSettings) -> ServerReport {
-    ServerReport {
-        address: server.connection.display(),
-        private: server.is_private(),
-        version: settings.version.clone(),
-    }
 }

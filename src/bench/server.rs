@@ -65,11 +65,11 @@ impl Server {
 
     /// A meter for work with this server.
     pub(crate) fn meter(&self) -> Meter {
-        Meter::new(self.private.as_ref().and_then(PrivateServer::postmaster_pid))
+        Meter(self.private.as_ref().and_then(PrivateServer::postmaster_pid))
     }
 
-    /// Makes a private server write a checkpoint, so that no measurement pays for an earlier one. A
-    /// user's server is left alone.
+    /// Makes a private server, but never a user's, write a checkpoint, so that no measurement pays
+    /// for an earlier one.
     pub(crate) fn checkpoint(&self) -> Result<()> {
         if !self.is_private() {
             return Ok(());

@@ -31,13 +31,11 @@ struct Variant {
     times: Vec<Times>,
 }
 
-/// Seconds of the work on one server in one round.
-#[derive(Debug, Clone, Copy)]
-struct Times {
-    limit: f64,
-    copy: f64,
-    finish: f64,
-}
+/// The work that is timed on each server.
+const WORK: [Work; 3] = [Work::Limit, Work::Copy, Work::Finish];
+
+/// The seconds of [`WORK`] on one server in one round.
+type Times = [f64; 3];
 
 /// The number of steps: with private servers, or with a user's server alone.
 pub(crate) fn steps(rounds: usize, is_private: bool) -> usize {
@@ -50,7 +48,7 @@ pub(crate) fn steps(rounds: usize, is_private: bool) -> usize {
 
 /// The current settings, without measurements.
 pub(crate) fn current(settings_of_server: &ServerSettings, rounds: &Rounds) -> Vec<Setting> {
-    settings(settings_of_server, rounds, Vec::new())
+    settings(settings_of_server, rounds, &[])
 }
 
 /// Measures. Errors: a measurement failed or was stopped. A server that does not start with a
@@ -90,25 +88,17 @@ pub(crate) fn measure(
         in_flight.push(with);
         not_awaited.push(without);
     }
-    let mut tried = vec![(
-        SESSION_SETTING,
-        "off".to_owned(),
-        vec![effect(Work::Limit, &in_flight, &not_awaited)],
-    )];
+    let session_effects = vec![effect(Work::Limit, &in_flight, &not_awaited)];
+    let mut tried = vec![(SESSION_SETTING, "off".to_owned(), session_effects)];
     for Variant { name, value, server, times } in others {
-        let of = |of: fn(&Times) -> f64, work| {
-            let seconds = |times: &[Times]| times.iter().map(of).collect::<Vec<_>>();
-            effect(work, &seconds(&own), &seconds(&times))
-        };
-        let effects = vec![
-            of(|times| times.limit, Work::Limit),
-            of(|times| times.copy, Work::Copy),
-            of(|times| times.finish, Work::Finish),
-        ];
+        let of = |times: &[Times], at: usize| times.iter().map(|one| one[at]).collect::<Vec<_>>();
+        let effects = WORK.into_iter().enumerate();
+        let effects = effects.map(|(at, work)| effect(work, &of(&own, at), &of(&times, at)));
+        let effects = effects.collect();
         tried.push((name, value, effects));
         server.end()?;
     }
-    Ok(settings(settings_of_server, rounds, tried))
+    Ok(settings(settings_of_server, rounds, &tried))
 }
 
 /// Starts the servers with a changed setting each.
@@ -148,7 +138,7 @@ fn times(bench: &Bench<'_>, server: &Server, blocks: &Blocks, connections: usize
         let seconds = |phase| env.control.progress.phase(phase).seconds();
         let (copy, finish) = (seconds(Phase::Copy), seconds(Phase::Finish));
         server.scratch.empty()?;
-        Ok(Times { limit: limit.seconds, copy, finish })
+        Ok([limit.seconds, copy, finish])
     })
 }
 
@@ -190,26 +180,18 @@ fn spread(seconds: &[f64]) -> f64 {
 /// A changed setting, its value, and the effects.
 type Tried = (&'static str, String, Vec<Effect>);
 
-fn settings(
-    settings_of_server: &ServerSettings,
-    rounds: &Rounds,
-    tried: Vec<Tried>,
-) -> Vec<Setting> {
-    let mut tried = tried;
-    settings_of_server
-        .values
-        .iter()
-        .map(|(name, value)| {
-            let at = tried.iter().position(|(of, ..)| of == name);
-            let (tried, effects) = match at.map(|at| tried.swap_remove(at)) {
-                Some((_, tried, effects)) => (Some(tried), effects),
-                None => (None, Vec::new()),
-            };
-            let (name, value) = ((*name).to_owned(), value.clone());
-            let advice = advice(&name, rounds);
-            Setting { name, value, tried, effects, advice }
-        })
-        .collect()
+fn settings(settings_of_server: &ServerSettings, rounds: &Rounds, tried: &[Tried]) -> Vec<Setting> {
+    let setting = |(name, value): &(&'static str, String)| {
+        let found = tried.iter().find(|(of, ..)| of == name);
+        Setting {
+            name: (*name).to_owned(),
+            value: value.clone(),
+            tried: found.map(|(_, tried, _)| tried.clone()),
+            effects: found.map(|(.., effects)| effects.clone()).unwrap_or_default(),
+            advice: advice(name, rounds),
+        }
+    };
+    settings_of_server.values.iter().map(setting).collect()
 }
 
 /// Advice on changing a setting.

@@ -10,26 +10,13 @@ use std::path::Path;
 pub(crate) const BYTES_PER_ROW: u64 = 165;
 
 /// Bytes of a new private server with its WAL.
-const SERVER_BYTES: u64 = 1 << 30;
+pub(crate) const SERVER_BYTES: u64 = 1 << 30;
 
 /// A folder, and the bytes that will be written to it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Need<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) bytes: u64,
-}
-
-impl<'a> Need<'a> {
-    /// The need of the temporary folder for a source of `bytes`: encoded blocks, a new file, and the
-    /// source itself if it is generated.
-    pub(crate) fn for_files(folder: &'a Path, bytes: u64, is_generated: bool) -> Self {
-        Self { folder, bytes: bytes * if is_generated { 3 } else { 2 } }
-    }
-
-    /// The need of a private server: rows, indexes, and their WAL.
-    pub(crate) fn for_server(folder: &'a Path, bytes: u64) -> Self {
-        Self { folder, bytes: bytes * 3 + SERVER_BYTES }
-    }
 }
 
 /// Refuses if a file system lacks the space for all its `needs`.

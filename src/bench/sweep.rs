@@ -4,7 +4,7 @@
 
 use crate::bench::harness::Bench;
 use crate::bench::measure::Cost;
-use crate::bench::report::{Cell, Sweep, highest_peak, median, per};
+use crate::bench::report::{Cell, Sweep, highest_peak, median_seconds, per};
 use crate::bench::request::connections;
 use crate::bench::rounds::copy;
 use crate::bench::server::Server;
@@ -36,7 +36,7 @@ struct Pair {
 
 impl Pair {
     fn seconds(&self) -> f64 {
-        median(self.costs.iter().map(|cost| cost.seconds))
+        median_seconds(&self.costs)
     }
 
     fn cell(&self, (rows, bytes): (u64, u64)) -> Cell {

@@ -1,6 +1,6 @@
 //! The exit codes.
 
-use crate::error::Kind;
+use crate::error::{Error, Kind};
 use std::process::ExitCode;
 
 /// The exit code of the program.
@@ -21,16 +21,16 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    /// The exit code of a command that ended with `error`, if any.
+    pub(crate) fn after(error: Option<&Error>) -> Self {
+        error.map_or(Self::Done, |error| error.kind().into())
+    }
+
     /// The worse of two exit codes, such as those of two data sets.
     pub(crate) fn worse(self, other: Self) -> Self {
-        let severity = |exit| match exit {
-            Self::Done => 0,
-            Self::Refused => 1,
-            Self::Paused => 2,
-            Self::Failed => 3,
-            Self::Differ => 4,
-            Self::Usage => 5,
-        };
+        const BY_SEVERITY: [Exit; 6] =
+            [Exit::Done, Exit::Refused, Exit::Paused, Exit::Failed, Exit::Differ, Exit::Usage];
+        let severity = |exit| BY_SEVERITY.iter().position(|one| *one == exit);
         if severity(other) > severity(self) { other } else { self }
     }
 

@@ -22,10 +22,10 @@ use crate::cli::args::normalize::{self, Flags};
 use crate::cli::args::usage_error;
 use crate::cli::commands::{bench, database, generate, help, keys, plan, private_server, provider};
 use crate::cli::exit_code::Exit;
-use crate::cli::output::console::Console;
+use crate::cli::output::console::{Console, output_error};
 use crate::cli::output::rerun_command::CommandLine;
 use crate::cli::request::Request;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::run::prepare;
 use anstream::ColorChoice;
 use clap::{CommandFactory, Parser};
@@ -82,7 +82,7 @@ fn dispatch(command: Command, line: &CommandLine, console: &mut Console) -> Resu
         }
         Command::Plan(args) => {
             let request = Request::plan(*args).map_err(|error| line.with_remedies(error))?;
-            plan::run(&request, line, console, prepare)
+            plan::run(&request, line, console, prepare)?
         }
         Command::Provider(args) => done(provider::run(&args, console))?,
         Command::EncryptConfigValue(args) => done(keys::encrypt(&args, console))?,
@@ -94,8 +94,8 @@ fn dispatch(command: Command, line: &CommandLine, console: &mut Console) -> Resu
             print(console, |out| write!(out, "{}", text.ansi()))
         }
         Command::Man => print(console, help::man_page),
-        Command::Generate(args) => return generate::run(&args),
-        Command::PrivateServer(args) => return private_server::run(&args),
+        Command::Generate(args) => done(generate::run(&args, console))?,
+        Command::PrivateServer(args) => return private_server::run(&args, console),
     };
     Ok(exit.into())
 }
@@ -108,7 +108,7 @@ fn done(result: Result<()>) -> Result<Exit> {
 fn print(console: &mut Console, text: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Exit {
     match text(&mut console.out).and_then(|()| console.out.flush()) {
         Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
-            console.fail(&Error::failed("cannot write to standard output").caused_by(cause))
+            console.fail(&output_error(cause))
         }
         _ => Exit::Done,
     }

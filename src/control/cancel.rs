@@ -110,9 +110,20 @@ impl CancelScope {
         name: &str,
         work: impl Fn() -> Result<()> + Sync,
     ) -> Result<()> {
+        self.run_each(0..threads, name, |_| work())
+    }
+
+    /// Runs `work` on one thread for each of `states` and waits for all of them.
+    pub(crate) fn run_each<T: Send>(
+        self,
+        states: impl IntoIterator<Item = T>,
+        name: &str,
+        work: impl Fn(T) -> Result<()> + Sync,
+    ) -> Result<()> {
         std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| self.run_thread(name, &work));
+            for state in states {
+                let (own, work) = (&self, &work);
+                scope.spawn(move || own.run_thread(name, || work(state)));
             }
         });
         self.end()

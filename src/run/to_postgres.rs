@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::options::plan_options::OnMisfit;
 use crate::options::run_options::Depth;
 use crate::plan::to_postgres::reject::{self, RejectFile};
+use crate::plan::to_postgres::type_rules::count_of;
 use crate::report::{DataSetPlan, DataSetReport, Estimate, TimeLimit, Verdict};
 use crate::run::data_set::compare_only::Comparison;
 use crate::run::data_set::to_postgres::PostgresLoad;
@@ -101,12 +102,12 @@ impl Direction for ToPostgres {
         let left_out = self.loads.iter().flat_map(|load| &load.plan.left_out);
         let rejected = self.loads.iter().flat_map(|load| &load.plan.tables).filter_map(|table| {
             let rows = Some(table.rows_rejected()).filter(|rows| *rows > 0)?;
-            Some(format!("not migrated: {} of table {}", count_rows(rows), quote(&table.name)))
+            Some(format!("not migrated: {} of table {}", count_of(rows, "row"), quote(&table.name)))
         });
         let lost = left_out.filter_map(|left| {
             let rows = left.rows.filter(|rows| *rows > 0)?;
             let (kind, name) = (left.kind.as_str(), quote(&left.name));
-            Some(format!("{kind} {name} is not migrated: {} are lost", count_rows(rows)))
+            Some(format!("{kind} {name} is not migrated: {} are lost", count_of(rows, "row")))
         });
         lost.chain(rejected).collect()
     }
@@ -220,10 +221,6 @@ impl Direction for ToPostgres {
         };
         sources.filter_map(warning).collect()
     }
-}
-
-fn count_rows(rows: u64) -> String {
-    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
 }
 
 /// Writes the skipped rows to the reject file, before anything else is written.

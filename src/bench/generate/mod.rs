@@ -89,17 +89,13 @@ pub(crate) struct Summary {
 /// by returning false.
 ///
 /// The file is built without journal and sync, and left in SQLite's default rollback mode. Errors:
-/// the file exists or cannot be written, `rows` is out of range, or `progress` ended the work. An
-/// unfinished file is removed.
+/// the file exists or cannot be written, or `progress` ended the work. An unfinished file is removed.
 pub(crate) fn generate(
     path: &Path,
     rows: Rows,
     seed: u64,
     progress: &mut dyn FnMut(&str, u64) -> bool,
 ) -> Result<Summary> {
-    if !(Rows::MIN_ROWS..=Rows::MAX_ROWS).contains(&rows.0) {
-        return Err(Error::usage(format!("cannot generate {} rows", rows.0)));
-    }
     OpenOptions::new().write(true).create_new(true).open(path).map_err(|e| {
         let error = Error::refused(format!("cannot create {}", path.display())).caused_by(&e);
         match e.kind() {
@@ -109,12 +105,6 @@ pub(crate) fn generate(
         }
     })?;
     let built = build(path, rows.0, seed, progress)
-        .and_then(|(tables, indexes, seconds)| {
-            let bytes = fs::metadata(path)
-                .map_err(|e| Error::failed("cannot read the size of the file").caused_by(e))?
-                .len();
-            Ok(Summary { tables, indexes, bytes, seconds })
-        })
         .map_err(|e| e.context(format!("cannot generate {}", path.display())));
     if built.is_err() {
         // The first error is the one to report.
@@ -123,15 +113,12 @@ pub(crate) fn generate(
     built
 }
 
-/// The tables with their rows, the number of indexes, and the seconds for the rows.
-type Built = (Vec<(&'static str, u64)>, usize, f64);
-
 fn build(
     path: &Path,
     rows: u64,
     seed: u64,
     progress: &mut dyn FnMut(&str, u64) -> bool,
-) -> Result<Built> {
+) -> Result<Summary> {
     let shown = |e: rusqlite::Error| match e.sqlite_error_code() {
         Some(ErrorCode::OperationInterrupted) => Error::interrupted(),
         _ => Error::failed(e.to_string()),
@@ -165,22 +152,37 @@ fn build(
         .execute_batch("PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = DELETE;")
         .map_err(shown)?;
     connection.close().map_err(|(_, e)| shown(e))?;
-    Ok((tables, indexes, seconds))
+    let found = fs::metadata(path)
+        .map_err(|e| Error::failed("cannot read the size of the file").caused_by(e))?;
+    Ok(Summary { tables, indexes, bytes: found.len(), seconds })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rusqlite::types::FromSql;
     use std::path::PathBuf;
+    use tempfile::TempDir;
 
-    fn generated(folder: &Path, name: &str, rows: u64, seed: u64) -> (PathBuf, Summary) {
-        let path = folder.join(name);
+    /// A generated file in a new folder, and its name.
+    fn generated(rows: u64, seed: u64) -> (TempDir, PathBuf, Summary) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
         let summary = generate(&path, Rows(rows), seed, &mut |_, _| true).unwrap();
-        (path, summary)
+        (folder, path, summary)
+    }
+
+    fn opened(rows: u64, seed: u64) -> (TempDir, Connection, Summary) {
+        let (folder, path, summary) = generated(rows, seed);
+        (folder, Connection::open(path).unwrap(), summary)
+    }
+
+    fn value<T: FromSql>(connection: &Connection, sql: &str) -> T {
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
     fn number(connection: &Connection, sql: &str) -> i64 {
-        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+        value(connection, sql)
     }
 
     #[test]
@@ -196,10 +198,9 @@ mod tests {
 
     #[test]
     fn a_seed_determines_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let (a, of_a) = generated(folder.path(), "a", 5_000, 1);
-        let (b, of_b) = generated(folder.path(), "b", 5_000, 1);
-        let (c, _) = generated(folder.path(), "c", 5_000, 2);
+        let (_folder_a, a, of_a) = generated(5_000, 1);
+        let (_folder_b, b, of_b) = generated(5_000, 1);
+        let (_folder_c, c, _) = generated(5_000, 2);
         assert_eq!((of_a.tables, of_a.bytes), (of_b.tables, of_b.bytes));
         assert!(fs::read(&a).unwrap() == fs::read(&b).unwrap());
         assert!(fs::read(&a).unwrap() != fs::read(&c).unwrap());
@@ -208,9 +209,7 @@ mod tests {
     /// A change of this hash makes earlier measurements incomparable.
     #[test]
     fn the_rows_of_a_seed_never_change() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, summary) = generated(folder.path(), "a", 2_000, 1);
-        let connection = Connection::open(&path).unwrap();
+        let (_folder, connection, summary) = opened(2_000, 1);
         let mut hash = xxhash_rust::xxh3::Xxh3::new();
         for (table, _) in &summary.tables {
             let mut all = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
@@ -227,13 +226,11 @@ mod tests {
 
     #[test]
     fn all_rows_exist_and_every_foreign_key_is_valid() {
-        let folder = tempfile::tempdir().unwrap();
         for rows in [Rows::MIN_ROWS, 20_000] {
-            let (path, summary) = generated(folder.path(), &rows.to_string(), rows, 3);
+            let (_folder, connection, summary) = opened(rows, 3);
             assert_eq!(summary.tables.len(), 10);
             assert_eq!(summary.indexes, 18);
             assert_eq!(summary.tables.iter().map(|(_, n)| n).sum::<u64>(), rows);
-            let connection = Connection::open(&path).unwrap();
             for (table, rows) in &summary.tables {
                 let counted = number(&connection, &format!("SELECT count(*) FROM {table}"));
                 assert_eq!(counted as u64, *rows, "{table}");
@@ -241,20 +238,14 @@ mod tests {
             assert_eq!(number(&connection, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
             let keys = "SELECT count(*) FROM sqlite_schema s, pragma_foreign_key_list(s.name)";
             assert_eq!(number(&connection, keys), 9);
-            let check: String =
-                connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-            assert_eq!(check, "ok");
+            assert_eq!(value::<String>(&connection, "PRAGMA integrity_check"), "ok");
         }
     }
 
     #[test]
     fn the_generated_file_has_gaps_and_a_sequence_ahead_of_its_ids() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, _) = generated(folder.path(), "a", 20_000, 4);
-        let connection = Connection::open(&path).unwrap();
-        let mode: String =
-            connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
-        assert_eq!(mode, "delete");
+        let (_folder, connection, _) = opened(20_000, 4);
+        assert_eq!(value::<String>(&connection, "PRAGMA journal_mode"), "delete");
         assert_eq!(number(&connection, "PRAGMA page_size"), 4096);
         assert!(number(&connection, "SELECT max(id) - count(*) FROM downloads") > 0);
         let ahead = "SELECT seq - (SELECT max(id) FROM audit_events) FROM sqlite_sequence
@@ -266,9 +257,7 @@ mod tests {
     /// The sum over all values of what they take in binary COPY, with the field's length word.
     #[test]
     fn a_row_takes_about_115_bytes_of_binary_copy() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, summary) = generated(folder.path(), "a", 100_000, 5);
-        let connection = Connection::open(&path).unwrap();
+        let (_folder, connection, summary) = opened(100_000, 5);
         let mut bytes = 0;
         for (table, rows) in &summary.tables {
             let mut columns =

@@ -1,23 +1,30 @@
 //! The content of the tables.
 
 use crate::bench::generate::random::Random;
-use crate::bench::generate::text::{Clock, push_number, push_uuid};
+use crate::bench::generate::text::{Clock, uuid};
 use crate::bench::generate::words;
-use crate::bench::generate::writer::{Row, Writer};
+use crate::bench::generate::writer::Writer;
 use rusqlite::Result;
 
-/// The share of each table in a thousand rows, parents before children; `downloads` gets the rest.
-const SHARES: [(&str, u64); 9] = [
-    ("settings", 0),
-    ("users", 4),
-    ("content", 3),
-    ("bundles", 2),
-    ("packages", 6),
-    ("content_visits", 200),
-    ("shiny_usage", 120),
-    ("metrics", 140),
-    ("audit_events", 70),
+/// Fills a table with a number of rows.
+type Fill = fn(&mut Writer<'_>, u64, &mut World) -> Result<()>;
+
+/// The tables, parents before children, each with its share of a thousand rows.
+const TABLES: [(&str, u64, Fill); 10] = [
+    ("settings", 0, settings),
+    ("users", 4, users),
+    ("content", 3, content),
+    ("bundles", 2, bundles),
+    ("packages", 6, packages),
+    ("downloads", 0, downloads),
+    ("content_visits", 200, content_visits),
+    ("shiny_usage", 120, shiny_usage),
+    ("metrics", 140, metrics),
+    ("audit_events", 70, audit_events),
 ];
+
+/// The index of the table that gets the rows which the shares leave.
+const DOWNLOADS: usize = 5;
 
 /// The number of settings, at any size.
 const MAX_SETTINGS: u64 = 60;
@@ -37,31 +44,19 @@ struct World {
 
 /// Fills all tables with `rows` rows. Returns the number of rows of each table.
 pub(crate) fn fill(writer: &mut Writer<'_>, rows: u64) -> Result<Vec<(&'static str, u64)>> {
-    let mut counts: Vec<(&str, u64)> =
-        SHARES.iter().map(|(table, share)| (*table, (rows * share / 1000).max(1))).collect();
+    let mut counts = TABLES.map(|(table, share, _)| (table, (rows * share / 1000).max(1)));
     counts[0].1 = (rows / 100).min(MAX_SETTINGS);
-    let others: u64 = counts.iter().map(|(_, n)| n).sum();
-    counts.insert(5, ("downloads", rows - others));
+    counts[DOWNLOADS].1 = 0;
+    counts[DOWNLOADS].1 = rows - counts.iter().map(|(_, n)| n).sum::<u64>();
 
     let mut world = World::default();
     people_the_world(writer, &mut world);
-    for (table, rows) in &counts {
-        match *table {
-            "settings" => settings(writer, *rows)?,
-            "users" => users(writer, *rows, &mut world)?,
-            "content" => content(writer, *rows, &mut world)?,
-            "bundles" => bundles(writer, *rows, &world)?,
-            "packages" => packages(writer, *rows, &mut world)?,
-            "downloads" => downloads(writer, *rows, &world)?,
-            "content_visits" => content_visits(writer, *rows, &world)?,
-            "shiny_usage" => shiny_usage(writer, *rows, &world)?,
-            "metrics" => metrics(writer, *rows, &world)?,
-            _ => audit_events(writer, *rows, &world)?,
-        }
+    for ((_, rows), (.., fill)) in counts.iter().zip(TABLES) {
+        fill(writer, *rows, &mut world)?;
     }
     writer.skip_ids("users", 3)?;
     writer.skip_ids("audit_events", 1_000)?;
-    Ok(counts)
+    Ok(counts.to_vec())
 }
 
 /// The addresses and programs of visitors.
@@ -85,7 +80,7 @@ fn people_the_world(writer: &mut Writer<'_>, world: &mut World) {
     }
 }
 
-fn settings(writer: &mut Writer<'_>, rows: u64) -> Result<()> {
+fn settings(writer: &mut Writer<'_>, rows: u64, _: &mut World) -> Result<()> {
     let (mut clock, mut time, mut number) = (Clock::new(rows), String::new(), 0);
     writer.insert("settings", 3, false, rows, |row, random| {
         clock.tick(random);
@@ -110,7 +105,7 @@ fn users(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
         clock.tick(random);
         let first = random.pick(&words::FIRST_NAMES);
         let last = random.pick(&words::LAST_NAMES);
-        put_uuid(row, random, &mut text)?;
+        row.put(uuid(random))?;
         let username = format!("{}{}", first.to_lowercase().replace([' ', '\''], ""), row.id);
         row.put(&username)?;
         let email = random.percent(90).then(|| format!("{username}@example.com"));
@@ -122,12 +117,11 @@ fn users(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
         row.put(random.percent(2))?;
         clock.micros(&mut text);
         row.put(&text)?;
-        if random.percent(70) {
+        let has_logged_in = random.percent(70);
+        if has_logged_in {
             clock.later(random.below(1 << 31) * 1000).micros(&mut text);
-            row.put(&text)?;
-        } else {
-            row.put(None::<&str>)?;
         }
+        row.put(has_logged_in.then_some(&text))?;
         let rows = 10 * (1 + random.below(10));
         let preferences = format!("{{\"theme\":\"dark\",\"rows\":{rows},\"name\":\"{first}\"}}");
         row.put(random.percent(60).then_some(preferences))
@@ -139,7 +133,7 @@ fn content(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> 
     writer.insert("content", 10, true, rows, |row, random| {
         world.content.push(row.id);
         clock.tick(random);
-        put_uuid(row, random, &mut text)?;
+        row.put(uuid(random))?;
         row.put(random.popular(&world.users))?;
         let topic = random.pick(&words::TOPICS);
         row.put(format!("content-{:06}", row.id))?;
@@ -157,22 +151,16 @@ fn content(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> 
     })
 }
 
-fn bundles(writer: &mut Writer<'_>, rows: u64, world: &World) -> Result<()> {
-    let (mut clock, mut time, mut bytes) = (Clock::new(rows), String::new(), Vec::new());
+fn bundles(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
+    let (mut clock, mut time) = (Clock::new(rows), String::new());
     writer.insert("bundles", 7, true, rows, |row, random| {
         clock.tick(random);
         row.put(random.popular(&world.content))?;
         row.put(random.percent(30))?;
         row.put(10_000 + random.skewed(1 << 31) as i64)?;
-        fill_bytes(random, &mut bytes, 32);
-        row.put(&bytes)?;
-        if random.percent(90) {
-            let length = random.skewed(4_000) as usize;
-            fill_bytes(random, &mut bytes, length);
-            row.put(&bytes)?;
-        } else {
-            row.put(None::<&[u8]>)?;
-        }
+        row.put(bytes(random, 32))?;
+        let length = random.percent(90).then(|| random.skewed(4_000) as usize);
+        row.put(length.map(|length| bytes(random, length)))?;
         clock.seconds(&mut time);
         row.put(&time)
     })
@@ -189,7 +177,7 @@ fn packages(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()>
             let (begin, end) = (words::PACKAGE_BEGINS[index / 64], words::PACKAGE_ENDS[index % 64]);
             name = format!("{begin}{end}");
             if named >= 4_096 {
-                push_number(&mut name, (named / 4_096) as u64 + 1);
+                name.push_str(&(named / 4_096 + 1).to_string());
             }
             (named, version) = (named + 1, 0);
         }
@@ -212,7 +200,7 @@ fn packages(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()>
     })
 }
 
-fn downloads(writer: &mut Writer<'_>, rows: u64, world: &World) -> Result<()> {
+fn downloads(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
     let (mut clock, mut time) = (Clock::new(rows), String::new());
     writer.insert("downloads", 10, true, rows, |row, random| {
         clock.tick(random);
@@ -221,27 +209,22 @@ fn downloads(writer: &mut Writer<'_>, rows: u64, world: &World) -> Result<()> {
         row.put(name)?;
         row.put(version)?;
         row.put(random.percent(65))?;
-        put_address(row, random, world)?;
-        if random.percent(96) {
-            row.put(random.popular(&world.agents))?;
-        } else {
-            row.put(None::<&str>)?;
-        }
-        let country = random.percent(80).then(|| random.popular(&words::COUNTRIES));
-        row.put(country)?;
+        row.put(random.percent(98).then(|| random.popular(&world.addresses)))?;
+        row.put(random.percent(96).then(|| random.popular(&world.agents)))?;
+        row.put(random.percent(80).then(|| random.popular(&words::COUNTRIES)))?;
         row.put(2_000 + random.skewed(1 << 27) as i64)?;
         clock.seconds(&mut time);
         row.put(&time)
     })
 }
 
-fn content_visits(writer: &mut Writer<'_>, rows: u64, world: &World) -> Result<()> {
+fn content_visits(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
     let (mut clock, mut time) = (Clock::new(rows), String::new());
     writer.insert("content_visits", 7, true, rows, |row, random| {
         clock.tick(random);
         row.put(random.popular(&world.content))?;
-        put_user(row, random, world, 60)?;
-        put_address(row, random, world)?;
+        row.put(random.percent(60).then(|| random.popular(&world.users)))?;
+        row.put(random.percent(98).then(|| random.popular(&world.addresses)))?;
         row.put(random.popular(&words::PATHS))?;
         row.put(random.below(4) as i64)?;
         clock.micros(&mut time);
@@ -249,39 +232,31 @@ fn content_visits(writer: &mut Writer<'_>, rows: u64, world: &World) -> Result<(
     })
 }
 
-fn shiny_usage(writer: &mut Writer<'_>, rows: u64, world: &World) -> Result<()> {
+fn shiny_usage(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
     let (mut clock, mut time) = (Clock::new(rows), String::new());
     let mut end = clock.later(0);
     writer.insert("shiny_usage", 6, true, rows, |row, random| {
         clock.tick(random);
         row.put(random.popular(&world.content))?;
-        put_user(row, random, world, 75)?;
+        row.put(random.percent(75).then(|| random.popular(&world.users)))?;
         clock.seconds(&mut time);
         row.put(&time)?;
-        if random.percent(97) {
+        let has_ended = random.percent(97);
+        if has_ended {
             end.set(&clock, random.skewed(1 << 31) * 5);
             end.seconds(&mut time);
-            row.put(&time)?;
-        } else {
-            row.put(None::<&str>)?;
         }
+        row.put(has_ended.then_some(&time))?;
         row.put(1 + random.below(3) as i64)
     })
 }
 
-fn metrics(writer: &mut Writer<'_>, rows: u64, world: &World) -> Result<()> {
+fn metrics(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
     let (mut clock, mut text) = (Clock::new(rows), String::new());
     writer.insert("metrics", 6, true, rows, |row, random| {
         clock.tick(random);
-        if random.percent(40) {
-            row.put(random.popular(&world.content))?;
-        } else {
-            row.put(None::<i64>)?;
-        }
-        text.clear();
-        text.push_str("node-");
-        push_number(&mut text, random.skewed(12));
-        row.put(&text)?;
+        row.put(random.percent(40).then(|| random.popular(&world.content)))?;
+        row.put(format!("node-{}", random.skewed(12)))?;
         row.put(random.pick(&words::METRICS))?;
         // A division gives the same bits on every machine; a power function does not.
         let value = random.skewed(1 << 31) as f64 / 1_000.0;
@@ -291,59 +266,24 @@ fn metrics(writer: &mut Writer<'_>, rows: u64, world: &World) -> Result<()> {
     })
 }
 
-fn audit_events(writer: &mut Writer<'_>, rows: u64, world: &World) -> Result<()> {
+fn audit_events(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
     let (mut clock, mut text) = (Clock::new(rows), String::new());
     writer.insert("audit_events", 6, true, rows, |row, random| {
         clock.tick(random);
-        put_user(row, random, world, 90)?;
+        row.put(random.percent(90).then(|| random.popular(&world.users)))?;
         let action = *random.popular(&words::ACTIONS);
         row.put(action)?;
-        if random.percent(85) {
-            text.clear();
-            text.push_str("{\"action\":\"");
-            text.push_str(action);
-            text.push_str("\",\"content\":");
-            push_number(&mut text, random.popular(&world.content).unsigned_abs());
-            text.push_str(",\"by\":\"");
-            text.push_str(random.pick(&words::FIRST_NAMES));
-            text.push_str("\",\"ok\":true}");
-            row.put(&text)?;
-        } else {
-            row.put(None::<&str>)?;
-        }
-        put_address(row, random, world)?;
+        row.put(random.percent(85).then(|| {
+            let (content, by) = (random.popular(&world.content), random.pick(&words::FIRST_NAMES));
+            format!("{{\"action\":\"{action}\",\"content\":{content},\"by\":\"{by}\",\"ok\":true}}")
+        }))?;
+        row.put(random.percent(98).then(|| random.popular(&world.addresses)))?;
         clock.micros(&mut text);
         text.push_str("+00:00");
         row.put(&text)
     })
 }
 
-fn put_uuid(row: &mut Row<'_, '_>, random: &mut Random, text: &mut String) -> Result<()> {
-    text.clear();
-    push_uuid(text, random);
-    row.put(&*text)
-}
-
-fn put_user(row: &mut Row<'_, '_>, random: &mut Random, world: &World, percent: u64) -> Result<()> {
-    if random.percent(percent) {
-        row.put(random.popular(&world.users))
-    } else {
-        row.put(None::<i64>)
-    }
-}
-
-fn put_address(row: &mut Row<'_, '_>, random: &mut Random, world: &World) -> Result<()> {
-    if random.percent(98) {
-        row.put(random.popular(&world.addresses))
-    } else {
-        row.put(None::<&str>)
-    }
-}
-
-fn fill_bytes(random: &mut Random, bytes: &mut Vec<u8>, length: usize) {
-    bytes.clear();
-    while bytes.len() < length {
-        bytes.extend_from_slice(&random.bits().to_be_bytes());
-    }
-    bytes.truncate(length);
+fn bytes(random: &mut Random, length: usize) -> Vec<u8> {
+    std::iter::repeat_with(|| random.bits().to_be_bytes()).flatten().take(length).collect()
 }

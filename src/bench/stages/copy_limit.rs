@@ -4,7 +4,7 @@ use crate::bench::stages::blocks::Blocks;
 use crate::config::connection::Connection;
 use crate::control::cancel::CancelScope;
 use crate::copy::schedule::{Schedule, TableWork, Work};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::connect::connect;
@@ -14,6 +14,7 @@ use crate::postgres::errors::db_error;
 use crate::schema::names::{literal, quote};
 use crate::verify::scan::block_ranges;
 use postgres::Client;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Rows between two checks whether to stop.
@@ -76,31 +77,22 @@ impl<'a> Load<'a> {
         let work = (0..plan.tables.len()).map(table_work).collect();
         let schedule = Schedule::new(work, clients.len(), usize::MAX);
         let cancel = cancel.child();
-        std::thread::scope(|scope| {
-            for (lane, client) in clients.iter_mut().enumerate() {
-                let (cancel, schedule) = (&cancel, &schedule);
-                scope.spawn(move || {
-                    cancel.run_thread("a connection", || {
-                        let mut data = Vec::new();
-                        while let Some(Work::Chunk { chunk, .. }) = schedule.next_for(lane) {
-                            if cancel.is_cancelled() {
-                                break;
-                            }
-                            let ready = &blocks.list()[chunk];
-                            blocks.read(ready, &mut data)?;
-                            let table = &plan.tables[ready.table];
-                            let what =
-                                format!("cannot send a block of table {}", quote(&table.name));
-                            let copy = table.ddl.copy(&table.read.sent);
-                            copy_in(client, copy.as_str(), (&data, ready.digest.rows), &what)?;
-                            schedule.committed(lane);
-                        }
-                        Ok(())
-                    });
-                });
+        cancel.clone().run_each(clients.iter_mut().enumerate(), "a connection", |(lane, client)| {
+            let mut data = Vec::new();
+            while let Some(Work::Chunk { chunk, .. }) = schedule.next_for(lane) {
+                if cancel.is_cancelled() {
+                    break;
+                }
+                let ready = &blocks.list()[chunk];
+                blocks.read(ready, &mut data)?;
+                let table = &plan.tables[ready.table];
+                let what = format!("cannot send a block of table {}", quote(&table.name));
+                let copy = table.ddl.copy(&table.read.sent);
+                copy_in(client, copy.as_str(), (&data, ready.digest.rows), &what)?;
+                schedule.committed(lane);
             }
-        });
-        cancel.end()
+            Ok(())
+        })
     }
 }
 
@@ -143,33 +135,20 @@ impl Unload {
 
     /// Reads and discards all rows. Returns their number.
     pub(crate) fn run(self, cancel: &CancelScope) -> Result<u64> {
-        let Self { selects, mut readers } = self;
-        let (selects, all, cancel) = (Mutex::new(selects), Mutex::new(0), cancel.child());
+        let Self { selects, readers } = self;
+        let (selects, all, cancel) = (Mutex::new(selects), AtomicU64::new(0), cancel.child());
         let next = || selects.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        std::thread::scope(|scope| {
-            for reader in &mut readers {
-                let (cancel, all, next) = (&cancel, &all, &next);
-                scope.spawn(move || {
-                    cancel.run_thread("a connection", || {
-                        let mut rows = 0;
-                        while let Some(select) = next() {
-                            reader.tuples(&select, "cannot read the rows back", |_| {
-                                rows += 1;
-                                let stops =
-                                    rows % ROWS_BETWEEN_CHECKS == 0 && cancel.is_cancelled();
-                                if stops { Err(Error::interrupted()) } else { Ok(()) }
-                            })?;
-                        }
-                        *all.lock().unwrap_or_else(PoisonError::into_inner) += rows;
-                        Ok(())
-                    });
-                });
+        cancel.clone().run_each(readers, "a connection", |mut reader| {
+            let mut rows = 0;
+            while let Some(select) = next() {
+                reader.tuples(&select, "cannot read the rows back", |_| {
+                    rows += 1;
+                    if rows % ROWS_BETWEEN_CHECKS == 0 { cancel.check() } else { Ok(()) }
+                })?;
             }
-        });
-        if cancel.is_cancelled() {
-            return Err(Error::interrupted());
-        }
-        cancel.end()?;
-        Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
+            all.fetch_add(rows, Ordering::Relaxed);
+            Ok(())
+        })?;
+        Ok(all.into_inner())
     }
 }

@@ -66,13 +66,7 @@ pub(crate) fn walk<S>(
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
-        for number in 0..threads {
-            let (cancel, read) = (&cancel, &read);
-            scope.spawn(move || cancel.run_thread("a reader", || read(number)));
-        }
-    });
-    cancel.end()
+    cancel.clone().run_each(0..threads, "a reader", read)
 }
 
 /// The units of all tables: tables that only one thread can read first, then by size.

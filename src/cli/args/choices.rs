@@ -3,23 +3,22 @@
 use crate::options::run_options::Depth;
 use crate::product::Provider;
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-/// The argument of `provider`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProviderArg {
-    #[value(alias = "pgx")]
-    Postgres,
-    #[value(alias = "sqlite3")]
-    Sqlite,
+/// The parser of the argument of `provider`.
+pub(crate) fn provider_parser() -> impl TypedValueParser<Value = Provider> {
+    let postgres = PossibleValue::new("postgres").alias("pgx");
+    let sqlite = PossibleValue::new("sqlite").alias("sqlite3");
+    PossibleValuesParser::new([postgres, sqlite]).map(|word| match word.as_str() {
+        "sqlite" | "sqlite3" => Provider::Sqlite,
+        _ => Provider::Postgres,
+    })
 }
 
-impl From<ProviderArg> for Provider {
-    fn from(provider: ProviderArg) -> Self {
-        match provider {
-            ProviderArg::Postgres => Self::Postgres,
-            ProviderArg::Sqlite => Self::Sqlite,
-        }
-    }
+/// The parser of --depth.
+pub(crate) fn depth_parser() -> impl TypedValueParser<Value = Depth> {
+    let words = PossibleValuesParser::new(["rows", "full"]);
+    words.map(|word| if word == "rows" { Depth::Rows } else { Depth::Full })
 }
 
 /// A value of --on-misfit.
@@ -28,20 +27,4 @@ pub(crate) enum MisfitArg {
     Refuse,
     Widen,
     Reject,
-}
-
-/// A value of --depth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DepthArg {
-    Rows,
-    Full,
-}
-
-impl From<DepthArg> for Depth {
-    fn from(depth: DepthArg) -> Self {
-        match depth {
-            DepthArg::Rows => Self::Rows,
-            DepthArg::Full => Self::Full,
-        }
-    }
 }

@@ -1,9 +1,10 @@
 //! The flags of `database` and `plan`, by heading.
 
-use crate::cli::args::choices::{DepthArg, MisfitArg};
+use crate::cli::args::choices::{MisfitArg, depth_parser};
 use crate::cli::args::posit::{ConfigArgs, DataSetArgs};
 use crate::cli::args::value_parsers;
 use crate::control::deadline::Deadline;
+use crate::options::run_options::Depth;
 use clap::Args;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -203,14 +204,9 @@ pub(crate) struct VerificationArgs {
     #[arg(long)]
     pub(crate) no_verify: bool,
     /// Compare row counts (rows) or every value (full).
-    #[arg(
-        long,
-        value_name = "DEPTH",
-        default_value = "full",
-        conflicts_with = "no_verify",
-        hide_possible_values = true
-    )]
-    pub(crate) depth: DepthArg,
+    #[arg(long, value_name = "DEPTH", default_value = "full", value_parser = depth_parser(),
+        conflicts_with = "no_verify", hide_possible_values = true)]
+    pub(crate) depth: Depth,
     /// Show at most this many differences for each table.
     #[arg(long, value_name = "N", default_value_t = 20, conflicts_with = "no_verify")]
     pub(crate) max_differences: u32,

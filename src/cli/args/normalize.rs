@@ -112,67 +112,32 @@ mod tests {
     }
 
     #[test]
-    fn a_single_dash_with_two_or_more_letters_is_the_long_flag() {
-        assert_eq!(
-            normal("database -from a -to=b -drop-all"),
-            Ok("database --from=a --to=b --drop-all".into())
-        );
-        assert_eq!(normal("database -data core"), Ok("database --data=core".into()));
-        assert_eq!(normal("-help"), Ok("--help".into()));
+    fn arguments_get_one_form() {
+        for (typed, expected, why) in [
+            ("database -from a -to=b -drop-all", "database --from=a --to=b --drop-all", "one dash"),
+            ("database -data core", "database --data=core", "one dash"),
+            ("-help", "--help", "one dash"),
+            ("-h", "-h", "one letter is unchanged"),
+            ("database -V -12", "database -V -12", "one letter or a number is unchanged"),
+            ("database --to -odd.db -from=-from", "database --to=-odd.db --from=-from", "a value"),
+            ("database --json - -yes", "database --json=- --yes", "a value"),
+            ("database --to database", "database --to=database", "a value is not the command"),
+            ("database -- -from -yes", "database -- -from -yes", "unchanged after two dashes"),
+            ("database --from", "database --from", "the parser finds the missing value"),
+            ("--from a -to b database -yes", "database --from=a --to=b --yes", "command first"),
+            ("help database", "help database", "the first one is the command"),
+            ("--color never -version", "--color=never --version", "these flags need no command"),
+            ("help -color never plan", "--color=never help plan", "color before the command"),
+        ] {
+            assert_eq!(normal(typed), Ok(expected.to_owned()), "{typed}: {why}");
+        }
     }
 
     #[test]
-    fn a_single_dash_with_one_letter_or_a_number_is_unchanged() {
-        assert_eq!(normal("-h"), Ok("-h".into()));
-        assert_eq!(normal("database -V -12"), Ok("database -V -12".into()));
-    }
-
-    #[test]
-    fn a_value_is_never_taken_for_a_flag() {
-        assert_eq!(
-            normal("database --to -odd.db -from=-from"),
-            Ok("database --to=-odd.db --from=-from".into())
-        );
-        assert_eq!(normal("database --json - -yes"), Ok("database --json=- --yes".into()));
-        assert_eq!(
-            normal("database --to database"),
-            Ok("database --to=database".into()),
-            "a value is not taken for the command"
-        );
-    }
-
-    #[test]
-    fn arguments_after_two_dashes_are_unchanged() {
-        assert_eq!(normal("database -- -from -yes"), Ok("database -- -from -yes".into()));
-    }
-
-    #[test]
-    fn a_flag_instead_of_a_value_is_a_usage_error() {
-        assert_eq!(
-            normal("database --from --to=b"),
-            Err("--from needs a value, but the flag --to follows it".into())
-        );
-        assert_eq!(normal("database --from"), Ok("database --from".into()));
-    }
-
-    #[test]
-    fn the_command_comes_first_wherever_it_was_typed() {
-        assert_eq!(
-            normal("--from a -to b database -yes"),
-            Ok("database --from=a --to=b --yes".into())
-        );
-        assert_eq!(normal("help database"), Ok("help database".into()));
-    }
-
-    #[test]
-    fn flags_of_a_command_need_one() {
+    fn a_flag_instead_of_a_value_and_a_missing_command_are_usage_errors() {
+        let value_missing = "--from needs a value, but the flag --to follows it";
+        assert_eq!(normal("database --from --to=b"), Err(value_missing.into()));
         assert_eq!(normal("--from a"), Err("the command is missing".into()));
-        assert_eq!(normal("--color never -version"), Ok("--color=never --version".into()));
-    }
-
-    #[test]
-    fn the_color_comes_before_the_command() {
-        assert_eq!(normal("help -color never plan"), Ok("--color=never help plan".into()));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The flags about Posit's products.
 
-use crate::cli::args::choices::ProviderArg;
+use crate::cli::args::choices::provider_parser;
 use crate::cli::args::product_flags::{SqliteFiles, product_parser};
+use crate::product::Provider;
 use crate::product::spec::ProductSpec;
 use clap::Args;
 use std::path::PathBuf;
@@ -45,7 +46,8 @@ pub(crate) struct DataSetArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ProviderArgs {
     /// The database that the service is to use.
-    pub(crate) provider: ProviderArg,
+    #[arg(value_parser = provider_parser())]
+    pub(crate) provider: Provider,
     /// Set it although the databases were not verified as equal.
     #[arg(long, help_heading = "Safety")]
     pub(crate) allow_unverified: bool,

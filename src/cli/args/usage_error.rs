@@ -83,44 +83,31 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_flag_or_command_suggests_the_nearest() {
-        assert_eq!(parts("database --frm=a"), "there is no flag --frm | did you mean --from?");
-        assert_eq!(parts("databse"), "there is no command \"databse\" | did you mean database?");
+    fn an_error_names_the_argument_and_what_is_valid() {
+        let misfit = "\"drop\" is not a valid value for --on-misfit <HOW>";
+        let memory = "\"1M\" is not a valid value for --memory <SIZE> | at least 16M are needed";
+        for (arguments, expected) in [
+            ("database --frm=a", "there is no flag --frm | did you mean --from?"),
+            ("databse", "there is no command \"databse\" | did you mean database?"),
+            (
+                "database --on-misfit=drop",
+                &format!("{misfit} | the values are refuse, widen, reject"),
+            ),
+            ("database --memory=1M", memory),
+            ("database --from", "--from <SOURCE> needs a value"),
+            ("database --yes=1", "--yes takes no value"),
+            ("database --verify --drop-all", "--verify cannot be used with --drop-all"),
+            ("database --yes --yes", "--yes was given twice"),
+            ("database postgres://u:hunter2@h/d", "unexpected argument \"postgres://u@h/d\""),
+        ] {
+            assert_eq!(parts(arguments), expected);
+        }
+        let readers = parts("database --readers=0");
+        assert!(readers.starts_with("\"0\" is not a valid value for --readers <N>"), "{readers}");
     }
 
     #[test]
-    fn a_wrong_value_gives_the_valid_ones() {
-        assert_eq!(
-            parts("database --on-misfit=drop"),
-            "\"drop\" is not a valid value for --on-misfit <HOW> | the values are refuse, widen, reject"
-        );
-        assert_eq!(
-            parts("database --memory=1M"),
-            "\"1M\" is not a valid value for --memory <SIZE> | at least 16M are needed"
-        );
-        assert!(
-            parts("database --readers=0")
-                .starts_with("\"0\" is not a valid value for --readers <N>")
-        );
-        assert_eq!(parts("database --from"), "--from <SOURCE> needs a value");
-        assert_eq!(parts("database --yes=1"), "--yes takes no value");
-    }
-
-    #[test]
-    fn conflicting_flags_are_named() {
-        assert_eq!(
-            parts("database --verify --drop-all"),
-            "--verify cannot be used with --drop-all"
-        );
-        assert_eq!(parts("database --yes --yes"), "--yes was given twice");
-    }
-
-    #[test]
-    fn a_password_in_an_unexpected_argument_is_not_shown() {
-        assert_eq!(
-            parts("database postgres://u:hunter2@h/d"),
-            "unexpected argument \"postgres://u@h/d\""
-        );
+    fn a_password_in_an_unknown_flag_is_not_shown() {
         assert!(!parts("database --too=host=h,password=hunter2").contains("hunter2"));
     }
 }

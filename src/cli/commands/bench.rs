@@ -40,15 +40,14 @@ pub(crate) fn run(args: &BenchArgs, console: &mut Console) -> Result<Exit> {
         })
     });
     drop(folder);
-    let (report, error) = match measured {
-        Ok(report) => (Some(report), None),
-        Err(error) if has_source => (None, Some(error.hint("the source is unchanged"))),
-        Err(error) => (None, Some(error)),
-    };
-    let exit = error.as_ref().map_or(Exit::Done, |error| Exit::from(error.kind()));
-    if let Some(report) = &report {
+    let measured = measured.map_err(|error| match has_source {
+        true => error.hint("the source is unchanged"),
+        false => error,
+    });
+    let (report, error) = (measured.as_ref().ok(), measured.as_ref().err());
+    if let Some(report) = report {
         // A closed standard output does not change the exit code of the measurement.
         let _ = output::bench::write(console.human(json.as_ref()), report);
     }
-    Ok(console.end(json.as_ref(), report.as_ref(), exit, error.as_ref()))
+    Ok(console.end(json.as_ref(), report, Exit::after(error), error))
 }

@@ -2,13 +2,13 @@
 
 use crate::bench::generate::generate;
 use crate::cli::args::scripts::GenerateArgs;
+use crate::cli::output::console::Console;
 use crate::cli::output::format::{bytes, counted};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
 
 /// Runs the command. Errors: as [`generate`]; a failure if standard output cannot be written.
-pub(crate) fn run(args: &GenerateArgs) -> Result<ExitCode> {
+pub(crate) fn run(args: &GenerateArgs, console: &mut Console) -> Result<()> {
     let mut terminal = io::stderr();
     let is_drawn = terminal.is_terminal();
     let mut draw = |text: &str| {
@@ -29,15 +29,12 @@ pub(crate) fn run(args: &GenerateArgs) -> Result<ExitCode> {
         text.push_str(&format!("{table:<16} {rows:>12}\n"));
     }
     text.push_str(&format!(
-        "{} in {} with {}, {}: {}\n",
+        "{} in {} with {}, {}: {}",
         counted(rows, "row"),
         counted(summary.tables.len() as u64, "table"),
         counted(summary.indexes as u64, "index"),
         bytes(summary.bytes),
         args.file.display()
     ));
-    io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|e| Error::failed("cannot write to standard output").caused_by(e))?;
-    Ok(ExitCode::SUCCESS)
+    console.say(&text)
 }

@@ -20,19 +20,19 @@ pub(crate) fn encrypt(args: &EncryptArgs, console: &mut Console) -> Result<()> {
     let key = key(&args.config)?;
     let value = value()?;
     let format = if args.fips { CipherFormat::Fips } else { CipherFormat::Plain };
-    say(console, &cipher::encrypt(&value, &key, format)?)
+    console.say(&cipher::encrypt(&value, &key, format)?)
 }
 
 /// Creates a key file.
 pub(crate) fn generate(args: &GenerateKeyArgs, console: &mut Console) -> Result<()> {
     let key = Key::generate()?;
     key.write(&args.key_file)?;
-    say(console, &key.fingerprint())
+    console.say(&key.fingerprint())
 }
 
 /// Prints the fingerprint of a key file.
 pub(crate) fn fingerprint(args: &FingerprintArgs, console: &mut Console) -> Result<()> {
-    say(console, &key(&args.config)?.fingerprint())
+    console.say(&key(&args.config)?.fingerprint())
 }
 
 /// Reads the key of --key-file, which needs no configuration, or else the product's key.
@@ -65,10 +65,4 @@ fn value() -> Result<Secret> {
             .hint("pass the value on standard input, or type it at the prompt"));
     }
     Ok(Secret::new(line.to_owned()))
-}
-
-fn say(console: &mut Console, line: &str) -> Result<()> {
-    writeln!(console.out, "{line}")
-        .and_then(|()| console.out.flush())
-        .map_err(|cause| Error::failed("cannot write to standard output").caused_by(cause))
 }

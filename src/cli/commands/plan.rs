@@ -11,24 +11,21 @@ use crate::options::run_options::RunOptions;
 use crate::report::PlanSummary;
 use crate::run::Planned;
 
-/// Runs the command with the plan of `prepare`.
+/// Runs the command with the plan of `prepare`, whose errors end up in the exit code.
 pub(crate) fn run<P: Planned>(
     request: &Request,
     line: &CommandLine,
     console: &mut Console,
     prepare: impl FnOnce(&RunOptions, &RunControl) -> Result<P>,
-) -> Exit {
-    let control = match RunControl::with_signals() {
-        Ok(control) => control,
-        Err(error) => return console.fail(&error),
-    };
+) -> Result<Exit> {
+    let control = RunControl::with_signals()?;
     let watch = console.watch(&control.progress, request.force_bars);
     let plan = prepare(&request.options, &control).map(|planned| planned.summary());
     drop(watch);
     let shown = plan.as_ref().map_err(Clone::clone).and_then(|plan| show(plan, request, console));
     let error = shown.err().map(|error| line.with_remedies(error));
-    let exit = error.as_ref().map_or(Exit::Done, |error| Exit::from(error.kind()));
-    console.end(request.json.as_ref(), plan.as_ref().ok(), exit, error.as_ref())
+    let exit = Exit::after(error.as_ref());
+    Ok(console.end(request.json.as_ref(), plan.as_ref().ok(), exit, error.as_ref()))
 }
 
 fn show(plan: &PlanSummary, request: &Request, console: &mut Console) -> Result<()> {

@@ -1,26 +1,26 @@
 //! `migrate private-server`: runs a command with a private PostgreSQL server.
 
 use crate::cli::args::scripts::PrivateServerArgs;
+use crate::cli::output::console::Console;
 use crate::error::{Error, Result};
 use crate::postgres::server::{Options, PrivateServer, USER};
 use signal_hook::consts::{SIGINT, SIGQUIT};
-use std::env;
-use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::{env, io};
 
 /// The database in the command's environment.
 const DATABASE: &str = "postgres";
 
 /// Runs the command and returns its exit code.
-pub(crate) fn run(args: &PrivateServerArgs) -> Result<ExitCode> {
+pub(crate) fn run(args: &PrivateServerArgs, console: &mut Console) -> Result<ExitCode> {
     let options =
         Options { durable: !args.volatile, settings: args.settings.clone(), ..Options::default() };
     let server = PrivateServer::start(&options)?;
     let Some((program, arguments)) = args.command.split_first() else {
-        return wait_for_end_of_input(server);
+        return wait_for_end_of_input(server, console);
     };
     // Ctrl-C is for the command (psql cancels a query with it). The command inherits an ignored
     // signal but not a handler.
@@ -51,11 +51,8 @@ pub(crate) fn run(args: &PrivateServerArgs) -> Result<ExitCode> {
 
 /// Prints the URL and serves until standard input ends, or until a signal ends this program and
 /// the server.
-fn wait_for_end_of_input(server: PrivateServer) -> Result<ExitCode> {
-    let mut output = io::stdout();
-    writeln!(output, "{}", server.url(DATABASE))
-        .and_then(|()| output.flush())
-        .map_err(|e| Error::failed("cannot write to standard output").caused_by(e))?;
+fn wait_for_end_of_input(server: PrivateServer, console: &mut Console) -> Result<ExitCode> {
+    console.say(&server.url(DATABASE))?;
     io::copy(&mut io::stdin(), &mut io::sink())
         .map_err(|e| Error::failed("cannot read standard input").caused_by(e))?;
     server.stop()?;

@@ -19,24 +19,24 @@ pub(crate) fn run(args: &ProviderArgs, console: &mut Console) -> Result<()> {
         permissions::check(product, &root)?;
     }
     let settings = product::settings(&args.config)?;
-    let to = Provider::from(args.provider);
+    let to = args.provider;
     let config = settings.file().name().display().to_string();
     if settings.provider()? == to && settings.variable("Database", "Provider").is_none() {
-        return say(console, &format!("Database.Provider in {config} is already {}", to.as_str()));
+        return console.say(&format!("Database.Provider in {config} is already {}", to.as_str()));
     }
     if !args.allow_unverified {
         check_verdicts(&settings, to, args)?;
     }
     let backup = provider::switch(&settings, to)?;
-    say(console, &format!("Database.Provider in {config} is now {}", to.as_str()))?;
+    console.say(&format!("Database.Provider in {config} is now {}", to.as_str()))?;
     if !args.allow_unverified {
         forget_verdicts(&data_sets::resolve(&settings, &wanted(to, args))?.data_sets)?;
     }
     if let Some(backup) = backup {
-        say(console, &format!("a copy of the previous file: {}", backup.display()))?;
+        console.say(&format!("a copy of the previous file: {}", backup.display()))?;
     }
     let start = settings.product.start_command();
-    say(console, &format!("next: start the service: {start}"))
+    console.say(&format!("next: start the service: {start}"))
 }
 
 /// Refuses a target that was not verified, or whose source has changed or may be changing.
@@ -85,9 +85,4 @@ fn wanted(to: Provider, args: &ProviderArgs) -> Wanted<'_> {
 /// switched.
 pub(crate) fn forget_verdicts(data_sets: &[DataSet]) -> Result<()> {
     data_sets.iter().try_for_each(status::forget)
-}
-
-fn say(console: &mut Console, line: &str) -> Result<()> {
-    writeln!(console.out, "{line}")
-        .map_err(|cause| Error::failed("cannot write to standard output").caused_by(cause))
 }

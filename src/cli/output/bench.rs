@@ -1,8 +1,9 @@
 //! The report of a measurement as text.
 
-use crate::bench::report::{Effect, Name, Report, Setting, Stage, Sweep, Work};
+use crate::bench::report::{Effect, Report, Setting, Stage, Sweep, Work};
 use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, time};
-use crate::cli::output::tables::{TITLE, aligned, notes};
+use crate::cli::output::tables::{TITLE, notes, write_aligned};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 const MIB: u64 = 1 << 20;
@@ -75,10 +76,7 @@ fn table(
 ) -> io::Result<()> {
     writeln!(out, "\n{TITLE}{title}{TITLE:#}")?;
     let heads = heads.iter().map(|head| (*head).to_owned()).collect();
-    for line in aligned([vec![heads], rows].concat(), words) {
-        writeln!(out, "  {line}")?;
-    }
-    Ok(())
+    write_aligned(out, [vec![heads], rows].concat(), words)
 }
 
 const STAGE_HEADS: [&str; 8] =
@@ -86,7 +84,7 @@ const STAGE_HEADS: [&str; 8] =
 
 fn stage_row(stage: &Stage) -> Vec<String> {
     vec![
-        name(stage.stage).to_owned(),
+        stage.stage.title().to_owned(),
         count(stage.threads as u64),
         count(stage.rows_per_second.round() as u64),
         megabytes(stage.bytes_per_second),
@@ -95,19 +93,6 @@ fn stage_row(stage: &Stage) -> Vec<String> {
         stage.server_cpu_seconds.map(|cpu| format!("{cpu:.2}")).unwrap_or_default(),
         stage.peak_memory.map(bytes).unwrap_or_default(),
     ]
-}
-
-fn name(name: Name) -> &'static str {
-    match name {
-        Name::Scan => "scan: read SQLite as the copy does",
-        Name::Encode => "scan and encode: build blocks, with hashes",
-        Name::Hash => "hash: hash the rows of ready blocks",
-        Name::Limit => "COPY of ready blocks: the server's limit",
-        Name::CopyOut => "COPY out: read all rows back",
-        Name::Insert => "SQLite inserts: its limit, one thread",
-        Name::Copy => "copy: read, encode and write together",
-        Name::Whole => "whole job: profile to verdict",
-    }
 }
 
 fn megabytes(bytes_per_second: f64) -> String {
@@ -159,17 +144,10 @@ fn bottleneck(report: &Report) -> Vec<String> {
 
 /// Writes the seconds of the copy: a line for each number of writers, a column for each chunk size.
 fn write_sweep(out: &mut dyn Write, sweep: &Sweep) -> io::Result<()> {
-    let mut sizes: Vec<u64> = sweep.cells.iter().map(|cell| cell.chunk_bytes).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    let mut writers: Vec<usize> = sweep.cells.iter().map(|cell| cell.writers).collect();
-    writers.sort_unstable();
-    writers.dedup();
-    let heads: Vec<String> = ["writers".to_owned()]
-        .into_iter()
-        .chain(sizes.iter().map(|size| format!("{} MiB", chunk(*size))))
-        .collect();
-    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    let sizes: BTreeSet<u64> = sweep.cells.iter().map(|cell| cell.chunk_bytes).collect();
+    let writers: BTreeSet<usize> = sweep.cells.iter().map(|cell| cell.writers).collect();
+    let heads: Vec<String> = sizes.iter().map(|size| format!("{} MiB", chunk(*size))).collect();
+    let heads: Vec<&str> = ["writers"].into_iter().chain(heads.iter().map(|s| &**s)).collect();
     let row = |writers: usize| {
         let seconds = |size: &u64| {
             let cells = &mut sweep.cells.iter();

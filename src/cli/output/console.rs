@@ -6,10 +6,10 @@ use crate::cli::output::{errors, json};
 use crate::cli::progress::renderer::{Renderer, Style};
 use crate::cli::progress::term::Stream;
 use crate::control::progress::Progress;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use anstream::AutoStream;
 use serde::Serialize;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::sync::Arc;
 
 /// The streams of a command.
@@ -32,7 +32,8 @@ impl Console {
         Self {
             out: Box::new(AutoStream::auto(out)),
             err: Box::new(AutoStream::auto(err)),
-            answers: can_answer.then(|| Box::new(io::stdin().lock()) as Box<dyn BufRead>),
+            // Without a lock, which would keep all others from reading.
+            answers: can_answer.then(|| Box::new(BufReader::new(io::stdin())) as _),
             progress: |force_bars| {
                 let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
                 let bars = force_bars || (io::stderr().is_terminal() && !dumb);
@@ -47,6 +48,11 @@ impl Console {
             Some(Output::Stdout) => &mut self.err,
             Some(Output::File(_)) | None => &mut self.out,
         }
+    }
+
+    /// Writes a line to standard output.
+    pub(crate) fn say(&mut self, line: &str) -> Result<()> {
+        writeln!(self.out, "{line}").and_then(|()| self.out.flush()).map_err(output_error)
     }
 
     /// Ends a command: writes `data` to `json`, and prints `error`.
@@ -92,4 +98,9 @@ impl Console {
         let (style, stream) = (self.progress)(force_bars)?;
         Some(Renderer::start(Arc::clone(progress), style, stream))
     }
+}
+
+/// The error of standard output.
+pub(crate) fn output_error(cause: io::Error) -> Error {
+    Error::failed("cannot write to standard output").caused_by(cause)
 }

@@ -66,16 +66,12 @@ fn format_row(row: &RowDifference) -> String {
     let key = row.key.iter().map(|key| {
         format!("{} {}", escape_for_terminal(&key.column), escape_for_terminal(&key.value))
     });
-    let key: Vec<String> = key.collect();
-    let locations = row.source_place.iter().chain(&row.target_place).cloned().collect::<Vec<_>>();
-    match (key.is_empty(), locations.is_empty()) {
-        (false, false) => {
-            text.push_str(&format!(": {} ({})", key.join(", "), locations.join(", ")))
-        }
-        (false, true) => text.push_str(&format!(": {}", key.join(", "))),
-        (true, false) => text.push_str(&format!(": {}", locations.join(", "))),
-        (true, true) => {}
-    }
+    let locations: Vec<_> = row.source_place.iter().chain(&row.target_place).cloned().collect();
+    text.push_str(&match (&*key.collect::<Vec<_>>().join(", "), &*locations.join(", ")) {
+        ("", "") => String::new(),
+        (one, "") | ("", one) => format!(": {one}"),
+        (key, locations) => format!(": {key} ({locations})"),
+    });
     if !row.columns.is_empty() {
         let columns: Vec<String> = row.columns.iter().map(format_column).collect();
         text.push_str(&format!(": {}", columns.join("; ")));
@@ -103,7 +99,8 @@ fn format_column(column: &ColumnDifference) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{KeyColumn, Verdict};
+    use crate::cli::output::tables::text;
+    use crate::report::KeyColumn;
 
     #[test]
     fn the_differences_are_written() {
@@ -135,28 +132,15 @@ mod tests {
         };
         let table = TableReport {
             name: "users".to_owned(),
-            target_name: None,
-            rows: 1000,
-            bytes: 0,
-            seconds: 0.0,
-            conversions: Vec::new(),
-            rows_left_out: Vec::new(),
             verification: Some(verification),
+            ..TableReport::default()
         };
         let data_set = DataSetReport {
-            name: "app".to_owned(),
-            target_schema: "public".to_owned(),
-            continues: None,
-            verdict: Verdict::Differ,
             tables: vec![table],
-            left_out: Vec::new(),
-            steps: Vec::new(),
-            notes: Vec::new(),
             differences: vec!["the index \"i\" on \"users\" is missing".to_owned()],
             hints: vec!["stop the service".to_owned()],
+            ..DataSetReport::default()
         };
-        let mut out = anstream::StripStream::new(Vec::new());
-        write(&mut out, &data_set).unwrap();
         let expected = r#"
 differences
   the index "i" on "users" is missing
@@ -168,6 +152,6 @@ differences
 what to do
   stop the service
 "#;
-        assert_eq!(String::from_utf8(out.into_inner()).unwrap(), expected);
+        assert_eq!(text(|out| write(out, &data_set)), expected);
     }
 }

@@ -26,12 +26,7 @@ pub(crate) fn write(out: &mut dyn Write, error: &Error) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn text(error: &Error) -> String {
-        let mut out = anstream::StripStream::new(Vec::new());
-        write(&mut out, error).unwrap();
-        String::from_utf8(out.into_inner()).unwrap()
-    }
+    use crate::cli::output::tables::text;
 
     #[test]
     fn an_error_is_printed_with_its_causes_and_hints() {
@@ -40,15 +35,12 @@ mod tests {
             .hint("start the server")
             .hint("then run it again");
         assert_eq!(
-            text(&error),
+            text(|out| write(out, &error)),
             "error: the target cannot be reached\n  caused by: connection refused\n\n\
              hint: start the server\nhint: then run it again\n"
         );
-    }
-
-    #[test]
-    fn an_error_without_a_hint_ends_without_a_blank_line() {
-        assert_eq!(text(&Error::failed("table \"a\u{7}\"")), "error: table \"a\\u{7}\"\n");
+        let without_hint = Error::failed("table \"a\u{7}\"");
+        assert_eq!(text(|out| write(out, &without_hint)), "error: table \"a\\u{7}\"\n");
     }
 
     #[test]

@@ -3,15 +3,15 @@
 
 use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, time_left};
 use crate::cli::output::tables::{
-    Entry, aligned, aligned_section, conversions, left_out, notes, rows_left_out, section,
+    Entry, aligned_section, conversions, left_out, locations, notes, rows_left_out, section,
+    table_name, write_aligned,
 };
 use crate::report::{ColumnPlan, Continued, DataSetPlan, PlanSummary, TablePlan, TimeLimit};
 use std::io::{self, Write};
 
 /// Writes `plan`.
 pub(crate) fn write(out: &mut dyn Write, plan: &PlanSummary) -> io::Result<()> {
-    writeln!(out, "from {}", escape_for_terminal(&plan.source))?;
-    writeln!(out, "to   {}", escape_for_terminal(&plan.target))?;
+    locations(out, &plan.source, &plan.target)?;
     if let Some(limit) = &plan.limit {
         write_limit(out, limit)?;
     }
@@ -56,12 +56,9 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
     });
     section(out, "will be dropped first", &dropped.collect::<Vec<_>>())?;
     writeln!(out)?;
-    if tables.is_empty() {
-        writeln!(out, "  no tables")?;
-    } else {
-        for line in aligned(table_rows(tables), 1) {
-            writeln!(out, "  {line}")?;
-        }
+    match tables[..] {
+        [] => writeln!(out, "  no tables")?,
+        _ => write_aligned(out, table_rows(tables), 1)?,
     }
     aligned_section(out, "other column types", columns(tables, false), 4)?;
     let converted = tables.iter().flat_map(|table| conversions(&table.name, &table.conversions));
@@ -78,12 +75,7 @@ fn table_rows(tables: &[TablePlan]) -> Vec<Vec<String>> {
     let columns = if has_sizes { 3 } else { 2 };
     let mut rows = vec![["table", "rows", "size (est.)"].map(str::to_owned).to_vec()];
     for table in tables {
-        let name = match &table.target_name {
-            Some(target) => {
-                format!("{} -> {}", escape_for_terminal(&table.name), escape_for_terminal(target))
-            }
-            None => escape_for_terminal(&table.name).into_owned(),
-        };
+        let name = table_name(&table.name, table.target_name.as_deref());
         rows.push(vec![name, count(table.rows), bytes(table.bytes)]);
     }
     rows.push(vec![
@@ -114,17 +106,16 @@ fn column_row(table: &str, column: &ColumnPlan) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::output::tables::text;
     use crate::report::{ConversionReport, Dropped};
 
     fn table(name: &str, columns: Vec<ColumnPlan>) -> TablePlan {
         TablePlan {
             name: name.to_owned(),
-            target_name: None,
             rows: 1200,
             bytes: 34_000,
             columns,
-            conversions: Vec::new(),
-            rows_left_out: Vec::new(),
+            ..TablePlan::default()
         }
     }
 
@@ -145,22 +136,11 @@ mod tests {
             data_sets: vec![DataSetPlan {
                 name: "app.db".to_owned(),
                 target_schema: "public".to_owned(),
-                continues: None,
                 tables,
-                left_out: Vec::new(),
-                drops: Vec::new(),
-                notes: Vec::new(),
-                casts: Vec::new(),
+                ..DataSetPlan::default()
             }],
-            limit: None,
-            warnings: Vec::new(),
+            ..PlanSummary::default()
         }
-    }
-
-    fn text(plan: &PlanSummary) -> String {
-        let mut out = anstream::StripStream::new(Vec::new());
-        write(&mut out, plan).unwrap();
-        String::from_utf8(out.into_inner()).unwrap()
     }
 
     #[test]
@@ -207,7 +187,7 @@ will be converted
 notes
   text is ordered by bytes
 "#;
-        assert_eq!(text(&plan), expected);
+        assert_eq!(text(|out| write(out, &plan)), expected);
         assert_eq!(plan.lost_tables().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["old"]);
     }
 
@@ -217,7 +197,8 @@ notes
             let columns = vec![column("a", "INT", "text", false), column("b", "INT", "text", true)];
             table(&format!("t{n}"), columns)
         });
-        let written = text(&plan(tables.collect()));
+        let plan = plan(tables.collect());
+        let written = text(|out| write(out, &plan));
         // One line for each table, and two lists of twenty lines with their headings.
         assert!(written.lines().count() < 300 + 2 * 20 + 15, "{}", written.lines().count());
         assert!(written.contains("... and 281 more; --json FILE writes all"));

@@ -3,7 +3,8 @@
 use crate::cli::output::differences;
 use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, rate, time};
 use crate::cli::output::tables::{
-    aligned, aligned_section, conversions, left_out, notes, rows_left_out, section,
+    aligned_section, conversions, left_out, locations, notes, rows_left_out, section, table_name,
+    write_aligned,
 };
 use crate::report::{DataSetReport, RateReport, Report, TableReport, Verdict};
 use anstyle::{AnsiColor, Style};
@@ -17,8 +18,7 @@ const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Writes `report`. The last line is the verdict, if the run `ended`. Otherwise an error follows.
 pub(crate) fn write(out: &mut dyn Write, report: &Report, ended: bool) -> io::Result<()> {
-    writeln!(out, "from {}", escape_for_terminal(&report.source))?;
-    writeln!(out, "to   {}", escape_for_terminal(&report.target))?;
+    locations(out, &report.source, &report.target)?;
     for data_set in &report.data_sets {
         write_data_set(out, data_set)?;
     }
@@ -51,20 +51,15 @@ pub(crate) fn write_steps(out: &mut dyn Write, steps: &[String]) -> io::Result<(
 }
 
 fn write_data_set(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<()> {
-    let (name, schema) =
-        (escape_for_terminal(&data_set.name), escape_for_terminal(&data_set.target_schema));
-    writeln!(out, "\n{name} -> {schema}")?;
-    if data_set.tables.is_empty() {
-        writeln!(out, "  no tables")?;
-    } else {
-        for line in aligned(table_rows(&data_set.tables), 1) {
-            writeln!(out, "  {line}")?;
-        }
+    let tables = &data_set.tables;
+    writeln!(out, "\n{}", table_name(&data_set.name, Some(&data_set.target_schema)))?;
+    match tables[..] {
+        [] => writeln!(out, "  no tables")?,
+        _ => write_aligned(out, table_rows(tables), 1)?,
     }
-    let converted =
-        data_set.tables.iter().flat_map(|table| conversions(&table.name, &table.conversions));
+    let converted = tables.iter().flat_map(|table| conversions(&table.name, &table.conversions));
     aligned_section(out, "converted", converted.collect(), 3)?;
-    let rows = data_set.tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
+    let rows = tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
     let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
     section(out, "not migrated", &all)?;
     notes(out, "notes", &data_set.notes)?;
@@ -80,35 +75,22 @@ fn table_rows(tables: &[TableReport]) -> Vec<Vec<String>> {
     let heading = ["table", "rows", "bytes", "seconds", "rows/s", "converted", "not migrated"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for table in tables {
-        let name = match &table.target_name {
-            Some(target) => {
-                format!("{} -> {}", escape_for_terminal(&table.name), escape_for_terminal(target))
-            }
-            None => escape_for_terminal(&table.name).into_owned(),
-        };
-        rows.push(table_row(name, &Sum::over([table]), table.seconds));
+        let name = table_name(&table.name, table.target_name.as_deref());
+        rows.push(table_row(name, &Sum::over([table]), Some(table.seconds)));
     }
     let sum = Sum::over(tables);
     // Tables are copied in parallel, so the sum of their times is meaningless.
-    rows.push(vec![
-        format!("total of {}", counted(sum.tables, "table")),
-        count(sum.rows),
-        size(&sum),
-        String::new(),
-        String::new(),
-        unless_zero(sum.converted),
-        unless_zero(sum.left_out),
-    ]);
+    rows.push(table_row(format!("total of {}", counted(sum.tables, "table")), &sum, None));
     rows
 }
 
-fn table_row(name: String, sum: &Sum, seconds: f64) -> Vec<String> {
+fn table_row(name: String, sum: &Sum, seconds: Option<f64>) -> Vec<String> {
     vec![
         name,
         count(sum.rows),
         size(sum),
-        format!("{seconds:.2}"),
-        rate(sum.rows, seconds).map(count).unwrap_or_default(),
+        seconds.map(|seconds| format!("{seconds:.2}")).unwrap_or_default(),
+        seconds.and_then(|seconds| rate(sum.rows, seconds)).map(count).unwrap_or_default(),
         unless_zero(sum.converted),
         unless_zero(sum.left_out),
     ]
@@ -149,14 +131,8 @@ impl Sum {
 
 /// The worst verdict of the data sets.
 pub(crate) fn worst_verdict(report: &Report) -> Verdict {
-    let has = |verdict| report.data_sets.iter().any(|data_set| data_set.verdict == verdict);
-    if has(Verdict::Differ) {
-        Verdict::Differ
-    } else if has(Verdict::NotVerified) {
-        Verdict::NotVerified
-    } else {
-        Verdict::Match
-    }
+    let has = |verdict: &_| report.data_sets.iter().any(|data_set| data_set.verdict == *verdict);
+    [Verdict::Differ, Verdict::NotVerified].into_iter().find(has).unwrap_or(Verdict::Match)
 }
 
 fn verdict(report: &Report) -> (Style, String) {
@@ -177,21 +153,13 @@ fn verdict(report: &Report) -> (Style, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::output::tables;
     use crate::control::progress::Phase;
     use crate::report::{ConversionReport, PhaseTime, RowsLeftOut, StepReport};
     use crate::schema::{LeftOut, ObjectKind};
 
     fn table(name: &str, rows: u64, bytes: u64, seconds: f64) -> TableReport {
-        TableReport {
-            name: name.to_owned(),
-            target_name: None,
-            rows,
-            bytes,
-            seconds,
-            conversions: Vec::new(),
-            rows_left_out: Vec::new(),
-            verification: None,
-        }
+        TableReport { name: name.to_owned(), rows, bytes, seconds, ..TableReport::default() }
     }
 
     fn report() -> Report {
@@ -207,13 +175,11 @@ mod tests {
         renamed.target_name = Some("xmin_1".to_owned());
         let step = |what: &str, seconds| StepReport { what: what.to_owned(), seconds };
         Report {
-            version: "0.1.0".to_owned(),
             source: "app.db".to_owned(),
             target: "postgres://host/db".to_owned(),
             data_sets: vec![DataSetReport {
                 name: "app.db".to_owned(),
                 target_schema: "public".to_owned(),
-                continues: None,
                 verdict: Verdict::NotVerified,
                 tables: vec![events, renamed],
                 left_out: vec![LeftOut {
@@ -226,24 +192,20 @@ mod tests {
                 }],
                 steps: vec![step("index \"a\" on \"events\"", 2.5), step("quick", 0.2)],
                 notes: vec!["text is ordered by bytes, as in SQLite".to_owned()],
-                differences: Vec::new(),
-                hints: Vec::new(),
+                ..DataSetReport::default()
             }],
             phases: vec![
                 PhaseTime { phase: Phase::Profile, seconds: 1.25 },
                 PhaseTime { phase: Phase::Copy, seconds: 9.75 },
             ],
             seconds: 71.0,
-            limit: None,
-            max_rate: None,
             warnings: vec!["cannot lock app.db against writers".to_owned()],
+            ..Report::default()
         }
     }
 
     fn text(report: &Report, ended: bool) -> String {
-        let mut out = anstream::StripStream::new(Vec::new());
-        write(&mut out, report, ended).unwrap();
-        String::from_utf8(out.into_inner()).unwrap()
+        tables::text(|out| write(out, report, ended))
     }
 
     #[test]
@@ -279,11 +241,8 @@ total time 1m 11s: profile 1.25 s, copy 9.75 s
 verdict: not verified; 1,204,000 rows in 2 tables, 3 rows not migrated
 "#;
         assert_eq!(text(&report(), true), expected);
-    }
-
-    #[test]
-    fn a_run_that_failed_has_no_verdict() {
-        assert!(!text(&report(), false).contains("verdict"));
+        let unended = text(&report(), false);
+        assert!(!unended.contains("verdict"), "a run that failed has no verdict: {unended}");
     }
 
     #[test]

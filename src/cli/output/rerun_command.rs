@@ -101,21 +101,19 @@ impl CommandLine {
                 Some((flag, value)) => (Some(flag), value),
                 None => (None, argument.as_os_str()),
             };
-            let shown = if is_cast(flag) { None } else { os_without_password(value) };
+            // --cast 'users.password=text' only resembles a secret.
+            let is_cast = flag.is_some_and(|flag| flag == "--cast");
+            let shown = if is_cast { None } else { os_without_password(value) };
             omits_password |= shown.is_some();
             let value = shown.as_deref().unwrap_or(value);
             text.push(' ');
-            match flag {
-                None => text.push_str(&quoted(value)),
+            text.push_str(&match flag {
+                None => quoted(value),
                 Some(flag) if value.is_empty() || value.as_bytes().starts_with(b"-") => {
-                    text.push_str(&quoted(&join_value(flag, value)));
+                    quoted(&join_value(flag, value))
                 }
-                Some(flag) => {
-                    text.push_str(&quoted(flag));
-                    text.push(' ');
-                    text.push_str(&quoted(value));
-                }
-            }
+                Some(flag) => format!("{} {}", quoted(flag), quoted(value)),
+            });
         }
         RerunCommand { text, omits_password }
     }
@@ -128,11 +126,6 @@ fn name(argument: &OsStr) -> &OsStr {
 
 fn is_repeatable(flag: &OsStr) -> bool {
     REPEATABLE.iter().any(|name| flag == *name)
-}
-
-/// `--cast 'users.password=text'` only resembles a secret.
-fn is_cast(flag: Option<&OsStr>) -> bool {
-    flag.is_some_and(|flag| flag == "--cast")
 }
 
 /// [`without_password`] for a text that may not be UTF-8: invalid bytes are replaced for the search,
@@ -184,15 +177,6 @@ mod tests {
     }
 
     #[test]
-    fn the_rerun_command_is_quoted() {
-        let typed = ["database", "--from=my app.db", "--to=postgres://u@h/d?a=1&b=2", "--strict"];
-        assert_eq!(
-            rerun(&typed, &[]).text,
-            "migrate database --from 'my app.db' --to 'postgres://u@h/d?a=1&b=2' --strict"
-        );
-    }
-
-    #[test]
     fn the_password_is_omitted_and_that_is_recorded() {
         for (to, shown) in [
             ("--to=postgres://u:hunter2@h/d", "postgres://u@h/d"),
@@ -202,34 +186,31 @@ mod tests {
             assert_eq!(rerun.text, format!("migrate database --to {shown}"));
             assert!(rerun.omits_password);
         }
-        assert!(!rerun(&["database", "--to=postgres://u@h/d"], &[]).omits_password);
-    }
-
-    #[test]
-    fn a_cast_of_a_column_named_password_is_not_a_secret() {
-        let rerun = rerun(&["database", "--cast=users.password=text"], &[]);
-        assert_eq!(rerun.text, "migrate database --cast users.password=text");
-        assert!(!rerun.omits_password);
+        for typed in ["--to=postgres://u@h/d", "--cast=users.password=text"] {
+            let rerun = rerun(&["database", typed], &[]);
+            assert_eq!(rerun.text, format!("migrate database {}", typed.replacen('=', " ", 1)));
+            assert!(!rerun.omits_password, "{typed}");
+        }
     }
 
     #[test]
     fn flags_are_added_once_and_before_two_dashes() {
-        assert_eq!(
-            rerun(&["database", "--", "x"], &["--drop-all"]).text,
-            "migrate database --drop-all -- x"
-        );
-        assert_eq!(
-            rerun(&["database", "--drop-all"], &["--drop-all"]).text,
-            "migrate database --drop-all"
-        );
-        assert_eq!(
-            rerun(&["database", "--on-misfit=refuse"], &["--on-misfit=widen"]).text,
-            "migrate database --on-misfit widen"
-        );
-        assert_eq!(
-            rerun(&["database", "--exclude=a"], &["--exclude=b"]).text,
-            "migrate database --exclude a --exclude b"
-        );
+        for (typed, flag, expected) in [
+            (&["database", "--", "x"][..], "--drop-all", "migrate database --drop-all -- x"),
+            (&["database", "--drop-all"], "--drop-all", "migrate database --drop-all"),
+            (
+                &["database", "--on-misfit=refuse"],
+                "--on-misfit=widen",
+                "migrate database --on-misfit widen",
+            ),
+            (
+                &["database", "--exclude=a"],
+                "--exclude=b",
+                "migrate database --exclude a --exclude b",
+            ),
+        ] {
+            assert_eq!(rerun(typed, &[flag]).text, expected);
+        }
     }
 
     #[test]
@@ -271,10 +252,17 @@ mod tests {
     }
 
     #[test]
-    fn unusual_arguments_are_quoted() {
-        assert_eq!(rerun(&["--json=-"], &[]).text, "migrate --json=-");
-        assert_eq!(rerun(&["it's", ""], &[]).text, r"migrate 'it'\''s' ''");
-        assert_eq!(rerun(&["a\nb"], &[]).text, r"migrate $'a\012b'");
+    fn arguments_are_quoted_for_a_shell() {
+        let to = "--to=postgres://u@h/d?a=1&b=2";
+        let quoted = "migrate database --from 'my app.db' --to 'postgres://u@h/d?a=1&b=2' --strict";
+        for (arguments, expected) in [
+            (&["database", "--from=my app.db", to, "--strict"][..], quoted),
+            (&["--json=-"], "migrate --json=-"),
+            (&["it's", ""], r"migrate 'it'\''s' ''"),
+            (&["a\nb"], r"migrate $'a\012b'"),
+        ] {
+            assert_eq!(rerun(arguments, &[]).text, expected);
+        }
         let odd = CommandLine::new("m".into(), vec![OsString::from_vec(b"\xff'1".to_vec())]);
         assert_eq!(odd.with_flags::<&str>(&[]).text, r"m $'\377\'1'");
     }

@@ -27,6 +27,28 @@ pub(crate) fn aligned(rows: Vec<Vec<String>>, words: usize) -> Vec<String> {
     table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
+/// Writes `rows` as [`aligned`] lines.
+pub(crate) fn write_aligned(
+    out: &mut dyn Write,
+    rows: Vec<Vec<String>>,
+    words: usize,
+) -> io::Result<()> {
+    aligned(rows, words).iter().try_for_each(|line| writeln!(out, "  {line}"))
+}
+
+/// Writes the first lines of a plan or a report.
+pub(crate) fn locations(out: &mut dyn Write, source: &str, target: &str) -> io::Result<()> {
+    writeln!(out, "from {}", escape_for_terminal(source))?;
+    writeln!(out, "to   {}", escape_for_terminal(target))
+}
+
+/// The name of a table, with the one in the target if that differs.
+pub(crate) fn table_name(name: &str, target: Option<&str>) -> String {
+    let name = escape_for_terminal(name);
+    let target = target.map(|target| format!(" -> {}", escape_for_terminal(target)));
+    format!("{name}{}", target.unwrap_or_default())
+}
+
 /// An entry of a list.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {

@@ -70,7 +70,7 @@ fn active_tables(counters: &PhaseProgress) -> Vec<String> {
     let line = |table: &TableProgress| {
         // The counter may have grown since, even beyond the total.
         let done = table.done.load(Relaxed).min(table.total);
-        let percent = percent(done, table.total);
+        let percent = share(done, table.total, 100).unwrap_or(100);
         format!(
             "{}: {} of {} rows, {percent} %",
             escape_for_terminal(&table.name),
@@ -81,9 +81,11 @@ fn active_tables(counters: &PhaseProgress) -> Vec<String> {
     counters.tables().iter().filter(is_active).take(MAX_TABLES).map(line).collect()
 }
 
-/// Whole percent, rounded down: 100 only if everything is done.
-fn percent(done: u64, total: u64) -> u64 {
-    if total == 0 { 100 } else { (u128::from(done.min(total)) * 100 / u128::from(total)) as u64 }
+/// `done` in `parts` of `total`, rounded down: all parts only if everything is done. `None` if the
+/// total is unknown.
+fn share(done: u64, total: u64, parts: u64) -> Option<u64> {
+    let done = u128::from(done.min(total)) * u128::from(parts);
+    done.checked_div(u128::from(total)).map(|done| done as u64)
 }
 
 impl ProgressSnapshot {
@@ -116,10 +118,7 @@ impl ProgressSnapshot {
 
     /// The percentage and the time left; `None` if the total is unknown.
     pub(crate) fn outlook(&self) -> Option<String> {
-        if self.total == 0 {
-            return None;
-        }
-        let percent = percent(self.done, self.total);
+        let percent = share(self.done, self.total, 100)?;
         Some(match self.seconds_left() {
             Some(seconds) => format!("{percent:>3} %, about {} left", time_left(seconds)),
             None => format!("{percent:>3} %"),
@@ -128,8 +127,7 @@ impl ProgressSnapshot {
 
     /// The thousandths that are done, for a bar; `None` if the total is unknown.
     pub(crate) fn thousandths(&self) -> Option<u64> {
-        let done = u128::from(self.done.min(self.total)) * 1000;
-        done.checked_div(u128::from(self.total)).map(|done| done as u64)
+        share(self.done, self.total, 1000)
     }
 
     fn amount(&self) -> Option<String> {

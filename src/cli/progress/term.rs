@@ -14,13 +14,13 @@ const DEFAULT_SIZE: (u16, u16) = (80, 24);
 pub(crate) struct Stream {
     out: Box<dyn Write + Send>,
     /// Reads columns and rows before each drawing, because windows change.
-    size: fn() -> Option<(u16, u16)>,
+    size: Box<dyn Fn() -> Option<(u16, u16)> + Send>,
 }
 
 impl Stream {
     /// Standard error.
     pub(crate) fn stderr() -> Self {
-        Self { out: Box::new(io::stderr()), size: stderr_size }
+        Self { out: Box::new(io::stderr()), size: Box::new(stderr_size) }
     }
 }
 
@@ -166,14 +166,7 @@ pub(crate) mod tests {
 
     impl Recorder {
         pub(crate) fn stream(&self, columns: u16) -> Stream {
-            let size: fn() -> Option<(u16, u16)> = match columns {
-                10 => || Some((10, 24)),
-                40 => || Some((40, 24)),
-                60 => || Some((60, 24)),
-                300 => || Some((300, 24)),
-                _ => || None,
-            };
-            Stream { out: Box::new(self.clone()), size }
+            Stream { out: Box::new(self.clone()), size: Box::new(move || Some((columns, 24))) }
         }
 
         /// The recorded bytes, with escapes.

@@ -2,91 +2,54 @@
 
 use crate::cli::args::migration::{CommonArgs, LocationArgs};
 use crate::cli::request::location::LocationArg;
-use crate::cli::request::product::{self, NamedLocations, ProductRequest, Purpose, Resolved};
+use crate::cli::request::product::{self, DataSets, Purpose};
 use crate::config::connection::Defaults;
 use crate::error::{Error, Result};
-use crate::options::location::{DataSet, FILE_MODE, Location};
+use crate::options::location::{DataSet, FILE_MODE};
 use crate::options::service::ServiceCheck;
 use crate::product::Provider;
 use std::path::Path;
 
-/// The data sets, and what belongs to them.
-pub(crate) struct DataSets {
-    pub(crate) sets: Vec<DataSet>,
-    pub(crate) service_check: ServiceCheck,
-    pub(crate) warnings: Vec<String>,
-    pub(crate) product: Option<ProductRequest>,
-}
-
-impl DataSets {
-    /// Resolves the data sets. Errors: a usage error if the locations do not fit or are missing;
-    /// the errors of [`product::resolve`].
-    pub(crate) fn resolve(
-        locations: &LocationArgs,
-        args: &CommonArgs,
-        purpose: Purpose,
-    ) -> Result<Self> {
-        let source = LocationArg::parse("--from", &locations.from)?;
-        let target = LocationArg::parse("--to", &locations.to)?;
-        let both = match (source.is_sqlite(), target.is_sqlite()) {
-            (true, true) => Some("SQLite"),
-            (false, false) => Some("PostgreSQL"),
-            _ => None,
-        };
-        if let Some(kind) = both {
-            return Err(Error::usage(format!("source and target are both {kind} databases"))
-                .hint("one must be SQLite and the other PostgreSQL")
-                .hint("the defaults are --from sqlite3 and --to pgx"));
-        }
-        let (source, target) = match (source, target) {
-            (LocationArg::At(source), LocationArg::At(target)) => (source, target),
-            (source, target) => return Self::from_configuration(args, &source, &target, purpose),
-        };
-        if let Some(flag) = unused_flag(args) {
-            return Err(needs_configuration(flag));
-        }
-        let file = source.file().or_else(|| target.file()).unwrap_or_else(|| Path::new(""));
-        let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
-        let allow_running = args.data_sets.allow_running;
-        Ok(Self {
-            sets: vec![DataSet {
-                name,
-                source,
-                target,
-                defaults: Defaults::default(),
-                file_mode: FILE_MODE,
-            }],
-            service_check: ServiceCheck { service: None, allow_running },
-            warnings: Vec::new(),
-            product: None,
-        })
+/// Resolves the data sets. Errors: a usage error if the locations do not fit or are missing; the
+/// errors of [`product::resolve`].
+pub(crate) fn resolve(
+    locations: &LocationArgs,
+    args: &CommonArgs,
+    purpose: Purpose,
+) -> Result<DataSets> {
+    let source = LocationArg::parse("--from", &locations.from)?;
+    let target = LocationArg::parse("--to", &locations.to)?;
+    let both = match (source.is_sqlite(), target.is_sqlite()) {
+        (true, true) => Some("SQLite"),
+        (false, false) => Some("PostgreSQL"),
+        _ => None,
+    };
+    if let Some(kind) = both {
+        return Err(Error::usage(format!("source and target are both {kind} databases"))
+            .hint("one must be SQLite and the other PostgreSQL")
+            .hint("the defaults are --from sqlite3 and --to pgx"));
     }
-
-    fn from_configuration(
-        args: &CommonArgs,
-        source: &LocationArg,
-        target: &LocationArg,
-        purpose: Purpose,
-    ) -> Result<Self> {
-        let mut named = NamedLocations::default();
-        for location in [source, target] {
-            match location {
-                LocationArg::At(Location::Sqlite(path)) => named.sqlite = Some(path.clone()),
-                LocationArg::At(Location::Postgres(text)) => named.postgres = Some(text.clone()),
-                LocationArg::Provider(_) => {}
-            }
+    let (source, target) = match (source, target) {
+        (LocationArg::At(source), LocationArg::At(target)) => (source, target),
+        (source, target) => {
+            let from = if source.is_sqlite() { Provider::Sqlite } else { Provider::Postgres };
+            let location = source.location().or(target.location());
+            let found = product::resolve(&args.config, &args.data_sets, from, location, purpose);
+            return found?.ok_or_else(|| no_location(&source, &target));
         }
-        let from = if source.is_sqlite() { Provider::Sqlite } else { Provider::Postgres };
-        let resolved = product::resolve(&args.config, &args.data_sets, from, named, purpose)?;
-        let Resolved { product, found, service_check } =
-            resolved.ok_or_else(|| no_location(source, target))?;
-        Ok(Self {
-            sets: found.data_sets,
-            service_check,
-            warnings: found.warnings,
-            product: Some(product),
-        })
+    };
+    if let Some(flag) = unused_flag(args) {
+        return Err(needs_configuration(flag));
     }
+    let file = source.file().or_else(|| target.file()).unwrap_or_else(|| Path::new(""));
+    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+    let (defaults, allow_running) = (Defaults::default(), args.data_sets.allow_running);
+    Ok(DataSets {
+        sets: vec![DataSet { name, source, target, defaults, file_mode: FILE_MODE }],
+        service_check: ServiceCheck { service: None, allow_running },
+        warnings: Vec::new(),
+        product: None,
+    })
 }
 
 /// A flag that has a meaning only with a product's configuration.
@@ -112,11 +75,9 @@ pub(crate) fn needs_configuration(flag: &str) -> Error {
 
 /// The error for a provider's name without a configuration that says where its database is.
 fn no_location(source: &LocationArg, target: &LocationArg) -> Error {
-    let missing = |flag, location: &LocationArg| match location {
-        LocationArg::Provider(name) => {
-            Some(format!("{flag} is {name}: the kind of a database, not its location"))
-        }
-        LocationArg::At(_) => None,
+    let missing = |flag, location: &LocationArg| {
+        let LocationArg::Provider(name) = location else { return None };
+        Some(format!("{flag} is {name}: the kind of a database, not its location"))
     };
     let example = if source.is_sqlite() {
         "migrate database --from app.db --to postgres://user@host/dbname"

@@ -39,6 +39,10 @@ impl LocationArg {
         }
     }
 
+    pub(crate) fn location(&self) -> Option<&Location> {
+        if let Self::At(location) = self { Some(location) } else { None }
+    }
+
     pub(crate) fn is_sqlite(&self) -> bool {
         matches!(self, Self::At(Location::Sqlite(_)) | Self::Provider("sqlite3"))
     }

@@ -12,8 +12,8 @@ use crate::cli::args::choices::MisfitArg;
 use crate::cli::args::migration::{CommonArgs, DatabaseArgs, PlanArgs, SharedArgs};
 use crate::cli::output::output_file::{self, Output};
 use crate::cli::request::checks::{check_folder, check_patterns};
-use crate::cli::request::data_sets::{DataSets, needs_configuration};
-use crate::cli::request::product::{ProductRequest, Purpose};
+use crate::cli::request::data_sets::needs_configuration;
+use crate::cli::request::product::{DataSets, ProductRequest, Purpose};
 use crate::control::sizing::ResourceLimits;
 use crate::error::{Error, Result};
 use crate::options::location::Location;
@@ -42,11 +42,9 @@ impl Request {
     /// be read.
     pub(crate) fn database(args: DatabaseArgs) -> Result<Self> {
         let DatabaseArgs { shared, safety, time, verification, common, switch_provider } = args;
-        let allow_live_target = safety.allow_live_target;
-        let purpose = if verification.verify {
-            Purpose::Compare
-        } else {
-            Purpose::Copy { allow_live_target }
+        let purpose = match verification.verify {
+            true => Purpose::Compare,
+            false => Purpose::Copy { allow_live_target: safety.allow_live_target },
         };
         let mut request = Self::shared(shared, common, purpose)?;
         request.yes = safety.yes;
@@ -67,7 +65,7 @@ impl Request {
         if time.chunk_size.is_some() && into_sqlite {
             return Err(Error::usage("--chunk-size is only for a PostgreSQL target"));
         }
-        let depth = verification.depth.into();
+        let depth = verification.depth;
         options.verify = match (verification.verify, verification.no_verify) {
             (true, _) => Verify::Only(depth),
             (false, true) => Verify::No,
@@ -111,7 +109,7 @@ impl Request {
     fn shared(args: SharedArgs, common: CommonArgs, purpose: Purpose) -> Result<Self> {
         let SharedArgs { locations, selection, types, refusals, load } = args;
         let DataSets { sets, service_check, warnings, product } =
-            DataSets::resolve(&locations, &common, purpose)?;
+            data_sets::resolve(&locations, &common, purpose)?;
         let into_postgres =
             sets.iter().any(|data_set| matches!(data_set.target, Location::Postgres(_)));
         if locations.schema.is_some() && into_postgres {

@@ -3,10 +3,10 @@
 use crate::cli::args::posit::{ConfigArgs, DataSetArgs};
 use crate::cli::output::rerun_command::quoted;
 use crate::config::environment::Environment;
-use crate::config::secret::Secret;
 use crate::error::{Error, Result};
+use crate::options::location::{DataSet, Location};
 use crate::options::service::ServiceCheck;
-use crate::product::data_sets::{self, Found, Wanted};
+use crate::product::data_sets::{self, Wanted};
 use crate::product::detect::{DetectInput, detect};
 use crate::product::products::PRODUCTS;
 use crate::product::settings::Settings;
@@ -75,63 +75,57 @@ pub(crate) fn flags(args: &ConfigArgs) -> String {
     flags
 }
 
-/// The data sets of a configuration, and the checks that belong to them.
-pub(crate) struct Resolved {
-    pub(crate) product: ProductRequest,
-    pub(crate) found: Found,
+/// The data sets of a request, and what belongs to them.
+pub(crate) struct DataSets {
+    pub(crate) sets: Vec<DataSet>,
     pub(crate) service_check: ServiceCheck,
+    pub(crate) warnings: Vec<String>,
+    /// The product, if its configuration was read.
+    pub(crate) product: Option<ProductRequest>,
 }
 
-/// The location given for each kind of database.
-#[derive(Default)]
-pub(crate) struct NamedLocations {
-    pub(crate) sqlite: Option<PathBuf>,
-    pub(crate) postgres: Option<Secret>,
-}
-
-/// Resolves a request with the product's configuration; `None` if no product is found. Refused if
-/// the user lacks permission, if the direction or the target is not allowed, or if the
-/// configuration is incomplete.
+/// Resolves a request with the product's configuration and at most one `location`; `None` if no
+/// product is found. Refused if the user lacks permission, if the direction or the target is not
+/// allowed, or if the configuration is incomplete.
 pub(crate) fn resolve(
     config: &ConfigArgs,
     args: &DataSetArgs,
     from: Provider,
-    locations: NamedLocations,
+    location: Option<&Location>,
     purpose: Purpose,
-) -> Result<Option<Resolved>> {
+) -> Result<Option<DataSets>> {
     let Some((product, file, root)) = product(config)? else { return Ok(None) };
     permissions::check(product, &root)?;
     let settings = Settings::read(product, &file, root.clone(), Environment::of_this_process())?;
     let to = from.other();
     let live = check_direction(&settings, to, args, purpose)?;
     // A location names one database, so its counterpart is one database, too.
-    let single = locations.sqlite.is_some() || locations.postgres.is_some();
     let main = product.data_sets[0].name;
-    let only = args.data.as_deref().or(single.then_some(main));
+    let only = args.data.as_deref().or(location.is_some().then_some(main));
     let mut sqlite = args.sqlite_files.by_data_set(product)?;
-    if let Some(path) = &locations.sqlite {
+    let mut postgres = None;
+    match location {
         // It replaces what the data set's own flag names.
-        sqlite.insert(0, (only.unwrap_or(main), path));
+        Some(Location::Sqlite(path)) => sqlite.insert(0, (only.unwrap_or(main), path)),
+        Some(Location::Postgres(text)) => postgres = Some(text.reveal()),
+        None => {}
     }
-    let wanted = Wanted {
-        only,
-        from,
-        sqlite,
-        postgres: locations.postgres.as_ref().map(Secret::reveal),
-        key_file: config.key_file.as_deref(),
-    };
-    let mut found = data_sets::resolve(&settings, &wanted)?;
-    found.warnings.splice(0..0, live);
+    let key_file = config.key_file.as_deref();
+    let found = data_sets::resolve(&settings, &Wanted { only, from, sqlite, postgres, key_file })?;
     let service_check = ServiceCheck {
         service: Some(service::service(product, &root)),
         allow_running: args.allow_running,
     };
-    let product = ProductRequest { settings, to, switch: false, flags: flags(config) };
-    Ok(Some(Resolved { product, found, service_check }))
+    Ok(Some(DataSets {
+        sets: found.data_sets,
+        service_check,
+        warnings: live.into_iter().chain(found.warnings).collect(),
+        product: Some(ProductRequest { settings, to, switch: false, flags: flags(config) }),
+    }))
 }
 
-/// Refuses a migration to SQLite that the product does not support, and a target that is the live database. Returns a
-/// warning if such a target is allowed.
+/// Refuses a migration to SQLite that the product does not support, and a target that is the live
+/// database. Returns a warning if such a target is allowed.
 fn check_direction(
     settings: &Settings,
     to: Provider,

@@ -161,7 +161,7 @@ fn end(
     shown: &[String],
     error: Option<Error>,
 ) -> Exit {
-    let exit = error.as_ref().map_or(Exit::Done, |error| Exit::from(error.kind()));
+    let exit = Exit::after(error.as_ref());
     let exit = match report.map(report::worst_verdict) {
         Some(Verdict::Differ) => exit.worse(Exit::Differ),
         _ => exit,
@@ -184,7 +184,7 @@ fn end(
         let steps = after_differences(request, line);
         let _ = report::write_steps(console.human(request.json.as_ref()), &steps);
     }
-    let exit = error.as_ref().map_or(exit, |error| exit.worse(Exit::from(error.kind())));
+    let exit = exit.worse(Exit::after(error.as_ref()));
     console.end(request.json.as_ref(), report, exit, error.as_ref())
 }
 

@@ -18,48 +18,18 @@ impl Planned for Fake {
     fn summary(&self) -> PlanSummary {
         let dropped =
             Dropped { kind: "table".to_owned(), name: "old".to_owned(), comes_back: false };
+        let drops = if self.loses { vec![dropped] } else { Vec::new() };
         PlanSummary {
             source: "app.db".to_owned(),
             target: "the target".to_owned(),
-            data_sets: vec![DataSetPlan {
-                name: "app.db".to_owned(),
-                target_schema: "public".to_owned(),
-                continues: None,
-                tables: Vec::new(),
-                left_out: Vec::new(),
-                drops: if self.loses { vec![dropped] } else { Vec::new() },
-                notes: Vec::new(),
-                casts: Vec::new(),
-            }],
-            limit: None,
-            warnings: Vec::new(),
+            data_sets: vec![DataSetPlan { drops, ..DataSetPlan::default() }],
+            ..PlanSummary::default()
         }
     }
 
     fn run(self, _control: &RunControl) -> Outcome {
-        let data_set = DataSetReport {
-            name: "app.db".to_owned(),
-            target_schema: "public".to_owned(),
-            continues: None,
-            verdict: self.verdict,
-            tables: Vec::new(),
-            left_out: Vec::new(),
-            steps: Vec::new(),
-            notes: Vec::new(),
-            differences: Vec::new(),
-            hints: Vec::new(),
-        };
-        let report = Report {
-            version: "1".to_owned(),
-            source: "app.db".to_owned(),
-            target: "the target".to_owned(),
-            data_sets: vec![data_set],
-            phases: Vec::new(),
-            seconds: 1.0,
-            limit: None,
-            max_rate: None,
-            warnings: Vec::new(),
-        };
+        let data_set = DataSetReport { verdict: self.verdict, ..DataSetReport::default() };
+        let report = Report { data_sets: vec![data_set], ..Report::default() };
         Outcome { report, result: self.result }
     }
 }
