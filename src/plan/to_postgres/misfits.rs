@@ -51,17 +51,12 @@ pub(crate) fn resolve(
                 }
                 OnMisfit::Widen if !rows.is_empty() => {
                     removed.insert(table.name.clone());
-                    left_out.push(LeftOut {
-                        kind: ObjectKind::Table,
-                        table: None,
-                        name: table.name.clone(),
-                        reason: rows
-                            .iter()
-                            .map(|(why, t)| format!("{why} ({})", format_tally(t)))
-                            .collect(),
-                        definition: None,
-                        rows: Some(profiles[index].rows),
-                    });
+                    let reasons = rows.iter();
+                    let reason: String =
+                        reasons.map(|(why, t)| format!("{why} ({})", format_tally(t))).collect();
+                    let listed = LeftOut::object(ObjectKind::Table, &table.name, None);
+                    let rows = Some(profiles[index].rows);
+                    left_out.push(LeftOut { rows, ..listed.because(reason) });
                 }
                 _ => found.extend(rows.into_iter().map(|(_, tally)| ColumnMisfit {
                     table: table.name.clone(),

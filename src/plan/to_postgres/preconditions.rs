@@ -105,14 +105,10 @@ pub(crate) fn leave_out_wide_tables(
         .remedy("exclude all such tables", &["--on-misfit=widen"]));
     }
     for table in schema.tables.extract_if(.., |table| too_wide(table)) {
-        left_out.push(LeftOut {
-            kind: ObjectKind::Table,
-            table: None,
-            reason: format!("{} columns; PostgreSQL allows at most 1,600", table.columns.len()),
-            rows: Some(source_checks::rows(connection, &table)?),
-            name: table.name,
-            definition: None,
-        });
+        let reason = format!("{} columns; PostgreSQL allows at most 1,600", table.columns.len());
+        let rows = Some(source_checks::rows(connection, &table)?);
+        let listed = LeftOut::object(ObjectKind::Table, &table.name, None).because(reason);
+        left_out.push(LeftOut { rows, ..listed });
     }
     Ok(())
 }

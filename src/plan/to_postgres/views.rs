@@ -174,12 +174,5 @@ fn unreadable(name: &str, left_out: &[LeftOut]) -> String {
 }
 
 fn listed(view: &View, reason: String) -> LeftOut {
-    LeftOut {
-        kind: ObjectKind::View,
-        table: None,
-        name: view.name.clone(),
-        reason,
-        definition: Some(view.definition.clone()),
-        rows: None,
-    }
+    LeftOut::object(ObjectKind::View, &view.name, Some(&view.definition)).because(reason)
 }

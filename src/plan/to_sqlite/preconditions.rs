@@ -23,14 +23,8 @@ pub(crate) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
 /// Takes out tables without columns, which SQLite does not support.
 pub(crate) fn leave_out_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>) {
     for table in catalog.schema.tables.extract_if(.., |table| table.columns.is_empty()) {
-        left_out.push(LeftOut {
-            kind: ObjectKind::Table,
-            table: None,
-            name: table.name,
-            reason: "it has no columns, which SQLite does not support".to_owned(),
-            definition: None,
-            rows: None,
-        });
+        let listed = LeftOut::object(ObjectKind::Table, &table.name, None);
+        left_out.push(listed.because("it has no columns, which SQLite does not support"));
     }
 }
 
