@@ -21,14 +21,14 @@ pub(crate) fn choose_tables(schema: &mut Schema, options: &PlanOptions) -> Resul
     }
     let is_excluded =
         |name: &str| !tables.is_empty() && !tables.is_match(name) || exclude.is_match(name);
-    let excluded = |kind, name: &str| LeftOut::whole(kind, name).because(BY_REQUEST);
-    let tables = schema.tables.extract_if(.., |table| is_excluded(&table.name));
-    let mut list: Vec<LeftOut> = tables.map(|t| excluded(ObjectKind::Table, &t.name)).collect();
-    let views = schema.views.extract_if(.., |view| exclude.is_match(&view.name));
-    list.extend(views.map(|view| LeftOut {
-        definition: Some(view.definition),
-        ..excluded(ObjectKind::View, &view.name)
-    }));
+    let left_out = |kind, name: &str, definition: Option<&str>| {
+        LeftOut::object(kind, name, definition).because(BY_REQUEST)
+    };
+    let excluded = schema.tables.extract_if(.., |table| is_excluded(&table.name));
+    let mut list: Vec<LeftOut> =
+        excluded.map(|table| left_out(ObjectKind::Table, &table.name, None)).collect();
+    let excluded = schema.views.extract_if(.., |view| exclude.is_match(&view.name));
+    list.extend(excluded.map(|v| left_out(ObjectKind::View, &v.name, Some(&v.definition))));
     Ok(list)
 }
 

@@ -274,8 +274,9 @@ impl IndexTerm {
 
 impl LeftOut {
     /// An object that belongs to no table, without a reason yet.
-    pub(crate) fn whole(kind: ObjectKind, name: &str) -> Self {
-        Self { table: None, ..Self::part(kind, "", name, None) }
+    pub(crate) fn object(kind: ObjectKind, name: &str, definition: Option<&str>) -> Self {
+        let (name, definition) = (name.to_owned(), definition.map(str::to_owned));
+        Self { kind, table: None, name, reason: String::new(), definition, rows: None }
     }
 
     /// A part of `table`, without a reason yet.
@@ -285,14 +286,7 @@ impl LeftOut {
         name: &str,
         definition: Option<&str>,
     ) -> Self {
-        Self {
-            kind,
-            table: Some(table.to_owned()),
-            name: name.to_owned(),
-            reason: String::new(),
-            definition: definition.map(str::to_owned),
-            rows: None,
-        }
+        Self { table: Some(table.to_owned()), ..Self::object(kind, name, definition) }
     }
 
     /// Sets the reason.

@@ -10,32 +10,26 @@ use crate::verify::compare::Compared;
 use crate::verify::compared_table::ComparedTable;
 use serde_json::{Value, json};
 
-/// A verdict with its reasons.
 #[derive(Debug, Default)]
 pub(crate) struct VerdictReport {
-    /// The two sides differ.
     pub(crate) differs: bool,
     /// The compared tables, in the order of the report.
     tables: Vec<VerifiedTable>,
     /// Differences other than rows.
     differences: Vec<String>,
-    /// Notes to the user.
     notes: Vec<String>,
-    /// Hints on what to do.
     hints: Vec<String>,
 }
 
-/// The verification of one table.
 #[derive(Debug)]
 struct VerifiedTable {
     name: String,
     verification: TableVerification,
-    /// The conversions that equality needed.
     conversions: Vec<ConversionReport>,
 }
 
 impl VerdictReport {
-    /// Judges the compared tables. `differences` are the differences found before.
+    /// The verdict on the compared tables. `differences` are the differences found before.
     pub(crate) fn new(
         tables: &[ComparedTable],
         compared: &[Compared],

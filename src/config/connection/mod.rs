@@ -45,7 +45,7 @@ pub struct Connection {
     pub(crate) password_origin: Option<Origin>,
     /// Where a password was searched, each with the result. The error of a server that requires a
     /// password lists them.
-    pub(crate) password_search: Vec<String>,
+    pub(crate) password_sources: Vec<String>,
     pub(crate) tls: Tls,
     /// The server options of the session (`-c name=value ...`).
     pub(crate) options: Option<String>,
@@ -61,7 +61,7 @@ pub struct Connection {
 /// One host of a connection string.
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
-    pub(crate) address: HostAddr,
+    pub(crate) addr: HostAddr,
     /// The port (for a socket: the number in the socket's name).
     pub(crate) port: u16,
     pub(crate) password: Option<Secret>,
@@ -137,7 +137,7 @@ impl Connection {
             usual_dbname: defaults.usual_dbname,
             user: user.to_owned(),
             password_origin: None,
-            password_search: Vec::new(),
+            password_sources: Vec::new(),
             tls: Tls::read(&settings, environment, defaults.sslmode)?,
             options: options(&settings),
             // libpq has the same lower limit: rounding makes a limit below 2 seconds fail.
@@ -174,8 +174,9 @@ impl Connection {
             }
             return Ok(());
         }
-        self.password_search.push("the connection string and the configuration: none given".into());
-        self.password_search.push("the environment variable PGPASSWORD: not set".into());
+        self.password_sources
+            .push("the connection string and the configuration: none given".into());
+        self.password_sources.push("the environment variable PGPASSWORD: not set".into());
         let usual = || Some(environment.home.as_ref()?.join(".pgpass"));
         let path = settings.text("passfile").map(PathBuf::from).or_else(usual);
         let Some(path) = path else { return Ok(()) };
@@ -190,7 +191,7 @@ impl Connection {
             self.password_origin = Some(Origin::PasswordFile);
         }
         let found = if file.text.is_some() { "no line fits" } else { "no such file" };
-        self.password_search.push(format!("the password file {}: {found}", file.path.display()));
+        self.password_sources.push(format!("the password file {}: {found}", file.path.display()));
         Ok(())
     }
 }
@@ -205,7 +206,7 @@ impl Host {
     /// The names of this host in the password file. A socket in one of the usual folders is also
     /// `localhost`.
     fn names_in_password_file(&self, environment: &Environment) -> Vec<String> {
-        match &self.address {
+        match &self.addr {
             HostAddr::Tcp { name: Some(name), .. } => vec![name.clone()],
             HostAddr::Tcp { name: None, address } => {
                 address.iter().map(IpAddr::to_string).collect()
@@ -222,7 +223,7 @@ impl Host {
 /// Formats `host:port` for a URL.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.address {
+        match &self.addr {
             HostAddr::Tcp { name: Some(name), .. } if name.contains(':') => write!(f, "[{name}]")?,
             HostAddr::Tcp { name: Some(name), .. } => f.write_str(&url::encode(name))?,
             HostAddr::Tcp { name: None, address: Some(IpAddr::V6(address)) } => {
@@ -308,22 +309,22 @@ fn hosts(settings: &Settings, environment: &Environment) -> Result<Vec<Host>> {
         let address = address.map(|address| address.parse::<IpAddr>()).transpose();
         let address = address
             .map_err(|_| settings.invalid("hostaddr", "it must be an IPv4 or IPv6 address"))?;
-        let address = match name {
+        let addr = match name {
             Some(name) if name.starts_with('@') => {
                 return Err(settings.invalid("host", "abstract sockets are not supported"));
             }
             Some(name) if name.starts_with('/') => HostAddr::Socket(name.into()),
-            None if address.is_none() => usual_address(port, environment),
+            None if address.is_none() => usual_addr(port, environment),
             name => HostAddr::Tcp { name: name.map(str::to_owned), address },
         };
-        hosts.push(Host { address, port, password: None });
+        hosts.push(Host { addr, port, password: None });
     }
     Ok(hosts)
 }
 
 /// The address of this machine's server: the first usual folder with a socket for the port, or
 /// `localhost` if there is none.
-fn usual_address(port: u16, environment: &Environment) -> HostAddr {
+fn usual_addr(port: u16, environment: &Environment) -> HostAddr {
     let folders = environment.socket_folders.iter();
     match folders.into_iter().find(|folder| folder.join(format!(".s.PGSQL.{port}")).exists()) {
         Some(folder) => HostAddr::Socket(folder.clone()),

@@ -231,7 +231,7 @@ fn a_password_file_gives_each_host_its_own_password() {
     assert_eq!(found("host=/other user=u"), [some("other")]);
     assert_eq!(found("postgres://u:given@a/d"), [some("given")]);
     let connection = parse_in("postgres://v@a/d", &environment).unwrap();
-    assert!(connection.password_search[2].ends_with(".pgpass: no line fits"));
+    assert!(connection.password_sources[2].ends_with(".pgpass: no line fits"));
 }
 
 #[test]
@@ -289,10 +289,10 @@ fn a_missing_host_is_the_first_usual_socket_folder_that_has_the_socket() {
     std::fs::write(folder.path().join(".s.PGSQL.7000"), "").unwrap();
     let socket_folders = vec![empty.path().to_owned(), folder.path().to_owned()];
     let environment = Environment { socket_folders, ..environment() };
-    let address = |text| parse_in(text, &environment).unwrap().hosts.remove(0).address;
-    assert_eq!(address("port=7000"), HostAddr::Socket(folder.path().to_owned()));
+    let addr = |text| parse_in(text, &environment).unwrap().hosts.remove(0).addr;
+    assert_eq!(addr("port=7000"), HostAddr::Socket(folder.path().to_owned()));
     assert_eq!(
-        address("port=7001"),
+        addr("port=7001"),
         HostAddr::Tcp { name: Some("localhost".to_owned()), address: None }
     );
 }

@@ -65,7 +65,7 @@ pub(crate) fn resolve(
                 let reason = rows.iter().map(|(why, t)| format!("{why} ({})", format_tally(t)));
                 left_out.push(LeftOut {
                     rows: Some(decision.profile.rows),
-                    ..LeftOut::whole(ObjectKind::Table, &table.name)
+                    ..LeftOut::object(ObjectKind::Table, &table.name, None)
                         .because(reason.collect::<String>())
                 });
             }

@@ -103,10 +103,9 @@ pub(crate) fn skip_wide_tables(
     }
     for table in schema.tables.extract_if(.., |table| too_wide(table)) {
         let reason = format!("{} columns; PostgreSQL allows at most 1,600", table.columns.len());
-        left_out.push(LeftOut {
-            rows: Some(source_checks::rows(connection, &table)?),
-            ..LeftOut::whole(ObjectKind::Table, &table.name).because(reason)
-        });
+        let rows = Some(source_checks::rows(connection, &table)?);
+        let listed = LeftOut::object(ObjectKind::Table, &table.name, None).because(reason);
+        left_out.push(LeftOut { rows, ..listed });
     }
     Ok(())
 }

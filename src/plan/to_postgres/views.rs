@@ -162,6 +162,5 @@ fn unreadable(name: &str, left_out: &[LeftOut]) -> String {
 }
 
 fn listed(view: &View, reason: String) -> LeftOut {
-    let definition = Some(view.definition.clone());
-    LeftOut { definition, ..LeftOut::whole(ObjectKind::View, &view.name).because(reason) }
+    LeftOut::object(ObjectKind::View, &view.name, Some(&view.definition)).because(reason)
 }

@@ -24,7 +24,8 @@ pub(crate) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
 pub(crate) fn skip_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>) {
     let bare = catalog.schema.tables.extract_if(.., |table| table.columns.is_empty());
     let reason = "it has no columns, which SQLite does not support";
-    left_out.extend(bare.map(|t| LeftOut::whole(ObjectKind::Table, &t.name).because(reason)));
+    let listed = |name: &str| LeftOut::object(ObjectKind::Table, name, None).because(reason);
+    left_out.extend(bare.map(|table| listed(&table.name)));
 }
 
 /// Describes values that a column cannot hold, with their first rows.

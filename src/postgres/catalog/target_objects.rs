@@ -19,7 +19,6 @@ pub(crate) struct CatalogObject {
     pub(crate) name: String,
     /// It is dropped together with another object: an index, a column's sequence, a partition.
     pub(crate) is_dependent: bool,
-    /// The object id.
     pub(crate) oid: i64,
     /// The object id of the table that an index or a sequence belongs to.
     pub(crate) owner_oid: Option<i64>,
@@ -183,7 +182,7 @@ pub(crate) fn conflicts<'a>(
     existing.iter().filter(|object| wanted.contains(&object.name)).collect()
 }
 
-/// The identity of a schema on a running server, whatever the connection string is.
+/// The identity of a schema on a running server. It does not depend on the connection string.
 pub(crate) fn schema_id(client: &mut Client, schema: &str) -> Result<String> {
     const SQL: &str = "\
         SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || oid::text \

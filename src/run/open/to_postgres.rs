@@ -17,6 +17,7 @@ use crate::run::open::{cancel_reads, cancel_statements, open_source, parse_conne
 use crate::sqlite::source::open::Source;
 use postgres::Client;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// The open databases of a data set.
 pub(crate) struct OpenDataSet {
@@ -66,7 +67,8 @@ impl<'a> DataSetOpener<'a> {
             // other one would take it for a process that uses the database.
             let mut close_source = || source.take().map_or(Ok(None), Source::close).map(drop);
             let waiting = (canceller.scope(), &mut close_source as _);
-            let alarm = StallAlarm { flag: run_control.stall.clone(), after: options.retry_for };
+            let alarm =
+                StallAlarm { flag: Arc::clone(&run_control.is_stalled), after: options.retry_for };
             RunLock::take(&mut control, &schema, sessions, waiting, alarm)?
         } else {
             RunLock::share(&mut control, sessions)?
