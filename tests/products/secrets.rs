@@ -97,11 +97,11 @@ fn a_wrong_key_a_missing_key_and_a_truncated_value_have_different_errors() {
     let named = ["db", "--key-file", other.to_str().unwrap()];
     assert_says(&tree.run(&named), &["cannot connect to"]);
     configure(&value[..value.len() - 1]);
-    assert_says(&tree.run(&named), &["part of it may be missing"]);
+    assert_says(&tree.run(&named), &["a part may be missing"]);
     fs::set_permissions(&key_file, Permissions::from_mode(0o640)).unwrap();
     let output = tree.run(&["fingerprint"]);
     assert_code(&output, 4);
-    assert_says(&output, &["can be read by others", &format!("chmod 600 {}", key_file.display())]);
+    assert_says(&output, &["is open to other users", &format!("chmod 600 {}", key_file.display())]);
     for output in [tree.run(&["db"]), tree.run(&named)] {
         assert!(!text(&output).contains(&value[..20]), "{}", text(&output));
     }
