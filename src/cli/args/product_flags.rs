@@ -16,6 +16,21 @@ pub(crate) fn product_parser() -> impl TypedValueParser<Value = &'static Product
     })
 }
 
+/// The help of `--config`, with the files of all products.
+pub(crate) fn config_help() -> String {
+    let files = PRODUCTS.map(|product| product.config).join(" or ");
+    format!("The product's configuration file. Without it: {files}")
+}
+
+/// The help of `--data`, with the data sets of all products.
+pub(crate) fn data_help() -> String {
+    let data_sets = PRODUCTS.map(|product| {
+        let names: Vec<_> = product.data_sets.iter().map(|data_set| data_set.name).collect();
+        format!("{} of {product}", names.join(" or "))
+    });
+    format!("Only this data set: {}", data_sets.join(", "))
+}
+
 /// The values of the flags that name SQLite files of data sets.
 #[derive(Debug, Default)]
 pub(crate) struct SqliteFiles(Vec<(&'static str, PathBuf)>);
