@@ -72,9 +72,9 @@ mod tests {
     use crate::codec::types::numeric;
     use crate::codec::types::temporal::epoch::Epoch;
 
-    fn decode(encoding: impl Into<Encoding>, field: &[u8]) -> Option<String> {
+    fn decode(encoding: Encoding, field: &[u8]) -> Option<String> {
         let mut scratch = Vec::new();
-        encoding.into().decode(field, &mut scratch).ok().map(|value| match value {
+        encoding.decode(field, &mut scratch).ok().map(|value| match value {
             SqliteValue::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
             other => format!("{other:?}"),
         })
@@ -82,60 +82,44 @@ mod tests {
 
     #[test]
     fn fields_decode_to_sqlite_s_values() {
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(decode(ColumnType::SmallInt, &[0xff, 0xfe]), some("Integer(-2)"));
-        assert_eq!(
-            decode(ColumnType::BigInt, &i64::MIN.to_be_bytes()),
-            some(&format!("Integer({})", i64::MIN))
-        );
-        assert_eq!(
-            decode(ColumnType::Real, &0.1_f32.to_be_bytes()),
-            some("Real(0.10000000149011612)")
-        );
-        assert_eq!(decode(ColumnType::Double, &f64::NAN.to_be_bytes()), None);
-        assert_eq!(decode(ColumnType::Boolean, &[1]), some("Integer(1)"));
-        assert_eq!(decode(ColumnType::Jsonb, b"\x01{}"), some("{}"));
-        assert_eq!(decode(ColumnType::Date, &0_i32.to_be_bytes()), some("2000-01-01"));
-        assert_eq!(decode(ColumnType::Date, &i32::MAX.to_be_bytes()), None, "infinity");
-        assert_eq!(
-            decode(ColumnType::Timestamp, &1_i64.to_be_bytes()),
-            some("2000-01-01 00:00:00.000001")
-        );
-        assert_eq!(
-            decode(ColumnType::TimestampTz, &0_i64.to_be_bytes()),
-            some("2000-01-01 00:00:00+00:00")
-        );
-        assert_eq!(
-            decode(
-                Encoding::from_epoch(Epoch::Seconds, ColumnType::Timestamp),
-                &0_i64.to_be_bytes()
+        let seconds = |column_type| Encoding::from_epoch(Epoch::Seconds, column_type);
+        for (encoding, field, expected) in [
+            (ColumnType::SmallInt.into(), &[0xff, 0xfe][..], Some("Integer(-2)")),
+            (
+                ColumnType::BigInt.into(),
+                &i64::MIN.to_be_bytes(),
+                Some("Integer(-9223372036854775808)"),
             ),
-            some("Integer(946684800)")
-        );
-        assert_eq!(
-            decode(
-                Encoding::from_epoch(Epoch::Seconds, ColumnType::Timestamp),
-                &500_000_i64.to_be_bytes()
+            (ColumnType::Real.into(), &0.1_f32.to_be_bytes(), Some("Real(0.10000000149011612)")),
+            (ColumnType::Double.into(), &f64::NAN.to_be_bytes(), None),
+            (ColumnType::Boolean.into(), &[1], Some("Integer(1)")),
+            (ColumnType::Jsonb.into(), b"\x01{}", Some("{}")),
+            (ColumnType::Date.into(), &[0; 4], Some("2000-01-01")),
+            // Infinity.
+            (ColumnType::Date.into(), &i32::MAX.to_be_bytes(), None),
+            (
+                ColumnType::Timestamp.into(),
+                &1_i64.to_be_bytes(),
+                Some("2000-01-01 00:00:00.000001"),
             ),
-            some("Real(946684800.5)")
-        );
-        assert_eq!(
-            decode(Encoding::from_epoch(Epoch::Seconds, ColumnType::Date), &1_i32.to_be_bytes()),
-            some("Integer(946771200)")
-        );
+            (ColumnType::TimestampTz.into(), &[0; 8], Some("2000-01-01 00:00:00+00:00")),
+            (seconds(ColumnType::Timestamp), &[0; 8], Some("Integer(946684800)")),
+            (seconds(ColumnType::Timestamp), &500_000_i64.to_be_bytes(), Some("Real(946684800.5)")),
+            (seconds(ColumnType::Date), &1_i32.to_be_bytes(), Some("Integer(946771200)")),
+        ] {
+            assert_eq!(decode(encoding, field).as_deref(), expected, "{encoding} {field:?}");
+        }
     }
 
     #[test]
     fn a_numeric_is_its_digits_or_a_number() {
-        let mut field = Vec::new();
-        numeric::encode_decimal(b"1.50", None, &mut field).unwrap();
-        assert_eq!(decode(ColumnType::Numeric(None), &field).as_deref(), Some("Real(1.5)"));
-        field.clear();
-        numeric::encode_decimal(b"9223372036854775807", None, &mut field).unwrap();
-        assert_eq!(
-            decode(ColumnType::Numeric(None), &field).as_deref(),
-            Some("Integer(9223372036854775807)")
-        );
+        for (text, expected) in
+            [("1.50", "Real(1.5)"), ("9223372036854775807", "Integer(9223372036854775807)")]
+        {
+            let mut field = Vec::new();
+            numeric::encode_decimal(text.as_bytes(), None, &mut field).unwrap();
+            assert_eq!(decode(ColumnType::Numeric(None).into(), &field).as_deref(), Some(expected));
+        }
     }
 
     #[test]

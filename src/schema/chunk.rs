@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Chunk {
     /// The chunk's number in its table, from 1.
     pub(crate) number: u32,
-    /// The range of its rows.
     pub(crate) range: KeyRange,
-    /// The number of rows.
     pub(crate) rows: u64,
     /// The size of the rows as tuples before they are encoded: a length word per field, and the values.
     pub(crate) bytes: u64,

@@ -140,12 +140,7 @@ mod tests {
 
     #[test]
     fn a_type_reads_back_as_it_prints() {
-        let with_arguments = [ColumnType::Numeric(Some((10, 2))), ColumnType::Varchar(40)];
-        for column_type in NAMES.iter().map(|(plain, ..)| *plain).chain(with_arguments) {
-            let text = column_type.to_string();
-            assert_eq!(ColumnType::parse(&text), Some(column_type), "{text}");
-        }
-        for (text, expected) in [
+        let types = [
             ("boolean", ColumnType::Boolean),
             ("smallint", ColumnType::SmallInt),
             ("integer", ColumnType::Integer),
@@ -166,7 +161,9 @@ mod tests {
             ("json", ColumnType::Json),
             ("jsonb", ColumnType::Jsonb),
             ("inet", ColumnType::Inet),
-        ] {
+        ];
+        assert_eq!(types.len(), NAMES.len() + 2, "all types, and two with arguments");
+        for (text, expected) in types {
             assert_eq!(ColumnType::parse(text), Some(expected));
             assert_eq!(expected.to_string(), text);
         }

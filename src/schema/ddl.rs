@@ -1,7 +1,7 @@
 //! SQL that both databases write alike: name lists, index definitions, foreign key clauses.
 
 use crate::schema::names::quote;
-use crate::schema::{Action, Deferrable};
+use crate::schema::{Action, Deferrable, ForeignKey};
 
 /// The quoted names, separated by commas.
 pub(crate) fn quote_list(names: &[String]) -> String {
@@ -21,7 +21,23 @@ pub(crate) fn create_index(
     format!("CREATE {unique}INDEX {} ON {table} ({}){filter}", quote(name), terms.join(", "))
 }
 
+impl ForeignKey {
+    /// The columns and the parent, without name and actions.
+    pub(crate) fn clause(&self) -> String {
+        format!(
+            "FOREIGN KEY ({}) REFERENCES {} ({})",
+            quote_list(&self.columns),
+            quote(&self.parent),
+            quote_list(&self.parent_columns)
+        )
+    }
+}
+
 impl Action {
+    /// All actions.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::NoAction, Self::Restrict, Self::Cascade, Self::SetNull, Self::SetDefault];
+
     pub(crate) fn as_sql(self) -> &'static str {
         match self {
             Self::NoAction => "NO ACTION",

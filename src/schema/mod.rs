@@ -76,7 +76,6 @@ pub(crate) struct Column {
     pub(crate) not_null: bool,
     /// The DEFAULT, if there is one.
     pub(crate) default: Option<Sql>,
-    /// The column's collation.
     pub(crate) collation: Collation,
     /// The rule of a generated column.
     pub(crate) generated: Option<Generated>,
@@ -95,7 +94,6 @@ pub(crate) struct Generated {
 /// A column of a key or index, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyColumn {
-    /// The column's name.
     pub(crate) name: String,
     /// The collation in this key (usually that of the column).
     pub(crate) collation: Collation,
@@ -270,7 +268,6 @@ impl LeftOut {
 }
 
 impl ObjectKind {
-    /// The name of the kind.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Table => "table",

@@ -11,16 +11,7 @@ const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "
 
 /// `name` as a quoted identifier of either database: both double an inner quote.
 pub(crate) fn quote(name: &str) -> String {
-    let mut quoted = String::with_capacity(name.len() + 2);
-    quoted.push('"');
-    for c in name.chars() {
-        if c == '"' {
-            quoted.push('"');
-        }
-        quoted.push(c);
-    }
-    quoted.push('"');
-    quoted
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// `schema.name`, both quoted.
@@ -72,13 +63,7 @@ impl Allocator {
         loop {
             let hash = xxh3_64(format!("{round}{wanted}").as_bytes());
             let suffix = format!("_{:08x}", hash as u32);
-            let mut stem = MAX_NAME_BYTES - suffix.len();
-            if stem >= wanted.len() {
-                stem = wanted.len();
-            }
-            while !wanted.is_char_boundary(stem) {
-                stem -= 1;
-            }
+            let stem = wanted.floor_char_boundary(MAX_NAME_BYTES - suffix.len());
             let name = format!("{}{suffix}", &wanted[..stem]);
             if self.taken.insert(name.clone()) {
                 return name;

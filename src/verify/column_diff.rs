@@ -12,7 +12,7 @@ use crate::schema::RowAddress;
 use crate::schema::chunk::KeyRange;
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
-use crate::sqlite::read::chunk_reader::{Next, StoredRow};
+use crate::sqlite::read::chunk_reader::StoredRow;
 use crate::sqlite::source::connection::SourceConnection;
 use crate::verify::compared_table::ComparedTable;
 use crate::verify::roles::SourceSide;
@@ -20,6 +20,7 @@ use crate::verify::row_diff::{MismatchKind, RowMismatch};
 use crate::verify::rows::{PostgresRows, SqliteRows, Tid};
 use postgres::SimpleQueryMessage;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 /// The maximum number of characters shown of a value.
 const MAX_SHOWN_CHARS: usize = 200;
@@ -64,7 +65,11 @@ impl ColumnDiff<'_> {
                     reported[number] =
                         Some(self.report_one(&mismatches[number], sqlite, client)?);
                 }
-                Ok(if wanted.is_empty() { Next::Stop } else { Next::Row })
+                Ok(if wanted.is_empty() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
             })?;
         }
         Ok(reported.into_iter().flatten().collect())

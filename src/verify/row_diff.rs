@@ -11,13 +11,13 @@ use crate::error::Result;
 use crate::postgres::copy_out::{Relation, TupleReader};
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
-use crate::sqlite::read::chunk_reader::Next;
 use crate::sqlite::source::connection::SourceConnection;
 use crate::verify::buckets::Buckets;
 use crate::verify::compared_table::ComparedTable;
 use crate::verify::rows::{PostgresRows, SqliteRows, Tid};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::ControlFlow;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// The memory of one followed row: identity, hash, counts, rowid and ctid, and its share of the
@@ -208,7 +208,7 @@ impl RowDiff<'_> {
                 if is_bad(tuple, hash) {
                     unmatched.add_sqlite(self.identity(tuple, hash), hash, rowid);
                 }
-                Ok(Next::Row)
+                Ok(ControlFlow::Continue(()))
             })?;
         }
         let mut postgres = PostgresRows::new(table);

@@ -8,10 +8,11 @@ use crate::postgres::copy_out::{Relation, TupleReader};
 use crate::schema::RowAddress;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
-use crate::sqlite::read::chunk_reader::{Next, StoredRow, scan};
+use crate::sqlite::read::chunk_reader::{StoredRow, scan};
 use crate::sqlite::source::connection::SourceConnection;
 use crate::verify::compared_table::ComparedTable;
 use bytes::{BufMut, BytesMut};
+use std::ops::ControlFlow;
 
 /// Buffers larger than this are freed after the row that needed them.
 const MAX_RETAINED_BYTES: usize = 8 << 20;
@@ -72,7 +73,7 @@ impl<'a> SqliteRows<'a> {
         &mut self,
         connection: &SourceConnection,
         range: &KeyRange,
-        mut each: impl FnMut(i64, &StoredRow<'_>, &[u8]) -> Result<Next>,
+        mut each: impl FnMut(i64, &StoredRow<'_>, &[u8]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let Self { table, tuple, canonical, stats } = self;
         let table: &ComparedTable = table;
@@ -102,7 +103,7 @@ impl<'a> SqliteRows<'a> {
             }
             if table.skips_misfits && !(fits && heap_page::fits(casts, tuple)) {
                 stats.skipped += 1;
-                return Ok(Next::Row);
+                return Ok(ControlFlow::Continue(()));
             }
             let rowid = if has_rowid { row.integer_key() } else { number };
             let next = each(rowid, row, table.layout.canonical(tuple, canonical));

@@ -11,13 +11,14 @@ use crate::postgres::copy_out::Relation;
 use crate::postgres::errors::db_error;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
-use crate::sqlite::read::chunk_reader::{Next, read_error};
+use crate::sqlite::read::chunk_reader::read_error;
 use crate::verify::buckets::{BucketDigests, Buckets};
 use crate::verify::compared_table::ComparedTable;
 use crate::verify::rows::{PostgresRows, SqliteRows, SqliteStats};
 use crate::verify::settings::{Readers, VerifySettings};
 use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -189,7 +190,7 @@ impl Scan<'_> {
                 rows.read(&connection, &range, |_, _, tuple| {
                     digests.add(&buckets, tuple);
                     self.count_row(table, &mut uncounted)?;
-                    Ok(Next::Row)
+                    Ok(ControlFlow::Continue(()))
                 })?;
                 chunk = next();
             }

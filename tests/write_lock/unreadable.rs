@@ -90,16 +90,20 @@ fn a_file_of_another_user_is_refused() {
 }
 
 #[test]
-fn utf_16_is_reported() {
+fn a_source_in_utf_16_keeps_its_encoding() {
     let folder = SourceFolder::new("DELETE");
-    assert!(!folder.open().unwrap().is_utf16());
+    let encoding_of = |source: Source| {
+        let reader = source.connect().unwrap();
+        reader.query_row("PRAGMA encoding", [], |row| row.get::<_, String>(0)).unwrap()
+    };
+    assert_eq!(encoding_of(folder.open().unwrap()), "UTF-8");
     for encoding in ["UTF-16le", "UTF-16be"] {
         let path = folder.folder().join(encoding);
         let connection = rusqlite::Connection::open(&path).unwrap();
         connection
             .execute_batch(&format!("PRAGMA encoding = '{encoding}'; CREATE TABLE t (a)"))
             .unwrap();
-        assert!(Source::open(&path, &folder.options()).unwrap().is_utf16());
+        assert_eq!(encoding_of(Source::open(&path, &folder.options()).unwrap()), encoding);
     }
 }
 

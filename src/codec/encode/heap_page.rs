@@ -5,6 +5,7 @@
 
 use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::field::MAX_FIELD;
+use crate::codec::tuple::{Field, fields};
 use crate::codec::types;
 
 /// The maximum bytes of a row in a page: the page without its header and one line pointer.
@@ -24,29 +25,22 @@ pub(crate) fn fits(encoders: &[ColumnEncoder], tuple: &[u8]) -> bool {
     if tuple.len() > MAX_FIELD {
         return false;
     }
-    encoders.len() <= COLUMNS_THAT_ALWAYS_FIT
-        || min_width(encoders, tuple).is_some_and(|width| width <= MAX_ROW)
+    encoders.len() <= COLUMNS_THAT_ALWAYS_FIT || min_width(encoders, tuple) <= MAX_ROW
 }
 
-/// The width in the page, alignment included; `None` for a malformed tuple.
-fn min_width(encoders: &[ColumnEncoder], tuple: &[u8]) -> Option<usize> {
+/// The width in the page, alignment included.
+fn min_width(encoders: &[ColumnEncoder], tuple: &[u8]) -> usize {
     // The header of a row with its NULL bitmap, aligned.
     let mut width = (23 + encoders.len().div_ceil(8)).next_multiple_of(8);
-    let mut rest = tuple.get(2..)?;
-    for encoder in encoders {
-        let (length, after) = rest.split_first_chunk::<4>()?;
-        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
-            rest = after;
-            continue;
-        };
-        rest = after.get(length..)?;
-        let (align, bytes) = match types::heap_size(encoder.encoding.column_type) {
+    for (encoder, field) in encoders.iter().zip(fields(tuple)) {
+        let Field::Bytes(bytes) = field else { continue };
+        let (align, size) = match types::heap_size(encoder.encoding.column_type) {
             Some(fixed) => fixed,
             // A short value has a header of one byte and is not aligned.
-            None if length < MAX_KEPT_INLINE => (1, length + 1),
+            None if bytes.len() < MAX_KEPT_INLINE => (1, bytes.len() + 1),
             None => (1, POINTER),
         };
-        width = width.next_multiple_of(align) + bytes;
+        width = width.next_multiple_of(align) + size;
     }
-    Some(width)
+    width
 }

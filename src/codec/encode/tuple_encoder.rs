@@ -105,9 +105,7 @@ impl TupleLayout {
             match unfit {
                 None => _ = digest.add_row(self.canonical(&out[start..], &mut canonical)),
                 Some(error) if !skip_misfits => return Err(error),
-                Some(_) => {
-                    out.truncate(start);
-                }
+                Some(_) => out.truncate(start),
             }
         }
         Ok(Block { table, chunk, digest, data: stream.finish() })

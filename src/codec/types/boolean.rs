@@ -13,13 +13,8 @@ pub(crate) const WORDS: [(&[u8], &[u8]); 4] =
 /// The index of a text's pair in [`WORDS`], and its value.
 pub(crate) fn parse_word(text: &[u8]) -> Option<(usize, bool)> {
     WORDS.iter().enumerate().find_map(|(pair, (yes, no))| {
-        if text.eq_ignore_ascii_case(yes) {
-            Some((pair, true))
-        } else if text.eq_ignore_ascii_case(no) {
-            Some((pair, false))
-        } else {
-            None
-        }
+        let truth = text.eq_ignore_ascii_case(yes);
+        (truth || text.eq_ignore_ascii_case(no)).then_some((pair, truth))
     })
 }
 

@@ -94,6 +94,7 @@ pub fn format(bytes: [u8; 16], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::test_cases::{same_cases, texts};
     use proptest::prelude::*;
 
     const BYTES: [u8; 16] = 0xA0EE_BC99_9C0B_4EF8_BB6D_6BB9_BD38_0A11_u128.to_be_bytes();
@@ -116,27 +117,20 @@ mod tests {
 
     #[test]
     fn a_text_that_postgresql_refuses_is_refused() {
-        for text in [
-            "",
-            "{}",
-            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1",
-            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a111",
-            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1g",
-            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11-",
-            "-a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
-            "a0eebc99--9c0b-4ef8-bb6d-6bb9bd380a11",
-            "a0-eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
-            "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
-            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}",
-            "{{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}}",
+        for text in texts(&[
+            "|{}|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a111",
+            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1g|a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11-",
+            "-a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11|a0eebc99--9c0b-4ef8-bb6d-6bb9bd380a11",
+            "a0-eebc99-9c0b-4ef8-bb6d-6bb9bd380a11|{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}|{{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}}",
             " a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
-        ] {
+        ]) {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
         }
     }
 
     proptest! {
-        #![proptest_config(crate::codec::test_cases::same_cases())]
+        #![proptest_config(same_cases())]
 
         #[test]
         fn a_uuid_reads_back_as_it_prints(bytes: [u8; 16]) {

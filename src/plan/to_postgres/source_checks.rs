@@ -11,13 +11,14 @@ use crate::plan::to_postgres::type_rules::TypeDecision;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
 use crate::schema::{IndexOver, RowAddress, Schema, Table};
-use crate::sqlite::read::chunk_reader::{Next, read_error, scan};
+use crate::sqlite::read::chunk_reader::{read_error, scan};
 use crate::sqlite::read::profile::table::TableProfile;
 use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::connection::SourceConnection;
 use bytes::BytesMut;
 use rusqlite::Connection;
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 /// The widest entry of a b-tree index, in bytes: a third of a page.
 /// Source: `BTMaxItemSize` in PostgreSQL's nbtree.h, without the entry's own header.
@@ -169,7 +170,7 @@ pub(crate) fn unsendable(
             };
             each(row_number, unsendable.field, unsendable.misfit, &batch)?;
         }
-        Ok(Next::Row)
+        Ok(ControlFlow::Continue(()))
     })
 }
 

@@ -1,7 +1,7 @@
 //! Columns.
 
 use crate::error::Result;
-use crate::schema::expression::{Collation, Sql};
+use crate::schema::expression::Collation;
 use crate::schema::{Column, Generated};
 use crate::sqlite::catalog::query::{optional_text, query, text, unreadable};
 use crate::sqlite::sql::declared_type;
@@ -61,11 +61,8 @@ pub(crate) fn column(
     let identity = alias == Some(raw.name.as_str());
     let generated = matches!(raw.hidden, 2 | 3).then(|| {
         let known = text.generated.iter().find(|(name, _)| name.eq_ignore_ascii_case(&raw.name));
-        Generated {
-            expression: known
-                .map_or_else(|| Sql { text: String::new(), tree: None }, |(_, sql)| sql.clone()),
-            stored: raw.hidden == 3,
-        }
+        let expression = known.map(|(_, sql)| sql.clone()).unwrap_or_default();
+        Generated { expression, stored: raw.hidden == 3 }
     });
     Column {
         name: raw.name.clone(),

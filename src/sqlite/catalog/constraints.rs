@@ -1,8 +1,8 @@
 //! Constraints: primary keys, unique keys and foreign keys.
 
 use crate::error::Result;
-use crate::schema::{Action, Column, Deferrable, ForeignKey, Key, KeyColumn, Table};
-use crate::sqlite::catalog::indexes::RawIndex;
+use crate::schema::{Action, Column, ForeignKey, Key, KeyColumn, Table};
+use crate::sqlite::catalog::indexes::{RawIndex, RawTerm};
 use crate::sqlite::catalog::query::{optional_text, query, text, unreadable};
 use crate::sqlite::sql::parse::create::TableText;
 use rusqlite::Connection;
@@ -29,15 +29,12 @@ pub(crate) fn primary_key(
 }
 
 fn key_columns(index: &RawIndex) -> Vec<KeyColumn> {
-    index
-        .terms
-        .iter()
-        .map(|term| KeyColumn {
-            name: term.column.clone().unwrap_or_default(),
-            collation: term.collation.clone(),
-            descending: term.descending,
-        })
-        .collect()
+    let column = |term: &RawTerm| KeyColumn {
+        name: term.column.clone().unwrap_or_default(),
+        collation: term.collation.clone(),
+        descending: term.descending,
+    };
+    index.terms.iter().map(column).collect()
 }
 
 /// The UNIQUE constraints. Their names are found by their columns: SQLite has no index for a
@@ -82,18 +79,7 @@ pub(crate) fn foreign_keys(
     let mut keys: Vec<(i64, ForeignKey)> = Vec::new();
     for (id, parent, from, to, (on_delete, on_update)) in rows {
         if keys.last().is_none_or(|(last, _)| *last != id) {
-            keys.push((
-                id,
-                ForeignKey {
-                    name: None,
-                    columns: Vec::new(),
-                    parent,
-                    parent_columns: Vec::new(),
-                    on_delete,
-                    on_update,
-                    deferrable: Deferrable::No,
-                },
-            ));
+            keys.push((id, ForeignKey { parent, on_delete, on_update, ..ForeignKey::default() }));
         }
         if let Some((_, key)) = keys.last_mut() {
             key.columns.push(from);
@@ -111,13 +97,7 @@ pub(crate) fn foreign_keys(
 }
 
 fn action(text: &str) -> Action {
-    match text {
-        "RESTRICT" => Action::Restrict,
-        "CASCADE" => Action::Cascade,
-        "SET NULL" => Action::SetNull,
-        "SET DEFAULT" => Action::SetDefault,
-        _ => Action::NoAction,
-    }
+    Action::ALL.into_iter().find(|action| action.as_sql() == text).unwrap_or_default()
 }
 
 /// Spells the parents of foreign keys as the parent tables do, and adds the parent's primary key

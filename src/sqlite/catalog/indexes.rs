@@ -82,41 +82,27 @@ pub(crate) fn created(
             let raw = indexes.iter().find(|index| index.name.eq_ignore_ascii_case(&entry.name))?;
             let definition = entry.sql.clone().unwrap_or_default();
             let text = create::index(&definition, names);
-            Some(Index {
-                name: raw.name.clone(),
-                unique: raw.unique,
-                terms: index_terms(raw, text.as_ref(), &definition),
-                filter: index_filter(text, &definition),
-                definition,
-            })
+            let terms = index_terms(raw, text.as_ref(), &definition);
+            // A statement that cannot be parsed has a filter without a tree: the index is then
+            // skipped rather than created over all rows.
+            let unparsed = || Some(Sql { text: definition.clone(), tree: None });
+            let filter = text.map_or_else(unparsed, |text| text.filter);
+            Some(Index { name: raw.name.clone(), unique: raw.unique, terms, filter, definition })
         })
         .collect()
 }
 
 fn index_terms(raw: &RawIndex, text: Option<&IndexText>, definition: &str) -> Vec<IndexTerm> {
-    let over = |index: usize, term: &RawTerm| match &term.column {
-        Some(column) => IndexOver::Column(column.clone()),
-        None => IndexOver::Expression(match text.and_then(|text| text.terms.get(index)) {
-            Some(sql) => sql.clone(),
-            None => Sql { text: definition.to_owned(), tree: None },
-        }),
+    let term = |(index, term): (usize, &RawTerm)| IndexTerm {
+        over: match &term.column {
+            Some(column) => IndexOver::Column(column.clone()),
+            None => IndexOver::Expression(match text.and_then(|text| text.terms.get(index)) {
+                Some(sql) => sql.clone(),
+                None => Sql { text: definition.to_owned(), tree: None },
+            }),
+        },
+        collation: term.collation.clone(),
+        descending: term.descending,
     };
-    raw.terms
-        .iter()
-        .enumerate()
-        .map(|(index, term)| IndexTerm {
-            over: over(index, term),
-            collation: term.collation.clone(),
-            descending: term.descending,
-        })
-        .collect()
-}
-
-/// The filter of an index. If the statement cannot be parsed, the filter has no tree: the index is
-/// then left out rather than created over all rows.
-fn index_filter(text: Option<IndexText>, definition: &str) -> Option<Sql> {
-    match text {
-        Some(text) => text.filter,
-        None => Some(Sql { text: definition.to_owned(), tree: None }),
-    }
+    raw.terms.iter().enumerate().map(term).collect()
 }

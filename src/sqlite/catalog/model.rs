@@ -6,7 +6,6 @@ use std::collections::HashMap;
 /// The catalog of a SQLite database.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Catalog {
-    /// The neutral schema.
     pub(crate) schema: Schema,
     /// The facts that only SQLite has, by table name.
     pub(crate) facts: HashMap<String, TableFacts>,

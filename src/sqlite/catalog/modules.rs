@@ -9,30 +9,28 @@ use crate::sqlite::sql::parse::create::ModuleText;
 
 /// The shadow tables of a module: the suffixes after the virtual table's name and an underscore.
 struct ShadowTables {
-    suffixes: &'static [&'static str],
+    /// Separated by spaces.
+    suffixes: &'static str,
     /// Suffixes that are followed by digits.
     numbered: &'static [&'static str],
     /// The suffix of the table that has a row for each row of content.
     content: Option<&'static str>,
 }
 
-/// The shadow tables of a module. Sources: `xShadowName` in SQLite's `fts3.c`, `fts5_main.c`, `rtree.c` (also of `geopoly`) and
+/// Sources: `xShadowName` in SQLite's `fts3.c`, `fts5_main.c`, `rtree.c` (also of `geopoly`) and
 /// `spellfix.c`; the table names in `sqlite-vec.c` and `sqlite-vss`.
 fn shadow_tables(module: &str) -> ShadowTables {
-    let (suffixes, numbered, content): (&[_], &[_], _) = match module {
-        "fts3" | "fts4" => {
-            (&["content", "segments", "segdir", "docsize", "stat"], &[], Some("content"))
+    let (suffixes, numbered, content): (_, &[_], _) = match module {
+        "fts3" | "fts4" => ("content segments segdir docsize stat", &[], Some("content")),
+        "fts5" => ("data idx content docsize config", &[], Some("content")),
+        "rtree" | "rtree_i32" | "geopoly" => ("node parent rowid", &[], Some("rowid")),
+        "spellfix1" => ("vocab", &[], Some("vocab")),
+        "vec0" => {
+            let numbered = &["vector_chunks", "metadatachunks", "metadatatext"];
+            ("chunks rowids info auxiliary", numbered, Some("rowids"))
         }
-        "fts5" => (&["data", "idx", "content", "docsize", "config"], &[], Some("content")),
-        "rtree" | "rtree_i32" | "geopoly" => (&["node", "parent", "rowid"], &[], Some("rowid")),
-        "spellfix1" => (&["vocab"], &[], Some("vocab")),
-        "vec0" => (
-            &["chunks", "rowids", "info", "auxiliary"],
-            &["vector_chunks", "metadatachunks", "metadatatext"],
-            Some("rowids"),
-        ),
-        "vss0" => (&["index", "data"], &[], Some("data")),
-        _ => (&[], &[], None),
+        "vss0" => ("index data", &[], Some("data")),
+        _ => ("", &[], None),
     };
     ShadowTables { suffixes, numbered, content }
 }
@@ -46,7 +44,7 @@ pub(crate) fn is_shadow(module: &ModuleText, suffix: &str) -> bool {
         return false;
     }
     let tables = shadow_tables(&module.name);
-    tables.suffixes.contains(&suffix.as_str())
+    tables.suffixes.split_ascii_whitespace().any(|known| known == suffix)
         || tables.numbered.iter().any(|stem| {
             suffix
                 .strip_prefix(stem)

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::schema::{LeftOut, ObjectKind, names};
 use crate::sqlite::catalog::modules;
-use crate::sqlite::catalog::query::{Entry, query, unreadable};
+use crate::sqlite::catalog::query::{Entry, unreadable};
 use crate::sqlite::sql::parse::create::ModuleText;
 use rusqlite::Connection;
 
@@ -26,15 +26,12 @@ pub(crate) fn left_out_table(
         let content = modules::content(&module)
             .map(|suffix| format!("{}_{suffix}", entry.name))
             .and_then(|name| entries.iter().find(|e| e.name.eq_ignore_ascii_case(&name)));
-        let rows = match content {
-            Some(table) => {
-                let sql = format!("SELECT count(*) FROM main.{}", names::quote(&table.name));
-                let count =
-                    query(connection, &sql, None, |row| row.get::<_, i64>(0).map_err(unreadable))?;
-                count.first().map(|&n| n.unsigned_abs())
-            }
-            None => None,
+        let count = |table: &Entry| {
+            let sql = format!("SELECT count(*) FROM main.{}", names::quote(&table.name));
+            let count = connection.query_row(&sql, [], |row| row.get::<_, i64>(0));
+            count.map(i64::unsigned_abs).map_err(unreadable)
         };
+        let rows = content.map(count).transpose()?;
         let reason = format!(
             "virtual table of the module {:?}, which PostgreSQL does not have{}",
             module.name,
@@ -47,13 +44,9 @@ pub(crate) fn left_out_table(
             .and_then(|rest| rest.strip_prefix('_'))
             .is_some_and(|rest| modules::is_shadow(module, rest))
     });
-    match owner {
-        Some((name, _)) => {
-            let reason = format!("storage of the virtual table {}", names::quote(name));
-            left_out(ObjectKind::ShadowTable, reason, None, None)
-        }
-        None => Ok(None),
-    }
+    let Some((name, _)) = owner else { return Ok(None) };
+    let reason = format!("storage of the virtual table {}", names::quote(name));
+    left_out(ObjectKind::ShadowTable, reason, None, None)
 }
 
 /// `name` without `prefix`. As in SQLite, only ASCII letters are compared without case.

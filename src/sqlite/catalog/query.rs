@@ -23,10 +23,7 @@ impl Entry {
 
     /// The module of a virtual table.
     pub(crate) fn module(&self) -> ModuleText {
-        self.sql
-            .as_deref()
-            .and_then(create::module)
-            .unwrap_or_else(|| ModuleText { name: String::new(), arguments: Vec::new() })
+        self.sql.as_deref().and_then(create::module).unwrap_or_default()
     }
 }
 
@@ -78,17 +75,13 @@ pub(crate) fn text(row: &Row<'_>, column: usize) -> Result<String> {
 
 /// A column as text; `None` where it is NULL or not text.
 pub(crate) fn optional_text(row: &Row<'_>, column: usize) -> Result<Option<String>> {
-    match row.get_ref(column).map_err(unreadable)? {
-        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Some(text.to_owned())),
-            Err(_) => {
-                let near = String::from_utf8_lossy(bytes).chars().take(60).collect::<String>();
-                Err(Error::refused(format!(
-                    "the catalog of the SQLite database has text that is not valid UTF-8: {near:?}"
-                ))
-                .hint("rename the table, column or index in SQLite (ALTER TABLE ... RENAME)"))
-            }
-        },
-        _ => Ok(None),
-    }
+    let ValueRef::Text(bytes) = row.get_ref(column).map_err(unreadable)? else { return Ok(None) };
+    let text = std::str::from_utf8(bytes).map_err(|_| {
+        let near = String::from_utf8_lossy(bytes).chars().take(60).collect::<String>();
+        Error::refused(format!(
+            "the catalog of the SQLite database has text that is not valid UTF-8: {near:?}"
+        ))
+        .hint("rename the table, column or index in SQLite (ALTER TABLE ... RENAME)")
+    })?;
+    Ok(Some(text.to_owned()))
 }

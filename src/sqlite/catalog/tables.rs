@@ -27,10 +27,8 @@ pub(crate) fn read(
     let indexes = indexes::read(connection, &entry.name)?;
     let key_index = indexes.iter().find(|index| index.origin == "pk");
     // A primary key without an index is an alias of the rowid.
-    let alias = raw
-        .iter()
-        .find(|column| column.key > 0 && key_index.is_none())
-        .map(|column| column.name.as_str());
+    let alias = raw.iter().find(|column| column.key > 0 && key_index.is_none());
+    let alias = alias.map(|column| column.name.as_str());
     let without_rowid = key_index.is_some_and(|index| !index.has_rowid);
     let column_names: Vec<String> = raw.iter().map(|column| column.name.clone()).collect();
     let naming = Names { table: &entry.name, columns: &column_names, rowid_alias: alias };
@@ -99,8 +97,6 @@ fn address(
         };
     }
     let free = |name: &&str| !columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
-    match alias.or_else(|| ["rowid", "_rowid_", "oid"].into_iter().find(free)) {
-        Some(column) => RowAddress::Integer { column: column.to_owned() },
-        None => RowAddress::Ordinal,
-    }
+    let column = alias.or_else(|| ["rowid", "_rowid_", "oid"].into_iter().find(free));
+    column.map_or(RowAddress::Ordinal, |column| RowAddress::Integer { column: column.to_owned() })
 }

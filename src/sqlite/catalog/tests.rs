@@ -1,16 +1,20 @@
 //! Tests of the catalog on small databases.
 
-use crate::error::Kind;
+use crate::error::{Kind, Result};
 use crate::schema::expression::{Collation, Expression};
 use crate::schema::{Action, Deferrable, IndexOver, ObjectKind, RowAddress, Table, names};
 use crate::sqlite::catalog::model::Catalog;
 use crate::sqlite::catalog::read;
 use rusqlite::Connection;
 
-fn catalog(sql: &str) -> Catalog {
+fn try_catalog(sql: &str) -> Result<Catalog> {
     let connection = Connection::open_in_memory().expect("SQLite opens");
     connection.execute_batch(sql).expect("the statements run");
-    read(&connection).expect("the catalog is read")
+    read(&connection)
+}
+
+fn catalog(sql: &str) -> Catalog {
+    try_catalog(sql).expect("the catalog is read")
 }
 
 fn table<'a>(catalog: &'a Catalog, name: &str) -> &'a Table {
@@ -32,10 +36,8 @@ fn only_what_sqlite_treats_as_the_rowid_is_an_identity() {
          CREATE TABLE f(id INTEGER PRIMARY KEY AUTOINCREMENT);",
     );
     let identity = |name| table(&catalog, name).columns[0].identity;
-    assert_eq!(
-        ["a", "b", "c", "d", "e", "f"].map(identity),
-        [true, false, false, true, false, true]
-    );
+    assert_eq!(["a", "d", "f"].map(identity), [true; 3]);
+    assert_eq!(["b", "c", "e"].map(identity), [false; 3]);
     assert_eq!(table(&catalog, "a").address, integer("id"));
     assert_eq!(table(&catalog, "b").address, integer("rowid"));
     let key = RowAddress::Key { columns: vec!["id".to_owned()] };
@@ -67,19 +69,15 @@ fn the_rowid_is_named_by_the_first_name_that_no_column_has() {
 
 #[test]
 fn a_key_that_cannot_be_sought_by_its_columns_is_not_an_address() {
-    let connection = Connection::open_in_memory().expect("SQLite opens");
-    connection
-        .execute_batch(
-            "CREATE TABLE a(x, y TEXT COLLATE nocase, PRIMARY KEY(y, x)) WITHOUT ROWID;
-             CREATE TABLE b(x, y, PRIMARY KEY(x DESC, y)) WITHOUT ROWID;
-             CREATE TABLE c(x TEXT, PRIMARY KEY(x COLLATE NOCASE)) WITHOUT ROWID;
-             CREATE TABLE d(x TEXT COLLATE nocase PRIMARY KEY) WITHOUT ROWID;
-             PRAGMA writable_schema = ON;
-             UPDATE sqlite_schema SET sql = replace(sql, 'nocase', 'de_DE') WHERE name = 'd';
-             PRAGMA writable_schema = RESET;",
-        )
-        .expect("the statements run");
-    let catalog = read(&connection).expect("the catalog is read");
+    let catalog = catalog(
+        "CREATE TABLE a(x, y TEXT COLLATE nocase, PRIMARY KEY(y, x)) WITHOUT ROWID;
+         CREATE TABLE b(x, y, PRIMARY KEY(x DESC, y)) WITHOUT ROWID;
+         CREATE TABLE c(x TEXT, PRIMARY KEY(x COLLATE NOCASE)) WITHOUT ROWID;
+         CREATE TABLE d(x TEXT COLLATE nocase PRIMARY KEY) WITHOUT ROWID;
+         PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, 'nocase', 'de_DE') WHERE name = 'd';
+         PRAGMA writable_schema = RESET;",
+    );
     let key = RowAddress::Key { columns: vec!["y".to_owned(), "x".to_owned()] };
     assert_eq!(table(&catalog, "a").address, key);
     for name in ["b", "c", "d"] {
@@ -128,16 +126,11 @@ fn foreign_keys_are_grouped_and_their_parents_spelled_as_stored() {
     assert_eq!(keys[0].deferrable, Deferrable::InitiallyDeferred);
     assert_eq!((keys[1].parent.as_str(), keys[1].parent_columns[0].as_str()), ("child", "z"));
     assert_eq!((keys[1].on_delete, keys[1].on_update), (Action::SetNull, Action::Cascade));
-    assert_eq!(
-        (keys[2].columns.clone(), keys[2].parent.as_str()),
-        (vec!["x".into(), "y".into()], "Parent")
-    );
+    assert_eq!((keys[2].columns.join(" "), keys[2].parent.as_str()), ("x y".into(), "Parent"));
     assert_eq!(keys[2].parent_columns, ["b", "A"]);
     assert_eq!(keys[2].deferrable, Deferrable::InitiallyImmediate);
-    assert_eq!(
-        (keys[3].parent_columns.clone(), keys[3].on_delete),
-        (vec!["q".into()], Action::SetDefault)
-    );
+    assert_eq!(keys[3].parent_columns, ["q"]);
+    assert_eq!(keys[3].on_delete, Action::SetDefault);
 }
 
 #[test]
@@ -214,17 +207,13 @@ fn virtual_tables_and_their_storage_are_left_out_with_their_rows() {
 
 #[test]
 fn a_virtual_table_of_an_unknown_module_is_only_listed() {
-    let connection = Connection::open_in_memory().expect("SQLite opens");
-    connection
-        .execute_batch(
-            "CREATE TABLE x_rows(a);
-             PRAGMA writable_schema = ON;
-             INSERT INTO sqlite_schema VALUES
-               ('table', 'x', 'x', 0, 'CREATE VIRTUAL TABLE x USING nobodys(a, b)');
-             PRAGMA writable_schema = RESET;",
-        )
-        .expect("the statements run");
-    let catalog = read(&connection).expect("the catalog is read");
+    let catalog = catalog(
+        "CREATE TABLE x_rows(a);
+         PRAGMA writable_schema = ON;
+         INSERT INTO sqlite_schema VALUES
+           ('table', 'x', 'x', 0, 'CREATE VIRTUAL TABLE x USING nobodys(a, b)');
+         PRAGMA writable_schema = RESET;",
+    );
     assert_eq!(catalog.schema.tables.len(), 1);
     assert_eq!(catalog.schema.left_out[0].kind, ObjectKind::VirtualTable);
     assert!(catalog.schema.left_out[0].reason.contains("nobodys"));
@@ -244,17 +233,14 @@ fn sequences_of_empty_tables_are_read() {
 
 #[test]
 fn a_name_that_is_not_utf8_is_refused() {
-    let connection = Connection::open_in_memory().expect("SQLite opens");
-    connection
-        .execute_batch(
-            "CREATE TABLE t(aXb);
-             PRAGMA writable_schema = ON;
-             UPDATE sqlite_schema SET
-               sql = CAST(replace(CAST(sql AS BLOB), x'58', x'FF') AS TEXT);
-             PRAGMA writable_schema = RESET;",
-        )
-        .expect("the statements run");
-    let error = read(&connection).expect_err("refused");
+    let error = try_catalog(
+        "CREATE TABLE t(aXb);
+         PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET
+           sql = CAST(replace(CAST(sql AS BLOB), x'58', x'FF') AS TEXT);
+         PRAGMA writable_schema = RESET;",
+    )
+    .expect_err("refused");
     assert_eq!(error.kind(), Kind::Refused);
     assert!(error.message().contains("UTF-8"), "{error}");
 }

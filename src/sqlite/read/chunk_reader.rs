@@ -10,7 +10,8 @@ use crate::sqlite::read::collector::{BatchBuilder, raw, raw_utf16};
 use crate::sqlite::read::query::{Bounds, TableQuery};
 use crate::sqlite::source::connection::SourceConnection as Source;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Row, Rows, ToSql};
+use rusqlite::{Row, ToSql};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Bytes that a scan collects before it passes the rows on: few enough for the processor's cache,
@@ -80,20 +81,12 @@ impl<'a> Iterator for StoredRow<'a> {
     }
 }
 
-/// Whether a scan continues.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
-    Row,
-    Stop,
-}
-
-/// Reads the rows of `range` in storage order and calls `each` for every row until it returns
-/// [`Next::Stop`].
+/// Reads the rows of `range` in storage order and calls `each` for every row until it breaks.
 pub(crate) fn scan(
     source: &Source,
     query: &TableQuery,
     range: &KeyRange,
-    mut each: impl FnMut(&mut StoredRow<'_>) -> Result<Next>,
+    mut each: impl FnMut(&mut StoredRow<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     match (range, query.collect()) {
         (&KeyRange::Integer { first, last }, Some(collect)) => {
@@ -105,7 +98,10 @@ pub(crate) fn scan(
             let keys = query.key().len();
             scan_stepwise(source, query, range, |row| {
                 batch.clear(SCAN_BATCH_BYTES);
-                push_keys(row, query, &mut batch)?;
+                for index in query.width()..query.width() + keys {
+                    let value = row.get_ref(index);
+                    batch.push(raw(value.map_err(|error| read_error(&query.table, error))?));
+                }
                 push_values(row, query, &mut batch, &mut scratch)?;
                 each(&mut StoredRow::new(batch.values(), keys, query.columns.len()))
             })
@@ -119,7 +115,7 @@ fn scan_collected(
     query: &TableQuery,
     collect: &str,
     (mut first, last): (i64, i64),
-    mut each: impl FnMut(&mut StoredRow<'_>) -> Result<Next>,
+    mut each: impl FnMut(&mut StoredRow<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let mut batch = RowBatch::default();
     loop {
@@ -130,7 +126,7 @@ fn scan_collected(
         let mut values = filled.batch.values();
         for _ in 0..filled.batch.rows() {
             let mut row = StoredRow::new(values, 1, query.columns.len());
-            if each(&mut row)? == Next::Stop {
+            if each(&mut row)?.is_break() {
                 return Ok(());
             }
             values = row.end();
@@ -149,35 +145,28 @@ fn scan_stepwise(
     source: &Source,
     query: &TableQuery,
     range: &KeyRange,
-    mut each: impl FnMut(&Row<'_>) -> Result<Next>,
+    mut each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let failed = |error: rusqlite::Error| read_error(&query.table, error);
-    let mut walk = |mut rows: Rows<'_>| -> Result<()> {
-        while let Some(row) = rows.next().map_err(failed)? {
-            if each(row)? == Next::Stop {
-                break;
-            }
-        }
-        Ok(())
-    };
-    match range {
+    let mut bounds = Bounds::default();
+    let values = match range {
         KeyRange::Integer { first, last } => {
-            let mut statement =
-                source.prepare_cached(&query.scan(Bounds::default())).map_err(failed)?;
-            walk(statement.query([first, last]).map_err(failed)?)
+            vec![KeyValue::Integer(*first), KeyValue::Integer(*last)]
         }
         KeyRange::Key { after, through } => {
-            let bounds = Bounds { after: after.is_some(), through: through.is_some() };
-            let mut statement = source.prepare_cached(&query.scan(bounds)).map_err(failed)?;
-            let values = after.iter().flatten().chain(through.iter().flatten());
-            walk(statement.query(rusqlite::params_from_iter(values)).map_err(failed)?)
+            bounds = Bounds { after: after.is_some(), through: through.is_some() };
+            after.iter().chain(through).flatten().cloned().collect()
         }
-        KeyRange::Ordinal { .. } => {
-            let mut statement =
-                source.prepare_cached(&query.scan(Bounds::default())).map_err(failed)?;
-            walk(statement.query([]).map_err(failed)?)
+        KeyRange::Ordinal { .. } => Vec::new(),
+    };
+    let mut statement = source.prepare_cached(&query.scan(bounds)).map_err(failed)?;
+    let mut rows = statement.query(rusqlite::params_from_iter(values)).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        if each(row)?.is_break() {
+            break;
         }
     }
+    Ok(())
 }
 
 /// Appends the columns of a row.
@@ -199,15 +188,6 @@ fn push_values(
         }
     }
     batch.end_row();
-    Ok(())
-}
-
-/// Appends the key of a row.
-fn push_keys(row: &Row<'_>, query: &TableQuery, batch: &mut RowBatch) -> Result<()> {
-    for index in query.width()..query.width() + query.key().len() {
-        let value = row.get_ref(index).map_err(|error| read_error(&query.table, error))?;
-        batch.push(raw(value));
-    }
     Ok(())
 }
 
@@ -266,28 +246,20 @@ impl ChunkReader {
             if let Some((chunk, rows)) = &mut current {
                 push_values(row, query, rows, scratch)?;
                 if rows.rows() < chunk.rows {
-                    return Ok(Next::Row);
+                    return Ok(ControlFlow::Continue(()));
                 }
             }
             if let Some((chunk, full)) = current.take() {
                 done(chunk, full)?;
             }
-            Ok(Next::Row)
+            Ok(ControlFlow::Continue(()))
         })?;
         if current.is_some() || ahead.next().is_some() {
             return Err(changed(&query.table));
         }
         Ok(())
     }
-}
 
-/// The error for a table whose rows differ from the profile.
-fn changed(table: &str) -> Error {
-    Error::failed(format!("table {} changed while it was being copied", quote(table)))
-        .hint("stop every process that writes to the source, then run again with --drop-all")
-}
-
-impl ChunkReader {
     /// Reads the rows of `chunk` into `batch`; `table` is the index of the table in the plan.
     /// Errors: the source cannot be read, or the table has changed.
     pub(crate) fn read(&mut self, table: usize, chunk: &Chunk, batch: &mut RowBatch) -> Result<()> {
@@ -300,7 +272,7 @@ impl ChunkReader {
             }
             _ => scan_stepwise(&self.connection, query, &chunk.range, |row| {
                 push_values(row, query, batch, &mut self.scratch)?;
-                Ok(Next::Row)
+                Ok(ControlFlow::Continue(()))
             })?,
         }
         if batch.rows() != chunk.rows {
@@ -308,4 +280,10 @@ impl ChunkReader {
         }
         Ok(())
     }
+}
+
+/// The error for a table whose rows differ from the profile.
+fn changed(table: &str) -> Error {
+    Error::failed(format!("table {} changed while it was being copied", quote(table)))
+        .hint("stop every process that writes to the source, then run again with --drop-all")
 }

@@ -100,6 +100,9 @@ mod tests {
     use super::*;
     use crate::sqlite::read::query::TextEncoding;
 
+    const NUMBERS: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n \
+                           LIMIT 200000) SELECT i FROM n";
+
     fn ranges(keys: &str) -> Vec<(i64, i64)> {
         let connection = Connection::open_in_memory().unwrap();
         let sql = format!("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t {keys}");
@@ -123,10 +126,7 @@ mod tests {
 
     #[test]
     fn a_table_is_cut_evenly_and_without_gaps() {
-        let numbers =
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000)
-                       SELECT i FROM n";
-        let found = ranges(numbers);
+        let found = ranges(NUMBERS);
         assert_eq!(found.len(), 4);
         assert_eq!((found[0].0, found[3].1), (1, 200_000));
         assert!(found.windows(2).all(|pair| pair[0].1 + 1 == pair[1].0), "{found:?}");
@@ -135,9 +135,8 @@ mod tests {
 
     #[test]
     fn distant_keys_do_not_leave_all_others_in_one_range() {
-        let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000)
-                       SELECT i FROM n UNION ALL VALUES (-9223372036854775808), (9223372036854775807)";
-        let found = ranges(numbers);
+        let ends = "UNION ALL VALUES (-9223372036854775808), (9223372036854775807)";
+        let found = ranges(&format!("{NUMBERS} {ends}"));
         assert_eq!(found.len(), 5);
         assert_eq!(found[0], (i64::MIN, i64::MIN));
         assert_eq!(found[4], (i64::MAX, i64::MAX));

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 /// The columns of one table that are read, and how.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct TableQuery {
-    /// The table's name.
     pub(crate) table: String,
     /// The columns, in the order of the values.
     pub(crate) columns: Vec<String>,
@@ -78,23 +77,17 @@ impl TableQuery {
     /// The expressions of the columns. In a UTF-16 database text is fetched as its stored bytes:
     /// converting to UTF-8, SQLite would replace an unpaired surrogate by a valid character.
     fn expressions(&self) -> Vec<String> {
-        let mut list = Vec::with_capacity(self.columns.len() * 2);
-        for column in &self.columns {
-            let column = quote(column);
-            if self.utf16() {
-                list.push(format!(
-                    "CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) ELSE {column} END"
-                ));
-            } else {
-                list.push(column);
-            }
+        let columns: Vec<String> = self.columns.iter().map(|column| quote(column)).collect();
+        if !self.utf16() {
+            return columns;
         }
-        if self.utf16() {
-            list.extend(
-                self.columns.iter().map(|column| format!("typeof({})='text'", quote(column))),
-            );
-        }
-        list
+        let bytes = columns.iter().map(|column| {
+            format!(
+                "CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) ELSE {column} END"
+            )
+        });
+        let flags = columns.iter().map(|column| format!("typeof({column})='text'"));
+        bytes.chain(flags).collect()
     }
 
     /// The number of result columns before the key.
@@ -125,31 +118,19 @@ impl TableQuery {
         let table = quote(&self.table);
         let columns = key.join(",");
         match (&self.address, bounds) {
-            (RowAddress::Ordinal, _) => {
-                format!("SELECT {list} FROM {table} NOT INDEXED")
-            }
+            (RowAddress::Ordinal, _) => format!("SELECT {list} FROM {table} NOT INDEXED"),
             (RowAddress::Integer { .. }, _) => format!(
                 "SELECT {list} FROM {table} NOT INDEXED WHERE {columns} BETWEEN ?1 AND ?2 ORDER BY {columns}"
             ),
             (RowAddress::Key { .. }, Bounds { after, through }) => {
-                let parameters = |first: usize| {
-                    (first..first + key.len())
-                        .map(|i| format!("?{i}"))
-                        .collect::<Vec<_>>()
-                        .join(",")
-                };
-                let mut conditions = Vec::new();
-                if after {
-                    conditions.push(format!("({columns}) > ({})", parameters(1)));
-                }
-                if through {
-                    let first = if after { 1 + key.len() } else { 1 };
-                    conditions.push(format!("({columns}) <= ({})", parameters(first)));
-                }
-                let filter = if conditions.is_empty() {
-                    String::new()
-                } else {
-                    format!(" WHERE {}", conditions.join(" AND "))
+                let values = vec!["?"; key.len()].join(",");
+                let filter = match (after, through) {
+                    (false, false) => String::new(),
+                    (true, false) => format!(" WHERE ({columns}) > ({values})"),
+                    (false, true) => format!(" WHERE ({columns}) <= ({values})"),
+                    (true, true) => {
+                        format!(" WHERE ({columns}) > ({values}) AND ({columns}) <= ({values})")
+                    }
                 };
                 format!("SELECT {list} FROM {table}{filter} ORDER BY {columns}")
             }

@@ -31,11 +31,8 @@ impl SidecarCleanup {
         if !new_wal && !new_shm {
             return Ok(());
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&self.path)
-            .map_err(|e| unreadable(&self.path, &e))?;
+        let file = OpenOptions::new().read(true).write(true).open(&self.path);
+        let file = file.map_err(|e| unreadable(&self.path, &e))?;
         // Every connection to a database in WAL mode holds a shared lock on its file. With the
         // exclusive lock there is no other connection, and none can be opened.
         if fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {

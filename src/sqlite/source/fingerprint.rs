@@ -6,7 +6,6 @@
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -33,7 +32,6 @@ pub(crate) struct FileTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileState {
     pub(crate) device: u64,
-    /// Its inode number.
     pub(crate) inode: u64,
     /// Its size in bytes.
     pub(crate) size: u64,
@@ -96,13 +94,9 @@ impl FileState {
     }
 
     fn change(&self, now: &Self) -> Option<Change> {
-        if self == now {
-            None
-        } else if (Self { changed: now.changed, ..*self }) == *now {
-            Some(Change::Attributes)
-        } else {
-            Some(Change::Content)
-        }
+        let same_content = Self { changed: now.changed, ..*self } == *now;
+        let change = if same_content { Change::Attributes } else { Change::Content };
+        (self != now).then_some(change)
     }
 }
 
@@ -151,13 +145,10 @@ impl Fingerprint {
         let metadata = file.metadata().map_err(|e| unreadable(path, &e))?;
         let header = Header::read(path, &mut file)?;
         let wal_path = sibling(path, "-wal");
-        let wal = match stat(&wal_path)?.filter(|wal| wal.size() > 0) {
-            Some(found) => Some(WalState::read(&wal_path, found.size())?),
-            None => None,
-        };
-        let fingerprint =
-            Self { file: FileState::from_metadata(&metadata), header: hex(&header.0), wal };
-        Ok((fingerprint, header))
+        let wal = stat(&wal_path)?.filter(|wal| wal.size() > 0);
+        let wal = wal.map(|wal| WalState::read(&wal_path, wal.size())).transpose()?;
+        let file = FileState::from_metadata(&metadata);
+        Ok((Self { file, header: hex(&header.0), wal }, header))
     }
 }
 
@@ -182,10 +173,7 @@ impl Header {
         if !start.starts_with(MAGIC) {
             return Err(not_a_database(path));
         }
-        match start.try_into() {
-            Ok(bytes) => Ok(Self(bytes)),
-            Err(_) => Err(truncated(path, "it ends inside the header")),
-        }
+        start.try_into().map(Self).map_err(|_| truncated(path, "it ends inside the header"))
     }
 
     /// Whether the header says that the database is in WAL mode.
@@ -219,11 +207,10 @@ impl Header {
                 return Err(truncated(path, &format!("it has {size} of {should} bytes")));
             }
         } else if !size.is_multiple_of(page_size) {
+            let why = "is not a multiple of the page size";
             return Err(truncated(
                 path,
-                &format!(
-                    "its size of {size} bytes is not a multiple of the page size ({page_size} bytes)"
-                ),
+                &format!("its size of {size} bytes {why} ({page_size} bytes)"),
             ));
         }
         Ok(())
@@ -278,11 +265,7 @@ fn truncated(path: &Path, why: &str) -> Error {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -97,14 +97,15 @@ mod tests {
 
     #[test]
     fn only_a_granted_write_lock_on_the_same_file_names_its_process() {
-        let file = "fe:00:4711";
-        let find = |line: String| write_locker(&line, file);
-        let range = "1073741825 1073741825";
-        assert_eq!(find(format!("3: POSIX  ADVISORY  WRITE 815 {file} {range}")), Some(815));
-        assert_eq!(find(format!("3: POSIX  ADVISORY  READ 815 {file} {range}")), None);
-        assert_eq!(find(format!("3: -> POSIX  ADVISORY  WRITE 815 {file} {range}")), None);
-        assert_eq!(find(format!("3: POSIX  ADVISORY  WRITE 815 fe:00:47 {range}")), None);
-        assert_eq!(find(format!("3: FLOCK  ADVISORY  WRITE 815 {file} 0 EOF")), None);
-        assert_eq!(find(format!("3: OFDLCK ADVISORY  WRITE -1 {file} 0 EOF")), None);
+        for (line, expected) in [
+            ("3: POSIX  ADVISORY  WRITE 815 fe:00:4711 1073741825 1073741825", Some(815)),
+            ("3: POSIX  ADVISORY  READ 815 fe:00:4711 1073741825 1073741825", None),
+            ("3: -> POSIX  ADVISORY  WRITE 815 fe:00:4711 1073741825 1073741825", None),
+            ("3: POSIX  ADVISORY  WRITE 815 fe:00:47 1073741825 1073741825", None),
+            ("3: FLOCK  ADVISORY  WRITE 815 fe:00:4711 0 EOF", None),
+            ("3: OFDLCK ADVISORY  WRITE -1 fe:00:4711 0 EOF", None),
+        ] {
+            assert_eq!(write_locker(line, "fe:00:4711"), expected, "{line}");
+        }
     }
 }

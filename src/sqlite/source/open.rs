@@ -43,18 +43,12 @@ pub struct Source(Arc<OpenFile>);
 
 /// The outcome of one attempt to open a source.
 enum Attempt {
-    Opened(Opening),
+    /// Opened, with a note for the user if writers are not kept out.
+    Opened(Option<WriteLock>, ReadMode, Option<String>),
     /// Another process is writing.
     Locked,
     /// The files changed during the attempt.
     Changing,
-}
-
-/// The parts of [`OpenFile`] that an attempt decides.
-struct Opening {
-    write_lock: Option<WriteLock>,
-    read_mode: ReadMode,
-    notes: Vec<String>,
 }
 
 impl Source {
@@ -79,15 +73,15 @@ impl Source {
             // The write lock must protect the state that the fingerprint describes.
             let now = Stats::inspect(&path)?;
             let same = stats.file_change(&now).is_none() && !stats.wal_changed(&now);
-            let outcome = if same {
-                outcome
-            } else {
-                drop(outcome);
-                Ok(Attempt::Changing)
-            };
-            let refusal = match outcome? {
-                Attempt::Opened(Opening { write_lock, read_mode, notes }) => {
-                    let is_utf16 = is_utf16(&read_mode, &path)?;
+            let refusal = match outcome {
+                attempt if !same => {
+                    drop(attempt);
+                    changing
+                }
+                Err(error) => return Err(error),
+                Ok(Attempt::Opened(write_lock, read_mode, note)) => {
+                    // SQLite refuses some files only when it reads them.
+                    read_mode.connect(&path).map_err(|e| write_lock::refusal(&path, &e))?;
                     let same = file.as_ref().is_some_and(|file| file.is(&stats.file));
                     let is_copy = matches!(read_mode, ReadMode::Copy(_));
                     return Ok(Self(Arc::new(OpenFile {
@@ -99,14 +93,13 @@ impl Source {
                         path,
                         stats,
                         fingerprint,
-                        notes,
-                        is_utf16,
+                        note,
                         interrupter: Interrupter::default(),
                         claim,
                     })));
                 }
-                Attempt::Locked => locked,
-                Attempt::Changing => changing,
+                Ok(Attempt::Locked) => locked,
+                Ok(Attempt::Changing) => changing,
             };
             if Instant::now() >= deadline {
                 return Err(refusal(&path));
@@ -152,17 +145,12 @@ impl Source {
 
     /// What the user must know about how this source is read.
     pub fn notes(&self) -> &[String] {
-        &self.0.notes
+        self.0.note.as_slice()
     }
 
     /// Whether writers are kept out of the source.
     pub fn is_write_locked(&self) -> bool {
         self.0.write_lock.is_some()
-    }
-
-    /// Whether the database stores text in UTF-16.
-    pub fn is_utf16(&self) -> bool {
-        self.0.is_utf16
     }
 
     /// The database file, with all symbolic links resolved.
@@ -213,11 +201,10 @@ fn attempt(
     }
     let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
     match write_lock::acquire(path, header)? {
-        LockOutcome::Acquired(connection, journal_mode) => Ok(Attempt::Opened(Opening {
-            write_lock: Some(WriteLock { _connection: Mutex::new(connection), journal_mode }),
-            read_mode: ReadMode::Direct,
-            notes: Vec::new(),
-        })),
+        LockOutcome::Acquired(connection, journal_mode) => {
+            let lock = WriteLock { _connection: Mutex::new(connection), journal_mode };
+            Ok(Attempt::Opened(Some(lock), ReadMode::Direct, None))
+        }
         LockOutcome::Busy => Ok(Attempt::Locked),
         // A writer has just ended.
         LockOutcome::HotJournal if !has_journal => Ok(Attempt::Changing),
@@ -227,15 +214,14 @@ fn attempt(
         LockOutcome::NoPermission if has_journal || stats.has_wal() => {
             copied(path, &temp_dir, WAL_READ_ONLY)
         }
-        LockOutcome::NoPermission => Ok(Attempt::Opened(Opening {
-            write_lock: None,
-            read_mode: ReadMode::Immutable,
-            notes: vec![format!(
+        LockOutcome::NoPermission => {
+            let note = format!(
                 "cannot lock {} against writers ({WAL_READ_ONLY}); the run fails if another \
                  process writes to it",
                 path.display()
-            )],
-        })),
+            );
+            Ok(Attempt::Opened(None, ReadMode::Immutable, Some(note)))
+        }
     }
 }
 
@@ -250,19 +236,7 @@ fn copied(path: &Path, temp_dir: &Path, reason: &str) -> Result<Attempt> {
         path.display(),
         copy.folder().display()
     );
-    Ok(Attempt::Opened(Opening {
-        write_lock: None,
-        read_mode: ReadMode::Copy(copy),
-        notes: vec![note],
-    }))
-}
-
-fn is_utf16(read_mode: &ReadMode, path: &Path) -> Result<bool> {
-    read_mode
-        .connect(path)
-        .and_then(|reader| reader.query_row("PRAGMA encoding", [], |row| row.get::<_, String>(0)))
-        .map(|encoding| encoding.starts_with("UTF-16"))
-        .map_err(|e| write_lock::refusal(path, &e))
+    Ok(Attempt::Opened(None, ReadMode::Copy(copy), Some(note)))
 }
 
 /// The real path of a regular file. It opens nothing: opening a FIFO would wait for a writer.

@@ -26,8 +26,8 @@ pub(crate) struct OpenFile {
     pub(crate) path: PathBuf,
     pub(crate) stats: Stats,
     pub(crate) fingerprint: Fingerprint,
-    pub(crate) notes: Vec<String>,
-    pub(crate) is_utf16: bool,
+    /// What the user must know about how the source is read.
+    pub(crate) note: Option<String>,
     pub(crate) interrupter: Interrupter,
     pub(crate) claim: OpenClaim,
 }

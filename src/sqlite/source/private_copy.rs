@@ -72,14 +72,8 @@ impl PrivateCopy {
 
 /// Refuses a copy of `bytes` into a file system with `available` bytes.
 fn refuse_lack_of_space(source: &Path, temp_dir: &Path, bytes: u64, available: u64) -> Result<()> {
-    if bytes <= available {
-        return Ok(());
-    }
-    Err(uncopied(
-        source,
-        temp_dir,
-        &format!("the copy takes {bytes} bytes, but only {available} bytes are free"),
-    ))
+    let why = format!("the copy takes {bytes} bytes, but only {available} bytes are free");
+    if bytes <= available { Ok(()) } else { Err(uncopied(source, temp_dir, &why)) }
 }
 
 fn uncopied(source: &Path, temp_dir: &Path, why: &dyn std::fmt::Display) -> Error {

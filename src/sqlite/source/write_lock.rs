@@ -84,16 +84,12 @@ fn attempt(path: &Path) -> rusqlite::Result<LockOutcome> {
     if !mode.eq_ignore_ascii_case("wal") {
         // The shared lock alone keeps a writer from committing, but an open write transaction
         // means that the database is in use. In WAL mode the write lock shows that.
-        let busy = lock_holders::has_writer(path);
-        return Ok(if busy {
-            LockOutcome::Busy
-        } else {
-            LockOutcome::Acquired(reader, JournalMode::Rollback)
+        return Ok(match lock_holders::has_writer(path) {
+            true => LockOutcome::Busy,
+            false => LockOutcome::Acquired(reader, JournalMode::Rollback),
         });
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let writer = Connection::open_with_flags(path, flags)?;
-    harden(&writer)?;
+    let writer = open_writer(path)?;
     writer.busy_timeout(Duration::ZERO)?;
     if writer.is_readonly(c"main")? {
         return Ok(LockOutcome::NoPermission);
@@ -127,10 +123,14 @@ pub(crate) fn open_immutable_reader(path: &Path) -> rusqlite::Result<Connection>
 
 /// Opens a private copy for writing, which makes SQLite roll back its journal or recover its WAL.
 pub(crate) fn recover(copy: &Path) -> rusqlite::Result<()> {
+    read_once(&open_writer(copy)?)
+}
+
+fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(copy, flags)?;
+    let connection = Connection::open_with_flags(path, flags)?;
     harden(&connection)?;
-    read_once(&connection)
+    Ok(connection)
 }
 
 fn begin(connection: Connection, timeout: Duration) -> rusqlite::Result<Connection> {

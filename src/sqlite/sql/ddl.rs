@@ -2,7 +2,7 @@
 
 use crate::schema::ddl::quote_list;
 use crate::schema::names::quote;
-use crate::schema::{Action, Deferrable};
+use crate::schema::{Action, ForeignKey};
 
 /// A table to create.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +14,8 @@ pub(crate) struct TableDdl {
     pub(crate) uniques: Vec<Vec<String>>,
     /// CHECKs: name, if given, and translated condition.
     pub(crate) checks: Vec<(Option<String>, String)>,
-    pub(crate) foreign_keys: Vec<ForeignKeyDdl>,
+    /// The foreign keys, with the names in SQLite.
+    pub(crate) foreign_keys: Vec<ForeignKey>,
     pub(crate) without_rowid: bool,
     pub(crate) strict: bool,
 }
@@ -48,18 +49,6 @@ pub(crate) enum ColumnKey {
     Descending,
 }
 
-/// A foreign key.
-#[derive(Debug, Clone)]
-pub(crate) struct ForeignKeyDdl {
-    pub(crate) name: Option<String>,
-    pub(crate) columns: Vec<String>,
-    pub(crate) parent: String,
-    pub(crate) parent_columns: Vec<String>,
-    pub(crate) on_delete: Action,
-    pub(crate) on_update: Action,
-    pub(crate) deferrable: Deferrable,
-}
-
 impl TableDdl {
     /// CREATE TABLE.
     pub(crate) fn create(&self) -> String {
@@ -67,22 +56,19 @@ impl TableDdl {
         if !self.primary_key.is_empty() {
             parts.push(format!("PRIMARY KEY ({})", quote_list(&self.primary_key)));
         }
-        parts
-            .extend(self.uniques.iter().map(|columns| format!("UNIQUE ({})", quote_list(columns))));
-        parts.extend(
-            self.checks
-                .iter()
-                .map(|(name, condition)| format!("{}CHECK ({condition})", named(name.as_ref()))),
-        );
-        parts.extend(self.foreign_keys.iter().map(ForeignKeyDdl::definition));
-        let mut options = Vec::new();
-        if self.without_rowid {
-            options.push(" WITHOUT ROWID");
+        let unique = |columns: &Vec<String>| format!("UNIQUE ({})", quote_list(columns));
+        parts.extend(self.uniques.iter().map(unique));
+        for (name, condition) in &self.checks {
+            parts.push(format!("{}CHECK ({condition})", named(name.as_ref())));
         }
-        if self.strict {
-            options.push(" STRICT");
-        }
-        let (name, options) = (quote(&self.name), options.join(","));
+        parts.extend(self.foreign_keys.iter().map(foreign_key));
+        let options = match (self.without_rowid, self.strict) {
+            (false, false) => "",
+            (true, false) => " WITHOUT ROWID",
+            (false, true) => " STRICT",
+            (true, true) => " WITHOUT ROWID, STRICT",
+        };
+        let name = quote(&self.name);
         format!("CREATE TABLE {name} (\n  {}\n){options}", parts.join(",\n  "))
     }
 
@@ -108,8 +94,7 @@ impl ColumnDdl {
     fn definition(&self) -> String {
         let mut text = quote(&self.name);
         if !self.declared.is_empty() {
-            text.push(' ');
-            text.push_str(&declared(&self.declared));
+            text.push_str(&format!(" {}", declared(&self.declared)));
         }
         if let Some(collation) = &self.collation {
             text.push_str(&format!(" COLLATE {}", declared(collation)));
@@ -134,23 +119,14 @@ impl ColumnDdl {
     }
 }
 
-impl ForeignKeyDdl {
-    fn definition(&self) -> String {
-        let mut text = format!(
-            "{}FOREIGN KEY ({}) REFERENCES {} ({})",
-            named(self.name.as_ref()),
-            quote_list(&self.columns),
-            quote(&self.parent),
-            quote_list(&self.parent_columns)
-        );
-        for (event, action) in [("DELETE", self.on_delete), ("UPDATE", self.on_update)] {
-            if action != Action::NoAction {
-                text.push_str(&format!(" ON {event} {}", action.as_sql()));
-            }
+fn foreign_key(key: &ForeignKey) -> String {
+    let mut text = format!("{}{}", named(key.name.as_ref()), key.clause());
+    for (event, action) in [("DELETE", key.on_delete), ("UPDATE", key.on_update)] {
+        if action != Action::NoAction {
+            text.push_str(&format!(" ON {event} {}", action.as_sql()));
         }
-        text.push_str(self.deferrable.as_clause());
-        text
     }
+    text + key.deferrable.as_clause()
 }
 
 fn named(name: Option<&String>) -> String {
@@ -184,64 +160,46 @@ fn declared(text: &str) -> String {
 
 /// Whether a word would start a constraint where a type is expected.
 fn is_keyword(words: &str) -> bool {
-    const WORDS: [&str; 14] = [
-        "CONSTRAINT",
-        "PRIMARY",
-        "NOT",
-        "NULL",
-        "UNIQUE",
-        "CHECK",
-        "DEFAULT",
-        "COLLATE",
-        "REFERENCES",
-        "GENERATED",
-        "AS",
-        "ON",
-        "FOREIGN",
-        "SELECT",
-    ];
-    words.split(' ').any(|word| WORDS.iter().any(|keyword| word.eq_ignore_ascii_case(keyword)))
+    const KEYWORDS: &str = "CONSTRAINT PRIMARY NOT NULL UNIQUE CHECK DEFAULT COLLATE REFERENCES \
+                            GENERATED AS ON FOREIGN SELECT";
+    words
+        .split(' ')
+        .any(|word| KEYWORDS.split(' ').any(|keyword| word.eq_ignore_ascii_case(keyword)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::Deferrable;
 
     #[test]
     fn a_table_is_defined_with_its_constraints() {
+        let column = |name: &str, declared: &str| ColumnDdl {
+            name: name.into(),
+            declared: declared.into(),
+            ..ColumnDdl::default()
+        };
         let table = TableDdl {
             name: "a\"b".into(),
             columns: vec![
+                ColumnDdl { key: Some(ColumnKey::Autoincrement), ..column("id", "INTEGER") },
                 ColumnDdl {
-                    name: "id".into(),
-                    declared: "INTEGER".into(),
-                    key: Some(ColumnKey::Autoincrement),
-                    ..ColumnDdl::default()
-                },
-                ColumnDdl {
-                    name: "n".into(),
-                    declared: "VARCHAR(40)".into(),
                     collation: Some("NOCASE".into()),
                     default: Some("'x'".into()),
                     not_null: true,
-                    ..ColumnDdl::default()
+                    ..column("n", "VARCHAR(40)")
                 },
-                ColumnDdl {
-                    name: "g".into(),
-                    generated: Some(("id + 1".into(), true)),
-                    ..ColumnDdl::default()
-                },
+                ColumnDdl { generated: Some(("id + 1".into(), true)), ..column("g", "") },
             ],
             uniques: vec![vec!["n".into()]],
             checks: vec![(Some("c".into()), "id > 0".into())],
-            foreign_keys: vec![ForeignKeyDdl {
-                name: None,
+            foreign_keys: vec![ForeignKey {
                 columns: vec!["n".into()],
                 parent: "p".into(),
                 parent_columns: vec!["k".into()],
                 on_delete: Action::Cascade,
-                on_update: Action::NoAction,
                 deferrable: Deferrable::InitiallyDeferred,
+                ..ForeignKey::default()
             }],
             ..TableDdl::default()
         };

@@ -21,19 +21,16 @@ impl DeclaredType {
     /// means no type; elsewhere it is a word like any other.
     pub(crate) fn read(declared: &str, strict: bool) -> Self {
         let (word, arguments) = split(declared);
+        let zones = ["WITHTIMEZONE", "WITHOUTTIMEZONE"];
+        let plain_time = zones.iter().find_map(|end| word.strip_suffix(end)).unwrap_or(&word);
         let named = match word.as_str() {
             "" => return Self::Untyped,
             "ANY" if strict => return Self::Untyped,
             "BOOL" | "BOOLEAN" => Some(ColumnType::Boolean),
             "DATE" => Some(ColumnType::Date),
             "TIME" => Some(ColumnType::Time),
-            "DATETIME"
-            | "TIMESTAMP"
-            | "TIMESTAMPTZ"
-            | "DATETIMEWITHTIMEZONE"
-            | "DATETIMEWITHOUTTIMEZONE"
-            | "TIMESTAMPWITHTIMEZONE"
-            | "TIMESTAMPWITHOUTTIMEZONE" => Some(ColumnType::Timestamp),
+            "TIMESTAMPTZ" => Some(ColumnType::Timestamp),
+            _ if matches!(plain_time, "DATETIME" | "TIMESTAMP") => Some(ColumnType::Timestamp),
             "UUID" | "GUID" => Some(ColumnType::Uuid),
             "JSON" => Some(ColumnType::Json),
             "NUMERIC" | "DECIMAL" | "MONEY" => {
@@ -114,40 +111,32 @@ mod tests {
 
     #[test]
     fn affinity_follows_the_five_rules_in_their_order() {
-        for (declared, expected) in [
-            ("INTEGER", Affinity::Integer),
-            ("unsigned big int", Affinity::Integer),
-            ("POINT", Affinity::Integer),
-            ("FLOATING POINT", Affinity::Integer),
-            ("CHARINT", Affinity::Integer),
-            ("LONGVARCHAR", Affinity::Text),
-            ("CLOB", Affinity::Text),
-            ("DECIMAL_TEXT", Affinity::Text),
-            ("BLOB", Affinity::Blob),
-            ("", Affinity::Blob),
-            ("double precision", Affinity::Real),
-            ("FLOAT", Affinity::Real),
-            ("STRING", Affinity::Numeric),
-            ("LONG", Affinity::Numeric),
-            ("DECIMAL(10,5)", Affinity::Numeric),
-            ("ANY", Affinity::Numeric),
+        for (types, expected) in [
+            ("INTEGER|unsigned big int|POINT|FLOATING POINT|CHARINT", Affinity::Integer),
+            ("LONGVARCHAR|CLOB|DECIMAL_TEXT", Affinity::Text),
+            ("BLOB|", Affinity::Blob),
+            ("double precision|FLOAT", Affinity::Real),
+            ("STRING|LONG|DECIMAL(10,5)|ANY", Affinity::Numeric),
         ] {
-            assert_eq!(affinity(declared), expected, "{declared}");
+            for declared in types.split('|') {
+                assert_eq!(affinity(declared), expected, "{declared}");
+            }
         }
         assert_eq!(column_affinity("any", true), Affinity::Blob);
     }
 
     #[test]
     fn whole_words_come_before_affinity() {
-        assert_eq!(read("Boolean"), DeclaredType::Named(ColumnType::Boolean));
-        assert_eq!(read("bool(1)"), DeclaredType::Named(ColumnType::Boolean));
-        assert_eq!(read("DATETIME (6)"), DeclaredType::Named(ColumnType::Timestamp));
-        assert_eq!(read("timestamp with time zone"), DeclaredType::Named(ColumnType::Timestamp));
-        assert_eq!(
-            read("timestamp(3) without time zone"),
-            DeclaredType::Named(ColumnType::Timestamp)
-        );
-        assert_eq!(read("guid"), DeclaredType::Named(ColumnType::Uuid));
+        for (declared, expected) in [
+            ("Boolean", ColumnType::Boolean),
+            ("bool(1)", ColumnType::Boolean),
+            ("DATETIME (6)", ColumnType::Timestamp),
+            ("timestamp with time zone", ColumnType::Timestamp),
+            ("timestamp(3) without time zone", ColumnType::Timestamp),
+            ("guid", ColumnType::Uuid),
+        ] {
+            assert_eq!(read(declared), DeclaredType::Named(expected), "{declared}");
+        }
         assert_eq!(read("DATES"), DeclaredType::Plain(Affinity::Numeric));
         assert_eq!(read("DATETEXT"), DeclaredType::Plain(Affinity::Text));
     }

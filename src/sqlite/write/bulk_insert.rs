@@ -31,20 +31,16 @@ impl FileWriter {
     /// Opens the empty file at `path` with pages of `page_size` bytes. SQLite uses `cache` bytes of
     /// memory for pages, and as much for sorting.
     pub(crate) fn open(path: &Path, page_size: u32, cache: u64) -> Result<Self> {
-        let what = || format!("cannot create a database in {}", path.display());
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let open = || -> rusqlite::Result<Connection> {
-            let connection = Connection::open_with_flags(path, flags)?;
-            connection.execute_batch(&format!(
-                "PRAGMA page_size = {page_size}; PRAGMA journal_mode = OFF; \
-                 PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; \
-                 PRAGMA cache_size = -{}; PRAGMA temp_store = FILE; PRAGMA foreign_keys = OFF; \
-                 PRAGMA ignore_check_constraints = ON; PRAGMA trusted_schema = OFF",
-                (cache / 1024).max(2_000)
-            ))?;
-            Ok(connection)
-        };
-        open().map(|connection| Self { connection }).map_err(|e| Error::failed(what()).caused_by(e))
+        let pragmas = format!(
+            "PRAGMA page_size = {page_size}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; \
+             PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = FILE; PRAGMA foreign_keys = OFF; \
+             PRAGMA ignore_check_constraints = ON"
+        );
+        let connection = open_unshared(path, cache, &pragmas).map_err(|error| {
+            Error::failed(format!("cannot create a database in {}", path.display()))
+                .caused_by(error)
+        })?;
+        Ok(Self { connection })
     }
 
     /// Runs statements. `what` is the message of an error.
@@ -90,7 +86,7 @@ impl FileWriter {
             let sql = "SELECT fkid, count(*) FROM pragma_foreign_key_check(?1) GROUP BY fkid";
             let mut statement = self.connection.prepare(sql)?;
             let rows = statement.query_map([table], |row| {
-                let (key, count): (i64, i64) = (row.get(0)?, row.get(1)?);
+                let (key, count): (i64, i64) = row.try_into()?;
                 Ok((key as usize, count as u64))
             })?;
             rows.collect()
@@ -111,6 +107,22 @@ impl FileWriter {
     pub(crate) fn close(self) -> Result<()> {
         self.connection.close().map_err(|(_, error)| failed("cannot close the new database", error))
     }
+}
+
+/// Opens the file at `path`, which no other process uses, with `cache` bytes of its pages in
+/// memory, and runs `pragmas`.
+pub(crate) fn open_unshared(
+    path: &Path,
+    cache: u64,
+    pragmas: &str,
+) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    let cache = (cache / 1024).max(2_000);
+    connection.execute_batch(&format!(
+        "PRAGMA cache_size = -{cache}; PRAGMA trusted_schema = OFF; {pragmas}"
+    ))?;
+    Ok(connection)
 }
 
 /// Runs `work`, which may spend a long time in SQLite, and ends it early if `cancel` is cancelled.

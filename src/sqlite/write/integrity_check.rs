@@ -6,8 +6,8 @@
 
 use crate::control::cancel::CancelScope;
 use crate::error::{Error, Result};
-use crate::sqlite::write::bulk_insert::{self, interruptible};
-use rusqlite::{Connection, OpenFlags, Params};
+use crate::sqlite::write::bulk_insert::{self, interruptible, open_unshared};
+use rusqlite::{Connection, Params};
 use std::path::Path;
 
 /// Faults reported per part.
@@ -30,17 +30,8 @@ pub(crate) struct Checker {
 impl Checker {
     /// Opens the file at `path`, with `cache` bytes of its pages in memory.
     pub(crate) fn open(path: &Path, cache: u64) -> Result<Self> {
-        let open = || -> rusqlite::Result<Connection> {
-            // SQLite does not check CHECKs on a read-only connection.
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(path, flags)?;
-            let cache = (cache / 1024).max(2_000);
-            connection.execute_batch(&format!(
-                "PRAGMA query_only = ON; PRAGMA cache_size = -{cache}; PRAGMA trusted_schema = OFF"
-            ))?;
-            Ok(connection)
-        };
-        let connection = open();
+        // Not opened read-only, because SQLite would then not check CHECKs.
+        let connection = open_unshared(path, cache, "PRAGMA query_only = ON");
         let what = "cannot open the new database to check it";
         Ok(Self { connection: connection.map_err(|error| bulk_insert::failed(what, error))? })
     }
@@ -72,9 +63,7 @@ impl Checker {
 
     fn column(&self, sql: &str, parameters: impl Params) -> Result<Vec<String>> {
         let read = || -> rusqlite::Result<Vec<String>> {
-            let mut statement = self.connection.prepare(sql)?;
-            let rows = statement.query_map(parameters, |row| row.get(0))?;
-            rows.collect()
+            self.connection.prepare(sql)?.query_map(parameters, |row| row.get(0))?.collect()
         };
         read().map_err(|error| bulk_insert::failed("cannot check the new database", error))
     }

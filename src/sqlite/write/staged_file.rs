@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::sqlite::source::fingerprint::{decode_page_size, sibling};
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -27,7 +27,6 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct TargetFile {
     /// The path, with symbolic links resolved.
     pub(crate) path: PathBuf,
-    /// The existing tables.
     pub(crate) tables: Vec<String>,
     /// The page size in bytes.
     pub(crate) page_size: u32,
@@ -59,20 +58,13 @@ impl TargetFile {
                 refused(&"not a regular file").hint("give the path of a file; it may be missing")
             );
         }
-        let mut target = Self {
-            path: fs::canonicalize(path).map_err(|error| refused(&error))?,
-            tables: Vec::new(),
-            page_size: PAGE_SIZE,
-            wal: false,
-            occupied: false,
-            owner: (metadata.uid(), metadata.gid()),
-            mode: metadata.mode() & 0o7777,
-        };
+        let path = fs::canonicalize(path).map_err(|error| refused(&error))?;
+        let mut target = Self::empty(path, &metadata, metadata.mode() & 0o7777);
         if metadata.len() == 0 {
             return Ok(target);
         }
         let mut header = [0; 20];
-        let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+        let read = File::open(&target.path).and_then(|mut file| file.read_exact(&mut header));
         if read.is_err() || !header.starts_with(b"SQLite format 3\0") {
             return Err(
                 refused(&"not a SQLite database").hint("give another file, or remove this one")
@@ -89,22 +81,18 @@ impl TargetFile {
     }
 
     fn missing(path: &Path, mode: u32) -> io::Result<Self> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let folder = fs::canonicalize(folder)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = fs::canonicalize(folder.unwrap_or(Path::new(".")))?;
         let metadata = fs::metadata(&folder)?;
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-        Ok(Self {
-            path: folder.join(name),
-            tables: Vec::new(),
-            page_size: PAGE_SIZE,
-            wal: false,
-            occupied: false,
-            owner: (metadata.uid(), metadata.gid()),
-            mode,
-        })
+        Ok(Self::empty(folder.join(name), &metadata, mode))
+    }
+
+    /// A target without content; `metadata` has its owner.
+    fn empty(path: PathBuf, metadata: &Metadata, mode: u32) -> Self {
+        let owner = (metadata.uid(), metadata.gid());
+        let (tables, page_size, wal, occupied) = (Vec::new(), PAGE_SIZE, false, false);
+        Self { path, tables, page_size, wal, occupied, owner, mode }
     }
 
     /// Whether the file exists and is not empty.
@@ -156,9 +144,7 @@ fn tables(path: &Path) -> rusqlite::Result<Vec<String>> {
     connection.busy_timeout(LOCK_TIMEOUT)?;
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' \
                AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid";
-    let mut statement = connection.prepare(sql)?;
-    let rows = statement.query_map([], |row| row.get(0))?;
-    rows.collect()
+    connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
 /// A staged file. Dropping it removes the file and its marker.
@@ -222,9 +208,7 @@ impl StagedFile {
         let created = Self { target: target.clone(), marker };
         let create = || -> io::Result<()> {
             let mut marker = &created.marker;
-            let seconds = std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs());
+            let seconds = jiff::Timestamp::now().as_second();
             marker.set_len(0)?;
             marker.rewind()?;
             writeln!(marker, "{MARK}{} {seconds}", std::process::id())?;
@@ -237,7 +221,6 @@ impl StagedFile {
         Ok(created)
     }
 
-    /// The path of the staged file.
     pub(crate) fn path(&self) -> PathBuf {
         self.target.staged()
     }

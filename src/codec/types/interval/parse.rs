@@ -77,7 +77,6 @@ fn parse_words(text: &str) -> Option<Fields> {
     let mut clock = None;
     let mut ago = false;
     while !rest.is_empty() {
-        let after;
         if rest.trim_end_matches(is_space) == "ago" {
             ago = true;
             break;
@@ -86,8 +85,7 @@ fn parse_words(text: &str) -> Option<Fields> {
         if clock.is_some() {
             return None;
         }
-        let number;
-        (number, after) = take_number(rest)?;
+        let (number, after) = take_number(rest)?;
         if after.starts_with(':') {
             let (micros, after) = take_clock(number, after)?;
             clock = Some(micros);
@@ -133,10 +131,7 @@ fn parse_words(text: &str) -> Option<Fields> {
 
 /// Reads what follows the P of `P1Y2M3W4DT5H6M7.5S` or `P0001-02-03T04:05:06`.
 fn parse_iso(text: &str) -> Option<Fields> {
-    let (date, time) = match text.split_once('T') {
-        Some((date, time)) => (date, Some(time)),
-        None => (text, None),
-    };
+    let (date, time) = text.split_once('T').map_or((text, None), |(d, t)| (d, Some(t)));
     if date.get(1..).is_some_and(|rest| rest.contains('-')) && !date.contains('D') {
         return parse_iso_alternative(date, time);
     }
@@ -171,15 +166,13 @@ fn parse_iso_alternative(date: &str, time: Option<&str>) -> Option<Fields> {
         *parts.get_mut(index)? = part.parse::<i32>().ok().filter(|_| digits);
     }
     let [years, months, days] = parts;
-    let micros = match time {
-        None => 0,
-        Some(time) => {
-            let (number, after) = take_number(time)?;
-            let (micros, after) = take_clock(number, after)?;
-            let plain = time.starts_with(|c: char| c.is_ascii_digit()) && after.is_empty();
-            plain.then_some(micros)?
-        }
-    };
+    let mut micros = 0;
+    if let Some(time) = time {
+        let (number, after) = take_number(time)?;
+        let rest;
+        (micros, rest) = take_clock(number, after)?;
+        (time.starts_with(|c: char| c.is_ascii_digit()) && rest.is_empty()).then_some(())?;
+    }
     Some(Fields { years: years?, months: months?, days: days?, micros })
 }
 

@@ -68,53 +68,44 @@ impl Scanner<'_> {
         }
     }
 
-    fn array(&mut self, out: &mut Vec<u8>, depth: u32) -> Option<()> {
+    /// Reads an array or object from its opening bracket to `close`, each element with `read`.
+    #[inline]
+    fn list(&mut self, close: u8, mut read: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.at += 1;
-        out.push(b'[');
         self.space();
-        if self.peek()? == b']' {
+        if self.peek()? == close {
             self.at += 1;
-        } else {
-            loop {
-                self.value(out, depth + 1)?;
-                self.space();
-                match self.take()? {
-                    b',' => {}
-                    b']' => break,
-                    _ => return None,
-                }
+            return Some(());
+        }
+        loop {
+            read(self)?;
+            self.space();
+            match self.take()? {
+                b',' => {}
+                byte => return (byte == close).then_some(()),
             }
         }
+    }
+
+    fn array(&mut self, out: &mut Vec<u8>, depth: u32) -> Option<()> {
+        out.push(b'[');
+        self.list(b']', |scanner| scanner.value(out, depth + 1))?;
         out.push(b']');
         Some(())
     }
 
     fn object(&mut self, out: &mut Vec<u8>, depth: u32) -> Option<()> {
-        self.at += 1;
         let mut members: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-        self.space();
-        if self.peek()? == b'}' {
-            self.at += 1;
-        } else {
-            loop {
-                self.space();
-                let mut name = Vec::new();
-                self.string(&mut name)?;
-                self.space();
-                if self.take()? != b':' {
-                    return None;
-                }
-                let mut value = Vec::new();
-                self.value(&mut value, depth + 1)?;
-                members.insert(name, value);
-                self.space();
-                match self.take()? {
-                    b',' => {}
-                    b'}' => break,
-                    _ => return None,
-                }
-            }
-        }
+        self.list(b'}', |scanner| {
+            let (mut name, mut value) = (Vec::new(), Vec::new());
+            scanner.space();
+            scanner.string(&mut name)?;
+            scanner.space();
+            (scanner.take()? == b':').then_some(())?;
+            scanner.value(&mut value, depth + 1)?;
+            members.insert(name, value);
+            Some(())
+        })?;
         out.push(b'{');
         for (name, value) in members {
             with_length(out, |out| {
@@ -206,6 +197,7 @@ fn with_length(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Option<()>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::test_cases::texts;
 
     fn form(text: &str) -> Option<Vec<u8>> {
         let mut out = Vec::new();
@@ -229,23 +221,10 @@ mod tests {
 
     #[test]
     fn texts_of_different_values_have_different_forms() {
-        let texts = [
-            "1",
-            "\"1\"",
-            "[1]",
-            "[[1]]",
-            "[1,1]",
-            "{}",
-            "[]",
-            "null",
-            "\"null\"",
-            "\"\"",
-            r#"{"a":1}"#,
-            r#"{"b":1}"#,
-            r#"{"a":"1"}"#,
-            r#"[{},1]"#,
-            r#"[{"a":1}]"#,
-        ];
+        let texts: Vec<&str> = texts(&[
+            r#"1|"1"|[1]|[[1]]|[1,1]|{}|[]|null|"null"|""|{"a":1}|{"b":1}|{"a":"1"}|[{},1]|[{"a":1}]"#,
+        ])
+        .collect();
         for (at, one) in texts.iter().enumerate() {
             for other in &texts[..at] {
                 assert_ne!(form(one), form(other), "{one} {other}");

@@ -112,20 +112,8 @@ fn take_digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn read_exponent(text: &[u8]) -> Option<i64> {
-    let (negative, text) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, text),
-    };
-    let (digits, rest) = take_digits(text)?;
-    let mut value = 0;
-    for digit in digits {
-        value = value * 10 + i64::from(digit - b'0');
-        if value >= EXPONENT_END {
-            return None;
-        }
-    }
-    rest.is_empty().then_some(if negative { -value } else { value })
+    let exponent: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (-EXPONENT_END < exponent && exponent < EXPONENT_END).then_some(exponent)
 }
 
 fn trim_start(digits: &[u8]) -> &[u8] {

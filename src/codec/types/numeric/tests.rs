@@ -1,9 +1,6 @@
 use super::*;
+use crate::codec::test_cases::{hex, same_cases, texts};
 use proptest::prelude::*;
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 fn bytes(hex: &str) -> Vec<u8> {
     let pair = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
@@ -46,17 +43,20 @@ const SENT: [(&str, &str, &str); 17] = [
     ("-100000000", "00010002400000000001", "-100000000"),
 ];
 
+/// The numerics that are not decimals, and how PostgreSQL prints them.
+const SPECIAL: [(&str, &str); 3] = [
+    ("00000000c0000000", "NaN"),
+    ("00000000d0000020", "Infinity"),
+    ("00000000f0000020", "-Infinity"),
+];
+
 #[test]
 fn a_decimal_is_sent_as_postgresql_sends_it() {
     for (text, sent, printed) in SENT {
         assert_eq!(decimal(text, None).as_deref(), Some(sent), "{text}");
         assert_eq!(decoded(&bytes(sent)).as_deref(), Some(printed));
     }
-    for (sent, printed) in [
-        ("00000000c0000000", "NaN"),
-        ("00000000d0000020", "Infinity"),
-        ("00000000f0000020", "-Infinity"),
-    ] {
+    for (sent, printed) in SPECIAL {
         assert_eq!(decoded(&bytes(sent)).as_deref(), Some(printed));
     }
 }
@@ -114,11 +114,8 @@ fn a_real_is_its_shortest_decimal() {
         encode_real(value, None, &mut out).unwrap();
         assert_eq!(Some(hex(&out)), decimal(text, None), "{value:e}");
     }
-    for (value, sent) in [
-        (f64::NAN, "00000000c0000000"),
-        (f64::INFINITY, "00000000d0000020"),
-        (f64::NEG_INFINITY, "00000000f0000020"),
-    ] {
+    for (value, (sent, _)) in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY].into_iter().zip(SPECIAL)
+    {
         let mut out = Vec::new();
         encode_real(value, None, &mut out).unwrap();
         assert_eq!(hex(&out), sent);
@@ -127,29 +124,10 @@ fn a_real_is_its_shortest_decimal() {
 
 #[test]
 fn another_text_or_too_many_digits_are_refused() {
-    for text in [
-        "",
-        "-",
-        "+-1",
-        ".5",
-        "5.",
-        "1.e5",
-        "e5",
-        "1e",
-        "1e+",
-        "1e5.5",
-        " 1",
-        "1 ",
-        "0x10",
-        "1_000",
-        "NaN",
-        "1e131072",
-        "1e-16384",
-        "0e-16384",
-        "1e1073741823",
-        "0e1073741823",
-        "1e99999999999999999999",
-    ] {
+    for text in texts(&[
+        "|-|+-1|.5|5.|1.e5|e5|1e|1e+|1e5.5| 1|1 |0x10|1_000|NaN|1e131072|1e-16384|0e-16384",
+        "1e1073741823|0e1073741823|1e99999999999999999999",
+    ]) {
         assert_eq!(decimal(text, None), None, "{text}");
     }
     let (integer, fraction) = ("9".repeat(131_072), "9".repeat(16_383));
@@ -185,25 +163,18 @@ fn all_spellings_of_a_number_have_one_canonical_form() {
 
 #[test]
 fn bytes_that_are_no_numeric_are_refused() {
-    for hex in [
-        "",
-        "00000000000000",
-        "000000000000000000",
-        "0001000000000000",
-        "00010000000000002710",
-        "0000000080000000",
-        "00010000c00000000001",
+    for hex in texts(&[
+        "|00000000000000|000000000000000000|0001000000000000|00010000000000002710",
+        "0000000080000000|00010000c00000000001",
         // A display scale past the limit, and one that hides digits.
-        "0000000000004000",
-        "0001ffff000000030001",
-        "00018000000000040001",
-    ] {
+        "0000000000004000|0001ffff000000030001|00018000000000040001",
+    ]) {
         assert_eq!(decoded(&bytes(hex)), None, "{hex}");
     }
 }
 
 proptest! {
-    #![proptest_config(crate::codec::test_cases::same_cases())]
+    #![proptest_config(same_cases())]
 
     #[test]
     fn a_plain_decimal_reads_back_as_it_was(text in "-?(0|[1-9][0-9]{0,40})(\\.[0-9]{0,30}[1-9])?") {

@@ -7,7 +7,7 @@ use crate::codec::fidelity::{Fidelity, Misfit};
 use crate::codec::field::put_fixed;
 use crate::codec::sqlite_value::SqliteValue;
 use crate::codec::types::temporal::epoch::Epoch;
-use crate::codec::types::temporal::iso::{DAY, Timestamp};
+use crate::codec::types::temporal::iso::DAY;
 use crate::schema::column_type::ColumnType;
 use bytes::BytesMut;
 
@@ -23,20 +23,21 @@ pub(crate) fn encode_time(value: SqliteValue<'_>, out: &mut BytesMut) -> Result<
     Ok(Fidelity::exact_if(time.canonical))
 }
 
+/// Appends a `timestamptz` if `zoned`, otherwise a `timestamp`.
+#[inline]
 pub(crate) fn encode_timestamp(
     value: SqliteValue<'_>,
+    zoned: bool,
     out: &mut BytesMut,
 ) -> Result<Fidelity, Misfit> {
-    let timestamp = parse(value, iso::parse_timestamp, ColumnType::Timestamp)?;
-    if timestamp.zoned { Err(Misfit::ZonePresent) } else { Ok(put_timestamp(timestamp, out)) }
-}
-
-pub(crate) fn encode_timestamptz(
-    value: SqliteValue<'_>,
-    out: &mut BytesMut,
-) -> Result<Fidelity, Misfit> {
-    let timestamp = parse(value, iso::parse_timestamp, ColumnType::TimestampTz)?;
-    if timestamp.zoned { Ok(put_timestamp(timestamp, out)) } else { Err(Misfit::ZoneMissing) }
+    let column_type = if zoned { ColumnType::TimestampTz } else { ColumnType::Timestamp };
+    let timestamp = parse(value, iso::parse_timestamp, column_type)?;
+    match (timestamp.zoned, zoned) {
+        (true, false) => return Err(Misfit::ZonePresent),
+        (false, true) => return Err(Misfit::ZoneMissing),
+        _ => put_fixed(out, timestamp.micros.to_be_bytes()),
+    }
+    Ok(Fidelity::exact_if(timestamp.canonical))
 }
 
 #[inline]
@@ -47,12 +48,6 @@ fn parse<T>(
 ) -> Result<T, Misfit> {
     let SqliteValue::Text(text) = value else { return Err(Misfit::NotValid(column_type)) };
     parse(text).ok_or(Misfit::NotValid(column_type))
-}
-
-#[inline]
-fn put_timestamp(timestamp: Timestamp, out: &mut BytesMut) -> Fidelity {
-    put_fixed(out, timestamp.micros.to_be_bytes());
-    Fidelity::exact_if(timestamp.canonical)
 }
 
 /// Appends the date or timestamp of a number that counts from an epoch. A date is exact at

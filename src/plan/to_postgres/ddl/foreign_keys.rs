@@ -5,7 +5,6 @@ use crate::plan::table_selection::BY_REQUEST;
 use crate::plan::to_postgres::ddl::definitions::{Definitions, integer_limit};
 use crate::plan::to_postgres::model::{PlannedForeignKey, ToPostgres};
 use crate::postgres::sql::ddl::ForeignKeyDdl;
-use crate::schema::ddl::quote_list;
 use crate::schema::names::{qualify, quote};
 use crate::schema::{ForeignKey, LeftOut, ObjectKind};
 
@@ -23,7 +22,7 @@ impl Definitions<'_> {
                     format!("{}_{}_fkey", self.table_names[child], key.columns.join("_"))
                 });
                 let name = self.constraints[child].relation(&wanted);
-                let (kind, sql) = (ObjectKind::ForeignKey, Some(described(key)));
+                let (kind, sql) = (ObjectKind::ForeignKey, Some(key.clause()));
                 let left_out = LeftOut::part(kind, &table.name, &name, sql.as_deref());
                 match self.parent_of(child, key, columns) {
                     Ok(parent) => keys.push(PlannedForeignKey {
@@ -108,13 +107,4 @@ fn renamed(names: &[String], columns: &[PlannedColumn<ToPostgres>]) -> Vec<Strin
                 .map_or_else(|| name.clone(), |column| column.target_name.clone())
         })
         .collect()
-}
-
-fn described(key: &ForeignKey) -> String {
-    format!(
-        "FOREIGN KEY ({}) REFERENCES {} ({})",
-        quote_list(&key.columns),
-        quote(&key.parent),
-        quote_list(&key.parent_columns)
-    )
 }

@@ -3,12 +3,11 @@
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::schema::names::quote;
 use crate::schema::{ForeignKey, IndexOver, ObjectKind, Table};
-use crate::sqlite::sql::ddl::ForeignKeyDdl;
 use crate::sqlite::sql::from_postgres::node::Kind;
 
 impl Definitions<'_> {
     /// The foreign keys of a table, and for each whether rows without a parent are allowed.
-    pub(crate) fn foreign_keys(&mut self, index: usize) -> (Vec<ForeignKeyDdl>, Vec<bool>) {
+    pub(crate) fn foreign_keys(&mut self, index: usize) -> (Vec<ForeignKey>, Vec<bool>) {
         let table = &self.catalog.schema.tables[index];
         let facts = &self.catalog.facts[&table.name];
         let (mut keys, mut not_valid) = (Vec::new(), Vec::new());
@@ -25,7 +24,7 @@ impl Definitions<'_> {
         (keys, not_valid)
     }
 
-    fn foreign_key(&self, child: usize, key: &ForeignKey) -> Result<ForeignKeyDdl, String> {
+    fn foreign_key(&self, child: usize, key: &ForeignKey) -> Result<ForeignKey, String> {
         let tables = &self.catalog.schema.tables;
         let parent = tables
             .iter()
@@ -38,11 +37,10 @@ impl Definitions<'_> {
             let number = tables[index].columns.iter().position(|column| column.name == *name)?;
             self.kinds[index].get(number).copied()
         };
-        let number = |kind| matches!(kind, Kind::Integer | Kind::Decimal | Kind::Real);
         for (from, to) in key.columns.iter().zip(&key.parent_columns) {
             let alike = match (kind(child, from), kind(parent, to)) {
                 (Some(Kind::Text { .. }), Some(Kind::Text { .. })) => true,
-                (Some(a), Some(b)) => a == b || number(a) && number(b),
+                (Some(a), Some(b)) => a == b || a.is_number() && b.is_number(),
                 _ => false,
             };
             if !alike {
@@ -56,14 +54,11 @@ impl Definitions<'_> {
         let columns = |index: usize, names: &[String]| {
             names.iter().filter_map(|name| self.column(index, name)).collect()
         };
-        Ok(ForeignKeyDdl {
-            name: key.name.clone(),
+        Ok(ForeignKey {
             columns: columns(child, &key.columns),
             parent: self.table_names[parent].clone(),
             parent_columns: columns(parent, &key.parent_columns),
-            on_delete: key.on_delete,
-            on_update: key.on_update,
-            deferrable: key.deferrable,
+            ..key.clone()
         })
     }
 }

@@ -47,17 +47,14 @@ impl Layout {
                  WHERE s.type = 'table' AND s.name = ?1 \
                  AND l.type = 'table' AND l.schema = 'main' AND NOT l.wr",
                 [&query.table],
-                |row| Ok((row.get(0)?, row.get(1)?)),
+                |row| row.try_into(),
             )
             .optional()?;
         let Some((root, strict)) = root.filter(|(root, _)| *root > 1) else { return Ok(None) };
-        let mut columns = connection.prepare(
-            "SELECT name, type, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid",
-        )?;
-        let columns = columns.query_map([&query.table], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
-        })?;
-        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let sql = "SELECT name, type, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid";
+        let mut columns = connection.prepare(sql)?;
+        let columns = columns.query_map([&query.table], |row| row.try_into())?;
+        let columns = columns.collect::<Result<Vec<(String, String, i64)>>>()?;
         // The name and location of each stored column.
         let mut stored = Vec::new();
         for (name, declared, hidden) in &columns {
@@ -77,14 +74,13 @@ impl Layout {
             stored.iter().find(|(name, _)| *name == column).map(|(_, value)| *value)
         };
         let values: Option<Vec<Value>> = query.columns.iter().map(value).collect();
-        Ok(values.map(|values| {
-            let fields = values.iter().map(|value| match value {
-                Value::Key => 0,
-                Value::Field(index) | Value::RealField(index) => index + 1,
-            });
-            let fields = fields.max().unwrap_or(0);
-            Self { root, values, fields, columns: query.columns.clone() }
-        }))
+        let Some(values) = values else { return Ok(None) };
+        let fields = values.iter().map(|value| match value {
+            Value::Key => 0,
+            Value::Field(index) | Value::RealField(index) => index + 1,
+        });
+        let fields = fields.max().unwrap_or(0);
+        Ok(Some(Self { root, values, fields, columns: query.columns.clone() }))
     }
 
     /// Whether the layout is for the columns of this query.

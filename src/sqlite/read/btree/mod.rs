@@ -20,6 +20,7 @@ use crate::sqlite::source::fingerprint::{FileState, Header};
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -83,13 +84,6 @@ pub(crate) struct PageReader {
     fields: Fields,
 }
 
-/// Whether the walk continues.
-#[derive(PartialEq, Eq)]
-enum WalkStep {
-    Continue,
-    End,
-}
-
 impl PageReader {
     pub(crate) fn new(file: Arc<PageFile>) -> Self {
         Self {
@@ -143,7 +137,7 @@ impl PageReader {
         adjacent: usize,
         keys: (i64, i64),
         builder: &mut BatchBuilder,
-    ) -> Option<WalkStep> {
+    ) -> Option<ControlFlow<()>> {
         if depth > MAX_DEPTH {
             return None;
         }
@@ -153,16 +147,13 @@ impl PageReader {
             INTERIOR => {
                 let children = children(page, keys)?;
                 for (index, &child) in children.iter().enumerate() {
-                    let adjacent =
-                        children[index..].windows(2).take_while(|two| two[1] == two[0] + 1);
-                    let adjacent = 1 + adjacent.count();
-                    if self.walk(layout, child, depth + 1, adjacent, keys, builder)?
-                        == WalkStep::End
-                    {
-                        return Some(WalkStep::End);
+                    let pairs = children[index..].windows(2);
+                    let adjacent = 1 + pairs.take_while(|two| two[1] == two[0] + 1).count();
+                    if self.walk(layout, child, depth + 1, adjacent, keys, builder)?.is_break() {
+                        return Some(ControlFlow::Break(()));
                     }
                 }
-                Some(WalkStep::Continue)
+                Some(ControlFlow::Continue(()))
             }
             LEAF => {
                 // Taken out of `self`, which the leaf borrows mutably.
@@ -199,7 +190,7 @@ impl PageReader {
         page: &[u8],
         (first, last): (i64, i64),
         builder: &mut BatchBuilder,
-    ) -> Option<WalkStep> {
+    ) -> Option<ControlFlow<()>> {
         for cell in cells(page, 8)? {
             let cell = page.get(cell..)?;
             let (length, cell) = record::varint(cell)?;
@@ -209,7 +200,7 @@ impl PageReader {
                 continue;
             }
             if key > last {
-                return Some(WalkStep::End);
+                return Some(ControlFlow::Break(()));
             }
             let length = usize::try_from(length).ok()?;
             builder.start(key).ok()?;
@@ -224,10 +215,10 @@ impl PageReader {
                 }
             }
             if builder.end() {
-                return Some(WalkStep::End);
+                return Some(ControlFlow::Break(()));
             }
         }
-        Some(WalkStep::Continue)
+        Some(ControlFlow::Continue(()))
     }
 
     /// The bytes of a row of `length` bytes that are stored in the leaf.

@@ -33,14 +33,13 @@ impl Fields {
         // Ensures that no field exceeds the row.
         row.get(..end)?;
         for value in &layout.values {
-            let (raw, real) = match *value {
-                Value::Key => (SqliteValue::Integer(key), false),
-                Value::Field(index) => (self.value(index, row)?, false),
-                Value::RealField(index) => (self.value(index, row)?, true),
-            };
-            batch.push(match raw {
-                SqliteValue::Integer(integer) if real => SqliteValue::Real(integer as f64),
-                raw => raw,
+            batch.push(match *value {
+                Value::Key => SqliteValue::Integer(key),
+                Value::Field(index) => self.value(index, row)?,
+                Value::RealField(index) => match self.value(index, row)? {
+                    SqliteValue::Integer(integer) => SqliteValue::Real(integer as f64),
+                    raw => raw,
+                },
             });
         }
         Some(())

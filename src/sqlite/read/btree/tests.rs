@@ -51,12 +51,8 @@ fn rows(reader: &SourceConnection, query: &TableQuery, keys: (i64, i64)) -> (Vec
                 .map(|raw| match raw {
                     SqliteValue::Real(real) => format!("real {:x}", real.to_bits()),
                     SqliteValue::Text(long) | SqliteValue::Blob(long) if long.len() > 100 => {
-                        format!(
-                            "{} {} {:x}",
-                            matches!(raw, SqliteValue::Text(_)),
-                            long.len(),
-                            xxh3_128(long)
-                        )
+                        let is_text = matches!(raw, SqliteValue::Text(_));
+                        format!("{is_text} {} {:x}", long.len(), xxh3_128(long))
                     }
                     raw => format!("{raw:?}"),
                 })
@@ -79,7 +75,7 @@ fn compare(path: &Path, query: &TableQuery) -> bool {
     let all = rows(&sqlite, query, (i64::MIN, i64::MAX)).0;
     let (from_pages, by_pages) = rows(&pages, query, (i64::MIN, i64::MAX));
     assert_eq!(from_pages, all, "{}", query.table);
-    let key = format!("SELECT \"{}\" FROM \"{}\"", address(query), query.table);
+    let key = format!("SELECT {} FROM \"{}\"", query.key()[0], query.table);
     let keys: Vec<i64> = sqlite
         .prepare(&key)
         .and_then(|mut keys| keys.query_map([], |row| row.get(0))?.collect())
@@ -94,13 +90,6 @@ fn compare(path: &Path, query: &TableQuery) -> bool {
     drop((pages, sqlite));
     source.close().expect("closes");
     by_pages
-}
-
-fn address(query: &TableQuery) -> &str {
-    match &query.address {
-        RowAddress::Integer { column } => column,
-        _ => "",
-    }
 }
 
 #[test]

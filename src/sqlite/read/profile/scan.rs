@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::schema::RowAddress;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
-use crate::sqlite::read::chunk_reader::{Next, read_error, scan};
+use crate::sqlite::read::chunk_reader::{read_error, scan};
 use crate::sqlite::read::profile::table::{
     MAX_BOUND_BYTES, Segment, TableProfile, TableProfileSpec,
 };
@@ -14,6 +14,7 @@ use crate::sqlite::read::profile::work::{Part, Work, lock};
 use crate::sqlite::source::connection::SourceConnection;
 use bytes::BytesMut;
 use rusqlite::Connection;
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
@@ -23,7 +24,6 @@ const ROWS_BETWEEN_CHECKS: u64 = 1024;
 /// Segments per chunk: the more, the more even the chunks.
 const SEGMENTS_PER_CHUNK: u64 = 8;
 
-/// The options of the profile.
 pub(crate) struct ProfileOptions<'a> {
     /// The number of threads, each with its own connection.
     pub(crate) threads: usize,
@@ -98,12 +98,8 @@ impl<'a> Scan<'a> {
         let range = match (&query.address, self.part.keys) {
             (RowAddress::Integer { .. }, Some((first, last))) => KeyRange::Integer { first, last },
             (RowAddress::Integer { column }, None) => {
-                let Some((first, last)) =
-                    key_bounds(connection, &query.table, column).map_err(failed)?
-                else {
-                    return Ok(self.found);
-                };
-                self.part.keys = Some((first, last));
+                self.part.keys = key_bounds(connection, &query.table, column).map_err(failed)?;
+                let Some((first, last)) = self.part.keys else { return Ok(self.found) };
                 KeyRange::Integer { first, last }
             }
             (RowAddress::Key { .. }, _) => KeyRange::Key { after: None, through: None },
@@ -116,7 +112,7 @@ impl<'a> Scan<'a> {
                     let key = row.integer_key();
                     // The rest of the range may have been given away meanwhile.
                     if key > last {
-                        return Ok(Next::Stop);
+                        return Ok(ControlFlow::Break(()));
                     }
                     key
                 }
@@ -142,13 +138,11 @@ impl<'a> Scan<'a> {
             if self.found.rows.is_multiple_of(ROWS_BETWEEN_CHECKS) {
                 self.check(row_number)?;
             }
-            Ok(Next::Row)
+            Ok(ControlFlow::Continue(()))
         })?;
         self.end_segment();
-        self.options
-            .progress
-            .done
-            .fetch_add(self.found.rows % ROWS_BETWEEN_CHECKS, Ordering::Relaxed);
+        let uncounted = self.found.rows % ROWS_BETWEEN_CHECKS;
+        self.options.progress.done.fetch_add(uncounted, Ordering::Relaxed);
         Ok(self.found)
     }
 

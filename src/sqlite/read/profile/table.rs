@@ -11,7 +11,6 @@ pub(crate) const MAX_BOUND_BYTES: usize = 4096;
 /// What to profile of a table.
 #[derive(Debug, Clone)]
 pub(crate) struct TableProfileSpec {
-    /// The query that reads it.
     pub(crate) query: TableQuery,
     /// The columns, in the order of the query.
     pub(crate) columns: Vec<ColumnProfileSpec>,
@@ -93,23 +92,17 @@ impl TableProfile {
         let mut skip = 0;
         let count = merged.len();
         for (index, segment) in merged.into_iter().enumerate() {
+            let Segment { keys: (first, last), through, rows, bytes } = segment;
             let range = match address {
-                RowAddress::Integer { .. } => {
-                    KeyRange::Integer { first: segment.keys.0, last: segment.keys.1 }
-                }
+                RowAddress::Integer { .. } => KeyRange::Integer { first, last },
                 RowAddress::Key { .. } => {
-                    let through = if index + 1 == count { None } else { segment.through };
+                    let through = through.filter(|_| index + 1 < count);
                     KeyRange::Key { after: std::mem::replace(&mut after, through.clone()), through }
                 }
-                RowAddress::Ordinal => KeyRange::Ordinal { skip, rows: segment.rows },
+                RowAddress::Ordinal => KeyRange::Ordinal { skip, rows },
             };
-            skip += segment.rows;
-            chunks.push(Chunk {
-                number: index as u32 + 1,
-                range,
-                rows: segment.rows,
-                bytes: segment.bytes,
-            });
+            skip += rows;
+            chunks.push(Chunk { number: index as u32 + 1, range, rows, bytes });
         }
         chunks
     }

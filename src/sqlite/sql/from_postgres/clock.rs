@@ -4,45 +4,39 @@
 use crate::schema::expression::{Current, Expression};
 use crate::sqlite::sql::from_postgres::node::Kind;
 
-/// The result of a call to PostgreSQL's clock.
+/// The current time, as PostgreSQL's clock gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Clock {
-    /// The current time.
-    Now { seconds: bool },
-    /// The current time in UTC.
-    Utc { seconds: bool },
+struct Clock {
+    /// A timestamp without time zone, in UTC.
+    utc: bool,
+    /// Truncated to whole seconds.
+    seconds: bool,
 }
 
 /// The DEFAULT in SQLite; `None` if it does not use the clock in a known way.
 pub(crate) fn default(expression: &Expression, kind: Kind) -> Option<String> {
-    const SECONDS: &str = "%Y-%m-%d %H:%M:%f";
-    match (read(expression), kind) {
-        (Some(Clock::Now { seconds: true }), Kind::TimestampTz) => {
-            return Some("(datetime('now') || '+00:00')".to_owned());
-        }
-        (Some(Clock::Now { seconds: false }), Kind::TimestampTz) => {
-            return Some(format!("(strftime('{SECONDS}+00:00', 'now'))"));
-        }
-        (Some(Clock::Utc { seconds: true }), Kind::Timestamp) => {
-            return Some("CURRENT_TIMESTAMP".to_owned());
-        }
-        (Some(Clock::Utc { seconds: false }), Kind::Timestamp) => {
-            return Some(format!("(strftime('{SECONDS}', 'now'))"));
-        }
-        _ => {}
+    if let Some(Clock { utc, seconds }) = read(expression)
+        && kind == if utc { Kind::Timestamp } else { Kind::TimestampTz }
+    {
+        let sql = match (utc, seconds) {
+            (false, true) => "(datetime('now') || '+00:00')",
+            (false, false) => "(strftime('%Y-%m-%d %H:%M:%f+00:00', 'now'))",
+            (true, true) => "CURRENT_TIMESTAMP",
+            (true, false) => "(strftime('%Y-%m-%d %H:%M:%f', 'now'))",
+        };
+        return Some(sql.to_owned());
     }
     match (expression, kind) {
         (Expression::Cast(inner, to), Kind::Date) if to == "date" => {
-            matches!(read(inner), Some(Clock::Utc { .. })).then(|| "CURRENT_DATE".to_owned())
+            read(inner)?.utc.then(|| "CURRENT_DATE".to_owned())
         }
         (Expression::Cast(inner, to), Kind::Time) if to.starts_with("time ") => {
-            let seconds = read(inner) == Some(Clock::Utc { seconds: true });
-            seconds.then(|| "CURRENT_TIME".to_owned())
+            let whole = read(inner)? == Clock { utc: true, seconds: true };
+            whole.then(|| "CURRENT_TIME".to_owned())
         }
         (Expression::Call(name, arguments), Kind::Text { .. }) if name == "to_char" => {
             let [clock, format] = arguments.as_slice() else { return None };
-            let utc = matches!(read(clock), Some(Clock::Utc { .. }));
-            from_to_char(text_of(format)?).filter(|_| utc)
+            from_to_char(text_of(format)?).filter(|_| read(clock).is_some_and(|clock| clock.utc))
         }
         (Expression::Cast(inner, to), Kind::Integer) if to == "bigint" => {
             is_epoch(inner).then(|| "(CAST(strftime('%s', 'now') AS INTEGER))".to_owned())
@@ -62,31 +56,26 @@ pub(crate) fn default(expression: &Expression, kind: Kind) -> Option<String> {
 }
 
 fn read(expression: &Expression) -> Option<Clock> {
-    match expression {
-        Expression::Current(Current::Timestamp) => Some(Clock::Now { seconds: false }),
-        Expression::Call(name, arguments) => match (name.as_str(), arguments.as_slice()) {
-            ("now" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", []) => {
-                Some(Clock::Now { seconds: false })
-            }
-            ("timezone", [zone, inner]) => match (text_of(zone)?, read(inner)?) {
-                (zone, Clock::Now { seconds }) if zone.eq_ignore_ascii_case("utc") => {
-                    Some(Clock::Utc { seconds })
-                }
-                _ => None,
-            },
-            ("date_trunc", [unit, inner]) => {
-                let seconds = match text_of(unit)? {
-                    "second" => true,
-                    "milliseconds" => false,
-                    _ => return None,
-                };
-                Some(match read(inner)? {
-                    Clock::Now { .. } => Clock::Now { seconds },
-                    Clock::Utc { .. } => Clock::Utc { seconds },
-                })
-            }
-            _ => None,
-        },
+    let now = Clock { utc: false, seconds: false };
+    let (name, arguments) = match expression {
+        Expression::Current(Current::Timestamp) => return Some(now),
+        Expression::Call(name, arguments) => (name.as_str(), arguments.as_slice()),
+        _ => return None,
+    };
+    match (name, arguments) {
+        ("now" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", []) => {
+            Some(now)
+        }
+        ("timezone", [zone, inner]) => {
+            let clock = read(inner)?;
+            (text_of(zone)?.eq_ignore_ascii_case("utc") && !clock.utc)
+                .then_some(Clock { utc: true, ..clock })
+        }
+        ("date_trunc", [unit, inner]) => {
+            let unit = text_of(unit)?;
+            let clock = Clock { seconds: unit == "second", ..read(inner)? };
+            ["second", "milliseconds"].contains(&unit).then_some(clock)
+        }
         _ => None,
     }
 }
@@ -106,7 +95,7 @@ fn is_epoch(expression: &Expression) -> bool {
     let [Expression::Call(extract, arguments)] = arguments.as_slice() else { return false };
     let [Expression::String(field), clock] = arguments.as_slice() else { return false };
     (floor.as_str(), extract.as_str(), field.as_str()) == ("floor", "extract", "epoch")
-        && matches!(read(clock), Some(Clock::Now { .. }))
+        && read(clock).is_some_and(|clock| !clock.utc)
 }
 
 /// The formats of `to_char` that the migration to PostgreSQL writes.

@@ -55,8 +55,7 @@ pub(crate) fn cast(operand: &Expression, to: &str) -> Option<Node> {
         // A literal that is cast twice: '..'::varchar::text.
         Expression::Cast(inner, first) => {
             let node = cast(inner, first)?;
-            let same = matches!(node.kind, Kind::Text { .. }) && matches!(word, "text");
-            return same.then_some(node);
+            return (node.kind.is_text() && word == "text").then_some(node);
         }
         _ => return None,
     };
@@ -121,22 +120,18 @@ pub(crate) fn default(expression: &Expression, kind: Kind) -> Option<String> {
     let node = match expression {
         Expression::Unary("-", operand) => {
             let node = constant(operand)?;
-            let number = matches!(node.kind, Kind::Integer | Kind::Real | Kind::Decimal);
-            number.then(|| Node { sql: format!("-{}", node.sql), ..node })?
+            node.kind.is_number().then(|| Node { sql: format!("-{}", node.sql), ..node })?
         }
         other => constant(other)?,
     };
-    let number = |kind| matches!(kind, Kind::Integer | Kind::Real | Kind::Decimal);
-    let textual = |kind| matches!(kind, Kind::Text { .. } | Kind::Word | Kind::Opaque);
-    match (node.kind, kind) {
-        (Kind::Null, _) => Some(node.sql),
-        (a, b) if number(a) && number(b) => Some(node.sql),
-        // Decimals stored as text.
-        (a, Kind::Opaque) if number(a) => quoted(&node.sql),
-        (a, b) if textual(a) && textual(b) => Some(node.sql),
-        (a, b) if a == b => Some(node.sql),
-        _ => None,
+    let textual = |kind: Kind| kind.is_text() || matches!(kind, Kind::Word | Kind::Opaque);
+    let (a, b) = (node.kind, kind);
+    // Decimals stored as text.
+    if a.is_number() && b == Kind::Opaque {
+        return quoted(&node.sql);
     }
+    let same = a.is_number() && b.is_number() || textual(a) && textual(b) || a == b;
+    (same || a == Kind::Null).then_some(node.sql)
 }
 
 fn constant(expression: &Expression) -> Option<Node> {

@@ -16,8 +16,7 @@ pub(crate) fn condition(sql: &Sql, columns: &[ScopeColumn]) -> Result<String, Re
 /// The expression of a generated column of the kind `kind`.
 pub(crate) fn generated(sql: &Sql, kind: Kind, columns: &[ScopeColumn]) -> Result<String, Reason> {
     let node = value(tree(sql)?, columns)?;
-    let text = |kind| matches!(kind, Kind::Text { .. });
-    if node.kind == kind || text(node.kind) && text(kind) || node.kind == Kind::Null {
+    if node.kind == kind || node.kind.is_text() && kind.is_text() || node.kind == Kind::Null {
         Ok(node.sql)
     } else {
         Err("gives values of another kind than the column".to_owned())
@@ -36,9 +35,7 @@ pub(crate) fn index_term(term: &IndexTerm, columns: &[ScopeColumn]) -> Result<St
 /// The value of the DEFAULT of a column of the kind `kind`, in parentheses if needed.
 pub(crate) fn default_clause(sql: &Sql, kind: Kind) -> Result<String, Reason> {
     let expression = tree(sql)?;
-    if let Some(clock) = clock::default(expression, kind) {
-        return Ok(clock);
-    }
-    constant::default(expression, kind)
+    clock::default(expression, kind)
+        .or_else(|| constant::default(expression, kind))
         .ok_or_else(|| "computes its value with an unknown expression".to_owned())
 }

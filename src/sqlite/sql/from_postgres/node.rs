@@ -29,6 +29,16 @@ pub(crate) enum Kind {
     Null,
 }
 
+impl Kind {
+    pub(crate) fn is_number(self) -> bool {
+        matches!(self, Self::Integer | Self::Real | Self::Decimal)
+    }
+
+    pub(crate) fn is_text(self) -> bool {
+        matches!(self, Self::Text { .. })
+    }
+}
+
 /// A column that an expression may name.
 #[derive(Debug, Clone)]
 pub(crate) struct ScopeColumn {

@@ -37,7 +37,7 @@ pub(crate) fn value(expression: &Expression, columns: &[ScopeColumn]) -> Result<
         }
         Expression::Unary("-", operand) => {
             let node = one(operand)?;
-            if !matches!(node.kind, Kind::Integer | Kind::Real | Kind::Decimal) {
+            if !node.kind.is_number() {
                 return Err("negates a value that is not a number".to_owned());
             }
             Node::new(format!("(-{})", node.sql), node.kind)
@@ -69,9 +69,9 @@ pub(crate) fn value(expression: &Expression, columns: &[ScopeColumn]) -> Result<
         }
         Expression::Collate(operand, Collation::Binary) => {
             let node = one(operand)?;
-            let Kind::Text { .. } = node.kind else {
+            if !node.kind.is_text() {
                 return Err("applies a collation to a value that is not text".to_owned());
-            };
+            }
             Node { kind: Kind::Text { bytewise: true }, ..node }
         }
         Expression::Cast(operand, to) => cast(operand, to, columns)?,
@@ -85,17 +85,15 @@ pub(crate) fn value(expression: &Expression, columns: &[ScopeColumn]) -> Result<
 
 /// Refuses two values that compare differently in the two databases.
 fn comparable(left: &Node, right: &Node, order: bool) -> Result<(), Reason> {
-    let number = |kind| matches!(kind, Kind::Integer | Kind::Real | Kind::Decimal);
     let fine = match (left.kind, right.kind) {
         (Kind::Null, _) | (_, Kind::Null) => true,
-        (a, b) if number(a) && number(b) => true,
+        (a, b) if a.is_number() && b.is_number() => true,
         (Kind::Text { bytewise: a }, Kind::Text { bytewise: b }) => {
             // A constant takes the order of the other side.
             let constant = |node: &Node| node.constant.is_some();
             !order || a && (b || constant(right)) || b && constant(left)
         }
-        (Kind::Word, Kind::Word) => !order,
-        (Kind::Word, Kind::Text { .. }) | (Kind::Text { .. }, Kind::Word) => !order,
+        (Kind::Word, Kind::Word | Kind::Text { .. }) | (Kind::Text { .. }, Kind::Word) => !order,
         (a, b) => a == b && a != Kind::Opaque,
     };
     if fine {
@@ -108,7 +106,6 @@ fn comparable(left: &Node, right: &Node, order: bool) -> Result<(), Reason> {
 }
 
 fn binary(left: &Node, operator: &str, right: &Node) -> Result<Node, Reason> {
-    let text = |node: &Node| matches!(node.kind, Kind::Text { .. });
     let kind = match operator {
         "=" | "<>" | "IS" | "IS NOT" => {
             comparable(left, right, false)?;
@@ -118,7 +115,7 @@ fn binary(left: &Node, operator: &str, right: &Node) -> Result<Node, Reason> {
             comparable(left, right, true)?;
             Kind::Boolean
         }
-        "||" if text(left) && text(right) => Kind::Text { bytewise: false },
+        "||" if left.kind.is_text() && right.kind.is_text() => Kind::Text { bytewise: false },
         "+" | "-" | "*" => match (left.kind, right.kind) {
             (Kind::Integer, Kind::Integer) => Kind::Integer,
             (Kind::Integer | Kind::Real, Kind::Integer | Kind::Real) => Kind::Real,
@@ -143,23 +140,17 @@ fn like(operand: &Node, pattern: &Node, negated: bool) -> Result<Node, Reason> {
     let mut glob = String::new();
     let mut characters = pattern.chars();
     while let Some(character) = characters.next() {
-        let literal = match character {
-            '%' => {
-                glob.push('*');
-                continue;
-            }
-            '_' => {
-                glob.push('?');
-                continue;
-            }
+        let escaped = match character {
             '\\' => {
                 characters.next().ok_or("has a LIKE pattern that ends with its escape character")?
             }
             other => other,
         };
-        match literal {
-            '*' | '?' | '[' => glob.extend(['[', literal, ']']),
-            other => glob.push(other),
+        match (character, escaped) {
+            ('%', _) => glob.push('*'),
+            ('_', _) => glob.push('?'),
+            (_, '*' | '?' | '[') => glob.extend(['[', escaped, ']']),
+            _ => glob.push(escaped),
         }
     }
     let not = if negated { "NOT " } else { "" };
@@ -174,10 +165,7 @@ fn case(
     columns: &[ScopeColumn],
 ) -> Result<Node, Reason> {
     let base = base.map(|base| value(base, columns)).transpose()?;
-    let mut sql = "CASE".to_owned();
-    if let Some(base) = &base {
-        sql.push_str(&format!(" {}", base.sql));
-    }
+    let mut sql = base.as_ref().map_or("CASE".to_owned(), |base| format!("CASE {}", base.sql));
     let mut kind = Kind::Null;
     for (when, then) in branches {
         let when = match &base {
@@ -240,7 +228,7 @@ fn cast(operand: &Expression, to: &str, columns: &[ScopeColumn]) -> Result<Node,
 
 /// A call of a function that both databases have.
 fn call(name: &str, arguments: &[Node]) -> Result<Node, Reason> {
-    let list = || arguments.iter().map(|node| node.sql.as_str()).collect::<Vec<_>>().join(", ");
+    let list = arguments.iter().map(|node| node.sql.as_str()).collect::<Vec<_>>().join(", ");
     let kinds: Vec<Kind> = arguments.iter().map(|node| node.kind).collect();
     let (function, kind) = match (name, kinds.as_slice()) {
         ("lower" | "upper", [Kind::Text { bytewise: true }]) => (name, kinds[0]),
@@ -249,25 +237,21 @@ fn call(name: &str, arguments: &[Node]) -> Result<Node, Reason> {
                 "changes the case of letters beyond ASCII, which SQLite does not".to_owned()
             );
         }
-        ("length" | "char_length" | "character_length", [Kind::Text { .. }]) => {
-            ("length", Kind::Integer)
-        }
-        ("octet_length" | "length", [Kind::Blob]) => ("length", Kind::Integer),
-        ("abs", [kind @ (Kind::Integer | Kind::Real)]) => ("abs", *kind),
-        ("btrim", [kind @ Kind::Text { .. }]) => ("trim", *kind),
-        ("ltrim" | "rtrim", [kind @ Kind::Text { .. }]) => (name, *kind),
-        ("ltrim" | "rtrim" | "btrim", [kind @ Kind::Text { .. }, Kind::Text { .. }]) => {
-            (if name == "btrim" { "trim" } else { name }, *kind)
-        }
+        ("length" | "char_length" | "character_length", [Kind::Text { .. }])
+        | ("octet_length" | "length", [Kind::Blob]) => ("length", Kind::Integer),
+        ("abs", [kind @ (Kind::Integer | Kind::Real)]) => (name, *kind),
+        (
+            "ltrim" | "rtrim" | "btrim",
+            [kind @ Kind::Text { .. }] | [kind @ Kind::Text { .. }, Kind::Text { .. }],
+        ) => (if name == "btrim" { "trim" } else { name }, *kind),
         ("coalesce", [first, rest @ ..]) if !rest.is_empty() => {
-            let kind = rest.iter().try_fold(*first, |kind, next| common_kind(kind, *next))?;
-            ("coalesce", kind)
+            (name, rest.iter().try_fold(*first, |kind, next| common_kind(kind, *next))?)
         }
         ("nullif", [first, _]) => {
             comparable(&arguments[0], &arguments[1], false)?;
-            ("nullif", *first)
+            (name, *first)
         }
         _ => return Err(format!("calls the function {name}")),
     };
-    Ok(Node::new(format!("{function}({})", list()), kind))
+    Ok(Node::new(format!("{function}({list})"), kind))
 }

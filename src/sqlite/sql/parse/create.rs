@@ -4,7 +4,9 @@
 use crate::schema::expression::{Expression, Sql};
 use crate::schema::reason::Reason;
 use crate::schema::{Check, Deferrable};
-use crate::sqlite::sql::parse::expression::{boolean, is_rowid, resolve, tree, unquote};
+use crate::sqlite::sql::parse::expression::{
+    boolean, is_rowid, resolve, tree, uncollated, unquote,
+};
 use crate::sqlite::sql::parse::statement::{expression, statement};
 use sqlite3_parser::ast::{
     ColumnConstraint, ColumnDefinition, CreateTableBody, DeferSubclause, Expr, InitDeferredPred,
@@ -14,7 +16,6 @@ use sqlite3_parser::ast::{
 /// The names that the expressions of a table may use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Names<'a> {
-    /// The table's name.
     pub(crate) table: &'a str,
     /// The names of its columns, as stored.
     pub(crate) columns: &'a [String],
@@ -48,12 +49,11 @@ pub(crate) struct IndexText {
     pub(crate) filter: Option<Sql>,
 }
 
-/// The module of a virtual table.
-#[derive(Debug)]
+/// The module of a virtual table, with the arguments as written.
+#[derive(Debug, Default)]
 pub(crate) struct ModuleText {
     /// The module's name in lower case.
     pub(crate) name: String,
-    /// The arguments as written.
     pub(crate) arguments: Vec<String>,
 }
 
@@ -123,11 +123,7 @@ fn table_constraint(named: &NamedTableConstraint<'_>, names: &Names<'_>, read: &
 
 /// The column that a term of a PRIMARY KEY or UNIQUE constraint names.
 fn column_name(term: &SortedColumn<'_>) -> String {
-    let mut expr = &term.expr;
-    while let Expr::Collate(inner, _) = expr {
-        expr = inner;
-    }
-    match expr {
+    match uncollated(&term.expr) {
         Expr::Id(id) => unquote(id.0),
         Expr::Name(name) => unquote(name.0),
         Expr::Literal(Literal::String(text)) => unquote(text),
@@ -137,11 +133,11 @@ fn column_name(term: &SortedColumn<'_>) -> String {
 
 fn deferrable(clause: Option<&DeferSubclause>) -> Deferrable {
     match clause {
-        Some(DeferSubclause { deferrable: true, init_deferred }) => match init_deferred {
-            Some(InitDeferredPred::InitiallyDeferred) => Deferrable::InitiallyDeferred,
-            _ => Deferrable::InitiallyImmediate,
-        },
-        _ => Deferrable::No,
+        None | Some(DeferSubclause { deferrable: false, .. }) => Deferrable::No,
+        Some(DeferSubclause {
+            init_deferred: Some(InitDeferredPred::InitiallyDeferred), ..
+        }) => Deferrable::InitiallyDeferred,
+        Some(_) => Deferrable::InitiallyImmediate,
     }
 }
 
@@ -149,13 +145,7 @@ fn deferrable(clause: Option<&DeferSubclause>) -> Deferrable {
 pub(crate) fn index(text: &str, names: &Names<'_>) -> Option<IndexText> {
     statement(text, |stmt| {
         let Stmt::CreateIndex { columns, where_clause, .. } = stmt else { return None };
-        let term = |column: &SortedColumn<'_>| {
-            let mut expr = &column.expr;
-            while let Expr::Collate(inner, _) = expr {
-                expr = inner;
-            }
-            sql(expr, names)
-        };
+        let term = |column: &SortedColumn<'_>| sql(uncollated(&column.expr), names);
         Some(IndexText {
             terms: columns.iter().map(term).collect(),
             filter: where_clause.as_ref().map(|expr| sql(expr, names)),
@@ -179,10 +169,9 @@ pub(crate) fn module(text: &str) -> Option<ModuleText> {
 pub(crate) fn default(text: &str) -> Sql {
     let names = Names { table: "", columns: &[], rowid_alias: None };
     let tree = expression(text, |expr| match expr {
-        Expr::Id(id) => match boolean(id.0) {
-            Some(value) => Some(Expression::Boolean(value)),
-            None => Some(Expression::String(unquote(id.0))),
-        },
+        Expr::Id(id) => Some(
+            boolean(id.0).map_or_else(|| Expression::String(unquote(id.0)), Expression::Boolean),
+        ),
         other => names.tree(other).ok(),
     });
     Sql { text: text.to_owned(), tree }
@@ -203,12 +192,9 @@ impl Names<'_> {
         }
         let plain = unquote(written);
         let column = self.columns.iter().find(|column| column.eq_ignore_ascii_case(&plain));
-        let column = column.map(|column| Expression::Column(column.clone()));
-        let rowid = || {
-            let alias = self.rowid_alias.filter(|_| is_rowid(&plain));
-            alias.map(|alias| Expression::Column(alias.to_owned()))
-        };
-        resolve(written, table.is_some(), column.or_else(rowid))
+        let rowid = || self.rowid_alias.filter(|_| is_rowid(&plain)).map(str::to_owned);
+        let column = column.cloned().or_else(rowid).map(Expression::Column);
+        resolve(written, table.is_some(), column)
     }
 }
 
@@ -223,19 +209,16 @@ mod tests {
         read?.checks.pop()?.condition.tree
     }
 
-    fn column(name: &str) -> Expression {
-        Expression::Column(name.to_owned())
-    }
-
     #[test]
-    fn type_names_have_sqlite_s_meaning() {
-        assert_eq!(tree_of("A"), Some(column("a")));
+    fn names_have_sqlite_s_meaning() {
+        let column = |name: &str| Some(Expression::Column(name.to_owned()));
+        assert_eq!(tree_of("A"), column("a"));
         assert_eq!(tree_of("[GRÖßE]"), None);
-        assert_eq!(tree_of("\"GRößE\""), Some(column("Größe")));
+        assert_eq!(tree_of("\"GRößE\""), column("Größe"));
         assert_eq!(tree_of("\"b\""), Some(Expression::DoubleQuoted("b".to_owned())));
-        assert_eq!(tree_of("T.a"), Some(column("a")));
+        assert_eq!(tree_of("T.a"), column("a"));
         assert_eq!(tree_of("u.a"), None);
-        assert_eq!(tree_of("ROWID"), Some(column("a")));
+        assert_eq!(tree_of("ROWID"), column("a"));
         assert_eq!(tree_of("true"), Some(Expression::Boolean(true)));
         assert_eq!(tree_of("b"), None);
     }
@@ -258,10 +241,9 @@ mod tests {
 
     #[test]
     fn unknown_constructs_have_text_and_no_tree() {
-        assert_eq!(tree_of("a IN (SELECT 1)"), None);
-        assert_eq!(tree_of("a -> 'x'"), None);
-        assert_eq!(tree_of("(a, 1) = (1, 2)"), None);
-        assert_eq!(tree_of("a MATCH 'x'"), None);
+        for check in ["a IN (SELECT 1)", "a -> 'x'", "(a, 1) = (1, 2)", "a MATCH 'x'"] {
+            assert_eq!(tree_of(check), None, "{check}");
+        }
         assert!(tree_of("a IN ()").is_some());
         let deep = format!("{}a{}", "-(".repeat(900), ")".repeat(900));
         assert_eq!(tree_of(&deep), None);

@@ -182,16 +182,22 @@ pub(crate) fn resolve(
     qualified: bool,
     column: Option<Expression>,
 ) -> Result<Expression, Reason> {
-    match column {
-        Some(column) => Ok(column),
-        None if !qualified && written.starts_with('"') => {
-            Ok(Expression::DoubleQuoted(unquote(written)))
-        }
-        None => boolean(written)
-            .filter(|_| !qualified)
-            .map(Expression::Boolean)
-            .ok_or_else(|| format!("uses the unknown name {}", quote(&unquote(written)))),
+    let word = || match boolean(written) {
+        _ if qualified => None,
+        None if written.starts_with('"') => Some(Expression::DoubleQuoted(unquote(written))),
+        known => known.map(Expression::Boolean),
+    };
+    column
+        .or_else(word)
+        .ok_or_else(|| format!("uses the unknown name {}", quote(&unquote(written))))
+}
+
+/// An expression without the COLLATE around it.
+pub(crate) fn uncollated<'a, 'b>(mut expr: &'a Expr<'b>) -> &'a Expr<'b> {
+    while let Expr::Collate(inner, _) = expr {
+        expr = inner;
     }
+    expr
 }
 
 /// Whether an unquoted name is one of SQLite's names of the rowid.
@@ -200,13 +206,7 @@ pub(crate) fn is_rowid(name: &str) -> bool {
 }
 
 pub(crate) fn boolean(word: &str) -> Option<bool> {
-    if word.eq_ignore_ascii_case("true") {
-        Some(true)
-    } else if word.eq_ignore_ascii_case("false") {
-        Some(false)
-    } else {
-        None
-    }
+    word.to_ascii_lowercase().parse().ok()
 }
 
 /// A word without its quotes, of any of SQLite's four kinds.

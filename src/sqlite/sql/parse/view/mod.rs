@@ -5,7 +5,7 @@ use crate::schema::names::quote;
 use crate::schema::query::{Core, Joined, Ordering, Select, Union};
 use crate::schema::reason::Reason;
 use crate::sqlite::sql::declared_type::collation_named;
-use crate::sqlite::sql::parse::expression::{is_rowid, resolve, tree, unquote};
+use crate::sqlite::sql::parse::expression::{is_rowid, resolve, tree, uncollated, unquote};
 use crate::sqlite::sql::parse::statement::statement;
 use sqlite3_parser::ast::{
     As, CompoundOperator, Distinctness, Expr, FromClause, JoinConstraint, JoinOperator, JoinType,
@@ -13,12 +13,11 @@ use sqlite3_parser::ast::{
     SortOrder, SortedColumn, Stmt,
 };
 
-/// A table or view that a view may read.
+/// A table or view that a view may read, with the names as stored.
 #[derive(Debug, Clone)]
 pub(crate) struct Relation {
-    /// The name as stored.
     pub(crate) name: String,
-    /// The names of the columns as stored, in order.
+    /// The names of the columns, in order.
     pub(crate) columns: Vec<String>,
     /// The column that is an alias of the rowid.
     pub(crate) rowid_alias: Option<String>,
@@ -81,10 +80,8 @@ fn read(
         .iter()
         .map(|term| ordering(term, &first, &names))
         .collect::<Result<Vec<_>, _>>()?;
-    let (limit, offset) = match select.limit {
-        Some(limit) => self::limit(limit, text)?,
-        None => (None, None),
-    };
+    let limits = select.limit.map(|limit| self::limit(limit, text)).transpose()?;
+    let (limit, offset) = limits.unwrap_or_default();
     Ok(Select { first, unions, order_by, limit, offset })
 }
 
@@ -108,7 +105,7 @@ impl Names {
             let same = |column: &&String| column.eq_ignore_ascii_case(name);
             for column in relation.columns.iter().filter(same) {
                 if table.is_some() || !self.is_merged(alias, column) {
-                    found.push(Expression::Qualified(alias.clone(), column.clone()));
+                    found.push(qualified(alias, column));
                 }
             }
         }
@@ -128,13 +125,11 @@ impl Names {
                 _ => return None,
             },
         };
-        let column = relation.rowid_alias.clone()?;
-        Some(Expression::Qualified(alias.clone(), column))
+        relation.rowid_alias.as_ref().map(|column| qualified(alias, column))
     }
 
     fn result(&self, name: &str) -> Option<&Expression> {
-        let (_, expr) = self.results.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
-        Some(expr)
+        self.results.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, expr)| expr)
     }
 
     fn meaning(&self, table: Option<&str>, written: &str) -> Result<Expression, Reason> {
@@ -151,6 +146,10 @@ impl Names {
     fn tree(&self, expr: &Expr<'_>) -> Result<Expression, Reason> {
         tree(expr, &|table, written| self.meaning(table, written))
     }
+}
+
+fn qualified(alias: &str, column: &str) -> Expression {
+    Expression::Qualified(alias.to_owned(), column.to_owned())
 }
 
 fn core(
@@ -218,7 +217,7 @@ fn results(columns: &[ResultColumn<'_>], names: &mut Names) -> Result<Vec<Expres
             ResultColumn::Star => {
                 for (alias, relation) in &names.relations {
                     let shown = relation.columns.iter().filter(|c| !names.is_merged(alias, c));
-                    all.extend(shown.map(|c| Expression::Qualified(alias.clone(), c.clone())));
+                    all.extend(shown.map(|column| qualified(alias, column)));
                 }
             }
             ResultColumn::TableStar(table) => {
@@ -227,8 +226,7 @@ fn results(columns: &[ResultColumn<'_>], names: &mut Names) -> Result<Vec<Expres
                 let Some((alias, relation)) = names.relations.iter().find(same) else {
                     return Err(Refusal::Unknown(table));
                 };
-                let columns = relation.columns.iter();
-                all.extend(columns.map(|c| Expression::Qualified(alias.clone(), c.clone())));
+                all.extend(relation.columns.iter().map(|column| qualified(alias, column)));
             }
         }
     }
@@ -259,11 +257,9 @@ fn from(
             None => None,
             Some(JoinConstraint::On(expr)) => Some(names.tree(expr)?),
             Some(JoinConstraint::Using(columns)) => {
-                let pairs = columns
-                    .iter()
-                    .map(|name| merge(&unquote(name.0), before, names))
-                    .collect::<Result<Vec<_>, _>>()?;
+                let pairs = columns.iter().map(|name| merge(&unquote(name.0), before, names));
                 pairs
+                    .collect::<Result<Vec<_>, _>>()?
                     .into_iter()
                     .reduce(|all, one| Expression::Binary(Box::new(all), "AND", Box::new(one)))
             }
@@ -280,7 +276,7 @@ fn merge(name: &str, joined: usize, names: &mut Names) -> Result<Expression, Ref
     let (alias, relation) = names.relations.get(joined).ok_or_else(unknown)?;
     let column = relation.columns.iter().find(|column| column.eq_ignore_ascii_case(name));
     let (alias, column) = (alias.clone(), column.ok_or_else(unknown)?.clone());
-    let right = Expression::Qualified(alias.clone(), column.clone());
+    let right = qualified(&alias, &column);
     let left = names.columns(None, name).into_iter().find(|left| *left != right);
     let left = left.ok_or_else(unknown)?;
     names.merged.push((alias, column));
@@ -319,10 +315,7 @@ fn read_from(
 
 /// A term of ORDER BY. Names of result columns come before names of table columns.
 fn ordering(term: &SortedColumn<'_>, first: &Core, names: &Names) -> Result<Ordering, Refusal> {
-    let mut expr = &term.expr;
-    while let Expr::Collate(inner, _) = expr {
-        expr = inner;
-    }
+    let expr = uncollated(&term.expr);
     let result = match expr {
         Expr::Id(id) => names.result(&unquote(id.0)),
         Expr::Name(name) => names.result(&unquote(name.0)),
@@ -330,8 +323,7 @@ fn ordering(term: &SortedColumn<'_>, first: &Core, names: &Names) -> Result<Orde
     };
     let by = match (result, &term.expr) {
         (Some(result), Expr::Collate(_, name)) => {
-            let collation = collation_named(&unquote(name));
-            Expression::Collate(Box::new(result.clone()), collation)
+            Expression::Collate(Box::new(result.clone()), collation_named(&unquote(name)))
         }
         (Some(result), _) => result.clone(),
         (None, whole) => names.tree(whole)?,

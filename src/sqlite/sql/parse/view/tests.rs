@@ -80,20 +80,15 @@ fn names_of_result_columns_come_first_in_order_by_and_last_elsewhere() {
     let Some(Expression::Binary(left, ..)) = select.first.filter else { panic!("no filter") };
     assert_eq!(*left, column("P", "name"));
     assert_eq!(select.first.group_by, [column("P", "name"), column("P", "id")]);
-    let terms: Vec<_> = select
-        .order_by
-        .iter()
-        .map(|term| (term.result_index, term.descending, term.nulls_first))
-        .collect();
-    assert_eq!(
-        terms,
-        [
-            (Some(0), false, true),
-            (Some(1), true, false),
-            (Some(0), false, false),
-            (None, false, true)
-        ]
-    );
+    for (term, expected) in select.order_by.iter().zip([
+        (Some(0), false, true),
+        (Some(1), true, false),
+        (Some(0), false, false),
+        (None, false, true),
+    ]) {
+        assert_eq!((term.result_index, term.descending, term.nulls_first), expected);
+    }
+    assert_eq!(select.order_by.len(), 4);
     assert_eq!(select.order_by[0].by, column("P", "id"));
     let no_case = Expression::Collate(Box::new(column("P", "name")), Collation::NoCase);
     assert_eq!(select.order_by[1].by, no_case);
@@ -129,8 +124,6 @@ fn unknown_constructs_are_refused_by_name() {
     ] {
         assert_eq!(refusal(text), reason, "{text}");
     }
-    assert_eq!(
-        view("CREATE TABLE v (a)", &relation),
-        Err(Refusal::Construct("cannot be parsed".to_owned()))
-    );
+    let table = view("CREATE TABLE v (a)", &relation);
+    assert_eq!(table, Err(Refusal::Construct("cannot be parsed".to_owned())));
 }
