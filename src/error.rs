@@ -197,6 +197,11 @@ impl Error {
     }
 }
 
+/// A count with its words, for messages: `1 row has`, `2 rows have`.
+pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;

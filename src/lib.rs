@@ -59,7 +59,7 @@ pub mod internals {
     pub use crate::postgres::connect::session::Session;
     pub use crate::postgres::copy_out::{Snapshot, TupleReader};
     pub use crate::postgres::errors;
-    pub use crate::postgres::server::{Halt, Options, PrivateServer};
+    pub use crate::postgres::server::{Options, PrivateServer, Shutdown};
     pub use crate::schema::column_type::ColumnType;
     pub use crate::sqlite::source::connection::SourceConnection;
     pub use crate::sqlite::source::open::{Source, SourceOptions};

@@ -93,7 +93,7 @@ pub(crate) struct Outcome {
 }
 
 /// The verdict of the verification.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
     /// Every value is equal on both sides, or was converted as declared.
@@ -105,7 +105,6 @@ pub(crate) enum Verdict {
     NotVerified,
 }
 
-/// The report of one data set.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct DataSetReport {
     /// The name: that of a product's data set (`core`, ...), or the source file's name.
@@ -131,7 +130,6 @@ pub(crate) struct DataSetReport {
     pub(crate) hints: Vec<String>,
 }
 
-/// The report of one table.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct TableReport {
     /// The name in the source.
@@ -188,10 +186,10 @@ pub(crate) struct RowDifference {
     /// with `--show-values`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) key: Vec<KeyColumn>,
-    /// The place of the row in the source.
+    /// The location of the row in the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) source_place: Option<String>,
-    /// The place of the row in the target.
+    /// The location of the row in the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target_place: Option<String>,
     /// The columns that differ. For a row that is on one side only: all columns with
@@ -261,7 +259,6 @@ pub(crate) struct StepReport {
     pub(crate) seconds: f64,
 }
 
-/// The time of one phase.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct PhaseTime {
     pub(crate) phase: Phase,
@@ -293,7 +290,6 @@ pub(crate) struct PlanSummary {
     pub(crate) warnings: Vec<String>,
 }
 
-/// The plan of one data set.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct DataSetPlan {
     /// The name: that of a product's data set (`core`, ...), or the source file's name.
@@ -315,7 +311,6 @@ pub(crate) struct DataSetPlan {
     pub(crate) casts: Vec<crate::options::type_override::TypeOverride>,
 }
 
-/// The plan of one table.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct TablePlan {
     /// The name in the source.
@@ -343,7 +338,7 @@ pub(crate) struct ColumnPlan {
     pub(crate) declared: String,
     /// The target type.
     pub(crate) to: String,
-    /// The reason for the target type, with counts and the first places.
+    /// The reason for the target type, with counts and the first rows.
     pub(crate) reason: String,
     /// Whether the user should review the type.
     pub(crate) needs_review: bool,

@@ -3,7 +3,7 @@
 use crate::harness::{migrate_command, psql, run_psql, server, text};
 use crate::terminal::run_on_terminal;
 use crate::waiting::wait_until;
-use migrate::internals::{Halt, Options, PrivateServer};
+use migrate::internals::{Options, PrivateServer, Shutdown};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -116,10 +116,10 @@ fn committed_rows_survive_a_killed_and_an_immediately_stopped_server() {
     let mut private = PrivateServer::start(&quick()).unwrap();
     let url = private.url("postgres");
     psql(&url, "CREATE TABLE t (a int)");
-    for (how, rows) in [(Halt::Kill, "1"), (Halt::Immediate, "2"), (Halt::Fast, "3")] {
+    for (how, rows) in [(Shutdown::Kill, "1"), (Shutdown::Immediate, "2"), (Shutdown::Fast, "3")] {
         psql(&url, "INSERT INTO t VALUES (1)");
         let before = private.postmaster_pid().unwrap();
-        private.halt(how).unwrap();
+        private.shut_down(how).unwrap();
         assert_eq!(private.postmaster_pid(), None);
         assert!(!Path::new(&format!("/proc/{before}")).exists());
         assert!(!run_psql(&url, "SELECT 1").status.success());

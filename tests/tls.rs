@@ -384,9 +384,7 @@ fn a_missing_database_is_named_and_can_be_created() {
     let error = connect::<Client>(&connection, "test").err().unwrap();
     assert_eq!(error.message(), "the database `new \"db` does not exist");
     assert_eq!(error.kind(), Kind::Failed);
-    assert!(
-        error.hints()[0].contains("--create-database") && error.hints()[0].contains("createdb -h ")
-    );
+    assert!(error.hints()[0].starts_with("create it: createdb -h "), "{error}");
     assert!(create_database(&connection).unwrap());
     assert!(!create_database(&connection).unwrap());
     let mut session = connect::<Client>(&connection, "test").unwrap();

@@ -1,7 +1,7 @@
 //! The server of all rounds.
 
 use crate::Outcome;
-use migrate::internals::{Halt, Options, PrivateServer};
+use migrate::internals::{Options, PrivateServer, Shutdown};
 use postgres::{Client, NoTls};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -68,7 +68,7 @@ impl Control {
 
     /// Kills the server with `kill -9` and starts it again after `rest`.
     pub fn kill_and_start(&mut self, rest: Duration) -> Outcome<()> {
-        self.server.halt(Halt::Kill)?;
+        self.server.shut_down(Shutdown::Kill)?;
         sleep(rest);
         let started = Instant::now();
         loop {

@@ -90,7 +90,7 @@ impl<'a> Bench<'a> {
         let env =
             RunEnv { options, resources: &resources, control: &control, canceller: &canceller };
         let data_set = &options.data_sets[0];
-        let opened = DataSetOpener::new(options, &canceller, &control.stall).open(data_set)?;
+        let opened = DataSetOpener::new(env).open(data_set)?;
         let mut load = PostgresLoad::plan(opened, &DropScope::Nothing, &env)?;
         let result = self.refuse_changed(&load.source).and_then(|()| work(&mut load, &env));
         let closed = load.source.close();

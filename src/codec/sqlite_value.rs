@@ -27,4 +27,4 @@ impl SqliteValue<'_> {
 }
 
 /// The largest magnitude up to which a double holds every integer (2^53).
-pub(crate) const EXACT_IN_DOUBLE: i64 = 1 << 53;
+pub(crate) const EXACT_IN_DOUBLE: u64 = 1 << 53;

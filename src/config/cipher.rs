@@ -40,7 +40,7 @@ pub(crate) enum CipherFormat {
 
 /// Encrypts `value` for a configuration file.
 pub(crate) fn encrypt(value: &Secret, key: &Key, form: CipherFormat) -> Result<String> {
-    let failed = || Error::failed("the value cannot be encrypted");
+    let failed = || Error::failed("cannot encrypt the value");
     let (mut bytes, nonce_length) = match form {
         CipherFormat::Plain => (Vec::new(), SECRETBOX_NONCE),
         CipherFormat::Fips => (vec![FIPS], GCM_NONCE),
@@ -49,16 +49,16 @@ pub(crate) fn encrypt(value: &Secret, key: &Key, form: CipherFormat) -> Result<S
     getrandom::fill(&mut nonce).map_err(|cause| failed().caused_by(cause))?;
     let plain = value.reveal().as_bytes();
     let sealed = match form {
-        CipherFormat::Plain => XSalsa20Poly1305::new_from_slice(key.cipher_key())
-            .map_err(|_| failed())?
-            .encrypt(Nonce::<XSalsa20Poly1305>::from_slice(&nonce), plain),
-        CipherFormat::Fips => Aes256Gcm::new_from_slice(key.cipher_key())
-            .map_err(|_| failed())?
-            .encrypt(Nonce::<Aes256Gcm>::from_slice(&nonce), plain),
+        CipherFormat::Plain => seal::<XSalsa20Poly1305>(plain, &nonce, key),
+        CipherFormat::Fips => seal::<Aes256Gcm>(plain, &nonce, key),
     };
     bytes.extend(nonce);
-    bytes.extend(sealed.map_err(|_| failed())?);
+    bytes.extend(sealed.ok_or_else(failed)?);
     Ok(BASE64.encode(bytes))
+}
+
+fn seal<C: Aead + KeyInit>(plain: &[u8], nonce: &[u8], key: &Key) -> Option<Vec<u8>> {
+    C::new_from_slice(key.cipher_key()).ok()?.encrypt(Nonce::<C>::from_slice(nonce), plain).ok()
 }
 
 /// The reason why a value cannot be decrypted.
@@ -76,15 +76,9 @@ impl DecryptError {
     /// The reason as text.
     pub(crate) fn message(self) -> &'static str {
         match self {
-            Self::NotBase64 => {
-                "it looks like an encrypted value and is no whole base64: part of it may be missing"
-            }
-            Self::TooShort => {
-                "it is shorter than an encrypted value can be: part of it may be missing"
-            }
-            Self::WrongKey => {
-                "it was encrypted with another key, or part of it is missing or was changed"
-            }
+            Self::NotBase64 => "it looks encrypted but is not valid base64; a part may be missing",
+            Self::TooShort => "it is too short for an encrypted value; a part may be missing",
+            Self::WrongKey => "it was encrypted with another key, or was changed afterwards",
         }
     }
 }
@@ -110,46 +104,35 @@ pub(crate) fn looks_encrypted(value: &str) -> bool {
 pub(crate) fn decrypt(value: &str, key: &Key) -> Result<Secret, DecryptError> {
     let bytes = BASE64.decode(value.trim()).map_err(|_| DecryptError::NotBase64)?;
     let by_version = match bytes.split_first() {
-        Some((&VERSIONED, rest)) => open_secretbox(rest, key),
-        Some((&FIPS, rest)) => open_gcm(rest, key),
+        Some((&VERSIONED, rest)) => open::<XSalsa20Poly1305>(rest, SECRETBOX_NONCE, key),
+        Some((&FIPS, rest)) => open::<Aes256Gcm>(rest, GCM_NONCE, key),
         _ => Err(DecryptError::TooShort),
     };
     let opened = by_version.or_else(|first| {
-        open_secretbox(&bytes, key).map_err(|second| match (first, second) {
-            (DecryptError::TooShort, DecryptError::TooShort) => DecryptError::TooShort,
-            _ => DecryptError::WrongKey,
+        open::<XSalsa20Poly1305>(&bytes, SECRETBOX_NONCE, key).map_err(|second| {
+            match (first, second) {
+                (DecryptError::TooShort, DecryptError::TooShort) => DecryptError::TooShort,
+                _ => DecryptError::WrongKey,
+            }
         })
     })?;
     let text = std::str::from_utf8(&opened).map_err(|_| DecryptError::WrongKey)?;
     Ok(Secret::new(text.to_owned()))
 }
 
-fn open_secretbox(bytes: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
-    let (nonce, sealed) = split(bytes, SECRETBOX_NONCE)?;
-    XSalsa20Poly1305::new_from_slice(key.cipher_key())
-        .ok()
-        .and_then(|cipher| {
-            cipher.decrypt(Nonce::<XSalsa20Poly1305>::from_slice(nonce), sealed).ok()
-        })
-        .map(Zeroizing::new)
-        .ok_or(DecryptError::WrongKey)
-}
-
-fn open_gcm(bytes: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
-    let (nonce, sealed) = split(bytes, GCM_NONCE)?;
-    Aes256Gcm::new_from_slice(key.cipher_key())
-        .ok()
-        .and_then(|cipher| cipher.decrypt(Nonce::<Aes256Gcm>::from_slice(nonce), sealed).ok())
-        .map(Zeroizing::new)
-        .ok_or(DecryptError::WrongKey)
-}
-
-/// Splits `bytes` into the nonce, and the tag with the text.
-fn split(bytes: &[u8], nonce: usize) -> Result<(&[u8], &[u8]), DecryptError> {
-    if bytes.len() < nonce + TAG {
+/// Decrypts `bytes`: the nonce, and the text with its tag.
+fn open<C: Aead + KeyInit>(
+    bytes: &[u8],
+    nonce_length: usize,
+    key: &Key,
+) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+    if bytes.len() < nonce_length + TAG {
         return Err(DecryptError::TooShort);
     }
-    Ok(bytes.split_at(nonce))
+    let (nonce, sealed) = bytes.split_at(nonce_length);
+    let cipher = C::new_from_slice(key.cipher_key()).ok();
+    let text = cipher.and_then(|cipher| cipher.decrypt(Nonce::<C>::from_slice(nonce), sealed).ok());
+    text.map(Zeroizing::new).ok_or(DecryptError::WrongKey)
 }
 
 #[cfg(test)]
@@ -176,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nonce_that_looks_like_a_version_is_no_trouble() {
+    fn a_nonce_that_looks_like_a_version_is_decrypted() {
         let key = Key::generate().unwrap();
         let mut seen = [false; 2];
         while seen != [true; 2] {
@@ -189,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_key_and_a_damaged_value_are_told_apart_from_a_short_one() {
+    fn a_wrong_key_and_a_damaged_value_are_distinguished_from_a_short_one() {
         let (key, other) = (Key::generate().unwrap(), Key::generate().unwrap());
         for form in [CipherFormat::Plain, CipherFormat::Fips] {
             let encrypted = encrypt(&secret("some secret"), &key, form).unwrap();

@@ -39,7 +39,7 @@ impl Key {
     pub(crate) fn generate() -> Result<Self> {
         let mut key = Zeroizing::new(vec![0; LENGTH]);
         getrandom::fill(&mut key)
-            .map_err(|cause| Error::failed("no key can be made").caused_by(cause))?;
+            .map_err(|cause| Error::failed("cannot generate a key").caused_by(cause))?;
         Ok(Self(key))
     }
 
@@ -56,7 +56,7 @@ impl Key {
             ),
         };
         if bytes.len() != LENGTH {
-            return Err("it does not hold 512 bytes");
+            return Err("it does not contain 512 bytes");
         }
         Ok(Self(rotated(&bytes)))
     }
@@ -67,22 +67,20 @@ impl Key {
     pub(crate) fn read(path: &Path, allowed: u32) -> Result<Self> {
         let shown = path.display();
         let unreadable = |cause: std::io::Error| {
-            Error::refused(format!("the key file {shown} cannot be read"))
+            Error::refused(format!("cannot read the key file {shown}"))
                 .caused_by(cause)
-                .hint("check the path and who may read it; --key-file FILE names another one")
+                .hint("check its path and permissions, or name another file with --key-file FILE")
         };
         let mode = fs::metadata(path).map_err(unreadable)?.permissions().mode();
         if mode & 0o777 & !allowed & 0o077 != 0 {
-            return Err(Error::refused(format!(
-                "the key file {shown} can be read by others than those who need it"
-            ))
-            .hint(format!("chmod {allowed:o} {shown}")));
+            return Err(Error::refused(format!("the key file {shown} is open to other users"))
+                .hint(format!("chmod {allowed:o} {shown}")));
         }
         let text = fs::read_to_string(path).map(Zeroizing::new).map_err(unreadable)?;
         Self::parse(&text).map_err(|why| {
-            Error::refused(format!("{shown} is no key file"))
+            Error::refused(format!("{shown} is not a key file"))
                 .caused_by(why)
-                .hint("a key file holds 512 bytes as 1,024 hexadecimal digits or as base64")
+                .hint("a key file contains 512 bytes as 1,024 hexadecimal digits or as base64")
         })
     }
 
@@ -92,10 +90,10 @@ impl Key {
         let shown = path.display();
         let unwritable = |cause: std::io::Error| match cause.kind() {
             std::io::ErrorKind::AlreadyExists => {
-                Error::refused(format!("the file {shown} is there already, and stays as it is"))
-                    .hint("what was encrypted with a key is lost without it; name another file")
+                Error::refused(format!("the file {shown} already exists and is unchanged"))
+                    .hint("name another file; values that the old key encrypted need it")
             }
-            _ => Error::failed(format!("the key file {shown} cannot be written")).caused_by(cause),
+            _ => Error::failed(format!("cannot write the key file {shown}")).caused_by(cause),
         };
         let mut file = OpenOptions::new()
             .write(true)
@@ -176,8 +174,8 @@ mod tests {
     #[test]
     fn an_invalid_key_is_refused_without_being_shown() {
         let error = |text: &str| Key::parse(text).unwrap_err();
-        assert_eq!(error(""), "it does not hold 512 bytes");
-        assert_eq!(error(&"ab".repeat(511)), "it does not hold 512 bytes");
+        assert_eq!(error(""), "it does not contain 512 bytes");
+        assert_eq!(error(&"ab".repeat(511)), "it does not contain 512 bytes");
         assert_eq!(error("not a key!"), "it is neither hexadecimal nor base64");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret.key");
@@ -188,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_that_others_can_read_is_refused_with_the_command_that_mends_it() {
+    fn a_key_file_that_others_can_read_is_refused_with_the_command_that_fixes_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret.key");
         Key::generate().unwrap().write(&path).unwrap();

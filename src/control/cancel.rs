@@ -3,11 +3,11 @@
 //! The run has one scope, which a signal or the deadline cancels. Each stage opens a child scope for
 //! its threads: the first error, or a panic, cancels the child and is the stage's result.
 
-use crate::control::POLL_INTERVAL;
+use crate::control::{POLL_INTERVAL, lock};
 use crate::error::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A handle to a scope of work. Clones share one state.
@@ -71,7 +71,7 @@ impl CancelScope {
 
     /// Cancels the scope because of `error`. The first error is kept.
     pub(crate) fn fail(&self, error: Error) {
-        self.0.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        lock(&self.0.error).get_or_insert(error);
         self.cancel();
     }
 
@@ -131,7 +131,7 @@ impl CancelScope {
 
     /// The result of the scope: its first error, or an interruption where a parent was cancelled.
     pub(crate) fn end(self) -> Result<()> {
-        let error = self.0.error.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let error = lock(&self.0.error).take();
         match (error, self.is_stopping()) {
             (Some(error), _) => Err(error),
             (None, true) => Err(Error::interrupted()),

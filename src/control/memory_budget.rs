@@ -4,8 +4,8 @@
 //! a circle. Requests are served in their order. A request that is larger than the whole budget
 //! passes when nothing else is in flight.
 
-use crate::control::POLL_INTERVAL;
 use crate::control::cancel::CancelScope;
+use crate::control::{POLL_INTERVAL, lock};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// The budget, shared by all threads of a copy or of a verification.
@@ -31,14 +31,13 @@ pub(crate) struct Permit {
 }
 
 impl MemoryBudget {
-    /// A budget of `total` bytes.
     pub(crate) fn new(total: u64) -> Arc<Self> {
         Arc::new(Self { total, state: Mutex::default(), changed: Condvar::new() })
     }
 
     /// Waits for `bytes`. `None` where nothing new should be started.
     pub(crate) fn take(self: &Arc<Self>, bytes: u64, cancel: &CancelScope) -> Option<Permit> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let ticket = state.next_ticket;
         state.next_ticket += 1;
         loop {
@@ -60,7 +59,7 @@ impl MemoryBudget {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut state = self.budget.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.budget.state);
         state.used -= self.bytes;
         self.budget.changed.notify_all();
     }

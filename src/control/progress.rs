@@ -3,8 +3,9 @@
 //! The pipeline only adds to atomics. Another thread draws, so that a slow terminal never delays a
 //! row.
 
+use crate::control::lock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The phases of a run, in their order.
@@ -17,7 +18,6 @@ pub(crate) enum Phase {
     Profile,
     /// Deciding everything, and a dry run of the definitions on the target.
     Plan,
-    /// Copying rows.
     Copy,
     /// Indexes, constraints, sequences, statistics.
     Finish,
@@ -28,18 +28,11 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    /// All phases, in their order.
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Open,
-        Self::Profile,
-        Self::Plan,
-        Self::Copy,
-        Self::Finish,
-        Self::Verify,
-        Self::Measure,
-    ];
+    pub(crate) const ALL: [Self; 7] = {
+        use Phase::{Copy, Finish, Measure, Open, Plan, Profile, Verify};
+        [Open, Profile, Plan, Copy, Finish, Verify, Measure]
+    };
 
-    /// The name of the phase.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -56,7 +49,6 @@ impl Phase {
 /// The counters of one table in the current phase.
 #[derive(Debug)]
 pub(crate) struct TableProgress {
-    /// The table's name.
     pub(crate) name: String,
     /// Rows to do.
     pub(crate) total: u64,
@@ -64,7 +56,6 @@ pub(crate) struct TableProgress {
     pub(crate) done: AtomicU64,
 }
 
-/// The clock of a phase.
 #[derive(Debug, Default)]
 struct Clock {
     /// The time before it was entered last.
@@ -73,14 +64,12 @@ struct Clock {
     since: Option<Instant>,
 }
 
-/// The counters of one phase.
 #[derive(Debug, Default)]
 pub(crate) struct PhaseProgress {
     clock: Mutex<Clock>,
     /// The units of work: bytes of the source file (profile), rows (copy, verify), steps (finish,
     /// measure). 0 where it is unknown.
     pub(crate) total: AtomicU64,
-    /// Units done.
     pub(crate) done: AtomicU64,
     /// Bytes of COPY data written so far (copy).
     pub(crate) bytes: AtomicU64,
@@ -101,7 +90,7 @@ impl Progress {
     pub(crate) fn enter(&self, phase: Phase) {
         let before = self.current.swap(phase as usize, Ordering::Relaxed);
         self.phases[before].stop();
-        self.phases[phase as usize].lock_clock().since = Some(Instant::now());
+        lock(&self.phases[phase as usize].clock).since = Some(Instant::now());
     }
 
     /// Ends the current phase. Called once, at the end of the run.
@@ -113,7 +102,6 @@ impl Progress {
         Phase::ALL[self.current.load(Ordering::Relaxed)]
     }
 
-    /// The counters of `phase`.
     pub(crate) fn phase(&self, phase: Phase) -> &PhaseProgress {
         &self.phases[phase as usize]
     }
@@ -122,13 +110,13 @@ impl Progress {
 impl PhaseProgress {
     /// Sets the tables of the phase, which are those of the current data set.
     pub(crate) fn set_tables(&self, tables: Vec<TableProgress>) {
-        *self.tables.lock().unwrap_or_else(PoisonError::into_inner) = tables.into();
+        *lock(&self.tables) = tables.into();
     }
 
     /// The tables of the phase; empty before they are known. It locks, so it is called once per block
     /// or per some thousand rows.
     pub(crate) fn tables(&self) -> Arc<[TableProgress]> {
-        Arc::clone(&self.tables.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&lock(&self.tables))
     }
 
     /// The total and the units done, for [`Self::rewind`].
@@ -153,26 +141,22 @@ impl PhaseProgress {
 
     /// Sets the current step, in a few words.
     pub(crate) fn set_step(&self, step: impl Into<String>) {
-        *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step.into();
+        *lock(&self.step) = step.into();
     }
 
     /// The current step; empty where none is set.
     pub(crate) fn step(&self) -> String {
-        self.step.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.step).clone()
     }
 
     /// The seconds of the phase so far. 0 before it was entered.
     pub(crate) fn seconds(&self) -> f64 {
-        let clock = self.lock_clock();
+        let clock = lock(&self.clock);
         (clock.before + clock.since.map_or(Duration::ZERO, |since| since.elapsed())).as_secs_f64()
     }
 
-    fn lock_clock(&self) -> MutexGuard<'_, Clock> {
-        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn stop(&self) {
-        let mut clock = self.lock_clock();
+        let mut clock = lock(&self.clock);
         let last = clock.since.take().map_or(Duration::ZERO, |since| since.elapsed());
         clock.before += last;
     }

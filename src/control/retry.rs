@@ -27,7 +27,6 @@ pub(crate) struct RetryPolicy<'a> {
     pub(crate) progress: &'a PhaseProgress,
 }
 
-/// The time without a working connection.
 #[derive(Debug)]
 pub(crate) struct Outage {
     since: Option<Instant>,

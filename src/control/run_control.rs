@@ -3,17 +3,16 @@
 use crate::control::cancel::CancelScope;
 use crate::control::progress::Progress;
 use crate::control::signals::cancel_on_signals;
-use crate::control::stall::StallFlag;
 use crate::error::Result;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// The controls of one run. Clones share one state.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunControl {
-    /// Stops the run.
     pub(crate) cancel: CancelScope,
-    /// Set by the run when its server does not answer.
-    pub(crate) stall: StallFlag,
+    /// Set by the run when its server answers on no connection, so that the run may wait forever.
+    pub(crate) is_stalled: Arc<AtomicBool>,
     /// What the run shows of itself.
     pub(crate) progress: Arc<Progress>,
 }

@@ -26,14 +26,11 @@ const CHUNKS_HELD: u64 = 4;
 /// The most readers and writers by default: more gained nothing in measurements.
 const MAX_THREADS: usize = 16;
 
-/// The resources of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Resources {
     /// Threads that read or profile the source.
     pub(crate) readers: usize,
-    /// Threads that encode.
     pub(crate) encoders: usize,
-    /// Connections that write to the target.
     pub(crate) writers: usize,
     /// Bytes that may be in flight between source and target.
     pub(crate) budget: u64,
@@ -43,11 +40,8 @@ pub(crate) struct Resources {
 /// The limits that the user set; `None` means chosen for this machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ResourceLimits {
-    /// Threads that read the source.
     pub(crate) readers: Option<usize>,
-    /// Connections that write to the target.
     pub(crate) writers: Option<usize>,
-    /// Bytes of memory.
     pub(crate) memory: Option<u64>,
     pub(crate) chunk_bytes: Option<u64>,
     /// Bytes that may be written per second.
@@ -60,7 +54,6 @@ pub(crate) fn cores() -> usize {
 }
 
 impl Resources {
-    /// The resources for this machine within `limits`.
     pub(crate) fn choose(limits: &ResourceLimits) -> Self {
         Self::for_cores(cores(), limits)
     }

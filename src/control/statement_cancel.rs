@@ -5,11 +5,11 @@
 //! get some time to be committed first. Reads of the source are interrupted at once as long as
 //! nothing is written.
 
-use crate::control::POLL_INTERVAL;
 use crate::control::cancel::CancelScope;
+use crate::control::{POLL_INTERVAL, lock};
 use crate::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -25,15 +25,13 @@ pub struct StatementCanceller {
     watcher: Option<JoinHandle<()>>,
 }
 
-/// Ends statements of one database.
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
-/// Says whether the time is up.
 type IsLate = Box<dyn Fn() -> bool + Send>;
 
+#[derive(Default)]
 struct Shared {
     cancel: CancelScope,
-    /// The run has started to write.
     is_writing: AtomicBool,
     /// The time was up before anybody else stopped the run.
     is_late: AtomicBool,
@@ -46,15 +44,7 @@ struct Shared {
 impl StatementCanceller {
     /// Watches `cancel`.
     pub fn watch(cancel: &CancelScope) -> Self {
-        let shared = Arc::new(Shared {
-            cancel: cancel.clone(),
-            is_writing: AtomicBool::new(false),
-            is_late: AtomicBool::new(false),
-            is_over: AtomicBool::new(false),
-            deadline: Mutex::default(),
-            source_hooks: Mutex::default(),
-            server_hooks: Mutex::default(),
-        });
+        let shared = Arc::new(Shared { cancel: cancel.clone(), ..Shared::default() });
         let watched = Arc::clone(&shared);
         let watcher = thread::Builder::new().name("canceller".to_owned());
         // Without the thread, statements are not cancelled; everything else still ends.
@@ -62,7 +52,6 @@ impl StatementCanceller {
         Self { shared, watcher }
     }
 
-    /// The watched scope.
     pub(crate) fn scope(&self) -> &CancelScope {
         &self.shared.cancel
     }
@@ -72,7 +61,6 @@ impl StatementCanceller {
         self.shared.is_writing.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the run has started to write.
     pub(crate) fn is_writing(&self) -> bool {
         self.shared.is_writing.load(Ordering::Relaxed)
     }
@@ -160,8 +148,4 @@ impl Shared {
             self.is_late.store(true, Ordering::Relaxed);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,8 @@
 //! requests. So the bytes written never exceed the rate times the seconds since the first.
 
 use crate::control::cancel::CancelScope;
-use std::sync::{Mutex, PoisonError};
+use crate::control::lock;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// A time that is longer than any run.
@@ -34,7 +35,7 @@ impl RateLimiter {
     fn reserve(&self, bytes: u64) -> Option<Instant> {
         let rate = self.bytes_per_second?.max(1);
         let time = Duration::try_from_secs_f64(bytes as f64 / rate as f64).unwrap_or(FOREVER);
-        let mut next_free_at = self.next_free_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next_free_at = lock(&self.next_free_at);
         let now = Instant::now();
         // Idle time is not saved up.
         let start = next_free_at.map_or(now, |at| at.max(now));

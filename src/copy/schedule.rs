@@ -5,8 +5,8 @@
 //! whole table is left. The next chunk goes to the lane with the fewest chunks in flight, so that no
 //! writer waits while another one has a queue.
 
-use crate::control::POLL_INTERVAL;
 use crate::control::cancel::CancelScope;
+use crate::control::{POLL_INTERVAL, lock};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -27,16 +27,13 @@ pub(crate) struct TableWork {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Work {
     Chunk {
-        /// The index of the table in the plan.
         table: usize,
-        /// The index of the chunk in the table.
         chunk: usize,
         /// The lane of the writer that gets it.
         lane: usize,
     },
     /// All chunks of a table, in order.
     InOrder {
-        /// The index of the table in the plan.
         table: usize,
         /// The indexes of the chunks to send.
         chunks: VecDeque<usize>,
@@ -45,7 +42,6 @@ pub(crate) enum Work {
     },
 }
 
-/// The schedule, shared by readers and writers.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     state: Mutex<State>,
@@ -68,7 +64,6 @@ struct Lane {
 }
 
 impl Schedule {
-    /// A schedule for `lanes` writers.
     pub(crate) fn new(mut tables: Vec<TableWork>, lanes: usize, max_in_flight: usize) -> Self {
         tables.retain(|table| !table.chunks.is_empty());
         tables.sort_by_key(|table| table.bytes);
@@ -83,7 +78,7 @@ impl Schedule {
     /// The next work. Waits while every lane has enough chunks in flight. `None` where no work is left,
     /// or nothing new should be started.
     pub(crate) fn next(&self, cancel: &CancelScope) -> Option<Work> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         loop {
             if cancel.is_stopping() || state.is_empty() {
                 return None;
@@ -101,17 +96,17 @@ impl Schedule {
 
     /// The next work for a lane whose worker reads and writes itself; `None` where no work is left.
     pub(crate) fn next_for(&self, lane: usize) -> Option<Work> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).take(lane)
+        lock(&self.state).take(lane)
     }
 
     /// Counts one more chunk of a table read in order as in flight in its lane.
     pub(crate) fn sent(&self, lane: usize) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).lanes[lane].in_flight += 1;
+        lock(&self.state).lanes[lane].in_flight += 1;
     }
 
     /// Counts a chunk of a lane as committed.
     pub(crate) fn committed(&self, lane: usize) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         state.lanes[lane].in_flight -= 1;
         self.changed.notify_one();
     }
@@ -122,7 +117,6 @@ impl State {
         self.waiting.is_empty() && self.lanes.iter().all(|lane| lane.table.is_none())
     }
 
-    /// The next work for `lane`.
     fn take(&mut self, lane: usize) -> Option<Work> {
         if self.lanes[lane].table.is_none() {
             self.lanes[lane].table = self.waiting.pop();

@@ -1,11 +1,11 @@
 //! The statistics of one data set's copy: for the report, and for the decision whether the deadline
 //! can still be met.
 
+use crate::control::lock;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// The statistics of one data set.
 #[derive(Debug)]
 pub(crate) struct CopyStats {
     started: Instant,
@@ -13,7 +13,6 @@ pub(crate) struct CopyStats {
     tables: Vec<TableStats>,
 }
 
-/// The statistics of one table.
 #[derive(Debug, Default)]
 pub(crate) struct TableStats {
     /// Rows committed, by earlier runs too.
@@ -33,12 +32,10 @@ impl CopyStats {
         }
     }
 
-    /// The tables, in the order of the plan.
     pub(crate) fn tables(&self) -> &[TableStats] {
         &self.tables
     }
 
-    /// Notes that all rows are copied.
     pub(crate) fn end_copy(&self) {
         self.is_copying.store(false, Ordering::Relaxed);
     }
@@ -55,14 +52,13 @@ impl CopyStats {
 impl TableStats {
     /// Seconds from the first chunk that was read to the last that was committed.
     pub(crate) fn seconds(&self) -> f64 {
-        let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = lock(&self.times);
         times.map_or(0.0, |(first, last)| last.duration_since(first).as_secs_f64())
     }
 
-    /// Notes that the table is being copied now.
     pub(crate) fn touch(&self) {
         let now = Instant::now();
-        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times = lock(&self.times);
         times.get_or_insert((now, now)).1 = now;
     }
 }

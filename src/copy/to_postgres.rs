@@ -43,7 +43,6 @@ const COPIES_IN_FLIGHT: u64 = 2;
 /// The rows of the committed chunks, by table and chunk number.
 pub(crate) type CommittedChunks = HashMap<String, HashMap<u32, u64>>;
 
-/// A batch on its way to the encoders.
 struct Batch {
     table: usize,
     chunk: usize,
@@ -53,12 +52,8 @@ struct Batch {
 }
 
 /// A block on its way to a writer.
-struct BlockMessage {
-    block: Block,
-    permit: Permit,
-}
+type BlockMessage = (Block, Permit);
 
-/// The two ends of a copy.
 pub(crate) struct Ends<'a> {
     /// Opens one more reader on the state of the source.
     pub(crate) reader: &'a (dyn Fn(Arc<[TableQuery]>) -> Result<ChunkReader> + Sync),
@@ -249,7 +244,6 @@ impl Copy<'_> {
         Some((RowBatch::new(self.buffers.take(capacity), capacity), permit))
     }
 
-    /// The work of one encoder.
     fn encode(&self, batches: &Receiver<Batch>, lanes: &[Sender<BlockMessage>]) -> Result<()> {
         let cancel = self.settings.cancel;
         while let Some(Batch { table, chunk, lane, rows, permit }) = receive(batches, cancel) {
@@ -263,7 +257,7 @@ impl Copy<'_> {
                 .encode(table, number, &rows, leave_out, buffer)
                 .map_err(|error| unexpected_value(planned, number, error))?;
             self.buffers.put(rows.into_spare());
-            send(&lanes[lane], BlockMessage { block, permit }, cancel);
+            send(&lanes[lane], (block, permit), cancel);
         }
         Ok(())
     }
@@ -273,7 +267,7 @@ impl Copy<'_> {
         let cancel = self.settings.cancel;
         let retry_policy = self.settings.retry_policy(cancel);
         let mut writer = Reconnecting::new(self.ends.in_flight, Box::new(self.ends.writer));
-        while let Some(BlockMessage { block, permit }) = receive(blocks, cancel) {
+        while let Some((block, permit)) = receive(blocks, cancel) {
             // A block that waits for the rate limit during a stop is left to the next run.
             if !self.rate.wait(block.data.len() as u64, cancel) {
                 continue;

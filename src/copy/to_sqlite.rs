@@ -13,15 +13,15 @@ use crate::codec::encoding::Encoding;
 use crate::codec::row_batch::RowBatch;
 use crate::codec::sqlite_value::SqliteValue;
 use crate::codec::tuple::{Field, fields};
-use crate::control::POLL_INTERVAL;
 use crate::control::cancel::CancelScope;
 use crate::control::memory_budget::{MemoryBudget, Permit};
+use crate::control::{POLL_INTERVAL, lock};
 use crate::copy::buffer_pool::BufferPool;
 use crate::copy::channel::receive;
 use crate::copy::rate_limit::RateLimiter;
 use crate::copy::settings::CopySettings;
 use crate::error::{Error, Result};
-use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedColumn, PlannedTable};
 use crate::plan::to_sqlite::model::ToSqlite;
 use crate::postgres::connect::backend::{Backend, InFlight};
 use crate::postgres::connect::reconnecting::Reconnecting;
@@ -31,14 +31,13 @@ use crate::sqlite::write::bulk_insert::{FileWriter, Insert};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// Bytes of a batch: enough that the hand-over costs nothing, and few enough that the smallest
 /// budget holds several.
 const BATCH_BYTES: u64 = 1 << 20;
 
-/// The result of the copy of one table.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct CopiedTable {
     pub(crate) rows: u64,
@@ -48,13 +47,9 @@ pub(crate) struct CopiedTable {
 }
 
 /// Rows on their way to the writer, and the permit for their memory.
-struct Batch {
-    rows: Rows,
-    permit: Permit,
-}
+type Batch = (Rows, Permit);
 
 enum Rows {
-    /// Decoded rows.
     Many(RowBatch),
     /// One row that is larger than a batch should be, in the memory of the driver's message.
     One(Bytes),
@@ -76,7 +71,6 @@ pub(crate) type OpenReader<'a> = dyn Fn() -> Result<TupleReader> + Sync + 'a;
 struct Copy<'a> {
     plan: &'a Plan<ToSqlite>,
     parts: Vec<Part<'a>>,
-    /// The next part for a reader.
     next: AtomicUsize,
     /// The part that the writer takes or waits for.
     written: AtomicUsize,
@@ -90,7 +84,6 @@ struct Copy<'a> {
     buffers: BufferPool,
 }
 
-/// Copies all tables.
 pub(crate) fn run(
     plan: &Plan<ToSqlite>,
     writer: &FileWriter,
@@ -137,7 +130,6 @@ pub(crate) fn run(
 }
 
 impl Copy<'_> {
-    /// The work of one reader.
     fn read(&self) -> Result<()> {
         let budget = MemoryBudget::new(self.reader_budget);
         let retry_policy = self.settings.retry_policy(self.cancel);
@@ -149,7 +141,7 @@ impl Copy<'_> {
             let Some(part) = self.parts.get(index).filter(|_| !self.cancel.is_cancelled()) else {
                 return Ok(());
             };
-            let to_writer = part.to_writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let to_writer = lock(&part.to_writer).take();
             let Some(to_writer) = to_writer else { continue };
             while part.has_huge_rows
                 && self.written.load(Ordering::Relaxed) < index
@@ -200,7 +192,7 @@ impl Copy<'_> {
         let mut send = |rows: Rows, permit: Permit| {
             *sent += rows.count();
             // A writer that has ended has reported why.
-            let _ = to_writer.send(Batch { rows, permit });
+            let _ = to_writer.send((rows, permit));
         };
         let what = format!("cannot read table {}", quote(&table.name));
         reader.kept_tuples(part.select, &what, |tuple, message| {
@@ -273,7 +265,6 @@ impl Copy<'_> {
         Ok(())
     }
 
-    /// Writes the batches of one part.
     fn write_part(
         &self,
         table: usize,
@@ -281,7 +272,7 @@ impl Copy<'_> {
         insert: &mut Insert<'_>,
         copied: &mut CopiedTable,
     ) -> Result<()> {
-        while let Some(Batch { rows, permit }) = receive(batches, self.cancel) {
+        while let Some((rows, permit)) = receive(batches, self.cancel) {
             if !self.rate.wait(rows.len() as u64, self.cancel) {
                 return Err(Error::interrupted());
             }
@@ -323,11 +314,14 @@ impl Rows {
     }
 }
 
-/// The encodings of the fields of a table's tuples.
+/// The columns in a table's tuples.
+fn sent(table: &PlannedTable<ToSqlite>) -> impl Iterator<Item = &PlannedColumn<ToSqlite>> {
+    let columns = table.columns.iter().zip(&table.ddl.columns);
+    columns.filter(|(_, ddl)| ddl.generated.is_none()).map(|(column, _)| column)
+}
+
 fn encodings(table: &PlannedTable<ToSqlite>) -> Vec<Encoding> {
-    let sent = table.columns.iter().zip(&table.ddl.columns);
-    let sent = sent.filter(|(_, ddl)| ddl.generated.is_none());
-    sent.map(|(column, _)| column.mapping.encoding).collect()
+    sent(table).map(|column| column.mapping.encoding).collect()
 }
 
 /// Passes the values of a tuple to `each`, with their indexes.
@@ -354,9 +348,7 @@ fn decode(
 }
 
 fn undecodable(table: &PlannedTable<ToSqlite>, index: usize) -> Error {
-    let sent = table.columns.iter().zip(&table.ddl.columns);
-    let mut sent = sent.filter(|(_, ddl)| ddl.generated.is_none());
-    let column = sent.nth(index).map_or("", |(column, _)| column.name.as_str());
+    let column = sent(table).nth(index).map_or("", |column| column.name.as_str());
     Error::failed(format!(
         "table {}: a value in column {} cannot be decoded",
         quote(&table.name),

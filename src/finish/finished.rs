@@ -3,7 +3,6 @@
 use crate::report::StepReport;
 use crate::schema::LeftOut;
 
-/// The result of the finish of one data set.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Finished {
     /// The steps in the order in which they ended.

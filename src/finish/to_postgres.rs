@@ -9,13 +9,14 @@
 //! step is repeated after a lost connection.
 
 use crate::control::cancel::CancelScope;
+use crate::control::lock;
 use crate::control::progress::{Phase, PhaseProgress, Progress};
 use crate::control::retry::RetryPolicy;
 use crate::error::Result;
 use crate::finish::finished::Finished;
 use crate::plan::model::{OptionalDdl, Plan, PlannedTable};
 use crate::plan::to_postgres::model::{PlannedForeignKey, PlannedKey, ToPostgres};
-use crate::postgres::catalog::existing::{self, IndexState};
+use crate::postgres::catalog::existing;
 use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::errors::{db_error, describe, is_connection_lost, is_refusal};
 use crate::postgres::lease::run_lock::RunLock;
@@ -28,7 +29,7 @@ use postgres::Client;
 use postgres::error::SqlState;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The memory of one index build. The server's default of 64 MB was the fastest that was measured;
@@ -79,30 +80,12 @@ struct Finish<'a> {
     cancel: &'a CancelScope,
 }
 
-/// One task of the first stage.
+/// One task of the first stage, on one table.
 enum Build<'a> {
-    Key {
-        table: usize,
-        key: &'a PlannedKey,
-    },
-    Index {
-        table: usize,
-        optional: &'a OptionalDdl,
-    },
-    /// The table's constraints, after its last index.
-    Constraints {
-        table: usize,
-    },
-}
-
-impl Build<'_> {
-    fn table(&self) -> usize {
-        match self {
-            Self::Key { table, .. } | Self::Index { table, .. } | Self::Constraints { table } => {
-                *table
-            }
-        }
-    }
+    Key(&'a PlannedKey),
+    Index(&'a OptionalDdl),
+    /// The constraints, after the last index.
+    Constraints,
 }
 
 impl<'a> Finish<'a> {
@@ -113,10 +96,6 @@ impl<'a> Finish<'a> {
         };
         let tables: usize = self.plan.tables.iter().map(table_steps).sum();
         (tables + 2 * self.plan.objects.foreign_keys.len() + self.plan.objects.views.len()) as u64
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Finished> {
-        self.finished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs one step, and reports it unless the connection was lost.
@@ -132,9 +111,15 @@ impl<'a> Finish<'a> {
             return result;
         }
         let seconds = started.elapsed().as_secs_f64();
-        self.lock().steps.push(StepReport { what: what.to_owned(), seconds });
+        lock(&self.finished).steps.push(StepReport { what: what.to_owned(), seconds });
         self.progress.done.fetch_add(1, Ordering::Relaxed);
         result
+    }
+
+    /// Counts a step that is already done as done now. Returns `is_done`.
+    fn skip_if(&self, is_done: bool) -> bool {
+        self.progress.done.fetch_add(u64::from(is_done), Ordering::Relaxed);
+        is_done
     }
 
     /// Runs one statement as a step. An object that the server refuses is reported as not migrated.
@@ -152,7 +137,7 @@ impl<'a> Finish<'a> {
             Ok(()) => Ok(()),
             Err(error) if is_refusal(&error) => {
                 let reason = format!("the server refuses it: {}", describe(&error));
-                self.lock().left_out.push(LeftOut { reason, ..left_out.clone() });
+                lock(&self.finished).left_out.push(LeftOut { reason, ..left_out.clone() });
                 Ok(())
             }
             Err(error) => Err(db_error(&format!("cannot build {what}"))(error)),
@@ -179,7 +164,7 @@ impl<'a> Finish<'a> {
     ) -> Result<()> {
         let cancel = self.cancel.child();
         let tasks = Mutex::new(tasks);
-        let next = || tasks.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let next = || lock(&tasks).pop_front();
         let run = |client: &mut Reconnecting<'_, Client>| -> Result<()> {
             let (limit, progress) = (self.retry_for, self.progress);
             let retry_policy = RetryPolicy { limit, cancel: &cancel, progress };
@@ -213,55 +198,30 @@ impl<'a> Finish<'a> {
         let mut remaining = Vec::new();
         remaining.resize_with(self.plan.tables.len(), || AtomicUsize::new(0));
         for table in self.by_size() {
-            let planned = &self.plan.tables[table];
-            for key in &planned.finish.keys {
-                builds.push_back(Build::Key { table, key });
-            }
-            for optional in &planned.indexes {
-                builds.push_back(Build::Index { table, optional });
-            }
-            remaining[table]
-                .store(planned.finish.keys.len() + planned.indexes.len(), Ordering::Relaxed);
+            let PlannedTable { finish, indexes, .. } = &self.plan.tables[table];
+            builds.extend(finish.keys.iter().map(|key| (table, Build::Key(key))));
+            builds.extend(indexes.iter().map(|index| (table, Build::Index(index))));
+            remaining[table].store(finish.keys.len() + indexes.len(), Ordering::Relaxed);
         }
         let without_index =
             self.by_size().into_iter().filter(|&t| remaining[t].load(Ordering::Relaxed) == 0);
-        builds.extend(without_index.map(|table| Build::Constraints { table }));
-        self.run_chained_tasks(clients, builds, |client, build| {
-            let index = build.table();
-            let table = &self.plan.tables[index];
+        builds.extend(without_index.map(|table| (table, Build::Constraints)));
+        self.run_chained_tasks(clients, builds, |client, (index, build)| {
+            let table = &self.plan.tables[*index];
             match build {
-                Build::Key { key, .. } => self.key(client, table, key)?,
-                Build::Index { optional, .. } => self.index(client, table, optional)?,
-                Build::Constraints { .. } => return self.constraints(client, table).map(|()| None),
+                Build::Key(key) if self.is_built(client, table, &key.name)? => {}
+                Build::Key(key) => self
+                    .step(&key.what, || client.batch_execute(&key.index))
+                    .map_err(db_error(&format!("cannot build the {}", key.what)))?,
+                Build::Index(index) if self.is_built(client, table, &index.name)? => {}
+                Build::Index(index) => {
+                    self.optional(client, &index.what, &index.sql, &index.left_out)?;
+                }
+                Build::Constraints => return self.constraints(client, table).map(|()| None),
             }
-            let is_last = remaining[index].fetch_sub(1, Ordering::AcqRel) == 1;
-            Ok(is_last.then_some(Build::Constraints { table: index }))
+            let is_last = remaining[*index].fetch_sub(1, Ordering::AcqRel) == 1;
+            Ok(is_last.then_some((*index, Build::Constraints)))
         })
-    }
-
-    fn key(
-        &self,
-        client: &mut Client,
-        table: &PlannedTable<ToPostgres>,
-        key: &PlannedKey,
-    ) -> Result<()> {
-        if self.is_built(client, table, &key.name)? {
-            return Ok(());
-        }
-        self.step(&key.what, || client.batch_execute(&key.index))
-            .map_err(db_error(&format!("cannot build the {}", key.what)))
-    }
-
-    fn index(
-        &self,
-        client: &mut Client,
-        table: &PlannedTable<ToPostgres>,
-        index: &OptionalDdl,
-    ) -> Result<()> {
-        if self.is_built(client, table, &index.name)? {
-            return Ok(());
-        }
-        self.optional(client, &index.what, &index.sql, &index.left_out)
     }
 
     /// Whether an index exists. An invalid one, whose build was interrupted, is dropped.
@@ -271,26 +231,21 @@ impl<'a> Finish<'a> {
         table: &PlannedTable<ToPostgres>,
         name: &str,
     ) -> Result<bool> {
-        match existing::index(client, &table.qualified(), name)? {
-            IndexState::Missing => return Ok(false),
-            IndexState::Valid => {}
-            IndexState::Invalid => {
-                let name = qualify(&self.plan.target_schema, name);
-                client
-                    .batch_execute(&format!("DROP INDEX IF EXISTS {name}"))
-                    .map_err(db_error("cannot drop an invalid index"))?;
-                return Ok(false);
-            }
+        let is_valid = existing::index(client, &table.ddl.qualified(), name)?;
+        if is_valid == Some(false) {
+            let name = qualify(&self.plan.target_schema, name);
+            client
+                .batch_execute(&format!("DROP INDEX IF EXISTS {name}"))
+                .map_err(db_error("cannot drop an invalid index"))?;
         }
-        self.progress.done.fetch_add(1, Ordering::Relaxed);
-        Ok(true)
+        Ok(self.skip_if(is_valid == Some(true)))
     }
 
     /// Adds a table's constraints after its last index, and enables autovacuum.
     fn constraints(&self, client: &mut Client, table: &PlannedTable<ToPostgres>) -> Result<()> {
         for key in &table.finish.keys {
             if let Some(constraint) = &key.constraint
-                && existing::constraint(client, &table.qualified(), &key.name)?.is_none()
+                && existing::constraint(client, &table.ddl.qualified(), &key.name)?.is_none()
             {
                 client
                     .batch_execute(constraint)
@@ -298,20 +253,19 @@ impl<'a> Finish<'a> {
             }
         }
         for check in &table.finish.checks {
-            if existing::constraint(client, &table.qualified(), &check.name)?.is_some() {
-                self.progress.done.fetch_add(1, Ordering::Relaxed);
-                continue;
+            let existing = existing::constraint(client, &table.ddl.qualified(), &check.name)?;
+            if !self.skip_if(existing.is_some()) {
+                self.optional(client, &check.what, &check.sql, &check.left_out)?;
             }
-            self.optional(client, &check.what, &check.sql, &check.left_out)?;
         }
         client
-            .batch_execute(&ddl::enable_autovacuum(&table.qualified()))
+            .batch_execute(&ddl::enable_autovacuum(&table.ddl.qualified()))
             .map_err(db_error(&format!("cannot finish table {}", quote(&table.name))))
     }
 
     fn foreign_key(&self, client: &mut Client, key: &PlannedForeignKey) -> Result<()> {
-        if existing::constraint(client, &key.ddl.table, &key.ddl.name)?.is_some() {
-            self.progress.done.fetch_add(1, Ordering::Relaxed);
+        let existing = existing::constraint(client, &key.ddl.table, &key.ddl.name)?;
+        if self.skip_if(existing.is_some()) {
             return Ok(());
         }
         let what = format!("foreign key {}", quote(&key.ddl.name));
@@ -322,7 +276,7 @@ impl<'a> Finish<'a> {
         self.run_tasks(clients, self.by_size(), |client, &table| {
             let table = &self.plan.tables[table];
             let what = format!("statistics of {}", quote(&table.name));
-            self.step(&what, || client.batch_execute(&format!("ANALYZE {}", table.qualified())))
+            self.step(&what, || client.batch_execute(&format!("ANALYZE {}", table.ddl.qualified())))
                 .map_err(db_error(&format!("cannot gather the {what}")))
         })
     }
@@ -333,8 +287,8 @@ impl<'a> Finish<'a> {
         self.run_tasks(clients, self.by_size(), |client, &child| {
             let keys = self.plan.objects.foreign_keys.iter().filter(|key| key.child == child);
             for key in keys.filter(|key| !self.is_listed(&key.left_out)) {
-                if existing::constraint(client, &key.ddl.table, &key.ddl.name)? == Some(true) {
-                    self.progress.done.fetch_add(1, Ordering::Relaxed);
+                let is_valid = existing::constraint(client, &key.ddl.table, &key.ddl.name)?;
+                if self.skip_if(is_valid == Some(true)) {
                     continue;
                 }
                 let what = format!("validation of foreign key {}", quote(&key.ddl.name));
@@ -344,7 +298,7 @@ impl<'a> Finish<'a> {
                     return Err(db_error(&format!("cannot complete the {what}"))(error));
                 }
                 let listed = key.listed(&self.orphans(client, key)?);
-                self.lock().left_out.push(listed);
+                lock(&self.finished).left_out.push(listed);
             }
             Ok(())
         })
@@ -355,7 +309,7 @@ impl<'a> Finish<'a> {
         let is_same = |left: &LeftOut| {
             (left.kind, &left.name, &left.table) == (left_out.kind, &left_out.name, &left_out.table)
         };
-        self.lock().left_out.iter().any(is_same)
+        lock(&self.finished).left_out.iter().any(is_same)
     }
 
     /// The rows without a parent in the target. Parents in the reject file are missing, too.
@@ -381,8 +335,7 @@ impl<'a> Finish<'a> {
     }
 
     fn view(&self, client: &mut Client, view: &OptionalDdl) -> Result<()> {
-        if existing::view(client, &self.plan.target_schema, &view.name)? {
-            self.progress.done.fetch_add(1, Ordering::Relaxed);
+        if self.skip_if(existing::view(client, &self.plan.target_schema, &view.name)?) {
             return Ok(());
         }
         self.optional(client, &view.what, &view.sql, &view.left_out)

@@ -3,7 +3,7 @@
 use crate::control::cancel::CancelScope;
 use crate::control::progress::PhaseProgress;
 use crate::control::sizing::Resources;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plural};
 use crate::finish::finished::Finished;
 use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::to_sqlite::model::ToSqlite;
@@ -133,10 +133,6 @@ fn foreign_keys(plan: &Plan<ToSqlite>, writer: &FileWriter) -> Result<Vec<LeftOu
         }
     }
     Ok(list)
-}
-
-fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use crate::options::type_override::TypeOverride;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::path::{PathBuf, absolute};
 
 /// The options that shape a plan.
@@ -70,14 +71,9 @@ impl PlanOptions {
     /// The flags whose values differ from `stored`, the options in a ledger.
     pub(crate) fn flags_that_differ(&self, stored: &Value) -> Vec<String> {
         let (ours, none) = (self.to_ledger(), Map::new());
-        if ours == *stored {
-            return Vec::new();
-        }
-        let fields = |value: &Value| value.as_object().unwrap_or(&none).clone();
-        let (ours, stored) = (fields(&ours), fields(stored));
-        let mut names: Vec<&String> = ours.keys().chain(stored.keys()).collect();
-        names.sort_unstable();
-        names.dedup();
+        let (ours, stored) =
+            (ours.as_object().unwrap_or(&none), stored.as_object().unwrap_or(&none));
+        let names: BTreeSet<&String> = ours.keys().chain(stored.keys()).collect();
         names.into_iter().filter(|name| ours.get(*name) != stored.get(*name)).map(flag_of).collect()
     }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Everything that a run is asked to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RunOptions {
     /// The pairs of source and target, at least one.
     pub(crate) data_sets: Vec<DataSet>,
@@ -50,25 +50,7 @@ pub(crate) struct RunOptions {
 impl RunOptions {
     /// The default options of a run of `data_sets`.
     pub(crate) fn new(data_sets: Vec<DataSet>) -> Self {
-        Self {
-            data_sets,
-            plan: PlanOptions::default(),
-            drop_all: false,
-            restart: false,
-            drop_ledger: false,
-            retry_for: Duration::ZERO,
-            create_database: false,
-            limits: ResourceLimits::default(),
-            temp_dir: None,
-            verify: Verify::AfterCopy(Depth::Full),
-            max_differences: 0,
-            show_values: false,
-            service_check: ServiceCheck::default(),
-            backup: None,
-            deadline: None,
-            allow_late: false,
-            warnings: Vec::new(),
-        }
+        Self { data_sets, ..Self::default() }
     }
 }
 
@@ -81,6 +63,12 @@ pub(crate) enum Verify {
     Only(Depth),
     /// Nothing: the verdict stays "not verified".
     No,
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self::AfterCopy(Depth::Full)
+    }
 }
 
 /// The depth of a verification.

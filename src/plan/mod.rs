@@ -7,5 +7,6 @@
 pub(crate) mod model;
 pub(crate) mod strict;
 pub(crate) mod table_selection;
+pub(crate) mod texts;
 pub(crate) mod to_postgres;
 pub(crate) mod to_sqlite;

@@ -4,7 +4,7 @@
 use crate::options::type_override::TypeOverride;
 use crate::report::{
     ColumnPlan, ConversionReport, DataSetPlan, DataSetReport, Dropped, RowsLeftOut, TablePlan,
-    TableReport, Verdict,
+    TableReport,
 };
 use crate::schema::LeftOut;
 use crate::schema::names::quote;
@@ -14,7 +14,6 @@ use std::borrow::Cow;
 
 /// A kind of target, with the parts of a plan that only it has.
 pub(crate) trait Target {
-    /// The definition of a table.
     type TableDdl;
     /// How the rows of a table are read from the source.
     type Read;
@@ -42,7 +41,6 @@ pub(crate) trait Target {
     deserialize = "PlannedTable<T>: Deserialize<'de>, T::Objects: Deserialize<'de>"
 ))]
 pub(crate) struct Plan<T: Target> {
-    /// The name of the data set.
     pub(crate) data_set: String,
     /// The schema of the target, or its file.
     pub(crate) target_schema: String,
@@ -55,7 +53,6 @@ pub(crate) struct Plan<T: Target> {
     /// What the target holds and the run drops.
     #[serde(skip)]
     pub(crate) drops: Vec<Dropped>,
-    /// What only this kind of target has.
     pub(crate) objects: T::Objects,
 }
 
@@ -70,11 +67,9 @@ pub(crate) struct Plan<T: Target> {
 pub(crate) struct PlannedTable<T: Target> {
     /// Its name in the source.
     pub(crate) name: String,
-    /// Its definition in the target.
     pub(crate) ddl: T::TableDdl,
     /// All its columns, in the source's order.
     pub(crate) columns: Vec<PlannedColumn<T>>,
-    /// How its rows are read.
     pub(crate) read: T::Read,
     /// Its rows in the source.
     pub(crate) rows: u64,
@@ -84,7 +79,6 @@ pub(crate) struct PlannedTable<T: Target> {
     pub(crate) rejected: Vec<(String, Tally)>,
     /// Indexes, built once the rows are copied.
     pub(crate) indexes: Vec<OptionalDdl>,
-    /// What else it gets once the rows are copied.
     pub(crate) finish: T::Finish,
 }
 
@@ -97,7 +91,6 @@ pub(crate) struct PlannedColumn<T: Target> {
     pub(crate) target_name: String,
     /// Its declared type in the source.
     pub(crate) declared: String,
-    /// How its values are converted.
     pub(crate) mapping: T::Mapping,
     /// Values that change form: what changes, and in how many of them.
     pub(crate) conversions: Vec<(Cow<'static, str>, u64)>,
@@ -107,17 +100,6 @@ pub(crate) struct PlannedColumn<T: Target> {
     pub(crate) needs_review: bool,
 }
 
-/// The definition of one table in the target, before the rows are known to fit it.
-pub(crate) struct TableDefinition<T: Target> {
-    /// CREATE TABLE.
-    pub(crate) ddl: T::TableDdl,
-    /// All columns, in the source's order.
-    pub(crate) columns: Vec<PlannedColumn<T>>,
-    pub(crate) indexes: Vec<OptionalDdl>,
-    /// What else the table gets once the rows are copied.
-    pub(crate) finish: T::Finish,
-}
-
 /// A definition that is listed as not migrated where the target refuses it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct OptionalDdl {
@@ -125,7 +107,6 @@ pub(crate) struct OptionalDdl {
     pub(crate) name: String,
     /// Its description: `index "i" on "t"`.
     pub(crate) what: String,
-    /// The statement.
     pub(crate) sql: String,
     /// Its entry in the list of what is not migrated, without the reason.
     pub(crate) left_out: LeftOut,
@@ -148,12 +129,12 @@ impl<T: Target> Plan<T> {
         DataSetPlan {
             name: self.data_set.clone(),
             target_schema: self.target_schema.clone(),
-            continues: None,
             tables: self.tables.iter().map(PlannedTable::summary).collect(),
             left_out: self.left_out.clone(),
             drops: self.drops.clone(),
             notes: self.notes.clone(),
             casts: self.tables.iter().flat_map(PlannedTable::type_overrides).collect(),
+            ..DataSetPlan::default()
         }
     }
 
@@ -163,36 +144,15 @@ impl<T: Target> Plan<T> {
         DataSetReport {
             name: self.data_set.clone(),
             target_schema: self.target_schema.clone(),
-            continues: None,
-            verdict: Verdict::NotVerified,
             tables: self.tables.iter().map(PlannedTable::report).collect(),
             left_out: self.left_out.clone(),
-            steps: Vec::new(),
             notes: self.notes.iter().cloned().chain(other_types).collect(),
-            differences: Vec::new(),
-            hints: Vec::new(),
+            ..DataSetReport::default()
         }
     }
 }
 
 impl<T: Target> PlannedTable<T> {
-    /// A table with its rows and bytes in the source.
-    pub(crate) fn new(
-        name: &str,
-        definition: TableDefinition<T>,
-        read: T::Read,
-        (rows, bytes): (u64, u64),
-        rejected: Vec<(String, Tally)>,
-    ) -> Self {
-        let TableDefinition { ddl, columns, indexes, finish } = definition;
-        let name = name.to_owned();
-        Self { name, ddl, columns, read, rows, bytes, rejected, indexes, finish }
-    }
-
-    pub(crate) fn target_name(&self) -> &str {
-        T::table_name(&self.ddl)
-    }
-
     /// Rows that go to the reject file.
     pub(crate) fn rows_rejected(&self) -> u64 {
         self.rejected.iter().map(|(_, tally)| tally.count).sum()
@@ -205,7 +165,7 @@ impl<T: Target> PlannedTable<T> {
 
     /// The name in the target, where it differs.
     fn renamed(&self) -> Option<String> {
-        Some(self.target_name()).filter(|name| *name != self.name).map(str::to_owned)
+        Some(T::table_name(&self.ddl)).filter(|name| *name != self.name).map(str::to_owned)
     }
 
     fn rows_left_out(&self) -> Vec<RowsLeftOut> {
@@ -255,12 +215,9 @@ impl<T: Target> PlannedTable<T> {
         TableReport {
             name: self.name.clone(),
             target_name: self.renamed(),
-            rows: 0,
-            bytes: 0,
-            seconds: 0.0,
             conversions: self.conversions(),
             rows_left_out: self.rows_left_out(),
-            verification: None,
+            ..TableReport::default()
         }
     }
 }

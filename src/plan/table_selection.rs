@@ -6,10 +6,10 @@ use crate::schema::{LeftOut, ObjectKind, Schema};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// The reason for a table that the user excluded.
-pub(crate) const BY_REQUEST: &str = "left out by --tables or --exclude";
+pub(crate) const BY_REQUEST: &str = "excluded by --tables or --exclude";
 
-/// Takes the tables that `--tables` does not name, and the tables and views that `--exclude` names,
-/// out of the schema. Errors: an invalid pattern, or a pattern of `--tables` that matches nothing.
+/// Removes the tables that `--tables` does not name, and the tables and views that `--exclude`
+/// names, from the schema. Errors: an invalid pattern, or a pattern of `--tables` that matches nothing.
 pub(crate) fn choose_tables(schema: &mut Schema, options: &PlanOptions) -> Result<Vec<LeftOut>> {
     let tables = patterns(&options.tables, "--tables")?;
     let exclude = patterns(&options.exclude, "--exclude")?;
@@ -21,19 +21,14 @@ pub(crate) fn choose_tables(schema: &mut Schema, options: &PlanOptions) -> Resul
     }
     let is_excluded =
         |name: &str| !tables.is_empty() && !tables.is_match(name) || exclude.is_match(name);
-    let left_out = |kind, name, definition| LeftOut {
-        kind,
-        table: None,
-        name,
-        reason: BY_REQUEST.to_owned(),
-        definition,
-        rows: None,
+    let left_out = |kind, name: &str, definition: Option<&str>| {
+        LeftOut::object(kind, name, definition).because(BY_REQUEST)
     };
     let excluded = schema.tables.extract_if(.., |table| is_excluded(&table.name));
     let mut list: Vec<LeftOut> =
-        excluded.map(|table| left_out(ObjectKind::Table, table.name, None)).collect();
+        excluded.map(|table| left_out(ObjectKind::Table, &table.name, None)).collect();
     let excluded = schema.views.extract_if(.., |view| exclude.is_match(&view.name));
-    list.extend(excluded.map(|v| left_out(ObjectKind::View, v.name, Some(v.definition))));
+    list.extend(excluded.map(|v| left_out(ObjectKind::View, &v.name, Some(&v.definition))));
     Ok(list)
 }
 

@@ -24,11 +24,9 @@ const UNIQUE_VIOLATION: &str = "23505";
 pub(crate) struct CopyTarget {
     /// The name of the table in the source and in the ledger.
     pub(crate) table: String,
-    /// The COPY statement.
     pub(crate) copy: String,
 }
 
-/// A writer over one connection.
 pub(crate) struct BlockWriter {
     client: Client,
     insert: Statement,
@@ -54,33 +52,7 @@ impl BlockWriter {
         let find = client.prepare(&ledger.has_chunk()).map_err(db_error(what))?;
         Ok(Self { client, insert, find, targets, copies: HashMap::new() })
     }
-}
 
-/// Sends `rows` rows in `data` with the COPY statement `copy`. `what` is the message of an error.
-pub(crate) fn copy_in<T: ?Sized + ToStatement>(
-    client: &mut impl GenericClient,
-    copy: &T,
-    (data, rows): (&[u8], u64),
-    what: &str,
-) -> Result<()> {
-    let mut stream = client.copy_in(copy).map_err(db_error(what))?;
-    let sent = data.chunks(MESSAGE_BYTES).try_for_each(|message| stream.write_all(message));
-    if let Err(error) = sent {
-        // The end of the stream returns the server's own reason, where there is one.
-        return Err(match stream.finish() {
-            Err(reason) => db_error(what)(reason),
-            Ok(_) => Error::failed(what).caused_by(error),
-        });
-    }
-    let accepted = stream.finish().map_err(db_error(what))?;
-    if accepted != rows {
-        let cause = format!("the server accepted {accepted} of {rows} rows");
-        return Err(Error::failed(what).caused_by(cause));
-    }
-    Ok(())
-}
-
-impl BlockWriter {
     /// Writes a block and its ledger row in one transaction. Errors: nothing of the block arrived,
     /// unless the connection was lost during the commit. The ledger shows whether it did.
     pub(crate) fn write(&mut self, block: &Block) -> Result<()> {
@@ -116,4 +88,28 @@ impl BlockWriter {
         copy_in(&mut transaction, &copy, (&block.data, block.digest.rows), &what)?;
         transaction.commit().map_err(&failed)
     }
+}
+
+/// Sends `rows` rows in `data` with the COPY statement `copy`. `what` is the message of an error.
+pub(crate) fn copy_in<T: ?Sized + ToStatement>(
+    client: &mut impl GenericClient,
+    copy: &T,
+    (data, rows): (&[u8], u64),
+    what: &str,
+) -> Result<()> {
+    let mut stream = client.copy_in(copy).map_err(db_error(what))?;
+    let sent = data.chunks(MESSAGE_BYTES).try_for_each(|message| stream.write_all(message));
+    if let Err(error) = sent {
+        // The end of the stream returns the server's own reason, where there is one.
+        return Err(match stream.finish() {
+            Err(reason) => db_error(what)(reason),
+            Ok(_) => Error::failed(what).caused_by(error),
+        });
+    }
+    let accepted = stream.finish().map_err(db_error(what))?;
+    if accepted != rows {
+        let cause = format!("the server accepted {accepted} of {rows} rows");
+        return Err(Error::failed(what).caused_by(cause));
+    }
+    Ok(())
 }

@@ -29,7 +29,6 @@ pub struct Snapshot {
 /// A table that stores rows itself: not partitioned.
 #[derive(Debug, Clone)]
 pub(crate) struct Relation {
-    /// The qualified name.
     pub(crate) name: String,
     /// The size in blocks, read under the locks. There can be rows beyond it.
     pub(crate) blocks: u64,
@@ -157,20 +156,16 @@ impl TupleReader {
             let mut carried: Vec<u8> = Vec::new();
             // It is read to its end; otherwise the connection could not be used again.
             while let Some(message) = stream.try_next().await.map_err(db_error(what))? {
-                if carried.is_empty() {
-                    let (used, at_end) = whole_tuples(&message, &mut in_header, &mut each)?;
-                    ended |= at_end;
-                    if !ended {
-                        carried.extend_from_slice(&message[used..]);
-                    }
+                let message = if carried.is_empty() {
+                    message
                 } else {
                     carried.extend_from_slice(&message);
-                    let all = Bytes::from(std::mem::take(&mut carried));
-                    let (used, at_end) = whole_tuples(&all, &mut in_header, &mut each)?;
-                    ended |= at_end;
-                    if !ended {
-                        carried.extend_from_slice(&all[used..]);
-                    }
+                    Bytes::from(std::mem::take(&mut carried))
+                };
+                let (used, at_end) = whole_tuples(&message, &mut in_header, &mut each)?;
+                ended |= at_end;
+                if !ended {
+                    carried.extend_from_slice(&message[used..]);
                 }
             }
             if ended {

@@ -8,6 +8,7 @@ use crate::error::Error;
 use postgres::error::DbError;
 use std::error::Error as _;
 use std::io::{self, ErrorKind};
+use std::iter::successors;
 
 /// The SQLSTATE of a statement that was cancelled.
 const QUERY_CANCELED: &str = "57014";
@@ -18,15 +19,13 @@ pub fn describe(error: &postgres::Error) -> String {
         return describe_report(error);
     }
     let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
+    for cause in successors(error.source(), |&cause| cause.source()) {
+        let cause = cause.to_string();
         // Wrapped errors often repeat the inner one's text as their own.
         if !text.ends_with(&cause) {
             text.push_str(": ");
             text.push_str(&cause);
         }
-        source = error.source();
     }
     text
 }
@@ -95,27 +94,16 @@ fn describe_report(error: &DbError) -> String {
     let Some(condition) = condition(code) else {
         return format!("{} (SQLSTATE {code})", error.message());
     };
-    let mut text = format!("{condition} (SQLSTATE {code})");
+    let schema = error.schema().map_or_else(String::new, |schema| format!("{schema}."));
     let named = [
-        ("table", error.table()),
-        ("column", error.column()),
-        ("constraint", error.constraint()),
-        ("data type", error.datatype()),
+        error.table().map(|name| format!("table {schema}{name}")),
+        error.column().map(|name| format!("column {name}")),
+        error.constraint().map(|name| format!("constraint {name}")),
+        error.datatype().map(|name| format!("data type {schema}{name}")),
     ];
-    let mut separator = ": ";
-    for (what, name) in named {
-        let Some(name) = name else { continue };
-        text.push_str(separator);
-        text.push_str(what);
-        text.push(' ');
-        if let (Some(schema), true) = (error.schema(), what != "constraint" && what != "column") {
-            text.push_str(schema);
-            text.push('.');
-        }
-        text.push_str(name);
-        separator = ", ";
-    }
-    text
+    let named: Vec<String> = named.into_iter().flatten().collect();
+    let colon = if named.is_empty() { "" } else { ": " };
+    format!("{condition} (SQLSTATE {code}){colon}{}", named.join(", "))
 }
 
 /// The name of a condition whose message can contain values: data exceptions, constraint violations,

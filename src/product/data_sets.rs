@@ -51,7 +51,7 @@ pub(crate) fn resolve(settings: &Settings, wanted: &Wanted<'_>) -> Result<Found>
     }
     let Search { missing, warnings, .. } = search;
     if !missing.is_empty() {
-        let config = settings.file().name().display();
+        let config = settings.file.name.display();
         let error = Error::refused(format!("{config} lacks settings"));
         let error = missing.into_iter().fold(error, Error::caused_by);
         return Err(error.hint(
@@ -63,7 +63,10 @@ pub(crate) fn resolve(settings: &Settings, wanted: &Wanted<'_>) -> Result<Found>
     for (name, sqlite, postgres) in locations {
         let (Some(sqlite), Some(postgres)) = (sqlite, postgres) else { continue };
         let sqlite = Location::Sqlite(sqlite);
-        let (url, defaults) = postgres.resolve(settings, &keys)?;
+        let (url, password) = postgres;
+        let password = password.map(|(name, setting)| keys.open(&name, &setting)).transpose()?;
+        let defaults =
+            Defaults { sslmode: product.sslmode, password, usual_dbname: product.dbname };
         let postgres = Location::Postgres(url);
         let (source, target) = match wanted.from {
             Provider::Sqlite => (sqlite, postgres),
@@ -75,23 +78,9 @@ pub(crate) fn resolve(settings: &Settings, wanted: &Wanted<'_>) -> Result<Found>
     Ok(Found { data_sets, warnings })
 }
 
-/// A PostgreSQL database as the configuration names it.
-struct Postgres {
-    url: Secret,
-    /// The name and value of the setting with the password.
-    password: Option<(String, Setting)>,
-}
-
-impl Postgres {
-    fn resolve(self, settings: &Settings, keys: &Keys<'_>) -> Result<(Secret, Defaults)> {
-        let password = match &self.password {
-            Some((name, setting)) => Some(keys.open(name, setting)?),
-            None => None,
-        };
-        let (sslmode, usual_dbname) = (settings.product.sslmode, settings.product.dbname);
-        Ok((self.url, Defaults { sslmode, password, usual_dbname }))
-    }
-}
+/// A PostgreSQL database as the configuration names it: its URL, and the name and value of the
+/// setting with its password.
+type Postgres = (Secret, Option<(String, Setting)>);
 
 /// A search that collects everything that is missing.
 struct Search<'a> {
@@ -126,7 +115,7 @@ impl Search<'_> {
         let exists = !matches!(found, Err(SearchError::Missing(_)));
         if has_url && !is_enabled && !exists {
             self.warnings.push(format!(
-                "Postgres.{} is set, but there is no {} database: only {} is moved",
+                "Postgres.{} is set, but the {} database is missing: only {} is moved",
                 spec.url_keys[0], spec.name, settings.product.data_sets[0].name
             ));
         }
@@ -168,7 +157,7 @@ impl Search<'_> {
 
     fn postgres(&mut self, spec: &DataSetSpec) -> Result<Option<Postgres>> {
         if let Some(url) = self.wanted.postgres {
-            return Ok(Some(Postgres { url: Secret::new(url.to_owned()), password: None }));
+            return Ok(Some((Secret::new(url.to_owned()), None)));
         }
         let url = self.first_setting(spec.url_keys)?;
         let password = self.first_setting(spec.password_keys)?;
@@ -176,7 +165,7 @@ impl Search<'_> {
             let line = format!("Postgres.{} ({}) is not set", spec.url_keys[0], spec.name);
             self.missing.push(line);
         }
-        Ok(url.map(|(_, url)| Postgres { url: Secret::new(url.value.to_string()), password }))
+        Ok(url.map(|(_, url)| (Secret::new(url.value.to_string()), password)))
     }
 
     /// The first of `keys` in the section `Postgres` that has a value.

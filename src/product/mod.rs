@@ -8,7 +8,6 @@ pub(crate) mod passwords;
 pub(crate) mod permissions;
 pub(crate) mod products;
 pub(crate) mod provider;
-pub(crate) mod service;
 pub(crate) mod settings;
 pub(crate) mod spec;
 pub(crate) mod sqlite_file;
@@ -41,7 +40,6 @@ impl Provider {
         }
     }
 
-    /// The other provider.
     pub(crate) fn other(self) -> Self {
         match self {
             Self::Sqlite => Self::Postgres,

@@ -4,7 +4,6 @@
 use crate::product::Provider;
 use crate::product::settings::Settings;
 
-/// The outcome of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RunOutcome<'a> {
     /// The command that starts this program.
@@ -23,7 +22,7 @@ pub(crate) struct RunOutcome<'a> {
 pub(crate) fn after(settings: &Settings, ended: RunOutcome<'_>) -> Vec<String> {
     let RunOutcome { program, flags, to, verified, switched } = ended;
     let product = settings.product;
-    let config = settings.file().name().display();
+    let config = settings.file.name.display();
     let mut steps = Vec::new();
     if !verified {
         let direction = match to {

@@ -26,7 +26,6 @@ pub(crate) struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    /// The key of `settings`, or of `file`.
     pub(crate) fn new(settings: &'a Settings, file: Option<&'a Path>) -> Self {
         Self { settings, file, found: OnceCell::new() }
     }
@@ -69,7 +68,7 @@ fn find(settings: &Settings, named: Option<&Path>) -> Result<FoundKey> {
         return read(path);
     }
     if let Some(variable) = product.key_variable
-        && let Some(text) = settings.environment().get(variable)
+        && let Some(text) = settings.environment.get(variable)
     {
         let key = Key::parse(text).map_err(|cause| {
             Error::refused(format!("the variable {variable} has no valid key")).caused_by(cause)

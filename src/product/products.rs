@@ -52,7 +52,7 @@ pub(crate) static CONNECT: ProductSpec = ProductSpec {
     session_names: &["rstudio-connect"],
     socket: None,
     supports_sqlite_target: false,
-    after_to_postgres: "from then on Connect writes to PostgreSQL only, and there is no way back",
+    after_to_postgres: "from then on Connect writes to PostgreSQL only; it cannot return to SQLite",
     after_to_sqlite: AFTER_TO_SQLITE,
 };
 

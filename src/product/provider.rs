@@ -26,8 +26,8 @@ pub(crate) fn switch(settings: &Settings, to: Provider) -> Result<Option<PathBuf
         .hint(format!("set {variable} to {} where the service gets it from", to.as_str())));
     }
     // The file is read again, because it may have changed since.
-    let name = settings.file().name();
-    let path = fs::canonicalize(name).unwrap_or_else(|_| name.to_owned());
+    let name = &settings.file.name;
+    let path = fs::canonicalize(name).unwrap_or_else(|_| name.clone());
     let file = Gcfg::read(&path)?;
     let current = file.text(section, key)?.and_then(|entry| entry.value());
     if current.map_or(Some(Provider::Sqlite), Provider::parse) == Some(to) {

@@ -15,8 +15,9 @@ pub(crate) struct Settings {
     pub(crate) product: &'static ProductSpec,
     /// The root of absolute paths.
     pub(crate) root: Root,
-    file: Gcfg,
-    environment: Environment,
+    /// The configuration file.
+    pub(crate) file: Gcfg,
+    pub(crate) environment: Environment,
 }
 
 /// One setting. It has no `Debug`, as the value may be a password.
@@ -39,15 +40,6 @@ impl Settings {
         Ok(Self { product, root, file: Gcfg::read(path)?, environment })
     }
 
-    /// The configuration file.
-    pub(crate) fn file(&self) -> &Gcfg {
-        &self.file
-    }
-
-    pub(crate) fn environment(&self) -> &Environment {
-        &self.environment
-    }
-
     /// The name and value of the variable that overrides a key, if it is set.
     pub(crate) fn variable(&self, section: &str, key: &str) -> Option<(String, &str)> {
         gcfg::overriding(&self.environment, self.product.variable_prefix, section, key)
@@ -64,7 +56,7 @@ impl Settings {
         let value = entry.value().filter(|value| !value.is_empty());
         Ok(value.map(|value| Setting {
             value: Zeroizing::new(value.to_owned()),
-            origin: self.file.place_of(entry),
+            origin: self.file.location_of(entry),
         }))
     }
 
@@ -116,7 +108,7 @@ impl Settings {
         Some(format!(
             "{}: the value of {section}.{key} ends at a comment; put a value with # or ; into double \
              quotes",
-            self.file.place_of(entry)
+            self.file.location_of(entry)
         ))
     }
 }

@@ -2,9 +2,11 @@
 
 use crate::config::connection::SslMode;
 use crate::error::{Error, Result};
+use crate::options::service::Service;
+use crate::product::Root;
 use std::fmt;
+use std::path::Path;
 
-/// A product.
 #[derive(Debug, PartialEq)]
 pub(crate) struct ProductSpec {
     /// Its displayed name.
@@ -47,7 +49,6 @@ pub(crate) struct ProductSpec {
     pub(crate) after_to_sqlite: &'static str,
 }
 
-/// A data set of a product.
 #[derive(Debug, PartialEq)]
 pub(crate) struct DataSetSpec {
     pub(crate) name: &'static str,
@@ -97,6 +98,15 @@ impl ProductSpec {
             Error::usage(format!("{self} has no data set \"{name}\""))
                 .hint(format!("--data takes {}", names.join(" or ")))
         })
+    }
+
+    /// The service, with its socket below `root`.
+    pub(crate) fn service(&self, root: &Root) -> Service {
+        Service {
+            unit: self.system_name.to_owned(),
+            socket: self.socket.map(|path| root.at(Path::new(path))),
+            session_names: self.session_names.iter().map(|name| (*name).to_owned()).collect(),
+        }
     }
 
     /// The command that starts the service.

@@ -47,7 +47,7 @@ pub(crate) fn find(
     found.sort();
     match found.as_slice() {
         [only] => Ok(only.clone()),
-        [] => Err(SearchError::Missing(format!("there is no SQLite database {usual} in {shown}"))),
+        [] => Err(SearchError::Missing(format!("SQLite database {usual} not found in {shown}"))),
         several => {
             let names: Vec<String> = several
                 .iter()
@@ -96,7 +96,7 @@ mod tests {
         put("notes.txt", b"not a database");
         put("usage.db", MAGIC);
         let missing =
-            format!("there is no SQLite database rstudio-pm.db in {}", folder.path().display());
+            format!("SQLite database rstudio-pm.db not found in {}", folder.path().display());
         assert_eq!(find(false), Err(SearchError::Missing(missing)));
         assert_eq!(find(true), Ok("usage.db".into()));
         put("one.db", MAGIC);

@@ -7,7 +7,6 @@ use crate::product::data_sets::{Wanted, resolve};
 use crate::product::detect::{DetectInput, detect};
 use crate::product::next_steps::{RunOutcome, after};
 use crate::product::products::{CONNECT, PACKAGE_MANAGER};
-use crate::product::service::service;
 use crate::product::settings::Settings;
 use crate::product::spec::{DataSetSpec, KeyFile, Permitted, ProductSpec};
 use crate::product::{Provider, Root};
@@ -78,7 +77,7 @@ fn a_third_product_needs_only_a_spec() {
     let unknown = Wanted { only: Some("core"), ..wanted };
     assert_eq!(resolve(&settings, &unknown).unwrap_err().hints(), ["--data takes all"]);
 
-    let service = service(product, &root);
+    let service = product.service(&root);
     assert_eq!(
         (service.unit.as_str(), service.session_names),
         ("acme-widgets", vec!["widgetd".into()])

@@ -3,7 +3,6 @@
 use crate::control::deadline::Deadline;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::{Error, Result};
-use crate::options::run_options::Depth;
 use crate::report::{DataSetPlan, DataSetReport, TimeLimit};
 use crate::run::env::RunEnv;
 use crate::run::service_check::CheckTime;
@@ -17,7 +16,9 @@ pub(crate) trait Direction: Send {
     fn summary(&self) -> Vec<DataSetPlan>;
 
     /// Warnings about content that will not be migrated although the user did not exclude it.
-    fn warnings(&self) -> Vec<String>;
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Checks that the service does not use the databases. Returns warnings.
     fn check_service(&mut self, env: &RunEnv<'_>, time: CheckTime) -> Result<Vec<String>>;
@@ -28,29 +29,19 @@ pub(crate) trait Direction: Send {
     /// Compares the data sets that are not loaded.
     fn compare(&mut self, env: &RunEnv<'_>, reports: &mut Vec<DataSetReport>) -> Result<()>;
 
-    /// The number of data sets to load.
-    fn pending_count(&self) -> usize;
-
-    /// The number of rows to load.
-    fn rows(&self) -> u64;
+    /// The number of rows of each data set to load.
+    fn pending_rows(&self) -> Vec<u64>;
 
     /// Backs up the SQLite files to `folder`, and returns the copies.
     fn back_up(&self, folder: &Path, env: &RunEnv<'_>) -> Result<Vec<PathBuf>>;
 
     /// Drops the existing objects of all targets, before any of them is loaded.
-    fn drop_existing(&mut self, env: &RunEnv<'_>) -> Result<()>;
+    fn drop_existing(&mut self, _: &RunEnv<'_>) -> Result<()> {
+        Ok(())
+    }
 
-    /// Copies and finishes one data set. The report describes a failed load, too.
+    /// Copies, finishes and verifies one data set. The report describes a failed load, too.
     fn load(&mut self, index: usize, env: &RunEnv<'_>) -> (DataSetReport, Result<()>);
-
-    /// Compares one loaded data set, and records the verdict.
-    fn verify(
-        &mut self,
-        index: usize,
-        depth: Depth,
-        env: &RunEnv<'_>,
-        report: &mut DataSetReport,
-    ) -> Result<()>;
 
     /// Makes all loaded data sets final. `reports` are their reports.
     fn commit_all(&mut self, env: &RunEnv<'_>, reports: &mut [DataSetReport]) -> Result<()>;
@@ -59,5 +50,7 @@ pub(crate) trait Direction: Send {
     fn map_stop_error(&mut self, canceller: &StatementCanceller, error: Error) -> Error;
 
     /// Closes both sides. Returns warnings.
-    fn close(self: Box<Self>) -> Vec<String>;
+    fn close(self: Box<Self>) -> Vec<String> {
+        Vec::new()
+    }
 }

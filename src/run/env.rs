@@ -7,7 +7,9 @@ use crate::control::run_control::RunControl;
 use crate::control::sizing::Resources;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::copy::settings::CopySettings;
-use crate::options::run_options::RunOptions;
+use crate::options::run_options::{Depth, RunOptions};
+use crate::verify::roles::SourceSide;
+use crate::verify::settings::VerifySettings;
 
 /// What all data sets of a run share.
 #[derive(Clone, Copy)]
@@ -35,6 +37,18 @@ impl<'a> RunEnv<'a> {
             progress: self.control.progress.phase(Phase::Copy),
             cancel,
         }
+    }
+
+    /// The settings of a verification. `ledger` is the qualified ledger, and the data set in it.
+    pub(crate) fn verify_settings(
+        &self,
+        depth: Depth,
+        source: SourceSide,
+        ledger: Option<(String, String)>,
+    ) -> VerifySettings<'a> {
+        let Self { options, resources, control: RunControl { cancel, progress, .. }, .. } = *self;
+        let progress = progress.phase(Phase::Verify);
+        VerifySettings { depth, source, options, resources, progress, cancel, ledger }
     }
 
     /// The retry policy of lost connections in `phase`.

@@ -20,7 +20,7 @@ use crate::control::sizing::Resources;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::Result;
 use crate::options::location::Location;
-use crate::options::run_options::{RunOptions, Verify};
+use crate::options::run_options::RunOptions;
 use crate::report::{
     DataSetReport, Outcome, PhaseTime, PlanSummary, RateReport, Report, TimeLimit,
 };
@@ -42,7 +42,6 @@ pub(crate) trait Planned {
     fn run(self, control: &RunControl) -> Outcome;
 }
 
-/// A planned run.
 pub(crate) struct Run {
     options: RunOptions,
     data_sets: Box<dyn Direction>,
@@ -148,7 +147,8 @@ impl Run {
         let RunControl { cancel, progress, .. } = control;
         let env = RunEnv { options, resources, control, canceller };
         data_sets.compare(&env, reports)?;
-        if data_sets.pending_count() == 0 {
+        let pending = data_sets.pending_rows();
+        if pending.is_empty() {
             return Ok(());
         }
         // The service may have started while the plan was made.
@@ -160,17 +160,13 @@ impl Run {
         }
         cancel.check()?;
         progress.enter(Phase::Copy);
-        progress.phase(Phase::Copy).total.store(data_sets.rows(), Ordering::Relaxed);
+        progress.phase(Phase::Copy).total.store(pending.iter().sum(), Ordering::Relaxed);
         data_sets.drop_existing(&env)?;
         let compared = reports.len();
-        for index in 0..data_sets.pending_count() {
-            let (mut report, loaded) = data_sets.load(index, &env);
-            let verified = loaded.and_then(|()| match options.verify {
-                Verify::AfterCopy(depth) => data_sets.verify(index, depth, &env, &mut report),
-                _ => Ok(()),
-            });
+        for index in 0..pending.len() {
+            let (report, result) = data_sets.load(index, &env);
             reports.push(report);
-            verified?;
+            result?;
         }
         data_sets.commit_all(&env, &mut reports[compared..])
     }

@@ -18,17 +18,14 @@ use std::collections::HashMap;
 
 /// What to do with a data set.
 pub(crate) enum Action {
-    /// Only compare it.
     Compare(Depth),
     /// Plan and copy it.
     Copy(DropScope),
-    /// Resume the interrupted run.
     Resume(Box<ResumableRun>),
 }
 
 /// An interrupted run.
 pub(crate) struct ResumableRun {
-    /// Its plan, with the chunks.
     pub(crate) plan: Plan<ToPostgres>,
     /// The data set's row of the ledger.
     pub(crate) detail: LedgerDetail,
@@ -69,7 +66,7 @@ pub(crate) fn choose_actions(
     let restart = Restart::new(options, &found);
     let mut actions = Vec::new();
     for found in found {
-        let drop = restart.drop_scope(options, &found);
+        let drop = restart.drop_scope(&found);
         actions.push(match found.prior {
             _ if restart.includes(&found) => Action::Copy(drop),
             PriorRun::Verified => Action::Compare(match options.verify {
@@ -85,17 +82,16 @@ pub(crate) fn choose_actions(
 }
 
 /// The data sets that are copied from scratch because the user asked for it.
-struct Restart {
+struct Restart<'a> {
+    options: &'a RunOptions,
     /// All data sets: the user asked for a restart, and all are verified.
     everything: bool,
     /// The schemas that `--drop-all` empties.
     emptied: Vec<String>,
-    /// `--restart`: all data sets that are not verified.
-    unverified: bool,
 }
 
-impl Restart {
-    fn new(options: &RunOptions, found: &[Found]) -> Self {
+impl<'a> Restart<'a> {
+    fn new(options: &'a RunOptions, found: &[Found]) -> Self {
         let asked = options.restart || options.drop_all;
         let everything =
             asked && found.iter().all(|found| matches!(found.prior, PriorRun::Verified));
@@ -114,26 +110,22 @@ impl Restart {
         let emptied = schema_ids
             .filter(|schema_id| options.drop_all && !is_kept(schema_id))
             .filter(|schema_id| options.restart || !is_resumed(schema_id));
-        Self {
-            everything,
-            emptied: emptied.map(str::to_owned).collect(),
-            unverified: options.restart,
-        }
+        Self { options, everything, emptied: emptied.map(str::to_owned).collect() }
     }
 
     /// Whether the data set is copied from scratch.
     fn includes(&self, found: &Found) -> bool {
         self.everything
             || self.emptied.contains(&found.schema_id)
-            || self.unverified && !matches!(found.prior, PriorRun::Verified)
+            || self.options.restart && !matches!(found.prior, PriorRun::Verified)
     }
 
-    fn drop_scope(&self, options: &RunOptions, found: &Found) -> DropScope {
+    fn drop_scope(&self, found: &Found) -> DropScope {
         if self.emptied.contains(&found.schema_id) {
             return DropScope::Everything;
         }
         match serde_json::from_value::<CreatedObjects>(found.created.clone()) {
-            Ok(created) if options.restart => DropScope::CreatedObjects(created),
+            Ok(created) if self.options.restart => DropScope::CreatedObjects(created),
             _ => DropScope::Nothing,
         }
     }

@@ -1,5 +1,5 @@
-//! The check whether the service, or another process, still uses a database of the run. It takes
-//! place before anything is opened, before the first write, and around the verification.
+//! The check whether the service, or another process, still uses a database of the run. It runs
+//! before anything is opened, before the first write, and around the verification.
 
 use crate::error::{Error, Result};
 use crate::options::location::{DataSet, Location};
@@ -12,7 +12,6 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The time of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CheckTime {
     /// Before the first write.

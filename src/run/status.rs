@@ -2,8 +2,6 @@
 //! still unchanged. The record is the ledger of a PostgreSQL target, or the verdict file next to a
 //! SQLite target.
 
-use crate::config::connection::Connection;
-use crate::config::environment::Environment;
 use crate::config::secret::Secret;
 use crate::error::Result;
 use crate::options::location::{DataSet, Location};
@@ -11,6 +9,7 @@ use crate::postgres::catalog::target_objects::lasting_schema_id;
 use crate::postgres::connect::connect;
 use crate::postgres::ledger::Ledger;
 use crate::postgres::ledger::detail::State;
+use crate::run::open::parse_connection;
 use crate::sqlite::source::open::{Source, SourceOptions};
 use crate::sqlite::write::verdict_file;
 use postgres::Client;
@@ -30,7 +29,6 @@ pub(crate) enum MigrationStatus {
     Nothing,
 }
 
-/// The migration status of `data_set`.
 pub(crate) fn migration_status(data_set: &DataSet) -> Result<MigrationStatus> {
     let (file, url, to_sqlite) = match (&data_set.source, &data_set.target) {
         (Location::Sqlite(file), Location::Postgres(url)) => (file, url, false),
@@ -47,11 +45,9 @@ pub(crate) fn migration_status(data_set: &DataSet) -> Result<MigrationStatus> {
         return Ok(MigrationStatus::Nothing);
     };
     if entry.detail.state != Some(State::Verified) {
-        let is_complete = entry.detail.is_complete();
-        return Ok(if is_complete {
-            MigrationStatus::Unverified
-        } else {
-            MigrationStatus::Nothing
+        return Ok(match entry.detail.is_complete() {
+            true => MigrationStatus::Unverified,
+            false => MigrationStatus::Nothing,
         });
     }
     let source = Source::open(file, &SourceOptions::default())?;
@@ -62,9 +58,7 @@ pub(crate) fn migration_status(data_set: &DataSet) -> Result<MigrationStatus> {
 
 /// A session on the PostgreSQL side of `data_set`, and its schema; `None` if there is no schema.
 fn open_schema(data_set: &DataSet, url: &Secret) -> Result<Option<(Client, String)>> {
-    let environment = Environment::of_this_process();
-    let connection = Connection::parse(url.reveal(), &environment, data_set.defaults.clone())?;
-    let session = connect(&connection, "status")?;
+    let session = connect(&parse_connection(url, data_set)?, "status")?;
     Ok(session.schema.map(|schema| (session.client, schema)))
 }
 

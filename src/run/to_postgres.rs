@@ -5,11 +5,9 @@ use crate::control::deadline::Deadline;
 use crate::control::progress::Phase;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::copy::stats::CopyStats;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plural};
 use crate::options::plan_options::OnMisfit;
-use crate::options::run_options::Depth;
 use crate::plan::to_postgres::reject::{self, RejectFile};
-use crate::plan::to_postgres::type_rules::count_of;
 use crate::report::{DataSetPlan, DataSetReport, Estimate, TimeLimit, Verdict};
 use crate::run::data_set::compare_only::Comparison;
 use crate::run::data_set::to_postgres::PostgresLoad;
@@ -31,7 +29,7 @@ use std::sync::Arc;
 /// The data sets of a run into PostgreSQL.
 pub(crate) struct ToPostgres {
     loads: Vec<PostgresLoad>,
-    comparisons: Vec<(Comparison, Depth)>,
+    comparisons: Vec<Comparison>,
     /// The file that receives the rows that the target cannot hold.
     reject_file: Option<PathBuf>,
 }
@@ -41,7 +39,7 @@ impl ToPostgres {
     /// cannot be planned. Nothing was written.
     pub(crate) fn plan(env: &RunEnv<'_>) -> Result<Self> {
         let options = env.options;
-        let mut opener = DataSetOpener::new(options, env.canceller, &env.control.stall);
+        let mut opener = DataSetOpener::new(*env);
         let opened = options.data_sets.iter().map(|data_set| opener.open(data_set));
         let mut opened: Vec<OpenDataSet> = opened.collect::<Result<_>>()?;
         let actions = choose_actions(options, &mut opened)?;
@@ -52,7 +50,7 @@ impl ToPostgres {
         for (opened, action) in opened.into_iter().zip(actions) {
             match action {
                 Action::Compare(depth) => {
-                    comparisons.push((Comparison::prepare(opened, depth, options)?, depth));
+                    comparisons.push(Comparison::prepare(opened, depth, options)?);
                 }
                 Action::Copy(drop) => loads.push(PostgresLoad::plan(opened, &drop, env)?),
                 Action::Resume(run) => loads.push(PostgresLoad::resume(opened, *run)?),
@@ -83,11 +81,12 @@ impl ToPostgres {
 impl Direction for ToPostgres {
     fn names(&self) -> (String, String) {
         let sources = self.loads.iter().map(|load| &load.source);
-        let sources = sources.chain(self.comparisons.iter().map(|(one, _)| &one.source));
+        let sources = sources.chain(self.comparisons.iter().map(|one| &one.opened.source));
         let sources: Vec<String> =
             sources.map(|source| source.path().display().to_string()).collect();
         let targets = self.loads.iter().map(|load| load.lock.connection());
-        let targets = targets.chain(self.comparisons.iter().map(|(one, _)| one.lock.connection()));
+        let targets =
+            targets.chain(self.comparisons.iter().map(|one| one.opened.lock.connection()));
         let mut targets: Vec<String> = targets.map(Connection::display).collect();
         targets.dedup();
         (sources.join(", "), targets.join(", "))
@@ -95,19 +94,20 @@ impl Direction for ToPostgres {
 
     fn summary(&self) -> Vec<DataSetPlan> {
         let loads = self.loads.iter().map(|load| self.summary_of(load));
-        self.comparisons.iter().map(|(one, _)| one.summary()).chain(loads).collect()
+        self.comparisons.iter().map(Comparison::summary).chain(loads).collect()
     }
 
     fn warnings(&self) -> Vec<String> {
         let left_out = self.loads.iter().flat_map(|load| &load.plan.left_out);
         let rejected = self.loads.iter().flat_map(|load| &load.plan.tables).filter_map(|table| {
             let rows = Some(table.rows_rejected()).filter(|rows| *rows > 0)?;
-            Some(format!("not migrated: {} of table {}", count_of(rows, "row"), quote(&table.name)))
+            let (rows, name) = (plural(rows, "row", "rows"), quote(&table.name));
+            Some(format!("not migrated: {rows} of table {name}"))
         });
         let lost = left_out.filter_map(|left| {
             let rows = left.rows.filter(|rows| *rows > 0)?;
             let (kind, name) = (left.kind.as_str(), quote(&left.name));
-            Some(format!("{kind} {name} is not migrated: {} are lost", count_of(rows, "row")))
+            Some(format!("{kind} {name} is not migrated: {} are lost", plural(rows, "row", "rows")))
         });
         lost.chain(rejected).collect()
     }
@@ -117,7 +117,7 @@ impl Direction for ToPostgres {
         for load in &mut self.loads {
             warnings.extend(load.check_service(env, time)?);
         }
-        for (comparison, _) in &mut self.comparisons {
+        for comparison in &mut self.comparisons {
             warnings.extend(comparison.check_service(env.options, time)?);
         }
         Ok(warnings)
@@ -131,18 +131,14 @@ impl Direction for ToPostgres {
     }
 
     fn compare(&mut self, env: &RunEnv<'_>, reports: &mut Vec<DataSetReport>) -> Result<()> {
-        for (one, depth) in &mut self.comparisons {
-            reports.push(one.run(*depth, env)?);
+        for comparison in &mut self.comparisons {
+            reports.push(comparison.run(env)?);
         }
         Ok(())
     }
 
-    fn pending_count(&self) -> usize {
-        self.loads.len()
-    }
-
-    fn rows(&self) -> u64 {
-        self.loads.iter().map(|load| load.plan.rows()).sum()
+    fn pending_rows(&self) -> Vec<u64> {
+        self.loads.iter().map(|load| load.plan.rows()).collect()
     }
 
     fn back_up(&self, folder: &Path, _: &RunEnv<'_>) -> Result<Vec<PathBuf>> {
@@ -168,23 +164,15 @@ impl Direction for ToPostgres {
         let stats = Arc::new(CopyStats::new(load.plan.tables.len()));
         if let Some(deadline) = env.options.deadline.clone() {
             let estimate = load.estimate.filter(|_| !env.options.allow_late);
-            let (watch, stats) = (estimate::Watch::new(deadline, estimate), Arc::clone(&stats));
-            env.canceller.cancel_when(move || watch.is_over(&stats));
+            let stats = Arc::clone(&stats);
+            env.canceller.cancel_when(move || estimate::is_over(&deadline, estimate, &stats));
         }
-        match load.begin(env).and_then(|()| load.load(env, &stats)) {
+        let (mut report, loaded) = match load.begin(env).and_then(|()| load.load(env, &stats)) {
             Ok(finished) => (load.report(&stats, finished), Ok(())),
             Err(error) => (load.report(&stats, Default::default()), Err(error)),
-        }
-    }
-
-    fn verify(
-        &mut self,
-        index: usize,
-        depth: Depth,
-        env: &RunEnv<'_>,
-        report: &mut DataSetReport,
-    ) -> Result<()> {
-        self.loads[index].verify(depth, env, report)
+        };
+        let result = loaded.and_then(|()| load.verify(env, &mut report));
+        (report, result)
     }
 
     fn commit_all(&mut self, env: &RunEnv<'_>, reports: &mut [DataSetReport]) -> Result<()> {
@@ -214,7 +202,7 @@ impl Direction for ToPostgres {
 
     fn close(self: Box<Self>) -> Vec<String> {
         let sources = self.loads.into_iter().map(|load| load.source);
-        let sources = sources.chain(self.comparisons.into_iter().map(|(one, _)| one.source));
+        let sources = sources.chain(self.comparisons.into_iter().map(|one| one.opened.source));
         let warning = |source: Source| match source.close() {
             Ok(changed) => changed,
             Err(error) => Some(error.to_string()),
@@ -231,7 +219,7 @@ fn write_rejected(path: &Path, loads: &[PostgresLoad]) -> Result<()> {
     let kept: HashSet<&str> = resumed.iter().flat_map(|load| load.plan.rejecting()).collect();
     for name in new.iter().flat_map(|load| load.plan.rejecting()) {
         if !kept.contains(name) {
-            file.forget(name)?;
+            file.remove_table(name)?;
         }
     }
     for load in loads {

@@ -61,11 +61,6 @@ impl Direction for ToSqlite {
         self.loads.iter().map(summary).collect()
     }
 
-    /// No rows are skipped in this direction. The plan lists the other omissions.
-    fn warnings(&self) -> Vec<String> {
-        Vec::new()
-    }
-
     fn check_service(&mut self, env: &RunEnv<'_>, time: CheckTime) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
         for load in &mut self.loads {
@@ -90,12 +85,9 @@ impl Direction for ToSqlite {
         Ok(())
     }
 
-    fn pending_count(&self) -> usize {
-        if self.only_compare.is_some() { 0 } else { self.loads.len() }
-    }
-
-    fn rows(&self) -> u64 {
-        self.loads.iter().map(|load| load.plan.rows()).sum()
+    fn pending_rows(&self) -> Vec<u64> {
+        let loads = if self.only_compare.is_some() { &[] } else { self.loads.as_slice() };
+        loads.iter().map(|load| load.plan.rows()).collect()
     }
 
     /// Backs up the files that will be replaced.
@@ -108,26 +100,11 @@ impl Direction for ToSqlite {
         Ok(copies)
     }
 
-    /// Old files are replaced at the end, by a rename.
-    fn drop_existing(&mut self, _: &RunEnv<'_>) -> Result<()> {
-        Ok(())
-    }
-
     fn load(&mut self, index: usize, env: &RunEnv<'_>) -> (DataSetReport, Result<()>) {
         let load = &mut self.loads[index];
         let mut report = load.plan.report();
-        let loaded = load.load(env, &mut report);
-        (report, loaded)
-    }
-
-    fn verify(
-        &mut self,
-        index: usize,
-        depth: Depth,
-        env: &RunEnv<'_>,
-        report: &mut DataSetReport,
-    ) -> Result<()> {
-        self.loads[index].verify(depth, env, report)
+        let result = load.load(env, &mut report).and_then(|()| load.verify(env, &mut report));
+        (report, result)
     }
 
     fn commit_all(&mut self, env: &RunEnv<'_>, reports: &mut [DataSetReport]) -> Result<()> {
@@ -143,9 +120,5 @@ impl Direction for ToSqlite {
 
     fn map_stop_error(&mut self, canceller: &StatementCanceller, error: Error) -> Error {
         canceller.map_error(error)
-    }
-
-    fn close(self: Box<Self>) -> Vec<String> {
-        Vec::new()
     }
 }

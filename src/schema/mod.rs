@@ -201,7 +201,7 @@ pub(crate) struct View {
 }
 
 /// The kinds of objects that may not be migrated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ObjectKind {
     Table,
@@ -222,6 +222,7 @@ pub(crate) enum ObjectKind {
     MaterializedView,
     ForeignTable,
     Sequence,
+    Type,
     Inheritance,
     Policy,
     Role,
@@ -243,7 +244,41 @@ pub(crate) struct LeftOut {
     pub(crate) rows: Option<u64>,
 }
 
+impl Table {
+    /// The columns of each key, and of each unique index over plain columns and all rows.
+    pub(crate) fn unique_columns(&self) -> Vec<Vec<&str>> {
+        let keys = self.primary_key.iter().chain(&self.uniques);
+        let indexes = self.indexes.iter().filter(|index| index.unique && index.filter.is_none());
+        let indexes =
+            indexes.filter_map(|index| index.terms.iter().map(IndexTerm::column).collect());
+        keys.map(|key| key.names().collect()).chain(indexes).collect()
+    }
+}
+
+impl Key {
+    /// The names of its columns.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_str())
+    }
+}
+
+impl IndexTerm {
+    /// The column of a term without an expression.
+    pub(crate) fn column(&self) -> Option<&str> {
+        match &self.over {
+            IndexOver::Column(name) => Some(name),
+            IndexOver::Expression(_) => None,
+        }
+    }
+}
+
 impl LeftOut {
+    /// An object that belongs to no table, without a reason yet.
+    pub(crate) fn object(kind: ObjectKind, name: &str, definition: Option<&str>) -> Self {
+        let (name, definition) = (name.to_owned(), definition.map(str::to_owned));
+        Self { kind, table: None, name, reason: String::new(), definition, rows: None }
+    }
+
     /// A part of `table`, without a reason yet.
     pub(crate) fn part(
         kind: ObjectKind,
@@ -251,14 +286,7 @@ impl LeftOut {
         name: &str,
         definition: Option<&str>,
     ) -> Self {
-        Self {
-            kind,
-            table: Some(table.to_owned()),
-            name: name.to_owned(),
-            reason: String::new(),
-            definition: definition.map(str::to_owned),
-            rows: None,
-        }
+        Self { table: Some(table.to_owned()), ..Self::object(kind, name, definition) }
     }
 
     /// Sets the reason.
@@ -288,6 +316,7 @@ impl ObjectKind {
             Self::MaterializedView => "materialized view",
             Self::ForeignTable => "foreign table",
             Self::Sequence => "sequence",
+            Self::Type => "type",
             Self::Inheritance => "inheritance",
             Self::Policy => "policy",
             Self::Role => "role",

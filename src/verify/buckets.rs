@@ -21,14 +21,10 @@ pub(crate) enum Buckets {
         firsts: Vec<i64>,
     },
     /// By the low bits of the row's hash.
-    Hashes {
-        /// The bits used.
-        mask: u128,
-    },
+    Hashes { mask: u128 },
 }
 
 impl Buckets {
-    /// The buckets of a table.
     pub(crate) fn for_table(table: &ComparedTable) -> Self {
         match table.integer_key {
             Some(field) => {
@@ -44,7 +40,6 @@ impl Buckets {
         }
     }
 
-    /// The number of buckets.
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::Keys { firsts, .. } => firsts.len().max(1),
@@ -86,22 +81,18 @@ impl Buckets {
 #[derive(Debug, Clone)]
 pub(crate) struct BucketDigests {
     digests: Vec<Digest>,
-    /// The bucket of the last row added.
     last: usize,
 }
 
 impl BucketDigests {
-    /// Creates empty digests.
     pub(crate) fn new(count: usize) -> Self {
         Self { digests: vec![Digest::default(); count], last: 0 }
     }
 
-    /// Empties all digests.
     pub(crate) fn clear(&mut self) {
         self.digests.fill(Digest::default());
     }
 
-    /// Adds a row.
     #[inline]
     pub(crate) fn add(&mut self, buckets: &Buckets, tuple: &[u8]) {
         let mut row = Digest::default();
@@ -110,14 +101,12 @@ impl BucketDigests {
         self.digests[self.last] += row;
     }
 
-    /// Adds the digests of another part of the table.
     pub(crate) fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.digests.iter_mut().zip(&other.digests) {
             *mine += *theirs;
         }
     }
 
-    /// The digest of the whole table.
     pub(crate) fn total(&self) -> Digest {
         let mut total = Digest::default();
         self.digests.iter().for_each(|digest| total += *digest);

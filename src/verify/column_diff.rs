@@ -5,6 +5,7 @@ use crate::codec::sqlite_value::SqliteValue;
 use crate::codec::tuple::{self, Field};
 use crate::codec::types::real;
 use crate::error::Result;
+use crate::postgres::connect::driver::Driver as _;
 use crate::postgres::copy_out::{Relation, TupleReader};
 use crate::postgres::errors::db_error;
 use crate::report::{ColumnDifference, DifferenceKind, KeyColumn, RowDifference};
@@ -18,7 +19,6 @@ use crate::verify::compared_table::ComparedTable;
 use crate::verify::roles::SourceSide;
 use crate::verify::row_diff::{MismatchKind, RowMismatch};
 use crate::verify::rows::{PostgresRows, SqliteRows, Tid};
-use postgres::SimpleQueryMessage;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -107,8 +107,9 @@ impl ColumnDiff<'_> {
         let tuple = sqlite.map_or(postgres_tuple.as_slice(), |(_, tuple)| tuple);
         let key_values = if sqlite_values.is_empty() { &postgres_values } else { &sqlite_values };
         let key = self.key(tuple, key_values);
+        let row = if self.has_rowid() { "rowid" } else { "row" };
         let (source_place, target_place) = self.source.order(
-            mismatch.sqlite.map(|rowid| self.sqlite_row(rowid)),
+            mismatch.sqlite.map(|rowid| format!("{row} {rowid}")),
             mismatch.postgres.map(|tid| format!("ctid ({},{})", tid.block, tid.offset)),
         );
         let value = |values: &[Option<String>], index: usize| values.get(index).cloned().flatten();
@@ -139,10 +140,6 @@ impl ColumnDiff<'_> {
 
     fn has_rowid(&self) -> bool {
         matches!(self.table.query.address, RowAddress::Integer { .. })
-    }
-
-    fn sqlite_row(&self, rowid: i64) -> String {
-        format!("{} {rowid}", if self.has_rowid() { "rowid" } else { "row" })
     }
 
     /// The key of a row. Integers are always reported; other values are content, and reported only
@@ -182,12 +179,8 @@ impl ColumnDiff<'_> {
         let relation = &self.relations[tid.relation as usize].name;
         let sql = format!("SELECT {} FROM ONLY {relation} WHERE {}", list.join(", "), has_tid(tid));
         let what = format!("cannot read table {} of PostgreSQL", quote(&self.table.name));
-        let messages = client.simple_query(&sql).map_err(db_error(&what))?;
-        let row = messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        let value = |index: usize| match row.map(|row| row.get(index)) {
+        let row = client.first_row(&sql).map_err(db_error(&what))?;
+        let value = |index: usize| match row.as_ref().map(|row| row.get(index)) {
             Some(Some(text)) => Some(truncate(text)),
             Some(None) => Some("NULL".to_owned()),
             None => None,
@@ -201,13 +194,11 @@ fn has_tid(tid: Tid) -> String {
     format!("ctid = '({},{})'::pg_catalog.tid", tid.block, tid.offset)
 }
 
-/// The indexes of the fields that differ.
 fn differing(one: &[u8], other: &[u8]) -> Vec<usize> {
     let pairs = tuple::fields(one).zip(tuple::fields(other)).enumerate();
     pairs.filter(|(_, (a, b))| a != b).map(|(index, _)| index).collect()
 }
 
-/// A stored value as text.
 fn format_value(value: SqliteValue<'_>) -> String {
     let text = |bytes: &[u8]| {
         truncate(&String::from_utf8_lossy(&bytes[..bytes.len().min(4 * MAX_SHOWN_CHARS + 4)]))

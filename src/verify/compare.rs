@@ -23,11 +23,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// How often a comparison starts from scratch because its snapshot was lost.
 const MAX_ROUNDS: usize = 5;
 
-/// The result of one table.
 pub(crate) struct Compared {
-    /// The part of the report.
     pub(crate) report: TableVerification,
-    /// Statistics of the values that were read from SQLite.
     pub(crate) stats: SqliteStats,
     /// Row-level security hides rows of the table, so it was not compared.
     pub(crate) hidden: bool,
@@ -128,7 +125,6 @@ fn start_progress(tables: &[ComparedTable], progress: &PhaseProgress) {
 /// The differing rows of one table, counted and reported; `None` where all are equal.
 type Differences = Option<(RowDiffResult, Vec<RowDifference>)>;
 
-/// Finds the rows that differ, table by table.
 fn row_differences(
     tables: &[ComparedTable],
     relations: &[Vec<Relation>],

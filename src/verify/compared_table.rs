@@ -10,7 +10,6 @@ use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
 use crate::sqlite::read::query::TableQuery;
 
-/// One table to compare.
 pub(crate) struct ComparedTable {
     /// The name in reports: the source's.
     pub(crate) name: String,
@@ -18,9 +17,7 @@ pub(crate) struct ComparedTable {
     pub(crate) postgres: String,
     /// The query of SQLite's rows: all columns that both sides have.
     pub(crate) query: TableQuery,
-    /// The layout of the tuples.
     pub(crate) layout: TupleLayout,
-    /// The chunks in SQLite.
     pub(crate) chunks: Vec<Chunk>,
     /// The size of all rows, in bytes of tuples.
     pub(crate) bytes: u64,
@@ -39,15 +36,10 @@ pub(crate) struct ComparedTable {
     pub(crate) rows_left_out: u64,
 }
 
-/// One column to compare.
 #[derive(Debug, Clone)]
 pub(crate) struct ComparedColumn {
-    /// The name in SQLite.
     pub(crate) sqlite: String,
-    /// The name in PostgreSQL.
     pub(crate) postgres: String,
-    /// The server's text of the value is compared.
-    pub(crate) as_text: bool,
     /// The expression that is read from PostgreSQL, where that is not the plain column.
     pub(crate) read: Option<String>,
 }
@@ -61,7 +53,6 @@ impl ComparedTable {
             .map(|column| ComparedColumn {
                 sqlite: column.name.clone(),
                 postgres: column.target_name.clone(),
-                as_text: false,
                 read: None,
             })
             .collect();
@@ -72,7 +63,7 @@ impl ComparedTable {
             table.finish.keys.iter().map(|key| key.columns.as_slice()).collect();
         let mut compared = Self {
             name: table.name.clone(),
-            postgres: table.qualified(),
+            postgres: table.ddl.qualified(),
             query,
             layout: TupleLayout::new(casts),
             chunks: table.read.chunks.clone(),
@@ -140,7 +131,6 @@ impl ComparedTable {
         self.chunks.iter().filter_map(first).collect()
     }
 
-    /// The range of the whole table.
     pub(crate) fn whole(&self) -> KeyRange {
         match self.query.address {
             RowAddress::Integer { .. } => KeyRange::Integer { first: i64::MIN, last: i64::MAX },
@@ -154,11 +144,7 @@ impl ComparedTable {
         let mut list: Vec<String> = self
             .columns
             .iter()
-            .map(|column| {
-                let cast = if column.as_text { "::pg_catalog.text" } else { "" };
-                let plain = || format!("{}{cast}", quote(&column.postgres));
-                column.read.clone().unwrap_or_else(plain)
-            })
+            .map(|column| column.read.clone().unwrap_or_else(|| quote(&column.postgres)))
             .collect();
         if ctid {
             list.push("ctid".to_owned());

@@ -1,4 +1,4 @@
-//! Verification without a plan: any two databases, whoever copied one into the other.
+//! Verification without a plan: any two databases, also where another program copied the rows.
 //!
 //! Tables and columns are matched by name, or by the SQLite name in a comment of ours. The type of
 //! the PostgreSQL column decides: each stored value has to become exactly the value found there.
@@ -23,9 +23,7 @@ use crate::{postgres, sqlite};
 
 /// A table of SQLite and the table of PostgreSQL that should have the same rows.
 pub(crate) struct TablePair<'a> {
-    /// SQLite's table.
     pub(crate) sqlite: &'a Table,
-    /// PostgreSQL's table, if there is one.
     pub(crate) postgres: Option<&'a Table>,
     /// The names in PostgreSQL of SQLite's columns, in SQLite's order.
     columns: Vec<Option<&'a str>>,
@@ -34,7 +32,6 @@ pub(crate) struct TablePair<'a> {
 }
 
 impl TablePair<'_> {
-    /// The name in PostgreSQL of a column of SQLite.
     pub(crate) fn column(&self, name: &str) -> Option<&str> {
         let index = self.sqlite.columns.iter().position(|column| column.name == name)?;
         self.columns[index]
@@ -75,13 +72,10 @@ pub(crate) fn match_tables<'a>(
     Ok(pairs)
 }
 
-/// The inputs of the compared tables.
 pub(crate) struct MatchInputs<'a> {
     /// SQLite's catalog, without the tables that are not compared.
     pub(crate) catalog: &'a sqlite::catalog::model::Catalog,
-    /// The queries of SQLite's tables.
     pub(crate) queries: &'a [TableQuery],
-    /// The schema in PostgreSQL.
     pub(crate) schema: &'a str,
     /// The user's types, for numbers that count from an epoch.
     pub(crate) casts: &'a [TypeOverride],
@@ -124,8 +118,7 @@ pub(crate) fn compared_tables(
             columns.push(ComparedColumn {
                 sqlite: column.name.clone(),
                 postgres: found.name.clone(),
-                as_text,
-                read: None,
+                read: as_text.then(|| format!("{}::pg_catalog.text", quote(&found.name))),
             });
             // A number kept as text is reported as a conversion: it is not in a plan.
             let restores = affinity.is_numeric() && encoding.column_type != ColumnType::Text;

@@ -37,7 +37,6 @@ pub(crate) enum MismatchKind {
     Changed,
 }
 
-/// A row that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RowMismatch {
     pub(crate) kind: MismatchKind,
@@ -45,14 +44,11 @@ pub(crate) struct RowMismatch {
     pub(crate) rows: u64,
     /// The row of SQLite: its rowid, or its number where there is none.
     pub(crate) sqlite: Option<i64>,
-    /// The row of PostgreSQL.
     pub(crate) postgres: Option<Tid>,
 }
 
-/// The result of a row diff.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RowDiffResult {
-    /// The number of rows that differ.
     pub(crate) total: u64,
     /// The total is a lower bound.
     pub(crate) at_least: bool,
@@ -60,18 +56,15 @@ pub(crate) struct RowDiffResult {
     pub(crate) first: Vec<RowMismatch>,
 }
 
-/// The row diff of one table.
 pub(crate) struct RowDiff<'a> {
     pub(crate) table: &'a ComparedTable,
     /// The relations that hold its rows in PostgreSQL.
     pub(crate) relations: &'a [Relation],
-    /// The buckets of its rows.
     pub(crate) buckets: &'a Buckets,
     /// The maximum number of mismatches in the result.
     pub(crate) max_reported: usize,
     /// The maximum number of rows followed at a time.
     pub(crate) max_followed: usize,
-    /// Ends the comparison early.
     pub(crate) cancel: &'a CancelScope,
 }
 
@@ -203,7 +196,7 @@ impl RowDiff<'_> {
         let mut sqlite = SqliteRows::new(table);
         for (range, _) in &parts {
             sqlite.read(connection, range, |rowid, _, tuple| {
-                self.check_cancelled()?;
+                self.cancel.check()?;
                 let hash = xxh3_128(tuple);
                 if is_bad(tuple, hash) {
                     unmatched.add_sqlite(self.identity(tuple, hash), hash, rowid);
@@ -215,7 +208,7 @@ impl RowDiff<'_> {
         for (_, condition) in &parts {
             for relation in self.relations.iter().enumerate() {
                 postgres.read_with_ctids(client, relation, condition, |tid, tuple| {
-                    self.check_cancelled()?;
+                    self.cancel.check()?;
                     let hash = xxh3_128(tuple);
                     if is_bad(tuple, hash) {
                         unmatched.add_postgres(self.identity(tuple, hash), hash, tid);
@@ -227,18 +220,14 @@ impl RowDiff<'_> {
         Ok(unmatched)
     }
 
-    fn check_cancelled(&self) -> Result<()> {
-        self.cancel.check()
-    }
-
     /// The key range of a bucket in SQLite, and the condition for the same rows in PostgreSQL.
     fn key_range(&self, bucket: usize) -> Option<(KeyRange, String)> {
         let (first, last) = self.buckets.keys(bucket)?;
         let column = &self.table.columns[self.table.integer_key?];
         let key = quote(&column.postgres);
         let null = if bucket == 0 { format!(" OR {key} IS NULL") } else { String::new() };
-        // The key is not cast, so that an index on it is used.
-        let condition = format!("({key} BETWEEN {} AND {}{null})", bigint(first), bigint(last));
+        // The key is not cast, so that an index on it is used. The quotes allow the smallest value.
+        let condition = format!("({key} BETWEEN '{first}'::bigint AND '{last}'::bigint{null})");
         Some((KeyRange::Integer { first, last }, condition))
     }
 
@@ -281,11 +270,6 @@ impl RowDiff<'_> {
         result.first.sort_unstable_by_key(|row| (row.sqlite.is_none(), row.sqlite, row.postgres));
         result.first.truncate(self.max_reported);
     }
-}
-
-/// A literal of type `bigint`. The quotes allow the smallest value, too.
-fn bigint(value: i64) -> String {
-    format!("'{value}'::bigint")
 }
 
 #[cfg(test)]

@@ -17,10 +17,16 @@ use std::ops::ControlFlow;
 /// Buffers larger than this are freed after the row that needed them.
 const MAX_RETAINED_BYTES: usize = 8 << 20;
 
+#[inline]
+fn release(buffer: &mut BytesMut) {
+    if buffer.capacity() > MAX_RETAINED_BYTES {
+        *buffer = BytesMut::new();
+    }
+}
+
 /// Statistics of the values of one table that were read from SQLite.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SqliteStats {
-    /// Rows skipped because of misfits.
     pub(crate) skipped: u64,
     /// Values that are equal only after a conversion, by column.
     pub(crate) converted: Vec<u64>,
@@ -29,12 +35,10 @@ pub(crate) struct SqliteStats {
 }
 
 impl SqliteStats {
-    /// Creates empty statistics of `width` columns.
     pub(crate) fn new(width: usize) -> Self {
         Self { skipped: 0, converted: vec![0; width], misfits: vec![(0, None); width] }
     }
 
-    /// Adds the statistics of another part of the table.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.skipped += other.skipped;
         for (mine, theirs) in self.converted.iter_mut().zip(&other.converted) {
@@ -47,17 +51,14 @@ impl SqliteStats {
     }
 }
 
-/// Reads rows of SQLite.
 pub(crate) struct SqliteRows<'a> {
     table: &'a ComparedTable,
     tuple: BytesMut,
     canonical: BytesMut,
-    /// The statistics so far.
     pub(crate) stats: SqliteStats,
 }
 
 impl<'a> SqliteRows<'a> {
-    /// Creates a reader of `table`.
     pub(crate) fn new(table: &'a ComparedTable) -> Self {
         Self {
             table,
@@ -107,11 +108,8 @@ impl<'a> SqliteRows<'a> {
             }
             let rowid = if has_rowid { row.integer_key() } else { number };
             let next = each(rowid, row, table.layout.canonical(tuple, canonical));
-            for buffer in [&mut *tuple, &mut *canonical] {
-                if buffer.capacity() > MAX_RETAINED_BYTES {
-                    *buffer = BytesMut::new();
-                }
-            }
+            release(tuple);
+            release(canonical);
             next
         })
     }
@@ -120,14 +118,12 @@ impl<'a> SqliteRows<'a> {
 /// The ctid of a row in PostgreSQL, which is valid as long as the snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tid {
-    /// The index of the table's relation.
     pub(crate) relation: u32,
     pub(crate) block: u32,
     /// The row's number in the block.
     pub(crate) offset: u16,
 }
 
-/// Reads rows of PostgreSQL.
 pub(crate) struct PostgresRows<'a> {
     table: &'a ComparedTable,
     canonical: BytesMut,
@@ -135,7 +131,6 @@ pub(crate) struct PostgresRows<'a> {
 }
 
 impl<'a> PostgresRows<'a> {
-    /// Creates a reader of `table`.
     pub(crate) fn new(table: &'a ComparedTable) -> Self {
         Self { table, canonical: BytesMut::new(), stripped: BytesMut::new() }
     }
@@ -152,9 +147,7 @@ impl<'a> PostgresRows<'a> {
         let select = table.select(relation, false, condition);
         client.tuples(&select, &cannot_read(table), |tuple| {
             let result = each(table.layout.canonical(tuple, canonical));
-            if canonical.capacity() > MAX_RETAINED_BYTES {
-                *canonical = BytesMut::new();
-            }
+            release(canonical);
             result
         })
     }
@@ -188,11 +181,8 @@ impl<'a> PostgresRows<'a> {
                 offset: u16::from_be_bytes([*o1, *o2]),
             };
             let result = each(tid, table.layout.canonical(stripped, canonical));
-            for buffer in [&mut *stripped, &mut *canonical] {
-                if buffer.capacity() > MAX_RETAINED_BYTES {
-                    *buffer = BytesMut::new();
-                }
-            }
+            release(stripped);
+            release(canonical);
             result
         })
     }

@@ -2,10 +2,12 @@
 
 use crate::codec::digest::Digest;
 use crate::control::cancel::CancelScope;
+use crate::control::lock;
 use crate::control::memory_budget::{MemoryBudget, Permit};
 use crate::control::progress::PhaseProgress;
 use crate::control::retry::RetryPolicy;
 use crate::error::{Error, Result};
+use crate::postgres::connect::driver::Driver as _;
 use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_out::Relation;
 use crate::postgres::errors::db_error;
@@ -16,7 +18,6 @@ use crate::verify::buckets::{BucketDigests, Buckets};
 use crate::verify::compared_table::ComparedTable;
 use crate::verify::rows::{PostgresRows, SqliteRows, SqliteStats};
 use crate::verify::settings::{Readers, VerifySettings};
-use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,13 +36,9 @@ const COPIES_OF_A_ROW: u64 = 3;
 /// The digests of one table on both sides.
 #[derive(Debug, Clone)]
 pub(crate) struct TableDigests {
-    /// The buckets of its rows.
     pub(crate) buckets: Buckets,
-    /// SQLite's digests.
     pub(crate) sqlite: BucketDigests,
-    /// PostgreSQL's digests.
     pub(crate) postgres: BucketDigests,
-    /// Statistics of SQLite's values.
     pub(crate) stats: SqliteStats,
 }
 
@@ -126,10 +123,6 @@ pub(crate) fn run(
         .into_iter()
         .map(|s| s.into_inner().unwrap_or_else(PoisonError::into_inner))
         .collect())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Scan<'_> {
@@ -284,11 +277,8 @@ pub(crate) fn count(
             for relation in relations {
                 let sql = format!("SELECT count(*) FROM ONLY {}", relation.name);
                 let what = format!("cannot count the rows of table {}", quote(&table.name));
-                let answer = client.simple_query(&sql).map_err(db_error(&what))?;
-                let rows = answer.iter().find_map(|message| match message {
-                    SimpleQueryMessage::Row(row) => row.get(0)?.parse::<u64>().ok(),
-                    _ => None,
-                });
+                let row = client.first_row(&sql).map_err(db_error(&what))?;
+                let rows = row.and_then(|row| row.get(0)?.parse::<u64>().ok());
                 lock(count).1.rows += rows.ok_or_else(|| Error::failed(&what))?;
             }
         }

@@ -13,7 +13,6 @@ use crate::verify::roles::SourceSide;
 
 /// Opens readers. All readers of one side see the same state of it.
 pub(crate) struct Readers<'a> {
-    /// Opens one more reader of SQLite.
     pub(crate) sqlite: &'a (dyn Fn() -> Result<SourceConnection> + Sync),
     /// Opens one more reader of PostgreSQL, after ending the session that was lost, if any.
     pub(crate) postgres: &'a (dyn Fn(Option<Backend>) -> Result<(TupleReader, Backend)> + Sync),
@@ -29,18 +28,14 @@ impl Readers<'_> {
     }
 }
 
-/// The settings of a verification.
 pub(crate) struct VerifySettings<'a> {
     /// Compare values, or count rows only.
     pub(crate) depth: Depth,
     pub(crate) source: SourceSide,
-    /// The user's options.
     pub(crate) options: &'a RunOptions,
     /// Threads and memory.
     pub(crate) resources: &'a Resources,
-    /// The counters of rows done.
     pub(crate) progress: &'a PhaseProgress,
-    /// Ends the verification early.
     pub(crate) cancel: &'a CancelScope,
     /// The ledger (qualified) and the data set in it, if there is one. Rows written after its last
     /// entry were not written by this program.

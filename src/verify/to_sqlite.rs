@@ -83,7 +83,6 @@ fn compared_table(
         columns.push(ComparedColumn {
             sqlite: found.name.clone(),
             postgres: column.name.clone(),
-            as_text: false,
             read,
         });
     }

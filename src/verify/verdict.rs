@@ -1,8 +1,8 @@
 //! The verdict of a verification, with its differences and hints.
 
 use crate::codec::fidelity::Misfit;
+use crate::error::plural;
 use crate::options::run_options::Depth;
-use crate::plan::to_postgres::type_rules::count_of;
 use crate::report::{ConversionReport, DataSetReport, TableVerification, Verdict};
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
@@ -10,32 +10,26 @@ use crate::verify::compare::Compared;
 use crate::verify::compared_table::ComparedTable;
 use serde_json::{Value, json};
 
-/// A verdict with its reasons.
 #[derive(Debug, Default)]
 pub(crate) struct VerdictReport {
-    /// The two sides differ.
     pub(crate) differs: bool,
     /// The compared tables, in the order of the report.
     tables: Vec<VerifiedTable>,
     /// Differences other than rows.
     differences: Vec<String>,
-    /// Notes to the user.
     notes: Vec<String>,
-    /// Hints on what to do.
     hints: Vec<String>,
 }
 
-/// The verification of one table.
 #[derive(Debug)]
 struct VerifiedTable {
     name: String,
     verification: TableVerification,
-    /// The conversions that equality needed.
     conversions: Vec<ConversionReport>,
 }
 
 impl VerdictReport {
-    /// Judges the compared tables. `differences` are the differences found before.
+    /// The verdict on the compared tables. `differences` are the differences found before.
     pub(crate) fn new(
         tables: &[ComparedTable],
         compared: &[Compared],
@@ -92,7 +86,7 @@ impl VerdictReport {
             if depth == Depth::Full && skipped != table.rows_left_out {
                 self.differences.push(format!(
                     "the copy skipped {} of {name}, but {skipped} do not fit now",
-                    count_of(table.rows_left_out, "row")
+                    plural(table.rows_left_out, "row", "rows")
                 ));
             }
             return;

@@ -3,7 +3,7 @@
 use super::{assert_paused_and_resumes, source, start, start_into};
 use crate::harness::{Database, psql, server, sha256, text};
 use crate::waiting::{end, holds, signal, wait_for_a_chunk, wait_for_a_lock, wait_until};
-use migrate::internals::{Halt, Options, PrivateServer};
+use migrate::internals::{Options, PrivateServer, Shutdown};
 use postgres::{Client, NoTls};
 use std::path::PathBuf;
 use std::process::Child;
@@ -135,7 +135,7 @@ fn a_stop_ends_the_wait_for_a_server_that_is_gone() {
     let url = private.url("postgres");
     let run = start_into(&source, &url, &SLOWLY);
     wait_for_a_chunk(&url);
-    private.halt(Halt::Immediate).unwrap();
+    private.shut_down(Shutdown::Immediate).unwrap();
     signal(&run, "-INT");
     let output = end(run);
     let said = text(&output);

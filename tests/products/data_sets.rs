@@ -42,7 +42,7 @@ fn connect_moves_core_and_instrumentation_into_two_schemas() {
             &config,
             " provider",
             "systemctl start rstudio-connect",
-            "there is no way back",
+            "it cannot return to SQLite",
         ],
     );
     let verified = tree.run(&["db", "--verify"]);
@@ -289,7 +289,7 @@ fn a_configuration_file_of_another_name_is_relative_to_the_current_folder() {
     assert_code(&command.current_dir(&folder).output().unwrap(), 0);
     let output = tree.run(&["--config", "/nowhere/rstudio-pm.gcfg", "database"]);
     assert_code(&output, 4);
-    assert_says(&output, &["/nowhere/rstudio-pm.gcfg cannot be read"]);
+    assert_says(&output, &["cannot read the configuration file /nowhere/rstudio-pm.gcfg"]);
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn a_copy_that_nobody_verified_is_refused_with_the_ways_out() {
     assert_eq!(psql(&database.url, "SELECT count(*) FROM migrate_ledger"), "1");
     let refused = source.run(&database.url, &[]);
     assert_code(&refused, 4);
-    assert_says(&refused, &["without verifying it", "--verify compares", "--restart"]);
+    assert_says(&refused, &["without verifying it", "compare both sides", "--verify", "--restart"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A server that is killed and started again, in whole or one of its processes.
 
 use super::*;
-use migrate::internals::{Halt, Options, PrivateServer};
+use migrate::internals::{Options, PrivateServer, Shutdown};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ fn a_killed_server_is_waited_for() {
         let url = server.url("postgres");
         let child = source.start(&url, &[]);
         let somebody = hold(&url);
-        server.halt(Halt::Kill).unwrap();
+        server.shut_down(Shutdown::Kill).unwrap();
         drop(somebody);
         server.restart().unwrap();
         assert_whole(&source, &url, &child.wait_with_output().unwrap());
@@ -52,7 +52,7 @@ fn a_server_that_does_not_return_ends_the_run_in_time_and_the_next_one_resumes()
     let url = server.url("postgres");
     let child = source.start(&url, &["--retry-for", "2s"]);
     let somebody = hold_the_copy(&url);
-    server.halt(Halt::Immediate).unwrap();
+    server.shut_down(Shutdown::Immediate).unwrap();
     drop(somebody);
     let since = Instant::now();
     let output = child.wait_with_output().unwrap();

@@ -115,7 +115,7 @@ impl Unload {
         tables.sort_by_key(|table| table.bytes);
         let mut selects = Vec::new();
         for table in tables {
-            let name = table.qualified();
+            let name = table.ddl.qualified();
             let sql = format!(
                 "SELECT pg_catalog.pg_relation_size({}::pg_catalog.regclass) \
                  / pg_catalog.current_setting('block_size')::bigint",

@@ -6,7 +6,6 @@ use crate::cli::request::product;
 use crate::error::{Error, Result};
 use crate::options::location::DataSet;
 use crate::product::data_sets::{self, Wanted};
-use crate::product::service::service;
 use crate::product::settings::Settings;
 use crate::product::{Provider, permissions, provider};
 use crate::run::service_check::running_evidence;
@@ -20,7 +19,7 @@ pub(crate) fn run(args: &ProviderArgs, console: &mut Console) -> Result<()> {
     }
     let settings = product::settings(&args.config)?;
     let to = args.provider;
-    let config = settings.file().name().display().to_string();
+    let config = settings.file.name.display().to_string();
     if settings.provider()? == to && settings.variable("Database", "Provider").is_none() {
         return console.say(&format!("Database.Provider in {config} is already {}", to.as_str()));
     }
@@ -42,7 +41,7 @@ pub(crate) fn run(args: &ProviderArgs, console: &mut Console) -> Result<()> {
 /// Refuses a target that was not verified, or whose source has changed or may be changing.
 fn check_verdicts(settings: &Settings, to: Provider, args: &ProviderArgs) -> Result<()> {
     // A running service may write rows that were not copied.
-    let mut causes = running_evidence(&service(settings.product, &settings.root));
+    let mut causes = running_evidence(&settings.product.service(&settings.root));
     for data_set in data_sets::resolve(settings, &wanted(to, args))?.data_sets {
         let name = &data_set.name;
         match migration_status(&data_set)? {

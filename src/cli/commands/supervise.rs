@@ -5,6 +5,7 @@ use crate::control::POLL_INTERVAL;
 use crate::control::run_control::RunControl;
 use crate::error::{Error, Result};
 use std::panic::resume_unwind;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
@@ -26,7 +27,7 @@ pub(crate) fn supervised<T: Send + 'static>(
     loop {
         match is_done.recv_timeout(POLL_INTERVAL) {
             Ok(done) => return Ok(done),
-            Err(RecvTimeoutError::Timeout) if control.stall.is_set() => {
+            Err(RecvTimeoutError::Timeout) if control.is_stalled.load(Ordering::Relaxed) => {
                 return Err(Error::failed("the server no longer answers")
                     .caused_by("a connection was silent for longer than --retry-for")
                     .hint("check the server and the network; --retry-for sets how long to wait"));
@@ -51,7 +52,7 @@ mod tests {
         let control = RunControl::default();
         assert_eq!(supervised(&control, |_| 7).unwrap(), 7);
         let error = supervised(&control, |control| {
-            control.stall.set();
+            control.is_stalled.store(true, Ordering::Relaxed);
             loop {
                 thread::park();
             }

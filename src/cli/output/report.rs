@@ -180,14 +180,10 @@ mod tests {
                 target_schema: "public".to_owned(),
                 verdict: Verdict::NotVerified,
                 tables: vec![events, renamed],
-                left_out: vec![LeftOut {
-                    kind: ObjectKind::Trigger,
-                    table: Some("events".to_owned()),
-                    name: "log".to_owned(),
-                    reason: "triggers are not copied".to_owned(),
-                    definition: None,
-                    rows: None,
-                }],
+                left_out: vec![
+                    LeftOut::part(ObjectKind::Trigger, "events", "log", None)
+                        .because("triggers are not copied"),
+                ],
                 steps: vec![step("index \"a\" on \"events\"", 2.5), step("quick", 0.2)],
                 notes: vec!["text is ordered by bytes, as in SQLite".to_owned()],
                 ..DataSetReport::default()

@@ -200,8 +200,7 @@ mod tests {
     use crate::schema::ObjectKind;
 
     fn object(kind: ObjectKind, name: &str, reason: &str) -> LeftOut {
-        let (name, reason) = (name.to_owned(), reason.to_owned());
-        LeftOut { kind, table: None, name, reason, definition: None, rows: None }
+        LeftOut::object(kind, name, None).because(reason)
     }
 
     #[test]

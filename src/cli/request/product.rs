@@ -11,7 +11,7 @@ use crate::product::detect::{DetectInput, detect};
 use crate::product::products::PRODUCTS;
 use crate::product::settings::Settings;
 use crate::product::spec::ProductSpec;
-use crate::product::{Provider, Root, permissions, service};
+use crate::product::{Provider, Root, permissions};
 use std::path::PathBuf;
 
 /// The product of a request.
@@ -112,10 +112,8 @@ pub(crate) fn resolve(
     }
     let key_file = config.key_file.as_deref();
     let found = data_sets::resolve(&settings, &Wanted { only, from, sqlite, postgres, key_file })?;
-    let service_check = ServiceCheck {
-        service: Some(service::service(product, &root)),
-        allow_running: args.allow_running,
-    };
+    let service_check =
+        ServiceCheck { service: Some(product.service(&root)), allow_running: args.allow_running };
     Ok(Some(DataSets {
         sets: found.data_sets,
         service_check,

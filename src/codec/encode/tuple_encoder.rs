@@ -119,7 +119,7 @@ impl TupleLayout {
         }
         scratch.clear();
         if canonicalize(&self.canonical, tuple, scratch).is_none() {
-            // A malformed tuple is hashed as it is, and so differs from every well-formed one.
+            // A malformed tuple is hashed unchanged, and so differs from every well-formed one.
             return tuple;
         }
         scratch
@@ -141,7 +141,7 @@ fn canonicalize(forms: &[Option<Canonical>], tuple: &[u8], out: &mut BytesMut) -
                 out.put_i32(canonical.len() as i32);
                 out.put_slice(&canonical);
             }
-            // A malformed field is kept as it is, and so differs from every well-formed one.
+            // A malformed field is kept unchanged, and so differs from every well-formed one.
             _ => {
                 out.put_i32(length);
                 out.put_slice(bytes);

@@ -18,11 +18,11 @@ pub(crate) fn encode_single(
             if f64::from(short).to_bits() != real.to_bits() {
                 return Err(Misfit::TooManyDigits);
             }
-            put_fixed(out, short.to_bits().to_be_bytes());
+            put_fixed(out, short.to_be_bytes());
             Ok(Fidelity::Exact)
         }
         SqliteValue::Integer(integer) if integer.unsigned_abs() <= 1 << 24 => {
-            put_fixed(out, (integer as f32).to_bits().to_be_bytes());
+            put_fixed(out, (integer as f32).to_be_bytes());
             Ok(Fidelity::exact_if(restores_numbers))
         }
         _ => Err(Misfit::NotNumber),
@@ -38,13 +38,11 @@ pub(crate) fn encode_double(
 ) -> Result<Fidelity, Misfit> {
     match value {
         SqliteValue::Real(real) => {
-            put_fixed(out, real.to_bits().to_be_bytes());
+            put_fixed(out, real.to_be_bytes());
             Ok(Fidelity::Exact)
         }
-        SqliteValue::Integer(integer)
-            if integer.unsigned_abs() <= EXACT_IN_DOUBLE.unsigned_abs() =>
-        {
-            put_fixed(out, (integer as f64).to_bits().to_be_bytes());
+        SqliteValue::Integer(integer) if integer.unsigned_abs() <= EXACT_IN_DOUBLE => {
+            put_fixed(out, (integer as f64).to_be_bytes());
             Ok(Fidelity::exact_if(restores_numbers))
         }
         SqliteValue::Integer(_) => Err(Misfit::NotExactAsDouble),

@@ -12,13 +12,13 @@ pub(crate) fn read(text: &str, settings: &mut Settings) -> Result<()> {
         let end = rest.find(|c: char| c == '=' || c.is_ascii_whitespace()).unwrap_or(rest.len());
         let key = &rest[..end];
         let Some(after) = rest[end..].trim_ascii_start().strip_prefix('=') else {
-            return Err(unclear("a key without a value", None, before));
+            return Err(malformed("a key without a value", None, before));
         };
         let (value, after) = read_value(after.trim_ascii_start()).ok_or_else(|| {
-            unclear("a quoted value without its closing quote", Some(key), before)
+            malformed("a quoted value without its closing quote", Some(key), before)
         })?;
         if !settings.put(key, &value, Origin::Text)? {
-            return Err(unclear("an unknown key", Some(key), before));
+            return Err(malformed("an unknown key", Some(key), before));
         }
         before = Some(key);
         rest = after.trim_ascii_start();
@@ -28,10 +28,8 @@ pub(crate) fn read(text: &str, settings: &mut Settings) -> Result<()> {
 
 /// Parses a value and returns it with the rest of the text; `None` if a quote is not closed.
 fn read_value(text: &str) -> Option<(Zeroizing<String>, &str)> {
-    let (quoted, text) = match text.strip_prefix('\'') {
-        Some(inner) => (true, inner),
-        None => (false, text),
-    };
+    let quoted = text.starts_with('\'');
+    let text = text.strip_prefix('\'').unwrap_or(text);
     let mut value = Zeroizing::new(String::with_capacity(text.len()));
     let mut characters = text.char_indices();
     while let Some((at, c)) = characters.next() {
@@ -47,14 +45,14 @@ fn read_value(text: &str) -> Option<(Zeroizing<String>, &str)> {
 
 /// The error of an invalid text. It names the invalid key or the key before it. After a password
 /// it names only known keys, because other text may be a part of the password.
-fn unclear(what: &str, key: Option<&str>, before: Option<&str>) -> Error {
+fn malformed(what: &str, key: Option<&str>, before: Option<&str>) -> Error {
     let follows_a_password = matches!(before, Some("password" | "sslpassword"));
     let cause = match (key, before) {
         (Some(key), _) if !follows_a_password || is_key(key) => format!("{what}: `{key}`"),
         (_, Some(before)) => format!("{what}, after `{before}`"),
         (_, None) => format!("{what}, at the start"),
     };
-    Error::refused("the PostgreSQL connection string cannot be read").caused_by(cause).hint(
-        "quote a value that holds spaces: key='a value'; in it write \\' for ' and \\\\ for \\",
+    Error::refused("invalid PostgreSQL connection string").caused_by(cause).hint(
+        "quote a value that contains spaces: key='a value'; in quotes write \\' for ' and \\\\ for \\",
     )
 }

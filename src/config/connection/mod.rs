@@ -37,18 +37,15 @@ const DEFAULT_PORT: u16 = 5432;
 pub struct Connection {
     /// The hosts, in the order of trial. There is at least one.
     pub(crate) hosts: Vec<Host>,
-    /// The database's name.
     pub(crate) dbname: String,
     /// The usual name of the database, if it is known.
     pub(crate) usual_dbname: Option<&'static str>,
-    /// The role's name.
     pub(crate) user: String,
     /// The origin of the hosts' passwords, if there are any.
     pub(crate) password_origin: Option<Origin>,
-    /// The places that were searched for a password, each with the result. The error of a server
-    /// that requires a password lists them.
-    pub(crate) password_places: Vec<String>,
-    /// The TLS settings.
+    /// Where a password was searched, each with the result. The error of a server that requires a
+    /// password lists them.
+    pub(crate) password_sources: Vec<String>,
     pub(crate) tls: Tls,
     /// The server options of the session (`-c name=value ...`).
     pub(crate) options: Option<String>,
@@ -58,18 +55,15 @@ pub struct Connection {
     pub(crate) target: Target,
     /// Whether the hosts are tried in random order.
     pub(crate) shuffle_hosts: bool,
-    /// The settings of the TCP connection.
     pub(crate) tcp: Tcp,
 }
 
 /// One host of a connection string.
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
-    /// The address.
-    pub(crate) place: HostAddr,
+    pub(crate) addr: HostAddr,
     /// The port (for a socket: the number in the socket's name).
     pub(crate) port: u16,
-    /// The password for this host.
     pub(crate) password: Option<Secret>,
 }
 
@@ -117,7 +111,6 @@ pub(crate) struct Tcp {
 /// The values of settings that are missing from the connection string and the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Defaults {
-    /// The `sslmode`.
     pub(crate) sslmode: SslMode,
     /// The password of the configuration file. It overrides the service file, the environment
     /// and the password file. A password in the connection string overrides it.
@@ -144,7 +137,7 @@ impl Connection {
             usual_dbname: defaults.usual_dbname,
             user: user.to_owned(),
             password_origin: None,
-            password_places: Vec::new(),
+            password_sources: Vec::new(),
             tls: Tls::read(&settings, environment, defaults.sslmode)?,
             options: options(&settings),
             // libpq has the same lower limit: rounding makes a limit below 2 seconds fail.
@@ -181,15 +174,12 @@ impl Connection {
             }
             return Ok(());
         }
-        self.password_places.push("the connection string and the configuration: none given".into());
-        self.password_places.push("the environment variable PGPASSWORD: not set".into());
-        let path = match settings.text("passfile") {
-            Some(path) => PathBuf::from(path),
-            None => match &environment.home {
-                Some(home) => home.join(".pgpass"),
-                None => return Ok(()),
-            },
-        };
+        self.password_sources
+            .push("the connection string and the configuration: none given".into());
+        self.password_sources.push("the environment variable PGPASSWORD: not set".into());
+        let usual = || Some(environment.home.as_ref()?.join(".pgpass"));
+        let path = settings.text("passfile").map(PathBuf::from).or_else(usual);
+        let Some(path) = path else { return Ok(()) };
         let file = PasswordFile::read(path)?;
         for host in &mut self.hosts {
             host.password = host
@@ -200,8 +190,8 @@ impl Connection {
         if self.hosts.iter().any(|host| host.password.is_some()) {
             self.password_origin = Some(Origin::PasswordFile);
         }
-        let found = if file.exists() { "no line fits" } else { "no such file" };
-        self.password_places.push(format!("the password file {}: {found}", file.path().display()));
+        let found = if file.text.is_some() { "no line fits" } else { "no such file" };
+        self.password_sources.push(format!("the password file {}: {found}", file.path.display()));
         Ok(())
     }
 }
@@ -216,16 +206,15 @@ impl Host {
     /// The names of this host in the password file. A socket in one of the usual folders is also
     /// `localhost`.
     fn names_in_password_file(&self, environment: &Environment) -> Vec<String> {
-        match &self.place {
+        match &self.addr {
             HostAddr::Tcp { name: Some(name), .. } => vec![name.clone()],
             HostAddr::Tcp { name: None, address } => {
                 address.iter().map(IpAddr::to_string).collect()
             }
             HostAddr::Socket(folder) => {
-                let usual = environment.socket_folders.contains(folder);
-                let names =
-                    [usual.then(|| "localhost".to_owned()), Some(folder.display().to_string())];
-                names.into_iter().flatten().collect()
+                let is_usual = environment.socket_folders.contains(folder);
+                let localhost = is_usual.then(|| "localhost".to_owned());
+                localhost.into_iter().chain([folder.display().to_string()]).collect()
             }
         }
     }
@@ -234,7 +223,7 @@ impl Host {
 /// Formats `host:port` for a URL.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
+        match &self.addr {
             HostAddr::Tcp { name: Some(name), .. } if name.contains(':') => write!(f, "[{name}]")?,
             HostAddr::Tcp { name: Some(name), .. } => f.write_str(&url::encode(name))?,
             HostAddr::Tcp { name: None, address: Some(IpAddr::V6(address)) } => {
@@ -316,29 +305,26 @@ fn hosts(settings: &Settings, environment: &Environment) -> Result<Vec<Host>> {
             },
         };
         let name = names.get(at).copied().filter(|name| !name.is_empty());
-        let address =
-            match addresses.get(at).copied().filter(|address| !address.is_empty()) {
-                Some(address) => Some(address.parse::<IpAddr>().map_err(|_| {
-                    settings.invalid("hostaddr", "it must be an IPv4 or IPv6 address")
-                })?),
-                None => None,
-            };
-        let place = match name {
+        let address = addresses.get(at).filter(|address| !address.is_empty());
+        let address = address.map(|address| address.parse::<IpAddr>()).transpose();
+        let address = address
+            .map_err(|_| settings.invalid("hostaddr", "it must be an IPv4 or IPv6 address"))?;
+        let addr = match name {
             Some(name) if name.starts_with('@') => {
                 return Err(settings.invalid("host", "abstract sockets are not supported"));
             }
             Some(name) if name.starts_with('/') => HostAddr::Socket(name.into()),
-            None if address.is_none() => usual_place(port, environment),
+            None if address.is_none() => usual_addr(port, environment),
             name => HostAddr::Tcp { name: name.map(str::to_owned), address },
         };
-        hosts.push(Host { place, port, password: None });
+        hosts.push(Host { addr, port, password: None });
     }
     Ok(hosts)
 }
 
 /// The address of this machine's server: the first usual folder with a socket for the port, or
 /// `localhost` if there is none.
-fn usual_place(port: u16, environment: &Environment) -> HostAddr {
+fn usual_addr(port: u16, environment: &Environment) -> HostAddr {
     let folders = environment.socket_folders.iter();
     match folders.into_iter().find(|folder| folder.join(format!(".s.PGSQL.{port}")).exists()) {
         Some(folder) => HostAddr::Socket(folder.clone()),
@@ -349,22 +335,18 @@ fn usual_place(port: u16, environment: &Environment) -> HostAddr {
 /// The `options`, with each setting of the session added as `-c name=value`. The server splits
 /// the text at white space that no backslash escapes.
 fn options(settings: &Settings) -> Option<String> {
-    let mut options = settings.text("options").unwrap_or_default().to_owned();
-    for (name, value) in &settings.parameters {
-        if !options.is_empty() {
-            options.push(' ');
-        }
-        options.push_str("-c ");
-        options.push_str(name);
-        options.push('=');
+    let parameter = |(name, value): &(String, String)| {
+        let mut text = format!("-c {name}=");
         for c in value.chars() {
-            if c == '\\' || c.is_ascii_whitespace() || c == '\u{b}' {
-                options.push('\\');
-            }
-            options.push(c);
+            let escape = c == '\\' || c.is_ascii_whitespace() || c == '\u{b}';
+            text.extend(escape.then_some('\\').into_iter().chain([c]));
         }
-    }
-    (!options.is_empty()).then_some(options)
+        text
+    };
+    let given = settings.text("options").map(str::to_owned);
+    let all: Vec<String> =
+        given.into_iter().chain(settings.parameters.iter().map(parameter)).collect();
+    (!all.is_empty()).then(|| all.join(" "))
 }
 
 fn tcp(settings: &Settings) -> Result<Tcp> {

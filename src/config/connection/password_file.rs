@@ -5,13 +5,13 @@ use crate::config::secret::Secret;
 use crate::error::{Error, Result};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
-/// The password file.
 pub(crate) struct PasswordFile {
-    path: PathBuf,
-    text: Option<Zeroizing<String>>,
+    pub(crate) path: PathBuf,
+    /// `None` if there is no such file.
+    pub(crate) text: Option<Zeroizing<String>>,
 }
 
 impl PasswordFile {
@@ -42,16 +42,6 @@ impl PasswordFile {
         }
         let text = std::fs::read_to_string(&path).map_err(failed)?;
         Ok(Self { path, text: Some(Zeroizing::new(text)) })
-    }
-
-    /// The path of the file.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Whether the file exists.
-    pub(crate) fn exists(&self) -> bool {
-        self.text.is_some()
     }
 
     /// The password of the first line that matches.

@@ -63,7 +63,7 @@ fn fill_from_text(text: &str, name: &str, settings: &mut Settings, file: &Path) 
         };
         // A service that names a service could be circular. libpq refuses it too.
         if key == "service" || key == "servicefile" || !settings.put(key, value, Origin::Service)? {
-            return Err(Error::refused(format!("{}: the key is not one of a connection", at())));
+            return Err(Error::refused(format!("{}: not a key of a connection", at())));
         }
     }
     Ok(inside)

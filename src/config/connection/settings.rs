@@ -10,76 +10,65 @@ use std::collections::BTreeMap;
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// The known keys, each with the variable that supplies a missing value.
-const KEYS: [(&str, Option<&str>); 39] = [
-    ("host", Some("PGHOST")),
-    ("hostaddr", Some("PGHOSTADDR")),
-    ("port", Some("PGPORT")),
-    ("dbname", Some("PGDATABASE")),
-    ("user", Some("PGUSER")),
-    ("password", Some("PGPASSWORD")),
-    ("passfile", Some("PGPASSFILE")),
-    ("service", Some("PGSERVICE")),
-    ("servicefile", Some("PGSERVICEFILE")),
-    ("options", Some("PGOPTIONS")),
-    ("channel_binding", Some("PGCHANNELBINDING")),
-    ("connect_timeout", Some("PGCONNECT_TIMEOUT")),
-    ("target_session_attrs", Some("PGTARGETSESSIONATTRS")),
-    ("load_balance_hosts", Some("PGLOADBALANCEHOSTS")),
-    ("sslmode", Some("PGSSLMODE")),
-    ("sslnegotiation", Some("PGSSLNEGOTIATION")),
-    ("sslcert", Some("PGSSLCERT")),
-    ("sslkey", Some("PGSSLKEY")),
-    ("sslcertmode", Some("PGSSLCERTMODE")),
-    ("sslrootcert", Some("PGSSLROOTCERT")),
-    ("sslcrl", Some("PGSSLCRL")),
-    ("sslcrldir", Some("PGSSLCRLDIR")),
-    ("sslsni", Some("PGSSLSNI")),
-    ("ssl_min_protocol_version", Some("PGSSLMINPROTOCOLVERSION")),
-    ("ssl_max_protocol_version", Some("PGSSLMAXPROTOCOLVERSION")),
-    ("gssencmode", Some("PGGSSENCMODE")),
-    ("requirepeer", Some("PGREQUIREPEER")),
-    ("require_auth", Some("PGREQUIREAUTH")),
-    ("tcp_user_timeout", None),
-    ("keepalives", None),
-    ("keepalives_idle", None),
-    ("keepalives_interval", None),
-    ("keepalives_count", None),
-    ("replication", None),
-    // These keys are accepted and have no effect: sessions set their own name and use UTF-8,
-    // and encrypted private keys are refused.
-    ("application_name", None),
-    ("fallback_application_name", None),
-    ("client_encoding", None),
-    ("sslpassword", None),
-    ("sslcompression", None),
+/// The keys, each with the variable that supplies a missing value.
+const KEYS: [(&str, &str); 28] = [
+    ("host", "PGHOST"),
+    ("hostaddr", "PGHOSTADDR"),
+    ("port", "PGPORT"),
+    ("dbname", "PGDATABASE"),
+    ("user", "PGUSER"),
+    ("password", "PGPASSWORD"),
+    ("passfile", "PGPASSFILE"),
+    ("service", "PGSERVICE"),
+    ("servicefile", "PGSERVICEFILE"),
+    ("options", "PGOPTIONS"),
+    ("channel_binding", "PGCHANNELBINDING"),
+    ("connect_timeout", "PGCONNECT_TIMEOUT"),
+    ("target_session_attrs", "PGTARGETSESSIONATTRS"),
+    ("load_balance_hosts", "PGLOADBALANCEHOSTS"),
+    ("sslmode", "PGSSLMODE"),
+    ("sslnegotiation", "PGSSLNEGOTIATION"),
+    ("sslcert", "PGSSLCERT"),
+    ("sslkey", "PGSSLKEY"),
+    ("sslcertmode", "PGSSLCERTMODE"),
+    ("sslrootcert", "PGSSLROOTCERT"),
+    ("sslcrl", "PGSSLCRL"),
+    ("sslcrldir", "PGSSLCRLDIR"),
+    ("sslsni", "PGSSLSNI"),
+    ("ssl_min_protocol_version", "PGSSLMINPROTOCOLVERSION"),
+    ("ssl_max_protocol_version", "PGSSLMAXPROTOCOLVERSION"),
+    ("gssencmode", "PGGSSENCMODE"),
+    ("requirepeer", "PGREQUIREPEER"),
+    ("require_auth", "PGREQUIREAUTH"),
 ];
+
+/// The known keys without a variable. The last five are accepted and have no effect: sessions set
+/// their own name and use UTF-8, and encrypted private keys are refused.
+const OTHER_KEYS: &str = "tcp_user_timeout keepalives keepalives_idle keepalives_interval \
+    keepalives_count replication \
+    application_name fallback_application_name client_encoding sslpassword sslcompression";
+
+/// The own spelling of a known key.
+fn known(key: &str) -> Option<&'static str> {
+    let keys = KEYS.iter().map(|(key, _)| *key).chain(OTHER_KEYS.split_whitespace());
+    keys.into_iter().find(|known| *known == key)
+}
 
 /// The ignored keys: details of Kerberos, and settings for pools and caches of `pgx`, the driver
 /// of the two products.
-const IGNORED: [&str; 17] = [
-    "krbsrvname",
-    "krbspn",
-    "gsslib",
-    "gssdelegation",
-    "pool_max_conns",
-    "pool_min_conns",
-    "pool_min_idle_conns",
-    "pool_max_conn_lifetime",
-    "pool_max_conn_lifetime_jitter",
-    "pool_max_conn_idle_time",
-    "pool_health_check_period",
-    "default_query_exec_mode",
-    "statement_cache_capacity",
-    "statement_cache_mode",
-    "description_cache_capacity",
-    "prefer_simple_protocol",
-    "min_read_buffer_size",
-];
+const IGNORED: &str = "krbsrvname krbspn gsslib gssdelegation \
+    pool_max_conns pool_min_conns pool_min_idle_conns pool_max_conn_lifetime \
+    pool_max_conn_lifetime_jitter pool_max_conn_idle_time pool_health_check_period \
+    default_query_exec_mode statement_cache_capacity statement_cache_mode \
+    description_cache_capacity prefer_simple_protocol min_read_buffer_size";
+
+fn is_ignored(key: &str) -> bool {
+    IGNORED.split_whitespace().any(|ignored| ignored == key)
+}
 
 /// Whether a connection string may contain `key`.
 pub(crate) fn is_key(key: &str) -> bool {
-    KEYS.iter().any(|(known, _)| *known == key) || IGNORED.contains(&key) || key == "search_path"
+    known(key).is_some() || is_ignored(key) || key == "search_path"
 }
 
 /// The origin of a value.
@@ -130,9 +119,7 @@ impl Settings {
             }
             return Ok(true);
         }
-        let Some((key, _)) = KEYS.iter().find(|(known, _)| *known == key) else {
-            return Ok(IGNORED.contains(&key));
-        };
+        let Some(key) = known(key) else { return Ok(is_ignored(key)) };
         if origin == Origin::Text || !self.values.contains_key(key) {
             self.values.insert(key, (Zeroizing::new(value.to_owned()), origin));
         }
@@ -142,7 +129,6 @@ impl Settings {
     /// Supplies missing values from the PG* variables.
     pub(crate) fn fill_from(&mut self, environment: &Environment) -> Result<()> {
         for (key, variable) in KEYS {
-            let Some(variable) = variable else { continue };
             if let Some(value) = environment.get(variable) {
                 self.put(key, value, Origin::Variable(variable))?;
             }
@@ -191,5 +177,5 @@ impl Settings {
 
 /// The error of an invalid value. It names the key and the origin, never the value.
 fn invalid(key: &str, origin: Origin, why: &str) -> Error {
-    Error::refused(format!("the value of `{key}` in {origin} is not valid")).caused_by(why)
+    Error::refused(format!("invalid value of `{key}` in {origin}")).caused_by(why)
 }

@@ -51,7 +51,6 @@ pub(crate) struct Tls {
     pub(crate) mode: SslMode,
     /// Whether TLS begins with the first byte, without a request to the server (PostgreSQL 17).
     pub(crate) direct: bool,
-    /// The known authorities.
     pub(crate) roots: Roots,
     /// The PEM file of revoked certificates.
     pub(crate) revoked: Option<PathBuf>,
@@ -59,11 +58,8 @@ pub(crate) struct Tls {
     pub(crate) client: Option<(PathBuf, PathBuf)>,
     /// Whether the host's name is sent in plain text (SNI), for proxies.
     pub(crate) server_name: bool,
-    /// Whether TLS 1.2 is allowed.
     pub(crate) version_1_2: bool,
-    /// Whether TLS 1.3 is allowed.
     pub(crate) version_1_3: bool,
-    /// The binding of authentication to the TLS connection.
     pub(crate) channel_binding: ChannelBinding,
 }
 

@@ -16,36 +16,25 @@ pub(crate) fn after_scheme(text: &str) -> Option<&str> {
 
 /// Parses the text after the scheme into `settings`.
 pub(crate) fn read(rest: &str, settings: &mut Settings) -> Result<()> {
-    let (before_query, query) = match rest.split_once('?') {
-        Some((before, query)) => (before, Some(query)),
-        None => (rest, None),
-    };
-    let (authority, dbname) = match before_query.split_once('/') {
-        Some((authority, dbname)) => (authority, dbname),
-        None => (before_query, ""),
-    };
+    let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, dbname) = before_query.split_once('/').unwrap_or((before_query, ""));
     // A host never contains an '@', so the last '@' ends the credentials. An '@' after the first
     // slash means that the slash belongs to a password.
     if dbname.contains('@') {
-        return Err(unclear());
+        return Err(malformed());
     }
     let hosts = match authority.rsplit_once('@') {
         Some((credentials, hosts)) => {
-            let (user, password) = match credentials.split_once(':') {
-                Some((user, password)) => (user, Some(password)),
-                None => (credentials, None),
-            };
+            let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
             put_decoded(settings, "user", user)?;
-            if let Some(password) = password {
-                put_decoded(settings, "password", password)?;
-            }
+            put_decoded(settings, "password", password)?;
             hosts
         }
         None => authority,
     };
     read_hosts(hosts, settings)?;
     put_decoded(settings, "dbname", dbname)?;
-    query.map_or(Ok(()), |query| read_query(query, settings))
+    read_query(query, settings)
 }
 
 /// Parses `host:port,[ipv6]:port,...` into the lists of the keys `host` and `port`.
@@ -55,20 +44,20 @@ fn read_hosts(text: &str, settings: &mut Settings) -> Result<()> {
     for one in text.split(',') {
         let (host, port) = match one.strip_prefix('[') {
             Some(rest) => {
-                let (host, rest) = rest.split_once(']').ok_or_else(unclear)?;
+                let (host, rest) = rest.split_once(']').ok_or_else(malformed)?;
                 match rest.strip_prefix(':') {
                     Some(port) => (host, port),
                     None if rest.is_empty() => (host, ""),
-                    None => return Err(unclear()),
+                    None => return Err(malformed()),
                 }
             }
             None => one.split_once(':').unwrap_or((one, "")),
         };
         // The port is checked here because the error has a hint about passwords.
         if !port.is_empty() && port.parse::<u16>().is_err() {
-            return Err(unclear());
+            return Err(malformed());
         }
-        hosts.push(decode(host).ok_or_else(unclear)?.to_string());
+        hosts.push(decode(host).ok_or_else(malformed)?.to_string());
         ports.push(port);
     }
     if hosts.iter().any(|host| !host.is_empty()) {
@@ -84,9 +73,9 @@ fn read_hosts(text: &str, settings: &mut Settings) -> Result<()> {
 /// pair. An unknown key is a setting of the server, as in `pgx`.
 fn read_query(query: &str, settings: &mut Settings) -> Result<()> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, raw) = pair.split_once('=').ok_or_else(unclear)?;
-        let key = decode(key).ok_or_else(unclear)?;
-        let value = decode(raw).ok_or_else(unclear)?;
+        let (key, raw) = pair.split_once('=').ok_or_else(malformed)?;
+        let key = decode(key).ok_or_else(malformed)?;
+        let value = decode(raw).ok_or_else(malformed)?;
         // JDBC URLs use this setting, and libpq accepts it.
         if *key == "ssl" && *value == "true" {
             settings.put("sslmode", "require", Origin::Text)?;
@@ -96,7 +85,7 @@ fn read_query(query: &str, settings: &mut Settings) -> Result<()> {
             continue;
         }
         if !is_setting_name(&key) || raw.contains('@') {
-            return Err(unclear());
+            return Err(malformed());
         }
         settings.parameters.push((key.to_string(), value.to_string()));
     }
@@ -111,7 +100,7 @@ fn is_setting_name(name: &str) -> bool {
 
 fn put_decoded(settings: &mut Settings, key: &str, text: &str) -> Result<()> {
     if !text.is_empty() {
-        settings.put(key, &decode(text).ok_or_else(unclear)?, Origin::Text)?;
+        settings.put(key, &decode(text).ok_or_else(malformed)?, Origin::Text)?;
     }
     Ok(())
 }
@@ -149,12 +138,12 @@ pub(crate) fn encode(text: &str) -> String {
     encoded
 }
 
-fn unclear() -> Error {
-    Error::refused("the PostgreSQL URL cannot be read")
-        .caused_by("it is not of the form postgres://user:password@host:port/dbname?key=value")
+fn malformed() -> Error {
+    Error::refused("invalid PostgreSQL URL")
+        .caused_by("expected postgres://user:password@host:port/dbname?key=value")
         .hint(
             "in user names, passwords and values write %2F for /, %3F for ?, %23 for #, %40 for @, \
-             %3A for :, %25 for % and %26 for &; or leave the password out and put it into PGPASSWORD \
-             or the password file",
+             %3A for :, %25 for % and %26 for &; or put the password into PGPASSWORD or the password \
+             file",
         )
 }

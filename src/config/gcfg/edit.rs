@@ -17,20 +17,20 @@ impl Gcfg {
     ) -> Result<Zeroizing<String>> {
         if value.contains(['\0', '\r']) {
             return Err(Error::refused(format!(
-                "the value of {section}.{key} cannot be written: it holds a zero byte or a \
-                 carriage return"
+                "cannot write the value of {section}.{key}: it contains a zero byte or a carriage \
+                 return"
             )));
         }
         let text = self.text.as_str();
         let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
         if let Some(entry) = self.entries(section, key).next_back() {
-            let old = &text[entry.place.clone()];
+            let old = &text[entry.range.clone()];
             let new = match (&entry.value, old) {
                 (None, _) => format!(" = {}", written(value, false)),
                 (Some(_), "") => format!(" {}", written(value, false)),
                 (Some(_), old) => written(value, old.starts_with('"')),
             };
-            return Ok(splice(text, entry.place.start, entry.place.end, &new));
+            return Ok(splice(text, entry.range.start, entry.range.end, &new));
         }
         let header = self
             .headers

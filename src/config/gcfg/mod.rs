@@ -5,7 +5,7 @@
 //! - The last of several values counts.
 //! - Names are case-insensitive, and `-` equals `_` in them.
 //!
-//! Each entry has its place in the text, so that an edit changes one value and no other byte.
+//! Each entry has its range in the text, so that an edit changes one value and no other byte.
 //! Errors have the library's format `file:line:column: message`. No error shows a value, because
 //! it may be a password.
 
@@ -23,7 +23,8 @@ use zeroize::Zeroizing;
 
 /// A parsed configuration file. `Debug` shows only its name.
 pub struct Gcfg {
-    name: PathBuf,
+    /// The file's name as given.
+    pub(crate) name: PathBuf,
     text: Zeroizing<String>,
     headers: Vec<Header>,
     entries: Vec<Entry>,
@@ -58,7 +59,7 @@ pub(crate) struct Entry {
     pub(crate) cut: bool,
     /// The range of the written value in the text. For a key without a value the range is empty
     /// and directly after the key.
-    place: Range<usize>,
+    range: Range<usize>,
 }
 
 impl Gcfg {
@@ -66,16 +67,11 @@ impl Gcfg {
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map(Zeroizing::new).map_err(|cause| {
             let shown = path.display();
-            Error::refused(format!("the configuration file {shown} cannot be read"))
+            Error::refused(format!("cannot read the configuration file {shown}"))
                 .caused_by(cause)
-                .hint("check the path and who may read it; --config FILE names another one")
+                .hint("check its path and permissions, or name another file with --config FILE")
         })?;
         Self::parse(path, &bytes)
-    }
-
-    /// The file's name as given.
-    pub(crate) fn name(&self) -> &Path {
-        &self.name
     }
 
     /// The entries of `key` in `section` without a subsection, in the order of the file.
@@ -93,7 +89,7 @@ impl Gcfg {
     /// switch may have no value.
     pub(crate) fn text(&self, section: &str, key: &str) -> Result<Option<&Entry>> {
         if let Some(blank) = self.entries(section, key).find(|entry| entry.value.is_none()) {
-            return Err(self.error(blank.position, "a value is missing: write KEY = VALUE"));
+            return Err(self.error(blank.position, "missing value: write KEY = VALUE"));
         }
         Ok(self.entries(section, key).next_back())
     }
@@ -106,7 +102,7 @@ impl Gcfg {
             value = match &entry.value {
                 None => Some(true),
                 Some(text) => Some(switch(text).ok_or_else(|| {
-                    self.error(entry.position, "a switch is true, yes, on, 1, false, no, off or 0")
+                    self.error(entry.position, "expected true, yes, on, 1, false, no, off or 0")
                 })?),
             };
         }
@@ -119,7 +115,7 @@ impl Gcfg {
     }
 
     /// `file:line` of an entry, for messages.
-    pub(crate) fn place_of(&self, entry: &Entry) -> String {
+    pub(crate) fn location_of(&self, entry: &Entry) -> String {
         format!("{}:{}", self.name.display(), entry.position.line)
     }
 }
@@ -167,5 +163,5 @@ fn same(in_file: &str, wanted: &str) -> bool {
 fn error(name: &Path, position: Position, message: &str) -> Error {
     let Position { line, column } = position;
     Error::refused(format!("{}:{line}:{column}: {message}", name.display()))
-        .hint("mend the configuration file; the product would refuse it as well")
+        .hint("fix the configuration file; the product would refuse it, too")
 }

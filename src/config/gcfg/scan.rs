@@ -112,26 +112,26 @@ impl Scanner<'_> {
             return Err(self.wrong_at(start, "expected section header"));
         };
         let (section, subsection) = (header.section.clone(), header.subsection.clone());
-        let behind_key = self.at;
+        let after_key = self.at;
         self.skip_white();
-        let (value, place, cut) = match self.peek() {
-            None | Some('\n' | '#' | ';') => (None, behind_key..behind_key, false),
+        let (value, range, cut) = match self.peek() {
+            None | Some('\n' | '#' | ';') => (None, after_key..after_key, false),
             Some('=') => {
                 self.take('=');
-                let behind_sign = self.at;
+                let after_sign = self.at;
                 self.skip_white();
-                let (value, place) = self.value()?;
-                // The place of an empty value is directly after the sign: an edit inserts there.
-                let place = if place.is_empty() { behind_sign..behind_sign } else { place };
-                let cut = !place.is_empty()
-                    && place.end == self.at
+                let (value, range) = self.value()?;
+                // The range of an empty value is directly after the sign: an edit inserts there.
+                let range = if range.is_empty() { after_sign..after_sign } else { range };
+                let cut = !range.is_empty()
+                    && range.end == self.at
                     && matches!(self.peek(), Some('#' | ';'));
-                (Some(value), place, cut)
+                (Some(value), range, cut)
             }
             Some(_) => return Err(self.wrong("expected '='")),
         };
         let position = position(self.text, start);
-        self.entries.push(Entry { section, subsection, key, value, position, cut, place });
+        self.entries.push(Entry { section, subsection, key, value, position, cut, range });
         Ok(())
     }
 
@@ -193,13 +193,11 @@ impl Scanner<'_> {
             let rest = &self.text[self.at..];
             self.at += rest.find('\n').unwrap_or(rest.len());
         }
-        match self.peek() {
-            None => Ok(()),
-            Some('\n') => {
-                self.take('\n');
-                Ok(())
+        match self.next() {
+            None | Some('\n') => Ok(()),
+            Some(c) => {
+                Err(self.wrong_at(self.at - c.len_utf8(), "expected end of line or comment"))
             }
-            Some(_) => Err(self.wrong("expected end of line or comment")),
         }
     }
 
@@ -231,11 +229,11 @@ impl Scanner<'_> {
     }
 
     fn take(&mut self, wanted: char) -> bool {
-        let is_there = self.peek() == Some(wanted);
-        if is_there {
+        let found = self.peek() == Some(wanted);
+        if found {
             self.at += wanted.len_utf8();
         }
-        is_there
+        found
     }
 
     fn wrong(&self, message: &str) -> Error {

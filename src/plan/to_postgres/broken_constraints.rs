@@ -1,6 +1,6 @@
 //! Constraints that existing rows of the source break. PostgreSQL takes them for new rows only.
 
-use crate::error::Result;
+use crate::error::{Result, plural};
 use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::to_postgres::model::{PlannedForeignKey, ToPostgres};
 use crate::schema::names::quote;
@@ -20,7 +20,7 @@ pub(crate) fn list_broken_checks(
             let Some(condition) = &check.left_out.definition else { continue };
             let Some(count) = broken_rows(connection, table, condition) else { continue };
             check.sql.push_str(" NOT VALID");
-            let rows = if count == 1 { "1 row breaks" } else { &format!("{count} rows break") };
+            let rows = plural(count, "row breaks", "rows break");
             let reason = format!("{rows} it; it holds for new rows only (NOT VALID)");
             plan.left_out.push(LeftOut { reason, ..check.left_out.clone() });
         }

@@ -3,7 +3,7 @@
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::control::progress::Phase;
 use crate::error::Result;
-use crate::plan::model::{Plan, PlannedColumn, PlannedTable, TableDefinition};
+use crate::plan::model::{Plan, PlannedColumn, PlannedTable};
 use crate::plan::strict;
 use crate::plan::table_selection::choose_tables;
 use crate::plan::to_postgres::broken_constraints::{list_broken_checks, list_orphans};
@@ -11,9 +11,9 @@ use crate::plan::to_postgres::column_types::Columns;
 use crate::plan::to_postgres::ddl::definitions::Definitions;
 use crate::plan::to_postgres::decisions::{Decisions, decide, profile, queries};
 use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
-use crate::plan::to_postgres::model::{ChunkedRead, PostgresObjects, ToPostgres};
+use crate::plan::to_postgres::model::{PostgresObjects, ToPostgres};
 use crate::plan::to_postgres::{dry_run, preconditions, views};
-use crate::postgres::catalog::target_objects::{self, CatalogObject, ObjectClass};
+use crate::postgres::catalog::target_objects::{self, CatalogObject};
 use crate::report::Dropped;
 use crate::schema::expression::Collation;
 use crate::schema::names::quote;
@@ -41,12 +41,12 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
         existing.into_iter().partition(|object| inputs.drop.has(object));
     preconditions::check_target(inputs, client, &remaining, &catalog.schema)?;
     let schema = &mut catalog.schema;
-    preconditions::leave_out_wide_tables(&connection, schema, inputs.options, &mut left_out)?;
+    preconditions::skip_wide_tables(&connection, schema, inputs.options, &mut left_out)?;
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     let queries = queries(query::encoding(&connection)?, &catalog.schema);
     let profiles = profile(inputs, &queries, &columns)?;
-    inputs.progress.enter(Phase::Plan);
+    inputs.control.progress.enter(Phase::Plan);
     let profiled = (queries, profiles);
     let schema = &mut catalog.schema;
     let decisions = decide(inputs, &connection, schema, &columns, profiled, &mut left_out)?;
@@ -75,10 +75,10 @@ fn define(
     remaining: &[CatalogObject],
     mut left_out: Vec<LeftOut>,
 ) -> Plan<ToPostgres> {
-    let has_a_name = |object: &&CatalogObject| object.kind != ObjectClass::Type;
+    let has_a_name = |object: &&CatalogObject| object.kind != ObjectKind::Type;
     let taken = remaining.iter().filter(has_a_name).map(|object| object.name.clone()).collect();
     let mut definitions = Definitions::new(inputs.schema, catalog, &decisions, excluded, taken);
-    let tables: Vec<TableDefinition<ToPostgres>> =
+    let mut tables: Vec<PlannedTable<ToPostgres>> =
         (0..catalog.schema.tables.len()).map(|index| definitions.table(index)).collect();
     let columns: Vec<&[PlannedColumn<ToPostgres>]> =
         tables.iter().map(|table| table.columns.as_slice()).collect();
@@ -87,10 +87,14 @@ fn define(
     let views = views::define(connection, &tables, &mut definitions, &mut left_out);
     let mut notes = notes(&tables, &catalog.schema);
     notes.append(&mut definitions.notes);
+    for (table, mut decision) in tables.iter_mut().zip(decisions.tables) {
+        let chunk_bytes = inputs.resources.chunk_bytes;
+        table.read.chunks = decision.profile.chunks(&table.read.query.address, chunk_bytes);
+    }
     Plan {
         data_set: inputs.data_set.to_owned(),
         target_schema: inputs.schema.to_owned(),
-        tables: assemble(tables, decisions, inputs.resources.chunk_bytes),
+        tables,
         left_out,
         notes,
         drops: Vec::new(),
@@ -101,25 +105,6 @@ fn define(
             drop_all: *inputs.drop == DropScope::Everything,
         },
     }
-}
-
-fn assemble(
-    definitions: Vec<TableDefinition<ToPostgres>>,
-    decisions: Decisions,
-    chunk_bytes: u64,
-) -> Vec<PlannedTable<ToPostgres>> {
-    let Decisions { queries, profiles, rejected, .. } = decisions;
-    let parts = definitions.into_iter().zip(queries).zip(profiles).zip(rejected);
-    parts
-        .map(|(((definition, mut query), mut profile), rejected)| {
-            query.address = profile.address(query.address);
-            let chunks = profile.chunks(&query.address, chunk_bytes);
-            let (name, size) = (query.table.clone(), (profile.rows, profile.bytes));
-            let layout = TupleLayout::new(Vec::new());
-            let read = ChunkedRead { query, layout, sent: Vec::new(), chunks };
-            PlannedTable::new(&name, definition, read, size, rejected)
-        })
-        .collect()
 }
 
 /// Sends all columns but those that the server computes.
@@ -142,7 +127,7 @@ fn drops(plan: &Plan<ToPostgres>) -> Vec<Dropped> {
             kind: object.kind.as_str().to_owned(),
             name: object.name.clone(),
             comes_back: match object.kind {
-                ObjectClass::View => is_view(&object.name),
+                ObjectKind::View => is_view(&object.name),
                 _ => tables.contains(&object.name),
             },
         })
@@ -161,7 +146,7 @@ fn note_remaining(remaining: &[CatalogObject]) -> Option<String> {
 }
 
 /// Notes on differences between the databases that the tables meet.
-fn notes(tables: &[TableDefinition<ToPostgres>], schema: &Schema) -> Vec<String> {
+fn notes(tables: &[PlannedTable<ToPostgres>], schema: &Schema) -> Vec<String> {
     let mut notes = Vec::new();
     if tables.iter().any(|t| t.ddl.columns.iter().any(|c| c.column_type.is_text())) {
         notes.push(

@@ -1,22 +1,47 @@
 //! The column types of a plan: each column by itself, then the columns that foreign keys join.
 
+use crate::codec::encode::heap_page::COLUMNS_THAT_ALWAYS_FIT;
 use crate::codec::encoding::Encoding;
-use crate::codec::fidelity::Misfit;
+use crate::codec::field::MAX_FIELD;
 use crate::error::{Error, Result};
 use crate::options::type_override::TypeOverride;
 use crate::plan::to_postgres::type_rules::{Column, TypeDecision, type_rank};
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Affinity;
 use crate::schema::names::quote;
-use crate::schema::{IndexOver, Schema, Table};
+use crate::schema::{IndexTerm, Key, Schema, Table};
 use crate::sqlite::catalog::model::Catalog;
 use crate::sqlite::read::profile::column::{ColumnProfile, Tally};
 use crate::sqlite::read::profile::table::TableProfile;
+use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::sql::declared_type::{DeclaredType, column_affinity};
 use std::collections::HashMap;
 
 /// The index of a table in the schema, and of a column in the table.
 pub(crate) type ColumnId = (usize, usize);
+
+/// What was found and decided about one table.
+pub(crate) struct TableDecision {
+    /// How it is read.
+    pub(crate) query: TableQuery,
+    pub(crate) profile: TableProfile,
+    /// The types of its columns.
+    pub(crate) types: Vec<TypeDecision>,
+    /// Rows that go to the reject file, by reason.
+    pub(crate) rejected: Vec<(String, Tally)>,
+}
+
+impl TableDecision {
+    /// Whether all columns must be sent, because the values decide which rows fit.
+    pub(crate) fn is_sent_whole(&self) -> bool {
+        !self.rejected.is_empty() || self.may_be_too_wide()
+    }
+
+    /// Whether rows can be too wide for a page, or too large for the server.
+    pub(crate) fn may_be_too_wide(&self) -> bool {
+        self.types.len() > COLUMNS_THAT_ALWAYS_FIT || self.profile.largest_row > MAX_FIELD as u64
+    }
+}
 
 /// The facts about all columns before the profile, by table and column.
 pub(crate) struct Columns {
@@ -86,39 +111,37 @@ impl Columns {
         }
     }
 
-    /// Decides all columns.
-    pub(crate) fn decide(&self, profiles: &[TableProfile], widen: bool) -> Vec<Vec<TypeDecision>> {
-        let mut decisions: Vec<Vec<TypeDecision>> = self
-            .columns
-            .iter()
-            .zip(profiles)
-            .map(|(columns, profile)| {
-                let pairs = columns.iter().zip(&profile.columns);
-                pairs.map(|(column, profile)| column.decide(profile, widen)).collect()
+    /// Decides all columns, by table.
+    pub(crate) fn decide(
+        &self,
+        queries: Vec<TableQuery>,
+        profiles: Vec<TableProfile>,
+        widen: bool,
+    ) -> Vec<TableDecision> {
+        let tables = self.columns.iter().zip(queries).zip(profiles);
+        let mut tables: Vec<TableDecision> = tables
+            .map(|((columns, query), profile)| {
+                let types = columns.iter().zip(&profile.columns);
+                let types = types.map(|(column, profile)| column.decide(profile, widen)).collect();
+                TableDecision { query, profile, types, rejected: Vec::new() }
             })
             .collect();
         for group in &self.joined {
-            self.share(group, profiles, widen, &mut decisions);
+            self.share(group, widen, &mut tables);
         }
-        decisions
+        tables
     }
 
     /// Gives the columns of a group the widest of their types. The alias of the rowid is unchanged: a
     /// column that does not fit it keeps its own type, and the key between them is not created.
-    fn share(
-        &self,
-        group: &[ColumnId],
-        profiles: &[TableProfile],
-        widen: bool,
-        decisions: &mut [Vec<TypeDecision>],
-    ) {
-        let type_of = |&(table, column): &ColumnId| decisions[table][column].column_type();
+    fn share(&self, group: &[ColumnId], widen: bool, tables: &mut [TableDecision]) {
+        let type_of = |&(table, column): &ColumnId| tables[table].types[column].column_type();
         let first = type_of(&group[0]);
         if group.iter().all(|id| type_of(id) == first) {
             return;
         }
         let column = |&(table, column): &ColumnId| &self.columns[table][column];
-        let profile = |&(table, column): &ColumnId| &profiles[table].columns[column];
+        let profile = |&(table, column): &ColumnId| &tables[table].profile.columns[column];
         if group.iter().any(|id| column(id).fixed.is_some()) {
             return;
         }
@@ -160,36 +183,24 @@ impl Columns {
             return;
         }
         for id @ &(table, index) in group {
-            let own = decisions[table][index].column_type();
-            if !column(id).identity && own != shared {
-                decisions[table][index] = column(id).decide_shared(shared, profile(id), widen);
+            let TableDecision { profile, types, .. } = &mut tables[table];
+            if !column(id).identity && types[index].column_type() != shared {
+                types[index] = column(id).decide_shared(shared, &profile.columns[index], widen);
             }
         }
     }
 }
 
 fn of_table(table: &Table, strict: bool) -> Vec<Column> {
-    let names = |list: &[crate::schema::KeyColumn]| -> Vec<String> {
-        list.iter().map(|column| column.name.clone()).collect()
-    };
-    let mut in_key: Vec<String> = Vec::new();
-    for key in table.primary_key.iter().chain(&table.uniques) {
-        in_key.extend(names(&key.columns));
-    }
+    let keys = table.primary_key.iter().chain(&table.uniques);
+    let mut in_key: Vec<&str> = keys.flat_map(Key::names).collect();
     let mut indexed = Vec::new();
     for index in &table.indexes {
-        for term in &index.terms {
-            if let IndexOver::Column(name) = &term.over {
-                indexed.push(name.clone());
-                if index.unique {
-                    in_key.push(name.clone());
-                }
-            }
-        }
+        let columns = index.terms.iter().filter_map(IndexTerm::column);
+        in_key.extend(columns.clone().filter(|_| index.unique));
+        indexed.extend(columns);
     }
-    for key in &table.foreign_keys {
-        in_key.extend(key.columns.iter().cloned());
-    }
+    in_key.extend(table.foreign_keys.iter().flat_map(|key| &key.columns).map(String::as_str));
     table
         .columns
         .iter()
@@ -197,8 +208,8 @@ fn of_table(table: &Table, strict: bool) -> Vec<Column> {
             declared: DeclaredType::read(&column.declared, strict),
             affinity: column_affinity(&column.declared, strict),
             identity: column.identity,
-            in_key: in_key.contains(&column.name),
-            indexed: indexed.contains(&column.name),
+            in_key: in_key.contains(&column.name.as_str()),
+            indexed: indexed.contains(&column.name.as_str()),
             joins_integers: false,
             fixed: None,
         })
@@ -268,17 +279,4 @@ fn join(groups: &mut Vec<Vec<ColumnId>>, one: ColumnId, other: ColumnId) {
         (None, None) if one == other => groups.push(vec![one]),
         (None, None) => groups.push(vec![one, other]),
     }
-}
-
-/// The values of one column that the target cannot hold.
-#[derive(Debug, Clone)]
-pub(crate) struct ColumnMisfit {
-    pub(crate) table: String,
-    pub(crate) column: String,
-    /// The word for rows: `rowid`, or `row` in a table without rowids.
-    pub(crate) row_word: &'static str,
-    /// The reason.
-    pub(crate) misfit: Misfit,
-    /// The count and the first rows.
-    pub(crate) tally: Tally,
 }

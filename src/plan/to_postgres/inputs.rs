@@ -1,13 +1,13 @@
 //! What a plan is made from, and what it drops.
 
-use crate::control::cancel::CancelScope;
-use crate::control::progress::Progress;
+use crate::control::run_control::RunControl;
 use crate::control::sizing::Resources;
 use crate::error::Result;
 use crate::options::plan_options::PlanOptions;
 use crate::plan::model::Plan;
 use crate::plan::to_postgres::model::ToPostgres;
-use crate::postgres::catalog::target_objects::{self, CatalogObject, ObjectClass};
+use crate::postgres::catalog::target_objects::{self, CatalogObject};
+use crate::schema::ObjectKind;
 use crate::sqlite::source::open::Source;
 use postgres::GenericClient;
 use serde::{Deserialize, Serialize};
@@ -15,24 +15,19 @@ use std::collections::BTreeMap;
 
 /// What the plan of one data set is made from.
 pub(crate) struct PlanInputs<'a> {
-    /// The name of the data set.
     pub(crate) data_set: &'a str,
     /// The locked source.
     pub(crate) source: &'a Source,
     /// The schema of the target.
     pub(crate) schema: &'a str,
-    /// The user's options.
     pub(crate) options: &'a PlanOptions,
     /// Threads and sizes.
     pub(crate) resources: &'a Resources,
-    /// The progress counters.
-    pub(crate) progress: &'a Progress,
+    pub(crate) control: &'a RunControl,
     /// What is dropped before the tables are created.
     pub(crate) drop: &'a DropScope,
     /// The names of all data sets of the run.
     pub(crate) data_sets: &'a [&'a str],
-    /// Ends the planning early.
-    pub(crate) cancel: &'a CancelScope,
 }
 
 /// What is dropped before the tables are created.
@@ -74,7 +69,7 @@ impl CreatedObjects {
         let names = plan.table_names();
         let existing = target_objects::existing(client, &plan.target_schema)?;
         let is_ours = |object: &&CatalogObject| {
-            object.kind == ObjectClass::Table && names.contains(&object.name)
+            object.kind == ObjectKind::Table && names.contains(&object.name)
         };
         let ours = existing.iter().filter(is_ours);
         Ok(Self {
@@ -89,8 +84,8 @@ impl CreatedObjects {
             return self.tables.values().any(|oid| *oid == table);
         }
         match object.kind {
-            ObjectClass::Table => self.tables.get(&object.name) == Some(&object.oid),
-            ObjectClass::View => self.views.contains(&object.name),
+            ObjectKind::Table => self.tables.get(&object.name) == Some(&object.oid),
+            ObjectKind::View => self.views.contains(&object.name),
             _ => false,
         }
     }

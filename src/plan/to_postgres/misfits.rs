@@ -2,24 +2,39 @@
 
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::codec::fidelity::Misfit;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plural};
 use crate::options::plan_options::OnMisfit;
-use crate::plan::to_postgres::column_types::ColumnMisfit;
+use crate::plan::to_postgres::column_types::TableDecision;
 use crate::plan::to_postgres::reject::reason;
 use crate::plan::to_postgres::source_checks::{self, MAX_ENTRY, key_label};
-use crate::plan::to_postgres::type_rules::{TypeDecision, count_of, format_tally};
+use crate::plan::to_postgres::type_rules::{first_rows, format_tally};
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
-use crate::schema::{Column, IndexOver, LeftOut, ObjectKind, RowAddress, Schema, Table};
+use crate::schema::{LeftOut, ObjectKind, RowAddress, Schema, Table};
 use crate::sqlite::read::profile::column::Tally;
-use crate::sqlite::read::profile::table::TableProfile;
 use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::connection::SourceConnection;
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
 
-/// The skipped rows of a table, by reason.
-pub(crate) type Rejected = Vec<(String, Tally)>;
+/// The values of one column, or the rows of a table, that the target cannot hold.
+struct Unfit {
+    table: String,
+    count: u64,
+    text: String,
+}
+
+impl Unfit {
+    fn new(decision: &TableDecision, column: Option<&str>, misfit: Misfit, tally: &Tally) -> Self {
+        let TableQuery { table, address, .. } = &decision.query;
+        let row = if matches!(address, RowAddress::Integer { .. }) { "rowid" } else { "row" };
+        let column = column.map_or_else(String::new, |name| format!(" column {}", quote(name)));
+        let (values, first) = (plural(tally.count, "value", "values"), first_rows(tally));
+        let text =
+            format!("table {}{column}: {misfit} ({values}, first at {row} {first})", quote(table));
+        Self { table: table.clone(), count: tally.count, text }
+    }
+}
 
 /// Refuses values that the target cannot hold, or skips their rows. With `--on-misfit widen`,
 /// tables with rows that are too wide are removed from the schema. Refused, with table, column,
@@ -28,127 +43,82 @@ pub(crate) fn resolve(
     on_misfit: &OnMisfit,
     connection: &SourceConnection,
     schema: &mut Schema,
-    queries: &[TableQuery],
-    profiles: &[TableProfile],
-    decisions: &[Vec<TypeDecision>],
+    decisions: &mut Vec<TableDecision>,
     left_out: &mut Vec<LeftOut>,
-) -> Result<HashMap<String, Rejected>> {
-    let mut found: Vec<ColumnMisfit> = Vec::new();
-    let mut rejected: HashMap<String, Rejected> = HashMap::new();
+) -> Result<()> {
+    let mut found: Vec<Unfit> = Vec::new();
     let mut removed = HashSet::new();
-    for (index, table) in schema.tables.iter().enumerate() {
-        let (query, decisions) = (&queries[index], &decisions[index]);
-        let unfit = column_misfits(table, query, decisions);
-        if unfit.is_empty() && !source_checks::may_be_too_wide(decisions, &profiles[index]) {
+    for (table, decision) in schema.tables.iter().zip(decisions.iter_mut()) {
+        let unfit = column_misfits(table, decision);
+        if unfit.is_empty() && !decision.may_be_too_wide() {
             continue;
         }
-        if unfit.is_empty() || matches!(on_misfit, OnMisfit::Reject { .. }) {
-            let layout = TupleLayout::new(decisions.iter().map(|d| d.encoder).collect());
-            let rows = tally(connection, table, query, &layout)?;
-            match on_misfit {
-                OnMisfit::Reject { .. } if !rows.is_empty() => {
-                    rejected.insert(table.name.clone(), rows);
-                }
-                OnMisfit::Widen if !rows.is_empty() => {
-                    removed.insert(table.name.clone());
-                    left_out.push(LeftOut {
-                        kind: ObjectKind::Table,
-                        table: None,
-                        name: table.name.clone(),
-                        reason: rows
-                            .iter()
-                            .map(|(why, t)| format!("{why} ({})", format_tally(t)))
-                            .collect(),
-                        definition: None,
-                        rows: Some(profiles[index].rows),
-                    });
-                }
-                _ => found.extend(rows.into_iter().map(|(_, tally)| ColumnMisfit {
-                    table: table.name.clone(),
-                    column: String::new(),
-                    row_word: row_word(query),
-                    misfit: Misfit::RowTooWide,
-                    tally,
-                })),
-            }
-        } else {
+        if !unfit.is_empty() && !matches!(on_misfit, OnMisfit::Reject { .. }) {
             found.extend(unfit);
+            continue;
+        }
+        let rows = tally(connection, table, decision)?;
+        match on_misfit {
+            OnMisfit::Reject { .. } => decision.rejected = rows,
+            OnMisfit::Widen if !rows.is_empty() => {
+                removed.insert(table.name.clone());
+                let reason = rows.iter().map(|(why, t)| format!("{why} ({})", format_tally(t)));
+                left_out.push(LeftOut {
+                    rows: Some(decision.profile.rows),
+                    ..LeftOut::object(ObjectKind::Table, &table.name, None)
+                        .because(reason.collect::<String>())
+                });
+            }
+            _ => found.extend(
+                rows.iter().map(|(_, tally)| Unfit::new(decision, None, Misfit::RowTooWide, tally)),
+            ),
         }
     }
     schema.tables.retain(|table| !removed.contains(&table.name));
-    if found.is_empty() { Ok(rejected) } else { Err(refuse_misfits(&found)) }
-}
-
-fn row_word(query: &TableQuery) -> &'static str {
-    if matches!(query.address, RowAddress::Integer { .. }) { "rowid" } else { "row" }
+    decisions.retain(|decision| !removed.contains(&decision.query.table));
+    if found.is_empty() { Ok(()) } else { Err(refuse_misfits(&found)) }
 }
 
 /// The misfits that the profile found.
-fn column_misfits(
-    table: &Table,
-    query: &TableQuery,
-    decisions: &[TypeDecision],
-) -> Vec<ColumnMisfit> {
-    let of_column = |(column, decision): (&Column, &TypeDecision)| {
-        let of_reason = |(misfit, tally): &(Misfit, Tally)| ColumnMisfit {
-            table: table.name.clone(),
-            column: column.name.clone(),
-            row_word: row_word(query),
-            misfit: *misfit,
-            tally: tally.clone(),
-        };
-        decision.misfits.iter().map(of_reason).collect::<Vec<_>>()
-    };
-    table.columns.iter().zip(decisions).flat_map(of_column).collect()
+fn column_misfits(table: &Table, decision: &TableDecision) -> Vec<Unfit> {
+    let columns = table.columns.iter().zip(&decision.types);
+    let misfits = columns.flat_map(|(column, types)| {
+        types.misfits.iter().map(|(misfit, tally)| (column.name.as_str(), *misfit, tally))
+    });
+    misfits.map(|(name, misfit, tally)| Unfit::new(decision, Some(name), misfit, tally)).collect()
 }
 
 /// The rows of a table that cannot be encoded, by reason.
 fn tally(
     connection: &SourceConnection,
     table: &Table,
-    query: &TableQuery,
-    layout: &TupleLayout,
-) -> Result<Rejected> {
+    decision: &TableDecision,
+) -> Result<Vec<(String, Tally)>> {
+    let layout = TupleLayout::new(decision.types.iter().map(|d| d.encoder).collect());
     let mut reasons: HashMap<(Option<usize>, Misfit), Tally> = HashMap::new();
-    source_checks::unsendable(connection, query, layout, |at, column, misfit, _| {
+    source_checks::unsendable(connection, &decision.query, &layout, |at, column, misfit, _| {
         reasons.entry((column, misfit)).or_default().add(at);
         Ok(())
     })?;
-    let mut list: Rejected = reasons
-        .into_iter()
-        .map(|((column, misfit), tally)| {
-            let name = column.map(|index| table.columns[index].name.as_str());
-            (reason(name, misfit), tally)
-        })
-        .collect();
+    let named = |((column, misfit), tally): ((Option<usize>, Misfit), Tally)| {
+        let name = column.map(|index| table.columns[index].name.as_str());
+        (reason(name, misfit), tally)
+    };
+    let mut list: Vec<(String, Tally)> = reasons.into_iter().map(named).collect();
     list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     Ok(list)
 }
 
-fn refuse_misfits(found: &[ColumnMisfit]) -> Error {
-    let total: u64 = found.iter().map(|misfit| misfit.tally.count).sum();
-    let mut error = Error::refused(format!("PostgreSQL cannot hold {}", count_of(total, "value")));
-    for misfit in found.iter().take(20) {
-        let column = if misfit.column.is_empty() {
-            String::new()
-        } else {
-            format!(" column {}", quote(&misfit.column))
-        };
-        let rows: Vec<String> = misfit.tally.first_rows.iter().map(i64::to_string).collect();
-        error = error.caused_by(format!(
-            "table {}{column}: {} ({}, first at {} {})",
-            quote(&misfit.table),
-            misfit.misfit,
-            count_of(misfit.tally.count, "value"),
-            misfit.row_word,
-            rows.join(", ")
-        ));
-    }
+fn refuse_misfits(found: &[Unfit]) -> Error {
+    let total: u64 = found.iter().map(|unfit| unfit.count).sum();
+    let total = plural(total, "value", "values");
+    let error = Error::refused(format!("PostgreSQL cannot hold {total}"));
+    let mut error = found.iter().take(20).fold(error, |error, unfit| error.caused_by(&unfit.text));
     if found.len() > 20 {
-        error =
-            error.caused_by(format!("and {}", count_of(found.len() as u64 - 20, "more column")));
+        let more = plural(found.len() as u64 - 20, "more column", "more columns");
+        error = error.caused_by(format!("and {more}"));
     }
-    let mut tables: Vec<&str> = found.iter().map(|misfit| misfit.table.as_str()).collect();
+    let mut tables: Vec<&str> = found.iter().map(|unfit| unfit.table.as_str()).collect();
     tables.sort_unstable();
     tables.dedup();
     error
@@ -175,10 +145,9 @@ pub(crate) fn refuse_wide_keys(
     for (index, table) in schema.tables.iter().enumerate() {
         for (number, key) in table.primary_key.iter().chain(&table.uniques).enumerate() {
             if let Some(width) = too_wide.get(&(index, key_label(number))) {
-                let columns: Vec<String> = key.columns.iter().map(|c| quote(&c.name)).collect();
                 return Err(Error::refused(format!(
                     "the key ({}) of table {} is too wide for a PostgreSQL index",
-                    columns.join(", "),
+                    key.names().map(quote).collect::<Vec<_>>().join(", "),
                     quote(&table.name)
                 ))
                 .caused_by(format!(
@@ -198,15 +167,15 @@ pub(crate) fn refuse_wide_keys(
 pub(crate) fn refuse_merged_keys(
     connection: &Connection,
     schema: &Schema,
-    decisions: &[Vec<TypeDecision>],
+    decisions: &[TableDecision],
 ) -> Result<()> {
     for (table, decisions) in schema.tables.iter().zip(decisions) {
-        for key in keys(table) {
+        for key in table.unique_columns() {
             let mut merged = false;
             let mut terms = Vec::with_capacity(key.len());
             for name in &key {
-                let index = table.columns.iter().position(|column| column.name == **name);
-                let decision = index.map(|index| &decisions[index]);
+                let index = table.columns.iter().position(|column| column.name == *name);
+                let decision = index.map(|index| &decisions.types[index]);
                 let converts = decision.is_some_and(|d| !d.conversions.is_empty());
                 let has_type = decision.is_some_and(|d| {
                     !matches!(d.column_type(), ColumnType::Text | ColumnType::Bytea)
@@ -228,26 +197,7 @@ pub(crate) fn refuse_merged_keys(
     Ok(())
 }
 
-/// The columns of each key and unique index that is over plain columns and all rows.
-fn keys(table: &Table) -> Vec<Vec<&String>> {
-    let constraints = table.primary_key.iter().chain(&table.uniques);
-    let mut keys: Vec<Vec<&String>> =
-        constraints.map(|key| key.columns.iter().map(|column| &column.name).collect()).collect();
-    for index in table.indexes.iter().filter(|index| index.unique && index.filter.is_none()) {
-        let columns: Option<Vec<&String>> = index
-            .terms
-            .iter()
-            .map(|term| match &term.over {
-                IndexOver::Column(name) => Some(name),
-                IndexOver::Expression(_) => None,
-            })
-            .collect();
-        keys.extend(columns);
-    }
-    keys
-}
-
-fn merged_key(table: &Table, key: &[&String]) -> Error {
+fn merged_key(table: &Table, key: &[&str]) -> Error {
     let columns: Vec<String> = key.iter().map(|name| quote(name)).collect();
     Error::refused(format!(
         "the key ({}) of table {} would not be unique in PostgreSQL",

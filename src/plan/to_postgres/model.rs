@@ -3,12 +3,14 @@
 use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::codec::encoding::Encoding;
+use crate::error::plural;
 use crate::plan::model::{OptionalDdl, Plan, PlannedTable, Target};
+use crate::plan::to_postgres::type_rules::first_rows;
 use crate::postgres::catalog::target_objects::CatalogObject;
 use crate::postgres::sql::ddl::{ForeignKeyDdl, TableDdl};
 use crate::schema::chunk::Chunk;
 use crate::schema::column_type::ColumnType;
-use crate::schema::names::quote;
+use crate::schema::ddl::quote_list;
 use crate::schema::{LeftOut, RowAddress};
 use crate::sqlite::read::profile::column::Tally;
 use crate::sqlite::read::query::TableQuery;
@@ -58,7 +60,6 @@ pub(crate) struct PostgresObjects {
 pub(crate) struct ChunkedRead {
     /// The query. Its columns are those that are sent, in the order of the layout.
     pub(crate) query: TableQuery,
-    /// The layout of the tuples.
     pub(crate) layout: TupleLayout,
     /// The indexes into the table's columns of those that are sent.
     pub(crate) sent: Vec<usize>,
@@ -93,7 +94,6 @@ pub(crate) struct PlannedKey {
     pub(crate) constraint: Option<String>,
 }
 
-/// A foreign key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PlannedForeignKey {
     /// The index of the child table in the plan.
@@ -104,7 +104,6 @@ pub(crate) struct PlannedForeignKey {
     pub(crate) columns: Vec<String>,
     /// The parent's columns that they refer to.
     pub(crate) parent_columns: Vec<String>,
-    /// Its definition.
     pub(crate) ddl: ForeignKeyDdl,
     /// Its entry in the list of what is not migrated, without the reason.
     pub(crate) left_out: LeftOut,
@@ -113,22 +112,15 @@ pub(crate) struct PlannedForeignKey {
 impl PlannedForeignKey {
     /// Its entry in the list of what is not migrated, where rows have no parent.
     pub(crate) fn listed(&self, orphans: &Tally) -> LeftOut {
-        let rows = if orphans.count == 1 {
-            "1 row has".to_owned()
-        } else {
-            format!("{} rows have", orphans.count)
-        };
-        let columns: Vec<String> = self.columns.iter().map(|name| quote(name)).collect();
-        let first: Vec<String> = orphans.first_rows.iter().map(i64::to_string).collect();
-        let first = if first.is_empty() {
-            String::new()
-        } else {
-            format!(" (first at rowid {})", first.join(", "))
+        let rows = plural(orphans.count, "row has", "rows have");
+        let first = match orphans.first_rows.is_empty() {
+            true => String::new(),
+            false => format!(" (first at rowid {})", first_rows(orphans)),
         };
         LeftOut {
             reason: format!(
                 "{rows} no parent for {}{first}; it holds for new rows only (NOT VALID)",
-                columns.join(", ")
+                quote_list(&self.columns)
             ),
             ..self.left_out.clone()
         }
@@ -143,11 +135,6 @@ impl Plan<ToPostgres> {
 }
 
 impl PlannedTable<ToPostgres> {
-    /// The qualified name in the target.
-    pub(crate) fn qualified(&self) -> String {
-        self.ddl.qualified()
-    }
-
     /// The column of the target that holds the integer by which the source addresses its rows.
     pub(crate) fn integer_key(&self) -> Option<&str> {
         let RowAddress::Integer { column } = &self.read.query.address else { return None };

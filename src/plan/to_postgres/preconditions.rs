@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::options::plan_options::{OnMisfit, PlanOptions};
+use crate::plan::texts::list_names;
 use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
 use crate::plan::to_postgres::source_checks;
 use crate::postgres::catalog::target_objects::{self, CatalogObject};
@@ -63,13 +64,9 @@ fn refuse_conflicts(
     if found.is_empty() {
         return Ok(());
     }
-    let mut list: Vec<String> =
-        found.iter().take(10).map(|t| format!("{} {}", t.kind.as_str(), quote(&t.name))).collect();
-    if found.len() > 10 {
-        list.push(format!("and {} more", found.len() - 10));
-    }
+    let list = list_names(found.iter().map(|t| format!("{} {}", t.kind.as_str(), quote(&t.name))));
     let error = Error::refused(format!("schema {} of the target is not empty", quote(schema)))
-        .caused_by(format!("it holds {}", list.join(", ")));
+        .caused_by(format!("it holds {list}"));
     let error = match earlier.and_then(|entry| entry.detail.state) {
         None => error,
         Some(state) => error
@@ -87,7 +84,7 @@ fn refuse_conflicts(
 }
 
 /// Takes out tables with more columns than PostgreSQL allows, if the user allows that.
-pub(crate) fn leave_out_wide_tables(
+pub(crate) fn skip_wide_tables(
     connection: &Connection,
     schema: &mut Schema,
     options: &PlanOptions,
@@ -105,14 +102,10 @@ pub(crate) fn leave_out_wide_tables(
         .remedy("exclude all such tables", &["--on-misfit=widen"]));
     }
     for table in schema.tables.extract_if(.., |table| too_wide(table)) {
-        left_out.push(LeftOut {
-            kind: ObjectKind::Table,
-            table: None,
-            reason: format!("{} columns; PostgreSQL allows at most 1,600", table.columns.len()),
-            rows: Some(source_checks::rows(connection, &table)?),
-            name: table.name,
-            definition: None,
-        });
+        let reason = format!("{} columns; PostgreSQL allows at most 1,600", table.columns.len());
+        let rows = Some(source_checks::rows(connection, &table)?);
+        let listed = LeftOut::object(ObjectKind::Table, &table.name, None).because(reason);
+        left_out.push(LeftOut { rows, ..listed });
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::sqlite::source::connection::SourceConnection;
 use crate::sqlite::write::bulk_insert::Bound;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -27,16 +28,16 @@ impl RejectFile {
     /// Creates the file, for its owner only.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let what = || format!("cannot create the reject file {}", path.display());
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(
-            |error| {
-                let refused = Error::refused(what()).caused_by(&error);
-                if error.kind() == std::io::ErrorKind::AlreadyExists {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        file.map_err(|error| {
+            let refused = Error::refused(what()).caused_by(&error);
+            match error.kind() {
+                ErrorKind::AlreadyExists => {
                     refused.hint("move it, or name another file with --reject-file")
-                } else {
-                    refused
                 }
-            },
-        )?;
+                _ => refused,
+            }
+        })?;
         Self::begin(path)
     }
 
@@ -60,7 +61,7 @@ impl RejectFile {
     }
 
     /// Removes a table that an earlier run wrote, because its data set starts from scratch.
-    pub(crate) fn forget(&self, table: &str) -> Result<()> {
+    pub(crate) fn remove_table(&self, table: &str) -> Result<()> {
         let sql = format!("DROP TABLE IF EXISTS {}", quote(table));
         self.connection.execute_batch(&sql).map_err(failed)
     }

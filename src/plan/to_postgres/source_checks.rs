@@ -1,16 +1,14 @@
 //! Questions to the source that the profile does not answer: the widest index entries, duplicate
 //! keys, and rows that fit no page. Each is asked only where it can matter.
 
-use crate::codec::encode::heap_page::COLUMNS_THAT_ALWAYS_FIT;
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::codec::fidelity::Misfit;
-use crate::codec::field::MAX_FIELD;
 use crate::codec::row_batch::RowBatch;
 use crate::error::Result;
-use crate::plan::to_postgres::type_rules::TypeDecision;
+use crate::plan::to_postgres::column_types::TableDecision;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
-use crate::schema::{IndexOver, RowAddress, Schema, Table};
+use crate::schema::{IndexOver, IndexTerm, RowAddress, Schema, Table};
 use crate::sqlite::read::chunk_reader::{read_error, scan};
 use crate::sqlite::read::profile::table::TableProfile;
 use crate::sqlite::read::query::TableQuery;
@@ -33,11 +31,12 @@ pub(crate) fn key_label(number: usize) -> String {
 pub(crate) fn too_wide(
     connection: &Connection,
     schema: &Schema,
-    profiles: &[TableProfile],
+    decisions: &[TableDecision],
     utf16: bool,
 ) -> Result<HashMap<(usize, String), u64>> {
     let mut found = HashMap::new();
-    for (number, (table, profile)) in schema.tables.iter().zip(profiles).enumerate() {
+    for (number, (table, decision)) in schema.tables.iter().zip(decisions).enumerate() {
+        let profile = &decision.profile;
         let mut ask =
             |label: String, terms: Vec<String>, filter: Option<&str>, bound: Option<u64>| {
                 if bound.is_some_and(|bound| bound <= MAX_ENTRY) || profile.rows == 0 {
@@ -56,27 +55,21 @@ pub(crate) fn too_wide(
                 Ok::<(), crate::Error>(())
             };
         for (number, key) in table.primary_key.iter().chain(&table.uniques).enumerate() {
-            let names: Vec<&str> = key.columns.iter().map(|c| c.name.as_str()).collect();
+            let names: Vec<&str> = key.names().collect();
             let terms = names.iter().map(|name| quote(name)).collect();
             ask(key_label(number), terms, None, longest(table, profile, &names))?;
         }
         for index in &table.indexes {
-            let mut terms = Vec::new();
-            let mut names = Vec::new();
-            for term in &index.terms {
-                match &term.over {
-                    IndexOver::Column(name) => {
-                        names.push(name.as_str());
-                        terms.push(quote(name));
-                    }
-                    IndexOver::Expression(sql) => terms.push(format!("({})", sql.text)),
-                }
-            }
-            let bound = if names.len() == terms.len() {
-                longest(table, profile, &names)
-            } else {
+            let term = |term: &IndexTerm| match &term.over {
+                IndexOver::Column(name) => quote(name),
+                IndexOver::Expression(sql) => format!("({})", sql.text),
+            };
+            let terms: Vec<String> = index.terms.iter().map(term).collect();
+            let names: Option<Vec<&str>> = index.terms.iter().map(IndexTerm::column).collect();
+            let bound = match names {
+                Some(names) => longest(table, profile, &names),
                 // An expression is rarely longer than its row.
-                (profile.largest_row > MAX_ENTRY).then_some(u64::MAX).or(Some(0))
+                None => (profile.largest_row > MAX_ENTRY).then_some(u64::MAX).or(Some(0)),
             };
             let filter = index.filter.as_ref().map(|sql| sql.text.as_str());
             ask(index.name.clone(), terms, filter, bound)?;
@@ -117,7 +110,7 @@ fn widest(
 pub(crate) fn has_duplicates(
     connection: &Connection,
     table: &Table,
-    columns: &[&String],
+    columns: &[&str],
     terms: &[String],
 ) -> Result<bool> {
     let given: Vec<String> =
@@ -172,9 +165,4 @@ pub(crate) fn unsendable(
         }
         Ok(ControlFlow::Continue(()))
     })
-}
-
-/// Whether rows of a table can be too wide for a page, or too large for the server.
-pub(crate) fn may_be_too_wide(decisions: &[TypeDecision], profile: &TableProfile) -> bool {
-    decisions.len() > COLUMNS_THAT_ALWAYS_FIT || profile.largest_row > MAX_FIELD as u64
 }

@@ -8,6 +8,7 @@
 use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encoding::Encoding;
 use crate::codec::fidelity::Misfit;
+use crate::error::plural;
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Affinity;
 use crate::sqlite::read::profile::column::{Candidate, ColumnProfile, ColumnProfileSpec, Tally};
@@ -48,6 +49,11 @@ pub(crate) struct TypeDecision {
 }
 
 impl TypeDecision {
+    fn from_candidate(candidate: &Candidate) -> Self {
+        let (encoder, conversions) = (candidate.encoder, conversions_of(candidate));
+        Self { encoder, conversions, reason: None, needs_review: false, misfits: Vec::new() }
+    }
+
     pub(crate) fn column_type(&self) -> ColumnType {
         self.encoder.encoding.column_type
     }
@@ -62,13 +68,14 @@ impl Column {
             DeclaredType::Named(ColumnType::Timestamp) => {
                 vec![ColumnType::Timestamp, ColumnType::TimestampTz]
             }
-            DeclaredType::Named(ColumnType::Numeric(None)) => vec![],
             DeclaredType::Named(ColumnType::Varchar(_)) => {
                 characters = true;
                 vec![]
             }
+            DeclaredType::Named(ColumnType::Numeric(None))
+            | DeclaredType::Untyped
+            | DeclaredType::Plain(_) => vec![],
             DeclaredType::Named(column_type) => vec![column_type],
-            DeclaredType::Untyped | DeclaredType::Plain(_) => vec![],
         };
         let mut encodings: Vec<Encoding> = types.into_iter().map(Encoding::from).collect();
         match self.fixed {
@@ -93,13 +100,7 @@ impl Column {
             return self.decide_general(ColumnType::BigInt, profile, widen);
         }
         if let Some(candidate) = self.fitting(profile) {
-            return TypeDecision {
-                encoder: candidate.encoder,
-                conversions: conversions_of(candidate),
-                reason: None,
-                needs_review: false,
-                misfits: Vec::new(),
-            };
+            return TypeDecision::from_candidate(candidate);
         }
         let mut decision = self.decide_general(self.fallback_type(profile), profile, widen);
         self.add_reason(profile, &mut decision);
@@ -153,11 +154,9 @@ impl Column {
         }
         let misfits = candidate.reason.map(|reason| (reason, candidate.misfits.clone()));
         TypeDecision {
-            encoder: candidate.encoder,
-            conversions: conversions_of(candidate),
             reason: Some("set by --cast".to_owned()),
-            needs_review: false,
             misfits: misfits.into_iter().collect(),
+            ..TypeDecision::from_candidate(candidate)
         }
     }
 
@@ -213,25 +212,16 @@ impl Column {
             (Misfit::NulInText, &profile.nul_texts),
             (Misfit::InvalidText, &profile.invalid_texts),
         ];
-        let mut misfits = Vec::new();
-        let mut column_type = column_type;
-        let mut reason = None;
-        if !matches!(column_type, ColumnType::Bytea) {
-            misfits = flawed
-                .into_iter()
-                .filter(|(_, tally)| tally.count > 0)
-                .map(|(misfit, tally)| (misfit, tally.clone()))
-                .collect();
-            if widen && !misfits.is_empty() {
-                reason = Some(
-                    misfits
-                        .drain(..)
-                        .map(|(misfit, tally)| format!("{misfit} ({})", format_tally(&tally)))
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                );
-                column_type = ColumnType::Bytea;
-            }
+        let is_flawed = |tally: &Tally| tally.count > 0 && column_type != ColumnType::Bytea;
+        let flawed = flawed.into_iter().filter(|(_, tally)| is_flawed(tally));
+        let mut misfits: Vec<(Misfit, Tally)> =
+            flawed.map(|(misfit, tally)| (misfit, tally.clone())).collect();
+        let (mut column_type, mut reason) = (column_type, None);
+        if widen && !misfits.is_empty() {
+            let texts = misfits.drain(..);
+            let texts = texts.map(|(misfit, tally)| format!("{misfit} ({})", format_tally(&tally)));
+            reason = Some(texts.collect::<Vec<_>>().join(", "));
+            column_type = ColumnType::Bytea;
         }
         let encoder = self.encoder(column_type.into());
         let returning = |count: u64| if encoder.affinity_restores_numbers { 0 } else { count };
@@ -308,7 +298,7 @@ impl Column {
                 let key = if self.in_key { "in a key, and " } else { "" };
                 parts.push(format!(
                     "{key}{} not in canonical form",
-                    count_of(candidate.converted, "value")
+                    plural(candidate.converted, "value", "values")
                 ));
             } else if candidate.misfits.count == 0
                 && candidate.encoder.encoding.is(ColumnType::Json)
@@ -352,13 +342,12 @@ pub(crate) fn type_rank(column_type: ColumnType) -> u8 {
 
 /// A tally as text: `3 values, first at 5, 9, 12`.
 pub(crate) fn format_tally(tally: &Tally) -> String {
-    let rows = tally.first_rows.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-    format!("{}, first at {rows}", count_of(tally.count, "value"))
+    format!("{}, first at {}", plural(tally.count, "value", "values"), first_rows(tally))
 }
 
-/// A count with its noun: `1 value`, `2 values`.
-pub(crate) fn count_of(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+/// The first rows of a tally: `5, 9, 12`.
+pub(crate) fn first_rows(tally: &Tally) -> String {
+    tally.first_rows.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn conversions_of(candidate: &Candidate) -> Vec<(Cow<'static, str>, u64)> {

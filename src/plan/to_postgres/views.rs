@@ -1,6 +1,7 @@
 //! The views of a plan. A view is translated after the views that it reads, whose types it needs.
 
-use crate::plan::model::{OptionalDdl, TableDefinition};
+use crate::plan::model::{OptionalDdl, PlannedTable};
+use crate::plan::texts::{column_renamed, renamed};
 use crate::plan::to_postgres::ddl::definitions::{Definitions, column_names};
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::sql::from_sqlite::scope::ScopeColumn;
@@ -23,7 +24,7 @@ struct Known {
 /// `connection` gives the names of a view's columns, and shows whether SQLite can read it.
 pub(crate) fn define(
     connection: &Connection,
-    tables: &[TableDefinition<ToPostgres>],
+    tables: &[PlannedTable<ToPostgres>],
     definitions: &mut Definitions<'_>,
     left_out: &mut Vec<LeftOut>,
 ) -> Vec<OptionalDdl> {
@@ -44,7 +45,10 @@ pub(crate) fn define(
             let target = qualify(definitions.schema_name, &name);
             match translated(connection, view, &target, &known) {
                 Ok((one, select)) => {
-                    definitions.notes.extend(renamed(view, &name, &one.columns));
+                    definitions.notes.extend(renamed("view", &view.name, &name));
+                    definitions.notes.extend(one.columns.iter().filter_map(|column| {
+                        column_renamed(("view", &view.name), &column.name, &column.target)
+                    }));
                     defined.push(OptionalDdl {
                         what: format!("view {}", quote(&view.name)),
                         sql: create(&one, &select),
@@ -73,7 +77,7 @@ pub(crate) fn define(
 fn of_table(
     schema: &Schema,
     index: usize,
-    definition: &TableDefinition<ToPostgres>,
+    definition: &PlannedTable<ToPostgres>,
     definitions: &Definitions<'_>,
 ) -> Known {
     let table = &schema.tables[index];
@@ -137,22 +141,6 @@ fn create(view: &Known, select: &str) -> String {
     format!("CREATE VIEW {} ({}) AS {select}", view.target, columns.join(", "))
 }
 
-fn renamed(view: &View, name: &str, columns: &[ScopeColumn]) -> Vec<String> {
-    let mut all = Vec::new();
-    if view.name != name {
-        all.push(format!("view {} becomes {}", quote(&view.name), quote(name)));
-    }
-    for column in columns.iter().filter(|column| column.name != column.target) {
-        all.push(format!(
-            "column {} of view {} becomes {}",
-            quote(&column.name),
-            quote(&view.name),
-            quote(&column.target)
-        ));
-    }
-    all
-}
-
 /// Whether this is a view that is neither defined nor listed yet.
 fn is_undecided(name: &str, schema: &Schema, known: &[Known], left_out: &[LeftOut]) -> bool {
     let same = |other: &str| other.eq_ignore_ascii_case(name);
@@ -174,12 +162,5 @@ fn unreadable(name: &str, left_out: &[LeftOut]) -> String {
 }
 
 fn listed(view: &View, reason: String) -> LeftOut {
-    LeftOut {
-        kind: ObjectKind::View,
-        table: None,
-        name: view.name.clone(),
-        reason,
-        definition: Some(view.definition.clone()),
-        rows: None,
-    }
+    LeftOut::object(ObjectKind::View, &view.name, Some(&view.definition)).because(reason)
 }

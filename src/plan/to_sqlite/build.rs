@@ -9,14 +9,14 @@ use crate::plan::to_postgres::column_types::check_casts;
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::plan::to_sqlite::decisions::{TableDecision, candidates, decide, probe};
 use crate::plan::to_sqlite::inputs::PlanInputs;
-use crate::plan::to_sqlite::model::{OrderedRead, ToSqlite};
+use crate::plan::to_sqlite::model::ToSqlite;
 use crate::plan::to_sqlite::source_queries::{from_item, queries};
 use crate::plan::to_sqlite::{dry_run, preconditions};
-use crate::postgres::catalog::model::{Catalog, TableFacts};
+use crate::postgres::catalog::model::Catalog;
 use crate::postgres::copy_out::Snapshot;
 use crate::report::Dropped;
+use crate::schema::LeftOut;
 use crate::schema::names::qualify;
-use crate::schema::{Key, LeftOut, Table};
 
 /// Plans one data set from the catalog that the snapshot shows. Refused, with table, column, count
 /// and first rows, where something forbids the run.
@@ -29,11 +29,11 @@ pub(crate) fn build_plan(
     left_out.append(&mut catalog.schema.left_out);
     preconditions::refuse_hidden(&catalog)?;
     check_casts(&inputs.options.casts, &catalog.schema)?;
-    preconditions::leave_out_bare(&mut catalog, &mut left_out);
+    preconditions::skip_bare(&mut catalog, &mut left_out);
 
     let candidates = candidates(inputs, &catalog)?;
     let probes = probe(inputs, &catalog, &candidates)?;
-    inputs.progress.enter(Phase::Plan);
+    inputs.control.progress.enter(Phase::Plan);
     let decisions = decide(inputs, &catalog, candidates, probes, snapshot)?;
 
     let key_ranges: Vec<_> = decisions.iter().map(|decision| decision.probe.range).collect();
@@ -61,9 +61,8 @@ fn define(
     let mut definitions = Definitions::new(catalog, &decisions);
     let mut tables = Vec::with_capacity(decisions.len());
     for (index, decision) in decisions.into_iter().enumerate() {
-        let table = &catalog.schema.tables[index];
-        let facts = &catalog.facts[&table.name];
-        tables.push(define_table(inputs, index, (table, facts), decision, &mut definitions));
+        let qualified = qualify(inputs.schema, &catalog.schema.tables[index].name);
+        tables.push(definitions.table(index, decision, qualified));
     }
     left_out.append(&mut definitions.left_out);
     let mut notes = definitions.notes;
@@ -79,25 +78,6 @@ fn define(
         notes,
         objects: (),
     }
-}
-
-fn define_table(
-    inputs: &PlanInputs<'_>,
-    index: usize,
-    (table, facts): (&Table, &TableFacts),
-    decision: TableDecision,
-    definitions: &mut Definitions<'_>,
-) -> PlannedTable<ToSqlite> {
-    let TableDecision { columns, probe } = decision;
-    let names = |key: &Key| key.columns.iter().map(|column| column.name.clone()).collect();
-    let read = OrderedRead {
-        qualified: qualify(inputs.schema, &table.name),
-        queries: Vec::new(),
-        widest: probe.widest,
-        key: table.primary_key.as_ref().map(names).unwrap_or_default(),
-    };
-    let definition = definitions.table(index, columns);
-    PlannedTable::new(&table.name, definition, read, (probe.rows, facts.bytes), Vec::new())
 }
 
 /// The tables that the target file holds, which the new file replaces.

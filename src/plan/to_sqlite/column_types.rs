@@ -20,7 +20,7 @@ pub(crate) struct MappingCandidate {
     pub(crate) declared: String,
     /// How its fields are read, and how its stored values are compared with the fields.
     pub(crate) encoding: Encoding,
-    /// The expression that is read in place of the column.
+    /// The expression that is read instead of the column.
     pub(crate) read: Option<String>,
     /// The expression of the text that stored values are compared with, if fields are not compared.
     pub(crate) compared: Option<String>,
@@ -28,14 +28,14 @@ pub(crate) struct MappingCandidate {
     pub(crate) kind: Kind,
     /// The condition of values that it cannot hold, and their description.
     pub(crate) rejects: Option<(String, &'static str)>,
-    /// The affinity of a column in which SQLite turns text that numeric_text like a number into a number;
+    /// The affinity of a column in which SQLite turns text that looks like a number into a number;
     /// such texts must be checked.
     pub(crate) numeric_text: Option<Affinity>,
     /// If it does not hold all values, the next candidate needs the user's consent.
     pub(crate) fallback_needs_consent: bool,
     /// The reason for this candidate, if it is not the first.
     pub(crate) reason: Option<&'static str>,
-    /// Its values may be negative negative_zero, which SQLite turns into negative_zero.
+    /// Its values may be negative zeros, which SQLite turns into zeros.
     pub(crate) negative_zero: bool,
 }
 
@@ -110,6 +110,16 @@ impl ColumnInput<'_> {
         MappingCandidate { read: Some(self.printed()), numeric_text, ..candidate }
     }
 
+    /// Text as the server prints it, in a column without a declared type in SQLite.
+    fn as_plain_text(&self) -> MappingCandidate {
+        self.as_printed("TEXT".to_owned(), Kind::Opaque)
+    }
+
+    /// The fallback to text as the server prints it.
+    fn fallback(&self, reason: &'static str) -> MappingCandidate {
+        MappingCandidate { reason: Some(reason), ..self.as_plain_text() }
+    }
+
     /// Text whose binary form is its bytes.
     fn as_text(&self, declared: String, kind: Kind) -> MappingCandidate {
         MappingCandidate { read: None, ..self.as_printed(declared, kind) }
@@ -147,12 +157,7 @@ pub(crate) fn candidates(given: &ColumnInput<'_>) -> Result<Vec<MappingCandidate
         "numeric" => decimals(given),
         "text" | "varchar" => {
             let declared = given.declared(&ANY, "TEXT");
-            let first = given.as_text(declared, text);
-            let wide = MappingCandidate {
-                reason: Some("SQLite would turn its texts into other numbers"),
-                ..given.as_text("TEXT".to_owned(), text)
-            };
-            if first.numeric_text.is_some() { vec![first, wide] } else { vec![first] }
+            with_wide(given.as_text(declared, text), given.as_text("TEXT".to_owned(), text))
         }
         "bpchar" | "name" => vec![given.as_text("TEXT".to_owned(), Kind::Opaque)],
         "json" | "jsonb" => documents(given),
@@ -167,9 +172,7 @@ pub(crate) fn candidates(given: &ColumnInput<'_>) -> Result<Vec<MappingCandidate
             let declared = given.declared(&DATED, "TEXT");
             vec![given.candidate(declared, ColumnType::Uuid, Kind::Word)]
         }
-        _ if given.column.collation == Collation::NoCase => {
-            vec![given.as_printed("TEXT".to_owned(), Kind::Opaque)]
-        }
+        _ if given.column.collation == Collation::NoCase => vec![given.as_plain_text()],
         // Enums are equal if their texts are; ordered or nested values are not compared.
         base => {
             let word = if base.is_empty() { Kind::Word } else { Kind::Opaque };
@@ -208,10 +211,6 @@ fn doubles(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
         negative_zero: true,
         ..given.candidate("REAL".to_owned(), column_type, Kind::Real)
     };
-    let printed = MappingCandidate {
-        reason: Some("it holds NaN"),
-        ..given.as_printed("TEXT".to_owned(), Kind::Opaque)
-    };
     let declared = given.declared(&NUMBER, "REAL");
     let mut candidates = Vec::new();
     if declared != "REAL" {
@@ -229,7 +228,7 @@ fn doubles(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
             ..given.candidate(declared, column_type, Kind::Real)
         });
     }
-    candidates.extend([own, printed]);
+    candidates.extend([own, given.fallback("it holds NaN")]);
     candidates
 }
 
@@ -282,12 +281,14 @@ fn documents(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
         let compared = Some(given.printed());
         MappingCandidate { encoding: ColumnType::Jsonb.into(), compared, ..text }
     };
-    let first = own(given.declared(&ANY, "JSON"));
-    let wide = MappingCandidate {
-        reason: Some("SQLite would turn its texts into other numbers"),
-        ..own("TEXT".to_owned())
-    };
-    if first.numeric_text.is_some() { vec![first, wide] } else { vec![first] }
+    with_wide(own(given.declared(&ANY, "JSON")), own("TEXT".to_owned()))
+}
+
+/// `first`, and `wide` if SQLite would turn texts of `first` into numbers.
+fn with_wide(first: MappingCandidate, wide: MappingCandidate) -> Vec<MappingCandidate> {
+    let reason = Some("SQLite would turn its texts into other numbers");
+    let wide = first.numeric_text.map(|_| MappingCandidate { reason, ..wide });
+    std::iter::once(first).chain(wide).collect()
 }
 
 fn dates(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
@@ -302,18 +303,16 @@ fn dates(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
     let rejects = match given.facts.base.as_str() {
         "time" => (format!("{column} = '24:00:00'"), "the hour 24"),
         base => {
-            let zone = if base == "timestamptz" { "+00" } else { "" };
-            let bounds = match base {
-                "date" => ("0001-01-01".to_owned(), "10000-01-01".to_owned()),
-                _ => (format!("0001-01-01 00:00:00{zone}"), format!("10000-01-01 00:00:00{zone}")),
+            let time = match base {
+                "date" => "",
+                "timestamp" => " 00:00:00",
+                _ => " 00:00:00+00",
             };
-            (format!("{column} < '{}' OR {column} >= '{}'", bounds.0, bounds.1), YEARS)
+            let (first, end) = (format!("0001-01-01{time}"), format!("10000-01-01{time}"));
+            (format!("{column} < '{first}' OR {column} >= '{end}'"), YEARS)
         }
     };
-    let printed = MappingCandidate {
-        reason: Some("it holds dates that ISO text cannot express"),
-        ..given.as_printed("TEXT".to_owned(), Kind::Opaque)
-    };
+    let printed = given.fallback("it holds dates that ISO text cannot express");
     let rejects = Some(rejects);
     if let (Some(epoch), Some(origin)) = (given.epoch, given.origin()) {
         return vec![epoch_candidate(given, epoch, origin.to_owned(), rejects), printed];
@@ -328,7 +327,6 @@ fn dates(given: &ColumnInput<'_>) -> Vec<MappingCandidate> {
 /// Text of a type whose values have one text each, which is compared by value. Where that is not
 /// certain for a value (infinite intervals), the server prints the texts.
 fn exact_texts(given: &ColumnInput<'_>, column_type: ColumnType) -> Vec<MappingCandidate> {
-    let printed = given.as_printed("TEXT".to_owned(), Kind::Opaque);
     let declared = given.declared(&[Affinity::Text, Affinity::Blob], "TEXT");
     let own = given.candidate(declared, column_type, Kind::Opaque);
     if column_type != ColumnType::Interval {
@@ -339,7 +337,10 @@ fn exact_texts(given: &ColumnInput<'_>, column_type: ColumnType) -> Vec<MappingC
     let rejects = format!(
         "pg_catalog.interval_send({column}) IN ('\\x7fffffffffffffff7fffffff7fffffff', '\\x80000000000000008000000080000000')"
     );
-    vec![MappingCandidate { rejects: Some((rejects, "infinite intervals")), ..own }, printed]
+    vec![
+        MappingCandidate { rejects: Some((rejects, "infinite intervals")), ..own },
+        given.as_plain_text(),
+    ]
 }
 
 /// Dates as numbers that count from an epoch.
@@ -366,15 +367,13 @@ fn epoch_candidate(
 fn overridden(given: &ColumnInput<'_>, fixed: &Encoding) -> Result<MappingCandidate> {
     let base = ColumnType::parse(&given.facts.base_type);
     match (&fixed.column_type, fixed.epoch()) {
-        (ColumnType::Text, None) => Ok(given.as_printed("TEXT".to_owned(), Kind::Opaque)),
+        (ColumnType::Text, None) => Ok(given.as_plain_text()),
         (ColumnType::Json | ColumnType::Jsonb, None) => {
             let json = format!("pg_catalog.to_json({})::pg_catalog.text", given.quoted());
-            let printed = given.as_printed("TEXT".to_owned(), Kind::Opaque);
-            Ok(MappingCandidate { read: Some(json), ..printed })
+            Ok(MappingCandidate { read: Some(json), ..given.as_plain_text() })
         }
         (column_type, Some(unit)) if base.as_ref() == Some(column_type) => {
-            let epoch = epoch_candidate(given, unit, "INTEGER".to_owned(), None);
-            Ok(epoch)
+            Ok(epoch_candidate(given, unit, "INTEGER".to_owned(), None))
         }
         _ => Err(Error::usage(format!(
             "--cast: column {} is {} and cannot become {fixed} in SQLite",

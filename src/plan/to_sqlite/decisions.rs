@@ -78,7 +78,7 @@ pub(crate) fn probe(
     catalog: &Catalog,
     candidates: &[Candidates],
 ) -> Result<Vec<ProbeResult>> {
-    inputs.progress.enter(Phase::Profile);
+    inputs.control.progress.enter(Phase::Profile);
     let tables = catalog.schema.tables.iter().zip(candidates);
     let probes: Vec<TableProbe<'_>> = tables
         .map(|(table, columns)| {
@@ -92,7 +92,7 @@ pub(crate) fn probe(
             }
         })
         .collect();
-    value_checks::ask(&probes, inputs.connect, inputs.resources.readers, inputs.cancel)
+    value_checks::ask(&probes, inputs.connect, inputs.resources.readers, &inputs.control.cancel)
 }
 
 /// Takes the first candidate of each column that holds all of its values.

@@ -1,7 +1,6 @@
 //! What a plan is made from.
 
-use crate::control::cancel::CancelScope;
-use crate::control::progress::Progress;
+use crate::control::run_control::RunControl;
 use crate::control::sizing::Resources;
 use crate::error::Result;
 use crate::options::plan_options::PlanOptions;
@@ -10,20 +9,15 @@ use serde_json::Value;
 
 /// What the plan of one data set is made from, in addition to the catalog.
 pub(crate) struct PlanInputs<'a> {
-    /// The name of the data set.
     pub(crate) data_set: &'a str,
     /// The schema of the source.
     pub(crate) schema: &'a str,
     /// The file of the target.
     pub(crate) target: &'a str,
-    /// The user's options.
     pub(crate) options: &'a PlanOptions,
     /// Threads and sizes.
     pub(crate) resources: &'a Resources,
-    /// The progress counters.
-    pub(crate) progress: &'a Progress,
-    /// Ends the planning early.
-    pub(crate) cancel: &'a CancelScope,
+    pub(crate) control: &'a RunControl,
     /// Opens one more session in the snapshot.
     pub(crate) connect: &'a (dyn Fn() -> Result<TupleReader> + Sync),
     /// The tables that the target file holds.

@@ -20,19 +20,16 @@ impl Names {
     /// `wanted`, or `wanted` with a suffix that is the same in every run.
     pub(crate) fn allocate(&mut self, wanted: &str) -> String {
         let folded = wanted.to_ascii_lowercase();
-        if !folded.starts_with("sqlite_") && self.taken.insert(folded) {
+        let own = if folded.starts_with("sqlite_") { "_" } else { "" };
+        if own.is_empty() && self.taken.insert(folded) {
             return wanted.to_owned();
         }
-        let own = if wanted.to_ascii_lowercase().starts_with("sqlite_") { "_" } else { "" };
-        let mut round = 0_u32;
-        loop {
+        let suffixed = |round: u32| {
             let hash = xxh3_64(format!("{round}{wanted}").as_bytes());
-            let name = format!("{own}{wanted}_{:08x}", hash as u32);
-            if self.taken.insert(name.to_ascii_lowercase()) {
-                return name;
-            }
-            round += 1;
-        }
+            format!("{own}{wanted}_{:08x}", hash as u32)
+        };
+        let mut names = (0..).map(suffixed);
+        names.find(|name| self.taken.insert(name.to_ascii_lowercase())).unwrap_or_default()
     }
 }
 

@@ -21,17 +21,11 @@ pub(crate) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
 }
 
 /// Takes out tables without columns, which SQLite does not support.
-pub(crate) fn leave_out_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>) {
-    for table in catalog.schema.tables.extract_if(.., |table| table.columns.is_empty()) {
-        left_out.push(LeftOut {
-            kind: ObjectKind::Table,
-            table: None,
-            name: table.name,
-            reason: "it has no columns, which SQLite does not support".to_owned(),
-            definition: None,
-            rows: None,
-        });
-    }
+pub(crate) fn skip_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>) {
+    let bare = catalog.schema.tables.extract_if(.., |table| table.columns.is_empty());
+    let reason = "it has no columns, which SQLite does not support";
+    let listed = |name: &str| LeftOut::object(ObjectKind::Table, name, None).because(reason);
+    left_out.extend(bare.map(|table| listed(&table.name)));
 }
 
 /// Describes values that a column cannot hold, with their first rows.

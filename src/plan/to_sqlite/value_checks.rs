@@ -16,7 +16,6 @@ use std::sync::{Mutex, PoisonError};
 
 /// The questions about one table.
 pub(crate) struct TableProbe<'a> {
-    /// The table's name.
     pub(crate) name: &'a str,
     /// The FROM clause of its rows.
     pub(crate) from: String,
@@ -24,7 +23,6 @@ pub(crate) struct TableProbe<'a> {
     pub(crate) key: Option<String>,
     /// The expression of the bytes of a row, if rows may be large.
     pub(crate) width: Option<String>,
-    /// The candidates for each column.
     pub(crate) columns: &'a [(String, Vec<MappingCandidate>)],
 }
 
@@ -96,31 +94,20 @@ impl TableProbe<'_> {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
-        let cell = |index: usize| row.and_then(|row| row.get(index));
-        let count = |index| cell(index).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let mut cells = (0..).map(|index| row?.get(index)?.parse::<i64>().ok());
+        let mut next = || cells.next().flatten();
+        let count = |cell: Option<i64>| cell.map_or(0, i64::unsigned_abs);
         let mut answer = ProbeResult {
-            rows: count(0),
+            rows: count(next()),
+            range: self.key.as_ref().and_then(|_| next().zip(next())),
+            widest: self.width.as_ref().map_or(0, |_| count(next())),
+            refused: Vec::with_capacity(self.columns.len()),
             zeros: vec![0; self.columns.len()],
-            ..ProbeResult::default()
         };
-        let mut next = 1;
-        if self.key.is_some() {
-            let key = |index| cell(index).and_then(|text| text.parse().ok());
-            answer.range = key(1).zip(key(2));
-            next = 3;
-        }
-        if self.width.is_some() {
-            answer.widest = count(next);
-            next += 1;
-        }
         for (name, candidates) in self.columns {
             let mut refused = Vec::with_capacity(candidates.len());
             for candidate in candidates {
-                let mut number = 0;
-                if candidate.rejects.is_some() {
-                    number = count(next);
-                    next += 1;
-                }
+                let mut number = candidate.rejects.as_ref().map_or(0, |_| count(next()));
                 if let Some(affinity) = candidate.numeric_text
                     && number == 0
                     && candidates.len() > 1
@@ -133,8 +120,7 @@ impl TableProbe<'_> {
             answer.refused.push(refused);
         }
         for (column, _) in self.zero_columns() {
-            answer.zeros[column] = count(next);
-            next += 1;
+            answer.zeros[column] = count(next());
         }
         Ok(answer)
     }

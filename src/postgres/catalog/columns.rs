@@ -2,12 +2,12 @@
 
 use crate::error::Result;
 use crate::postgres::catalog::model::{Catalog, ColumnFacts};
-use crate::postgres::catalog::query::{TableIndex, left_out, origin, table_rows};
+use crate::postgres::catalog::query::{CatalogReader, origin};
 use crate::postgres::sql::parse;
-use crate::schema::expression::{Collation, Sql};
+use crate::schema::expression::Collation;
 use crate::schema::names::qualify;
 use crate::schema::{Check, Column, Generated, LeftOut, ObjectKind};
-use postgres::{Client, Row};
+use postgres::Row;
 
 const SQL: &str = "\
     SELECT c.oid::bigint, a.attname::text, \
@@ -56,26 +56,26 @@ const SQL: &str = "\
     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition \
     ORDER BY c.oid, a.attnum";
 
-/// Reads the columns of all tables.
-pub(crate) fn read(
-    client: &mut Client,
-    schema: &str,
-    tables: &TableIndex,
-    catalog: &mut Catalog,
-) -> Result<()> {
-    for (index, row) in table_rows(client, SQL, schema, tables)? {
-        let table = &mut catalog.schema.tables[index];
+pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
+    for (index, row) in reader.table_rows(SQL)? {
+        let Catalog { schema, facts } = &mut reader.catalog;
+        let table = &mut schema.tables[index];
         let name: String = row.get("attname");
         let checks: Vec<Option<String>> = row.get("checks");
-        let checks = checks.into_iter().flatten().map(|text| Check {
-            name: None,
-            condition: Sql { tree: parse::tree(&text, Some(&name)), text },
-        });
+        let checks = checks
+            .into_iter()
+            .flatten()
+            .map(|text| Check { name: None, condition: parse::sql(text, Some(&name)) });
         table.checks.extend(checks);
         table.columns.push(column(&row));
-        let facts = catalog.facts.entry(table.name.clone()).or_default();
-        facts.columns.push(column_facts(&row));
-        list_collation(&row, &table.name, &mut catalog.schema.left_out);
+        facts.entry(table.name.clone()).or_default().columns.push(column_facts(&row));
+        let collation: Option<&str> = row.get("collation");
+        let unknown = collation.filter(|name| !matches!(*name, "default" | "C" | "POSIX"));
+        if let Some(collation) = unknown {
+            let listed = LeftOut::part(ObjectKind::Column, &table.name, &name, None);
+            let reason = format!("collation {collation} becomes SQLite's BINARY");
+            schema.left_out.push(listed.because(reason));
+        }
     }
     Ok(())
 }
@@ -83,8 +83,8 @@ pub(crate) fn read(
 fn column(row: &Row) -> Column {
     // The default of a column that owns a sequence is the sequence's next value.
     let identity = row.get::<_, Option<&str>>("sequence").is_some();
-    let sql = |text: String| Sql { tree: parse::tree(&text, None), text };
-    let expression = row.get::<_, Option<String>>("expression").map(sql);
+    let expression: Option<String> = row.get("expression");
+    let expression = expression.map(|text| parse::sql(text, None));
     let is_generated = !row.get::<_, &str>("generated").is_empty();
     let citext = row.get::<_, &str>("base") == "citext";
     let (generated, default) = match expression {
@@ -115,14 +115,5 @@ fn column_facts(row: &Row) -> ColumnFacts {
         bytewise: row.get::<_, Option<bool>>("bytewise").unwrap_or(false),
         sequence: row.get("sequence"),
         origin: origin(row.get("comment")),
-    }
-}
-
-/// Lists the collation of a column where SQLite has no such collation.
-fn list_collation(row: &Row, table: &str, list: &mut Vec<LeftOut>) {
-    let collation: Option<&str> = row.get("collation");
-    if let Some(collation) = collation.filter(|name| !matches!(*name, "default" | "C" | "POSIX")) {
-        let reason = format!("collation {collation} becomes SQLite's BINARY");
-        list.push(left_out(ObjectKind::Column, Some(table), row.get("attname"), &reason));
     }
 }

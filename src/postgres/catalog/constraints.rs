@@ -2,11 +2,11 @@
 
 use crate::error::Result;
 use crate::postgres::catalog::model::Catalog;
-use crate::postgres::catalog::query::{TableIndex, left_out, table_rows};
+use crate::postgres::catalog::query::CatalogReader;
 use crate::postgres::sql::parse;
-use crate::schema::expression::{Collation, Sql};
+use crate::schema::expression::Collation;
 use crate::schema::{Action, Check, Deferrable, ForeignKey, Key, KeyColumn, LeftOut, ObjectKind};
-use postgres::{Client, Row};
+use postgres::Row;
 
 const SQL: &str = "\
     SELECT c.oid::bigint, k.conname::text AS name, k.contype::text AS kind, \
@@ -29,17 +29,12 @@ const SQL: &str = "\
     ORDER BY c.oid, k.oid";
 
 /// Reads the constraints of all tables. Those that are in force but that SQLite cannot have are
-/// read and listed as left out.
-pub(crate) fn read(
-    client: &mut Client,
-    schema: &str,
-    tables: &TableIndex,
-    catalog: &mut Catalog,
-) -> Result<()> {
-    for (index, row) in table_rows(client, SQL, schema, tables)? {
+/// also listed as not migrated.
+pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
+    for (index, row) in reader.table_rows(SQL)? {
         // The server has no definition of a constraint that was dropped since the query began.
         let Some(definition) = row.get::<_, Option<String>>("definition") else { continue };
-        let Catalog { schema, facts } = &mut *catalog;
+        let Catalog { schema, facts } = &mut reader.catalog;
         let table = &mut schema.tables[index];
         let name: String = row.get("name");
         let validated: bool = row.get("convalidated");
@@ -61,15 +56,15 @@ pub(crate) fn read(
             _ => None,
         };
         if let Some((kind, reason)) = listed {
-            let listed = left_out(kind, Some(&table.name), &name, reason);
-            schema.left_out.push(LeftOut { definition: Some(definition), ..listed });
+            let listed = LeftOut::part(kind, &table.name, &name, Some(&definition));
+            schema.left_out.push(listed.because(reason));
         }
         match kind {
             "p" => table.primary_key = Some(key(&row)),
             "u" => table.uniques.push(key(&row)),
             "c" if validated => {
                 let text = row.get::<_, Option<String>>("condition").unwrap_or_default();
-                let condition = Sql { tree: parse::tree(&text, None), text };
+                let condition = parse::sql(text, None);
                 table.checks.push(Check { name: Some(name), condition });
             }
             "f" => {

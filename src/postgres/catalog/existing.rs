@@ -5,29 +5,16 @@ use crate::error::Result;
 use crate::postgres::errors::db_error;
 use postgres::Client;
 
-/// The state of an index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum IndexState {
-    Missing,
-    /// The index exists, but the server does not use it.
-    Invalid,
-    Valid,
-}
-
 const WHAT: &str = "cannot read the target's catalog";
 
-/// The state of the index `name` on `table` (qualified).
-pub(crate) fn index(client: &mut Client, table: &str, name: &str) -> Result<IndexState> {
+/// Whether the server uses the index `name` on `table` (qualified); `None` if it is missing.
+pub(crate) fn index(client: &mut Client, table: &str, name: &str) -> Result<Option<bool>> {
     const SQL: &str = "\
         SELECT i.indisvalid AND i.indisready AND i.indislive \
         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
         WHERE i.indrelid = $1::text::pg_catalog.regclass AND c.relname = $2";
     let row = client.query_opt(SQL, &[&table, &name]).map_err(db_error(WHAT))?;
-    Ok(match row.map(|row| row.get(0)) {
-        None => IndexState::Missing,
-        Some(false) => IndexState::Invalid,
-        Some(true) => IndexState::Valid,
-    })
+    Ok(row.map(|row| row.get(0)))
 }
 
 /// Whether the constraint `name` on `table` (qualified) is validated; `None` if it is missing.
@@ -39,7 +26,6 @@ pub(crate) fn constraint(client: &mut Client, table: &str, name: &str) -> Result
     Ok(row.map(|row| row.get(0)))
 }
 
-/// Whether `schema` has the view `name`.
 pub(crate) fn view(client: &mut Client, schema: &str, name: &str) -> Result<bool> {
     const SQL: &str = "\
         SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \

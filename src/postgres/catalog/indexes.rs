@@ -1,12 +1,10 @@
 //! Indexes that do not belong to a constraint.
 
 use crate::error::Result;
-use crate::postgres::catalog::model::Catalog;
-use crate::postgres::catalog::query::{TableIndex, left_out, table_rows};
+use crate::postgres::catalog::query::CatalogReader;
 use crate::postgres::sql::parse;
-use crate::schema::expression::{Collation, Sql};
-use crate::schema::{Index, IndexOver, IndexTerm, LeftOut, ObjectKind};
-use postgres::Client;
+use crate::schema::expression::Collation;
+use crate::schema::{Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Schema};
 
 const SQL: &str = "\
     SELECT c.oid::bigint, ic.relname::text AS name, i.indisunique, i.indisvalid AND i.indisready AS valid, \
@@ -28,18 +26,14 @@ const SQL: &str = "\
       WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')) \
     ORDER BY c.oid, ic.oid";
 
-/// Reads the indexes of all tables. Valid indexes that SQLite cannot have are read and listed as
-/// left out.
-pub(crate) fn read(
-    client: &mut Client,
-    schema: &str,
-    tables: &TableIndex,
-    catalog: &mut Catalog,
-) -> Result<()> {
-    for (index, row) in table_rows(client, SQL, schema, tables)? {
+/// Reads the indexes of all tables. Valid indexes that SQLite cannot have are also listed as not
+/// migrated.
+pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
+    for (index, row) in reader.table_rows(SQL)? {
         // The server has no definition of an index that was dropped since the query began.
         let Some(definition) = row.get::<_, Option<String>>("definition") else { continue };
-        let table = &mut catalog.schema.tables[index];
+        let Schema { tables, left_out, .. } = &mut reader.catalog.schema;
+        let table = &mut tables[index];
         let name: String = row.get("name");
         let method: &str = row.get("method");
         let valid: bool = row.get("valid");
@@ -53,14 +47,13 @@ pub(crate) fn read(
             None
         };
         if let Some(reason) = reason {
-            let listed = left_out(ObjectKind::Index, Some(&table.name), &name, &reason);
-            let definition = Some(definition.clone());
-            catalog.schema.left_out.push(LeftOut { definition, ..listed });
+            let listed = LeftOut::part(ObjectKind::Index, &table.name, &name, Some(&definition));
+            left_out.push(listed.because(reason));
         }
         if !valid {
             continue;
         }
-        let sql = |text: String| Sql { tree: parse::tree(&text, None), text };
+        let sql = |text: String| parse::sql(text, None);
         let (terms, columns): (Vec<String>, Vec<String>) = (row.get("terms"), row.get("columns"));
         let descending: Vec<bool> = row.get("descending");
         let terms = terms.into_iter().zip(columns).zip(descending);

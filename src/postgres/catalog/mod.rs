@@ -17,11 +17,13 @@ pub(crate) mod target_objects;
 
 use crate::error::Result;
 use crate::postgres::catalog::model::Catalog;
+use crate::postgres::catalog::query::CatalogReader;
 use crate::schema::ObjectKind;
 use postgres::Client;
+use std::collections::HashMap;
 
 /// Reads `schema` as a source: without the parts of tables that SQLite cannot have, which are
-/// listed as left out.
+/// listed as not migrated.
 pub(crate) fn read(client: &mut Client, schema: &str) -> Result<Catalog> {
     let mut catalog = read_all(client, schema)?;
     sequences::read(client, &mut catalog)?;
@@ -45,11 +47,12 @@ pub(crate) fn read(client: &mut Client, schema: &str) -> Result<Catalog> {
 /// Reads `schema` with everything that its tables have and that is in force, but without the state
 /// of sequences, which this role may not be allowed to read.
 pub(crate) fn read_all(client: &mut Client, schema: &str) -> Result<Catalog> {
-    let mut catalog = Catalog::default();
-    let tables = tables::read(client, schema, &mut catalog)?;
-    columns::read(client, schema, &tables, &mut catalog)?;
-    constraints::read(client, schema, &tables, &mut catalog)?;
-    indexes::read(client, schema, &tables, &mut catalog)?;
-    other_objects::read(client, schema, &mut catalog.schema.left_out)?;
-    Ok(catalog)
+    let (tables, catalog) = (HashMap::new(), Catalog::default());
+    let mut reader = CatalogReader { client, schema, tables, catalog };
+    tables::read(&mut reader)?;
+    columns::read(&mut reader)?;
+    constraints::read(&mut reader)?;
+    indexes::read(&mut reader)?;
+    other_objects::read(&mut reader)?;
+    Ok(reader.catalog)
 }

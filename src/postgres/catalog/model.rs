@@ -4,7 +4,6 @@ use crate::schema::Schema;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
-/// The catalog of one schema of a PostgreSQL database.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Catalog {
     /// The neutral schema. Declared types are spelled as `format_type` does.
@@ -16,7 +15,6 @@ pub(crate) struct Catalog {
 /// The facts of a table that only PostgreSQL has.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TableFacts {
-    /// The table is partitioned.
     pub(crate) partitioned: bool,
     /// Row-level security hides rows from this role.
     pub(crate) hidden: bool,

@@ -1,13 +1,13 @@
 //! Objects that are not carried over to SQLite, only listed.
 
 use crate::error::Result;
-use crate::postgres::catalog::query::{left_out, query};
+use crate::postgres::catalog::query::CatalogReader;
 use crate::schema::{LeftOut, ObjectKind};
-use postgres::Client;
 
 /// Lists views, foreign tables, sequences without a column, triggers, policies, and roles with
 /// privileges.
-pub(crate) fn read(client: &mut Client, schema: &str, list: &mut Vec<LeftOut>) -> Result<()> {
+pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
+    let mut list = Vec::new();
     const RELATIONS: &str = "\
         SELECT c.relname::text, c.relkind::text, \
           CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END \
@@ -17,34 +17,34 @@ pub(crate) fn read(client: &mut Client, schema: &str, list: &mut Vec<LeftOut>) -
             WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
             AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND d.refobjsubid > 0)) \
         ORDER BY c.oid";
-    for row in query(client, RELATIONS, schema)? {
+    for row in reader.query(RELATIONS)? {
         let (kind, reason) = match row.get::<_, &str>(1) {
             "v" => (ObjectKind::View, "views are not migrated to SQLite"),
             "m" => (ObjectKind::MaterializedView, "SQLite has no materialized views"),
             "f" => (ObjectKind::ForeignTable, "its rows are in another database"),
             _ => (ObjectKind::Sequence, "SQLite has no sequences other than those of its keys"),
         };
-        list.push(LeftOut { definition: row.get(2), ..left_out(kind, None, row.get(0), reason) });
+        list.push(LeftOut::object(kind, row.get(0), row.get(2)).because(reason));
     }
     const TRIGGERS: &str = "\
         SELECT c.relname::text, t.tgname::text, pg_catalog.pg_get_triggerdef(t.oid) \
         FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid \
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE n.nspname = $1 AND NOT t.tgisinternal AND NOT c.relispartition ORDER BY t.oid";
-    for row in query(client, TRIGGERS, schema)? {
-        let reason = "triggers are not migrated";
-        let trigger = left_out(ObjectKind::Trigger, Some(row.get(0)), row.get(1), reason);
-        list.push(LeftOut { definition: row.get(2), ..trigger });
+    for row in reader.query(TRIGGERS)? {
+        let trigger = LeftOut::part(ObjectKind::Trigger, row.get(0), row.get(1), row.get(2));
+        list.push(trigger.because("triggers are not migrated"));
     }
     const POLICIES: &str = "\
         SELECT c.relname::text, p.polname::text FROM pg_catalog.pg_policy p \
         JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE n.nspname = $1 ORDER BY p.oid";
-    for row in query(client, POLICIES, schema)? {
+    for row in reader.query(POLICIES)? {
         let reason =
             "SQLite has no row-level security: everyone who can read the file can read all rows";
-        list.push(left_out(ObjectKind::Policy, Some(row.get(0)), row.get(1), reason));
+        let policy = LeftOut::part(ObjectKind::Policy, row.get(0), row.get(1), None);
+        list.push(policy.because(reason));
     }
     const GRANTEES: &str = "\
         SELECT DISTINCT r.rolname::text FROM pg_catalog.pg_class c \
@@ -52,9 +52,10 @@ pub(crate) fn read(client: &mut Client, schema: &str, list: &mut Vec<LeftOut>) -
         LATERAL pg_catalog.aclexplode(c.relacl) a \
         JOIN pg_catalog.pg_roles r ON r.oid = a.grantee \
         WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND a.grantee <> c.relowner ORDER BY 1";
-    for row in query(client, GRANTEES, schema)? {
+    for row in reader.query(GRANTEES)? {
         let reason = "SQLite has no roles: access depends on the file's owner and mode";
-        list.push(left_out(ObjectKind::Role, None, row.get(0), reason));
+        list.push(LeftOut::object(ObjectKind::Role, row.get(0), None).because(reason));
     }
+    reader.catalog.schema.left_out.append(&mut list);
     Ok(())
 }

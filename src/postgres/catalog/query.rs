@@ -1,32 +1,34 @@
 //! The queries of the catalog readers.
 
 use crate::error::Result;
+use crate::postgres::catalog::model::Catalog;
 use crate::postgres::errors::db_error;
-use crate::schema::{LeftOut, ObjectKind};
 use postgres::{Client, Row};
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// The indexes of the tables in the neutral schema, by object id.
-pub(crate) type TableIndex = HashMap<i64, usize>;
-
-/// Runs a query whose one parameter is the schema's name.
-pub(crate) fn query(client: &mut Client, sql: &str, schema: &str) -> Result<Vec<Row>> {
-    client
-        .query(sql, &[&schema])
-        .map_err(db_error("cannot read the catalog of the PostgreSQL database"))
+/// A catalog that is being read.
+pub(crate) struct CatalogReader<'a> {
+    pub(crate) client: &'a mut Client,
+    pub(crate) schema: &'a str,
+    /// The indexes of the tables in the catalog, by object id.
+    pub(crate) tables: HashMap<i64, usize>,
+    pub(crate) catalog: Catalog,
 }
 
-/// Runs a query whose first column is the object id of a table. Returns the rows of known tables,
-/// each with the table's index.
-pub(crate) fn table_rows(
-    client: &mut Client,
-    sql: &str,
-    schema: &str,
-    tables: &TableIndex,
-) -> Result<impl Iterator<Item = (usize, Row)>> {
-    let rows = query(client, sql, schema)?;
-    Ok(rows.into_iter().filter_map(|row| Some((*tables.get(&row.get::<_, i64>(0))?, row))))
+impl CatalogReader<'_> {
+    /// Runs a query whose one parameter is the schema's name.
+    pub(crate) fn query(&mut self, sql: &str) -> Result<Vec<Row>> {
+        let what = "cannot read the catalog of the PostgreSQL database";
+        self.client.query(sql, &[&self.schema]).map_err(db_error(what))
+    }
+
+    /// Runs a query whose first column is the object id of a table. Returns the rows of known
+    /// tables, each with the table's index.
+    pub(crate) fn table_rows(&mut self, sql: &str) -> Result<Vec<(usize, Row)>> {
+        let rows = self.query(sql)?.into_iter();
+        Ok(rows.filter_map(|row| Some((*self.tables.get(&row.get::<_, i64>(0))?, row))).collect())
+    }
 }
 
 /// The facts of the SQLite object in a comment of ours; null in any other comment.
@@ -35,18 +37,6 @@ pub(crate) fn origin(comment: Option<String>) -> Value {
         .and_then(|text| serde_json::from_str::<Value>(&text).ok())
         .and_then(|mut value| value.get_mut("sqlite").map(Value::take))
         .unwrap_or_default()
-}
-
-/// An object that cannot be carried over to SQLite.
-pub(crate) fn left_out(kind: ObjectKind, table: Option<&str>, name: &str, reason: &str) -> LeftOut {
-    LeftOut {
-        kind,
-        table: table.map(str::to_owned),
-        name: name.to_owned(),
-        reason: reason.to_owned(),
-        definition: None,
-        rows: None,
-    }
 }
 
 #[cfg(test)]

@@ -2,13 +2,12 @@
 
 use crate::error::Result;
 use crate::postgres::catalog::model::{Catalog, TableFacts};
-use crate::postgres::catalog::query::{TableIndex, left_out, origin, query};
+use crate::postgres::catalog::query::{CatalogReader, origin};
 use crate::postgres::ledger::TABLE;
-use crate::schema::{ObjectKind, Table};
-use postgres::Client;
+use crate::schema::{LeftOut, ObjectKind, Table};
 
 /// Reads the tables without their parts, in the order of their creation.
-pub(crate) fn read(client: &mut Client, schema: &str, catalog: &mut Catalog) -> Result<TableIndex> {
+pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
     const SQL: &str = "\
         SELECT c.oid::bigint, c.relname::text, c.relkind = 'p', c.relrowsecurity, \
           pg_catalog.row_security_active(c.oid), \
@@ -27,23 +26,20 @@ pub(crate) fn read(client: &mut Client, schema: &str, catalog: &mut Catalog) -> 
             WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
             AND d.deptype = 'e') \
         ORDER BY c.oid";
-    let mut tables = TableIndex::new();
-    for row in query(client, SQL, schema)? {
+    for row in reader.query(SQL)? {
+        let Catalog { schema, facts } = &mut reader.catalog;
         let name: String = row.get(1);
         if name == TABLE {
             continue;
         }
         let parents: Vec<String> = row.get(8);
         for parent in &parents {
-            catalog.schema.left_out.push(left_out(
-                ObjectKind::Inheritance,
-                Some(&name),
-                parent,
-                "SQLite has no inheritance; both tables are migrated with their own rows",
-            ));
+            let listed = LeftOut::part(ObjectKind::Inheritance, &name, parent, None);
+            let reason = "SQLite has no inheritance; both tables are migrated with their own rows";
+            schema.left_out.push(listed.because(reason));
         }
-        tables.insert(row.get(0), catalog.schema.tables.len());
-        let facts = TableFacts {
+        reader.tables.insert(row.get(0), schema.tables.len());
+        let table_facts = TableFacts {
             partitioned: row.get(2),
             hidden: row.get(4),
             bytes: u64::try_from(row.get::<_, i64>(5)).unwrap_or(0),
@@ -51,8 +47,8 @@ pub(crate) fn read(client: &mut Client, schema: &str, catalog: &mut Catalog) -> 
             origin: origin(row.get(6)),
             ..TableFacts::default()
         };
-        catalog.facts.insert(name.clone(), facts);
-        catalog.schema.tables.push(Table { name, ..Table::default() });
+        facts.insert(name.clone(), table_facts);
+        schema.tables.push(Table { name, ..Table::default() });
     }
-    Ok(tables)
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::postgres::errors::{classify, db_error, describe};
 use crate::postgres::ledger;
+use crate::schema::ObjectKind;
 use crate::schema::names::{qualify, quote};
 use postgres::error::SqlState;
 use postgres::{Client, GenericClient};
@@ -11,41 +12,13 @@ use std::collections::HashSet;
 /// Seconds to wait for a lock while dropping: in a maintenance window no other session holds one.
 const LOCK_TIMEOUT_SECS: u32 = 10;
 
-/// The kind of an object in a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum ObjectClass {
-    View,
-    MaterializedView,
-    ForeignTable,
-    Table,
-    Sequence,
-    Type,
-    Index,
-}
-
-impl ObjectClass {
-    /// The word in messages.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::View => "view",
-            Self::MaterializedView => "materialized view",
-            Self::ForeignTable => "foreign table",
-            Self::Table => "table",
-            Self::Sequence => "sequence",
-            Self::Type => "type",
-            Self::Index => "index",
-        }
-    }
-}
-
 /// An object in the target schema.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CatalogObject {
-    pub(crate) kind: ObjectClass,
+    pub(crate) kind: ObjectKind,
     pub(crate) name: String,
     /// It is dropped together with another object: an index, a column's sequence, a partition.
     pub(crate) is_dependent: bool,
-    /// The object id.
     pub(crate) oid: i64,
     /// The object id of the table that an index or a sequence belongs to.
     pub(crate) owner_oid: Option<i64>,
@@ -85,13 +58,13 @@ pub(crate) fn existing(
         .map(|row| CatalogObject {
             name: row.get(0),
             kind: match row.get::<_, &str>(1) {
-                "r" | "p" => ObjectClass::Table,
-                "v" => ObjectClass::View,
-                "m" => ObjectClass::MaterializedView,
-                "f" => ObjectClass::ForeignTable,
-                "S" => ObjectClass::Sequence,
-                "i" | "I" => ObjectClass::Index,
-                _ => ObjectClass::Type,
+                "r" | "p" => ObjectKind::Table,
+                "v" => ObjectKind::View,
+                "m" => ObjectKind::MaterializedView,
+                "f" => ObjectKind::ForeignTable,
+                "S" => ObjectKind::Sequence,
+                "i" | "I" => ObjectKind::Index,
+                _ => ObjectKind::Type,
             },
             is_dependent: row.get(2),
             oid: row.get(3),
@@ -119,7 +92,7 @@ pub(crate) fn drop_objects(
     transaction
         .batch_execute(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECS}s'"))
         .map_err(db_error(&what))?;
-    let names = |kind: ObjectClass| -> Vec<String> {
+    let names = |kind: ObjectKind| -> Vec<String> {
         objects
             .iter()
             .filter(|object| object.kind == kind && !object.is_dependent)
@@ -127,19 +100,18 @@ pub(crate) fn drop_objects(
             .collect()
     };
     // Views depend on views and types on types, in any order: each is dropped once none depends on it.
-    let views = names(ObjectClass::View)
-        .into_iter()
-        .map(|name| format!("DROP VIEW IF EXISTS {name} RESTRICT"));
-    let materialized = names(ObjectClass::MaterializedView)
-        .into_iter()
-        .map(|name| format!("DROP MATERIALIZED VIEW IF EXISTS {name} RESTRICT"));
-    drop_in_rounds(transaction, views.chain(materialized).collect(), &what)?;
-    let mut tables = names(ObjectClass::Table);
+    let single = |kind: ObjectKind| {
+        let word = kind.as_str().to_uppercase();
+        names(kind).into_iter().map(move |name| format!("DROP {word} IF EXISTS {name} RESTRICT"))
+    };
+    let views = single(ObjectKind::View).chain(single(ObjectKind::MaterializedView));
+    drop_in_rounds(transaction, views.collect(), &what)?;
+    let mut tables = names(ObjectKind::Table);
     tables.extend(with_ledger.then(|| qualify(schema, ledger::TABLE)));
     let lists = [
-        ("FOREIGN TABLE", names(ObjectClass::ForeignTable)),
+        ("FOREIGN TABLE", names(ObjectKind::ForeignTable)),
         ("TABLE", tables),
-        ("SEQUENCE", names(ObjectClass::Sequence)),
+        ("SEQUENCE", names(ObjectKind::Sequence)),
     ];
     for (kind, list) in lists {
         if !list.is_empty() {
@@ -148,10 +120,7 @@ pub(crate) fn drop_objects(
                 .map_err(|error| refusal(&what, &error))?;
         }
     }
-    let types = names(ObjectClass::Type)
-        .into_iter()
-        .map(|name| format!("DROP TYPE IF EXISTS {name} RESTRICT"));
-    drop_in_rounds(transaction, types.collect(), &what)
+    drop_in_rounds(transaction, single(ObjectKind::Type).collect(), &what)
 }
 
 fn drop_in_rounds(
@@ -213,7 +182,7 @@ pub(crate) fn conflicts<'a>(
     existing.iter().filter(|object| wanted.contains(&object.name)).collect()
 }
 
-/// The identity of a schema on a running server, whatever the connection string is.
+/// The identity of a schema on a running server. It does not depend on the connection string.
 pub(crate) fn schema_id(client: &mut Client, schema: &str) -> Result<String> {
     const SQL: &str = "\
         SELECT pg_catalog.pg_postmaster_start_time()::text || ' ' || oid::text \

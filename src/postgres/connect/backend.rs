@@ -1,7 +1,8 @@
 //! Backends: the server's processes behind sessions.
 
+use crate::control::lock;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// The backend of one session. The process number alone may already belong to another process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,24 +43,19 @@ pub(crate) struct InFlightGuard<'a> {
 }
 
 impl InFlight {
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<Backend>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Lists `backend` until the guard is dropped.
     pub(crate) fn enter(&self, backend: Backend) -> InFlightGuard<'_> {
-        self.lock().insert(backend);
+        lock(&self.0).insert(backend);
         InFlightGuard { list: self, backend }
     }
 
-    /// All listed backends.
     pub(crate) fn backends(&self) -> Vec<Backend> {
-        self.lock().iter().copied().collect()
+        lock(&self.0).iter().copied().collect()
     }
 }
 
 impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
-        self.list.lock().remove(&self.backend);
+        lock(&self.list.0).remove(&self.backend);
     }
 }

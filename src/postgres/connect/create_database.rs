@@ -4,9 +4,10 @@ use crate::config::connection::Connection;
 use crate::error::{Error, Result};
 use crate::postgres::connect::connect;
 use crate::postgres::connect::createdb_command::createdb_command;
+use crate::postgres::connect::driver::Driver as _;
 use crate::postgres::errors::{describe, sqlstate};
 use crate::schema::names;
-use postgres::{Client, SimpleQueryMessage};
+use postgres::Client;
 
 /// Creates the connection's database, empty and in UTF-8, where it does not exist. Returns whether it
 /// was created.
@@ -34,8 +35,7 @@ pub fn create_database(connection: &Connection) -> Result<bool> {
     };
     let find =
         format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {}", names::literal(dbname));
-    let found = client.simple_query(&find).map_err(|error| failed(&error))?;
-    if found.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_))) {
+    if client.first_row(&find).map_err(|error| failed(&error))?.is_some() {
         return Ok(false);
     }
     let create =

@@ -6,8 +6,8 @@ use crate::config::connection::{Connection, Host, HostAddr};
 /// works with UTF-8 in every cluster.
 pub(crate) fn createdb_command(connection: &Connection) -> String {
     let mut words = vec!["createdb".to_owned()];
-    if let Some(Host { place, port, .. }) = connection.hosts.first() {
-        let host = match place {
+    if let Some(Host { addr, port, .. }) = connection.hosts.first() {
+        let host = match addr {
             HostAddr::Socket(folder) => folder.display().to_string(),
             HostAddr::Tcp { name: Some(name), .. } => name.clone(),
             HostAddr::Tcp { address, .. } => {
@@ -22,7 +22,6 @@ pub(crate) fn createdb_command(connection: &Connection) -> String {
     words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// Quotes `word` for a shell.
 fn shell_word(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

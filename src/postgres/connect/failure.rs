@@ -18,12 +18,11 @@ pub(crate) struct Failure {
     /// The whole error, where causes and hints are not enough.
     error: Option<Box<Error>>,
     /// The search ends: no other host is tried.
-    is_final: bool,
-    /// The server answered, and refused the login.
-    is_refusal: bool,
+    pub(crate) is_final: bool,
+    /// The server answered, and refused the login. Another kind of connection may be accepted.
+    pub(crate) is_refusal: bool,
     /// The server has no free connection.
     is_full: bool,
-    /// The TLS handshake itself failed.
     is_tls: bool,
     /// The connection was encrypted.
     encrypted: bool,
@@ -31,22 +30,18 @@ pub(crate) struct Failure {
     is_retryable: bool,
 }
 
-/// The error of all attempts together.
-pub(crate) fn error(connection: &Connection, failures: Vec<Failure>) -> Error {
-    let mut all = Failure::default();
-    for failure in failures {
-        all.add(failure);
-    }
-    let base = match all.error {
-        Some(error) => *error,
-        None => Error::failed(format!("cannot connect to {}", connection.display())),
-    };
-    let base = if all.is_retryable { base.retryable() } else { base };
-    let error = all.causes.into_iter().fold(base, Error::caused_by);
-    all.hints.into_iter().fold(error, Error::hint)
-}
-
 impl Failure {
+    /// The error of all attempts together.
+    pub(crate) fn into_error(self, connection: &Connection) -> Error {
+        let base = match self.error {
+            Some(error) => *error,
+            None => Error::failed(format!("cannot connect to {}", connection.display())),
+        };
+        let base = if self.is_retryable { base.retryable() } else { base };
+        let error = self.causes.into_iter().fold(base, Error::caused_by);
+        self.hints.into_iter().fold(error, Error::hint)
+    }
+
     /// The failure of a host name that cannot be resolved.
     pub(crate) fn unknown_host(name: &str, error: &std::io::Error) -> Self {
         Self::default()
@@ -61,7 +56,6 @@ impl Failure {
             .hint("use a server that matches target_session_attrs, or remove that setting")
     }
 
-    /// The failure of one attempt.
     pub(crate) fn from_error(
         error: ConnectError,
         connection: &Connection,
@@ -69,7 +63,7 @@ impl Failure {
         address: Option<IpAddr>,
         encrypted: bool,
     ) -> Self {
-        let location = match (&host.place, address) {
+        let location = match (&host.addr, address) {
             (HostAddr::Socket(folder), _) => format!("{}/.s.PGSQL.{}", folder.display(), host.port),
             (HostAddr::Tcp { name: Some(name), .. }, Some(address))
                 if *name != address.to_string() =>
@@ -95,16 +89,6 @@ impl Failure {
         Self { encrypted, is_retryable: !failure.is_final || failure.is_full, ..failure }
     }
 
-    /// Whether the search ends: no other host is tried.
-    pub(crate) fn is_final(&self) -> bool {
-        self.is_final
-    }
-
-    /// Whether the server refused the login, so that another kind of connection may be accepted.
-    pub(crate) fn is_refusal(&self) -> bool {
-        self.is_refusal
-    }
-
     /// Whether TLS may be the reason, so that a connection without it may work.
     pub(crate) fn may_be_tls(&self) -> bool {
         self.is_tls || self.encrypted && self.is_refusal
@@ -118,19 +102,11 @@ impl Failure {
     }
 
     /// Adds a later failure, which decides how the search continues.
-    pub(crate) fn add(&mut self, later: Self) {
-        self.causes.extend(later.causes);
-        for hint in later.hints {
-            if !self.hints.contains(&hint) {
-                self.hints.push(hint);
-            }
-        }
-        self.error = later.error;
-        self.is_final = later.is_final;
-        self.is_refusal = later.is_refusal;
-        self.is_tls = later.is_tls;
-        self.encrypted = later.encrypted;
-        self.is_retryable = later.is_retryable;
+    pub(crate) fn add(&mut self, mut later: Self) {
+        later.hints.retain(|hint| !self.hints.contains(hint));
+        let causes = [std::mem::take(&mut self.causes), later.causes].concat();
+        let hints = [std::mem::take(&mut self.hints), later.hints].concat();
+        *self = Self { causes, hints, ..later };
     }
 
     fn cause(mut self, cause: impl Into<String>) -> Self {
@@ -170,7 +146,7 @@ impl Failure {
         let text = errors::describe(error);
         if text.ends_with("password missing") {
             self.causes = vec!["the server requires a password, but none was found".to_owned()];
-            self.causes.extend(connection.password_places.iter().cloned());
+            self.causes.extend(connection.password_sources.iter().cloned());
             return self.hint(
                 "put a line HOST:PORT:DATABASE:USER:PASSWORD into ~/.pgpass and chmod 600 it, \
                               or set PGPASSWORD",
@@ -191,7 +167,7 @@ impl Failure {
     }
 
     fn explain_io(self, kind: ErrorKind, host: &Host) -> Self {
-        match (&host.place, kind) {
+        match (&host.addr, kind) {
             (HostAddr::Socket(_), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => self.hint(
                 "no server listens on this socket: start it, or set its host or the folder of its socket",
             ),
@@ -216,7 +192,7 @@ impl Failure {
                 Some(origin) => self.hint(format!("the password came from {origin}")),
                 None => self,
             },
-            "28000" if matches!(host.place, HostAddr::Socket(_)) => self.hint(format!(
+            "28000" if matches!(host.addr, HostAddr::Socket(_)) => self.hint(format!(
                 "the server may accept only the operating system's user `{user}` on its socket: \
                  run as that user, or use host=localhost and a password"
             )),

@@ -19,7 +19,6 @@ use crate::error::Result;
 use crate::postgres::connect::driver::{ConnectError, Driver};
 use crate::postgres::connect::failure::Failure;
 use crate::postgres::connect::session::Session;
-use postgres::NoTls;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -35,7 +34,7 @@ use tokio_postgres::config::{
 /// Every failed attempt is a cause of the error. Certificate files, servers and databases that
 /// cannot be used are refused.
 pub fn connect<D: Driver>(connection: &Connection, purpose: &str) -> Result<Session<D>> {
-    let mut failures = Vec::new();
+    let mut failures = Failure::default();
     // Only this preference may be ignored: a second round accepts any server.
     let targets: &[Target] = match connection.target {
         Target::PreferStandby => &[Target::Standby, Target::Any],
@@ -45,17 +44,14 @@ pub fn connect<D: Driver>(connection: &Connection, purpose: &str) -> Result<Sess
         for host in ordered_hosts(connection) {
             match connect_to_host(connection, host, *target, purpose) {
                 Ok(session) => return Ok(session),
-                Err(failure) => {
-                    let is_final = failure.is_final();
-                    failures.push(failure);
-                    if is_final {
-                        return Err(failure::error(connection, failures));
-                    }
-                }
+                Err(failure) => failures.add(failure),
+            }
+            if failures.is_final {
+                return Err(failures.into_error(connection));
             }
         }
     }
-    Err(failure::error(connection, failures))
+    Err(failures.into_error(connection))
 }
 
 /// The hosts in the order of the attempts.
@@ -67,14 +63,13 @@ fn ordered_hosts(connection: &Connection) -> Vec<&Host> {
     hosts
 }
 
-/// Tries all addresses of one host.
 fn connect_to_host<D: Driver>(
     connection: &Connection,
     host: &Host,
     target: Target,
     purpose: &str,
 ) -> Result<Session<D>, Failure> {
-    let addresses = match &host.place {
+    let addresses = match &host.addr {
         HostAddr::Socket(_) => vec![None],
         HostAddr::Tcp { address: Some(address), .. } => vec![Some(*address)],
         HostAddr::Tcp { name, address: None } => {
@@ -92,12 +87,10 @@ fn connect_to_host<D: Driver>(
             session::prepare(client, connection, encrypted, target, purpose)
         }) {
             Ok(session) => return Ok(session),
-            Err(failure) => {
-                failures.add(failure);
-                if failures.is_final() {
-                    break;
-                }
-            }
+            Err(failure) => failures.add(failure),
+        }
+        if failures.is_final {
+            break;
         }
     }
     Err(failures)
@@ -115,56 +108,50 @@ impl Attempt<'_> {
     /// Connects with and without TLS in the order of the `sslmode`. The flag of the result is true
     /// for an encrypted connection.
     fn connect<D: Driver>(&self) -> Result<(D, bool), Failure> {
-        let mode = match self.host.place {
+        let mode = match self.host.addr {
             // A socket cannot be intercepted, and the server offers no TLS there.
             HostAddr::Socket(_) => SslMode::Disable,
             HostAddr::Tcp { .. } => self.connection.tls.mode,
         };
         match mode {
-            SslMode::Disable => self.connect_unencrypted(),
-            SslMode::Allow => self.connect_unencrypted().or_else(|failure| {
-                if !failure.is_refusal() {
+            SslMode::Disable => self.open(DriverMode::Disable),
+            SslMode::Allow => self.open(DriverMode::Disable).or_else(|failure| {
+                if !failure.is_refusal {
                     return Err(failure);
                 }
-                self.connect_encrypted(DriverMode::Require).map_err(|second| failure.and(second))
+                self.open(DriverMode::Require).map_err(|second| failure.and(second))
             }),
-            SslMode::Prefer => self.connect_encrypted(DriverMode::Prefer).or_else(|failure| {
+            SslMode::Prefer => self.open(DriverMode::Prefer).or_else(|failure| {
                 // Without TLS at the server, the connection was already tried unencrypted.
                 if !failure.may_be_tls() {
                     return Err(failure);
                 }
-                self.connect_unencrypted().map_err(|second| failure.and(second))
+                self.open(DriverMode::Disable).map_err(|second| failure.and(second))
             }),
             SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
-                self.connect_encrypted(DriverMode::Require)
+                self.open(DriverMode::Require)
             }
         }
     }
 
-    fn connect_unencrypted<D: Driver>(&self) -> Result<(D, bool), Failure> {
-        let config = self.config(DriverMode::Disable);
-        let connect = move || D::open(&config, NoTls);
-        let client = with_timeout(self.connection.connect_timeout, connect).map_err(|error| {
-            Failure::from_error(error, self.connection, self.host, self.address, false)
-        })?;
-        Ok((client, false))
-    }
-
-    fn connect_encrypted<D: Driver>(&self, mode: DriverMode) -> Result<(D, bool), Failure> {
-        let name = match &self.host.place {
-            HostAddr::Tcp { name, .. } => name.as_deref(),
-            HostAddr::Socket(_) => None,
-        };
+    /// Connects in one mode. The flag of the result is true for an encrypted connection.
+    fn open<D: Driver>(&self, mode: DriverMode) -> Result<(D, bool), Failure> {
+        let Self { connection, host, address, .. } = *self;
         let tls_started = Arc::new(AtomicBool::new(false));
-        let connector = tls::connector(&self.connection.tls, name, Arc::clone(&tls_started))?;
+        let connector = match (mode, &host.addr) {
+            (DriverMode::Disable, _) | (_, HostAddr::Socket(_)) => None,
+            (_, HostAddr::Tcp { name, .. }) => {
+                let started = Arc::clone(&tls_started);
+                Some(tls::connector(&connection.tls, name.as_deref(), started)?)
+            }
+        };
         let config = self.config(mode);
         let connect = move || D::open(&config, connector);
-        let result = with_timeout(self.connection.connect_timeout, connect);
+        let result = with_timeout(connection.connect_timeout, connect);
         let encrypted = tls_started.load(Ordering::Relaxed);
-        let client = result.map_err(|error| {
-            Failure::from_error(error, self.connection, self.host, self.address, encrypted)
-        })?;
-        Ok((client, encrypted))
+        result
+            .map(|client| (client, encrypted))
+            .map_err(|error| Failure::from_error(error, connection, host, address, encrypted))
     }
 
     /// The settings of the driver.
@@ -182,7 +169,7 @@ impl Attempt<'_> {
                 ChannelBinding::Prefer => DriverBinding::Prefer,
                 ChannelBinding::Require => DriverBinding::Require,
             });
-        match &host.place {
+        match &host.addr {
             HostAddr::Socket(folder) => {
                 config.host_path(folder);
             }

@@ -16,7 +16,6 @@ pub(crate) struct Reconnecting<'a, C> {
     open: Open<'a, C>,
     in_flight: InFlight,
     session: Option<(C, Backend)>,
-    /// The backend of the session that was lost.
     lost: Option<Backend>,
 }
 
@@ -40,7 +39,6 @@ impl<'a, C> Reconnecting<'a, C> {
         self.session = None;
     }
 
-    /// Runs `work` once.
     pub(crate) fn try_once<T>(&mut self, work: impl FnOnce(&mut C) -> Result<T>) -> Result<T> {
         let (client, backend) = match &mut self.session {
             Some(session) => session,

@@ -8,7 +8,7 @@ use crate::postgres::connect::createdb_command::createdb_command;
 use crate::postgres::connect::driver::Driver;
 use crate::postgres::connect::failure::Failure;
 use crate::postgres::errors;
-use postgres::{Client, SimpleQueryMessage};
+use postgres::Client;
 
 /// The oldest supported major version of the server.
 pub(crate) const MIN_VERSION: u32 = 14;
@@ -24,7 +24,6 @@ pub struct Session<D = Client> {
     pub server_version: u32,
     /// The connection is encrypted.
     pub encrypted: bool,
-    /// The backend of the session.
     pub(crate) backend: Backend,
 }
 
@@ -56,7 +55,7 @@ pub(crate) fn prepare<D: Driver>(
     server.check(connection)?;
     client
         .batch_execute(&settings(server.version, purpose))
-        .map_err(|error| errors::db_error("cannot set up the session")(error))?;
+        .map_err(errors::db_error("cannot set up the session"))?;
     // Without support by the server's platform, a dead client's session ends with its statement.
     let _ = client.batch_execute(CHECK_CLIENT_CONNECTION);
     let Server { version: server_version, schema, backend, .. } = server;
@@ -79,12 +78,8 @@ impl Server {
              FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()";
         let what = "cannot query the properties of the server";
         let failed = || Error::failed(what);
-        let answer = client.simple_query(SETTINGS).map_err(errors::db_error(what))?;
-        let row = answer.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        let text = |column| row.and_then(|row| row.try_get(column).ok().flatten());
+        let row = client.first_row(SETTINGS).map_err(errors::db_error(what))?;
+        let text = |column| row.as_ref().and_then(|row| row.try_get(column).ok().flatten());
         Ok(Self {
             version: text(0).and_then(|version| version.parse().ok()).ok_or_else(failed)?,
             encoding: text(1).ok_or_else(failed)?.to_owned(),

@@ -7,7 +7,7 @@
 //! retried, a stall is reported in two cases: no new connection is answered; or a backend waits for
 //! this program while this program waits for the backend.
 
-use crate::control::stall::StallFlag;
+use crate::control::lock;
 use crate::error::{Error, Result};
 use crate::postgres::connect::backend::{Backend, InFlight};
 use crate::postgres::connect::session::Session;
@@ -15,12 +15,12 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use postgres::Client;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
-/// The purpose in the name of the heartbeat's session. Other runs, of other versions too, look for
-/// this name.
+/// The purpose in the name of the heartbeat's session. Other runs, of other versions too, search
+/// for this name.
 pub(crate) const PURPOSE: &str = "pulse";
 
 /// The time between two queries.
@@ -38,7 +38,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 /// What is done about a server that does not answer.
 pub(crate) struct StallAlarm {
     /// The flag to set.
-    pub(crate) flag: StallFlag,
+    pub(crate) flag: Arc<AtomicBool>,
     /// The time after which it is set, plus [`MAX_MISSED_BEATS`].
     pub(crate) after: Duration,
 }
@@ -50,14 +50,12 @@ pub(crate) type OpenSession = Box<dyn Fn(Option<Backend>) -> Result<Session> + S
 /// bytes of its COPY.
 type Activity = (Option<i64>, Option<i64>);
 
-/// A running heartbeat. It ends when it is dropped.
 pub(crate) struct Heartbeat {
     state: Arc<HeartbeatState>,
     watcher: JoinHandle<()>,
     ended: Receiver<()>,
 }
 
-/// The state that the threads of a heartbeat share.
 struct HeartbeatState {
     open: OpenSession,
     in_flight: InFlight,
@@ -100,7 +98,7 @@ impl Drop for Heartbeat {
     fn drop(&mut self) {
         self.state.is_over.store(true, Ordering::Relaxed);
         self.watcher.thread().unpark();
-        if let (Some(thread), _) = &*self.state.lock() {
+        if let (Some(thread), _) = &*lock(&self.state.querying) {
             thread.unpark();
         }
         let _ = self.ended.recv_timeout(SHUTDOWN_TIMEOUT);
@@ -108,10 +106,6 @@ impl Drop for Heartbeat {
 }
 
 impl HeartbeatState {
-    fn lock(&self) -> MutexGuard<'_, (Option<Thread>, Option<Backend>)> {
-        self.querying.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Starts a thread that queries until the next one is started.
     fn start_thread(self: &Arc<Self>, session: Option<Session>, end: Sender<()>) -> Result<()> {
         let number = self.current.fetch_add(1, Ordering::Relaxed) + 1;
@@ -121,7 +115,7 @@ impl HeartbeatState {
             state.beat(session, number);
             drop(end);
         });
-        self.lock().0 = Some(thread.map_err(no_thread)?.thread().clone());
+        lock(&self.querying).0 = Some(thread.map_err(no_thread)?.thread().clone());
         Ok(())
     }
 
@@ -131,10 +125,10 @@ impl HeartbeatState {
         while is_current() && !self.is_over.load(Ordering::Relaxed) {
             let is_alive = |s: &mut Session| self.query(&mut s.client, &mut waiting).is_ok();
             if !session.as_mut().is_some_and(is_alive) {
-                let old = self.lock().1;
+                let old = lock(&self.querying).1;
                 session = (self.open)(old).ok();
                 if let (Some(session), true) = (&session, is_current()) {
-                    self.lock().1 = Some(session.backend);
+                    lock(&self.querying).1 = Some(session.backend);
                 }
             }
             self.answered.store(true, Ordering::Relaxed);
@@ -181,7 +175,7 @@ impl HeartbeatState {
         while !self.is_over.load(Ordering::Relaxed) {
             thread::park_timeout(BEAT);
             if self.stalled_beats.load(Ordering::Relaxed) >= limit {
-                alarm.flag.set();
+                alarm.flag.store(true, Ordering::Relaxed);
             }
             if self.answered.swap(false, Ordering::Relaxed) {
                 missed = 0;
@@ -193,7 +187,7 @@ impl HeartbeatState {
                 let _ = self.start_thread(None, end.clone());
             }
             if missed >= limit {
-                alarm.flag.set();
+                alarm.flag.store(true, Ordering::Relaxed);
             }
         }
     }

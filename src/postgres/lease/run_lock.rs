@@ -30,6 +30,8 @@ const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the sessions of a dead run may take to end after they were terminated.
 const TERMINATE_TIMEOUT: Duration = Duration::from_secs(30);
 
+const CANNOT_LOCK: &str = "cannot lock the target";
+
 /// The identity of one run of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RunId(String);
@@ -38,7 +40,6 @@ pub(crate) struct RunId(String);
 const DIGITS: usize = 16;
 
 impl RunId {
-    /// A new identity.
     pub(crate) fn new() -> Self {
         Self(format!("{:0DIGITS$x}", fastrand::u64(..)))
     }
@@ -48,12 +49,6 @@ impl RunId {
         let word = name.strip_prefix("migrate ")?.rsplit(' ').next()?;
         let is_id = word.len() == DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_id.then(|| Self(word.to_owned()))
-    }
-}
-
-impl Default for RunId {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -98,12 +93,14 @@ impl SessionFactory {
                 .batch_execute(&lost.terminate_sql())
                 .map_err(db_error("cannot end a session whose connection was lost"))?;
         }
-        session
-            .client
-            .batch_execute(&advisory_lock::hold(&[self.key]))
-            .map_err(db_error("cannot lock the target"))?;
+        hold(&mut session.client, self.key)?;
         Ok(session)
     }
+}
+
+/// Takes `key` in shared mode.
+fn hold(client: &mut impl Driver, key: i64) -> Result<()> {
+    client.batch_execute(&advisory_lock::hold(&[key])).map_err(db_error(CANNOT_LOCK))
 }
 
 /// The lock. The server releases it with the last session of the run.
@@ -129,10 +126,10 @@ impl RunLock {
             before_wait()?;
             attempt.wait()?;
         }
+        hold(client, key)?;
         client
-            .batch_execute(&advisory_lock::hold(&[key]))
-            .and_then(|()| client.execute("SELECT pg_catalog.pg_advisory_unlock($1)", &[&key]))
-            .map_err(db_error("cannot lock the target"))?;
+            .execute("SELECT pg_catalog.pg_advisory_unlock($1)", &[&key])
+            .map_err(db_error(CANNOT_LOCK))?;
         let factory = sessions.clone();
         let open = Box::new(move |lost| factory.open(heartbeat::PURPOSE, lost));
         let heartbeat = Heartbeat::start(open, sessions.in_flight.clone(), alarm)?;
@@ -141,23 +138,18 @@ impl RunLock {
 
     /// The lock of a second data set in a schema that the run has locked already.
     pub(crate) fn share(client: &mut Client, sessions: SessionFactory) -> Result<Self> {
-        client
-            .batch_execute(&advisory_lock::hold(&[sessions.key]))
-            .map_err(db_error("cannot lock the target"))?;
+        hold(client, sessions.key)?;
         Ok(Self { sessions, _heartbeat: None })
     }
 
-    /// The key of the advisory lock.
     pub(crate) fn key(&self) -> i64 {
         self.sessions.key
     }
 
-    /// The run that holds the lock.
     pub(crate) fn run(&self) -> &RunId {
         &self.sessions.run
     }
 
-    /// The connection settings of all sessions.
     pub(crate) fn connection(&self) -> &Connection {
         &self.sessions.connection
     }
@@ -183,7 +175,6 @@ pub(crate) fn purpose_of(purpose: &str, run: &RunId) -> String {
     format!("{purpose} {run}")
 }
 
-/// The attempt of a starting run to get the lock.
 struct LockAttempt<'a> {
     client: &'a mut Client,
     key: i64,
@@ -245,7 +236,7 @@ impl LockAttempt<'_> {
         let row = self
             .client
             .query_one("SELECT pg_catalog.pg_try_advisory_lock($1)", &[&self.key])
-            .map_err(db_error("cannot lock the target"))?;
+            .map_err(db_error(CANNOT_LOCK))?;
         Ok(row.get(0))
     }
 

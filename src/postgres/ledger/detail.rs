@@ -28,10 +28,8 @@ pub(crate) struct LedgerDetail {
     pub(crate) begun: String,
     /// The options that shaped the plan.
     pub(crate) options: Value,
-    /// The objects that the run created.
     #[serde(rename = "made")]
     pub(crate) created: Value,
-    /// The objects that were not migrated.
     pub(crate) left_out: Vec<Omission>,
     /// The number of skipped rows of each table that has some.
     pub(crate) rows_left_out: BTreeMap<String, u64>,
@@ -40,7 +38,6 @@ pub(crate) struct LedgerDetail {
     /// The digests of a verification, by table.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub(crate) tables: Value,
-    /// The depth of a verification.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) depth: Option<String>,
 }
@@ -49,7 +46,6 @@ pub(crate) struct LedgerDetail {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Omission {
     pub(crate) kind: ObjectKind,
-    /// Its table, if it has one.
     pub(crate) table: Option<String>,
     pub(crate) name: String,
 }
@@ -79,7 +75,6 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// Whether the target is complete.
     pub(crate) fn is_complete(self) -> bool {
         !matches!(self, Self::Copying | Self::Finishing)
     }
@@ -104,7 +99,6 @@ impl LedgerDetail {
         Ok(Self { format: format as u32, ..detail })
     }
 
-    /// Whether the target is complete.
     pub(crate) fn is_complete(&self) -> bool {
         self.state.is_some_and(State::is_complete)
     }

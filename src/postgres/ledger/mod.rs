@@ -28,10 +28,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// The ledger's table name.
 pub(crate) const TABLE: &str = "migrate_ledger";
 
-/// The columns of the ledger.
 const COLUMNS: i64 = 7;
 
 /// The statements on one schema's ledger.
@@ -44,9 +42,7 @@ pub(crate) struct Ledger {
 /// A data set's row.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    /// The data set's name.
     pub(crate) data_set: String,
-    /// The content of the row.
     pub(crate) detail: LedgerDetail,
 }
 
@@ -62,7 +58,6 @@ pub(crate) struct TableRow {
 }
 
 impl Ledger {
-    /// The ledger of `data_set` in `schema`.
     pub(crate) fn new(schema: &str, data_set: &str) -> Self {
         Self { table: qualify(schema, TABLE), data_set: data_set.to_owned() }
     }
@@ -207,7 +202,6 @@ impl Ledger {
         )
     }
 
-    /// The condition on the data set's row.
     fn is_the_data_set(&self) -> String {
         format!("data_set = {} AND table_name = '' AND chunk = -1", literal(&self.data_set))
     }

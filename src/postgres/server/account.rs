@@ -2,8 +2,8 @@
 //! as an unprivileged user.
 
 use crate::error::{Error, Result};
+use nix::unistd::User;
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,6 @@ use std::process::Command;
 /// The users to run as, in order: that of the server packages, and one that every system has.
 const USERS: [&str; 2] = ["postgres", "nobody"];
 
-/// An unprivileged user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     name: String,
@@ -25,32 +24,22 @@ impl Account {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
         }
-        let unreadable = |e| Error::failed("cannot read /etc/passwd").caused_by(e);
-        let users = fs::read_to_string("/etc/passwd").map_err(unreadable)?;
-        let found = USERS.iter().find_map(|name| Self::among(&users, name));
-        found.map(Some).ok_or_else(|| {
+        USERS.iter().find_map(|name| Self::find(name)).map(Some).ok_or_else(|| {
             Error::failed("PostgreSQL does not run as root, and no unprivileged user exists")
                 .hint("run as an ordinary user, or create the user \"postgres\"")
         })
     }
 
-    /// The user `name` in the text of a passwd file.
-    fn among(users: &str, name: &str) -> Option<Self> {
-        users.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            (fields.next() == Some(name)).then_some(())?;
-            let uid = fields.nth(1)?.parse().ok()?;
-            let gid = fields.next()?.parse().ok()?;
-            // A "nobody" with root's id is not unprivileged.
-            (uid != 0).then(|| Self { name: name.to_owned(), uid, gid })
-        })
+    fn find(name: &str) -> Option<Self> {
+        let User { name, uid, gid, .. } = User::from_name(name).ok()??;
+        // A "nobody" with root's id is not unprivileged.
+        (!uid.is_root()).then(|| Self { name, uid: uid.as_raw(), gid: gid.as_raw() })
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Makes this user the owner of `folder`.
     pub(crate) fn own(&self, folder: &Path) -> std::io::Result<()> {
         std::os::unix::fs::chown(folder, Some(self.uid), Some(self.gid))
     }
@@ -75,21 +64,9 @@ impl Account {
 mod tests {
     use super::*;
 
-    const USERS: &str = "root:x:0:0:root:/root:/bin/bash\n\
-        postgresql:x:7:8::/:/bin/sh\n\
-        broken\n\
-        postgres:x:101:104:PostgreSQL,,,:/var/lib/postgresql:/bin/bash\n\
-        nobody:x:0:0::/:/bin/sh\n";
-
-    #[test]
-    fn a_user_is_found_by_its_whole_name() {
-        let account = Account::among(USERS, "postgres").unwrap();
-        assert_eq!(account, Account { name: "postgres".to_owned(), uid: 101, gid: 104 });
-    }
-
     #[test]
     fn a_user_with_the_id_of_root_is_not_used() {
-        assert_eq!(Account::among(USERS, "nobody"), None);
-        assert_eq!(Account::among(USERS, "absent"), None);
+        assert_eq!(Account::find("root"), None);
+        assert_eq!(Account::find("no such user"), None);
     }
 }

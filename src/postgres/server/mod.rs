@@ -9,6 +9,7 @@ pub(crate) mod folder;
 pub(crate) mod programs;
 pub(crate) mod watchdog;
 
+use crate::config::connection::url::encode;
 use crate::error::{Error, Result};
 use crate::postgres::server::account::Account;
 use crate::postgres::server::watchdog::Watchdog;
@@ -19,7 +20,6 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 use tempfile::TempDir;
 
-/// The name of the superuser.
 pub(crate) const USER: &str = "postgres";
 
 /// PostgreSQL's default port. Without TCP it is only a part of the socket's name.
@@ -54,7 +54,7 @@ impl Default for Options {
 
 /// The ways to stop a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Halt {
+pub enum Shutdown {
     /// Ends sessions, rolls back transactions, and writes a checkpoint.
     Fast,
     /// Stops all server processes at once, without a checkpoint.
@@ -63,7 +63,7 @@ pub enum Halt {
     Kill,
 }
 
-impl Halt {
+impl Shutdown {
     fn signal(self) -> &'static str {
         match self {
             Self::Fast => "INT",
@@ -115,14 +115,14 @@ impl PrivateServer {
 
     /// A URL for `database` over the socket, in a form that psql also accepts.
     pub fn url(&self, database: &str) -> String {
-        let (database, folder) = (encoded(database), encoded(&self.folder().to_string_lossy()));
+        let (database, folder) = (encode(database), encode(&self.folder().to_string_lossy()));
         format!("postgres://{USER}@/{database}?host={folder}&port={}", self.port)
     }
 
     /// A URL for `database` over TCP, with the password; `None` without TCP.
     pub fn tcp_url(&self, database: &str) -> Option<String> {
         let password = self.password.as_ref()?;
-        Some(format!("postgres://{USER}:{password}@127.0.0.1:{}/{}", self.port, encoded(database)))
+        Some(format!("postgres://{USER}:{password}@127.0.0.1:{}/{}", self.port, encode(database)))
     }
 
     /// The server's folder, with the socket, `data` and `log`.
@@ -147,9 +147,9 @@ impl PrivateServer {
 
     /// Stops the server and waits until the postmaster has ended. The folder stays for
     /// [`Self::restart`].
-    pub fn halt(&mut self, how: Halt) -> Result<()> {
+    pub fn shut_down(&mut self, how: Shutdown) -> Result<()> {
         self.postmaster = None;
-        self.watchdog.halt(how.signal())
+        self.watchdog.shut_down(how.signal())
     }
 
     /// Starts the server again on the same data, after a fast stop if it still runs.
@@ -158,13 +158,13 @@ impl PrivateServer {
     /// The server does not start; the error has the last lines of its log.
     pub fn restart(&mut self) -> Result<()> {
         // Also if the server has ended by itself: the watchdog must reap it.
-        self.halt(Halt::Fast)?;
+        self.shut_down(Shutdown::Fast)?;
         self.launch()
     }
 
     /// Stops the server and removes its folder.
     pub fn stop(mut self) -> Result<()> {
-        self.halt(Halt::Fast)
+        self.shut_down(Shutdown::Fast)
     }
 
     /// Runs `initdb`.
@@ -256,17 +256,13 @@ impl PrivateServer {
 
 /// The arguments of `initdb`: users who can enter the folder are trusted, no others.
 fn initdb_arguments(password: bool, folder: &Path) -> Vec<String> {
-    let mut arguments: Vec<String> =
-        ["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C.UTF-8"]
-            .map(str::to_owned)
-            .into();
-    arguments.push(format!("--username={USER}"));
-    arguments.push("--auth-local=trust".to_owned());
+    let host = if password { "scram-sha-256" } else { "reject" };
+    let fixed = ["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C.UTF-8"];
+    let mut arguments: Vec<String> = fixed.map(str::to_owned).into();
+    arguments.extend([format!("--username={USER}"), "--auth-local=trust".to_owned()]);
+    arguments.push(format!("--auth-host={host}"));
     if password {
-        arguments.push("--auth-host=scram-sha-256".to_owned());
         arguments.push(format!("--pwfile={}", password_file(folder).display()));
-    } else {
-        arguments.push("--auth-host=reject".to_owned());
     }
     arguments
 }
@@ -278,15 +274,10 @@ fn password_file(folder: &Path) -> PathBuf {
 
 /// 128 random bits of the system, as hexadecimal digits.
 fn random_password() -> Result<String> {
-    use std::io::Read;
     let mut bytes = [0_u8; 16];
-    fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(|e| Error::failed("cannot read /dev/urandom").caused_by(e))?;
-    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Error::failed("cannot get random bytes of the system").caused_by(e))?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
 }
 
 /// A TCP port of 127.0.0.1 that is free now.
@@ -295,21 +286,6 @@ fn free_port() -> Result<u16> {
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
         .map_err(|e| Error::failed("cannot find a free TCP port").caused_by(e))
-}
-
-/// `text`, encoded as a part of a URL.
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut url, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                url.push(byte.into());
-            }
-            _ => {
-                let _ = write!(url, "%{byte:02X}");
-            }
-        }
-        url
-    })
 }
 
 /// `value`, escaped for quotes in `postgresql.conf`.
@@ -343,7 +319,7 @@ mod tests {
 
     #[test]
     fn a_database_name_is_encoded_for_the_url() {
-        assert_eq!(encoded("a b/ü?"), "a%20b%2F%C3%BC%3F");
+        assert_eq!(encode("a b/ü?"), "a%20b%2F%C3%BC%3F");
     }
 
     #[test]

@@ -31,12 +31,9 @@ pub(crate) fn find(account: Option<&Account>) -> Result<PathBuf> {
             Err(reason) => refused.push(format!("{}: {reason}", candidate.display())),
         }
     }
-    let mut error = Error::failed("no usable PostgreSQL server programs found")
+    let error = Error::failed("no usable PostgreSQL server programs found")
         .hint("install them (apt install postgresql), or set PG_BIN to their folder");
-    for reason in refused {
-        error = error.caused_by(reason);
-    }
-    Err(error)
+    Err(refused.into_iter().fold(error, Error::caused_by))
 }
 
 /// The `bin` folders below `root`, the highest version first.

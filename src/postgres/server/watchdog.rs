@@ -59,8 +59,8 @@ impl Watchdog {
     }
 
     /// Sends the postmaster a signal (`INT`, `QUIT`, `KILL`) and waits until it ends.
-    pub(crate) fn halt(&mut self, signal: &str) -> Result<()> {
-        self.order(&format!("halt {signal}")).map(|_| ())
+    pub(crate) fn shut_down(&mut self, signal: &str) -> Result<()> {
+        self.order(&format!("stop {signal}")).map(|_| ())
     }
 
     fn order(&mut self, order: &str) -> Result<u32> {

@@ -11,7 +11,7 @@ shift 2
 data=$folder/data log=$folder/log pid=
 
 # Stops the server with signal $1 and waits until it ends. Before that its process id is not reused.
-halt() {
+stop() {
     [ -n "$pid" ] || return 0
     kill -s "$1" "$pid"
     wait "$pid"
@@ -50,15 +50,15 @@ while read -r order signal; do
         pid=$!
         echo "$pid"
         ;;
-    halt)
-        halt "$signal"
+    stop)
+        stop "$signal"
         echo 0
         ;;
     esac
 done
 
 # Not QUIT: a starting server would ignore it.
-halt KILL
+stop KILL
 end_sessions
 # Remove the shared memory segment of a killed server: the second number of the seventh line.
 if [ -e "$data/postmaster.pid" ]; then

@@ -8,7 +8,6 @@ use crate::schema::names::{literal, qualify, quote};
 use crate::schema::{Action, Deferrable};
 use serde::{Deserialize, Serialize};
 
-/// A table to create.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct TableDdl {
     pub(crate) schema: String,
@@ -17,7 +16,6 @@ pub(crate) struct TableDdl {
     pub(crate) comment: Option<String>,
 }
 
-/// A column of a table to create.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ColumnDdl {
     pub(crate) name: String,
@@ -92,7 +90,6 @@ impl TableDdl {
     }
 }
 
-/// Enables autovacuum for a table.
 pub(crate) fn enable_autovacuum(table: &str) -> String {
     format!("ALTER TABLE {table} RESET (autovacuum_enabled)")
 }

@@ -1,51 +1,39 @@
 //! The comparison of one data set without a copy.
 
 use crate::control::progress::Phase;
-use crate::control::run_control::RunControl;
 use crate::error::Result;
 use crate::options::run_options::{Depth, RunOptions, Verify};
 use crate::plan::table_selection::choose_tables;
 use crate::plan::to_postgres::decisions::queries;
 use crate::postgres;
-use crate::postgres::lease::run_lock::RunLock;
+use crate::postgres::ledger::Ledger;
 use crate::postgres::ledger::detail::LedgerDetail;
-use crate::postgres::ledger::{Ledger, TABLE};
-use crate::report::{DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport, Verdict};
+use crate::report::{DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport};
+use crate::run::data_set::sides::Sides;
 use crate::run::env::RunEnv;
 use crate::run::open::to_postgres::OpenDataSet;
 use crate::run::service_check::{self, CheckTime};
 use crate::schema::LeftOut;
 use crate::schema::chunk::Chunk;
-use crate::schema::names::qualify;
 use crate::sqlite::catalog;
 use crate::sqlite::catalog::model::Catalog;
 use crate::sqlite::read::key_ranges;
 use crate::sqlite::read::query::{self, TableQuery};
-use crate::sqlite::source::open::Source;
-use crate::verify::compare::{compare, under_snapshot};
 use crate::verify::compared_table::ComparedTable;
 use crate::verify::match_tables::{MatchInputs, compared_tables, match_tables};
-use crate::verify::roles::SourceSide;
-use crate::verify::schema_check::diff::check_postgres;
 use crate::verify::schema_check::expected::Expected;
 use crate::verify::schema_check::matched;
-use crate::verify::settings::{Readers, VerifySettings};
 use crate::verify::verdict::VerdictReport;
 use ::postgres::Client;
 
 /// A data set to compare.
 pub(crate) struct Comparison {
-    /// The source, locked against writers.
-    pub(crate) source: Source,
-    /// The lock of the target schema.
-    pub(crate) lock: RunLock,
-    data_set: String,
-    schema: String,
-    control: Client,
+    pub(crate) opened: OpenDataSet,
     catalog: Catalog,
     queries: Vec<TableQuery>,
     ranges: Vec<Vec<Chunk>>,
     left_out: Vec<LeftOut>,
+    depth: Depth,
     /// An earlier run copied and verified it, so it is not copied again.
     already_verified: bool,
     /// The ledger's row of the data set, if there is one.
@@ -54,15 +42,18 @@ pub(crate) struct Comparison {
 
 impl Comparison {
     /// Finds the tables to compare.
-    pub(crate) fn prepare(opened: OpenDataSet, depth: Depth, options: &RunOptions) -> Result<Self> {
-        let OpenDataSet { data_set, source, lock, mut control, schema, .. } = opened;
-        let reader = source.connect()?;
+    pub(crate) fn prepare(
+        mut opened: OpenDataSet,
+        depth: Depth,
+        options: &RunOptions,
+    ) -> Result<Self> {
+        let reader = opened.source.connect()?;
         let mut catalog = catalog::read(&reader)?;
         let mut left_out = choose_tables(&mut catalog.schema, &options.plan)?;
         let has_rows = |left: &LeftOut| left.rows.is_some_and(|rows| rows > 0);
         left_out.extend(catalog.schema.left_out.drain(..).filter(has_rows));
         let queries = queries(query::encoding(&reader)?, &catalog.schema);
-        let entry = Ledger::entry(&mut control, &schema, &data_set)?;
+        let entry = Ledger::entry(&mut opened.control, &opened.schema, &opened.data_set)?;
         let ranges = match depth {
             Depth::Rows => vec![Vec::new(); queries.len()],
             Depth::Full => {
@@ -72,15 +63,12 @@ impl Comparison {
         };
         drop(reader);
         Ok(Self {
-            source,
-            lock,
-            data_set,
-            schema,
-            control,
+            opened,
             catalog,
             queries,
             ranges,
             left_out,
+            depth,
             already_verified: !matches!(options.verify, Verify::Only(_)),
             ledger: entry.map(|entry| entry.detail),
         })
@@ -92,8 +80,13 @@ impl Comparison {
         options: &RunOptions,
         time: CheckTime,
     ) -> Result<Vec<String>> {
-        let client = (&mut self.control, self.lock.connection().user.as_str());
-        service_check::check(&options.service_check, time, Some(self.source.path()), Some(client))
+        let client = (&mut self.opened.control, self.opened.lock.connection().user.as_str());
+        service_check::check(
+            &options.service_check,
+            time,
+            Some(self.opened.source.path()),
+            Some(client),
+        )
     }
 
     /// The tables to compare, as a plan.
@@ -101,80 +94,59 @@ impl Comparison {
         let tables = self.catalog.schema.tables.iter().zip(&self.ranges);
         let tables = tables.map(|(table, ranges)| TablePlan {
             name: table.name.clone(),
-            target_name: None,
             rows: ranges.iter().map(|range| range.rows).sum(),
-            bytes: 0,
-            columns: Vec::new(),
-            conversions: Vec::new(),
-            rows_left_out: Vec::new(),
+            ..TablePlan::default()
         });
         DataSetPlan {
-            name: self.data_set.clone(),
-            target_schema: self.schema.clone(),
-            continues: None,
+            name: self.opened.data_set.clone(),
+            target_schema: self.opened.schema.clone(),
             tables: tables.collect(),
             left_out: self.left_out.clone(),
-            drops: Vec::new(),
             notes: vec![match self.already_verified {
                 true => format!(
                     "{} was already copied and verified: it is only compared again",
-                    self.data_set
+                    self.opened.data_set
                 ),
                 false => "the two sides are only compared; nothing is written".to_owned(),
             }],
-            casts: Vec::new(),
+            ..DataSetPlan::default()
         }
     }
 
     /// Compares. Errors: either side cannot be read. A difference is not an error.
-    pub(crate) fn run(&mut self, depth: Depth, env: &RunEnv<'_>) -> Result<DataSetReport> {
-        let RunEnv { options, resources, control, .. } = *env;
-        let RunControl { cancel, progress, .. } = control;
-        progress.enter(Phase::Verify);
+    pub(crate) fn run(&mut self, env: &RunEnv<'_>) -> Result<DataSetReport> {
+        let (depth, options) = (self.depth, env.options);
+        env.control.progress.enter(Phase::Verify);
         self.check_service(options, CheckTime::DuringRun)?;
         let chunks = std::mem::take(&mut self.ranges);
         let ignored: Vec<String> = self.left_out.iter().map(|left| left.name.clone()).collect();
         let ledger = self.ledger.clone().unwrap_or_default();
-        let reader = self.source.connect()?;
-        let target = postgres::catalog::read_all(&mut self.control, &self.schema)?;
+        let reader = self.opened.source.connect()?;
+        let target = postgres::catalog::read_all(&mut self.opened.control, &self.opened.schema)?;
         let pairs = match_tables(&self.catalog, &target, &reader)?;
         let inputs = MatchInputs {
             catalog: &self.catalog,
             queries: &self.queries,
-            schema: &self.schema,
+            schema: &self.opened.schema,
             casts: &options.plan.casts,
             ledger: &ledger,
         };
         let mut matched = compared_tables(&pairs, chunks, &inputs)?;
         let omissions = ledger.left_out.clone();
         let expected = Expected { omissions, ..matched::for_postgres(&pairs, ignored) };
-        let names: Vec<String> = matched.tables.iter().map(|t| t.postgres.clone()).collect();
         if self.ledger.as_ref().is_some_and(|ledger| !ledger.is_complete()) {
             let what = "the target is half loaded: a copy into it did not finish";
             matched.differences.push(what.to_owned());
         }
         let has_ledger = self.ledger.is_some();
-        let settings = VerifySettings {
-            depth,
-            source: SourceSide::Sqlite,
-            options,
-            resources,
-            progress: progress.phase(Phase::Verify),
-            cancel,
-            ledger: has_ledger.then(|| (qualify(&self.schema, TABLE), self.data_set.clone())),
+        let sides = Sides {
+            source: &self.opened.source,
+            lock: &self.opened.lock,
+            schema: &self.opened.schema,
+            data_set: has_ledger.then_some(self.opened.data_set.as_str()),
         };
-        let readers = Readers {
-            sqlite: &|| self.source.connect(),
-            postgres: &|lost| Readers::session(&self.lock, lost),
-            in_flight: self.lock.in_flight(),
-        };
-        let (schema, tables) = (&self.schema, &matched.tables);
-        let retry_policy = env.retry_policy(Phase::Verify);
-        let (schema_diff, compared) =
-            under_snapshot(&self.lock, &names, &retry_policy, |snapshot| {
-                let schema_diff = check_postgres(snapshot.client(), schema, &expected)?;
-                Ok((schema_diff, compare(tables, snapshot, &readers, &settings)?))
-            })?;
+        let tables = &matched.tables;
+        let (schema_diff, compared) = sides.compare(tables, &expected, depth, env)?;
         matched.differences.extend(schema_diff.differences);
         matched.notes.extend(schema_diff.notes);
         let verdict = VerdictReport::new(tables, &compared, matched.differences, depth);
@@ -183,9 +155,9 @@ impl Comparison {
         verdict.apply_to(&mut report, false);
         self.check_service(options, CheckTime::DuringRun)?;
         if options.drop_ledger && has_ledger && !differs {
-            retry_policy.retry(|_| {
-                let mut client: Client = self.lock.session("control", None)?.client;
-                Ledger::new(&self.schema, &self.data_set).remove(&mut client)
+            env.retry_policy(Phase::Verify).retry(|_| {
+                let mut client: Client = self.opened.lock.session("control", None)?.client;
+                Ledger::new(&self.opened.schema, &self.opened.data_set).remove(&mut client)
             })?;
         }
         Ok(report)
@@ -199,26 +171,17 @@ impl Comparison {
             };
             TableReport {
                 name: table.name.clone(),
-                target_name: None,
-                rows: 0,
-                bytes: 0,
-                seconds: 0.0,
-                conversions: Vec::new(),
                 rows_left_out: if table.skips_misfits { vec![rows_left_out] } else { Vec::new() },
-                verification: None,
+                ..TableReport::default()
             }
         });
         DataSetReport {
-            name: self.data_set.clone(),
-            target_schema: self.schema.clone(),
-            continues: None,
-            verdict: Verdict::NotVerified,
+            name: self.opened.data_set.clone(),
+            target_schema: self.opened.schema.clone(),
             tables: tables.collect(),
             left_out: self.left_out.clone(),
-            steps: Vec::new(),
             notes,
-            differences: Vec::new(),
-            hints: Vec::new(),
+            ..DataSetReport::default()
         }
     }
 }

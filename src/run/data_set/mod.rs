@@ -2,5 +2,6 @@
 
 pub(crate) mod compare_only;
 pub(crate) mod run_state;
+pub(crate) mod sides;
 pub(crate) mod to_postgres;
 pub(crate) mod to_sqlite;

@@ -108,7 +108,7 @@ fn create(
     for table in &plan.tables {
         let chunks = json!(table.read.chunks);
         transaction
-            .batch_execute(&ledger.add_table(&table.qualified(), &table.name, &chunks))
+            .batch_execute(&ledger.add_table(&table.ddl.qualified(), &table.name, &chunks))
             .map_err(db_error(what))?;
     }
     transaction.commit().map_err(db_error(what))?;

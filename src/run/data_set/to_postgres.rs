@@ -6,7 +6,7 @@ use crate::copy::stats::CopyStats;
 use crate::copy::to_postgres::Ends;
 use crate::error::{Error, Result};
 use crate::finish::finished::Finished;
-use crate::options::run_options::Depth;
+use crate::options::run_options::{Depth, Verify};
 use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::to_postgres::build::build_plan;
 use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
@@ -16,24 +16,20 @@ use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_in::{BlockWriter, CopyTarget};
 use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunLock;
+use crate::postgres::ledger::Ledger;
 use crate::postgres::ledger::detail::{LedgerDetail, State};
-use crate::postgres::ledger::{self, Ledger};
 use crate::report::{Continued, DataSetPlan, DataSetReport, Estimate};
+use crate::run::data_set::sides::Sides;
 use crate::run::env::RunEnv;
 use crate::run::estimate::sample;
 use crate::run::open::to_postgres::OpenDataSet;
 use crate::run::pause::{self, LoadedRows};
 use crate::run::resume::ResumableRun;
 use crate::run::service_check::{self, CheckTime};
-use crate::schema::names::qualify;
 use crate::sqlite::read::chunk_reader::ChunkReader;
 use crate::sqlite::source::open::Source;
-use crate::verify::compare::{compare, under_snapshot};
 use crate::verify::compared_table::ComparedTable;
-use crate::verify::roles::SourceSide;
-use crate::verify::schema_check::diff::check_postgres;
 use crate::verify::schema_check::planned;
-use crate::verify::settings::{Readers, VerifySettings};
 use crate::verify::verdict::VerdictReport;
 use crate::{copy, finish};
 use jiff::Timestamp;
@@ -52,7 +48,6 @@ pub(crate) struct PostgresLoad {
     /// The identity of the target schema, which is independent of the connection string.
     pub(crate) schema_id: String,
     pub(crate) plan: Plan<ToPostgres>,
-    /// The lock of the target schema.
     pub(crate) lock: Arc<RunLock>,
     /// The run that is resumed, if there is one.
     resumed: Option<Continued>,
@@ -78,10 +73,9 @@ impl PostgresLoad {
             schema: &opened.schema,
             options: &env.options.plan,
             resources: env.resources,
-            progress: &env.control.progress,
+            control: env.control,
             drop,
             data_sets: &names,
-            cancel: &env.control.cancel,
         };
         let mut plan = build_plan(&inputs, &mut opened.control)?;
         plan.notes.extend(opened.source.notes().iter().cloned());
@@ -120,12 +114,10 @@ impl PostgresLoad {
         Ok(Self { source, schema_id, plan, lock, resumed: None, estimate: None, control, detail })
     }
 
-    /// The plan as the report shows it.
     pub(crate) fn summary(&self) -> DataSetPlan {
         DataSetPlan { continues: self.resumed.clone(), ..self.plan.summary() }
     }
 
-    /// Whether an interrupted run is resumed.
     pub(crate) fn is_resumed(&self) -> bool {
         self.resumed.is_some()
     }
@@ -225,40 +217,23 @@ impl PostgresLoad {
             .hint("check the server's log; --restart drops the half-loaded tables"))
     }
 
-    /// Compares the target with the source, and records the verdict. Errors: either side cannot be
-    /// read. A difference is not an error.
-    pub(crate) fn verify(
-        &mut self,
-        depth: Depth,
-        env: &RunEnv<'_>,
-        report: &mut DataSetReport,
-    ) -> Result<()> {
+    /// Compares the target with the source if the user wants it, and records the verdict. Errors:
+    /// either side cannot be read. A difference is not an error.
+    pub(crate) fn verify(&mut self, env: &RunEnv<'_>, report: &mut DataSetReport) -> Result<()> {
+        let Verify::AfterCopy(depth) = env.options.verify else { return Ok(()) };
         env.control.progress.enter(Phase::Verify);
         self.check_service(env, CheckTime::DuringRun)?;
         let tables: Vec<ComparedTable> =
             self.plan.tables.iter().map(ComparedTable::from_plan).collect();
-        let names: Vec<String> = tables.iter().map(|table| table.postgres.clone()).collect();
-        let (source, lock, plan) = (&self.source, &self.lock, &self.plan);
-        let settings = VerifySettings {
-            depth,
-            source: SourceSide::Sqlite,
-            options: env.options,
-            resources: env.resources,
-            progress: env.control.progress.phase(Phase::Verify),
-            cancel: &env.control.cancel,
-            ledger: Some((qualify(&plan.target_schema, ledger::TABLE), plan.data_set.clone())),
-        };
-        let readers = Readers {
-            sqlite: &|| source.connect(),
-            postgres: &|lost| Readers::session(lock, lost),
-            in_flight: lock.in_flight(),
+        let plan = &self.plan;
+        let sides = Sides {
+            source: &self.source,
+            lock: &self.lock,
+            schema: &plan.target_schema,
+            data_set: Some(&plan.data_set),
         };
         let expected = planned::for_postgres(plan, &report.left_out);
-        let retry_policy = env.retry_policy(Phase::Verify);
-        let (schema_diff, compared) = under_snapshot(lock, &names, &retry_policy, |snapshot| {
-            let schema_diff = check_postgres(snapshot.client(), &plan.target_schema, &expected)?;
-            Ok((schema_diff, compare(&tables, snapshot, &readers, &settings)?))
-        })?;
+        let (schema_diff, compared) = sides.compare(&tables, &expected, depth, env)?;
         let verdict = VerdictReport::new(&tables, &compared, schema_diff.differences, depth);
         self.check_service(env, CheckTime::DuringRun)?;
         let differs = verdict.differs;
@@ -300,7 +275,6 @@ impl PostgresLoad {
         self.control.run(&env.retry_policy(Phase::Verify), |client| ledger.remove(client))
     }
 
-    /// The ledger of the data set.
     pub(crate) fn ledger(&self) -> Ledger {
         Ledger::new(&self.plan.target_schema, &self.plan.data_set)
     }

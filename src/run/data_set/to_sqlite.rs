@@ -31,7 +31,6 @@ use crate::sqlite::write::bulk_insert::FileWriter;
 use crate::sqlite::write::staged_file::{StagedFile, TargetFile};
 use crate::sqlite::write::verdict_file::{self, StoredVerdict};
 use crate::verify::roles::SourceSide;
-use crate::verify::settings::VerifySettings;
 use crate::verify::to_sqlite as verify;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -42,9 +41,7 @@ const CACHE_SHARE: u64 = 2;
 
 /// One data set, opened under a snapshot and planned.
 pub(crate) struct SqliteLoad {
-    /// The connection to the source.
     pub(crate) connection: Connection,
-    /// The snapshot of the source, with its session.
     pub(crate) snapshot: Snapshot,
     /// The source's schema.
     pub(crate) schema: String,
@@ -105,15 +102,11 @@ impl SqliteLoad {
         Ok(())
     }
 
-    /// Compares the staged file with the snapshot, and reports the verdict. Errors: either side
-    /// cannot be read. A difference is not an error.
-    pub(crate) fn verify(
-        &mut self,
-        depth: Depth,
-        env: &RunEnv<'_>,
-        report: &mut DataSetReport,
-    ) -> Result<()> {
-        let Some(staged) = &self.staged else { return Ok(()) };
+    /// Compares the staged file with the snapshot if the user wants it.
+    pub(crate) fn verify(&mut self, env: &RunEnv<'_>, report: &mut DataSetReport) -> Result<()> {
+        let (Some(staged), Verify::AfterCopy(depth)) = (&self.staged, env.options.verify) else {
+            return Ok(());
+        };
         self.compare(&staged.path(), depth, env, report)?;
         if report.verdict == Verdict::Differ {
             report.hints.push("the new file was removed; the target is unchanged".to_owned());
@@ -134,15 +127,7 @@ impl SqliteLoad {
         self.check_service(env.options, CheckTime::DuringRun)?;
         let source = open_source(file, env.options)?;
         cancel_reads(env.canceller, &source);
-        let settings = VerifySettings {
-            depth,
-            source: SourceSide::Postgres,
-            options: env.options,
-            resources: env.resources,
-            progress: env.control.progress.phase(Phase::Verify),
-            cancel: &env.control.cancel,
-            ledger: None,
-        };
+        let settings = env.verify_settings(depth, SourceSide::Postgres, None);
         let (connection, locks) = (&self.connection, self.locks);
         let reader = || open_session(connection, "verify", locks);
         let copied = !matches!(env.options.verify, Verify::Only(_));

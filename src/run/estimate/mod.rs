@@ -66,29 +66,14 @@ fn too_late(estimate: &Estimate, deadline: &Deadline, left: f64) -> Error {
         .remedy("start anyway and pause at the deadline", &["--allow-late"])
 }
 
-/// The deadline watch of the data set that is being loaded.
-#[derive(Debug, Clone)]
-pub(crate) struct Watch {
-    deadline: Deadline,
-    /// The estimate of its phases; `None` reserves no time for the phases after the copy.
-    estimate: Option<Estimate>,
-}
-
-impl Watch {
-    /// The watch of the next data set.
-    pub(crate) fn new(deadline: Deadline, estimate: Option<Estimate>) -> Self {
-        Self { deadline, estimate }
-    }
-
-    /// Whether the run must stop now. While it copies, the time for finish and verification is
-    /// reserved.
-    pub(crate) fn is_over(&self, stats: &CopyStats) -> bool {
-        let reserve = match (&self.estimate, stats.pace()) {
-            (Some(estimate), Some((bytes, seconds))) => estimate.reserve(bytes, seconds),
-            _ => 0.0,
-        };
-        self.deadline.seconds_left() <= reserve
-    }
+/// Whether the run must stop now. While it copies, the time for finish and verification is reserved;
+/// without an estimate no time is.
+pub(crate) fn is_over(deadline: &Deadline, estimate: Option<Estimate>, stats: &CopyStats) -> bool {
+    let reserve = match (estimate, stats.pace()) {
+        (Some(estimate), Some((bytes, seconds))) => estimate.reserve(bytes, seconds),
+        _ => 0.0,
+    };
+    deadline.seconds_left() <= reserve
 }
 
 #[cfg(test)]
@@ -122,7 +107,7 @@ mod tests {
             if !is_copying {
                 stats.end_copy();
             }
-            Watch::new(deadline.clone(), estimate).is_over(&stats)
+            is_over(&deadline, estimate, &stats)
         };
         assert!(over(true, Some(ESTIMATE)), "80 s are reserved and 60 s are left");
         assert!(!over(false, Some(ESTIMATE)));

@@ -231,8 +231,8 @@ impl Sample<'_> {
                 self.step(sql, sort_cost(whole) / sort_cost(rows))?;
             }
             // ANALYZE reads the same number of rows, whatever the table's size.
-            self.step(&format!("ANALYZE {}", planned.qualified()), 1.0)?;
-            self.step(&ddl::enable_autovacuum(&planned.qualified()), 1.0)?;
+            self.step(&format!("ANALYZE {}", planned.ddl.qualified()), 1.0)?;
+            self.step(&ddl::enable_autovacuum(&planned.ddl.qualified()), 1.0)?;
         }
         for key in &self.plan.objects.foreign_keys {
             if let (Some(&rows), true) =
@@ -277,7 +277,7 @@ impl Sample<'_> {
         for &table in sampled.rows.keys() {
             let planned = &plan.tables[table];
             let what = format!("cannot read the sample of table {}", quote(&planned.name));
-            let sql = format!("COPY {} TO STDOUT (FORMAT binary)", planned.qualified());
+            let sql = format!("COPY {} TO STDOUT (FORMAT binary)", planned.ddl.qualified());
             timed(&mut sampled.read_back, || {
                 let mut stream = transaction.copy_out(&sql).map_err(db_error(&what))?;
                 io::copy(&mut stream, &mut io::sink())

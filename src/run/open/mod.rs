@@ -5,8 +5,11 @@ pub(crate) mod to_postgres;
 pub(crate) mod to_sqlite;
 
 use crate::config::connection::Connection;
+use crate::config::environment::Environment;
+use crate::config::secret::Secret;
 use crate::control::statement_cancel::StatementCanceller;
 use crate::error::Result;
+use crate::options::location::DataSet;
 use crate::options::run_options::RunOptions;
 use crate::postgres::connect::connect;
 use crate::postgres::lease::advisory_lock;
@@ -18,6 +21,12 @@ use std::path::Path;
 pub(crate) fn open_source(file: &Path, options: &RunOptions) -> Result<Source> {
     let defaults = SourceOptions::default();
     Source::open(file, &SourceOptions { temp_dir: options.temp_dir.clone(), ..defaults })
+}
+
+/// The connection to the PostgreSQL side of `data_set`, at `url`.
+pub(crate) fn parse_connection(url: &Secret, data_set: &DataSet) -> Result<Connection> {
+    let environment = Environment::of_this_process();
+    Connection::parse(url.reveal(), &environment, data_set.defaults.clone())
 }
 
 /// Interrupts the readers of `source` when the run is stopped.

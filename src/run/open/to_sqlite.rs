@@ -1,10 +1,9 @@
 //! Opening both databases of a data set for a run into SQLite, under a snapshot of the source.
 
-use crate::config::connection::Connection;
-use crate::config::environment::Environment;
 use crate::error::{Error, Result};
 use crate::options::location::{DataSet, Location};
 use crate::options::run_options::{RunOptions, Verify};
+use crate::plan::texts::list_names;
 use crate::plan::to_sqlite::build::build_plan;
 use crate::plan::to_sqlite::inputs::PlanInputs;
 use crate::postgres::catalog;
@@ -16,8 +15,8 @@ use crate::postgres::lease::advisory_lock;
 use crate::postgres::ledger::Ledger;
 use crate::run::data_set::to_sqlite::SqliteLoad;
 use crate::run::env::RunEnv;
-use crate::run::open::cancel_statements;
 use crate::run::open::source_sessions::{Locks, open_reader};
+use crate::run::open::{cancel_statements, parse_connection};
 use crate::schema::names::{qualify, quote};
 use crate::sqlite::write::staged_file::TargetFile;
 use postgres::Client;
@@ -31,11 +30,7 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     else {
         return Err(Error::refused("all data sets of a run must have the same direction"));
     };
-    let connection = Connection::parse(
-        source.reveal(),
-        &Environment::of_this_process(),
-        data_set.defaults.clone(),
-    )?;
+    let connection = parse_connection(source, data_set)?;
     let target = TargetFile::inspect(file, data_set.file_mode)?;
     let only_compare = matches!(options.verify, Verify::Only(_));
     if !only_compare {
@@ -60,8 +55,7 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
         target: &target.path.display().to_string(),
         options: &options.plan,
         resources,
-        progress: &run_control.progress,
-        cancel: &run_control.cancel,
+        control: run_control,
         connect: &|| open_reader(&connection, "profile", locks, &import_snapshot),
         existing: if only_compare { &[] } else { &target.tables },
         types: &types,
@@ -128,16 +122,9 @@ fn refuse_occupied(target: &TargetFile, options: &RunOptions) -> Result<()> {
     if target.tables.is_empty() || options.drop_all {
         return Ok(());
     }
-    const MAX_NAMED: usize = 10;
-    let mut list: Vec<String> =
-        target.tables.iter().take(MAX_NAMED).map(|name| quote(name)).collect();
-    if target.tables.len() > MAX_NAMED {
-        list.push(format!("and {} more", target.tables.len() - MAX_NAMED));
-    }
+    let tables = if target.tables.len() == 1 { "table" } else { "tables" };
+    let names = list_names(target.tables.iter().map(|name| quote(name)));
     Err(Error::refused(format!("{} is not empty", target.path.display()))
-        .caused_by(match target.tables.len() {
-            1 => format!("it has table {}", list.join("")),
-            _ => format!("it has tables {}", list.join(", ")),
-        })
+        .caused_by(format!("it has {tables} {names}"))
         .remedy("replace the file once the new one is complete", &["--drop-all"]))
 }

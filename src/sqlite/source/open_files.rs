@@ -1,7 +1,7 @@
 //! The files that this process has open as sources.
 //!
-//! Two sources of one file would drop each other's locks when they inspect it. A file is known by
-//! device and inode, whatever path leads to it.
+//! Two sources of one file would drop each other's locks when they inspect it. A file is identified
+//! by device and inode, not by its path.
 
 use crate::error::{Error, Result};
 use crate::sqlite::source::fingerprint::unreadable;

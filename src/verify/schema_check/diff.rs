@@ -33,11 +33,12 @@ pub(crate) fn compare(expected: &Expected, existing: &Existing) -> SchemaDiff {
     }
     for view in &expected.views {
         let is_view = |kind| matches!(kind, ObjectKind::View | ObjectKind::MaterializedView);
-        if !existing.left_out.iter().any(|found| is_view(found.kind) && found.name == *view) {
+        if !existing.schema.left_out.iter().any(|found| is_view(found.kind) && found.name == *view)
+        {
             diff.differences.push(format!("view {} is missing", quote(view)));
         }
     }
-    for table in &existing.tables {
+    for table in &existing.schema.tables {
         if !compared.contains(&&table.name) && !expected.ignored.contains(&table.name) {
             diff.notes.push(format!("table {} is in the target only", quote(&table.name)));
         }

@@ -2,22 +2,18 @@
 
 use crate::error::Result;
 use crate::postgres::catalog::sequences;
-use crate::schema::{LeftOut, Table};
+use crate::schema::{Schema, Table};
 use crate::verify::schema_check::expected::Expected;
 use crate::{postgres, sqlite};
 use ::postgres::Client;
 use std::collections::HashSet;
 
-/// The schema that the target has.
 pub(crate) struct Existing {
-    /// The tables. `sequence` is the key before the next one, where keys are generated and never
-    /// reused.
-    pub(crate) tables: Vec<Table>,
-    /// Objects that exist, but are not in force or not part of a table.
-    pub(crate) left_out: Vec<LeftOut>,
+    /// The schema. `sequence` of a table is the key before the next one, where keys are generated
+    /// and never reused. `left_out` are objects that are not in force or not part of a table.
+    pub(crate) schema: Schema,
     /// The foreign keys that are NOT VALID: table and name.
     pub(crate) not_valid: HashSet<(String, String)>,
-    /// Names are compared without regard to case.
     pub(crate) folds_case: bool,
 }
 
@@ -48,31 +44,24 @@ impl Existing {
                 table.sequence = Some(sequences::value_before_next(client, sequence)?);
             }
         }
-        let schema = catalog.schema;
-        Ok(Self { tables: schema.tables, left_out: schema.left_out, not_valid, folds_case: false })
+        Ok(Self { schema: catalog.schema, not_valid, folds_case: false })
     }
 
     /// Takes the schema of a SQLite file from its catalog.
     pub(crate) fn from_sqlite(catalog: &sqlite::catalog::model::Catalog) -> Self {
-        let table = |table: &Table| {
+        let mut schema = catalog.schema.clone();
+        for table in &mut schema.tables {
             let automatic = catalog.facts.get(&table.name).is_some_and(|facts| facts.autoincrement);
-            let sequence = automatic.then(|| table.sequence.unwrap_or(0));
-            Table { sequence, ..table.clone() }
-        };
-        Self {
-            tables: catalog.schema.tables.iter().map(table).collect(),
-            left_out: catalog.schema.left_out.clone(),
-            not_valid: HashSet::new(),
-            folds_case: true,
+            table.sequence = automatic.then(|| table.sequence.unwrap_or(0));
         }
+        Self { schema, not_valid: HashSet::new(), folds_case: true }
     }
 
-    /// Whether two names mean the same object.
     pub(crate) fn same_name(&self, one: &str, other: &str) -> bool {
         if self.folds_case { one.eq_ignore_ascii_case(other) } else { one == other }
     }
 
     pub(crate) fn table(&self, name: &str) -> Option<&Table> {
-        self.tables.iter().find(|table| self.same_name(&table.name, name))
+        self.schema.tables.iter().find(|table| self.same_name(&table.name, name))
     }
 }

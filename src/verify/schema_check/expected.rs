@@ -4,11 +4,9 @@ use crate::postgres::ledger::detail::Omission;
 use crate::schema::expression::Collation;
 use crate::schema::{Column, Key, KeyColumn, Table};
 
-/// The schema that the target should have.
 #[derive(Debug, Default)]
 pub(crate) struct Expected {
     pub(crate) tables: Vec<ExpectedTable>,
-    /// The names of the views.
     pub(crate) views: Vec<String>,
     /// The schema comes from a plan: objects have the planned form. Without a plan, any object that
     /// serves the same purpose is accepted.
@@ -21,7 +19,6 @@ pub(crate) struct Expected {
     pub(crate) notes: Vec<String>,
 }
 
-/// A table that the target should have.
 #[derive(Debug)]
 pub(crate) struct ExpectedTable {
     /// The name in the source, for messages.
@@ -38,7 +35,6 @@ pub(crate) fn column(name: &str, not_null: bool, identity: bool) -> Column {
     Column { name: name.to_owned(), not_null, identity, ..Column::default() }
 }
 
-/// A key over `columns`.
 pub(crate) fn key(name: Option<&str>, columns: impl IntoIterator<Item = String>) -> Key {
     let column = |name| KeyColumn { name, collation: Collation::Binary, descending: false };
     Key { name: name.map(str::to_owned), columns: columns.into_iter().map(column).collect() }

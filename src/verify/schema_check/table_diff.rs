@@ -5,7 +5,6 @@ use crate::schema::{ForeignKey, IndexOver, IndexTerm, ObjectKind, Table};
 use crate::verify::schema_check::existing::Existing;
 use crate::verify::schema_check::expected::{Expected, ExpectedTable};
 
-/// The differences between two schemas.
 #[derive(Debug, Default)]
 pub(crate) struct SchemaDiff {
     /// What the target lacks.
@@ -14,7 +13,6 @@ pub(crate) struct SchemaDiff {
     pub(crate) notes: Vec<String>,
 }
 
-/// The comparison of one table.
 pub(crate) struct TableDiff<'a> {
     pub(crate) expected: &'a Expected,
     pub(crate) existing: &'a Existing,
@@ -37,7 +35,6 @@ struct Shape<'a> {
 }
 
 impl TableDiff<'_> {
-    /// Compares all parts of the table.
     pub(crate) fn run(&self, diff: &mut SchemaDiff) {
         let shapes = self.shapes();
         self.keys(&shapes, diff);
@@ -54,7 +51,7 @@ impl TableDiff<'_> {
 
     /// Reports an object that the target lacks. `name` is its name in the target if it is known.
     fn missing(&self, (kind, name): (ObjectKind, Option<&str>), what: &str, diff: &mut SchemaDiff) {
-        let not_in_force = self.existing.left_out.iter().find(|found| {
+        let not_in_force = self.existing.schema.left_out.iter().find(|found| {
             found.kind == kind
                 && found.table.as_ref().is_some_and(|table| self.same(table, &self.found.name))
                 && name.is_some_and(|name| self.same(&found.name, name))
@@ -212,7 +209,6 @@ impl TableDiff<'_> {
         }
     }
 
-    /// The keys and indexes of the target's table.
     fn shapes(&self) -> Vec<Shape<'_>> {
         let primary = self.found.primary_key.iter().map(|key| (key, ObjectKind::PrimaryKey));
         let uniques = self.found.uniques.iter().map(|key| (key, ObjectKind::Unique));

@@ -2,7 +2,9 @@
 
 use crate::postgres::ledger::detail::Omission;
 use crate::schema::expression::{Collation, Sql};
-use crate::schema::{Check, ForeignKey, Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Table};
+use crate::schema::{
+    Check, ForeignKey, Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Schema, Table,
+};
 use crate::verify::schema_check::diff::compare;
 use crate::verify::schema_check::existing::Existing;
 use crate::verify::schema_check::expected::{Expected, ExpectedTable, column, key};
@@ -67,12 +69,8 @@ fn expected(planned: bool, target: Table) -> Expected {
 }
 
 fn existing(table: Table) -> Existing {
-    Existing {
-        tables: vec![table],
-        left_out: Vec::new(),
-        not_valid: HashSet::new(),
-        folds_case: false,
-    }
+    let schema = Schema { tables: vec![table], ..Schema::default() };
+    Existing { schema, not_valid: HashSet::new(), folds_case: false }
 }
 
 fn assert_no_difference(diff: &SchemaDiff) {
@@ -148,7 +146,7 @@ fn objects_that_are_not_in_force_are_named_with_the_reason() {
     planned.indexes = vec![index("i", false, &[])];
     let mut existing = existing(Table { indexes: Vec::new(), checks: Vec::new(), ..full() });
     let left_out = |kind, name, reason: &str| LeftOut::part(kind, "t", name, None).because(reason);
-    existing.left_out = vec![
+    existing.schema.left_out = vec![
         left_out(ObjectKind::Index, "i", "it is not valid in PostgreSQL"),
         left_out(ObjectKind::Check, "c", "it holds for new rows only (NOT VALID)"),
     ];

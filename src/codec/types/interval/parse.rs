@@ -10,7 +10,7 @@ const MAX_TEXT: usize = 120;
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
-/// An interval as it is summed up.
+/// The sums of an interval's parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Fields {
     pub(super) years: i32,

@@ -7,7 +7,7 @@
 use crate::codec::types::numeric;
 use std::collections::BTreeMap;
 
-/// A text with deeper nesting is compared as it is. Such a text is never sent.
+/// A text with deeper nesting is compared byte by byte. Such a text is never sent.
 const MAX_DEPTH: u32 = 4_000;
 
 /// Appends the canonical form of a `jsonb` field: a version byte and a JSON text. `None`, with any

@@ -165,7 +165,7 @@ impl Scanner<'_> {
                     return Some(());
                 }
                 b'\\' => self.escape()?,
-                // A control character, which must not stand in a string as it is.
+                // A control character, which a string may contain only as an escape.
                 _ => return None,
             };
             let second = (0xDC00..0xE000).contains(&unit);

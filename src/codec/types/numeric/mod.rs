@@ -97,7 +97,7 @@ pub fn encode_integer(value: i64, scale: Option<u16>, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a real by way of its shortest round-trip decimal. Without a `scale` the display
+/// Appends a real as its shortest round-trip decimal. Without a `scale` the display
 /// scale is that decimal's count of digits after the point. `None`, and nothing written, where
 /// a given `scale` has too few digits for it or it is an infinity, which no `numeric(p,s)`
 /// holds. A numeric has no negative zero: the sign of -0.0 is lost.

@@ -162,7 +162,7 @@ fn all_spellings_of_a_number_have_one_canonical_form() {
 }
 
 #[test]
-fn bytes_that_are_no_numeric_are_refused() {
+fn malformed_numerics_are_refused() {
     for hex in texts(&[
         "|00000000000000|000000000000000000|0001000000000000|00010000000000002710",
         "0000000080000000|00010000c00000000001",
@@ -184,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn a_real_comes_back_and_is_spelt_as_the_standard_library_spells_it(bits: u64) {
+    fn a_real_comes_back_and_has_the_standard_library_s_decimal(bits: u64) {
         let value = f64::from_bits(bits);
         prop_assume!(value.is_finite());
         let mut out = Vec::new();

@@ -5,22 +5,17 @@ use crate::plan::to_postgres::ddl::definitions::Definitions;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::schema::Column;
 use crate::schema::expression::Collation;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 impl Definitions<'_> {
     /// The comment on a table, if there are facts to keep.
     pub(crate) fn table_comment(&self, index: usize) -> Option<String> {
-        let table = &self.schema().tables[index];
-        let mut facts = serde_json::Map::new();
-        if self.table_names[index] != table.name {
-            facts.insert("name".to_owned(), table.name.clone().into());
-        }
-        if self.fact(index, |facts| facts.strict) {
-            facts.insert("strict".to_owned(), true.into());
-        }
-        if self.fact(index, |facts| facts.without_rowid) {
-            facts.insert("without_rowid".to_owned(), true.into());
-        }
+        let name = &self.schema().tables[index].name;
+        let facts = kept([
+            ("name", (self.table_names[index] != *name).then(|| json!(name))),
+            ("strict", self.fact(index, |facts| facts.strict).then_some(json!(true))),
+            ("without_rowid", self.fact(index, |facts| facts.without_rowid).then_some(json!(true))),
+        ]);
         (!facts.is_empty()).then(|| json!({ "sqlite": facts }).to_string())
     }
 }
@@ -32,28 +27,25 @@ pub(crate) fn for_column(
     in_key: bool,
     autoincrement: bool,
 ) -> String {
-    let mut facts = serde_json::Map::new();
-    facts.insert("type".to_owned(), column.declared.clone().into());
-    if planned.target_name != column.name {
-        facts.insert("name".to_owned(), column.name.clone().into());
-    }
-    if in_key && !column.not_null {
-        facts.insert("nullable".to_owned(), true.into());
-    }
-    if column.identity && autoincrement {
-        facts.insert("autoincrement".to_owned(), true.into());
-    }
-    if column.generated.as_ref().is_some_and(|rule| !rule.stored) {
-        facts.insert("virtual".to_owned(), true.into());
-    }
+    let is_virtual = column.generated.as_ref().is_some_and(|rule| !rule.stored);
     let collation = match &column.collation {
         Collation::Binary => None,
-        Collation::NoCase => Some("NOCASE".to_owned()),
-        Collation::RTrim => Some("RTRIM".to_owned()),
-        Collation::Other(name) => Some(name.clone()),
+        Collation::NoCase => Some("NOCASE"),
+        Collation::RTrim => Some("RTRIM"),
+        Collation::Other(name) => Some(name.as_str()),
     };
-    if let Some(collation) = collation {
-        facts.insert("collate".to_owned(), collation.into());
-    }
+    let facts = kept([
+        ("type", Some(json!(column.declared))),
+        ("name", (planned.target_name != column.name).then(|| json!(column.name))),
+        ("nullable", (in_key && !column.not_null).then_some(json!(true))),
+        ("autoincrement", (column.identity && autoincrement).then_some(json!(true))),
+        ("virtual", is_virtual.then_some(json!(true))),
+        ("collate", collation.map(|name| json!(name))),
+    ]);
     json!({ "sqlite": facts }).to_string()
+}
+
+/// The facts that hold.
+fn kept<const N: usize>(facts: [(&str, Option<Value>); N]) -> Map<String, Value> {
+    facts.into_iter().filter_map(|(name, fact)| Some((name.to_owned(), fact?))).collect()
 }

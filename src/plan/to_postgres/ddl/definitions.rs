@@ -1,12 +1,13 @@
 //! The state of making definitions: names that are taken, and what could not be migrated.
 
 use crate::plan::model::PlannedColumn;
+use crate::plan::texts::renamed;
 use crate::plan::to_postgres::decisions::Decisions;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::ledger;
 use crate::postgres::sql::from_sqlite::scope::ScopeColumn;
 use crate::schema::column_type::ColumnType;
-use crate::schema::names::{Allocator, MAX_NAME_BYTES, quote};
+use crate::schema::names::{Allocator, MAX_NAME_BYTES};
 use crate::schema::{Key, LeftOut, Schema};
 use crate::sqlite::catalog::model::{Catalog, TableFacts};
 use crate::sqlite::sql::declared_type::column_affinity;
@@ -20,8 +21,6 @@ pub(crate) struct Definitions<'a> {
     pub(crate) catalog: &'a Catalog,
     /// What was found and decided about its tables.
     pub(crate) decisions: &'a Decisions,
-    /// By table: all columns are sent, so that generated columns become plain ones.
-    pub(crate) sent_whole: Vec<bool>,
     /// Tables of the source that the user excluded.
     pub(crate) excluded: HashSet<String>,
     /// The names of the schema's tables, indexes, keys, sequences and views.
@@ -57,7 +56,6 @@ impl<'a> Definitions<'a> {
             schema_name,
             catalog,
             decisions,
-            sent_whole: decisions.sent_whole(),
             excluded,
             relations: Allocator::new(reserved.into_iter().chain(taken)),
             constraints: vec![Allocator::default(); tables.len()],
@@ -100,15 +98,10 @@ impl<'a> Definitions<'a> {
         let tables = &self.schema().tables;
         let indexes = tables.iter().flat_map(|table| &table.indexes);
         let indexes = indexes.zip(self.index_names.iter().flatten());
-        let named = tables
-            .iter()
-            .zip(&self.table_names)
-            .map(|(table, name)| ("table", &table.name, name))
-            .chain(indexes.map(|(index, name)| ("index", &index.name, name)));
-        let notes = named
-            .filter(|(_, old, new)| old != new)
-            .map(|(kind, old, new)| format!("{kind} {} becomes {}", quote(old), quote(new)));
-        self.notes = notes.collect();
+        let tables = tables.iter().zip(&self.table_names);
+        let tables = tables.filter_map(|(table, name)| renamed("table", &table.name, name));
+        let indexes = indexes.filter_map(|(index, name)| renamed("index", &index.name, name));
+        self.notes = tables.chain(indexes).collect();
     }
 
     /// The schema of the source.
@@ -144,7 +137,7 @@ impl<'a> Definitions<'a> {
     }
 
     pub(crate) fn nulls(&self, table: usize, column: usize) -> u64 {
-        self.decisions.profiles[table].columns.get(column).map_or(0, |profile| profile.nulls)
+        self.decisions.tables[table].profile.columns.get(column).map_or(0, |profile| profile.nulls)
     }
 
     /// Whether a column of the key holds NULL.

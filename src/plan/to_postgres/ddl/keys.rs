@@ -12,7 +12,7 @@ use crate::schema::ddl::create_index;
 use crate::schema::expression::Collation;
 use crate::schema::names::{qualify, quote};
 use crate::schema::reason::Reason;
-use crate::schema::{Index, IndexOver, LeftOut, ObjectKind};
+use crate::schema::{Index, IndexTerm, LeftOut, ObjectKind};
 
 impl Definitions<'_> {
     /// The primary key and the unique keys of a table.
@@ -25,19 +25,13 @@ impl Definitions<'_> {
         for (number, (key, primary)) in all.enumerate() {
             let has_nulls = primary && self.has_nulls(owner, key);
             let as_primary = primary && !has_nulls;
-            let what = format!(
-                "{} of {}",
-                if primary { "primary key" } else { "unique key" },
-                quote(&table.name)
-            );
-            let columns: Vec<&str> = key.columns.iter().map(|c| c.name.as_str()).collect();
+            let kind = if primary { "primary key" } else { "unique key" };
+            let what = format!("{kind} of {}", quote(&table.name));
+            let columns: Vec<&str> = key.names().collect();
             let target = &self.table_names[owner];
-            let wanted = key.name.clone().unwrap_or_else(|| {
-                if primary {
-                    format!("{target}_pkey")
-                } else {
-                    format!("{target}_{}_key", columns.join("_"))
-                }
+            let wanted = key.name.clone().unwrap_or_else(|| match primary {
+                true => format!("{target}_pkey"),
+                false => format!("{target}_{}_key", columns.join("_")),
             });
             let name = self.relations.relation(&wanted);
             self.constraints[owner].relation(&name);
@@ -67,12 +61,12 @@ impl Definitions<'_> {
                 self.left_out.push(left_out.because(reason));
             }
             if plain {
-                self.referable[owner].push(columns.iter().map(|&name| name.to_owned()).collect());
+                self.referable[owner].push(key.names().map(str::to_owned).collect());
             }
             keys.push(PlannedKey {
                 what,
                 name: name.clone(),
-                columns: columns.iter().map(|&name| name.to_owned()).collect(),
+                columns: key.names().map(str::to_owned).collect(),
                 index: create_index(&qualified, &name, true, &terms, None),
                 constraint: plain.then(|| ddl::add_key(&qualified, &name, as_primary)),
             });
@@ -117,17 +111,11 @@ impl Definitions<'_> {
 
     /// Notes a unique index that a foreign key can refer to.
     fn note_referable(&mut self, owner: usize, index: &Index, columns: &[ScopeColumn]) {
-        let referable: Option<Vec<String>> = index
-            .terms
-            .iter()
-            .map(|term| match &term.over {
-                IndexOver::Column(name) => {
-                    let (_, plain) = key_term(columns, name, &term.collation);
-                    plain.then(|| name.clone())
-                }
-                IndexOver::Expression(_) => None,
-            })
-            .collect();
+        let plain = |term: &IndexTerm| {
+            let name = term.column()?;
+            key_term(columns, name, &term.collation).1.then(|| name.to_owned())
+        };
+        let referable: Option<Vec<String>> = index.terms.iter().map(plain).collect();
         self.referable[owner].extend(referable);
     }
 

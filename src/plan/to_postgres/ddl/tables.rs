@@ -1,19 +1,24 @@
 //! The definition of one table.
 
-use crate::plan::model::{PlannedColumn, TableDefinition};
+use crate::codec::encode::tuple_encoder::TupleLayout;
+use crate::error::plural;
+use crate::plan::model::{PlannedColumn, PlannedTable};
+use crate::plan::texts::column_renamed;
+use crate::plan::to_postgres::column_types::TableDecision;
 use crate::plan::to_postgres::ddl::comments;
 use crate::plan::to_postgres::ddl::definitions::{Definitions, column_names, integer_limit};
-use crate::plan::to_postgres::model::{PostgresFinish, ToPostgres};
+use crate::plan::to_postgres::model::{ChunkedRead, PostgresFinish, ToPostgres};
 use crate::postgres::sql::ddl::{ColumnDdl, TableDdl};
 use crate::postgres::sql::from_sqlite::default::default_clause;
 use crate::postgres::sql::from_sqlite::definitions::generated;
 use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
-use crate::schema::names::{qualify, quote};
+use crate::schema::names::qualify;
 use crate::schema::{Column, LeftOut, ObjectKind};
+use crate::sqlite::read::query::TableQuery;
 
 impl Definitions<'_> {
-    /// Defines one table.
-    pub(crate) fn table(&mut self, index: usize) -> TableDefinition<ToPostgres> {
+    /// Defines one table, without its chunks and the columns that are sent.
+    pub(crate) fn table(&mut self, index: usize) -> PlannedTable<ToPostgres> {
         let columns = self.planned_columns(index);
         let scope_columns = self.scope_columns(index, &columns);
         let scope = Scope::new(&scope_columns);
@@ -21,10 +26,8 @@ impl Definitions<'_> {
         let ddl_columns: Vec<ColumnDdl> = (0..columns.len())
             .map(|number| {
                 let identity = self.identity(index, number, &columns[number]);
-                let name = identity.map(|(name, highest)| {
-                    sequence = Some((name.clone(), highest));
-                    name
-                });
+                sequence = sequence.take().or(identity.clone());
+                let name = identity.map(|(name, _)| name);
                 self.column(index, number, &columns[number], (&scope, &scope_columns), name)
             })
             .collect();
@@ -37,24 +40,32 @@ impl Definitions<'_> {
         let keys = self.keys(index, &scope_columns);
         let indexes = self.indexes(index, &scope_columns);
         let checks = self.checks(index, &scope);
-        TableDefinition { ddl, columns, indexes, finish: PostgresFinish { keys, checks, sequence } }
+        let TableDecision { query, profile, rejected, .. } = &self.decisions.tables[index];
+        let address = profile.address(query.address.clone());
+        let query = TableQuery { address, ..query.clone() };
+        let layout = TupleLayout::new(Vec::new());
+        PlannedTable {
+            name: query.table.clone(),
+            ddl,
+            columns,
+            read: ChunkedRead { query, layout, sent: Vec::new(), chunks: Vec::new() },
+            rows: profile.rows,
+            bytes: profile.bytes,
+            rejected: rejected.clone(),
+            indexes,
+            finish: PostgresFinish { keys, checks, sequence },
+        }
     }
 
     fn planned_columns(&mut self, index: usize) -> Vec<PlannedColumn<ToPostgres>> {
         let table = &self.schema().tables[index];
         let wanted: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
         let names = column_names(&wanted);
-        let types = &self.decisions.types[index];
+        let types = &self.decisions.tables[index].types;
         let mut columns = Vec::with_capacity(names.len());
         for ((column, target_name), decision) in table.columns.iter().zip(names).zip(types) {
-            if target_name != column.name {
-                self.notes.push(format!(
-                    "column {} of table {} becomes {}",
-                    quote(&column.name),
-                    quote(&table.name),
-                    quote(&target_name)
-                ));
-            }
+            let owner = ("table", table.name.as_str());
+            self.notes.extend(column_renamed(owner, &column.name, &target_name));
             columns.push(PlannedColumn {
                 name: column.name.clone(),
                 target_name,
@@ -80,7 +91,7 @@ impl Definitions<'_> {
             .filter(|_| table.columns[number].identity)?;
         let wanted = format!("{}_{}_seq", self.table_names[index], planned.target_name);
         let name = qualify(self.schema_name, &self.relations.relation(&wanted));
-        let profile = self.decisions.profiles[index].columns.get(number);
+        let profile = self.decisions.tables[index].profile.columns.get(number);
         let stored = profile.and_then(|profile| profile.range).map_or(0, |(_, greatest)| greatest);
         Some((name, stored.max(table.sequence.unwrap_or(0)).min(limit)))
     }
@@ -123,8 +134,8 @@ impl Definitions<'_> {
         let nulls = self.nulls(index, number);
         if column.not_null && nulls > 0 {
             let left_out = LeftOut::part(ObjectKind::Column, &table.name, &column.name, None);
-            let are = if nulls == 1 { "is" } else { "are" };
-            let reason = format!("declared NOT NULL, but {nulls} of its values {are} NULL");
+            let nulls = plural(nulls, "of its values is", "of its values are");
+            let reason = format!("declared NOT NULL, but {nulls} NULL");
             self.left_out.push(left_out.because(reason));
         }
         column.not_null && nulls == 0
@@ -139,7 +150,7 @@ impl Definitions<'_> {
     ) -> Option<String> {
         let column = &self.schema().tables[index].columns[number];
         let rule = column.generated.as_ref()?;
-        let translated = if self.sent_whole[index] {
+        let translated = if self.decisions.tables[index].is_sent_whole() {
             // The encoder must see the values that decide whether a row can be sent.
             Err("is in a table whose rows may not all fit".to_owned())
         } else {

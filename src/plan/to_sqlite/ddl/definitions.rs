@@ -1,11 +1,11 @@
 //! The state of making definitions: names that are taken, and what could not be migrated.
 
+use crate::plan::texts::{column_renamed, renamed};
 use crate::plan::to_sqlite::decisions::TableDecision;
 use crate::plan::to_sqlite::names::{Names, original_name};
 use crate::postgres::catalog::model::Catalog;
-use crate::schema::names::quote;
-use crate::schema::{Key, LeftOut, ObjectKind, Table};
-use crate::sqlite::sql::from_postgres::node::{Kind, ScopeColumn};
+use crate::schema::{LeftOut, ObjectKind, Table};
+use crate::sqlite::sql::from_postgres::node::ScopeColumn;
 
 /// Makes the definitions of all tables of a plan, so that their names do not collide.
 pub(crate) struct Definitions<'a> {
@@ -13,10 +13,8 @@ pub(crate) struct Definitions<'a> {
     pub(crate) catalog: &'a Catalog,
     /// The tables' names in the target.
     pub(crate) table_names: Vec<String>,
-    /// By table, its columns' names in the target.
-    pub(crate) column_names: Vec<Vec<String>>,
-    /// By table, what its columns hold.
-    pub(crate) kinds: Vec<Vec<Kind>>,
+    /// By table, its columns as expressions know them, with their names in the target.
+    pub(crate) scopes: Vec<Vec<ScopeColumn>>,
     /// The names of the file's tables and indexes.
     pub(crate) names: Names,
     /// What could not be migrated.
@@ -31,33 +29,22 @@ impl<'a> Definitions<'a> {
         let mut names = Names::default();
         let mut notes = Vec::new();
         let mut table_names = Vec::new();
-        let mut column_names = Vec::new();
-        for table in &catalog.schema.tables {
+        let mut scopes = Vec::new();
+        for (table, decision) in catalog.schema.tables.iter().zip(decisions) {
             let facts = &catalog.facts[&table.name];
             let name = names.allocate(&original_name(&facts.origin, &table.name));
-            if name != table.name {
-                notes.push(format!("table {} becomes {}", quote(&table.name), quote(&name)));
-            }
+            notes.extend(renamed("table", &table.name, &name));
             table_names.push(name);
             let mut own = Names::default();
-            let mut given = Vec::new();
-            for (column, facts) in table.columns.iter().zip(&facts.columns) {
-                let name = own.allocate(&original_name(&facts.origin, &column.name));
-                if name != column.name {
-                    notes.push(format!(
-                        "column {} of table {} becomes {}",
-                        quote(&column.name),
-                        quote(&table.name),
-                        quote(&name)
-                    ));
-                }
-                given.push(name);
-            }
-            column_names.push(given);
+            let columns = table.columns.iter().zip(&facts.columns).zip(&decision.columns);
+            let scope = columns.map(|((column, facts), decision)| {
+                let target = own.allocate(&original_name(&facts.origin, &column.name));
+                notes.extend(column_renamed(("table", &table.name), &column.name, &target));
+                ScopeColumn { name: column.name.clone(), target, kind: decision.mapping.kind }
+            });
+            scopes.push(scope.collect());
         }
-        let kinds = |table: &TableDecision| table.columns.iter().map(|c| c.mapping.kind).collect();
-        let kinds = decisions.iter().map(kinds).collect();
-        Self { catalog, table_names, column_names, kinds, names, left_out: Vec::new(), notes }
+        Self { catalog, table_names, scopes, names, left_out: Vec::new(), notes }
     }
 
     /// Lists a part of a table as not migrated.
@@ -70,27 +57,17 @@ impl<'a> Definitions<'a> {
         self.left_out.push(left_out.because(reason));
     }
 
-    /// The names of a key's columns in the target.
-    pub(crate) fn target_names(&self, index: usize, key: &Key) -> Vec<String> {
-        key.columns.iter().filter_map(|column| self.column(index, &column.name)).collect()
+    /// The names of columns in the target.
+    pub(crate) fn target_names<'n>(
+        &self,
+        index: usize,
+        names: impl Iterator<Item = &'n str>,
+    ) -> Vec<String> {
+        names.filter_map(|name| Some(self.column(index, name)?.target.clone())).collect()
     }
 
-    /// A column's name in the target.
-    pub(crate) fn column(&self, index: usize, name: &str) -> Option<String> {
-        let table = &self.catalog.schema.tables[index];
-        let number = table.columns.iter().position(|column| column.name == name)?;
-        Some(self.column_names[index][number].clone())
-    }
-
-    /// The columns of a table as expressions know them.
-    pub(crate) fn scope(&self, index: usize) -> Vec<ScopeColumn> {
-        let table = &self.catalog.schema.tables[index];
-        let all = table.columns.iter().zip(&self.column_names[index]).zip(&self.kinds[index]);
-        all.map(|((column, target), kind)| ScopeColumn {
-            name: column.name.clone(),
-            target: target.clone(),
-            kind: *kind,
-        })
-        .collect()
+    /// A column as expressions know it.
+    pub(crate) fn column(&self, index: usize, name: &str) -> Option<&ScopeColumn> {
+        self.scopes[index].iter().find(|column| column.name == name)
     }
 }

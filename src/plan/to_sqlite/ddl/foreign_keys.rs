@@ -2,7 +2,7 @@
 
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::schema::names::quote;
-use crate::schema::{ForeignKey, IndexOver, ObjectKind, Table};
+use crate::schema::{ForeignKey, ObjectKind, Table};
 use crate::sqlite::sql::from_postgres::node::Kind;
 
 impl Definitions<'_> {
@@ -33,10 +33,7 @@ impl Definitions<'_> {
         if !is_unique(&tables[parent], &key.parent_columns) {
             return Err("the parent's columns have no unique key".to_owned());
         }
-        let kind = |index: usize, name: &String| {
-            let number = tables[index].columns.iter().position(|column| column.name == *name)?;
-            self.kinds[index].get(number).copied()
-        };
+        let kind = |index: usize, name: &str| Some(self.column(index, name)?.kind);
         for (from, to) in key.columns.iter().zip(&key.parent_columns) {
             let alike = match (kind(child, from), kind(parent, to)) {
                 (Some(Kind::Text { .. }), Some(Kind::Text { .. })) => true,
@@ -52,7 +49,7 @@ impl Definitions<'_> {
             }
         }
         let columns = |index: usize, names: &[String]| {
-            names.iter().filter_map(|name| self.column(index, name)).collect()
+            self.target_names(index, names.iter().map(String::as_str))
         };
         Ok(ForeignKey {
             columns: columns(child, &key.columns),
@@ -67,17 +64,7 @@ impl Definitions<'_> {
 fn is_unique(table: &Table, columns: &[String]) -> bool {
     let mut wanted: Vec<&str> = columns.iter().map(String::as_str).collect();
     wanted.sort_unstable();
-    let keys = table.primary_key.iter().chain(&table.uniques);
-    let keys = keys.map(|key| key.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>());
-    let indexes = table.indexes.iter().filter(|index| index.unique && index.filter.is_none());
-    let indexes = indexes.filter_map(|index| {
-        let names = index.terms.iter().map(|term| match &term.over {
-            IndexOver::Column(name) => Some(name.as_str()),
-            IndexOver::Expression(_) => None,
-        });
-        names.collect::<Option<Vec<_>>>()
-    });
-    keys.chain(indexes).any(|mut columns| {
+    table.unique_columns().into_iter().any(|mut columns| {
         columns.sort_unstable();
         columns == wanted
     })

@@ -1,6 +1,7 @@
 //! Indexes and CHECKs of one table, where SQLite can have them.
 
 use crate::plan::model::OptionalDdl;
+use crate::plan::texts::renamed;
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::schema::ddl::create_index;
 use crate::schema::expression::Expression;
@@ -42,10 +43,7 @@ impl Definitions<'_> {
             match self.index_parts(owner, index, scope) {
                 Ok((terms, filter)) => {
                     let name = self.names.allocate(&index.name);
-                    if name != index.name {
-                        let (old, new) = (quote(&index.name), quote(&name));
-                        self.notes.push(format!("index {old} becomes {new}"));
-                    }
+                    self.notes.extend(renamed("index", &index.name, &name));
                     let table_name = &self.table_names[owner];
                     indexes.push(OptionalDdl {
                         what: format!("index {} on {}", quote(&name), quote(table_name)),

@@ -1,9 +1,9 @@
 //! The definition of one table.
 
-use crate::plan::model::{PlannedColumn, TableDefinition};
+use crate::plan::model::{PlannedColumn, PlannedTable};
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
-use crate::plan::to_sqlite::decisions::ColumnDecision;
-use crate::plan::to_sqlite::model::{SqliteFinish, ToSqlite};
+use crate::plan::to_sqlite::decisions::{ColumnDecision, TableDecision};
+use crate::plan::to_sqlite::model::{OrderedRead, SqliteFinish, ToSqlite};
 use crate::plan::to_sqlite::source_queries::integer_key;
 use crate::postgres::catalog::model::TableFacts;
 use crate::schema::expression::Collation;
@@ -13,22 +13,24 @@ use crate::sqlite::sql::from_postgres::definitions::{default_clause, generated};
 use crate::sqlite::sql::from_postgres::node::ScopeColumn;
 
 impl Definitions<'_> {
-    /// Defines one table.
+    /// Defines one table, without its queries. `qualified` is its name in the source.
     pub(crate) fn table(
         &mut self,
         index: usize,
-        decisions: Vec<ColumnDecision>,
-    ) -> TableDefinition<ToSqlite> {
+        decision: TableDecision,
+        qualified: String,
+    ) -> PlannedTable<ToSqlite> {
+        let TableDecision { columns: decisions, probe } = decision;
         let table = &self.catalog.schema.tables[index];
         let facts = &self.catalog.facts[&table.name];
         let key = column_key(table, facts, &decisions);
-        let scope = self.scope(index);
+        let scope = self.scopes[index].clone();
         let columns: Vec<ColumnDdl> = (0..table.columns.len())
             .map(|number| self.column_ddl(index, number, &decisions[number], key, &scope))
             .collect();
         let checks = self.checks(index, &scope);
         let (foreign_keys, not_valid) = self.foreign_keys(index);
-        let names = |key: &Key| self.target_names(index, key);
+        let names = |key: &Key| self.target_names(index, key.names());
         let table_key = table.primary_key.as_ref().filter(|_| key.is_none());
         let primary_key = table_key.map(names).unwrap_or_default();
         let flag = |name: &str| facts.origin[name].as_bool().unwrap_or(false);
@@ -43,9 +45,16 @@ impl Definitions<'_> {
             foreign_keys,
         };
         let autoincrement = matches!(key, Some((_, ColumnKey::Autoincrement)));
-        TableDefinition {
+        let names = |key: &Key| key.names().map(str::to_owned).collect();
+        let key = table.primary_key.as_ref().map(names).unwrap_or_default();
+        PlannedTable {
+            name: table.name.clone(),
             ddl,
             columns: self.planned_columns(index, decisions),
+            read: OrderedRead { qualified, queries: Vec::new(), widest: probe.widest, key },
+            rows: probe.rows,
+            bytes: facts.bytes,
+            rejected: Vec::new(),
             indexes: self.indexes(index, &scope),
             finish: SqliteFinish { not_valid, sequence: table.sequence.filter(|_| autoincrement) },
         }
@@ -92,7 +101,7 @@ impl Definitions<'_> {
             _ => None,
         };
         ColumnDdl {
-            name: self.column_names[index][number].clone(),
+            name: scope[number].target.clone(),
             declared: decision.mapping.declared.clone(),
             collation,
             not_null: column.not_null && !is_rowid && !flag("nullable"),
@@ -108,11 +117,11 @@ impl Definitions<'_> {
         decisions: Vec<ColumnDecision>,
     ) -> Vec<PlannedColumn<ToSqlite>> {
         let columns = &self.catalog.schema.tables[index].columns;
-        let columns = columns.iter().zip(&self.column_names[index]).zip(decisions);
+        let columns = columns.iter().zip(&self.scopes[index]).zip(decisions);
         columns
-            .map(|((column, target_name), decision)| PlannedColumn {
+            .map(|((column, ScopeColumn { target, .. }), decision)| PlannedColumn {
                 name: column.name.clone(),
-                target_name: target_name.clone(),
+                target_name: target.clone(),
                 declared: column.declared.clone(),
                 conversions: Some(decision.negative_zeros)
                     .filter(|count| *count > 0)

@@ -15,11 +15,9 @@ use x509_cert::ext::pkix::name::GeneralName;
 /// `id-at-commonName` of RFC 5280.
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
-/// A parsed certificate.
 pub(crate) struct Certificate(x509_cert::Certificate);
 
 impl Certificate {
-    /// Parses the DER form.
     pub(crate) fn read(der: &CertificateDer<'_>) -> Result<Self, rustls::Error> {
         let read = x509_cert::Certificate::from_der(der);
         read.map(Self).map_err(|_| CertificateError::BadEncoding.into())
@@ -31,7 +29,6 @@ impl Certificate {
         key.map_err(|_| CertificateError::BadEncoding.into())
     }
 
-    /// Fails outside the validity period.
     pub(crate) fn check_dates(&self, now: UnixTime) -> Result<(), rustls::Error> {
         let now = Duration::from_secs(now.as_secs());
         let validity = &self.0.tbs_certificate.validity;

@@ -104,7 +104,6 @@ impl Scope<'_> {
     }
 }
 
-/// A comparison of two values.
 pub(crate) fn compare(left: Node, op: &str, right: Node) -> Result<Node, Reason> {
     let pair = pair(left, right)?;
     Ok(Node::new(Kind::Boolean, format!("{} {op} {}", pair.left, pair.right)))
@@ -223,17 +222,10 @@ fn text_pair(left: Node, right: Node, affinity: Affinity) -> Result<Pair, Reason
         .into_iter()
         .find_map(|node| node.collation.as_ref().map(|(collation, _)| collation));
     let collation = explicit.or(implicit).cloned().unwrap_or_default();
-    let fold = |node: &Node| -> Result<String, Reason> {
-        Ok(match (&collation, &node.constant) {
-            (Collation::Binary, _) => node.operand(),
-            (Collation::NoCase, Some(Constant::Text(text))) => literal(&text.to_ascii_lowercase()),
-            (Collation::NoCase, _) => format!("lower({} COLLATE \"C\")", node.operand()),
-            (Collation::RTrim, Some(Constant::Text(text))) => literal(text.trim_end_matches(' ')),
-            (Collation::RTrim, _) => format!("rtrim({} COLLATE \"C\", ' ')", node.operand()),
-            (Collation::Other(name), _) => {
-                return Err(format!("uses the collation {name:?}, which the application defines"));
-            }
-        })
+    let fold = |node: &Node| match (&collation, &node.constant) {
+        (Collation::NoCase, Some(Constant::Text(text))) => Ok(literal(&text.to_ascii_lowercase())),
+        (Collation::RTrim, Some(Constant::Text(text))) => Ok(literal(text.trim_end_matches(' '))),
+        _ => node.folded(&collation),
     };
     let (mut first, second) = (fold(&left)?, fold(&right)?);
     // Only columns have the collation "C".

@@ -1,6 +1,5 @@
 //! Constants: numbers with the same meaning in both databases, and canonical text.
 
-/// A constant of SQLite.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Constant {
     Integer(i64),
@@ -19,7 +18,6 @@ impl Constant {
         text.parse().map_or_else(|_| Self::Real(text.to_owned()), Self::Integer)
     }
 
-    /// The number with the other sign.
     pub(crate) fn negated(self) -> Option<Self> {
         match self {
             Self::Integer(n) => n.checked_neg().map(Self::Integer),

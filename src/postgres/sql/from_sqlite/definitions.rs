@@ -37,11 +37,8 @@ pub(crate) fn index_term(term: &IndexTerm, scope: &Scope<'_>) -> Result<String, 
     let folded = match &term.collation {
         Collation::Binary if plain => node.sql,
         Collation::Binary => format!("({} COLLATE \"C\")", node.operand()),
-        Collation::NoCase => format!("lower({} COLLATE \"C\")", node.operand()),
         Collation::RTrim => format!("rtrim({}, ' ')", node.operand()),
-        Collation::Other(name) => {
-            return Err(format!("uses the collation {name:?}, which the application defines"));
-        }
+        other => node.folded(other)?,
     };
     Ok(format!("{folded}{direction}"))
 }

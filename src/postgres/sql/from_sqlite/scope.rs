@@ -10,7 +10,6 @@ use crate::schema::reason::Reason;
 pub(crate) struct ScopeColumn {
     /// The alias of the table in the source and in the target, if the scope has several tables.
     pub(crate) table: Option<(String, String)>,
-    /// The name in the source.
     pub(crate) name: String,
     /// The name in the target.
     pub(crate) target: String,
@@ -18,7 +17,6 @@ pub(crate) struct ScopeColumn {
     pub(crate) column_type: ColumnType,
     /// The affinity in the source, which decides how SQLite compares it.
     pub(crate) affinity: Affinity,
-    /// The collation in the source.
     pub(crate) collation: Collation,
     /// Values are converted (text to booleans, numbers to text, dates in several forms). An
     /// expression over the old values may not hold for the new ones, except IS NULL.
@@ -27,7 +25,6 @@ pub(crate) struct ScopeColumn {
     pub(crate) generated: bool,
 }
 
-/// The columns that an expression may name.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope<'a> {
     columns: &'a [ScopeColumn],
@@ -46,7 +43,6 @@ impl ScopeColumn {
 }
 
 impl<'a> Scope<'a> {
-    /// The columns of one table.
     pub(crate) fn new(columns: &'a [ScopeColumn]) -> Self {
         Self { columns, generated: true }
     }

@@ -15,12 +15,10 @@ use crate::schema::reason::Reason;
 /// A table or view of the target that a SELECT may read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Readable<'a> {
-    /// The qualified name in the target.
     pub(crate) target: &'a str,
     pub(crate) columns: &'a [ScopeColumn],
 }
 
-/// A translated SELECT.
 #[derive(Debug)]
 pub(crate) struct Selected {
     pub(crate) sql: String,
@@ -307,15 +305,7 @@ impl Scope<'_> {
         let sql = match (term.result_index, &node.collation) {
             (Some(index), _) if plain => (index + 1).to_string(),
             _ if !single => return Err("sorts a UNION by an expression".to_owned()),
-            (_, Some((Collation::NoCase, _))) if !plain => {
-                format!("lower({} COLLATE \"C\")", node.operand())
-            }
-            (_, Some((Collation::RTrim, _))) if !plain => {
-                format!("rtrim({} COLLATE \"C\", ' ')", node.operand())
-            }
-            (_, Some((Collation::Other(name), _))) if !plain => {
-                return Err(format!("uses the collation {name:?}, which the application defines"));
-            }
+            (_, Some((collation, _))) if !plain => node.folded(collation)?,
             _ if node.kind == Kind::Text && !node.column => {
                 format!("{} COLLATE \"C\"", node.operand())
             }

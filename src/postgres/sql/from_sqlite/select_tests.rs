@@ -1,7 +1,7 @@
 //! Translations of SELECTs. The SQLite parser reads the text.
 
 use crate::postgres::sql::from_sqlite::select::{Readable, Selected, select};
-use crate::postgres::sql::from_sqlite::tests::columns;
+use crate::postgres::sql::from_sqlite::tests::{assert_translated, columns};
 use crate::schema::expression::{Affinity, Collation};
 use crate::schema::reason::Reason;
 use crate::sqlite::sql::parse::view::{Relation, view};
@@ -24,123 +24,79 @@ fn selected(text: &str) -> Result<Selected, Reason> {
     select(&tree, &readable)
 }
 
-fn assert_selects(pairs: &[(&str, &str)]) {
-    for (text, expected) in pairs {
-        assert_eq!(selected(text).map(|it| it.sql).as_deref(), Ok(*expected), "{text}");
-    }
-}
-
-fn assert_no_select(texts: &[&str]) {
-    for text in texts {
-        assert!(selected(text).is_err(), "{text} became {:?}", selected(text));
-    }
+fn sql_of(text: &str) -> Result<String, Reason> {
+    selected(text).map(|selected| selected.sql)
 }
 
 #[test]
 fn a_select_names_every_column_by_its_table() {
-    assert_selects(&[
-        (
-            "SELECT i, a.b, 'x' AS k, conv FROM s AS a WHERE b AND t LIKE 'A%'",
-            "SELECT \"a\".\"i\", \"a\".\"b\", 'x'::text COLLATE \"C\", \"a\".\"conv\" FROM p.s AS \"a\" \
-             WHERE \"a\".\"b\" AND (lower(\"a\".\"t\" COLLATE \"C\") LIKE 'a%')",
-        ),
-        (
-            "SELECT s.i FROM s LEFT JOIN r ON s.i = r.j AND r.b = 1, s AS x JOIN s AS y USING (i)",
-            "SELECT \"s\".\"i\" FROM p.s AS \"s\" LEFT JOIN p.r AS \"r\" ON \
-             (\"s\".\"i\" = \"r\".\"j\") AND (\"r\".\"b\" = true) CROSS JOIN p.s AS \"x\" \
-             JOIN p.s AS \"y\" ON \"s\".\"i\" = \"y\".\"i\"",
-        ),
-        ("SELECT 1.5, NULL", "SELECT 1.5::double precision, NULL::text"),
-    ]);
-    assert_no_select(&[
-        "SELECT s.i FROM s JOIN r ON s.i = r.t",
-        "SELECT date(t) FROM s",
-        "SELECT group_concat(t) FROM s",
-        "SELECT i FROM s WHERE conv > '2024'",
-        "SELECT json_extract(js, '$.a') FROM s",
-    ]);
+    let cases = r#"
+        SELECT i, a.b, 'x' AS k, conv FROM s AS a WHERE b AND t LIKE 'A%'
+          => SELECT "a"."i", "a"."b", 'x'::text COLLATE "C", "a"."conv" FROM p.s AS "a" WHERE
+          "a"."b" AND (lower("a"."t" COLLATE "C") LIKE 'a%');
+        SELECT s.i FROM s LEFT JOIN r ON s.i = r.j AND r.b = 1, s AS x JOIN s AS y USING (i)
+          => SELECT "s"."i" FROM p.s AS "s" LEFT JOIN p.r AS "r" ON ("s"."i" = "r"."j") AND
+          ("r"."b" = true) CROSS JOIN p.s AS "x" JOIN p.s AS "y" ON "s"."i" = "y"."i";
+        SELECT 1.5, NULL => SELECT 1.5::double precision, NULL::text;
+        SELECT s.i FROM s JOIN r ON s.i = r.t; SELECT date(t) FROM s;
+        SELECT group_concat(t) FROM s; SELECT i FROM s WHERE conv > '2024';
+        SELECT json_extract(js, '$.a') FROM s;
+    "#;
+    assert_translated(cases, sql_of);
 }
 
 #[test]
 fn aggregates_are_exact_or_refused() {
-    assert_selects(&[
-        (
-            "SELECT i, count(*), count(conv), sum(j), avg(b) FROM s GROUP BY i HAVING max(t) > 'a'",
-            "SELECT \"s\".\"i\", count(*)::bigint, count(\"s\".\"conv\")::bigint, \
-             sum(\"s\".\"j\")::bigint::bigint, \
-             (sum(\"s\".\"b\"::integer)::bigint::double precision / count(\"s\".\"b\"::integer)) \
-             FROM p.s AS \"s\" GROUP BY \"s\".\"i\" HAVING (max(\"s\".\"t\") COLLATE \"C\") > 'a'",
-        ),
-        (
-            "SELECT substr(t, 1, 1) AS k, min(b), max(lower(t)) FROM s GROUP BY k",
-            "SELECT substr(\"s\".\"t\", 1, 1) COLLATE \"C\", bool_and(\"s\".\"b\"), \
-             max(lower(\"s\".\"t\" COLLATE \"C\") COLLATE \"C\") COLLATE \"C\" \
-             FROM p.s AS \"s\" GROUP BY substr(\"s\".\"t\", 1, 1) COLLATE \"C\"",
-        ),
-    ]);
-    assert_no_select(&[
-        "SELECT sum(d) FROM s",
-        "SELECT sum(n) FROM s",
-        "SELECT avg(d) FROM s",
-        "SELECT total(i) FROM s",
-        "SELECT min(nc) FROM s",
-        "SELECT max(js) FROM s",
-        "SELECT max(conv) FROM s",
-        "SELECT count(*) FROM s GROUP BY nc",
-        "SELECT count(*) FROM s GROUP BY conv",
-        "SELECT 5, count(*) FROM s GROUP BY 1",
-    ]);
+    let cases = r#"
+        SELECT i, count(*), count(conv), sum(j), avg(b) FROM s GROUP BY i HAVING max(t) > 'a'
+          => SELECT "s"."i", count(*)::bigint, count("s"."conv")::bigint,
+          sum("s"."j")::bigint::bigint, (sum("s"."b"::integer)::bigint::double precision /
+          count("s"."b"::integer)) FROM p.s AS "s" GROUP BY "s"."i" HAVING (max("s"."t") COLLATE
+          "C") > 'a';
+        SELECT substr(t, 1, 1) AS k, min(b), max(lower(t)) FROM s GROUP BY k
+          => SELECT substr("s"."t", 1, 1) COLLATE "C", bool_and("s"."b"), max(lower("s"."t"
+          COLLATE "C") COLLATE "C") COLLATE "C" FROM p.s AS "s" GROUP BY substr("s"."t", 1, 1)
+          COLLATE "C";
+        SELECT sum(d) FROM s; SELECT sum(n) FROM s; SELECT avg(d) FROM s; SELECT total(i) FROM s;
+        SELECT min(nc) FROM s; SELECT max(js) FROM s; SELECT max(conv) FROM s;
+        SELECT count(*) FROM s GROUP BY nc; SELECT count(*) FROM s GROUP BY conv;
+        SELECT 5, count(*) FROM s GROUP BY 1;
+    "#;
+    assert_translated(cases, sql_of);
 }
 
 #[test]
 fn an_order_says_where_nulls_are() {
-    assert_selects(&[
-        (
-            "SELECT i AS n, t FROM s ORDER BY t DESC, n, j + 1, nc LIMIT 3 OFFSET 1",
-            "SELECT \"s\".\"i\", \"s\".\"t\" FROM p.s AS \"s\" ORDER BY 2 DESC NULLS LAST, \
-             1 ASC NULLS FIRST, (\"s\".\"j\"::bigint + 1::bigint) ASC NULLS FIRST, \
-             lower(\"s\".\"nc\" COLLATE \"C\") ASC NULLS FIRST LIMIT 3 OFFSET 1",
-        ),
-        (
-            "SELECT DISTINCT t FROM s ORDER BY t COLLATE RTRIM NULLS LAST",
-            "SELECT DISTINCT \"s\".\"t\" FROM p.s AS \"s\" \
-             ORDER BY rtrim(\"s\".\"t\" COLLATE \"C\", ' ') ASC NULLS LAST",
-        ),
-    ]);
-    assert_no_select(&[
-        "SELECT i FROM s LIMIT 3",
-        "SELECT i FROM s ORDER BY conv",
-        "SELECT i FROM s ORDER BY de",
-        "SELECT i FROM s ORDER BY 'x'",
-        "SELECT DISTINCT nc FROM s",
-        "SELECT DISTINCT conv FROM s",
-    ]);
+    let cases = r#"
+        SELECT i AS n, t FROM s ORDER BY t DESC, n, j + 1, nc LIMIT 3 OFFSET 1
+          => SELECT "s"."i", "s"."t" FROM p.s AS "s" ORDER BY 2 DESC NULLS LAST, 1 ASC NULLS
+          FIRST, ("s"."j"::bigint + 1::bigint) ASC NULLS FIRST, lower("s"."nc" COLLATE "C") ASC
+          NULLS FIRST LIMIT 3 OFFSET 1;
+        SELECT DISTINCT t FROM s ORDER BY t COLLATE RTRIM NULLS LAST
+          => SELECT DISTINCT "s"."t" FROM p.s AS "s" ORDER BY rtrim("s"."t" COLLATE "C", ' ') ASC
+          NULLS LAST;
+        SELECT i FROM s LIMIT 3; SELECT i FROM s ORDER BY conv; SELECT i FROM s ORDER BY de;
+        SELECT i FROM s ORDER BY 'x'; SELECT DISTINCT nc FROM s; SELECT DISTINCT conv FROM s;
+    "#;
+    assert_translated(cases, sql_of);
 }
 
 #[test]
 fn results_are_joined_where_their_types_are_one() {
-    assert_selects(&[
-        (
-            "SELECT 'a' AS k, i, NULL AS x FROM s UNION ALL SELECT 'b', length(t), d FROM r ORDER BY i",
-            "SELECT 'a'::text COLLATE \"C\", \"s\".\"i\", NULL::double precision FROM p.s AS \"s\" \
-             UNION ALL SELECT 'b'::text COLLATE \"C\", length(\"r\".\"t\")::bigint, \"r\".\"d\" \
-             FROM p.r AS \"r\" ORDER BY 2 ASC NULLS FIRST",
-        ),
-        (
-            "SELECT t FROM s UNION SELECT u FROM r",
-            "SELECT \"s\".\"t\" FROM p.s AS \"s\" UNION SELECT \"r\".\"u\" FROM p.r AS \"r\"",
-        ),
-    ]);
-    assert_no_select(&[
-        "SELECT i FROM s UNION ALL SELECT t FROM r",
-        "SELECT b FROM s UNION ALL SELECT 1",
-        "SELECT t FROM s UNION ALL SELECT nt FROM r",
-        "SELECT t FROM s UNION ALL SELECT nc FROM r",
-        "SELECT nc FROM s UNION SELECT nc FROM r",
-        "SELECT ts FROM s UNION SELECT conv FROM r",
-        "SELECT ts FROM s UNION ALL SELECT conv FROM r ORDER BY 1",
-        "SELECT i FROM s UNION ALL SELECT j FROM r ORDER BY i + 1",
-    ]);
+    let cases = r#"
+        SELECT 'a' AS k, i, NULL AS x FROM s UNION ALL SELECT 'b', length(t), d FROM r ORDER BY i
+          => SELECT 'a'::text COLLATE "C", "s"."i", NULL::double precision FROM p.s AS "s" UNION
+          ALL SELECT 'b'::text COLLATE "C", length("r"."t")::bigint, "r"."d" FROM p.r AS "r" ORDER
+          BY 2 ASC NULLS FIRST;
+        SELECT t FROM s UNION SELECT u FROM r
+          => SELECT "s"."t" FROM p.s AS "s" UNION SELECT "r"."u" FROM p.r AS "r";
+        SELECT i FROM s UNION ALL SELECT t FROM r; SELECT b FROM s UNION ALL SELECT 1;
+        SELECT t FROM s UNION ALL SELECT nt FROM r; SELECT t FROM s UNION ALL SELECT nc FROM r;
+        SELECT nc FROM s UNION SELECT nc FROM r; SELECT ts FROM s UNION SELECT conv FROM r;
+        SELECT ts FROM s UNION ALL SELECT conv FROM r ORDER BY 1;
+        SELECT i FROM s UNION ALL SELECT j FROM r ORDER BY i + 1;
+    "#;
+    assert_translated(cases, sql_of);
 }
 
 #[test]

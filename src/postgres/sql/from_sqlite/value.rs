@@ -48,7 +48,6 @@ impl Kind {
     }
 }
 
-/// A translated expression.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) sql: String,
@@ -60,7 +59,6 @@ pub(crate) struct Node {
     pub(crate) constant: Option<Constant>,
     /// Whether it needs no parentheses as an operand.
     pub(crate) atom: bool,
-    /// Whether it is a column.
     pub(crate) column: bool,
 }
 
@@ -109,6 +107,19 @@ impl Node {
         if self.atom { self.sql.clone() } else { format!("({})", self.sql) }
     }
 
+    /// A text in the form in which texts of `collation` are compared by bytes.
+    pub(crate) fn folded(&self, collation: &Collation) -> Result<String, Reason> {
+        let operand = self.operand();
+        Ok(match collation {
+            Collation::Binary => operand,
+            Collation::NoCase => format!("lower({operand} COLLATE \"C\")"),
+            Collation::RTrim => format!("rtrim({operand} COLLATE \"C\", ' ')"),
+            Collation::Other(name) => {
+                return Err(format!("uses the collation {name:?}, which the application defines"));
+            }
+        })
+    }
+
     /// The expression as a part of another one that is not a comparison. Refuses COLLATE, which
     /// would affect the outer expression in SQLite.
     pub(crate) fn bare(self) -> Result<Self, Reason> {
@@ -128,21 +139,12 @@ impl Node {
     }
 }
 
-/// A bytea literal.
 pub(crate) fn bytea(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut sql = String::with_capacity(bytes.len() * 2 + 11);
-    sql.push_str("'\\x");
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(sql, "{byte:02x}");
-    }
-    sql.push_str("'::bytea");
-    sql
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("'\\x{hex}'::bytea")
 }
 
 impl Scope<'_> {
-    /// Translates an expression to a value.
     pub(crate) fn value(&self, expr: &Expression) -> Result<Node, Reason> {
         let node = match expr {
             Expression::Null => Node::atom(Kind::Null, "NULL".to_owned()),

@@ -7,10 +7,15 @@
 pub(crate) mod tokens;
 
 use crate::postgres::sql::parse::tokens::{Token, tokens};
-use crate::schema::expression::{Collation, Current, Expression};
+use crate::schema::expression::{Collation, Current, Expression, Sql};
 
 /// The deepest nesting that gets a tree.
 const MAX_DEPTH: u32 = 100;
+
+/// An expression with its tree, where every construct is known. `value` is as in [`tree`].
+pub(crate) fn sql(text: String, value: Option<&str>) -> Sql {
+    Sql { tree: tree(&text, value), text }
+}
 
 /// The tree of an expression. `value` is the column that VALUE means in the CHECK of a domain.
 pub(crate) fn tree(text: &str, value: Option<&str>) -> Option<Expression> {
@@ -27,26 +32,14 @@ struct Parser<'a> {
     value: Option<&'a str>,
 }
 
-/// Binary operators: as printed, precedence, and in the tree.
-const OPERATORS: [(&str, u8, &str); 18] = [
-    ("OR", 1, "OR"),
-    ("AND", 2, "AND"),
-    ("=", 5, "="),
-    ("<>", 5, "<>"),
-    ("<", 5, "<"),
-    ("<=", 5, "<="),
-    (">", 5, ">"),
-    (">=", 5, ">="),
-    ("~~", 6, "~~"),
-    ("!~~", 6, "!~~"),
-    ("||", 6, "||"),
-    ("+", 7, "+"),
-    ("-", 7, "-"),
-    ("*", 8, "*"),
-    ("/", 8, "/"),
-    ("%", 8, "%"),
-    ("&", 6, "&"),
-    ("|", 6, "|"),
+/// The binary operators by precedence.
+const OPERATORS: [(u8, &[&str]); 6] = [
+    (1, &["OR"]),
+    (2, &["AND"]),
+    (5, &["=", "<>", "<", "<=", ">", ">="]),
+    (6, &["~~", "!~~", "||", "&", "|"]),
+    (7, &["+", "-"]),
+    (8, &["*", "/", "%"]),
 ];
 
 const NOT: u8 = 3;
@@ -109,12 +102,12 @@ impl Parser<'_> {
         if tightest < IS && self.take("IS") {
             return Some((self.is(left)?, true));
         }
-        let operator = OPERATORS
-            .iter()
-            .find(|(text, binds, _)| *binds > tightest && self.peek().is_some_and(|t| t.is(text)));
-        let Some(&(_, binds, operator)) = operator else { return Some((left, false)) };
-        self.at += 1;
-        if operator == "=" && (self.take("ANY")) {
+        let weaker = OPERATORS.iter().skip_while(|(binds, _)| *binds <= tightest);
+        let mut operators = weaker.flat_map(|(binds, all)| all.iter().map(|one| (*binds, *one)));
+        let Some((binds, operator)) = operators.find(|(_, operator)| self.take(operator)) else {
+            return Some((left, false));
+        };
+        if operator == "=" && self.take("ANY") {
             return Some((self.any(left)?, true));
         }
         let right = self.expression(binds)?;
@@ -285,27 +278,20 @@ impl Parser<'_> {
         while self.take(".") {
             name = format!("{name}.{}", self.name()?);
         }
-        for (first, rest) in
-            [("character", &["varying"][..]), ("double", &["precision"]), ("bit", &["varying"])]
+        for (first, second) in
+            [("character", "VARYING"), ("double", "PRECISION"), ("bit", "VARYING")]
         {
-            if name == first {
-                for word in rest {
-                    if self.take(&word.to_ascii_uppercase()) {
-                        name = format!("{name} {word}");
-                    }
-                }
+            if name == first && self.take(second) {
+                name = format!("{name} {}", second.to_ascii_lowercase());
             }
         }
         if self.take("(") {
-            let modifiers = self.list(")")?;
-            let modifiers: Option<Vec<String>> = modifiers
-                .into_iter()
-                .map(|modifier| match modifier {
-                    Expression::Number(text) => Some(text),
-                    _ => None,
-                })
-                .collect();
-            name = format!("{name}({})", modifiers?.join(","));
+            let number = |modifier| match modifier {
+                Expression::Number(text) => Some(text),
+                _ => None,
+            };
+            let modifiers = self.list(")")?.into_iter().map(number).collect::<Option<Vec<_>>>()?;
+            name = format!("{name}({})", modifiers.join(","));
         }
         if matches!(name.split('(').next(), Some("timestamp" | "time"))
             && self.peek().is_some_and(|token| token.is("WITH") || token.is("WITHOUT"))
@@ -335,52 +321,45 @@ mod tests {
         Box::new(Expression::Number(text.to_owned()))
     }
 
+    fn cast(operand: Expression, to: &str) -> Expression {
+        Expression::Cast(Box::new(operand), to.to_owned())
+    }
+
+    fn string(text: &str) -> Expression {
+        Expression::String(text.to_owned())
+    }
+
     // The texts are PostgreSQL 15's.
     #[test]
     fn expressions_of_the_server_are_parsed() {
-        assert_eq!(
-            tree("((a > 0) AND (b IS NOT NULL))", None),
-            Some(Expression::Binary(
-                Box::new(Expression::Binary(column("a"), ">", number("0"))),
-                "AND",
-                Box::new(Expression::IsNull { operand: column("b"), negated: true }),
-            ))
-        );
-        let text = |text: &str| {
-            Expression::Cast(Box::new(Expression::String(text.into())), "character varying".into())
-        };
-        assert_eq!(
-            tree(
-                "((kind)::text = ANY ((ARRAY['a''b'::character varying, 'c'::character varying])::text[]))",
-                None
+        let is_not_null = Expression::IsNull { operand: column("b"), negated: true };
+        let greater = Expression::Binary(column("a"), ">", number("0"));
+        let list = ["a'b", "c"].map(|text| cast(string(text), "character varying")).into();
+        let kind = Box::new(cast(*column("kind"), "text"));
+        let now = Expression::Call("now".to_owned(), vec![]);
+        for (text, expected) in [
+            (
+                "((a > 0) AND (b IS NOT NULL))",
+                Expression::Binary(Box::new(greater), "AND", Box::new(is_not_null)),
             ),
-            Some(Expression::In {
-                operand: Box::new(Expression::Cast(column("kind"), "text".into())),
-                list: vec![text("a'b"), text("c")],
-                negated: false,
-            })
-        );
-        assert_eq!(
-            tree("(now() AT TIME ZONE 'UTC'::text)", None),
-            Some(Expression::Call(
-                "timezone".into(),
-                vec![
-                    Expression::Cast(Box::new(Expression::String("UTC".into())), "text".into()),
-                    Expression::Call("now".into(), vec![]),
-                ]
-            ))
-        );
-        assert_eq!(
-            tree("'2020-01-01 00:00:00'::timestamp without time zone", None),
-            Some(Expression::Cast(
-                Box::new(Expression::String("2020-01-01 00:00:00".into())),
-                "timestamp without time zone".into()
-            ))
-        );
+            (
+                "((kind)::text = ANY ((ARRAY['a''b'::character varying, \
+                 'c'::character varying])::text[]))",
+                Expression::In { operand: kind, list, negated: false },
+            ),
+            (
+                "(now() AT TIME ZONE 'UTC'::text)",
+                Expression::Call("timezone".to_owned(), vec![cast(string("UTC"), "text"), now]),
+            ),
+            (
+                "'2020-01-01 00:00:00'::timestamp without time zone",
+                cast(string("2020-01-01 00:00:00"), "timestamp without time zone"),
+            ),
+            ("\"Odd \"\"name\"\"\"", *column("Odd \"name\"")),
+        ] {
+            assert_eq!(tree(text, None), Some(expected), "{text}");
+        }
         assert_eq!(tree("(VALUE > 0)", Some("age")), tree("(age > 0)", None));
-        assert!(tree("\"Odd \"\"name\"\"\"", None).is_some_and(
-            |tree| matches!(tree, Expression::Column(name) if name == "Odd \"name\"")
-        ));
         assert!(tree("CASE WHEN (a = 1) THEN 'x'::text ELSE NULL::text END", None).is_some());
     }
 

@@ -115,7 +115,7 @@ impl ColumnProfile {
                 let (min, max) = self.range.get_or_insert((integer, integer));
                 *min = (*min).min(integer);
                 *max = (*max).max(integer);
-                if integer.unsigned_abs() > EXACT_IN_DOUBLE.unsigned_abs() {
+                if integer.unsigned_abs() > EXACT_IN_DOUBLE {
                     self.wide_integers.add(row);
                 }
             }

@@ -110,7 +110,7 @@ impl<'a> Scan<'a> {
             let row_number = match self.part.keys {
                 Some((_, last)) => {
                     let key = row.integer_key();
-                    // The rest of the range may have been given away meanwhile.
+                    // Another thread may have taken over the rest of the range.
                     if key > last {
                         return Ok(ControlFlow::Break(()));
                     }

@@ -1,5 +1,6 @@
 //! Translations and refusals. The texts are as PostgreSQL 15 prints them.
 
+use crate::codec::test_cases::texts;
 use crate::postgres::sql::parse;
 use crate::schema::expression::Sql;
 use crate::sqlite::sql::from_postgres::definitions::{condition, default_clause};
@@ -61,18 +62,10 @@ fn conditions_with_the_same_meaning_are_translated() {
 
 #[test]
 fn conditions_that_may_differ_are_refused() {
-    for text in [
-        "(l < 'm'::text)",
-        "(lower(l) = l)",
-        "(l ~ 'x'::text)",
-        "(o = '1'::numeric)",
-        "((d + d) > (0)::numeric)",
-        "((1 / i) > 0)",
-        "(mood > 'sad'::public.mood)",
-        "i",
-        "(other = 1)",
-        "(i = t)",
-    ] {
+    for text in texts(&[
+        "(l < 'm'::text)|(lower(l) = l)|(l ~ 'x'::text)|(o = '1'::numeric)",
+        "((d + d) > (0)::numeric)|((1 / i) > 0)|(mood > 'sad'::public.mood)|i|(other = 1)|(i = t)",
+    ]) {
         assert!(condition(&sql(text), &columns()).is_err(), "{text}");
     }
 }

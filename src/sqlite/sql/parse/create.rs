@@ -165,7 +165,7 @@ pub(crate) fn module(text: &str) -> Option<ModuleText> {
 }
 
 /// Reads a column's DEFAULT as `PRAGMA table_xinfo` gives it. It cannot name columns: a bare word
-/// other than TRUE and FALSE is a string, whatever its quotes.
+/// other than TRUE and FALSE is a string with any quotes.
 pub(crate) fn default(text: &str) -> Sql {
     let names = Names { table: "", columns: &[], rowid_alias: None };
     let tree = expression(text, |expr| match expr {

@@ -38,15 +38,10 @@ fn json_that_only_jsonb_refuses_is_flagged() {
     assert_eq!(flags(r#"{"a": "\u0001\\u0000"}"#), (false, false, false));
     assert_eq!(flags(r#"{"a\u0000": 1}"#), (true, false, false));
     assert_eq!(flags(r#""\ud83d\ude00 \uD83D\uDE00""#), (false, false, false));
-    for text in [
-        r#""\ud83d""#,
-        r#""\ude00""#,
-        r#""\ud83d\ud83d\ude00""#,
-        r#""\ud83dx\ude00""#,
-        r#""\ud83d\n\ude00""#,
-        r#""\ud83d\u0041""#,
-        r#"["\ud83d", "\ude00"]"#,
-    ] {
+    for text in texts(&[
+        r#""\ud83d"|"\ude00"|"\ud83d\ud83d\ude00"|"\ud83dx\ude00"|"\ud83d\n\ude00""#,
+        r#""\ud83d\u0041"|["\ud83d", "\ude00"]"#,
+    ]) {
         assert_eq!(flags(text), (false, true, false), "{text}");
     }
     assert_eq!(flags("[1e131071, 1e-16383, 0e-16383]"), (false, false, false));
