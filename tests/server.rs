@@ -1,6 +1,7 @@
 //! The private PostgreSQL server: found, started, stopped, and gone when its parent is.
 
 use crate::harness::{migrate_command, psql, run_psql, server, text};
+use crate::terminal::run_on_terminal;
 use crate::waiting::wait_until;
 use migrate::internals::{Options, PrivateServer, Shutdown};
 use std::fs;
@@ -234,6 +235,16 @@ fn a_command_finds_the_server_and_its_exit_code_is_passed_on() {
     assert_eq!(output.status.code(), Some(9), "{}", text(&output));
     let folder = String::from_utf8(output.stdout).unwrap();
     assert!(!Path::new(folder.trim_end()).exists());
+}
+
+#[test]
+fn a_server_on_a_terminal_ends_at_the_end_of_the_input() {
+    let mut command = migrate_command();
+    command.args(["private-server", "--volatile"]);
+    let (code, screen) = run_on_terminal(command, "\u{4}");
+    assert_eq!(code, 0, "{screen}");
+    assert!(screen.starts_with("postgres"), "{screen}");
+    assert!(!folder_of(screen.trim_end()).exists());
 }
 
 /// Starts a server in a program with `PATH` and `PG_BIN` as given; what it says.

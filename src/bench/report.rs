@@ -154,7 +154,6 @@ impl Stage {
         costs: &[Cost],
     ) -> Self {
         let seconds = median_seconds(costs);
-        let server: Option<Vec<f64>> = costs.iter().map(|cost| cost.server_cpu).collect();
         Self {
             stage,
             threads,
@@ -165,7 +164,7 @@ impl Stage {
             rows_per_second: per(rows as f64, seconds),
             bytes_per_second: per(bytes as f64, seconds),
             client_cpu_seconds: median(costs.iter().map(|cost| cost.client_cpu)),
-            server_cpu_seconds: server.map(|cpu| median(cpu.into_iter())),
+            server_cpu_seconds: median_if_known(costs.iter().map(|cost| cost.server_cpu)),
             peak_memory: highest_peak(costs),
         }
     }
@@ -305,6 +304,12 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
         (Some(value), 1) => *value,
         (Some(value), _) => (value + values[middle - 1]) / 2.0,
     }
+}
+
+/// The median, if all values are known.
+pub(crate) fn median_if_known(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let values: Option<Vec<f64>> = values.collect();
+    values.map(|values| median(values.into_iter()))
 }
 
 /// The median of the wall-clock seconds.

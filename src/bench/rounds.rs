@@ -6,7 +6,8 @@ use crate::bench::generate::Summary;
 use crate::bench::harness::Bench;
 use crate::bench::measure::Cost;
 use crate::bench::report::{
-    Bottleneck, Generator, Limit, Name, ServerWork, Stage, median, median_seconds, per,
+    Bottleneck, Generator, Limit, Name, ServerWork, Stage, median, median_if_known, median_seconds,
+    per,
 };
 use crate::bench::request::connections;
 use crate::bench::server::{Server, Work};
@@ -129,9 +130,8 @@ impl Rounds {
     /// The server's work for a whole job, as medians.
     pub(crate) fn work(&self) -> Work {
         let median_of = |of: fn(&Work) -> Option<u64>| {
-            let values: Option<Vec<f64>> =
-                self.work.iter().map(|work| of(work).map(|value| value as f64)).collect();
-            values.map(|values| median(values.into_iter()).round() as u64)
+            let values = self.work.iter().map(|work| of(work).map(|value| value as f64));
+            median_if_known(values).map(|value| value.round() as u64)
         };
         let (wal, forced) = (|work: &Work| work.wal_bytes, |work: &Work| work.forced_checkpoints);
         Work { wal_bytes: median_of(wal), forced_checkpoints: median_of(forced) }
@@ -154,8 +154,7 @@ impl Rounds {
     /// The client's processor time divided by the server's, in the copy.
     pub(crate) fn client_to_server_cpu(&self) -> Option<f64> {
         let ratio = |cost: &Cost| Some(per(cost.client_cpu, cost.server_cpu?));
-        let ratios: Option<Vec<f64>> = self.costs(Name::Copy).iter().map(ratio).collect();
-        ratios.map(|ratios| median(ratios.into_iter()))
+        median_if_known(self.costs(Name::Copy).iter().map(ratio))
     }
 
     /// The generator compared with SQLite's inserts, if these were measured.

@@ -9,6 +9,28 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
+/// Does `work`, which must not change the source's folder.
+fn without_change(folder: &SourceFolder, work: impl FnOnce()) {
+    let before = folder.inventory();
+    work();
+    assert_eq!(folder.inventory(), before);
+}
+
+/// Opens, reads and closes the source without a change in its folder.
+fn read_without_change(folder: &SourceFolder) {
+    without_change(folder, || {
+        let source = folder.open().unwrap();
+        assert_eq!(seen(&source.connect().unwrap()), AS_BUILT);
+        source.close().unwrap();
+    });
+}
+
+/// Runs the test `name` of this file as a user without rights, without a change in the folder.
+fn as_nobody_without_change(name: &str, folder: &SourceFolder) {
+    let name = format!("write_lock::log_files::{name}");
+    without_change(folder, || as_nobody(&name, &folder.database()));
+}
+
 #[test]
 fn a_hot_journal_is_rolled_back_in_a_private_copy_only() {
     let folder = SourceFolder::with_hot_journal();
@@ -73,11 +95,7 @@ fn a_transaction_over_several_files_is_rolled_back_while_its_super_journal_exist
     let name = folder.sibling("-mj1234569ab");
     name_super_journal(&folder.sibling("-journal"), name.to_str().unwrap());
     fs::write(&name, format!("{}\0", folder.sibling("-journal").display())).unwrap();
-    let before = folder.inventory();
-    let source = folder.open().unwrap();
-    assert_eq!(seen(&source.connect().unwrap()), AS_BUILT);
-    source.close().unwrap();
-    assert_eq!(folder.inventory(), before);
+    read_without_change(&folder);
 }
 
 #[test]
@@ -110,19 +128,13 @@ fn files_next_to_a_source_in_wal_mode_stay() {
     let folder = SourceFolder::new("WAL");
     fs::write(folder.sibling("-wal"), "").unwrap();
     fs::write(folder.sibling("-shm"), "").unwrap();
-    let before = folder.inventory();
-    let source = folder.open().unwrap();
-    assert_eq!(seen(&source.connect().unwrap()), AS_BUILT);
-    source.close().unwrap();
-    assert_eq!(folder.inventory(), before);
+    read_without_change(&folder);
 }
 
 #[test]
 fn a_source_that_is_only_dropped_leaves_nothing_either() {
     for folder in [SourceFolder::new("WAL"), SourceFolder::with_log()] {
-        let before = folder.inventory();
-        drop(folder.open().unwrap());
-        assert_eq!(folder.inventory(), before);
+        without_change(&folder, || drop(folder.open().unwrap()));
     }
 }
 
@@ -168,12 +180,10 @@ fn a_clean_wal_database_in_a_read_only_folder_is_read_in_place() {
     }
     let folder = SourceFolder::new("WAL");
     folder.hand_over(0o555, 0o444);
-    let before = folder.inventory();
-    as_nobody(
-        "write_lock::log_files::a_clean_wal_database_in_a_read_only_folder_is_read_in_place",
-        &folder.database(),
+    as_nobody_without_change(
+        "a_clean_wal_database_in_a_read_only_folder_is_read_in_place",
+        &folder,
     );
-    assert_eq!(folder.inventory(), before);
     assert_eq!(fs::read_dir(folder.temp()).unwrap().count(), 0);
 }
 
@@ -210,12 +220,10 @@ fn a_log_in_a_read_only_folder_is_read_from_a_private_copy() {
     for files in [0o444, 0o644] {
         let folder = SourceFolder::with_log();
         folder.hand_over(0o555, files);
-        let before = folder.inventory();
-        as_nobody(
-            "write_lock::log_files::a_log_in_a_read_only_folder_is_read_from_a_private_copy",
-            &folder.database(),
+        as_nobody_without_change(
+            "a_log_in_a_read_only_folder_is_read_from_a_private_copy",
+            &folder,
         );
-        assert_eq!(folder.inventory(), before);
         assert_eq!(fs::read_dir(folder.temp()).unwrap().count(), 0);
     }
 }
@@ -234,12 +242,10 @@ fn a_read_only_file_in_a_writable_folder_gets_no_files_next_to_it() {
     }
     for folder in [SourceFolder::new("WAL"), SourceFolder::with_log()] {
         folder.hand_over(0o755, 0o444);
-        let before = folder.inventory();
-        as_nobody(
-            "write_lock::log_files::a_read_only_file_in_a_writable_folder_gets_no_files_next_to_it",
-            &folder.database(),
+        as_nobody_without_change(
+            "a_read_only_file_in_a_writable_folder_gets_no_files_next_to_it",
+            &folder,
         );
-        assert_eq!(folder.inventory(), before);
     }
 }
 
@@ -253,12 +259,7 @@ fn a_rollback_mode_needs_no_write_permission_for_its_lock() {
     }
     let folder = SourceFolder::new("DELETE");
     folder.hand_over(0o555, 0o444);
-    let before = folder.inventory();
-    as_nobody(
-        "write_lock::log_files::a_rollback_mode_needs_no_write_permission_for_its_lock",
-        &folder.database(),
-    );
-    assert_eq!(folder.inventory(), before);
+    as_nobody_without_change("a_rollback_mode_needs_no_write_permission_for_its_lock", &folder);
 }
 
 #[test]
@@ -270,10 +271,8 @@ fn a_hot_journal_in_a_read_only_folder_is_rolled_back_in_a_copy() {
     }
     let folder = SourceFolder::with_hot_journal();
     folder.hand_over(0o555, 0o444);
-    let before = folder.inventory();
-    as_nobody(
-        "write_lock::log_files::a_hot_journal_in_a_read_only_folder_is_rolled_back_in_a_copy",
-        &folder.database(),
+    as_nobody_without_change(
+        "a_hot_journal_in_a_read_only_folder_is_rolled_back_in_a_copy",
+        &folder,
     );
-    assert_eq!(folder.inventory(), before);
 }

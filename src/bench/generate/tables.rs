@@ -81,7 +81,7 @@ fn people_the_world(writer: &mut Writer<'_>, world: &mut World) {
 }
 
 fn settings(writer: &mut Writer<'_>, rows: u64, _: &mut World) -> Result<()> {
-    let (mut clock, mut time, mut number) = (Clock::new(rows), String::new(), 0);
+    let (mut clock, mut number) = (Clock::new(rows), 0);
     writer.insert("settings", 3, false, rows, |row, random| {
         clock.tick(random);
         number += 1;
@@ -93,13 +93,12 @@ fn settings(writer: &mut Writer<'_>, rows: u64, _: &mut World) -> Result<()> {
             3 => row.put(format!("\"{}\"", words::FIRST_NAMES[number % 24]))?,
             _ => row.put(format!("{{\"enabled\": {}, \"items\": [1, 2.50, null]}}", number > 9))?,
         }
-        clock.seconds(&mut time);
-        row.put(&time)
+        row.put(clock.seconds())
     })
 }
 
 fn users(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
-    let (mut clock, mut text) = (Clock::new(rows), String::new());
+    let mut clock = Clock::new(rows);
     writer.insert("users", 12, true, rows, |row, random| {
         world.users.push(row.id);
         clock.tick(random);
@@ -115,13 +114,9 @@ fn users(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
         row.put(random.skewed(4) as i64)?;
         row.put(random.percent(80))?;
         row.put(random.percent(2))?;
-        clock.micros(&mut text);
-        row.put(&text)?;
-        let has_logged_in = random.percent(70);
-        if has_logged_in {
-            clock.later(random.below(1 << 31) * 1000).micros(&mut text);
-        }
-        row.put(has_logged_in.then_some(&text))?;
+        row.put(clock.micros())?;
+        let mut login = random.percent(70).then(|| clock.later(random.below(1 << 31) * 1000));
+        row.put(login.as_mut().map(Clock::micros))?;
         let rows = 10 * (1 + random.below(10));
         let preferences = format!("{{\"theme\":\"dark\",\"rows\":{rows},\"name\":\"{first}\"}}");
         row.put(random.percent(60).then_some(preferences))
@@ -129,7 +124,7 @@ fn users(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
 }
 
 fn content(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
-    let (mut clock, mut text) = (Clock::new(rows), String::new());
+    let mut clock = Clock::new(rows);
     writer.insert("content", 10, true, rows, |row, random| {
         world.content.push(row.id);
         clock.tick(random);
@@ -142,8 +137,7 @@ fn content(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> 
         row.put(random.popular(&words::ACCESS))?;
         let quarters = random.below(33) as f64;
         row.put(random.percent(15).then_some(quarters / 4.0))?;
-        clock.micros(&mut text);
-        row.put(&text)?;
+        row.put(clock.micros())?;
         let processes = 1 + random.below(8);
         let tag = words::TOPICS[row.id as usize % 5];
         let settings = format!("{{\"processes\": {processes}, \"tags\": [\"{tag}\", \"Q1\"]}}");
@@ -152,7 +146,7 @@ fn content(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> 
 }
 
 fn bundles(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
-    let (mut clock, mut time) = (Clock::new(rows), String::new());
+    let mut clock = Clock::new(rows);
     writer.insert("bundles", 7, true, rows, |row, random| {
         clock.tick(random);
         row.put(random.popular(&world.content))?;
@@ -161,13 +155,12 @@ fn bundles(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> 
         row.put(bytes(random, 32))?;
         let length = random.percent(90).then(|| random.skewed(4_000) as usize);
         row.put(length.map(|length| bytes(random, length)))?;
-        clock.seconds(&mut time);
-        row.put(&time)
+        row.put(clock.seconds())
     })
 }
 
 fn packages(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
-    let (mut clock, mut time) = (Clock::new(rows), String::new());
+    let mut clock = Clock::new(rows);
     let (mut name, mut named, mut version) = (String::new(), 0_usize, 0);
     writer.insert("packages", 8, true, rows, |row, random| {
         clock.tick(random);
@@ -187,8 +180,7 @@ fn packages(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()>
         row.put(&release)?;
         row.put(random.popular(&words::SOURCES))?;
         row.put(random.percent(97).then(|| random.pick(&words::LICENSES)))?;
-        clock.date(&mut time);
-        row.put(&time)?;
+        row.put(clock.date())?;
         let (topic, last) = (random.pick(&words::TOPICS), random.pick(&words::LAST_NAMES));
         row.put(format!("Tools for '{topic}'.\nMethods as described by {last} (2019)."))?;
         let size = random.skewed(1 << 24);
@@ -201,7 +193,7 @@ fn packages(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()>
 }
 
 fn downloads(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
-    let (mut clock, mut time) = (Clock::new(rows), String::new());
+    let mut clock = Clock::new(rows);
     writer.insert("downloads", 10, true, rows, |row, random| {
         clock.tick(random);
         let (package, name, version) = random.popular(&world.packages);
@@ -213,13 +205,12 @@ fn downloads(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()
         row.put(random.percent(96).then(|| random.popular(&world.agents)))?;
         row.put(random.percent(80).then(|| random.popular(&words::COUNTRIES)))?;
         row.put(2_000 + random.skewed(1 << 27) as i64)?;
-        clock.seconds(&mut time);
-        row.put(&time)
+        row.put(clock.seconds())
     })
 }
 
 fn content_visits(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
-    let (mut clock, mut time) = (Clock::new(rows), String::new());
+    let mut clock = Clock::new(rows);
     writer.insert("content_visits", 7, true, rows, |row, random| {
         clock.tick(random);
         row.put(random.popular(&world.content))?;
@@ -227,32 +218,26 @@ fn content_visits(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Resu
         row.put(random.percent(98).then(|| random.popular(&world.addresses)))?;
         row.put(random.popular(&words::PATHS))?;
         row.put(random.below(4) as i64)?;
-        clock.micros(&mut time);
-        row.put(&time)
+        row.put(clock.micros())
     })
 }
 
 fn shiny_usage(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
-    let (mut clock, mut time) = (Clock::new(rows), String::new());
+    let mut clock = Clock::new(rows);
     let mut end = clock.later(0);
     writer.insert("shiny_usage", 6, true, rows, |row, random| {
         clock.tick(random);
         row.put(random.popular(&world.content))?;
         row.put(random.percent(75).then(|| random.popular(&world.users)))?;
-        clock.seconds(&mut time);
-        row.put(&time)?;
+        row.put(clock.seconds())?;
         let has_ended = random.percent(97);
-        if has_ended {
-            end.set(&clock, random.skewed(1 << 31) * 5);
-            end.seconds(&mut time);
-        }
-        row.put(has_ended.then_some(&time))?;
+        row.put(has_ended.then(|| end.set(&clock, random.skewed(1 << 31) * 5).seconds()))?;
         row.put(1 + random.below(3) as i64)
     })
 }
 
 fn metrics(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
-    let (mut clock, mut text) = (Clock::new(rows), String::new());
+    let mut clock = Clock::new(rows);
     writer.insert("metrics", 6, true, rows, |row, random| {
         clock.tick(random);
         row.put(random.percent(40).then(|| random.popular(&world.content)))?;
@@ -261,13 +246,12 @@ fn metrics(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> 
         // A division gives the same bits on every machine; a power function does not.
         let value = random.skewed(1 << 31) as f64 / 1_000.0;
         row.put(random.percent(98).then_some(value))?;
-        clock.seconds(&mut text);
-        row.put(&text)
+        row.put(clock.seconds())
     })
 }
 
 fn audit_events(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result<()> {
-    let (mut clock, mut text) = (Clock::new(rows), String::new());
+    let mut clock = Clock::new(rows);
     writer.insert("audit_events", 6, true, rows, |row, random| {
         clock.tick(random);
         row.put(random.percent(90).then(|| random.popular(&world.users)))?;
@@ -278,9 +262,7 @@ fn audit_events(writer: &mut Writer<'_>, rows: u64, world: &mut World) -> Result
             format!("{{\"action\":\"{action}\",\"content\":{content},\"by\":\"{by}\",\"ok\":true}}")
         }))?;
         row.put(random.percent(98).then(|| random.popular(&world.addresses)))?;
-        clock.micros(&mut text);
-        text.push_str("+00:00");
-        row.put(&text)
+        row.put(format!("{}+00:00", clock.micros()))
     })
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn uuid(random: &mut Random) -> String {
 }
 
 /// A clock that only moves forward and writes its time as ISO text.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Clock {
     /// Microseconds since 1970.
     now: u64,
@@ -28,6 +28,8 @@ pub(crate) struct Clock {
     day: u64,
     /// The day, as `YYYY-MM-DD`.
     date: String,
+    /// The last time that was written.
+    text: String,
 }
 
 const SECOND: u64 = 1_000_000;
@@ -42,7 +44,7 @@ const SPAN: u64 = 3 * 365 * DAY;
 impl Clock {
     /// A clock that covers the whole span in about `ticks` ticks.
     pub(crate) fn new(ticks: u64) -> Self {
-        Self { now: BEGIN, step: (SPAN / ticks.max(1)).max(2), day: 0, date: String::new() }
+        Self { now: BEGIN, step: (SPAN / ticks.max(1)).max(2), ..Self::default() }
     }
 
     /// Moves forward by a random step.
@@ -54,48 +56,51 @@ impl Clock {
 
     /// The same clock some microseconds later.
     pub(crate) fn later(&self, micros: u64) -> Self {
-        Self { now: self.now + micros, step: self.step, day: 0, date: String::new() }
+        Self { now: self.now + micros, step: self.step, ..Self::default() }
     }
 
     /// Sets the clock to some microseconds after another.
-    pub(crate) fn set(&mut self, other: &Self, micros: u64) {
+    pub(crate) fn set(&mut self, other: &Self, micros: u64) -> &mut Self {
         self.now = other.now + micros;
+        self
     }
 
-    /// Writes `YYYY-MM-DD` into `text`.
-    pub(crate) fn date(&mut self, text: &mut String) {
+    /// The day as `YYYY-MM-DD`.
+    pub(crate) fn date(&mut self) -> &str {
         let day = self.now / DAY;
         if day != self.day {
             self.day = day;
             let midnight = Timestamp::from_second((day * 86_400) as i64).unwrap_or_default();
             self.date = midnight.strftime("%F").to_string();
         }
-        text.clear();
-        text.push_str(&self.date);
+        &self.date
     }
 
-    /// Writes `YYYY-MM-DD HH:MM:SS` into `text`.
-    pub(crate) fn seconds(&mut self, text: &mut String) {
-        self.date(text);
+    /// The time as `YYYY-MM-DD HH:MM:SS`.
+    pub(crate) fn seconds(&mut self) -> &str {
+        self.date();
+        self.text.clone_from(&self.date);
         let seconds = self.now % DAY / SECOND;
         for (before, number) in
             [(' ', seconds / 3600), (':', seconds / 60 % 60), (':', seconds % 60)]
         {
-            text.push(before);
-            push_pair(text, number);
+            self.text.push(before);
+            push_pair(&mut self.text, number);
         }
+        &self.text
     }
 
-    /// Writes `YYYY-MM-DD HH:MM:SS.ffffff` into `text`. The last digit is never 0, as in the text
-    /// that a database prints.
-    pub(crate) fn micros(&mut self, text: &mut String) {
-        self.seconds(text);
+    /// The time as `YYYY-MM-DD HH:MM:SS.ffffff`. The last digit is never 0, as in the text that a
+    /// database prints.
+    pub(crate) fn micros(&mut self) -> &str {
+        self.seconds();
         let micros = self.now % SECOND;
         let micros = micros + u64::from(micros.is_multiple_of(10));
-        text.push('.');
+        self.text.push('.');
         for number in [micros / 10_000, micros / 100 % 100, micros % 100] {
-            push_pair(text, number);
+            push_pair(&mut self.text, number);
         }
+        &self.text
     }
 }
 
@@ -105,15 +110,13 @@ mod tests {
 
     #[test]
     fn a_clock_writes_its_time_to_the_microsecond() {
-        let mut text = String::new();
         for (micros, written) in [
             (DAY + 3_723 * SECOND + 45, "2021-01-02 01:02:03.000045"),
             (1_154 * DAY + 45_296_789_000, "2024-02-29 12:34:56.789001"),
             (1_155 * DAY - 1, "2024-02-29 23:59:59.999999"),
             (1_155 * DAY, "2024-03-01 00:00:00.000001"),
         ] {
-            Clock::new(1000).later(micros).micros(&mut text);
-            assert_eq!(text, written);
+            assert_eq!(Clock::new(1000).later(micros).micros(), written);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The flags about Posit's products.
 
 use crate::cli::args::choices::provider_parser;
-use crate::cli::args::product_flags::{SqliteFiles, product_parser};
+use crate::cli::args::product_flags::{SqliteFiles, config_help, data_help, product_parser};
 use crate::product::Provider;
 use crate::product::spec::ProductSpec;
 use clap::Args;
@@ -14,9 +14,7 @@ pub(crate) struct ConfigArgs {
     /// installed product.
     #[arg(long, value_name = "PRODUCT", value_parser = product_parser())]
     pub(crate) product: Option<&'static ProductSpec>,
-    /// The product's configuration file. Without it:
-    /// /etc/rstudio-connect/rstudio-connect.gcfg or /etc/rstudio-pm/rstudio-pm.gcfg.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = config_help())]
     pub(crate) config: Option<PathBuf>,
     /// The file with the key of encrypted passwords. Without it: where the product finds it.
     #[arg(long, value_name = "FILE")]
@@ -29,8 +27,7 @@ pub(crate) struct ConfigArgs {
 /// The product's data sets, and consent to what is refused otherwise.
 #[derive(Debug, Args)]
 pub(crate) struct DataSetArgs {
-    /// Only this data set: core or instrumentation of Connect, main or usage of Package Manager.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = data_help())]
     pub(crate) data: Option<String>,
     #[command(flatten)]
     pub(crate) sqlite_files: SqliteFiles,

@@ -16,6 +16,21 @@ pub(crate) fn product_parser() -> impl TypedValueParser<Value = &'static Product
     })
 }
 
+/// The help of `--config`, with the files of all products.
+pub(crate) fn config_help() -> String {
+    let files = PRODUCTS.map(|product| product.config).join(" or ");
+    format!("The product's configuration file. Without it: {files}")
+}
+
+/// The help of `--data`, with the data sets of all products.
+pub(crate) fn data_help() -> String {
+    let data_sets = PRODUCTS.map(|product| {
+        let names: Vec<_> = product.data_sets.iter().map(|data_set| data_set.name).collect();
+        format!("{} of {product}", names.join(" or "))
+    });
+    format!("Only this data set: {}", data_sets.join(", "))
+}
+
 /// The values of the flags that name SQLite files of data sets.
 #[derive(Debug, Default)]
 pub(crate) struct SqliteFiles(Vec<(&'static str, PathBuf)>);
@@ -44,18 +59,16 @@ impl SqliteFiles {
 
     /// The files by the names of the data sets of `product`. Errors: a usage error for a flag of
     /// another product.
-    pub(crate) fn by_data_set(
-        &self,
+    pub(crate) fn by_data_set<'a>(
+        &'a self,
         product: &'static ProductSpec,
-    ) -> Result<Vec<(&'static str, &Path)>> {
-        let mut files = Vec::new();
-        for (flag, path) in &self.0 {
+    ) -> Result<Vec<(&'static str, &'a Path)>> {
+        let file = |(flag, path): &'a (&'static str, PathBuf)| {
             let data_set = product.data_sets.iter().find(|data_set| data_set.flag == *flag);
-            let data_set = data_set
-                .ok_or_else(|| Error::usage(format!("{flag} cannot be used with {product}")))?;
-            files.push((data_set.name, path.as_path()));
-        }
-        Ok(files)
+            let unusable = || Error::usage(format!("{flag} cannot be used with {product}"));
+            Ok((data_set.ok_or_else(unusable)?.name, path.as_path()))
+        };
+        self.0.iter().map(file).collect()
     }
 }
 

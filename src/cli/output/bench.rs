@@ -2,7 +2,7 @@
 
 use crate::bench::report::{Effect, Report, Setting, Stage, Sweep, Work};
 use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, time};
-use crate::cli::output::tables::{TITLE, notes, write_aligned};
+use crate::cli::output::tables::{TITLE, notes, phases, write_aligned};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
@@ -110,10 +110,7 @@ fn chunk(bytes: u64) -> String {
 }
 
 fn whole(out: &mut dyn Write, report: &Report) -> io::Result<()> {
-    let phases = report.phases.iter();
-    let phases: Vec<_> =
-        phases.map(|phase| format!("{} {}", phase.phase.as_str(), time(phase.seconds))).collect();
-    let mut lines = vec![phases.join(", ")];
+    let mut lines = vec![phases(&report.phases)];
     let work = &report.server_work;
     if let (Some(wal), Some(each)) = (work.wal_bytes, work.wal_bytes_per_row) {
         lines.push(format!("WAL: {}, {each:.0} bytes per row", bytes(wal)));

@@ -68,12 +68,9 @@ impl Console {
         if let Some(error) = error {
             self.fail(error);
         }
-        match written {
-            Ok(()) => exit,
-            Err(error) => {
-                let failed = self.fail(&error);
-                if exit == Exit::Done { failed } else { exit }
-            }
+        match written.map_err(|error| self.fail(&error)) {
+            Err(failed) if exit == Exit::Done => failed,
+            _ => exit,
         }
     }
 

@@ -3,8 +3,8 @@
 use crate::cli::output::differences;
 use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, rate, time};
 use crate::cli::output::tables::{
-    aligned_section, conversions, left_out, locations, notes, rows_left_out, section, table_name,
-    write_aligned,
+    aligned_section, conversions, left_out, locations, notes, phases, rows_left_out, section,
+    table_name, write_aligned,
 };
 use crate::report::{DataSetReport, RateReport, Report, TableReport, Verdict};
 use anstyle::{AnsiColor, Style};
@@ -28,13 +28,11 @@ pub(crate) fn write(out: &mut dyn Write, report: &Report, ended: bool) -> io::Re
         writeln!(out, "\ntotal of {}: {rows}, {bytes}", counted(sum.tables, "table"))?;
     }
     notes(out, "warnings", &report.warnings)?;
-    let phases: Vec<_> = report
-        .phases
-        .iter()
-        .map(|phase| format!("{} {}", phase.phase.as_str(), time(phase.seconds)))
-        .collect();
-    let phases = if phases.is_empty() { String::new() } else { format!(": {}", phases.join(", ")) };
-    writeln!(out, "\ntotal time {}{phases}", time(report.seconds))?;
+    write!(out, "\ntotal time {}", time(report.seconds))?;
+    match &*phases(&report.phases) {
+        "" => writeln!(out)?,
+        phases => writeln!(out, ": {phases}")?,
+    }
     if let Some(RateReport { asked, reached }) = report.max_rate {
         writeln!(out, "write rate {}/s, limit {}/s", bytes(reached), bytes(asked))?;
     }

@@ -196,18 +196,10 @@ mod tests {
     #[test]
     fn flags_are_added_once_and_before_two_dashes() {
         for (typed, flag, expected) in [
-            (&["database", "--", "x"][..], "--drop-all", "migrate database --drop-all -- x"),
-            (&["database", "--drop-all"], "--drop-all", "migrate database --drop-all"),
-            (
-                &["database", "--on-misfit=refuse"],
-                "--on-misfit=widen",
-                "migrate database --on-misfit widen",
-            ),
-            (
-                &["database", "--exclude=a"],
-                "--exclude=b",
-                "migrate database --exclude a --exclude b",
-            ),
+            (&["--", "x"][..], "--drop-all", "migrate --drop-all -- x"),
+            (&["--drop-all"], "--drop-all", "migrate --drop-all"),
+            (&["--on-misfit=refuse"], "--on-misfit=widen", "migrate --on-misfit widen"),
+            (&["--exclude=a"], "--exclude=b", "migrate --exclude a --exclude b"),
         ] {
             assert_eq!(rerun(typed, &[flag]).text, expected);
         }
@@ -230,13 +222,9 @@ mod tests {
             .remedy("widen", &["--on-misfit=widen"])
             .remedy("compare", &["--of-another-command"])
             .remedy_without("lose it", &["--strict"]);
-        assert_eq!(
-            line.with_remedies(error).hints(),
-            [
-                "to widen, run: migrate database --strict --on-misfit widen",
-                "to lose it, run: migrate database --on-misfit refuse"
-            ]
-        );
+        let widen = "to widen, run: migrate database --strict --on-misfit widen";
+        let lose = "to lose it, run: migrate database --on-misfit refuse";
+        assert_eq!(line.with_remedies(error).hints(), [widen, lose]);
     }
 
     #[test]

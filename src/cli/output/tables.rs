@@ -1,7 +1,7 @@
 //! Aligned columns and lists of bounded length, for reports and plans.
 
-use crate::cli::output::format::{count, counted, escape_for_terminal};
-use crate::report::{ConversionReport, RowsLeftOut};
+use crate::cli::output::format::{count, counted, escape_for_terminal, time};
+use crate::report::{ConversionReport, PhaseTime, RowsLeftOut};
 use crate::schema::LeftOut;
 use anstyle::Style;
 use comfy_table::{CellAlignment, Table, presets};
@@ -47,6 +47,13 @@ pub(crate) fn table_name(name: &str, target: Option<&str>) -> String {
     let name = escape_for_terminal(name);
     let target = target.map(|target| format!(" -> {}", escape_for_terminal(target)));
     format!("{name}{}", target.unwrap_or_default())
+}
+
+/// Phases with their times, in one line.
+pub(crate) fn phases(phases: &[PhaseTime]) -> String {
+    let format_phase =
+        |phase: &PhaseTime| format!("{} {}", phase.phase.as_str(), time(phase.seconds));
+    phases.iter().map(format_phase).collect::<Vec<_>>().join(", ")
 }
 
 /// An entry of a list.

@@ -129,10 +129,7 @@ impl Drawing {
         let bar = snapshot.thousandths().zip(snapshot.outlook());
         let bar = bar.filter(|_| self.buffer.columns() >= MIN_WIDTH_FOR_BAR);
         let tables = snapshot.tables.iter().map(|table| (None, format!("  {table}")));
-        let amounts = match bar {
-            Some(_) => snapshot.amounts(),
-            None => snapshot.line(),
-        };
+        let amounts = if bar.is_some() { snapshot.format(None) } else { snapshot.line() };
         let bar = bar.map(|(thousandths, outlook)| (Some(thousandths), outlook));
         let wanted: Vec<_> = [(None, amounts)].into_iter().chain(bar).chain(tables).collect();
         while self.lines.len() > wanted.len() {

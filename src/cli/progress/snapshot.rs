@@ -89,17 +89,13 @@ fn share(done: u64, total: u64, parts: u64) -> Option<u64> {
 }
 
 impl ProgressSnapshot {
-    /// Phase, amounts, speeds and the current step.
-    pub(crate) fn amounts(&self) -> String {
-        self.format(None)
-    }
-
-    /// The same with the outlook, in one line.
+    /// Phase, amounts, speeds, outlook and the current step, in one line.
     pub(crate) fn line(&self) -> String {
         self.format(self.outlook().as_deref())
     }
 
-    fn format(&self, outlook: Option<&str>) -> String {
+    /// The same with this outlook, or without one.
+    pub(crate) fn format(&self, outlook: Option<&str>) -> String {
         let mut text = self.phase.as_str().to_owned();
         if let Some(amount) = self.amount() {
             text.push_str(&format!(": {amount}"));

@@ -116,21 +116,17 @@ mod tests {
         Ok([cast.table, cast.column, cast.to.to_string()])
     }
 
-    fn three(table: &str, column: &str, to: &str) -> Result<[String; 3], String> {
-        Ok([table.to_owned(), column.to_owned(), to.to_owned()])
-    }
-
     #[test]
-    fn a_cast_names_table_column_and_type() {
-        assert_eq!(read_back("events.at=timestamp:ms"), three("events", "at", "timestamp:ms"));
-        assert_eq!(read_back("a b.c d = numeric(10, 2)"), three("a b", "c d", "numeric(10,2)"));
-    }
-
-    #[test]
-    fn quoted_names_may_contain_anything() {
-        assert_eq!(read_back("\"my.table\".\"a=b\"=bigint"), three("my.table", "a=b", "bigint"));
-        assert_eq!(read_back("\"say \"\"x\"\"\".c=text"), three("say \"x\"", "c", "text"));
-        assert_eq!(read_back("\"\".\"\"=text"), three("", "", "text"));
+    fn a_cast_names_table_column_and_type_and_quoted_names_may_contain_anything() {
+        for (text, expected) in [
+            ("events.at=timestamp:ms", ["events", "at", "timestamp:ms"]),
+            ("a b.c d = numeric(10, 2)", ["a b", "c d", "numeric(10,2)"]),
+            ("\"my.table\".\"a=b\"=bigint", ["my.table", "a=b", "bigint"]),
+            ("\"say \"\"x\"\"\".c=text", ["say \"x\"", "c", "text"]),
+            ("\"\".\"\"=text", ["", "", "text"]),
+        ] {
+            assert_eq!(read_back(text), Ok(expected.map(str::to_owned)), "{text}");
+        }
     }
 
     #[test]

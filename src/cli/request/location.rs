@@ -25,16 +25,16 @@ impl LocationArg {
             }
             _ => {}
         }
-        if let Some(scheme) = text.and_then(scheme)
-            && !scheme.starts_with("sqlite")
-        {
-            return Err(Error::usage(format!("{flag}: {scheme}:// is not supported"))
-                .hint("a location is PATH, sqlite:PATH, postgres://... or 'host=... dbname=...'"));
+        let wrong = |why: &str| {
+            Error::usage(format!("{flag}: {why}"))
+                .hint("a location is PATH, sqlite:PATH, postgres://... or 'host=... dbname=...'")
+        };
+        if let Some(scheme) = text.and_then(scheme).filter(|scheme| !scheme.starts_with("sqlite")) {
+            return Err(wrong(&format!("{scheme}:// is not supported")));
         }
         let bytes = value.as_bytes();
         match bytes.strip_prefix(b"sqlite:").unwrap_or(bytes) {
-            b"" => Err(Error::usage(format!("{flag}: the location is empty"))
-                .hint("a location is PATH, sqlite:PATH, postgres://... or 'host=... dbname=...'")),
+            b"" => Err(wrong("the location is empty")),
             path => Ok(Self::At(Location::Sqlite(PathBuf::from(OsStr::from_bytes(path))))),
         }
     }

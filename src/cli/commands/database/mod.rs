@@ -120,21 +120,14 @@ pub(crate) fn with_recovery_hints(
     };
     // The unchanged command would be refused again where a flag is the remedy.
     let has_remedies = error.has_remedies();
-    let error =
-        line.with_remedies(error).hint("the source is unchanged; its service can be started again");
-    let error = match product {
-        Some(product) => error.hint(next_steps::start_again(&product.settings)),
-        None => error,
-    };
-    let error = match has_remedies {
-        true => error,
-        false => error.hint(format!("{when}, run: {}", command.text)),
-    };
-    if command.omits_password {
-        error.hint("this command omits the password: add it, or set it in PGPASSWORD or ~/.pgpass")
-    } else {
-        error
-    }
+    let password = "this command omits the password: add it, or set it in PGPASSWORD or ~/.pgpass";
+    let hints = [
+        Some("the source is unchanged; its service can be started again".to_owned()),
+        product.map(|product| next_steps::start_again(&product.settings)),
+        (!has_remedies).then(|| format!("{when}, run: {}", command.text)),
+        command.omits_password.then(|| password.to_owned()),
+    ];
+    hints.into_iter().flatten().fold(line.with_remedies(error), Error::hint)
 }
 
 /// True if the run loads PostgreSQL, so that it can be resumed. A SQLite target cannot.
