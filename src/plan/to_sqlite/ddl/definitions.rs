@@ -26,15 +26,13 @@ pub(crate) struct Definitions<'a> {
 impl<'a> Definitions<'a> {
     /// Allocates the names. What came from SQLite gets its old name.
     pub(crate) fn new(catalog: &'a Catalog, decisions: &[TableDecision]) -> Self {
-        let mut names = Names::default();
         let mut notes = Vec::new();
-        let mut table_names = Vec::new();
+        let (names, table_names) = table_names(catalog);
         let mut scopes = Vec::new();
-        for (table, decision) in catalog.schema.tables.iter().zip(decisions) {
+        let tables = catalog.schema.tables.iter().zip(&table_names);
+        for ((table, name), decision) in tables.zip(decisions) {
             let facts = &catalog.facts[&table.name];
-            let name = names.allocate(&original_name(&facts.origin, &table.name));
-            notes.extend(renamed("table", &table.name, &name));
-            table_names.push(name);
+            notes.extend(renamed("table", &table.name, name));
             let mut own = Names::default();
             let columns = table.columns.iter().zip(&facts.columns).zip(&decision.columns);
             let scope = columns.map(|((column, facts), decision)| {
@@ -70,4 +68,15 @@ impl<'a> Definitions<'a> {
     pub(crate) fn column(&self, index: usize, name: &str) -> Option<&ScopeColumn> {
         self.scopes[index].iter().find(|column| column.name == name)
     }
+}
+
+/// The tables' names in the target, and the same names as taken.
+pub(crate) fn table_names(catalog: &Catalog) -> (Names, Vec<String>) {
+    let mut names = Names::default();
+    let tables = catalog.schema.tables.iter();
+    let given = tables.map(|table| {
+        names.allocate(&original_name(&catalog.facts[&table.name].origin, &table.name))
+    });
+    let given = given.collect();
+    (names, given)
 }
