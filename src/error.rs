@@ -19,12 +19,14 @@ pub enum Kind {
     Paused,
 }
 
-/// The origin of an error: a failure, an interruption of the run, or a lost connection.
+/// The origin of an error: a failure, an interruption of the run, a lost connection, or a database
+/// that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
     Failure,
     Interruption,
     LostConnection,
+    MissingDatabase,
 }
 
 /// An error: what failed, why, and what to do next.
@@ -116,10 +118,25 @@ impl Error {
         Self { origin: Origin::LostConnection, ..self }
     }
 
+    /// Marks the error as that of a database that does not exist.
+    pub(crate) fn missing_database(self) -> Self {
+        Self { origin: Origin::MissingDatabase, ..self }
+    }
+
     /// Adds a remedy: the same command with the flags `add` has `effect`.
-    pub(crate) fn remedy(mut self, effect: impl Into<String>, add: &[&str]) -> Self {
+    pub(crate) fn remedy(self, effect: impl Into<String>, add: &[&str]) -> Self {
+        self.remedy_without(effect, add, &[])
+    }
+
+    /// Adds a remedy: the same command with the flags `add` and without the flags `remove`.
+    pub(crate) fn remedy_without(
+        mut self,
+        effect: impl Into<String>,
+        add: &[&str],
+        remove: &'static [&'static str],
+    ) -> Self {
         let add = add.iter().map(ToString::to_string).collect();
-        self.remedies.push(Remedy { effect: effect.into(), add, remove: &[] });
+        self.remedies.push(Remedy { effect: effect.into(), add, remove });
         self
     }
 
@@ -133,16 +150,6 @@ impl Error {
         let effect = format!("exclude {}", names.join(", "));
         let add = tables.iter().map(|table| format!("--exclude={}", globset::escape(table)));
         self.remedies.push(Remedy { effect, add: add.collect(), remove: &[] });
-        self
-    }
-
-    /// Adds a remedy: the same command without the flags `remove` has `effect`.
-    pub(crate) fn remedy_without(
-        mut self,
-        effect: impl Into<String>,
-        remove: &'static [&'static str],
-    ) -> Self {
-        self.remedies.push(Remedy { effect: effect.into(), add: Vec::new(), remove });
         self
     }
 
@@ -176,9 +183,19 @@ impl Error {
         self.origin == Origin::LostConnection
     }
 
-    /// Whether a change of the command line resolves it.
-    pub(crate) fn has_remedies(&self) -> bool {
-        !self.remedies.is_empty()
+    /// Whether a database does not exist.
+    pub(crate) fn is_missing_database(&self) -> bool {
+        self.origin == Origin::MissingDatabase
+    }
+
+    /// Whether only a changed command line resolves it: there is no hint of another kind.
+    pub(crate) fn needs_flags(&self) -> bool {
+        !self.remedies.is_empty() && self.hints.is_empty()
+    }
+
+    /// Whether a remedy adds `flag`.
+    pub(crate) fn suggests(&self, flag: &str) -> bool {
+        self.remedies.iter().any(|remedy| remedy.add.iter().any(|added| added == flag))
     }
 
     /// The message: what failed, in one line.

@@ -35,7 +35,8 @@ pub fn server() -> Database {
 impl Drop for Database {
     fn drop(&mut self) {
         // A test that fails must not fail twice.
-        let dropped = run_psql(base_url(), &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        let dropped =
+            run_psql(base_url(), &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
         if !dropped.status.success() && !std::thread::panicking() {
             panic!("cannot drop {}: {}", self.name, String::from_utf8_lossy(&dropped.stderr));
         }

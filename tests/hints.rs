@@ -1,7 +1,9 @@
 //! The commands that a refusal suggests.
 
-use crate::harness::{sqlite3_script, text};
+use crate::harness::{psql, sqlite3_script, text};
 use crate::snapshots::{BACK, DATABASE, MISFIT, SOURCE, Scenario, with};
+use std::cell::RefCell;
+use std::fs::File;
 use std::process::Command;
 
 /// The commands of the hints "to ..., run: ...".
@@ -13,11 +15,21 @@ fn suggested(errors: &str) -> Vec<String> {
 /// Runs `arguments`, which are refused, and then each command that the refusal suggests, each in a
 /// new scenario. They end with `codes`: none is refused again.
 fn follow(sql: &str, arguments: &[&str], codes: &[i32], prepare: &dyn Fn(&Scenario)) {
+    follow_error(4, sql, arguments, codes, prepare);
+}
+
+fn follow_error(
+    code: i32,
+    sql: &str,
+    arguments: &[&str],
+    codes: &[i32],
+    prepare: &dyn Fn(&Scenario),
+) {
     let refused = || {
         let scenario = Scenario::new(sql);
         prepare(&scenario);
         let output = scenario.command(arguments).output().unwrap();
-        assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
         let commands = suggested(&String::from_utf8(output.stderr).unwrap());
         (scenario, commands)
     };
@@ -47,6 +59,16 @@ fn a_command_that_a_refused_plan_of_the_source_suggests_is_not_refused_again() {
         INSERT INTO k SELECT group_concat(hex(randomblob(50)), '') FROM \
         (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99) SELECT i FROM n)";
     follow(wide_key, &DATABASE, &[0, 0], &nothing);
+    let reject = with(&DATABASE, &["--on-misfit", "reject", "--reject-file", "rejects.db"]);
+    follow(wide_key, &reject, &[0, 0], &nothing);
+    let wide_row = format!(
+        "CREATE TABLE w (id INTEGER PRIMARY KEY, {}); INSERT INTO w (id) VALUES (1); \
+         INSERT INTO w VALUES (2, {}); {SOURCE}",
+        columns[..1100].join(", "),
+        vec!["9e15"; 1100].join(", ")
+    );
+    // --on-misfit widen would not make the row shorter.
+    follow(&wide_row, &DATABASE, &[0, 0], &nothing);
     follow("CREATE TABLE migrate_ledger (x)", &DATABASE, &[0], &nothing);
 }
 
@@ -64,11 +86,37 @@ fn a_command_that_a_refused_target_suggests_is_not_refused_again() {
     };
     // The comparison finds the new row; the other two load it.
     follow(SOURCE, &DATABASE, &[3, 0, 0], &changed);
+    // --verify conflicts with both flags.
+    follow(SOURCE, &with(&DATABASE, &["--no-verify", "--create-database"]), &[3, 0, 0], &changed);
     let existing_file = |it: &Scenario| {
         it.run(&DATABASE, 0);
         sqlite3_script(&it.folder.path().join("back.db"), "CREATE TABLE users (x)");
     };
     follow(SOURCE, &BACK, &[0], &existing_file);
+}
+
+#[test]
+fn a_missing_database_is_created_by_the_suggested_command_if_it_is_the_target() {
+    let missing = |it: &Scenario| {
+        let name = &it.database.name;
+        psql(&it.database.url.replace(name, "postgres"), &format!("DROP DATABASE {name}"));
+    };
+    follow_error(1, SOURCE, &DATABASE, &[0], &missing);
+    follow_error(1, SOURCE, &with(&DATABASE, &["--verify"]), &[0], &missing);
+    follow_error(1, SOURCE, &BACK, &[], &missing);
+}
+
+#[test]
+fn a_source_in_use_is_migrated_by_the_suggested_command_if_it_does_not_change() {
+    let users = RefCell::new(Vec::new());
+    let in_use = |it: &Scenario| {
+        let file = File::open(it.folder.path().join("app.db")).unwrap();
+        users.borrow_mut().push(Command::new("sleep").arg("60").stdin(file).spawn().unwrap());
+    };
+    follow(SOURCE, &DATABASE, &[0], &in_use);
+    for mut user in users.into_inner() {
+        user.kill().and_then(|()| user.wait()).unwrap();
+    }
 }
 
 #[test]

@@ -298,6 +298,6 @@ fn unexpected_value(table: &PlannedTable<ToPostgres>, chunk: u32, error: EncodeE
         error.misfit,
         error.row + 1
     ))
-    .hint("the source has changed since it was profiled; stop whatever writes to it")
-    .remedy("start from scratch", &["--restart"])
+    .caused_by("the source has changed since it was profiled")
+    .remedy("start from scratch when no process writes to the source", &["--restart"])
 }

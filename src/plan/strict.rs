@@ -19,7 +19,7 @@ pub(crate) fn enforce<T: Target>(options: &PlanOptions, plan: &Plan<T>) -> Resul
         let error = converted.into_iter().fold(error, Error::caused_by);
         return Err(error
             .hint("choose other types with --cast 'table.column=type'")
-            .remedy_without("accept the conversions", &["--exact"]));
+            .remedy_without("accept the conversions", &[], &["--exact"]));
     }
     let types = plan.tables.iter().flat_map(changed_types);
     let left_out = plan.left_out.iter().filter(|left| !is_expected(left)).map(describe);
@@ -29,7 +29,7 @@ pub(crate) fn enforce<T: Target>(options: &PlanOptions, plan: &Plan<T>) -> Resul
         let error = changed.into_iter().take(MAX_CAUSES).fold(error, Error::caused_by);
         return Err(error
             .hint("fix the source, or choose types with --cast 'table.column=type'")
-            .remedy_without("accept these changes", &["--strict"]));
+            .remedy_without("accept these changes", &[], &["--strict"]));
     }
     Ok(())
 }

@@ -229,11 +229,10 @@ fn not_resumable(opened: &OpenDataSet, reasons: Vec<String>) -> Error {
         quote(&opened.schema),
         quote(&opened.data_set)
     ));
-    reasons.into_iter().fold(error, Error::caused_by).remedy(
-        "drop what that run created and start from scratch (the only way after the service \
-             was started on the source)",
-        &["--restart"],
-    )
+    reasons
+        .into_iter()
+        .fold(error, Error::caused_by)
+        .remedy("drop what that run created and start from scratch", &["--restart"])
 }
 
 /// The refusal to resume a run of another version of this program.
@@ -245,5 +244,5 @@ fn other_version(opened: &OpenDataSet, detail: &LedgerDetail) -> Error {
         detail.format,
         env!("CARGO_PKG_VERSION"),
     );
-    not_resumable(opened, vec![reason]).hint("or resume it with that version of migrate")
+    not_resumable(opened, vec![reason]).hint("resume it with that version of migrate")
 }

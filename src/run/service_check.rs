@@ -105,7 +105,7 @@ fn in_use(service: Option<&Service>, time: CheckTime, evidence: Vec<String>) -> 
         None => "stop the process that uses it".to_owned(),
     };
     error.hint(stop).remedy(
-        "continue anyway, without the changes that are made meanwhile",
+        "continue without the changes that are made meanwhile, if the verification allows it",
         &["--allow-running"],
     )
 }

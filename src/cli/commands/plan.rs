@@ -23,7 +23,7 @@ pub(crate) fn run<P: Planned>(
     let plan = prepare(&request.options, &control).map(|planned| planned.summary());
     drop(watch);
     let shown = plan.as_ref().map_err(Clone::clone).and_then(|plan| show(plan, request, console));
-    let error = shown.err().map(|error| line.with_remedies(error));
+    let error = shown.err().map(|error| line.with_password_hint(line.with_remedies(error)));
     let exit = Exit::after(error.as_ref());
     Ok(console.end(request.json.as_ref(), plan.as_ref().ok(), exit, error.as_ref()))
 }

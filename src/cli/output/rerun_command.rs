@@ -4,7 +4,7 @@ use crate::cli::args::command::Arguments;
 use crate::cli::long_flag::{join_value, split_value};
 use crate::cli::output::redact::without_password;
 use crate::error::Error;
-use clap::CommandFactory;
+use clap::{Arg, CommandFactory};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -67,26 +67,40 @@ impl CommandLine {
         self.changed(is_kept, &added)
     }
 
-    /// `error` with its remedies as hints that have the whole command. A remedy with a flag that the
-    /// command does not have is dropped.
+    /// `error` with its remedies as hints that have the whole command, without the flags that
+    /// conflict with it. A remedy with a flag that the command does not have is dropped.
     pub(crate) fn with_remedies(&self, error: Error) -> Error {
         let definition = Arguments::command();
-        let command = self.command().and_then(|name| definition.find_subcommand(name));
-        let flags = command.into_iter().flat_map(clap::Command::get_arguments);
-        let flags: Vec<&str> = flags.filter_map(clap::Arg::get_long).collect();
-        let has_flag = |flag: &String| {
-            let flag = flag.trim_start_matches('-');
-            flags.contains(&flag.split_once('=').map_or(flag, |(name, _)| name))
+        let Some(command) = self.command().and_then(|name| definition.find_subcommand(name)) else {
+            return error;
+        };
+        let find = |argument: &OsStr| {
+            let flag = name(argument).to_str()?.strip_prefix("--")?;
+            command.get_arguments().find(|defined| defined.get_long() == Some(flag))
+        };
+        let lists = |one: &Arg, other: &Arg| {
+            command.get_arg_conflicts_with(one).iter().any(|arg| arg.get_id() == other.get_id())
         };
         error.with_commands(|remedy| {
-            if !remedy.add.iter().all(has_flag) {
-                return None;
-            }
-            let is_kept = |argument: &OsString| !remedy.remove.iter().any(|flag| argument == flag);
-            let arguments = self.arguments.iter().filter(|argument| is_kept(argument)).cloned();
-            let line = Self { program: self.program.clone(), arguments: arguments.collect() };
-            Some(line.with_flags(&remedy.add).text)
+            let added = remedy.add.iter().map(|flag| find(flag.as_ref()));
+            let added: Vec<&Arg> = added.collect::<Option<_>>()?;
+            let is_kept = |argument: &&OsString| {
+                let conflicts = |given| added.iter().any(|a| lists(a, given) || lists(given, a));
+                !remedy.remove.iter().any(|flag| name(argument) == *flag)
+                    && !find(argument).is_some_and(conflicts)
+            };
+            let arguments = self.arguments.iter().filter(is_kept).cloned().collect();
+            Some(Self { program: self.program.clone(), arguments }.with_flags(&remedy.add).text)
         })
+    }
+
+    /// `error` with a hint if commands of its hints omit the password.
+    pub(crate) fn with_password_hint(&self, error: Error) -> Error {
+        let prints_command = error.hints().iter().any(|hint| hint.contains(&self.program()));
+        if !prints_command || !self.with_flags::<&str>(&[]).omits_password {
+            return error;
+        }
+        error.hint("add the password to the command, or set it in PGPASSWORD or ~/.pgpass")
     }
 
     /// The command with the flags that `is_kept` accepts, and with `added`.
@@ -221,7 +235,7 @@ mod tests {
         let error = Error::refused("no")
             .remedy("widen", &["--on-misfit=widen"])
             .remedy("compare", &["--of-another-command"])
-            .remedy_without("lose it", &["--strict"]);
+            .remedy_without("lose it", &[], &["--strict"]);
         let widen = "to widen, run: migrate database --strict --on-misfit widen";
         let lose = "to lose it, run: migrate database --on-misfit refuse";
         assert_eq!(line.with_remedies(error).hints(), [widen, lose]);

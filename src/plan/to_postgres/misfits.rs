@@ -20,6 +20,7 @@ use std::collections::{HashMap, HashSet};
 /// The values of one column, or the rows of a table, that the target cannot hold.
 struct Unfit {
     table: String,
+    misfit: Misfit,
     count: u64,
     text: String,
 }
@@ -32,7 +33,7 @@ impl Unfit {
         let (values, first) = (plural(tally.count, "value", "values"), first_rows(tally));
         let text =
             format!("table {}{column}: {misfit} ({values}, first at {row} {first})", quote(table));
-        Self { table: table.clone(), count: tally.count, text }
+        Self { table: table.clone(), misfit, count: tally.count, text }
     }
 }
 
@@ -121,11 +122,15 @@ fn refuse_misfits(found: &[Unfit]) -> Error {
     let mut tables: Vec<&str> = found.iter().map(|unfit| unfit.table.as_str()).collect();
     tables.sort_unstable();
     tables.dedup();
+    let error = error.hint(
+        "fix the values in the source, or choose another type with --cast 'table.column=type'",
+    );
+    // A wider type makes no row shorter.
+    let error = match found.iter().any(|unfit| unfit.misfit == Misfit::RowTooWide) {
+        true => error,
+        false => error.remedy("give such columns a wider type", &["--on-misfit=widen"]),
+    };
     error
-        .hint(
-            "fix the values in the source, or choose another type with --cast 'table.column=type'",
-        )
-        .remedy("store invalid text as bytea", &["--on-misfit=widen"])
         .remedy(
             "skip such rows and write them to rejected-rows.db",
             &["--on-misfit=reject", "--reject-file=rejected-rows.db"],
@@ -153,7 +158,11 @@ pub(crate) fn refuse_wide_keys(
                 .caused_by(format!(
                     "the widest entry has {width} bytes; the maximum is {MAX_ENTRY}"
                 ))
-                .remedy("build the key over a hash of its values", &["--on-misfit=widen"])
+                .remedy_without(
+                    "build the key over a hash of its values",
+                    &["--on-misfit=widen"],
+                    &["--reject-file"],
+                )
                 .remedy_exclude(&[&table.name]));
             }
         }

@@ -99,7 +99,11 @@ pub(crate) fn skip_wide_tables(
             first.columns.len()
         ))
         .remedy_exclude(&[&first.name])
-        .remedy("exclude all such tables", &["--on-misfit=widen"]));
+        .remedy_without(
+            "exclude all such tables",
+            &["--on-misfit=widen"],
+            &["--reject-file"],
+        ));
     }
     for table in schema.tables.extract_if(.., |table| too_wide(table)) {
         let reason = format!("{} columns; PostgreSQL allows at most 1,600", table.columns.len());

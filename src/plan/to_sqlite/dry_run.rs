@@ -23,11 +23,12 @@ pub(crate) fn run(plan: &mut Plan<ToSqlite>) -> Result<()> {
             plan.left_out.extend(refused.map(|refused| refused.left_out.because(reason)));
             continue;
         }
-        let table = &mut plan.tables[index].ddl;
+        let planned = &mut plan.tables[index];
+        let table = &mut planned.ddl;
         if !strip(table, &reason, &mut plan.left_out) {
             return Err(Error::refused(format!("SQLite refuses table {}", quote(&table.name)))
                 .caused_by(cause)
-                .remedy_exclude(&[&table.name]));
+                .remedy_exclude(&[&planned.name]));
         }
     }
 }

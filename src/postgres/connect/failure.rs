@@ -204,7 +204,7 @@ impl Failure {
                 let command = createdb_command(connection);
                 let error = Error::failed(format!("the database `{dbname}` does not exist"))
                     .hint(format!("create it: {command}"))
-                    .remedy("create it and migrate", &["--create-database"]);
+                    .missing_database();
                 let error = match connection.usual_dbname.filter(|usual| usual != dbname) {
                     Some(usual) => error.hint(format!(
                         "the product's documentation calls the database `{usual}`: check the URL"

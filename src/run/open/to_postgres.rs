@@ -86,6 +86,9 @@ impl<'a> DataSetOpener<'a> {
             Err(_) if self.env.options.create_database && create_database(connection)? => {
                 connect(connection, &purpose)
             }
+            Err(error) if error.is_missing_database() => {
+                Err(error.remedy("create it and migrate", &["--create-database"]))
+            }
             session => session,
         }
     }

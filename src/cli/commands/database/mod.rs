@@ -56,7 +56,7 @@ pub(crate) fn run<P: Planned + Send + 'static>(
     let product = request.product.as_ref();
     let error = result.err().map(|error| {
         let is_failure = error.kind() != Kind::Paused;
-        let resumes = is_failure && loads_postgres(request) && !error.has_remedies();
+        let resumes = is_failure && loads_postgres(request) && !error.suggests("--restart");
         let error = with_recovery_hints(error, line, product);
         if resumes { with_restart_hint(error, line) } else { error }
     });
@@ -100,9 +100,10 @@ fn confirm_loss(summary: &PlanSummary, console: &mut Console) -> Result<()> {
     match console.confirm(&format!("Drop {loss}?")) {
         Some(true) => Ok(()),
         Some(false) => Err(Error::refused("the answer was no; nothing was dropped")),
-        None => Err(Error::refused(format!("--drop-all would drop {loss}"))
-            .hint("migrate into another schema to keep them")
-            .remedy("drop them", &["--yes"])),
+        None => {
+            Err(Error::refused(format!("--drop-all would drop {loss}"))
+                .remedy("drop them", &["--yes"]))
+        }
     }
 }
 
@@ -118,16 +119,15 @@ pub(crate) fn with_recovery_hints(
         Kind::Paused => ("to resume", line.resume()),
         _ => ("after fixing the cause", line.with_flags::<&str>(&[])),
     };
-    // The unchanged command would be refused again where a flag is the remedy.
-    let has_remedies = error.has_remedies();
-    let password = "this command omits the password: add it, or set it in PGPASSWORD or ~/.pgpass";
+    // The unchanged command would be refused again if only a flag resolves the error.
+    let is_command_useful = !error.needs_flags();
     let hints = [
         Some("the source is unchanged; its service can be started again".to_owned()),
         product.map(|product| next_steps::start_again(&product.settings)),
-        (!has_remedies).then(|| format!("{when}, run: {}", command.text)),
-        command.omits_password.then(|| password.to_owned()),
+        is_command_useful.then(|| format!("{when}, run: {}", command.text)),
     ];
-    hints.into_iter().flatten().fold(line.with_remedies(error), Error::hint)
+    let error = hints.into_iter().flatten().fold(line.with_remedies(error), Error::hint);
+    line.with_password_hint(error)
 }
 
 /// True if the run loads PostgreSQL, so that it can be resumed. A SQLite target cannot.

@@ -92,7 +92,7 @@ fn a_failed_run_says_that_the_source_is_unchanged_and_how_to_resume() {
          hint: the source is unchanged; its service can be started again\n\
          hint: after fixing the cause, run: migrate database --from app.db \
          --to postgres://u@h/d\n\
-         hint: this command omits the password: add it, or set it in PGPASSWORD or ~/.pgpass\n\
+         hint: add the password to the command, or set it in PGPASSWORD or ~/.pgpass\n\
          hint: that command resumes the run if the source has not changed; to start from \
          scratch, run: migrate database --from app.db \
          --to postgres://u@h/d --restart\n"
