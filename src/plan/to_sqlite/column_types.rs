@@ -110,7 +110,7 @@ impl ColumnInput<'_> {
         MappingCandidate { read: Some(self.printed()), numeric_text, ..candidate }
     }
 
-    /// Text as the server prints it, in a column without a declared type in SQLite.
+    /// Text as the server prints it, in a column that is declared as TEXT in SQLite.
     fn as_plain_text(&self) -> MappingCandidate {
         self.as_printed("TEXT".to_owned(), Kind::Opaque)
     }
