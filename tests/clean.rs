@@ -53,7 +53,7 @@ fn clean_drops_only_the_tables_that_the_run_creates_again() {
         let database = occupied();
         let output = source().migrate(&database.url, more);
         assert_code(&output, 0);
-        assert_says(&output, &["will be dropped first\n  table \"users\""]);
+        assert_says(&output, &["will be dropped first\n", "table \"users\""]);
         assert!(!text(&output).contains("not in the source"), "{}", text(&output));
         assert_eq!(rows(&database), expected, "{more:?}");
     }
@@ -64,8 +64,8 @@ fn drop_all_with_a_selection_of_tables_is_a_usage_error_that_names_clean() {
     for selection in [["--tables", "users"], ["--exclude", "audit"]] {
         for more in [&[][..], &["--yes"]] {
             let database = occupied();
-            let output = source()
-                .migrate(&database.url, &[&selection[..], &["--drop-all"], more].concat());
+            let output =
+                source().migrate(&database.url, &[&selection[..], &["--drop-all"], more].concat());
             assert_code(&output, 2);
             assert_says(&output, &["--drop-all cannot be used with --tables or --exclude"]);
             let yes = more.iter().map(|flag| format!(" {flag}")).collect::<String>();
@@ -111,7 +111,10 @@ fn clean_drops_the_partitions_of_a_table_with_it() {
     );
     assert_code(&source().migrate(&database.url, &["--clean"]), 0);
     assert_eq!(
-        psql(&database.url, "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM audit), to_regclass('u2') IS NULL"),
+        psql(
+            &database.url,
+            "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM audit), to_regclass('u2') IS NULL"
+        ),
         "2|3|t"
     );
     // A partition is not dropped without its table.
@@ -189,7 +192,7 @@ fn clean_replaces_a_sqlite_file_only_if_it_holds_nothing_else() {
             let output = back(&database, &target.path, more);
             assert_code(&output, 4);
             assert_says(&output, &["\"u\", which this run does not create again"]);
-            assert!(!text(&output).contains("run: "), "{}", text(&output));
+            assert!(!text(&output).contains("hint: to "), "{}", text(&output));
             assert_eq!(sqlite3(&target.path, "SELECT * FROM u"), "7");
         }
     }

@@ -58,7 +58,9 @@ fn refuse_conflicts(
 ) -> Result<()> {
     let conflicts = |objects: &[CatalogObject]| -> Vec<String> {
         let conflicts = objects.iter().filter(|object| planned.conflict(object));
-        conflicts.map(|object| format!("{} {}", object.kind.as_str(), quote(&object.name))).collect()
+        conflicts
+            .map(|object| format!("{} {}", object.kind.as_str(), quote(&object.name)))
+            .collect()
     };
     let found = conflicts(existing);
     if found.is_empty() {
