@@ -193,11 +193,6 @@ impl Error {
         !self.remedies.is_empty() && self.hints.is_empty()
     }
 
-    /// Whether a remedy adds `flag`.
-    pub(crate) fn suggests(&self, flag: &str) -> bool {
-        self.remedies.iter().any(|remedy| remedy.add.iter().any(|added| added == flag))
-    }
-
     /// The message: what failed, in one line.
     pub fn message(&self) -> &str {
         &self.message

@@ -344,3 +344,34 @@ fn a_text_that_is_not_of_the_type_is_a_misfit_with_its_rowid() {
         assert!(message.contains(&expected), "{message}");
     }
 }
+
+#[test]
+fn a_key_of_intervals_that_are_equal_in_sql_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = server();
+    for (number, (values, code)) in [
+        ("('1 mon', 1), ('30 days', 1)", 4),
+        ("('1 day', 1), ('24:00:00', 1)", 4),
+        ("('1 mon', 1), ('31 days', 1)", 0),
+        ("('1 day', 1), ('24:00:00', 2)", 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let file = folder.path().join(format!("{number}.db"));
+        let table = format!("k{number}");
+        sqlite3_script(
+            &file,
+            &format!(
+                "CREATE TABLE {table} (id INTEGER PRIMARY KEY, v TEXT, i INTEGER, UNIQUE (v, i)); \
+                 INSERT INTO {table} (v, i) VALUES {values}"
+            ),
+        );
+        let cast = format!("{table}.v=interval");
+        let report = report("database", &file, &database, &["--cast", &cast], code);
+        if code == 4 {
+            let message = report["error"]["message"].as_str().unwrap();
+            assert!(message.contains("may not be unique"), "{report:#}");
+        }
+    }
+}
