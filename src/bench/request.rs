@@ -53,7 +53,7 @@ impl Request {
     /// The size of the source file in bytes; an estimate if it is generated.
     pub(crate) fn file_bytes(&self) -> Result<u64> {
         match &self.subject {
-            Subject::Generated { rows, .. } => Ok(rows.0 * BYTES_PER_ROW),
+            Subject::Generated { rows, .. } => Ok(rows.get() * BYTES_PER_ROW),
             Subject::File(path) => match std::fs::metadata(path) {
                 Ok(found) => Ok(found.len()),
                 Err(error) => {

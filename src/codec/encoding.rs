@@ -68,12 +68,10 @@ impl Encoding {
 
     /// Reads `type` or `type:unit`, such as `numeric(10,2)` or `timestamp:ms`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let (type_text, unit) = text.split_once(':').unwrap_or((text, ""));
+        let (type_text, unit) =
+            text.split_once(':').map_or((text, None), |(t, u)| (t, Some(u.trim())));
         let column_type = ColumnType::try_from(type_text.trim().to_owned())?;
-        if !text.contains(':') {
-            return Ok(column_type.into());
-        }
-        let unit = unit.trim();
+        let Some(unit) = unit else { return Ok(column_type.into()) };
         let Some((_, epoch)) = EPOCH_WORDS.into_iter().find(|(word, _)| *word == unit) else {
             return Err(format!("unknown unit \"{unit}\"; use s, ms, us, ns or julian"));
         };

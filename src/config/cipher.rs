@@ -68,7 +68,7 @@ pub(crate) enum DecryptError {
     NotBase64,
     /// The value is shorter than the shortest encrypted value.
     TooShort,
-    /// The value was encrypted with another key, or was changed afterwards.
+    /// The value was encrypted with another key, or a part of it is missing or was changed.
     WrongKey,
 }
 
@@ -78,7 +78,9 @@ impl DecryptError {
         match self {
             Self::NotBase64 => "it looks encrypted but is not valid base64; a part may be missing",
             Self::TooShort => "it is too short for an encrypted value; a part may be missing",
-            Self::WrongKey => "it was encrypted with another key, or was changed afterwards",
+            Self::WrongKey => {
+                "it was encrypted with another key, or a part of it is missing or was changed"
+            }
         }
     }
 }

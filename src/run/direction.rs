@@ -16,6 +16,7 @@ pub(crate) trait Direction: Send {
     fn summary(&self) -> Vec<DataSetPlan>;
 
     /// Warnings about content that will not be migrated although the user did not exclude it.
+    /// No rows are skipped towards SQLite, and the plan lists the other omissions.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }
@@ -35,7 +36,8 @@ pub(crate) trait Direction: Send {
     /// Backs up the SQLite files to `folder`, and returns the copies.
     fn back_up(&self, folder: &Path, env: &RunEnv<'_>) -> Result<Vec<PathBuf>>;
 
-    /// Drops the existing objects of all targets, before any of them is loaded.
+    /// Drops the existing objects of all targets, before any of them is loaded. Old SQLite files
+    /// are replaced at the end, by a rename.
     fn drop_existing(&mut self, _: &RunEnv<'_>) -> Result<()> {
         Ok(())
     }

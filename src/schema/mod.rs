@@ -200,17 +200,21 @@ pub(crate) struct View {
     pub(crate) definition: String,
 }
 
-/// The kinds of objects that may not be migrated.
+/// The kinds of objects that may not be migrated, in the order in which a target's are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ObjectKind {
+    View,
+    MaterializedView,
+    ForeignTable,
     Table,
+    Sequence,
+    Type,
+    Index,
     VirtualTable,
     ShadowTable,
     InternalTable,
-    View,
     Trigger,
-    Index,
     PrimaryKey,
     Unique,
     ForeignKey,
@@ -219,10 +223,6 @@ pub(crate) enum ObjectKind {
     GeneratedColumn,
     Column,
     Rows,
-    MaterializedView,
-    ForeignTable,
-    Sequence,
-    Type,
     Inheritance,
     Policy,
     Role,

@@ -28,13 +28,17 @@ const INDEXES: &str = include_str!("indexes.sql");
 
 /// A number of rows, written as `100000`, `100k`, `12.5M` or `1G`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rows(pub u64);
+pub(crate) struct Rows(u64);
 
 impl Rows {
     /// The minimum, so that every table has a row.
     pub(crate) const MIN_ROWS: u64 = 100;
     /// The maximum, below the range of the 32-bit random numbers.
     pub(crate) const MAX_ROWS: u64 = 4_000_000_000;
+
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
 }
 
 impl FromStr for Rows {

@@ -1,5 +1,5 @@
-//! Random identifiers and growing times. Times are written without `format!`, which would take
-//! longer than the rows themselves.
+//! Random identifiers and growing times. Every row has a time, so times are written without
+//! `format!`, which takes longer.
 
 use crate::bench::generate::random::Random;
 use jiff::Timestamp;

@@ -3,6 +3,7 @@
 use crate::bench::stages::walk::{block_of, walk};
 use crate::codec::digest::Digest;
 use crate::control::cancel::CancelScope;
+use crate::control::lock;
 use crate::error::{Error, Result};
 use crate::plan::model::Plan;
 use crate::plan::to_postgres::model::ToPostgres;
@@ -67,7 +68,7 @@ impl Blocks {
             let (file, at, length) = (writing.number, writing.at, block.data.len());
             writing.at += length as u64;
             let ready = ReadyBlock { table, digest: block.digest, file, at, length };
-            list.lock().unwrap_or_else(PoisonError::into_inner).push(ready);
+            lock(&list).push(ready);
             writing.spare = block.data.try_into_mut().unwrap_or_default();
             Ok(())
         })?;

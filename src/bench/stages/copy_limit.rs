@@ -3,6 +3,7 @@
 use crate::bench::stages::blocks::Blocks;
 use crate::config::connection::Connection;
 use crate::control::cancel::CancelScope;
+use crate::control::lock;
 use crate::copy::schedule::{Schedule, TableWork, Work};
 use crate::error::Result;
 use crate::plan::model::{Plan, PlannedTable};
@@ -14,8 +15,8 @@ use crate::postgres::errors::db_error;
 use crate::schema::names::{literal, quote};
 use crate::verify::scan::block_ranges;
 use postgres::Client;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// Rows between two checks whether to stop.
 const ROWS_BETWEEN_CHECKS: u64 = 4_096;
@@ -137,7 +138,7 @@ impl Unload {
     pub(crate) fn run(self, cancel: &CancelScope) -> Result<u64> {
         let Self { selects, readers } = self;
         let (selects, all, cancel) = (Mutex::new(selects), AtomicU64::new(0), cancel.child());
-        let next = || selects.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let next = || lock(&selects).pop();
         cancel.clone().run_each(readers, "a connection", |mut reader| {
             let mut rows = 0;
             while let Some(select) = next() {

@@ -2,10 +2,11 @@
 //!
 //! The library's own terminal draws nothing without a terminal, but `--progress` wants bars there.
 
+use crate::control::lock;
 use indicatif::TermLike;
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// The size if the real one is unknown.
 const DEFAULT_SIZE: (u16, u16) = (80, 24);
@@ -81,7 +82,7 @@ impl TermBuffer {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut lock(&self.0))
     }
 
     fn push(&self, text: &str) -> io::Result<()> {

@@ -168,10 +168,10 @@ mod tests {
 
     #[test]
     fn other_texts_and_malformed_fields_are_refused() {
-        for text in texts(&[
-            "|1.2.3|1.2.3.4.5|1.2.3.4/33|1.2.3.4/|1.2.3/32|256.1.1.1| 1.2.3.4|1.2.3.4 ",
+        for text in ["", " 1.2.3.4", "1.2.3.4 "].into_iter().chain(texts(&[
+            "1.2.3|1.2.3.4.5|1.2.3.4/33|1.2.3.4/|1.2.3/32|256.1.1.1",
             "1.2.3.4/24/8|-1.2.3.4|::1/129|::1/08|::1%eth0|1::2::3|:1|a.b.c.d|+1.2.3.4|1..2.3/24",
-        ]) {
+        ])) {
             assert_eq!(binary(text), None, "{text}");
         }
         for field in

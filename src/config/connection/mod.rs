@@ -338,8 +338,10 @@ fn options(settings: &Settings) -> Option<String> {
     let parameter = |(name, value): &(String, String)| {
         let mut text = format!("-c {name}=");
         for c in value.chars() {
-            let escape = c == '\\' || c.is_ascii_whitespace() || c == '\u{b}';
-            text.extend(escape.then_some('\\').into_iter().chain([c]));
+            if c == '\\' || c.is_ascii_whitespace() || c == '\u{b}' {
+                text.push('\\');
+            }
+            text.push(c);
         }
         text
     };

@@ -6,7 +6,7 @@ use crate::error::{Error, Result, plural};
 use crate::options::plan_options::OnMisfit;
 use crate::plan::to_postgres::column_types::TableDecision;
 use crate::plan::to_postgres::reject::reason;
-use crate::plan::to_postgres::source_checks::{self, MAX_ENTRY, key_label};
+use crate::plan::to_postgres::source_checks::{self, INTERVAL_LENGTH, MAX_ENTRY, key_label};
 use crate::plan::to_postgres::type_rules::{first_rows, format_tally};
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
@@ -112,8 +112,15 @@ fn tally(
 
 fn refuse_misfits(found: &[Unfit]) -> Error {
     let total: u64 = found.iter().map(|unfit| unfit.count).sum();
-    let total = plural(total, "value", "values");
-    let error = Error::refused(format!("PostgreSQL cannot hold {total}"));
+    let error = Error::refused(
+        match found.iter().any(|unfit| matches!(unfit.misfit, Misfit::NotValid(_))) {
+            true => format!(
+                "{} the chosen type",
+                plural(total, "value does not fit", "values do not fit")
+            ),
+            false => format!("PostgreSQL cannot hold {}", plural(total, "value", "values")),
+        },
+    );
     let mut error = found.iter().take(20).fold(error, |error, unfit| error.caused_by(&unfit.text));
     if found.len() > 20 {
         let more = plural(found.len() as u64 - 20, "more column", "more columns");
@@ -189,17 +196,24 @@ pub(crate) fn refuse_merged_keys(
                 let has_type = decision.is_some_and(|d| {
                     !matches!(d.column_type(), ColumnType::Text | ColumnType::Bytea)
                 });
+                let is_interval = decision.is_some_and(|d| d.column_type() == ColumnType::Interval);
                 if converts && has_type {
                     return Err(merged_key(table, &key)
                         .caused_by("values of its columns would be converted"));
                 }
-                merged |= converts;
+                merged |= converts || is_interval;
                 let column = quote(name);
-                terms.push(if converts { format!("CAST({column} AS BLOB)") } else { column });
+                terms.push(match (is_interval, converts) {
+                    (true, _) => format!("{INTERVAL_LENGTH}({column})"),
+                    (_, true) => format!("CAST({column} AS BLOB)"),
+                    _ => column,
+                });
             }
             if merged && source_checks::has_duplicates(connection, table, &key, &terms)? {
-                return Err(merged_key(table, &key)
-                    .caused_by("values that differ only in their storage class would be equal"));
+                return Err(merged_key(table, &key).caused_by(
+                    "values that differ only in their storage class, or in the units of an \
+                     interval, would be equal",
+                ));
             }
         }
     }
@@ -209,7 +223,7 @@ pub(crate) fn refuse_merged_keys(
 fn merged_key(table: &Table, key: &[&str]) -> Error {
     let columns: Vec<String> = key.iter().map(|name| quote(name)).collect();
     Error::refused(format!(
-        "the key ({}) of table {} would not be unique in PostgreSQL",
+        "the key ({}) of table {} may not be unique in PostgreSQL",
         columns.join(", "),
         quote(&table.name)
     ))

@@ -24,12 +24,15 @@ impl Names {
         if own.is_empty() && self.taken.insert(folded) {
             return wanted.to_owned();
         }
-        let suffixed = |round: u32| {
+        let mut round = 0_u32;
+        loop {
             let hash = xxh3_64(format!("{round}{wanted}").as_bytes());
-            format!("{own}{wanted}_{:08x}", hash as u32)
-        };
-        let mut names = (0..).map(suffixed);
-        names.find(|name| self.taken.insert(name.to_ascii_lowercase())).unwrap_or_default()
+            let name = format!("{own}{wanted}_{:08x}", hash as u32);
+            if self.taken.insert(name.to_ascii_lowercase()) {
+                return name;
+            }
+            round += 1;
+        }
     }
 }
 

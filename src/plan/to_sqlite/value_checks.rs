@@ -4,13 +4,14 @@
 use crate::codec::decode::number_returns;
 use crate::codec::tuple::{Field, fields};
 use crate::control::cancel::CancelScope;
+use crate::control::lock;
 use crate::error::Result;
 use crate::plan::to_sqlite::column_types::MappingCandidate;
+use crate::postgres::connect::driver::Driver as _;
 use crate::postgres::copy_out::TupleReader;
 use crate::postgres::errors::db_error;
 use crate::schema::expression::Affinity;
 use crate::schema::names::quote;
-use postgres::SimpleQueryMessage;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
@@ -52,7 +53,7 @@ pub(crate) fn ask(
     let pending: Mutex<VecDeque<usize>> = Mutex::new((0..questions.len()).collect());
     let answers: Vec<Mutex<ProbeResult>> = questions.iter().map(|_| Mutex::default()).collect();
     let work = || -> Result<()> {
-        let next = || pending.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let next = || lock(&pending).pop_front();
         let mut client = None;
         while let Some(index) = next().filter(|_| !cancel.is_cancelled()) {
             let client = match &mut client {
@@ -60,7 +61,7 @@ pub(crate) fn ask(
                 none => none.insert(connect()?),
             };
             let answer = questions[index].ask(client, &cancel)?;
-            *answers[index].lock().unwrap_or_else(PoisonError::into_inner) = answer;
+            *lock(&answers[index]) = answer;
         }
         Ok(())
     };
@@ -89,18 +90,17 @@ impl TableProbe<'_> {
         }));
         let sql = format!("SELECT {} FROM {}", list.join(", "), self.from);
         let context = format!("cannot check the values of table {}", quote(self.name));
-        let messages = client.simple_query(&sql).map_err(db_error(&context))?;
-        let row = messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        let mut cells = (0..).map(|index| row?.get(index)?.parse::<i64>().ok());
+        let row = client.first_row(&sql).map_err(db_error(&context))?;
+        let mut cells = (0..).map(|index| row.as_ref()?.get(index)?.parse::<i64>().ok());
         let mut next = || cells.next().flatten();
         let count = |cell: Option<i64>| cell.map_or(0, i64::unsigned_abs);
+        let rows = count(next());
+        let range = self.key.as_ref().and_then(|_| next().zip(next()));
+        let widest = self.width.as_ref().map_or(0, |_| count(next()));
         let mut answer = ProbeResult {
-            rows: count(next()),
-            range: self.key.as_ref().and_then(|_| next().zip(next())),
-            widest: self.width.as_ref().map_or(0, |_| count(next())),
+            rows,
+            range,
+            widest,
             refused: Vec::with_capacity(self.columns.len()),
             zeros: vec![0; self.columns.len()],
         };

@@ -31,8 +31,11 @@ impl Account {
     }
 
     fn find(name: &str) -> Option<Self> {
-        let User { name, uid, gid, .. } = User::from_name(name).ok()??;
-        // A "nobody" with root's id is not unprivileged.
+        Self::unprivileged(User::from_name(name).ok()??)
+    }
+
+    /// `user`, unless it has root's id: a user "nobody" may have it.
+    fn unprivileged(User { name, uid, gid, .. }: User) -> Option<Self> {
         (!uid.is_root()).then(|| Self { name, uid: uid.as_raw(), gid: gid.as_raw() })
     }
 
@@ -65,8 +68,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_with_the_id_of_root_is_not_used() {
-        assert_eq!(Account::find("root"), None);
+    fn a_user_is_found_unless_it_has_the_id_of_root() {
         assert_eq!(Account::find("no such user"), None);
+        let Some(mut user) = User::from_name("nobody").unwrap() else { return };
+        assert_ne!(Account::find("nobody").unwrap().uid, 0);
+        user.uid = nix::unistd::Uid::from_raw(0);
+        assert_eq!(Account::unprivileged(user), None);
     }
 }

@@ -5,11 +5,12 @@
 
 use crate::codec::row_batch::RowBatch;
 use crate::codec::sqlite_value::SqliteValue;
+use crate::control::lock;
 use crate::sqlite::read::query::{COLLECT_FUNCTION, TableQuery, TextEncoding};
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, OptionalExtension, Result};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// A row batch that is being filled.
 #[derive(Debug)]
@@ -162,15 +163,9 @@ pub(crate) struct Collector(Slot);
 #[derive(Clone, Default)]
 struct Slot(Arc<Mutex<Option<BatchBuilder>>>);
 
-impl Slot {
-    fn lock(&self) -> MutexGuard<'_, Option<BatchBuilder>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Aggregate<BatchBuilder, Option<i64>> for Slot {
     fn init(&self, _: &mut Context<'_>) -> Result<BatchBuilder> {
-        self.lock().take().ok_or_else(|| Error::UserFunctionError("no batch to fill".into()))
+        lock(&self.0).take().ok_or_else(|| Error::UserFunctionError("no batch to fill".into()))
     }
 
     fn step(&self, row: &mut Context<'_>, builder: &mut BatchBuilder) -> Result<()> {
@@ -180,7 +175,7 @@ impl Aggregate<BatchBuilder, Option<i64>> for Slot {
     /// SQLite also calls it if the query failed.
     fn finalize(&self, _: &mut Context<'_>, builder: Option<BatchBuilder>) -> Result<Option<i64>> {
         if let Some(builder) = builder {
-            *self.lock() = Some(builder);
+            *lock(&self.0) = Some(builder);
         }
         Ok(None)
     }
@@ -203,11 +198,11 @@ impl Collector {
         (first, last): (i64, i64),
         builder: BatchBuilder,
     ) -> Result<BatchBuilder> {
-        *self.0.lock() = Some(builder);
+        *lock(&self.0.0) = Some(builder);
         let done = connection
             .prepare_cached(collect)
             .and_then(|mut query| query.query_row([first, last], |_| Ok(())).optional());
-        let builder = self.0.lock().take().ok_or(Error::InvalidQuery)?;
+        let builder = lock(&self.0.0).take().ok_or(Error::InvalidQuery)?;
         match done {
             Err(error) if !builder.full => Err(error),
             _ => Ok(builder),

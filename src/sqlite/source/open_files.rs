@@ -3,13 +3,14 @@
 //! Two sources of one file would drop each other's locks when they inspect it. A file is identified
 //! by device and inode, not by its path.
 
+use crate::control::lock;
 use crate::error::{Error, Result};
 use crate::sqlite::source::fingerprint::unreadable;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// The right of one source to a file, released on drop.
 pub(crate) struct OpenClaim((u64, u64));
@@ -22,7 +23,7 @@ impl OpenClaim {
     pub(crate) fn take(path: &Path) -> Result<Self> {
         let metadata = fs::metadata(path).map_err(|e| unreadable(path, &e))?;
         let file = (metadata.dev(), metadata.ino());
-        if OPEN_FILES.lock().unwrap_or_else(PoisonError::into_inner).insert(file) {
+        if lock(&OPEN_FILES).insert(file) {
             return Ok(Self(file));
         }
         Err(Error::refused(format!("{} is already open as a source", path.display()))
@@ -32,6 +33,6 @@ impl OpenClaim {
 
 impl Drop for OpenClaim {
     fn drop(&mut self) {
-        OPEN_FILES.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        lock(&OPEN_FILES).remove(&self.0);
     }
 }

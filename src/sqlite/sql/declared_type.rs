@@ -21,16 +21,19 @@ impl DeclaredType {
     /// means no type; elsewhere it is a word like any other.
     pub(crate) fn read(declared: &str, strict: bool) -> Self {
         let (word, arguments) = split(declared);
-        let zones = ["WITHTIMEZONE", "WITHOUTTIMEZONE"];
-        let plain_time = zones.iter().find_map(|end| word.strip_suffix(end)).unwrap_or(&word);
         let named = match word.as_str() {
             "" => return Self::Untyped,
             "ANY" if strict => return Self::Untyped,
             "BOOL" | "BOOLEAN" => Some(ColumnType::Boolean),
             "DATE" => Some(ColumnType::Date),
             "TIME" => Some(ColumnType::Time),
-            "TIMESTAMPTZ" => Some(ColumnType::Timestamp),
-            _ if matches!(plain_time, "DATETIME" | "TIMESTAMP") => Some(ColumnType::Timestamp),
+            "DATETIME"
+            | "TIMESTAMP"
+            | "TIMESTAMPTZ"
+            | "DATETIMEWITHTIMEZONE"
+            | "DATETIMEWITHOUTTIMEZONE"
+            | "TIMESTAMPWITHTIMEZONE"
+            | "TIMESTAMPWITHOUTTIMEZONE" => Some(ColumnType::Timestamp),
             "UUID" | "GUID" => Some(ColumnType::Uuid),
             "JSON" => Some(ColumnType::Json),
             "NUMERIC" | "DECIMAL" | "MONEY" => {
@@ -114,7 +117,8 @@ mod tests {
         for (types, expected) in [
             ("INTEGER|unsigned big int|POINT|FLOATING POINT|CHARINT", Affinity::Integer),
             ("LONGVARCHAR|CLOB|DECIMAL_TEXT", Affinity::Text),
-            ("BLOB|", Affinity::Blob),
+            ("BLOB", Affinity::Blob),
+            ("", Affinity::Blob),
             ("double precision|FLOAT", Affinity::Real),
             ("STRING|LONG|DECIMAL(10,5)|ANY", Affinity::Numeric),
         ] {

@@ -171,7 +171,9 @@ fn parse_iso_alternative(date: &str, time: Option<&str>) -> Option<Fields> {
         let (number, after) = take_number(time)?;
         let rest;
         (micros, rest) = take_clock(number, after)?;
-        (time.starts_with(|c: char| c.is_ascii_digit()) && rest.is_empty()).then_some(())?;
+        if !time.starts_with(|c: char| c.is_ascii_digit()) || !rest.is_empty() {
+            return None;
+        }
     }
     Some(Fields { years: years?, months: months?, days: days?, micros })
 }

@@ -54,14 +54,13 @@ fn a_text_is_read_as_postgresql_reads_it() {
 
 #[test]
 fn a_text_whose_value_is_not_certain_is_refused() {
-    for text in texts(&[
-        "| |@|ago|5|1 2|1-2|1 day 1 day|1 sec 04:05:06|04:05:06 1 day|04:60|04:05:60|1.1234567 s",
-        "1 fortnight|infinity|P|PT|P1|P1DT|p1d|P1Y1Y|1.00001 weeks",
+    for text in ["", " "].into_iter().chain(texts(&[
+        "@|ago|5|1 2|1-2|1 day 1 day|1 sec 04:05:06|04:05:06 1 day|04:60|04:05:60|1.1234567 s",
+        "1 fortnight|infinity|P|PT|P1|P1DT|p1d|P1Y1Y|1.00001 weeks|1 s 1.5|\u{e9}",
         // PostgreSQL calculates these with doubles: 4 mons 2 days 24:00:00 and so on.
         "P4.1M|P296866.1D|P-2582210.001D|1.5.5 days|1 day ago ago|1 mon days|3000000000 days",
-        "9223372036854775808 us|1 s 1.5|\u{e9}",
-        "178956970 years 7 mons 2147483647 days 2562047788:00:54.775807",
-    ]) {
+        "9223372036854775808 us|178956970 years 7 mons 2147483647 days 2562047788:00:54.775807",
+    ])) {
         assert_eq!(printed(text), None, "{text}");
     }
     for field in [&[0; 15][..], &[0; 17]] {

@@ -101,7 +101,9 @@ impl Scanner<'_> {
             scanner.space();
             scanner.string(&mut name)?;
             scanner.space();
-            (scanner.take()? == b':').then_some(())?;
+            if scanner.take()? != b':' {
+                return None;
+            }
             scanner.value(&mut value, depth + 1)?;
             members.insert(name, value);
             Some(())

@@ -26,8 +26,10 @@ impl Definitions<'_> {
         let ddl_columns: Vec<ColumnDdl> = (0..columns.len())
             .map(|number| {
                 let identity = self.identity(index, number, &columns[number]);
-                sequence = sequence.take().or(identity.clone());
-                let name = identity.map(|(name, _)| name);
+                let name = identity.map(|(name, highest)| {
+                    sequence = Some((name.clone(), highest));
+                    name
+                });
                 self.column(index, number, &columns[number], (&scope, &scope_columns), name)
             })
             .collect();

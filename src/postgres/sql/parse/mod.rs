@@ -102,8 +102,8 @@ impl Parser<'_> {
         if tightest < IS && self.take("IS") {
             return Some((self.is(left)?, true));
         }
-        let weaker = OPERATORS.iter().skip_while(|(binds, _)| *binds <= tightest);
-        let mut operators = weaker.flat_map(|(binds, all)| all.iter().map(|one| (*binds, *one)));
+        let tighter = OPERATORS.iter().skip_while(|(binds, _)| *binds <= tightest);
+        let mut operators = tighter.flat_map(|(binds, all)| all.iter().map(|one| (*binds, *one)));
         let Some((binds, operator)) = operators.find(|(_, operator)| self.take(operator)) else {
             return Some((left, false));
         };

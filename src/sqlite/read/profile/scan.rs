@@ -1,6 +1,7 @@
 //! The parallel scan of all tables.
 
 use crate::control::cancel::CancelScope;
+use crate::control::lock;
 use crate::control::progress::PhaseProgress;
 use crate::error::Result;
 use crate::schema::RowAddress;
@@ -10,7 +11,7 @@ use crate::sqlite::read::chunk_reader::{read_error, scan};
 use crate::sqlite::read::profile::table::{
     MAX_BOUND_BYTES, Segment, TableProfile, TableProfileSpec,
 };
-use crate::sqlite::read::profile::work::{Part, Work, lock};
+use crate::sqlite::read::profile::work::{Part, Work};
 use crate::sqlite::source::connection::SourceConnection;
 use bytes::BytesMut;
 use rusqlite::Connection;

@@ -3,10 +3,10 @@
 //! Whenever a thread is idle, a running scan gives away half of its remaining key range. So neither
 //! one large table nor sparse keys keep the other threads idle.
 
-use crate::control::POLL_INTERVAL;
 use crate::control::cancel::CancelScope;
+use crate::control::{POLL_INTERVAL, lock};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 /// A part of the scan: a table, or a part of its key range if it has an integer key.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ impl Work {
         Self { state: Mutex::new((parts, 0)), changed: Condvar::new(), idle: AtomicUsize::new(0) }
     }
 
-    /// The next part. Waits while a running scan may give one away. `None` where no work is left, or
+    /// The next part. Waits while a running scan may give one away. `None` if no work is left, or
     /// `cancel` is cancelled.
     pub(crate) fn take(&self, cancel: &CancelScope) -> Option<Part> {
         let mut state = lock(&self.state);
@@ -67,8 +67,4 @@ impl Work {
     pub(crate) fn has_idle_thread(&self) -> bool {
         self.idle.load(Ordering::Relaxed) > 0
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
