@@ -206,6 +206,6 @@ fn a_file_with_a_view_alone_is_not_replaced_silently() {
     sqlite3_script(&target.path, "CREATE VIEW v AS SELECT 7");
     let output = back(&database, &target.path, &[]);
     assert_code(&output, 4);
-    assert_says(&output, &["it holds view \"v\""]);
+    assert_says(&output, &["it has view \"v\""]);
     assert_eq!(sqlite3(&target.path, "SELECT * FROM v"), "7");
 }

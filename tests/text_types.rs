@@ -209,7 +209,15 @@ fn compare_with_server(type_name: &str, spellings: &[String]) {
     assert!(copied > readable * 0.4, "{copied} of {readable} texts are read; not:\n{missed}");
     assert!(copied < spellings.len() as f64 * 0.9 && copied > 1000.0, "{copied}");
     let reasons = sqlite3(&rejected, "SELECT DISTINCT \"migrate reason\" FROM copied");
-    assert_eq!(reasons, format!("column \"v\": not a valid {type_name}"));
+    assert_eq!(reasons, format!("column \"v\": {}", not_valid(type_name)));
+}
+
+/// The reason of a misfit.
+fn not_valid(type_name: &str) -> &str {
+    match type_name {
+        "interval" => "not an interval that migrate reads",
+        _ => "not a valid inet",
+    }
 }
 
 fn report(command: &str, file: &Path, database: &Database, flags: &[&str], code: i32) -> Value {
@@ -332,7 +340,7 @@ fn a_text_that_is_not_of_the_type_is_a_misfit_with_its_rowid() {
         let output = migrate(flags.iter().chain(&["--cast", &cast]));
         let message = text(&output);
         assert_eq!(output.status.code(), Some(4), "{message}");
-        let expected = format!("not a valid {type_name} (2 values, first at rowid 7, 9)");
+        let expected = format!("{} (2 values, first at rowid 7, 9)", not_valid(type_name));
         assert!(message.contains(&expected), "{message}");
     }
 }

@@ -1,11 +1,12 @@
 //! A report as text: tables, totals, what was not migrated, times, verdict.
 
 use crate::cli::output::differences;
-use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, rate, time};
+use crate::cli::output::format::{bytes, counted, escape_for_terminal, rate, time};
 use crate::cli::output::tables::{
     aligned_section, conversions, left_out, locations, notes, phases, rows_left_out, section,
     table_name, write_aligned,
 };
+use crate::error::count;
 use crate::report::{DataSetReport, RateReport, Report, TableReport, Verdict};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};

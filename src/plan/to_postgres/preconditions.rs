@@ -67,7 +67,7 @@ fn refuse_conflicts(
         return Ok(());
     }
     let error = Error::refused(format!("schema {} of the target is not empty", quote(schema)))
-        .caused_by(format!("it holds {}", list_names(found.into_iter())));
+        .caused_by(format!("it has {}", list_names(found.into_iter())));
     let error = match earlier.and_then(|entry| entry.detail.state) {
         None => error,
         Some(state) => error

@@ -91,7 +91,7 @@ fn longest(table: &Table, profile: &TableProfile, names: &[&str]) -> Option<u64>
         .sum()
 }
 
-/// The width of the widest entry; `None` where SQLite lacks a function of the application.
+/// The width of the widest entry; `None` if SQLite lacks a function of the application.
 fn widest(
     connection: &Connection,
     table: &Table,

@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use crate::options::run_options::Replace;
 use crate::plan::texts::list_names;
 use crate::plan::to_sqlite::column_types::MappingCandidate;
-use crate::plan::to_sqlite::ddl::definitions::table_names;
 use crate::plan::to_sqlite::inputs::PlanInputs;
+use crate::plan::to_sqlite::names::table_names;
 use crate::postgres::catalog::model::Catalog;
 use crate::postgres::errors::db_error;
 use crate::schema::names::quote;
@@ -30,8 +30,8 @@ pub(crate) fn check_target(inputs: &PlanInputs<'_>, catalog: &Catalog) -> Result
     };
     let cause = match others.as_slice() {
         [] if inputs.replace == Replace::Planned => return Ok(()),
-        [] => format!("it holds {}", list(&inputs.existing.iter().collect::<Vec<_>>())),
-        others => format!("it holds {}, which this run does not create again", list(others)),
+        [] => format!("it has {}", list(&inputs.existing.iter().collect::<Vec<_>>())),
+        others => format!("it has {}, which this run does not create again", list(others)),
     };
     let error = Error::refused(format!("{} is not empty", inputs.target)).caused_by(cause);
     Err(match others.is_empty() {

@@ -17,6 +17,7 @@ use crate::run::env::RunEnv;
 use crate::run::open::source_sessions::{Locks, open_reader};
 use crate::run::open::{cancel_statements, parse_connection};
 use crate::schema::names::{qualify, quote};
+use crate::sqlite::write::stale_log;
 use crate::sqlite::write::target_file::TargetFile;
 use postgres::Client;
 use serde_json::{Value, json};
@@ -32,6 +33,9 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     let connection = parse_connection(source, data_set)?;
     let target = TargetFile::inspect(file, data_set.file_mode)?;
     let only_compare = matches!(options.verify, Verify::Only(_));
+    if !only_compare && !target.is_occupied() {
+        stale_log::refuse(&target.path, false, Error::refused)?;
+    }
     let Session { client: mut control, schema, .. } = connect(&connection, "control")?;
     let schema = choose_schema(&mut control, options.plan.schema.clone(), schema)?;
     let locks = Locks::new(&schema);

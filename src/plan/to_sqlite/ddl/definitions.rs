@@ -2,7 +2,7 @@
 
 use crate::plan::texts::{column_renamed, renamed};
 use crate::plan::to_sqlite::decisions::TableDecision;
-use crate::plan::to_sqlite::names::{Names, original_name};
+use crate::plan::to_sqlite::names::{Names, original_name, table_names};
 use crate::postgres::catalog::model::Catalog;
 use crate::schema::{LeftOut, ObjectKind, Table};
 use crate::sqlite::sql::from_postgres::node::ScopeColumn;
@@ -68,15 +68,4 @@ impl<'a> Definitions<'a> {
     pub(crate) fn column(&self, index: usize, name: &str) -> Option<&ScopeColumn> {
         self.scopes[index].iter().find(|column| column.name == name)
     }
-}
-
-/// The tables' names in the target, and the same names as taken.
-pub(crate) fn table_names(catalog: &Catalog) -> (Names, Vec<String>) {
-    let mut names = Names::default();
-    let tables = catalog.schema.tables.iter();
-    let given = tables.map(|table| {
-        names.allocate(&original_name(&catalog.facts[&table.name].origin, &table.name))
-    });
-    let given = given.collect();
-    (names, given)
 }
