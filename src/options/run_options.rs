@@ -17,6 +17,8 @@ pub(crate) struct RunOptions {
     pub(crate) plan: PlanOptions,
     /// What is dropped first.
     pub(crate) replace: Replace,
+    /// Remove a replaced SQLite file after a good verdict.
+    pub(crate) no_keep: bool,
     /// Drop what an earlier run created, and start from scratch.
     pub(crate) restart: bool,
     /// Remove the ledger after a good verdict.

@@ -1,7 +1,7 @@
 //! The search for a product's SQLite database whose file name the documentation leaves open.
 
 use crate::product::spec::{DataSetSpec, ProductSpec};
-
+use crate::sqlite::write::target_file::KEPT_INFIX;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,8 @@ pub(crate) enum SearchError {
 }
 
 /// Finds the database of `data_set` in `folder`: the usual file name, else the one SQLite file whose
-/// name has the mark of the data set and no mark of another one of `product`.
+/// name has the mark of the data set and no mark of another one of `product`. A file that a run
+/// replaced and kept is ignored.
 pub(crate) fn find(
     folder: &Path,
     product: &ProductSpec,
@@ -63,11 +64,13 @@ pub(crate) fn find(
 
 fn fits(path: &Path, product: &ProductSpec, data_set: &DataSetSpec) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    product
+    let is_kept = name.contains(KEPT_INFIX);
+    let has_marks = product
         .data_sets
         .iter()
         .filter_map(|one| one.file_mark)
-        .all(|mark| name.contains(mark) == (data_set.file_mark == Some(mark)))
+        .all(|mark| name.contains(mark) == (data_set.file_mark == Some(mark)));
+    has_marks && !is_kept
 }
 
 fn has_header(path: &Path) -> bool {
@@ -100,6 +103,7 @@ mod tests {
         assert_eq!(find(false), Err(SearchError::Missing(missing)));
         assert_eq!(find(true), Ok("usage.db".into()));
         put("one.db", MAGIC);
+        put("one.db.replaced-20240102T030405Z", MAGIC);
         assert_eq!(find(false), Ok("one.db".into()));
         put("two.db", MAGIC);
         let Err(SearchError::Ambiguous(why)) = find(false) else { panic!("one was chosen") };

@@ -1,6 +1,7 @@
 //! PostgreSQL to SQLite.
 
 mod faults;
+mod kept;
 mod memory;
 mod round_trip;
 mod schema;

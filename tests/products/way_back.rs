@@ -40,14 +40,22 @@ fn package_manager_migrates_back_when_postgresql_is_its_provider() {
     assert_eq!(sqlite3(&file, count), (before + 1).to_string());
     let backup = fs::read_dir(backups).unwrap().next().unwrap().unwrap().path();
     assert_eq!(sqlite3(&backup, count), before.to_string());
+    // The replaced file is not taken for the database.
+    assert_eq!(replaced(&file), 1);
     assert_code(&run(&tree, &[&BACK[..], &["--verify"]].concat()), 0);
     assert_eq!(names(&file), ["packages.db"]);
 }
 
-/// The names of the files in the folder of a file.
+/// The names of the files in the folder of a file, without replaced files.
 fn names(file: &Path) -> Vec<String> {
     let entries = fs::read_dir(file.parent().unwrap()).unwrap();
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| !name.contains(".replaced-")).collect()
+}
+
+/// The number of replaced files in the folder of a file.
+fn replaced(file: &Path) -> usize {
+    fs::read_dir(file.parent().unwrap()).unwrap().count() - names(file).len()
 }
 
 #[test]

@@ -142,6 +142,10 @@ pub(crate) struct SafetyArgs {
     /// Do not ask before --drop-all drops tables that the source does not have.
     #[arg(long)]
     pub(crate) yes: bool,
+    /// After a match, remove the SQLite file that was replaced. Without it, the file is kept as
+    /// NAME.replaced-TIME.
+    #[arg(long, conflicts_with_all = ["verify", "no_verify"])]
+    pub(crate) no_keep: bool,
     /// Create the target database if it does not exist.
     #[arg(long)]
     pub(crate) create_database: bool,

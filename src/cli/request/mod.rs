@@ -62,6 +62,9 @@ impl Request {
         if verification.drop_ledger && into_sqlite {
             return Err(Error::usage("--drop-ledger is only for a PostgreSQL target"));
         }
+        if safety.no_keep && !into_sqlite {
+            return Err(Error::usage("--no-keep is only for a SQLite target"));
+        }
         if time.chunk_size.is_some() && into_sqlite {
             return Err(Error::usage("--chunk-size is only for a PostgreSQL target"));
         }
@@ -71,6 +74,7 @@ impl Request {
             (false, true) => Verify::No,
             (false, false) => Verify::AfterCopy(depth),
         };
+        options.no_keep = safety.no_keep;
         options.create_database = safety.create_database;
         options.drop_ledger = verification.drop_ledger;
         options.max_differences = verification.max_differences;

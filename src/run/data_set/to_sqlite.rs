@@ -78,7 +78,7 @@ impl SqliteLoad {
         env.control.progress.enter(Phase::Copy);
         let counters = env.control.progress.phase(Phase::Copy);
         counters.set_tables(self.plan.tables.iter().map(table_progress).collect());
-        let staged = self.staged.insert(StagedFile::create(&self.target)?);
+        let staged = self.staged.insert(StagedFile::create(&self.target, !env.options.no_keep)?);
         let cache = env.resources.budget / CACHE_SHARE;
         let resources = Resources { budget: env.resources.budget - cache, ..*env.resources };
         let writer = FileWriter::open(&staged.path(), self.target.page_size, cache)?;

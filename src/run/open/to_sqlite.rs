@@ -61,7 +61,10 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
         replace: options.replace,
         types: &types,
     };
-    let plan = build_plan(&inputs, catalog, &mut snapshot)?;
+    let mut plan = build_plan(&inputs, catalog, &mut snapshot)?;
+    if !only_compare && !options.no_keep {
+        plan.notes.extend(target.note_on_keeping());
+    }
     Ok(SqliteLoad { connection, snapshot, schema, plan, target, locks, staged: None })
 }
 

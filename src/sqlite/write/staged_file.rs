@@ -7,28 +7,35 @@
 
 use crate::error::{Error, Result};
 use crate::sqlite::source::fingerprint::sibling;
-use crate::sqlite::write::target_file::TargetFile;
+use crate::sqlite::write::target_file::{KEPT_INFIX, TargetFile};
 use rusqlite::Connection;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 /// The first words of the marker file.
 const MARK: &str = "migrate run ";
+/// The time between two attempts to find a free name for a kept file.
+const NAME_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A staged file. Dropping it removes the file and its marker.
 pub(crate) struct StagedFile {
     target: TargetFile,
+    /// The replaced file is kept.
+    keeps: bool,
     /// Locked while the run lives.
     marker: File,
 }
 
 impl StagedFile {
     /// Removes the files of a dead run and creates an empty staged file. Refuses if another run is
-    /// writing the target, or if files with these names are not ours.
-    pub(crate) fn create(target: &TargetFile) -> Result<Self> {
+    /// writing the target, if files with these names are not ours, or if the replaced file is to be
+    /// kept and the file system has no hard links.
+    pub(crate) fn create(target: &TargetFile, keeps: bool) -> Result<Self> {
         // Checked before the first write, and again before the rename.
         target.make_replaceable(Error::refused)?;
         let cannot = |error: io::Error| {
@@ -76,7 +83,16 @@ impl StagedFile {
             return foreign(&staged);
         }
         remove(&staged).map_err(cannot)?;
-        let created = Self { target: target.clone(), marker };
+        let keeps = keeps && target.is_occupied();
+        let created = Self { target: target.clone(), keeps, marker };
+        if keeps {
+            let linked = fs::hard_link(&path, &staged).and_then(|()| fs::remove_file(&staged));
+            linked.map_err(|error| {
+                Error::refused(format!("cannot keep the replaced file {}", target.path.display()))
+                    .caused_by(error)
+                    .hint("give another file with --to, or use --backup DIR and --no-keep")
+            })?;
+        }
         let create = || -> io::Result<()> {
             let mut marker = &created.marker;
             let seconds = jiff::Timestamp::now().as_second();
@@ -96,8 +112,8 @@ impl StagedFile {
         self.target.staged()
     }
 
-    /// Renames the finished file to the target's name. Returns notes on properties that the file
-    /// could not inherit. Errors: an old file is then unchanged.
+    /// Renames the finished file to the target's name. Returns notes on the kept file, and on
+    /// properties that the new file could not inherit. Errors: an old file is then unchanged.
     pub(crate) fn publish(self) -> Result<Vec<String>> {
         let Self { target, .. } = &self;
         let (staged, path) = (target.staged(), &target.path);
@@ -130,7 +146,15 @@ impl StagedFile {
         file.sync_all().map_err(cannot)?;
         drop(file);
         target.make_replaceable(Error::failed)?;
-        fs::rename(&staged, path).map_err(cannot)?;
+        let kept = if self.keeps { keep(path)? } else { None };
+        if let Err(error) = fs::rename(&staged, path) {
+            if let Some(kept) = &kept {
+                // The old file still has its name.
+                let _ = fs::remove_file(kept);
+            }
+            return Err(cannot(error));
+        }
+        notes.extend(kept.map(|kept| format!("the replaced file is kept: {}", kept.display())));
         File::open(target.folder()).and_then(|folder| folder.sync_all()).map_err(cannot)?;
         Ok(notes)
     }
@@ -141,6 +165,30 @@ impl Drop for StagedFile {
         // The marker goes last: it shows whose the staged file is.
         if remove(&self.target.staged()).is_ok() {
             let _ = fs::remove_file(self.target.marker());
+        }
+    }
+}
+
+/// Gives the file a second name with the current time; `None` if there is no file. It loses the
+/// first name when the new file is renamed to it.
+fn keep(path: &Path) -> Result<Option<PathBuf>> {
+    loop {
+        let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        let kept = sibling(path, &format!("{KEPT_INFIX}{time}"));
+        match fs::hard_link(path, &kept) {
+            Ok(()) => return Ok(Some(kept)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // A file was kept in the same second.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                thread::sleep(NAME_POLL_INTERVAL);
+            }
+            Err(error) => {
+                return Err(Error::failed(format!(
+                    "cannot keep the replaced file {}",
+                    path.display()
+                ))
+                .caused_by(error));
+            }
         }
     }
 }
@@ -164,16 +212,16 @@ mod tests {
     fn a_staged_file_is_removed_with_its_run_and_that_of_a_dead_run_by_the_next_one() {
         let folder = tempfile::tempdir().unwrap();
         let target = TargetFile::inspect(&folder.path().join("app.db"), 0o640).unwrap();
-        let staged = StagedFile::create(&target).unwrap();
+        let staged = StagedFile::create(&target, true).unwrap();
         assert!(target.staged().exists() && target.marker().exists());
-        let refusal = StagedFile::create(&target).map(|_| ()).unwrap_err();
+        let refusal = StagedFile::create(&target, true).map(|_| ()).unwrap_err();
         assert!(refusal.message().contains("another run"), "{refusal}");
         drop(staged);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         // A dead run leaves both, and no lock.
         fs::write(target.staged(), "rows").unwrap();
         fs::write(target.marker(), format!("{MARK}1 2")).unwrap();
-        let again = StagedFile::create(&target).unwrap();
+        let again = StagedFile::create(&target, true).unwrap();
         assert_eq!(fs::metadata(target.staged()).unwrap().len(), 0);
         again.publish().unwrap();
         let left: Vec<_> =
@@ -188,7 +236,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = TargetFile::inspect(&folder.path().join("app.db"), 0o640).unwrap();
         fs::write(target.staged(), "precious").unwrap();
-        assert!(StagedFile::create(&target).is_err());
+        assert!(StagedFile::create(&target, true).is_err());
         assert_eq!(fs::read_to_string(target.staged()).unwrap(), "precious");
         assert!(!target.marker().exists());
         let text = folder.path().join("notes.txt");

@@ -1,6 +1,6 @@
 //! The target file before the run.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plural};
 use crate::schema::ObjectKind;
 use crate::sqlite::source::fingerprint::{decode_page_size, sibling};
 use crate::sqlite::write::stale_log;
@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// The page size of a new database in bytes, SQLite's default.
 const PAGE_SIZE: u32 = 4096;
+/// The part of the name of a kept file between the target's name and the time in UTC.
+pub(crate) const KEPT_INFIX: &str = ".replaced-";
 /// How long to wait for other processes to release a database that will be replaced.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -29,6 +31,8 @@ pub(crate) struct TargetFile {
     pub(crate) wal: bool,
     /// The file exists and is not empty.
     occupied: bool,
+    /// Its size in bytes.
+    size: u64,
     pub(crate) owner: (u32, u32),
     pub(crate) mode: u32,
 }
@@ -76,6 +80,7 @@ impl TargetFile {
         target.page_size = decode_page_size([header[16], header[17]]);
         target.wal = header[18] == 2;
         target.occupied = true;
+        target.size = metadata.len();
         target.objects = objects(&target.path).map_err(|error| {
             refused(&error).hint("open it once with sqlite3 to recover it, then run again")
         })?;
@@ -94,12 +99,23 @@ impl TargetFile {
     fn empty(path: PathBuf, metadata: &Metadata, mode: u32) -> Self {
         let owner = (metadata.uid(), metadata.gid());
         let (objects, page_size, wal, occupied) = (Vec::new(), PAGE_SIZE, false, false);
-        Self { path, objects, page_size, wal, occupied, owner, mode }
+        Self { path, objects, page_size, wal, occupied, size: 0, owner, mode }
     }
 
     /// Whether the file exists and is not empty.
     pub(crate) fn is_occupied(&self) -> bool {
         self.occupied
+    }
+
+    /// The note that the file will be kept when it is replaced, and the space that it takes.
+    pub(crate) fn note_on_keeping(&self) -> Option<String> {
+        let (path, size) = (self.path.display(), plural(self.size, "byte", "bytes"));
+        self.occupied.then(|| {
+            format!(
+                "the replaced file ({size}) is kept as {path}{KEPT_INFIX}TIME; \
+                 --no-keep removes it after a match"
+            )
+        })
     }
 
     /// The path of the staged file.
