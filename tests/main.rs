@@ -12,6 +12,7 @@ mod aftermath;
 mod back;
 mod bench;
 mod cli;
+mod damage;
 mod edges;
 mod expect;
 mod fixtures;
