@@ -261,7 +261,7 @@ fn is_digit(c: char) -> bool {
 
 /// The position of the byte `at`. A byte order mark does not count, because the Go library removes
 /// it before parsing.
-fn position(text: &str, at: usize) -> Position {
+pub(crate) fn position(text: &str, at: usize) -> Position {
     let before = text.get(..at).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let mark = if line_start == 0 && before.starts_with(BYTE_ORDER_MARK) {
