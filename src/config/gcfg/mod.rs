@@ -114,12 +114,6 @@ impl Gcfg {
         error(&self.name, position, message)
     }
 
-    /// `file:line:column` of the value of an entry, for messages.
-    pub(crate) fn position_of_value(&self, entry: &Entry) -> String {
-        let Position { line, column } = scan::position(&self.text, entry.range.start);
-        format!("{}:{line}:{column}", self.name.display())
-    }
-
     /// `file:line` of an entry, for messages.
     pub(crate) fn location_of(&self, entry: &Entry) -> String {
         format!("{}:{}", self.name.display(), entry.position.line)

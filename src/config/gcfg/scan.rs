@@ -29,6 +29,12 @@ impl Gcfg {
         let text = Zeroizing::new(text.to_owned());
         Ok(Self { name: name.to_owned(), text, headers, entries })
     }
+
+    /// `file:line:column` of the value of an entry, for messages.
+    pub(crate) fn position_of_value(&self, entry: &Entry) -> String {
+        let Position { line, column } = position(&self.text, entry.range.start);
+        format!("{}:{line}:{column}", self.name.display())
+    }
 }
 
 struct Scanner<'a> {
@@ -261,7 +267,7 @@ fn is_digit(c: char) -> bool {
 
 /// The position of the byte `at`. A byte order mark does not count, because the Go library removes
 /// it before parsing.
-pub(crate) fn position(text: &str, at: usize) -> Position {
+fn position(text: &str, at: usize) -> Position {
     let before = text.get(..at).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let mark = if line_start == 0 && before.starts_with(BYTE_ORDER_MARK) {
