@@ -1,5 +1,5 @@
-//! A plan as text: what needs review and what is dropped first, then one line for each table, then
-//! details.
+//! A plan as text: what is not migrated, what needs review and what is dropped first, then one line
+//! for each table, then details.
 
 use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, time_left};
 use crate::cli::output::tables::{
@@ -49,6 +49,9 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
             counted(*chunks, "chunk")
         )?;
     }
+    let rows = tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
+    let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
+    section(out, "not migrated", &all)?;
     aligned_section(out, "needs review", columns(tables, true), 4)?;
     let dropped = data_set.drops.iter().map(|dropped| {
         let lost = if dropped.comes_back { "" } else { " (not in the source)" };
@@ -63,9 +66,6 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
     aligned_section(out, "other column types", columns(tables, false), 4)?;
     let converted = tables.iter().flat_map(|table| conversions(&table.name, &table.conversions));
     aligned_section(out, "will be converted", converted.collect(), 3)?;
-    let rows = tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
-    let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
-    section(out, "not migrated", &all)?;
     notes(out, "notes", &data_set.notes)
 }
 

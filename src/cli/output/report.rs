@@ -1,4 +1,4 @@
-//! A report as text: tables, totals, what was not migrated, times, verdict.
+//! A report as text: what was not migrated, tables, totals, times, verdict.
 
 use crate::cli::output::differences;
 use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, rate, time};
@@ -6,7 +6,9 @@ use crate::cli::output::tables::{
     aligned_section, conversions, left_out, locations, notes, phases, rows_left_out, section,
     table_name, write_aligned,
 };
+use crate::plan::table_selection::is_by_request;
 use crate::report::{DataSetReport, RateReport, Report, TableReport, Verdict};
+use crate::schema::ObjectKind;
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 
@@ -51,15 +53,18 @@ pub(crate) fn write_steps(out: &mut dyn Write, steps: &[String]) -> io::Result<(
 fn write_data_set(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<()> {
     let tables = &data_set.tables;
     writeln!(out, "\n{}", table_name(&data_set.name, Some(&data_set.target_schema)))?;
+    let rows = tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
+    let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
+    if !all.is_empty() {
+        section(out, "not migrated", &all)?;
+        writeln!(out)?;
+    }
     match tables[..] {
         [] => writeln!(out, "  no tables")?,
         _ => write_aligned(out, table_rows(tables), 1)?,
     }
     let converted = tables.iter().flat_map(|table| conversions(&table.name, &table.conversions));
     aligned_section(out, "converted", converted.collect(), 3)?;
-    let rows = tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
-    let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
-    section(out, "not migrated", &all)?;
     notes(out, "notes", &data_set.notes)?;
     let long_steps = data_set.steps.iter().filter(|step| step.seconds >= MIN_STEP_SECS);
     let steps = long_steps
@@ -135,17 +140,25 @@ pub(crate) fn worst_verdict(report: &Report) -> Verdict {
 
 fn verdict(report: &Report) -> (Style, String) {
     let sum = Sum::over(report.data_sets.iter().flat_map(|data_set| &data_set.tables));
-    let left_out = match sum.left_out {
-        0 => String::new(),
-        rows => format!(", {} not migrated", counted(rows, "row")),
+    let what = format!("{} in {}", counted(sum.rows, "row"), counted(sum.tables, "table"));
+    let (style, verdict) = match worst_verdict(report) {
+        Verdict::Match => (GOOD, "match"),
+        Verdict::NotVerified => (DOUBTFUL, "not verified"),
+        Verdict::Differ => (BAD, "the databases differ"),
     };
-    let what =
-        format!("{} in {}{left_out}", counted(sum.rows, "row"), counted(sum.tables, "table"));
-    match worst_verdict(report) {
-        Verdict::Match => (GOOD, format!("verdict: match; {what}")),
-        Verdict::NotVerified => (DOUBTFUL, format!("verdict: not verified; {what}")),
-        Verdict::Differ => (BAD, format!("verdict: the databases differ; {what}")),
-    }
+    (style, format!("verdict: {verdict}{}; {what}", requested(report, sum.left_out)))
+}
+
+/// What was left out by request: `, 1 table excluded, 2 rows not migrated`.
+fn requested(report: &Report, rows: u64) -> String {
+    let left_out = || report.data_sets.iter().flat_map(|data_set| &data_set.left_out);
+    let excluded = [ObjectKind::Table, ObjectKind::View].map(|kind| {
+        let excluded = left_out().filter(|left| left.kind == kind && is_by_request(left)).count();
+        (excluded as u64, kind.as_str(), "excluded")
+    });
+    let counts = excluded.into_iter().chain([(rows, "row", "not migrated")]);
+    let counts = counts.filter(|(count, ..)| *count > 0);
+    counts.map(|(count, what, how)| format!(", {} {how}", counted(count, what))).collect()
 }
 
 #[cfg(test)]
@@ -153,8 +166,9 @@ mod tests {
     use super::*;
     use crate::cli::output::tables;
     use crate::control::progress::Phase;
+    use crate::plan::table_selection::BY_REQUEST;
     use crate::report::{ConversionReport, PhaseTime, RowsLeftOut, StepReport};
-    use crate::schema::{LeftOut, ObjectKind};
+    use crate::schema::LeftOut;
 
     fn table(name: &str, rows: u64, bytes: u64, seconds: f64) -> TableReport {
         TableReport { name: name.to_owned(), rows, bytes, seconds, ..TableReport::default() }
@@ -208,6 +222,12 @@ mod tests {
 to   postgres://host/db
 
 app.db -> public
+
+not migrated
+  3 rows of "events": NUL in text
+  1 trigger: triggers are not copied
+    "log" on "events"
+
   table                     rows    bytes  seconds   rows/s  converted  not migrated
   events               1,204,000  98.8 MB     9.50  126,737      1,204             3
   xmin\u{7} -> xmin_1          0      0 B     0.00
@@ -215,11 +235,6 @@ app.db -> public
 
 converted
   events.at  timestamp  digits past microseconds rounded  1,204
-
-not migrated
-  3 rows of "events": NUL in text
-  1 trigger: triggers are not copied
-    "log" on "events"
 
 notes
   text is ordered by bytes, as in SQLite
@@ -232,7 +247,7 @@ warnings
 
 total time 1m 11s: profile 1.25 s, copy 9.75 s
 
-verdict: not verified; 1,204,000 rows in 2 tables, 3 rows not migrated
+verdict: not verified, 3 rows not migrated; 1,204,000 rows in 2 tables
 "#;
         assert_eq!(text(&report(), true), expected);
         let unended = text(&report(), false);
@@ -251,9 +266,25 @@ verdict: not verified; 1,204,000 rows in 2 tables, 3 rows not migrated
         assert!(text(&report, true).contains("verdict: the databases differ"));
         report.data_sets[1].verdict = Verdict::Match;
         let written = text(&report, true);
-        assert!(
-            written.ends_with("verdict: match; 2,408,000 rows in 4 tables, 6 rows not migrated\n")
-        );
+        let verdict = "verdict: match, 6 rows not migrated; 2,408,000 rows in 4 tables\n";
+        assert!(written.ends_with(verdict));
+    }
+
+    #[test]
+    fn what_was_left_out_by_request_comes_first_in_the_verdict() {
+        let mut report = report();
+        let excluded =
+            |kind, name: &str| LeftOut::object(kind, name, None).because(BY_REQUEST);
+        report.data_sets[0].left_out = vec![
+            excluded(ObjectKind::Table, "audit"),
+            excluded(ObjectKind::Table, "log"),
+            excluded(ObjectKind::View, "v"),
+            LeftOut::object(ObjectKind::VirtualTable, "fts", None).because("an FTS5 table"),
+        ];
+        report.data_sets[0].verdict = Verdict::Match;
+        let verdict = "\nverdict: match, 2 tables excluded, 1 view excluded, 3 rows not migrated; \
+                       1,204,000 rows in 2 tables\n";
+        assert!(text(&report, true).ends_with(verdict));
     }
 
     #[test]

@@ -124,15 +124,6 @@ pub(crate) fn has_duplicates(
     connection.query_row(&sql, [], |row| row.get(0)).map_err(|e| read_error(&table.name, e))
 }
 
-/// The number of rows of a table.
-pub(crate) fn rows(connection: &Connection, table: &Table) -> Result<u64> {
-    let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
-    let rows: i64 = connection
-        .query_row(&sql, [], |row| row.get(0))
-        .map_err(|error| read_error(&table.name, error))?;
-    Ok(rows.unsigned_abs())
-}
-
 /// Columns that a table can have (`MaxHeapAttributeNumber`, without system columns).
 pub(crate) const MAX_COLUMNS: usize = 1_600;
 

@@ -29,7 +29,7 @@ pub(crate) fn build_plan(
     left_out.append(&mut catalog.schema.left_out);
     preconditions::refuse_hidden(&catalog)?;
     check_casts(&inputs.options.casts, &catalog.schema)?;
-    preconditions::skip_bare(&mut catalog, &mut left_out);
+    preconditions::refuse_bare(&catalog)?;
 
     let candidates = candidates(inputs, &catalog)?;
     let probes = probe(inputs, &catalog, &candidates)?;
