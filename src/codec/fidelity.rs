@@ -40,6 +40,7 @@ pub(crate) enum Misfit {
     ZoneMissing,
     ZonePresent,
     JsonNul,
+    JsonSurrogate,
     JsonTooDeep,
     RowTooWide,
 }
@@ -69,6 +70,7 @@ impl fmt::Display for Misfit {
             Self::ZoneMissing => "a timestamp without a time zone",
             Self::ZonePresent => "a timestamp with a time zone",
             Self::JsonNul => "JSON with an escaped NUL character",
+            Self::JsonSurrogate => "JSON with an unpaired surrogate escape",
             Self::JsonTooDeep => "JSON nested deeper than 1,000 levels",
             Self::RowTooWide => "a row that does not fit a PostgreSQL page",
         })
