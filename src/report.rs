@@ -1,5 +1,6 @@
 //! The report of a run, and the summary of its plan. `cli` prints them as tables or as JSON.
 
+use crate::codec::fidelity::DIGITS_LOST;
 use crate::control::progress::{Phase, Progress};
 use crate::schema::LeftOut;
 use serde::Serialize;
@@ -239,6 +240,13 @@ pub(crate) struct ConversionReport {
     pub(crate) what: String,
     /// The number of converted values.
     pub(crate) count: u64,
+}
+
+impl ConversionReport {
+    /// The values are other ones in the target.
+    pub(crate) fn loses_digits(&self) -> bool {
+        self.what == DIGITS_LOST
+    }
 }
 
 /// The rows that are skipped at the user's request, for one reason.

@@ -11,7 +11,12 @@ pub(crate) enum Fidelity {
     Exact,
     /// The value that comes back differs in text or storage class.
     Converted,
+    /// The value that comes back is another one: digits beyond microseconds are lost.
+    Rounded,
 }
+
+/// What happens to a value that is rounded.
+pub(crate) const DIGITS_LOST: &str = "digits beyond microseconds lost";
 
 impl Fidelity {
     /// `Exact` if the condition holds.

@@ -52,6 +52,10 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
     let rows = tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
     let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
     section(out, "not migrated", &all)?;
+    let converted = |lossy| {
+        tables.iter().flat_map(|t| conversions(&t.name, &t.conversions, lossy)).collect::<Vec<_>>()
+    };
+    aligned_section(out, "will lose digits", converted(true), 3)?;
     aligned_section(out, "needs review", columns(tables, true), 4)?;
     let dropped = data_set.drops.iter().map(|dropped| {
         let lost = if dropped.comes_back { "" } else { " (not in the source)" };
@@ -64,8 +68,7 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
         _ => write_aligned(out, table_rows(tables), 1)?,
     }
     aligned_section(out, "other column types", columns(tables, false), 4)?;
-    let converted = tables.iter().flat_map(|table| conversions(&table.name, &table.conversions));
-    aligned_section(out, "will be converted", converted.collect(), 3)?;
+    aligned_section(out, "will be converted", converted(false), 3)?;
     notes(out, "notes", &data_set.notes)
 }
 

@@ -55,16 +55,21 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<(
     writeln!(out, "\n{}", table_name(&data_set.name, Some(&data_set.target_schema)))?;
     let rows = tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
     let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
-    if !all.is_empty() {
-        section(out, "not migrated", &all)?;
+    let converted = |lossy| {
+        tables.iter().flat_map(|t| conversions(&t.name, &t.conversions, lossy)).collect::<Vec<_>>()
+    };
+    let rounded = converted(true);
+    let loses = !all.is_empty() || !rounded.is_empty();
+    section(out, "not migrated", &all)?;
+    aligned_section(out, "lost digits", rounded, 3)?;
+    if loses {
         writeln!(out)?;
     }
     match tables[..] {
         [] => writeln!(out, "  no tables")?,
         _ => write_aligned(out, table_rows(tables), 1)?,
     }
-    let converted = tables.iter().flat_map(|table| conversions(&table.name, &table.conversions));
-    aligned_section(out, "converted", converted.collect(), 3)?;
+    aligned_section(out, "converted", converted(false), 3)?;
     notes(out, "notes", &data_set.notes)?;
     let long_steps = data_set.steps.iter().filter(|step| step.seconds >= MIN_STEP_SECS);
     let steps = long_steps
@@ -115,6 +120,8 @@ struct Sum {
     rows: u64,
     bytes: u64,
     converted: u64,
+    /// Converted values that lost digits.
+    rounded: u64,
     left_out: u64,
 }
 
@@ -126,6 +133,8 @@ impl Sum {
             sum.rows += table.rows;
             sum.bytes += table.bytes;
             sum.converted += table.conversions.iter().map(|c| c.count).sum::<u64>();
+            let rounded = table.conversions.iter().filter(|c| c.loses_digits());
+            sum.rounded += rounded.map(|c| c.count).sum::<u64>();
             sum.left_out += table.rows_left_out.iter().map(|rows| rows.count).sum::<u64>();
         }
         sum
@@ -146,17 +155,20 @@ fn verdict(report: &Report) -> (Style, String) {
         Verdict::NotVerified => (DOUBTFUL, "not verified"),
         Verdict::Differ => (BAD, "the databases differ"),
     };
-    (style, format!("verdict: {verdict}{}; {what}", requested(report, sum.left_out)))
+    (style, format!("verdict: {verdict}{}; {what}", losses(report, &sum)))
 }
 
-/// What was left out by request: `, 1 table excluded, 2 rows not migrated`.
-fn requested(report: &Report, rows: u64) -> String {
+/// What was left out by request and what was lost: `, 1 table excluded, 2 rows not migrated`.
+fn losses(report: &Report, sum: &Sum) -> String {
     let left_out = || report.data_sets.iter().flat_map(|data_set| &data_set.left_out);
     let excluded = [ObjectKind::Table, ObjectKind::View].map(|kind| {
         let excluded = left_out().filter(|left| left.kind == kind && is_by_request(left)).count();
         (excluded as u64, kind.as_str(), "excluded")
     });
-    let counts = excluded.into_iter().chain([(rows, "row", "not migrated")]);
+    let counts = excluded.into_iter().chain([
+        (sum.left_out, "row", "not migrated"),
+        (sum.rounded, "value", "rounded"),
+    ]);
     let counts = counts.filter(|(count, ..)| *count > 0);
     counts.map(|(count, what, how)| format!(", {} {how}", counted(count, what))).collect()
 }
@@ -179,7 +191,7 @@ mod tests {
         events.conversions.push(ConversionReport {
             column: "at".to_owned(),
             to: "timestamp".to_owned(),
-            what: "digits past microseconds rounded".to_owned(),
+            what: "other spellings of the same timestamp".to_owned(),
             count: 1204,
         });
         events.rows_left_out.push(RowsLeftOut { count: 3, reason: "NUL in text".to_owned() });
@@ -234,7 +246,7 @@ not migrated
   total of 2 tables    1,204,000  98.8 MB                        1,204             3
 
 converted
-  events.at  timestamp  digits past microseconds rounded  1,204
+  events.at  timestamp  other spellings of the same timestamp  1,204
 
 notes
   text is ordered by bytes, as in SQLite

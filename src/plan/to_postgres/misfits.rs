@@ -10,7 +10,7 @@ use crate::plan::to_postgres::source_checks::{self, MAX_ENTRY, key_label};
 use crate::plan::to_postgres::type_rules::first_rows;
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
-use crate::schema::{RowAddress, Schema, Table};
+use crate::schema::{IndexTerm, RowAddress, Schema, Table};
 use crate::sqlite::read::profile::column::Tally;
 use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::connection::SourceConnection;
@@ -165,35 +165,64 @@ pub(crate) fn refuse_wide_keys(
     Ok(())
 }
 
+/// Columns whose values are unique in the source.
+struct UniqueColumns<'a> {
+    names: Vec<&'a str>,
+    /// The condition of a partial index.
+    filter: Option<&'a str>,
+    /// There are no terms but these columns.
+    is_whole: bool,
+}
+
+fn unique_columns(table: &Table) -> impl Iterator<Item = UniqueColumns<'_>> {
+    let keys = table.primary_key.iter().chain(&table.uniques);
+    let keys = keys.map(|key| UniqueColumns {
+        names: key.names().collect(),
+        filter: None,
+        is_whole: true,
+    });
+    let indexes = table.indexes.iter().filter(|index| index.unique);
+    keys.chain(indexes.map(|index| UniqueColumns {
+        names: index.terms.iter().filter_map(IndexTerm::column).collect(),
+        filter: index.filter.as_ref().map(|sql| sql.text.as_str()),
+        is_whole: index.terms.iter().all(|term| term.column().is_some()),
+    }))
+}
+
 /// Refuses keys in which values that differ in the source would be equal in the target: numbers and
-/// texts, or texts and blobs, in one type; different spellings in a type that the user chose.
-/// Refused, naming the key; or the source cannot be read.
+/// texts, or texts and blobs, in one type; different spellings, or digits that are lost, in a type
+/// that the user chose. Refused, naming the key; or the source cannot be read.
 pub(crate) fn refuse_merged_keys(
     connection: &Connection,
     schema: &Schema,
     decisions: &[TableDecision],
 ) -> Result<()> {
     for (table, decisions) in schema.tables.iter().zip(decisions) {
-        for key in table.unique_columns() {
+        for UniqueColumns { names, filter, is_whole } in unique_columns(table) {
             let mut merged = false;
-            let mut terms = Vec::with_capacity(key.len());
-            for name in &key {
+            let mut terms = Vec::with_capacity(names.len());
+            for name in &names {
                 let index = table.columns.iter().position(|column| column.name == *name);
                 let decision = index.map(|index| &decisions.types[index]);
-                let converts = decision.is_some_and(|d| !d.conversions.is_empty());
-                let has_type = decision.is_some_and(|d| {
-                    !matches!(d.column_type(), ColumnType::Text | ColumnType::Bytea)
-                });
-                if converts && has_type {
-                    return Err(merged_key(table, &key)
-                        .caused_by("values of its columns would be converted"));
-                }
-                merged |= converts;
+                let conversion = decision.and_then(|d| Some((d, d.conversions.first()?)));
                 let column = quote(name);
-                terms.push(if converts { format!("CAST({column} AS BLOB)") } else { column });
+                let Some((decision, (what, count))) = conversion else {
+                    terms.push(column);
+                    continue;
+                };
+                if !matches!(decision.column_type(), ColumnType::Text | ColumnType::Bytea) {
+                    let values = plural(*count, "value", "values");
+                    return Err(merged_key(table, &names)
+                        .caused_by(format!("column {column} has {values} with {what}")));
+                }
+                merged = true;
+                terms.push(format!("CAST({column} AS BLOB)"));
             }
-            if merged && source_checks::has_duplicates(connection, table, &key, &terms)? {
-                return Err(merged_key(table, &key)
+            if merged
+                && is_whole
+                && source_checks::has_duplicates(connection, table, &names, &terms, filter)?
+            {
+                return Err(merged_key(table, &names)
                     .caused_by("values that differ only in their storage class would be equal"));
             }
         }

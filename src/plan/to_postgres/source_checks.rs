@@ -106,15 +106,17 @@ fn widest(
     Ok(width.and_then(|width| u64::try_from(width).ok()))
 }
 
-/// Whether two rows have the same values of `terms`, which stand for the columns of a key.
+/// Whether two rows, of those that `filter` selects, have the same values of `terms`, which stand for
+/// the columns of a key.
 pub(crate) fn has_duplicates(
     connection: &Connection,
     table: &Table,
     columns: &[&str],
     terms: &[String],
+    filter: Option<&str>,
 ) -> Result<bool> {
-    let given: Vec<String> =
-        columns.iter().map(|name| format!("{} IS NOT NULL", quote(name))).collect();
+    let given = columns.iter().map(|name| format!("{} IS NOT NULL", quote(name)));
+    let given: Vec<String> = given.chain(filter.map(|filter| format!("({filter})"))).collect();
     let sql = format!(
         "SELECT EXISTS (SELECT 1 FROM {} WHERE {} GROUP BY {} HAVING count(*) > 1)",
         quote(&table.name),
