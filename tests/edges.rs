@@ -132,8 +132,7 @@ fn digits_beyond_microseconds_are_lost_digits_and_no_other_spelling() {
     let case = Case::new(sql);
     let message = case.exits(&["--exact"], 4);
     for (column, to) in [("at", "timestamp"), ("z", "timestamptz"), ("clock", "time")] {
-        let cause =
-            format!("column \"{column}\": digits beyond microseconds lost to {to} (1)");
+        let cause = format!("column \"{column}\": digits beyond microseconds lost to {to} (1)");
         assert!(message.contains(&cause), "{message}");
     }
     case.nothing_was_written();
@@ -153,7 +152,10 @@ fn digits_beyond_microseconds_are_lost_digits_and_no_other_spelling() {
         INSERT INTO t VALUES ('2024-01-01 00:00:00.1234567'), ('2024-01-01 00:00:00.1234568');";
     let key = Case::new(digits);
     let message = key.exits(&[], 0);
-    assert!(message.contains("in a key, and 2 values with digits beyond microseconds"), "{message}");
+    assert!(
+        message.contains("in a key, and 2 values with digits beyond microseconds"),
+        "{message}"
+    );
     assert_eq!(key.type_of("t.at"), "text");
 }
 

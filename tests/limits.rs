@@ -69,7 +69,7 @@ fn a_row_that_fits_no_page_is_skipped_by_request_and_its_neighbours_arrive() {
         names.join(", "),
     ));
     let mut expected = "run --on-misfit reject --reject-file TEMPORARY/rejected.db\n\
-                        note verdict: match, 1 row not migrated\n\
+                        only wide c0 < 10\nnote verdict: match, 1 row not migrated\n\
                         table wide 2\n    rows left out 1\n"
         .to_owned();
     for i in 0..1100 {

@@ -165,10 +165,9 @@ fn losses(report: &Report, sum: &Sum) -> String {
         let excluded = left_out().filter(|left| left.kind == kind && is_by_request(left)).count();
         (excluded as u64, kind.as_str(), "excluded")
     });
-    let counts = excluded.into_iter().chain([
-        (sum.left_out, "row", "not migrated"),
-        (sum.rounded, "value", "rounded"),
-    ]);
+    let counts = excluded
+        .into_iter()
+        .chain([(sum.left_out, "row", "not migrated"), (sum.rounded, "value", "rounded")]);
     let counts = counts.filter(|(count, ..)| *count > 0);
     counts.map(|(count, what, how)| format!(", {} {how}", counted(count, what))).collect()
 }
@@ -285,8 +284,7 @@ verdict: not verified, 3 rows not migrated; 1,204,000 rows in 2 tables
     #[test]
     fn what_was_left_out_by_request_comes_first_in_the_verdict() {
         let mut report = report();
-        let excluded =
-            |kind, name: &str| LeftOut::object(kind, name, None).because(BY_REQUEST);
+        let excluded = |kind, name: &str| LeftOut::object(kind, name, None).because(BY_REQUEST);
         report.data_sets[0].left_out = vec![
             excluded(ObjectKind::Table, "audit"),
             excluded(ObjectKind::Table, "log"),
@@ -303,6 +301,7 @@ verdict: not verified, 3 rows not migrated; 1,204,000 rows in 2 tables
     fn a_database_without_tables_says_so() {
         let mut report = report();
         report.data_sets[0].tables.clear();
+        report.data_sets[0].left_out.clear();
         assert!(text(&report, true).contains("app.db -> public\n  no tables\n"));
     }
 }

@@ -36,7 +36,8 @@ impl Unfit {
             None => (String::new(), plural(tally.count, "row", "rows")),
         };
         let (table_name, first) = (quote(table), first_rows(tally));
-        let text = format!("table {table_name}{column}: {misfit} ({count}, first at {row} {first})");
+        let text =
+            format!("table {table_name}{column}: {misfit} ({count}, first at {row} {first})");
         Self { table: table.clone(), misfit, count: tally.count, text }
     }
 
@@ -60,7 +61,8 @@ pub(crate) fn resolve(
         let mut unfit = column_misfits(table, decision);
         if decision.may_be_too_wide() || skips && !unfit.is_empty() {
             let rows = tally(connection, decision)?;
-            let name = |column: Option<usize>| column.map(|index| table.columns[index].name.as_str());
+            let name =
+                |column: Option<usize>| column.map(|index| table.columns[index].name.as_str());
             if skips {
                 let named = rows.into_iter();
                 let named = named.map(|((column, misfit), t)| (reason(name(column), misfit), t));
