@@ -193,11 +193,6 @@ impl Error {
         !self.remedies.is_empty() && self.hints.is_empty()
     }
 
-    /// Whether a remedy adds `flag`.
-    pub(crate) fn suggests(&self, flag: &str) -> bool {
-        self.remedies.iter().any(|remedy| remedy.add.iter().any(|added| added == flag))
-    }
-
     /// The message: what failed, in one line.
     pub fn message(&self) -> &str {
         &self.message
@@ -214,9 +209,22 @@ impl Error {
     }
 }
 
+/// `1234567` as `1,234,567`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A count with its words, for messages: `1 row has`, `2 rows have`.
-pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
+pub(crate) fn plural(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 impl fmt::Display for Error {

@@ -86,6 +86,14 @@ fn a_command_that_a_refused_target_suggests_is_not_refused_again() {
         let insert = "INSERT INTO users (name) VALUES ('new')";
         sqlite3_script(&it.folder.path().join("app.db"), insert);
     };
+    // A usage error has no remedy: the same flag would be wrong again.
+    let output = {
+        let it = Scenario::new(SOURCE);
+        it.run(&DATABASE, 0);
+        it.command(&with(&DATABASE, &["--cast", "users.nothing=text"])).output().unwrap()
+    };
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(!text(&output).contains("run: "), "{}", text(&output));
     // The comparison finds the new row; the other two load it.
     follow(SOURCE, &DATABASE, &[3, 0, 0], &changed);
     // --verify conflicts with both flags.
@@ -104,7 +112,8 @@ fn a_missing_database_is_created_by_the_suggested_command_if_it_is_the_target() 
         psql(&it.database.url.replace(name, "postgres"), &format!("DROP DATABASE {name}"));
     };
     follow_error(1, SOURCE, &DATABASE, &[0], &missing);
-    follow_error(1, SOURCE, &with(&DATABASE, &["--verify"]), &[0], &missing);
+    // A comparison creates nothing.
+    follow_error(1, SOURCE, &with(&DATABASE, &["--verify"]), &[], &missing);
     follow_error(1, SOURCE, &BACK, &[], &missing);
 }
 

@@ -209,7 +209,15 @@ fn compare_with_server(type_name: &str, spellings: &[String]) {
     assert!(copied > readable * 0.4, "{copied} of {readable} texts are read; not:\n{missed}");
     assert!(copied < spellings.len() as f64 * 0.9 && copied > 1000.0, "{copied}");
     let reasons = sqlite3(&rejected, "SELECT DISTINCT \"migrate reason\" FROM copied");
-    assert_eq!(reasons, format!("column \"v\": not a valid {type_name}"));
+    assert_eq!(reasons, format!("column \"v\": {}", not_valid(type_name)));
+}
+
+/// The reason of a misfit.
+fn not_valid(type_name: &str) -> &str {
+    match type_name {
+        "interval" => "not an interval that migrate reads",
+        _ => "not a valid inet",
+    }
 }
 
 fn report(command: &str, file: &Path, database: &Database, flags: &[&str], code: i32) -> Value {
@@ -332,7 +340,38 @@ fn a_text_that_is_not_of_the_type_is_a_misfit_with_its_rowid() {
         let output = migrate(flags.iter().chain(&["--cast", &cast]));
         let message = text(&output);
         assert_eq!(output.status.code(), Some(4), "{message}");
-        let expected = format!("not a valid {type_name} (2 values, first at rowid 7, 9)");
+        let expected = format!("{} (2 values, first at rowid 7, 9)", not_valid(type_name));
         assert!(message.contains(&expected), "{message}");
+    }
+}
+
+#[test]
+fn a_key_of_intervals_that_are_equal_in_sql_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = server();
+    for (number, (values, code)) in [
+        ("('1 mon', 1), ('30 days', 1)", 4),
+        ("('1 day', 1), ('24:00:00', 1)", 4),
+        ("('1 mon', 1), ('31 days', 1)", 0),
+        ("('1 day', 1), ('24:00:00', 2)", 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let file = folder.path().join(format!("{number}.db"));
+        let table = format!("k{number}");
+        sqlite3_script(
+            &file,
+            &format!(
+                "CREATE TABLE {table} (id INTEGER PRIMARY KEY, v TEXT, i INTEGER, UNIQUE (v, i)); \
+                 INSERT INTO {table} (v, i) VALUES {values}"
+            ),
+        );
+        let cast = format!("{table}.v=interval");
+        let report = report("database", &file, &database, &["--cast", &cast], code);
+        if code == 4 {
+            let message = report["error"]["message"].as_str().unwrap();
+            assert!(message.contains("may not be unique"), "{report:#}");
+        }
     }
 }

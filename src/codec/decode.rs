@@ -45,7 +45,7 @@ impl Encoding {
 }
 
 /// Whether a text survives a column of numeric affinity, which turns it into a number: the number's
-/// own text is the same. `None` where SQLite keeps the text. With REAL affinity (`as_real`) every
+/// own text is the same. `None` if SQLite keeps the text. With REAL affinity (`as_real`) every
 /// number becomes a real; otherwise a whole number becomes an integer.
 pub(crate) fn number_returns(text: &[u8], as_real: bool) -> Option<bool> {
     let trimmed = std::str::from_utf8(text).ok()?.trim_matches(|c| " \t\n\x0b\x0c\r".contains(c));

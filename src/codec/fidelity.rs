@@ -69,6 +69,7 @@ impl fmt::Display for Misfit {
             Self::NotValid(ColumnType::Timestamp | ColumnType::TimestampTz) => {
                 "not an ISO timestamp"
             }
+            Self::NotValid(ColumnType::Interval) => "not an interval that migrate reads",
             Self::NotValid(ColumnType::Uuid) => "not a UUID",
             Self::NotValid(ColumnType::Json | ColumnType::Jsonb) => "not valid JSON",
             Self::NotValid(other) => return write!(f, "not a valid {other}"),

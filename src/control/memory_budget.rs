@@ -35,7 +35,7 @@ impl MemoryBudget {
         Arc::new(Self { total, state: Mutex::default(), changed: Condvar::new() })
     }
 
-    /// Waits for `bytes`. `None` where nothing new should be started.
+    /// Waits for `bytes`. `None` if nothing new should be started.
     pub(crate) fn take(self: &Arc<Self>, bytes: u64, cancel: &CancelScope) -> Option<Permit> {
         let mut state = lock(&self.state);
         let ticket = state.next_ticket;

@@ -14,7 +14,7 @@ pub(crate) fn send<T>(channel: &Sender<T>, mut message: T, cancel: &CancelScope)
     }
 }
 
-/// The next message; `None` where all senders have ended or the copy is cancelled.
+/// The next message; `None` if all senders have ended or the copy is cancelled.
 pub(crate) fn receive<T>(channel: &Receiver<T>, cancel: &CancelScope) -> Option<T> {
     while !cancel.is_cancelled() {
         match channel.recv_timeout(POLL_INTERVAL) {

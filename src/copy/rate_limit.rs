@@ -20,12 +20,12 @@ pub(crate) struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// A limit of so many bytes per second; `None` is no limit.
+    /// Limits all writers together to `bytes_per_second`; `None` means no limit.
     pub(crate) fn new(bytes_per_second: Option<u64>) -> Self {
         Self { bytes_per_second, next_free_at: Mutex::new(None) }
     }
 
-    /// Waits until `bytes` may be sent. Returns false where the copy is stopping.
+    /// Waits until `bytes` may be sent. Returns false if the copy is stopping.
     pub(crate) fn wait(&self, bytes: u64, cancel: &CancelScope) -> bool {
         self.reserve(bytes)
             .is_none_or(|at| cancel.sleep(at.saturating_duration_since(Instant::now())))

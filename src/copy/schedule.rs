@@ -75,7 +75,7 @@ impl Schedule {
         }
     }
 
-    /// The next work. Waits while every lane has enough chunks in flight. `None` where no work is left,
+    /// The next work. Waits while every lane has enough chunks in flight. `None` if no work is left,
     /// or nothing new should be started.
     pub(crate) fn next(&self, cancel: &CancelScope) -> Option<Work> {
         let mut state = lock(&self.state);
@@ -94,7 +94,7 @@ impl Schedule {
         }
     }
 
-    /// The next work for a lane whose worker reads and writes itself; `None` where no work is left.
+    /// The next work for a lane whose worker reads and writes itself; `None` if no work is left.
     pub(crate) fn next_for(&self, lane: usize) -> Option<Work> {
         lock(&self.state).take(lane)
     }

@@ -20,8 +20,9 @@ pub(crate) struct Wanted<'a> {
     pub(crate) only: Option<&'a str>,
     /// The provider of the source.
     pub(crate) from: Provider,
-    /// SQLite files that replace the configured ones, by data set.
-    pub(crate) sqlite: Vec<(&'a str, &'a Path)>,
+    /// SQLite files that replace the configured ones, by data set. `None` if the command has no
+    /// flags for them.
+    pub(crate) sqlite: Option<Vec<(&'a str, &'a Path)>>,
     /// A PostgreSQL database that replaces the configured one, for a single data set.
     pub(crate) postgres: Option<&'a str>,
     pub(crate) key_file: Option<&'a Path>,
@@ -52,7 +53,7 @@ pub(crate) fn resolve(settings: &Settings, wanted: &Wanted<'_>) -> Result<Found>
     let Search { missing, warnings, .. } = search;
     if !missing.is_empty() {
         let config = settings.file.name.display();
-        let error = Error::refused(format!("{config} lacks settings"));
+        let error = Error::refused(format!("cannot find all databases of {config}"));
         let error = missing.into_iter().fold(error, Error::caused_by);
         return Err(error.hint(
             "configure both databases before the migration, and change the provider after it",
@@ -93,7 +94,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// The SQLite file of a data set that a flag names.
     fn named_file(&self, spec: &DataSetSpec) -> Option<&Path> {
-        let mut named = self.wanted.sqlite.iter();
+        let mut named = self.wanted.sqlite.iter().flatten();
         named.find_map(|(name, path)| (*name == spec.name).then_some(*path))
     }
 
@@ -149,8 +150,11 @@ impl Search<'_> {
         };
         let checked = found.and_then(|path| check_file(&path, is_target).map(|()| path));
         checked.map(Some).or_else(|why| {
-            let (name, flag) = (spec.name, spec.flag);
-            self.missing.push(format!("{setting} ({name}): {why}; name the file with {flag} FILE"));
+            let mut missing = format!("{setting} ({}): {why}", spec.name);
+            if self.wanted.sqlite.is_some() {
+                missing.push_str(&format!("; name the file with {} FILE", spec.flag));
+            }
+            self.missing.push(missing);
             Ok(None)
         })
     }

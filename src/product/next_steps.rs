@@ -14,21 +14,26 @@ pub(crate) struct RunOutcome<'a> {
     pub(crate) to: Provider,
     /// Both sides were compared and match.
     pub(crate) verified: bool,
+    /// Only one data set was migrated.
+    pub(crate) is_partial: bool,
     /// The run has set the provider.
     pub(crate) switched: bool,
 }
 
 /// The next steps in their order, and their consequence.
 pub(crate) fn after(settings: &Settings, ended: RunOutcome<'_>) -> Vec<String> {
-    let RunOutcome { program, flags, to, verified, switched } = ended;
+    let RunOutcome { program, flags, to, verified, is_partial, switched } = ended;
     let product = settings.product;
     let config = settings.file.name.display();
     let mut steps = Vec::new();
+    let direction = match to {
+        Provider::Postgres => "",
+        Provider::Sqlite => " --from=pgx --to=sqlite3",
+    };
+    if is_partial {
+        steps.push(format!("migrate the other data sets: {program} database{flags}{direction}"));
+    }
     if !verified {
-        let direction = match to {
-            Provider::Postgres => "",
-            Provider::Sqlite => " --from=pgx --to=sqlite3",
-        };
         steps.push(format!("compare the databases: {program} database{flags} --verify{direction}"));
     }
     if !switched {

@@ -62,13 +62,8 @@ fn a_third_product_needs_only_a_spec() {
     let environment = Environment::of_this_process();
     let settings = Settings::read(product, &config, root.clone(), environment).unwrap();
 
-    let wanted = Wanted {
-        only: None,
-        from: Provider::Sqlite,
-        sqlite: Vec::new(),
-        postgres: None,
-        key_file: None,
-    };
+    let wanted =
+        Wanted { only: None, from: Provider::Sqlite, sqlite: None, postgres: None, key_file: None };
     let found = resolve(&settings, &wanted).unwrap();
     let [data_set] = found.data_sets.as_slice() else { panic!("{found:?}") };
     let file = root.at(Path::new("/srv/store/widgets.db"));
@@ -87,6 +82,7 @@ fn a_third_product_needs_only_a_spec() {
         flags: "",
         to: Provider::Postgres,
         verified: true,
+        is_partial: false,
         switched: true,
     };
     let steps = after(&settings, outcome);

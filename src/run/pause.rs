@@ -4,7 +4,7 @@
 //! A stop request is a pause at any time, also before the first write: the same command resumes.
 
 use crate::control::cancel::CancelScope;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, count};
 use crate::plan::model::Plan;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::errors::db_error;
@@ -45,9 +45,9 @@ pub(crate) fn while_writing(late: bool, loaded: &[LoadedRows]) -> Error {
     let state = if loaded.iter().all(|set| set.finished) {
         "everything is copied, but the comparison is not complete".to_owned()
     } else if rows == total {
-        format!("all {total} rows are copied; indexes or constraints are missing")
+        format!("all {} rows are copied; indexes or constraints are missing", count(total))
     } else {
-        format!("{rows} of {total} rows are copied")
+        format!("{} of {} rows are copied", count(rows), count(total))
     };
     Error::paused(format!("{}: {state}", reason(late)))
         .hint("resume only while the service is stopped; after it was started, use --restart")

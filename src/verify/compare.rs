@@ -122,7 +122,7 @@ fn start_progress(tables: &[ComparedTable], progress: &PhaseProgress) {
     progress.set_tables(tables.iter().map(table).collect());
 }
 
-/// The differing rows of one table, counted and reported; `None` where all are equal.
+/// The differing rows of one table, counted and reported; `None` if all are equal.
 type Differences = Option<(RowDiffResult, Vec<RowDifference>)>;
 
 fn row_differences(

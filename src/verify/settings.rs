@@ -11,7 +11,7 @@ use crate::postgres::lease::run_lock::RunLock;
 use crate::sqlite::source::connection::SourceConnection;
 use crate::verify::roles::SourceSide;
 
-/// Opens readers. All readers of one side see the same state of it.
+/// Opens readers. All readers of one database see the same rows.
 pub(crate) struct Readers<'a> {
     pub(crate) sqlite: &'a (dyn Fn() -> Result<SourceConnection> + Sync),
     /// Opens one more reader of PostgreSQL, after ending the session that was lost, if any.

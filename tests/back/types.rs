@@ -200,3 +200,12 @@ fn a_cast_makes_json_of_arrays_and_epochs_of_dates() {
         assert_eq!(output.status.code(), Some(2), "{cast}: {}", text(&output));
     }
 }
+
+#[test]
+fn an_address_has_no_type_of_its_own_in_sqlite() {
+    let database = server();
+    psql(&database.url, "CREATE TABLE t (id int PRIMARY KEY, a inet)");
+    let output = back(&database, &Target::new().path, &["--cast", "t.a=inet"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("hint: without a cast it becomes TEXT"), "{}", text(&output));
+}

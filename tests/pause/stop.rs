@@ -39,8 +39,8 @@ fn ctrl_c_and_sigterm_commit_what_is_in_flight_and_the_same_command_resumes() {
         let before = sha256(&source);
         signal(&run, name);
         let output = end(run);
-        let there = psql(&database.url, "SELECT count(*) FROM event");
-        let message = format!("error: paused as requested: {there} of {ROWS} rows are copied");
+        let there = psql(&database.url, "SELECT to_char(count(*), 'FM9,990') FROM event");
+        let message = format!("error: paused as requested: {there} of 8,000 rows are copied");
         assert!(text(&output).contains(&message), "{message}\n{}", text(&output));
         assert_eq!(psql(&database.url, "SELECT count(*) > 0 FROM event"), "t");
         assert_paused_and_resumes(&output, &source, &database, ROWS);
@@ -73,8 +73,8 @@ fn a_step_of_the_finish_that_takes_too_long_is_cancelled_and_resumed() {
     wait_for_a_lock(&database.url);
     signal(&run, "-TERM");
     let output = end(run);
-    let message = format!("all {ROWS} rows are copied; indexes or constraints are missing");
-    assert!(text(&output).contains(&message), "{}", text(&output));
+    let message = "all 8,000 rows are copied; indexes or constraints are missing";
+    assert!(text(&output).contains(message), "{}", text(&output));
     drop(somebody);
     assert_paused_and_resumes(&output, &source, &database, ROWS);
 }

@@ -316,7 +316,7 @@ fn two_products_ask_which_and_none_asks_for_locations() {
     assert_says(&output, &["--product connect"]);
     assert_says(
         &tree.run(&["db", "--product=package-manager"]),
-        &["rstudio-pm.gcfg lacks settings"],
+        &["cannot find all databases of", "rstudio-pm.gcfg"],
     );
     let empty = tempfile::tempdir().unwrap();
     let root = empty.path().to_str().unwrap();

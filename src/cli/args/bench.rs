@@ -2,6 +2,7 @@
 
 use crate::bench::generate::Rows;
 use crate::cli::args::migration::OutputArgs;
+use crate::cli::args::value_parsers;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -42,13 +43,14 @@ pub(crate) struct BenchArgs {
     pub(crate) seed: u64,
     /// The number of times that each thing is measured. Medians are reported.
     #[arg(long, value_name = "N", default_value_t = 3, help_heading = "Time and load",
-        value_parser = clap::value_parser!(u16).range(1..=99))]
+        value_parser = value_parsers::number::<99>)]
     pub(crate) rounds: u16,
     /// Measure only the stages and the whole job: no other numbers of writers, chunk sizes and
     /// server settings.
     #[arg(long, help_heading = "Time and load")]
     pub(crate) quick: bool,
-    /// The folder for temporary files. A private server uses $TMPDIR [default: $TMPDIR or /tmp].
+    /// The folder for temporary files. Without it: $TMPDIR or /tmp. A private server always uses
+    /// $TMPDIR or /tmp.
     #[arg(long, value_name = "DIR", help_heading = "Time and load")]
     pub(crate) temp_dir: Option<PathBuf>,
     #[command(flatten)]

@@ -122,7 +122,8 @@ pub(crate) struct RefusalArgs {
     /// Objects: refuse if one would not be migrated, or if a column's type needs review.
     #[arg(long)]
     pub(crate) strict: bool,
-    /// First drop everything in the target's schema, or replace the SQLite target file.
+    /// First drop everything in the target's schema, or replace the SQLite target file. The same
+    /// command resumes an interrupted run; with --restart it starts from scratch.
     #[arg(long)]
     pub(crate) drop_all: bool,
     /// Discard what an earlier run created in the target, and start from scratch. Without it, an
@@ -152,18 +153,18 @@ pub(crate) struct SafetyArgs {
 #[command(next_help_heading = "Time and load")]
 pub(crate) struct LoadArgs {
     /// Reader threads and writer connections, both. Without it: a number that suits the cores.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = value_parsers::number::<1024>)]
     pub(crate) threads: Option<u16>,
     /// Reader threads. Overrides --threads.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = value_parsers::number::<1024>)]
     pub(crate) readers: Option<u16>,
     /// Writer connections. Overrides --threads.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = value_parsers::number::<1024>)]
     pub(crate) writers: Option<u16>,
     /// Memory for rows in flight, such as 256M or 1G, at least 16M.
     #[arg(long, value_name = "SIZE", value_parser = value_parsers::memory)]
     pub(crate) memory: Option<u64>,
-    /// The folder for private copies and temporary files [default: $TMPDIR or /tmp].
+    /// The folder for private copies and temporary files. Without it: $TMPDIR or /tmp.
     #[arg(long, value_name = "DIR")]
     pub(crate) temp_dir: Option<PathBuf>,
 }
@@ -184,8 +185,8 @@ pub(crate) struct TimeArgs {
     /// Write at most this much per second, such as 50MB/s or 8MiB/s.
     #[arg(long, value_name = "RATE", value_parser = value_parsers::rate, conflicts_with = "verify")]
     pub(crate) max_rate: Option<u64>,
-    /// The most bytes of rows in one transaction, from 64K to 256M [default: 8M, or less with a
-    /// small --memory or --max-rate]. Without --memory, a larger chunk also takes more memory.
+    /// The most bytes of rows in one transaction, from 64K to 256M. Without it: 8M, or less with a
+    /// small --memory or --max-rate. Without --memory, a larger chunk also takes more memory.
     #[arg(long, value_name = "SIZE", value_parser = value_parsers::chunk_size,
         conflicts_with = "verify")]
     pub(crate) chunk_size: Option<u64>,
@@ -222,7 +223,8 @@ pub(crate) struct VerificationArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// Show progress bars even without a terminal. Without it: a line every 10 seconds.
+    /// Show progress bars even without a terminal. Without it: bars on a terminal, otherwise a line
+    /// every 10 seconds.
     #[arg(long)]
     pub(crate) progress: bool,
     /// Write the result as JSON to a file, or with - to standard output, and nothing else there.

@@ -27,6 +27,7 @@ pub(crate) fn from_clap(error: &clap::Error, command: Option<&str>) -> Error {
             Some(prior) => format!("{argument} cannot be used with {prior}"),
             None => format!("{argument} cannot be used with another flag"),
         },
+        ErrorKind::MissingRequiredArgument => format!("{argument} is missing"),
         ErrorKind::TooManyValues => format!("{argument} takes no value"),
         // The first line of the parser's own text, without "error: ".
         _ => {
@@ -95,6 +96,7 @@ mod tests {
             ),
             ("database --memory=1M", memory),
             ("database --from", "--from <SOURCE> needs a value"),
+            ("provider", "<PROVIDER> is missing"),
             ("database --yes=1", "--yes takes no value"),
             ("database --verify --drop-all", "--verify cannot be used with --drop-all"),
             ("database --yes --yes", "--yes was given twice"),

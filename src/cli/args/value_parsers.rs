@@ -24,6 +24,12 @@ pub(crate) fn chunk_size(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Parses a whole number from 1 to `MAX`.
+pub(crate) fn number<const MAX: u16>(text: &str) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|number| (1..=MAX).contains(number));
+    number.ok_or_else(|| format!("{text} is not a whole number between 1 and {MAX}"))
+}
+
 fn size(text: &str) -> Result<u64, String> {
     let lower = text.trim().to_ascii_lowercase();
     let end = lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len());
@@ -115,6 +121,14 @@ mod tests {
         assert_eq!(sizes, [64 << 10, 32 << 20, 256 << 20].map(Ok));
         for text in ["63K", "257M", "0", "1.5M", "M"] {
             assert!(chunk_size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_has_limits() {
+        assert_eq!(["1", "99"].map(number::<99>), [Ok(1), Ok(99)]);
+        for text in ["0", "100", "-1", "1.5", "many", "", "99999"] {
+            assert!(number::<99>(text).is_err(), "{text}");
         }
     }
 

@@ -29,7 +29,7 @@ pub(crate) fn man_page(out: &mut dyn Write) -> io::Result<()> {
     let page = clap_mangen::Man::new(program.clone());
     page.render_title(out)?;
     page.render_name_section(out)?;
-    page.render_synopsis_section(out)?;
+    writeln!(out, ".SH SYNOPSIS\n\\fBmigrate\\fR \\fICOMMAND\\fR [\\fIFLAGS\\fR]")?;
     page.render_description_section(out)?;
     for command in program.get_subcommands().filter(|command| !command.is_hide_set()) {
         let mut section = Vec::new();

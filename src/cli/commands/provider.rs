@@ -74,7 +74,7 @@ fn wanted(to: Provider, args: &ProviderArgs) -> Wanted<'_> {
     Wanted {
         only: None,
         from: to.other(),
-        sqlite: Vec::new(),
+        sqlite: None,
         postgres: None,
         key_file: args.config.key_file.as_deref(),
     }

@@ -1,8 +1,9 @@
 //! The report of a measurement as text.
 
 use crate::bench::report::{Effect, Report, Setting, Stage, Sweep, Work};
-use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, time};
+use crate::cli::output::format::{bytes, counted, escape_for_terminal, time};
 use crate::cli::output::tables::{TITLE, notes, phases, write_aligned};
+use crate::error::count;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 

@@ -1,7 +1,8 @@
 //! The differences of a verification, and then what to do.
 
-use crate::cli::output::format::{count, counted, escape_for_terminal};
+use crate::cli::output::format::{counted, escape_for_terminal};
 use crate::cli::output::tables::{TITLE, notes};
+use crate::error::count;
 use crate::report::{
     ColumnDifference, DataSetReport, DifferenceKind, RowDifference, TableReport, TableVerification,
 };

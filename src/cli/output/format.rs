@@ -1,20 +1,8 @@
 //! The format of numbers, sizes, times and names in readable output.
 
+use crate::error::count;
 use std::borrow::Cow;
 use std::fmt::Write as _;
-
-/// `1234567` as `1,234,567`.
-pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// `2 rows`, `1 row`: a count with its noun, which is given in the singular.
 pub(crate) fn counted(number: u64, what: &str) -> String {

@@ -1,11 +1,12 @@
 //! A plan as text: what is not migrated, what needs review and what is dropped first, then one line
 //! for each table, then details.
 
-use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, time_left};
+use crate::cli::output::format::{bytes, counted, escape_for_terminal, time_left};
 use crate::cli::output::tables::{
     Entry, aligned_section, conversions, left_out, locations, notes, rows_left_out, section,
     table_name, write_aligned,
 };
+use crate::error::count;
 use crate::report::{ColumnPlan, Continued, DataSetPlan, PlanSummary, TablePlan, TimeLimit};
 use std::io::{self, Write};
 

@@ -1,22 +1,27 @@
 //! A report as text: what was not migrated, tables, totals, times, verdict.
 
 use crate::cli::output::differences;
-use crate::cli::output::format::{bytes, count, counted, escape_for_terminal, rate, time};
+use crate::cli::output::format::{bytes, counted, escape_for_terminal, rate, time};
 use crate::cli::output::tables::{
     aligned_section, conversions, left_out, locations, notes, phases, rows_left_out, section,
     table_name, write_aligned,
 };
+use crate::error::count;
 use crate::plan::table_selection::is_by_request;
 use crate::report::{DataSetReport, RateReport, Report, TableReport, Verdict};
 use crate::schema::ObjectKind;
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
+use std::ops::Range;
 
 /// Shorter steps are not listed.
 const MIN_STEP_SECS: f64 = 1.0;
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
+
+/// The columns of the table that only a copy has: bytes, seconds and rows per second.
+const COPY_COLUMNS: Range<usize> = 2..5;
 
 /// Writes `report`. The last line is the verdict, if the run `ended`. Otherwise an error follows.
 pub(crate) fn write(out: &mut dyn Write, report: &Report, ended: bool) -> io::Result<()> {
@@ -35,7 +40,9 @@ pub(crate) fn write(out: &mut dyn Write, report: &Report, ended: bool) -> io::Re
         "" => writeln!(out)?,
         phases => writeln!(out, ": {phases}")?,
     }
-    if let Some(RateReport { asked, reached }) = report.max_rate {
+    if let Some(&RateReport { asked, reached }) =
+        report.max_rate.as_ref().filter(|rate| rate.reached > 0)
+    {
         writeln!(out, "write rate {}/s, limit {}/s", bytes(reached), bytes(asked))?;
     }
     if ended {
@@ -78,7 +85,8 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<(
     differences::write(out, data_set)
 }
 
-/// The rows of the table, with heading and totals.
+/// The rows of the table, with heading and totals. A comparison copies nothing: it has no bytes and
+/// no times.
 fn table_rows(tables: &[TableReport]) -> Vec<Vec<String>> {
     let heading = ["table", "rows", "bytes", "seconds", "rows/s", "converted", "not migrated"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
@@ -89,6 +97,9 @@ fn table_rows(tables: &[TableReport]) -> Vec<Vec<String>> {
     let sum = Sum::over(tables);
     // Tables are copied in parallel, so the sum of their times is meaningless.
     rows.push(table_row(format!("total of {}", counted(sum.tables, "table")), &sum, None));
+    if sum.rows > 0 && sum.bytes == 0 {
+        rows.iter_mut().for_each(|row| drop(row.drain(COPY_COLUMNS)));
+    }
     rows
 }
 
@@ -96,17 +107,12 @@ fn table_row(name: String, sum: &Sum, seconds: Option<f64>) -> Vec<String> {
     vec![
         name,
         count(sum.rows),
-        size(sum),
+        bytes(sum.bytes),
         seconds.map(|seconds| format!("{seconds:.2}")).unwrap_or_default(),
         seconds.and_then(|seconds| rate(sum.rows, seconds)).map(count).unwrap_or_default(),
         unless_zero(sum.converted),
         unless_zero(sum.left_out),
     ]
-}
-
-/// The size of the rows; empty for a comparison, which counts no bytes.
-fn size(sum: &Sum) -> String {
-    if sum.rows > 0 && sum.bytes == 0 { String::new() } else { bytes(sum.bytes) }
 }
 
 fn unless_zero(number: u64) -> String {

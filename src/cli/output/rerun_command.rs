@@ -24,7 +24,7 @@ pub(crate) struct CommandLine {
 pub(crate) struct RerunCommand {
     /// The command as one line for a POSIX shell.
     pub(crate) text: String,
-    /// The command line had a password that the text does not have.
+    /// The command line had a password, which the text omits.
     pub(crate) omits_password: bool,
 }
 

@@ -1,6 +1,7 @@
 //! Aligned columns and lists of bounded length, for reports and plans.
 
-use crate::cli::output::format::{count, counted, escape_for_terminal, time};
+use crate::cli::output::format::{counted, escape_for_terminal, time};
+use crate::error::count;
 use crate::report::{ConversionReport, PhaseTime, RowsLeftOut};
 use crate::schema::LeftOut;
 use anstyle::Style;

@@ -1,7 +1,8 @@
 //! A snapshot of the progress as text: amounts, speeds, time left.
 
-use crate::cli::output::format::{bytes, count, escape_for_terminal, time_left};
+use crate::cli::output::format::{bytes, escape_for_terminal, time_left};
 use crate::control::progress::{Phase, PhaseProgress, Progress, TableProgress};
+use crate::error::count;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 

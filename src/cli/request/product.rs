@@ -22,6 +22,8 @@ pub(crate) struct ProductRequest {
     pub(crate) to: Provider,
     /// Set the provider after a match.
     pub(crate) switch: bool,
+    /// Only one data set is migrated; others may remain.
+    pub(crate) is_partial: bool,
     /// The flags that name the product and its configuration, for the next commands; empty, or
     /// with a space in front.
     pub(crate) flags: String,
@@ -40,6 +42,12 @@ pub(crate) enum Purpose {
 
 /// Detects the product and its configuration file; `None` if nothing names one.
 pub(crate) fn product(args: &ConfigArgs) -> Result<Option<(&'static ProductSpec, PathBuf, Root)>> {
+    if let Some(config) = args.config.as_ref().filter(|config| !config.exists()) {
+        let what = format!("cannot read the configuration file {}", config.display());
+        return Err(Error::refused(what)
+            .caused_by("the file does not exist")
+            .hint("check the path and who may read it; --config FILE names another one"));
+    }
     let root = Root(args.root.clone());
     let program = std::env::current_exe().ok();
     let input = DetectInput {
@@ -111,14 +119,23 @@ pub(crate) fn resolve(
         None => {}
     }
     let key_file = config.key_file.as_deref();
-    let found = data_sets::resolve(&settings, &Wanted { only, from, sqlite, postgres, key_file })?;
+    let found = data_sets::resolve(
+        &settings,
+        &Wanted { only, from, sqlite: Some(sqlite), postgres, key_file },
+    )?;
     let service_check =
         ServiceCheck { service: Some(product.service(&root)), allow_running: args.allow_running };
     Ok(Some(DataSets {
         sets: found.data_sets,
         service_check,
         warnings: live.into_iter().chain(found.warnings).collect(),
-        product: Some(ProductRequest { settings, to, switch: false, flags: flags(config) }),
+        product: Some(ProductRequest {
+            settings,
+            to,
+            switch: false,
+            is_partial: only.is_some(),
+            flags: flags(config),
+        }),
     }))
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 #[serde(from = "Vec<ColumnEncoder>", into = "Vec<ColumnEncoder>")]
 pub struct TupleLayout {
     encoders: Vec<ColumnEncoder>,
-    /// The canonical form of each field, which is hashed; `None` where that is the field itself.
+    /// The canonical form of each field, which is hashed; `None` if that is the field itself.
     canonical: Vec<Option<Canonical>>,
     /// Some field has a canonical form of its own.
     varies: bool,

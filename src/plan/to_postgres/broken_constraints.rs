@@ -28,7 +28,7 @@ pub(crate) fn list_broken_checks(
     Ok(())
 }
 
-/// Rows that break a CHECK; `None` where there are none, or SQLite cannot evaluate the condition.
+/// Rows that break a CHECK; `None` if there are none, or SQLite cannot evaluate the condition.
 fn broken_rows(connection: &Connection, table: &Table, condition: &str) -> Option<u64> {
     let sql = format!("SELECT count(*) FROM {} WHERE NOT ({condition})", quote(&table.name));
     let mut statement = connection.prepare(&sql).ok()?;

@@ -6,7 +6,7 @@ use crate::error::{Error, Result, plural};
 use crate::options::plan_options::OnMisfit;
 use crate::plan::to_postgres::column_types::TableDecision;
 use crate::plan::to_postgres::reject::reason;
-use crate::plan::to_postgres::source_checks::{self, MAX_ENTRY, key_label};
+use crate::plan::to_postgres::source_checks::{self, INTERVAL_LENGTH, MAX_ENTRY, key_label};
 use crate::plan::to_postgres::type_rules::first_rows;
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
@@ -107,11 +107,15 @@ fn tally(
 
 fn refuse_misfits(found: &[Unfit]) -> Error {
     let total: u64 = found.iter().map(|unfit| unfit.count).sum();
-    let total = match found.iter().all(|unfit| unfit.misfit == Misfit::RowTooWide) {
-        true => plural(total, "row", "rows"),
-        false => plural(total, "value", "values"),
-    };
-    let error = Error::refused(format!("PostgreSQL cannot hold {total}"));
+    let not_valid = |unfit: &Unfit| matches!(unfit.misfit, Misfit::NotValid(_));
+    let is_row = |unfit: &Unfit| unfit.misfit == Misfit::RowTooWide;
+    let error = Error::refused(if found.iter().any(not_valid) {
+        format!("{} the chosen type", plural(total, "value does not fit", "values do not fit"))
+    } else if found.iter().all(is_row) {
+        format!("PostgreSQL cannot hold {}", plural(total, "row", "rows"))
+    } else {
+        format!("PostgreSQL cannot hold {}", plural(total, "value", "values"))
+    });
     let mut error = found.iter().take(20).fold(error, |error, unfit| error.caused_by(&unfit.text));
     if found.len() > 20 {
         let more = plural(found.len() as u64 - 20, "more column", "more columns");
@@ -206,26 +210,31 @@ pub(crate) fn refuse_merged_keys(
             for name in &names {
                 let index = table.columns.iter().position(|column| column.name == *name);
                 let decision = index.map(|index| &decisions.types[index]);
+                let is_interval = decision.is_some_and(|d| d.column_type() == ColumnType::Interval);
                 let conversion = decision.and_then(|d| Some((d, d.conversions.first()?)));
                 let column = quote(name);
-                let Some((decision, (what, count))) = conversion else {
-                    terms.push(column);
-                    continue;
-                };
-                if !matches!(decision.column_type(), ColumnType::Text | ColumnType::Bytea) {
+                if let Some((decision, (what, count))) = conversion
+                    && !matches!(decision.column_type(), ColumnType::Text | ColumnType::Bytea)
+                {
                     let values = plural(*count, "value", "values");
                     return Err(merged_key(table, &names)
                         .caused_by(format!("column {column} has {values} with {what}")));
                 }
-                merged = true;
-                terms.push(format!("CAST({column} AS BLOB)"));
+                merged |= conversion.is_some() || is_interval;
+                terms.push(match (is_interval, conversion) {
+                    (true, _) => format!("{INTERVAL_LENGTH}({column})"),
+                    (_, Some(_)) => format!("CAST({column} AS BLOB)"),
+                    _ => column,
+                });
             }
             if merged
                 && is_whole
                 && source_checks::has_duplicates(connection, table, &names, &terms, filter)?
             {
-                return Err(merged_key(table, &names)
-                    .caused_by("values that differ only in their storage class would be equal"));
+                return Err(merged_key(table, &names).caused_by(
+                    "values that differ only in their storage class, or in the units of an \
+                     interval, would be equal",
+                ));
             }
         }
     }
@@ -235,7 +244,7 @@ pub(crate) fn refuse_merged_keys(
 fn merged_key(table: &Table, key: &[&str]) -> Error {
     let columns: Vec<String> = key.iter().map(|name| quote(name)).collect();
     Error::refused(format!(
-        "the key ({}) of table {} would not be unique in PostgreSQL",
+        "the key ({}) of table {} may not be unique in PostgreSQL",
         columns.join(", "),
         quote(&table.name)
     ))

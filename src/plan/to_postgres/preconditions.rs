@@ -64,7 +64,7 @@ fn refuse_conflicts(
     }
     let list = list_names(found.iter().map(|t| format!("{} {}", t.kind.as_str(), quote(&t.name))));
     let error = Error::refused(format!("schema {} of the target is not empty", quote(schema)))
-        .caused_by(format!("it holds {list}"));
+        .caused_by(format!("it has {list}"));
     let error = match earlier.and_then(|entry| entry.detail.state) {
         None => error,
         Some(state) => error

@@ -4,6 +4,7 @@
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::codec::fidelity::Misfit;
 use crate::codec::row_batch::RowBatch;
+use crate::codec::types::interval;
 use crate::error::Result;
 use crate::plan::to_postgres::column_types::TableDecision;
 use crate::schema::chunk::KeyRange;
@@ -15,6 +16,7 @@ use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::connection::SourceConnection;
 use bytes::BytesMut;
 use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
@@ -89,7 +91,7 @@ fn longest(table: &Table, profile: &TableProfile, names: &[&str]) -> Option<u64>
         .sum()
 }
 
-/// The width of the widest entry; `None` where SQLite lacks a function of the application.
+/// The width of the widest entry; `None` if SQLite lacks a function of the application.
 fn widest(
     connection: &Connection,
     table: &Table,
@@ -106,8 +108,20 @@ fn widest(
     Ok(width.and_then(|width| u64::try_from(width).ok()))
 }
 
+/// The SQL function that returns the length of an interval, by which PostgreSQL compares intervals.
+pub(crate) const INTERVAL_LENGTH: &str = "migrate_interval_length";
+
+fn install_interval_length(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function(INTERVAL_LENGTH, 1, flags, |context| {
+        let text = context.get_raw(0).as_str_or_null()?;
+        // Beyond 64 bits, which SQLite's integers do not hold.
+        Ok(text.and_then(|text| interval::length(text.as_bytes())).map(|length| length.to_string()))
+    })
+}
+
 /// Whether two rows, of those that `filter` selects, have the same values of `terms`, which stand for
-/// the columns of a key.
+/// the columns of a key. The terms may use [`INTERVAL_LENGTH`].
 pub(crate) fn has_duplicates(
     connection: &Connection,
     table: &Table,
@@ -123,7 +137,9 @@ pub(crate) fn has_duplicates(
         given.join(" AND "),
         terms.join(", ")
     );
-    connection.query_row(&sql, [], |row| row.get(0)).map_err(|e| read_error(&table.name, e))
+    install_interval_length(connection)
+        .and_then(|()| connection.query_row(&sql, [], |row| row.get(0)))
+        .map_err(|error| read_error(&table.name, error))
 }
 
 /// Columns that a table can have (`MaxHeapAttributeNumber`, without system columns).

@@ -375,11 +375,18 @@ fn overridden(given: &ColumnInput<'_>, fixed: &Encoding) -> Result<MappingCandid
         (column_type, Some(unit)) if base.as_ref() == Some(column_type) => {
             Ok(epoch_candidate(given, unit, "INTEGER".to_owned(), None))
         }
-        _ => Err(Error::usage(format!(
-            "--cast: column {} is {} and cannot become {fixed} in SQLite",
-            given.quoted(),
-            given.column.declared
-        ))
-        .hint("a column can become text or json, and a date its own type with a unit, such as timestamp:s")),
+        _ => {
+            let refusal = Error::usage(format!(
+                "--cast: column {} is {} and cannot become {fixed} in SQLite",
+                given.quoted(),
+                given.column.declared
+            ))
+            .hint("a column can become text or json, and a date its own type with a unit, such as timestamp:s");
+            let own = candidates(&ColumnInput { fixed: None, ..*given })?;
+            Err(match own.iter().all(|candidate| candidate.declared == "TEXT") {
+                true => refusal.hint("without a cast it becomes TEXT"),
+                false => refusal,
+            })
+        }
     }
 }

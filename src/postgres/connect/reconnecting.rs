@@ -56,7 +56,7 @@ impl<'a, C> Reconnecting<'a, C> {
         done
     }
 
-    /// Runs `work`, and once more at once where the session was lost.
+    /// Runs `work`. If the session was lost, runs it again on a new one, once and without a pause.
     pub(crate) fn try_twice<T>(&mut self, mut work: impl FnMut(&mut C) -> Result<T>) -> Result<T> {
         match self.try_once(&mut work) {
             Err(error) if error.is_retryable() => self.try_once(work),

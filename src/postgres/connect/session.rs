@@ -94,7 +94,7 @@ impl Server {
         })
     }
 
-    /// Why this is not the requested kind of server; `None` where it is.
+    /// Why this is not the requested kind of server; `None` if it is.
     fn mismatch(&self, target: Target) -> Option<&'static str> {
         let read_only = self.read_only || self.in_recovery;
         match target {

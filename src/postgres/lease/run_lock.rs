@@ -106,7 +106,7 @@ fn hold(client: &mut impl Driver, key: i64) -> Result<()> {
 /// The lock. The server releases it with the last session of the run.
 pub(crate) struct RunLock {
     sessions: SessionFactory,
-    /// `None` where another lock of this run on the same schema has it.
+    /// `None` if another lock of this run on the same schema has it.
     _heartbeat: Option<Heartbeat>,
 }
 
@@ -213,7 +213,7 @@ impl LockAttempt<'_> {
                 let run = runs.entry(holder.run.clone()).or_insert_with(first_seen);
                 let Some(beat) = holder.beat else { continue };
                 if *run.beats.entry(holder.backend).or_insert(beat) != beat {
-                    return Err(self.refusal("it is alive"));
+                    return Err(self.refusal("its heartbeat is current"));
                 }
             }
             for Holder { backend, run, .. } in &holders {

@@ -97,7 +97,7 @@ impl Ledger {
             Some(COLUMNS) => {}
             Some(_) => {
                 return Err(Error::refused(format!(
-                    "schema {} of the target has a foreign object named {TABLE}",
+                    "schema {} of the target has an object named {TABLE} that migrate did not create",
                     quote(schema)
                 ))
                 .caused_by("migrate keeps its ledger under that name")

@@ -19,7 +19,7 @@ const SCRIPT: &str = include_str!("watchdog.sh");
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     shell: Child,
-    /// `None` after it was closed, which is the order to end everything.
+    /// The write end of the pipe. `None` after it was closed; the shell then ends everything.
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }

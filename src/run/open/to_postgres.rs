@@ -86,7 +86,11 @@ impl<'a> DataSetOpener<'a> {
             Err(_) if self.env.options.create_database && create_database(connection)? => {
                 connect(connection, &purpose)
             }
-            Err(error) if error.is_missing_database() => {
+            // A comparison creates nothing.
+            Err(error)
+                if error.is_missing_database()
+                    && !matches!(self.env.options.verify, Verify::Only(_)) =>
+            {
                 Err(error.remedy("create it and migrate", &["--create-database"]))
             }
             session => session,

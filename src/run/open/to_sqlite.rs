@@ -122,9 +122,8 @@ fn refuse_occupied(target: &TargetFile, options: &RunOptions) -> Result<()> {
     if target.tables.is_empty() || options.drop_all {
         return Ok(());
     }
-    let tables = if target.tables.len() == 1 { "table" } else { "tables" };
-    let names = list_names(target.tables.iter().map(|name| quote(name)));
+    let tables = list_names(target.tables.iter().map(|name| format!("table {}", quote(name))));
     Err(Error::refused(format!("{} is not empty", target.path.display()))
-        .caused_by(format!("it has {tables} {names}"))
+        .caused_by(format!("it has {tables}"))
         .remedy("replace the file once the new one is complete", &["--drop-all"]))
 }

@@ -73,7 +73,7 @@ pub(crate) fn text(row: &Row<'_>, column: usize) -> Result<String> {
     Ok(optional_text(row, column)?.unwrap_or_default())
 }
 
-/// A column as text; `None` where it is NULL or not text.
+/// A column as text; `None` if it is NULL or not text.
 pub(crate) fn optional_text(row: &Row<'_>, column: usize) -> Result<Option<String>> {
     let ValueRef::Text(bytes) = row.get_ref(column).map_err(unreadable)? else { return Ok(None) };
     let text = std::str::from_utf8(bytes).map_err(|_| {

@@ -55,8 +55,8 @@ pub(crate) fn run<P: Planned + Send + 'static>(
     };
     let product = request.product.as_ref();
     let error = result.err().map(|error| {
-        let is_failure = error.kind() != Kind::Paused;
-        let resumes = is_failure && loads_postgres(request) && !error.suggests("--restart");
+        let is_failure = !matches!(error.kind(), Kind::Paused | Kind::Usage);
+        let resumes = is_failure && loads_postgres(request) && !error.needs_flags();
         let error = with_recovery_hints(error, line, product);
         if resumes { with_restart_hint(error, line) } else { error }
     });
@@ -231,7 +231,14 @@ fn steps(
         });
         forget_verdicts(data_sets)?;
     }
-    let ended = RunOutcome { program: &program, flags, to: product.to, verified, switched };
+    let ended = RunOutcome {
+        program: &program,
+        flags,
+        to: product.to,
+        verified,
+        is_partial: product.is_partial,
+        switched,
+    };
     done.extend(next_steps::after(&product.settings, ended));
     Ok(done)
 }

@@ -42,6 +42,14 @@ pub(crate) fn encode(value: SqliteValue<'_>, out: &mut BytesMut) -> Result<Fidel
     Ok(Fidelity::exact_if(printed == text))
 }
 
+/// The length of an interval in microseconds, with months of 30 days and days of 24 hours: intervals
+/// of one length are equal in SQL (`interval_cmp_value` in the same file).
+pub(crate) fn length(text: &[u8]) -> Option<i128> {
+    let Interval { months, days, micros } = Interval::parse(text)?;
+    let days = i128::from(months) * 30 + i128::from(days);
+    Some(days * 24 * 3600 * i128::from(SECOND) + i128::from(micros))
+}
+
 /// Appends the text of a field as PostgreSQL prints it with `IntervalStyle` `postgres`.
 pub(crate) fn decode(field: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let interval = Interval::from_binary(field)?;

@@ -87,12 +87,12 @@ impl<'a> Decimal<'a> {
         self.integer.is_empty() && self.fraction.is_empty()
     }
 
-    /// The display scale of the decimal as written; `None` where PostgreSQL has no such scale.
+    /// The display scale of the decimal as written; `None` if PostgreSQL has no such scale.
     pub(crate) fn own_scale(&self) -> Option<u16> {
         (self.written_scale <= MAX_FRACTION_DIGITS).then_some(self.written_scale as u16)
     }
 
-    /// The digits on either side of the true point; `None` where PostgreSQL does not hold them.
+    /// The digits on either side of the true point; `None` if PostgreSQL does not hold them.
     pub(crate) fn digits(&self) -> Option<Digits> {
         if self.is_zero() {
             return Some(Digits::default());

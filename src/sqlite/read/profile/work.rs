@@ -29,7 +29,7 @@ impl Work {
         Self { state: Mutex::new((parts, 0)), changed: Condvar::new(), idle: AtomicUsize::new(0) }
     }
 
-    /// The next part. Waits while a running scan may give one away. `None` where no work is left, or
+    /// The next part. Waits while a running scan may give one away. `None` if no work is left, or
     /// `cancel` is cancelled.
     pub(crate) fn take(&self, cancel: &CancelScope) -> Option<Part> {
         let mut state = lock(&self.state);
