@@ -4,6 +4,7 @@ mod faults;
 mod memory;
 mod round_trip;
 mod schema;
+mod stale_logs;
 mod types;
 
 use crate::harness::{Database, migrate, text};

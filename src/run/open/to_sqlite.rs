@@ -19,6 +19,7 @@ use crate::run::open::source_sessions::{Locks, open_reader};
 use crate::run::open::{cancel_statements, parse_connection};
 use crate::schema::names::{qualify, quote};
 use crate::sqlite::write::staged_file::TargetFile;
+use crate::sqlite::write::stale_log;
 use postgres::Client;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -35,6 +36,9 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     let only_compare = matches!(options.verify, Verify::Only(_));
     if !only_compare {
         refuse_occupied(&target, options)?;
+        if !target.is_occupied() {
+            stale_log::refuse(&target.path, false, Error::refused)?;
+        }
     }
     let Session { client: mut control, schema, .. } = connect(&connection, "control")?;
     let schema = choose_schema(&mut control, options.plan.schema.clone(), schema)?;

@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::sqlite::source::fingerprint::{decode_page_size, sibling};
+use crate::sqlite::write::stale_log;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
@@ -113,12 +114,24 @@ impl TargetFile {
         self.path.parent().unwrap_or(Path::new("/"))
     }
 
-    /// Makes the existing database complete without a WAL or journal, which SQLite would apply to
-    /// the new file, and makes sure that no other process uses it.
+    /// Makes the existing database complete without a WAL or journal, and makes sure that no other
+    /// process uses it. Refuses, with an error of `kind`, if SQLite would apply a log to the new file.
     fn make_replaceable(&self, kind: fn(String) -> Error) -> Result<()> {
-        if !self.occupied || !self.path.exists() {
-            return Ok(());
+        // SQLite removes the logs of an empty database: it may not open one here.
+        let occupied = fs::metadata(&self.path).is_ok_and(|now| now.len() > 0);
+        if occupied && !self.occupied {
+            return Err(kind(format!("{} was created during the run", self.path.display()))
+                .caused_by("another process writes to it")
+                .hint("stop that process, then run again"));
         }
+        if occupied {
+            self.complete(kind)?;
+        }
+        stale_log::refuse(&self.path, occupied, kind)
+    }
+
+    /// Applies the logs of the existing database.
+    fn complete(&self, kind: fn(String) -> Error) -> Result<()> {
         let checkpoint = || -> rusqlite::Result<()> {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(&self.path, flags)?;
