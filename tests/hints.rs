@@ -106,6 +106,12 @@ fn a_command_that_a_refused_target_suggests_is_not_refused_again() {
 }
 
 #[test]
+fn a_suggested_selection_of_tables_has_clean_in_place_of_drop_all() {
+    let others = |it: &Scenario| it.sql("CREATE TABLE notes (x int)");
+    follow(MISFIT, &with(&DATABASE, &["--drop-all"]), &[0, 0, 0], &others);
+}
+
+#[test]
 fn a_missing_database_is_created_by_the_suggested_command_if_it_is_the_target() {
     let missing = |it: &Scenario| {
         let name = &it.database.name;
@@ -137,6 +143,6 @@ fn a_plan_suggests_only_its_own_flags() {
         let insert = "INSERT INTO users (name) VALUES ('new')";
         sqlite3_script(&it.folder.path().join("app.db"), insert);
     };
-    // --restart and --drop-all, not --verify.
+    // --restart and --clean, not --verify.
     follow(SOURCE, &with(&["plan"], &DATABASE[1..]), &[0, 0], &occupied);
 }

@@ -11,6 +11,7 @@
 mod aftermath;
 mod back;
 mod bench;
+mod clean;
 mod cli;
 mod edges;
 mod expect;

@@ -85,7 +85,9 @@ fn run_block(commands: &[&str]) {
                  CREATE TABLE other.log_2024 (LIKE log_2024)",
             );
         }
-        if is_reverse && !["--drop-all", "--verify"].iter().any(|flag| command.contains(flag)) {
+        if is_reverse
+            && !["--clean", "--drop-all", "--verify"].iter().any(|flag| command.contains(flag))
+        {
             fs::remove_file(&path).unwrap();
         }
         let mut line = command.replace(URL, &format!("'{}'", database.url));

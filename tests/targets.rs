@@ -31,9 +31,9 @@ fn with_parameter(url: &str, parameter: &str) -> String {
     format!("{url}{join}{parameter}")
 }
 
-/// A target with `sql` in it refuses the run, which names `word`, and changes nothing.
+/// A target with `sql` in it refuses the run, which names `word` and `hint`, and changes nothing.
 #[track_caller]
-fn refuses(sql: &str, word: &str) {
+fn refuses(sql: &str, word: &str, hint: &str) {
     let database = server();
     harness::psql(&database.url, sql);
     let mut target = Target::open(&database.url);
@@ -41,29 +41,29 @@ fn refuses(sql: &str, word: &str) {
     let output = source().migrate(&database.url, &[]);
     assert_code(&output, 4);
     assert!(errors(&output).contains(word), "{}", errors(&output));
-    assert!(errors(&output).contains("--drop-all"), "{}", errors(&output));
+    assert!(errors(&output).contains(hint), "{}", errors(&output));
     let after = target.rows("SELECT relname, relkind::text FROM pg_class ORDER BY 1, 2");
     assert_eq!(before, after);
 }
 
 #[test]
 fn a_table_of_a_planned_name_refuses_the_run_even_without_rows() {
-    refuses("CREATE TABLE person (x int)", "person");
+    refuses("CREATE TABLE person (x int)", "person", "--clean");
 }
 
 #[test]
 fn a_view_of_a_planned_name_refuses_the_run() {
-    refuses("CREATE VIEW pet AS SELECT 1 AS x", "pet");
+    refuses("CREATE VIEW pet AS SELECT 1 AS x", "pet", "rename or drop view");
 }
 
 #[test]
 fn a_sequence_of_a_planned_name_refuses_the_run() {
-    refuses("CREATE SEQUENCE person", "person");
+    refuses("CREATE SEQUENCE person", "person", "rename or drop sequence");
 }
 
 #[test]
 fn a_type_of_a_planned_name_refuses_the_run() {
-    refuses("CREATE TYPE person AS ENUM ('a')", "person");
+    refuses("CREATE TYPE person AS ENUM ('a')", "person", "rename or drop type");
 }
 
 #[test]

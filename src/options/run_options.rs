@@ -15,8 +15,8 @@ pub(crate) struct RunOptions {
     pub(crate) data_sets: Vec<DataSet>,
     /// The options that shape the plan.
     pub(crate) plan: PlanOptions,
-    /// Drop everything in the target schema first.
-    pub(crate) drop_all: bool,
+    /// What is dropped first.
+    pub(crate) replace: Replace,
     /// Drop what an earlier run created, and start from scratch.
     pub(crate) restart: bool,
     /// Remove the ledger after a good verdict.
@@ -52,6 +52,17 @@ impl RunOptions {
     pub(crate) fn new(data_sets: Vec<DataSet>) -> Self {
         Self { data_sets, ..Self::default() }
     }
+}
+
+/// Which existing objects of the target the run replaces.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Replace {
+    #[default]
+    Nothing,
+    /// `--clean`: the tables and views that the run creates again.
+    Planned,
+    /// `--drop-all`: everything in the schema, or the whole file.
+    Everything,
 }
 
 /// What is verified, and when.

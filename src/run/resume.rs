@@ -2,7 +2,7 @@
 //! verified already, or resume the interrupted run.
 
 use crate::error::{Error, Result};
-use crate::options::run_options::{Depth, RunOptions, Verify};
+use crate::options::run_options::{Depth, Replace, RunOptions, Verify};
 use crate::plan::model::Plan;
 use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope};
 use crate::plan::to_postgres::model::ToPostgres;
@@ -94,7 +94,7 @@ struct Restart<'a> {
 
 impl<'a> Restart<'a> {
     fn new(options: &'a RunOptions, found: &[Found]) -> Self {
-        let asked = options.restart || options.drop_all;
+        let asked = options.restart || options.replace != Replace::Nothing;
         let everything =
             asked && found.iter().all(|found| matches!(found.prior, PriorRun::Verified));
         // A run that was interrupted after it dropped everything is resumed, unless a data set of
@@ -110,7 +110,7 @@ impl<'a> Restart<'a> {
         };
         let schema_ids = found.iter().map(|found| found.schema_id.as_str());
         let emptied = schema_ids
-            .filter(|schema_id| options.drop_all && !is_kept(schema_id))
+            .filter(|schema_id| options.replace == Replace::Everything && !is_kept(schema_id))
             .filter(|schema_id| options.restart || !is_resumed(schema_id));
         Self { options, everything, emptied: emptied.map(str::to_owned).collect() }
     }
@@ -120,15 +120,20 @@ impl<'a> Restart<'a> {
         self.everything
             || self.emptied.contains(&found.schema_id)
             || self.options.restart && !matches!(found.prior, PriorRun::Verified)
+            || self.options.replace == Replace::Planned
+                && matches!(found.prior, PriorRun::NotResumable(_))
     }
 
     fn drop_scope(&self, found: &Found) -> DropScope {
         if self.emptied.contains(&found.schema_id) {
             return DropScope::Everything;
         }
-        match serde_json::from_value::<CreatedObjects>(found.created.clone()) {
-            Ok(created) if self.options.restart => DropScope::CreatedObjects(created),
-            _ => DropScope::Nothing,
+        let created = serde_json::from_value::<CreatedObjects>(found.created.clone());
+        let created = created.ok().filter(|_| self.options.restart);
+        match (self.options.replace, created) {
+            (Replace::Planned, created) => DropScope::Planned(created.unwrap_or_default()),
+            (_, Some(created)) => DropScope::CreatedObjects(created),
+            (_, None) => DropScope::Nothing,
         }
     }
 }

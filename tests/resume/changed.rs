@@ -127,7 +127,7 @@ fn a_table_of_somebody_else_is_no_table_of_ours_and_is_never_dropped() {
     );
     let refused = source.run(&database.url, &["--restart"]);
     assert_code(&refused, 4);
-    assert_says(&refused, &["not empty", "table \"event\"", "--drop-all"]);
+    assert_says(&refused, &["not empty", "table \"event\"", "--clean"]);
     assert_eq!(psql(&database.url, "SELECT a FROM event"), "1");
     psql(&database.url, "DROP TABLE event; CREATE TABLE other (a int)");
     assert_whole(&source, &database.url, &source.run(&database.url, &["--restart"]));

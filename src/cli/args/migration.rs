@@ -122,6 +122,10 @@ pub(crate) struct RefusalArgs {
     /// Objects: refuse if one would not be migrated, or if a column's type needs review.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// First drop the tables and views that this run creates again, with their indexes. A SQLite
+    /// target file is replaced if it holds no other table or view.
+    #[arg(long, conflicts_with = "drop_all")]
+    pub(crate) clean: bool,
     /// First drop everything in the target's schema, or replace the SQLite target file. The same
     /// command resumes an interrupted run; with --restart it starts from scratch.
     #[arg(long)]
@@ -199,7 +203,7 @@ pub(crate) struct TimeArgs {
 #[command(next_help_heading = "Verification")]
 pub(crate) struct VerificationArgs {
     /// Only compare source and target; write nothing.
-    #[arg(long, conflicts_with_all = ["drop_all", "restart", "no_verify", "create_database"])]
+    #[arg(long, conflicts_with_all = ["clean", "drop_all", "restart", "no_verify", "create_database"])]
     pub(crate) verify: bool,
     /// Do not compare after the copy; the verdict is then "not verified".
     #[arg(long)]

@@ -89,7 +89,13 @@ impl CommandLine {
                 !remedy.remove.iter().any(|flag| name(argument) == *flag)
                     && !find(argument).is_some_and(conflicts)
             };
-            let arguments = self.arguments.iter().filter(is_kept).cloned().collect();
+            // --drop-all would drop the tables that the remedy excludes.
+            let excludes = remedy.add.iter().any(|flag| name(flag.as_ref()) == "--exclude");
+            let replaced = |argument: &OsString| match excludes && argument == "--drop-all" {
+                true => "--clean".into(),
+                false => argument.clone(),
+            };
+            let arguments = self.arguments.iter().filter(is_kept).map(replaced).collect();
             Some(Self { program: self.program.clone(), arguments }.with_flags(&remedy.add).text)
         })
     }

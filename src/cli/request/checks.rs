@@ -1,6 +1,8 @@
 //! Checks of arguments that several commands share.
 
+use crate::cli::args::migration::{RefusalArgs, SelectionArgs};
 use crate::error::{Error, Result};
+use crate::options::run_options::Replace;
 use globset::Glob;
 use std::path::Path;
 
@@ -21,4 +23,19 @@ pub(crate) fn check_patterns(flag: &str, patterns: &[String]) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// What the run replaces. A usage error if tables that are not moved would be dropped.
+pub(crate) fn replace(refusals: &RefusalArgs, selection: &SelectionArgs) -> Result<Replace> {
+    let selects = !selection.tables.is_empty() || !selection.exclude.is_empty();
+    match (refusals.clean, refusals.drop_all) {
+        (true, _) => Ok(Replace::Planned),
+        (false, true) if selects => {
+            Err(Error::usage("--drop-all cannot be used with --tables or --exclude")
+                .caused_by("it would also drop what is not moved")
+                .remedy("drop only what the run creates again", &["--clean"]))
+        }
+        (false, true) => Ok(Replace::Everything),
+        (false, false) => Ok(Replace::Nothing),
+    }
 }

@@ -11,7 +11,7 @@ pub(crate) mod product;
 use crate::cli::args::choices::MisfitArg;
 use crate::cli::args::migration::{CommonArgs, DatabaseArgs, PlanArgs, SharedArgs};
 use crate::cli::output::output_file::{self, Output};
-use crate::cli::request::checks::{check_folder, check_patterns};
+use crate::cli::request::checks::{check_folder, check_patterns, replace};
 use crate::cli::request::data_sets::needs_configuration;
 use crate::cli::request::product::{DataSets, ProductRequest, Purpose};
 use crate::control::sizing::ResourceLimits;
@@ -124,6 +124,7 @@ impl Request {
         }
         check_patterns("--tables", &selection.tables)?;
         check_patterns("--exclude", &selection.exclude)?;
+        let replace = replace(&refusals, &selection)?;
         let threads = |own: Option<u16>| own.or(load.threads).map(usize::from);
         let options = RunOptions {
             plan: PlanOptions {
@@ -141,7 +142,7 @@ impl Request {
                 memory: load.memory,
                 ..ResourceLimits::default()
             },
-            drop_all: refusals.drop_all,
+            replace,
             restart: refusals.restart,
             temp_dir: load.temp_dir,
             service_check,

@@ -10,7 +10,7 @@ use crate::plan::to_postgres::broken_constraints::{list_broken_checks, list_orph
 use crate::plan::to_postgres::column_types::Columns;
 use crate::plan::to_postgres::ddl::definitions::Definitions;
 use crate::plan::to_postgres::decisions::{Decisions, decide, profile, queries};
-use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
+use crate::plan::to_postgres::inputs::{DropScope, PlanInputs, PlannedNames};
 use crate::plan::to_postgres::model::{PostgresObjects, ToPostgres};
 use crate::plan::to_postgres::{dry_run, preconditions, views};
 use crate::postgres::catalog::target_objects::{self, CatalogObject};
@@ -37,9 +37,9 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     left_out.extend(catalog.schema.left_out.drain(..).filter(is_content));
     preconditions::refuse_own_name(&catalog.schema)?;
     let existing = target_objects::existing(client, inputs.schema)?;
-    let (dropped, remaining): (Vec<_>, Vec<_>) =
-        existing.into_iter().partition(|object| inputs.drop.has(object));
-    preconditions::check_target(inputs, client, &remaining, &catalog.schema)?;
+    let planned = PlannedNames::new(&catalog.schema);
+    let (dropped, remaining) = inputs.drop.split(existing, &planned);
+    preconditions::check_target(inputs, client, &remaining, &planned)?;
     preconditions::refuse_wide_tables(&catalog.schema)?;
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;

@@ -7,11 +7,12 @@ use crate::options::plan_options::PlanOptions;
 use crate::plan::model::Plan;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::catalog::target_objects::{self, CatalogObject};
-use crate::schema::ObjectKind;
+use crate::schema::names::Allocator;
+use crate::schema::{ObjectKind, Schema};
 use crate::sqlite::source::open::Source;
 use postgres::GenericClient;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// What the plan of one data set is made from.
 pub(crate) struct PlanInputs<'a> {
@@ -36,17 +37,72 @@ pub(crate) enum DropScope {
     Nothing,
     /// The objects that an earlier run created, where they are still the same.
     CreatedObjects(CreatedObjects),
+    /// The tables and views that the plan creates, and the objects that an earlier run created.
+    Planned(CreatedObjects),
     /// Everything in the schema.
     Everything,
 }
 
 impl DropScope {
-    /// Whether `object` is dropped.
-    pub(crate) fn has(&self, object: &CatalogObject) -> bool {
-        match self {
+    /// The `existing` objects that are dropped for a plan with the objects `planned`, and those that
+    /// remain.
+    pub(crate) fn split(
+        &self,
+        existing: Vec<CatalogObject>,
+        planned: &PlannedNames,
+    ) -> (Vec<CatalogObject>, Vec<CatalogObject>) {
+        let is_named = |object: &CatalogObject| match self {
             Self::Nothing => false,
             Self::CreatedObjects(created) => created.has(object),
+            Self::Planned(created) => created.has(object) || planned.replace(object),
             Self::Everything => true,
+        };
+        let is_relation = |object: &&CatalogObject| object.kind != ObjectKind::Type;
+        let relations = || existing.iter().filter(is_relation);
+        let mut dropped: HashSet<i64> =
+            relations().filter(|object| is_named(object)).map(|object| object.oid).collect();
+        // A partition of a dropped table has partitions, indexes and sequences of its own.
+        let mut count = 0;
+        while count < dropped.len() {
+            count = dropped.len();
+            let owned = relations().filter(|o| o.owner_oid.is_some_and(|o| dropped.contains(&o)));
+            let owned: Vec<i64> = owned.map(|object| object.oid).collect();
+            dropped.extend(owned);
+        }
+        existing.into_iter().partition(|object| match object.kind {
+            ObjectKind::Type => is_named(object),
+            _ => dropped.contains(&object.oid),
+        })
+    }
+}
+
+/// The names in the target of the tables and views that a plan creates.
+pub(crate) struct PlannedNames {
+    tables: HashSet<String>,
+    views: HashSet<String>,
+}
+
+impl PlannedNames {
+    pub(crate) fn new(schema: &Schema) -> Self {
+        // The name that a long or empty name gets does not depend on other names.
+        let name = |name: &String| Allocator::default().relation(name);
+        Self {
+            tables: schema.tables.iter().map(|table| name(&table.name)).collect(),
+            views: schema.views.iter().map(|view| name(&view.name)).collect(),
+        }
+    }
+
+    /// Whether one of them has the name of `object`.
+    pub(crate) fn conflict(&self, object: &CatalogObject) -> bool {
+        self.tables.contains(&object.name) || self.views.contains(&object.name)
+    }
+
+    /// Whether one of them is the same kind of object as `object` and has its name.
+    fn replace(&self, object: &CatalogObject) -> bool {
+        match object.kind {
+            ObjectKind::Table => !object.is_dependent && self.tables.contains(&object.name),
+            ObjectKind::View => self.views.contains(&object.name),
+            _ => false,
         }
     }
 }

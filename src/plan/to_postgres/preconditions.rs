@@ -2,15 +2,14 @@
 
 use crate::error::{Error, Result, plural};
 use crate::plan::texts::list_names;
-use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
+use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope, PlanInputs, PlannedNames};
 use crate::plan::to_postgres::source_checks::MAX_COLUMNS;
-use crate::postgres::catalog::target_objects::{self, CatalogObject};
+use crate::postgres::catalog::target_objects::CatalogObject;
 use crate::postgres::ledger::detail::State;
 use crate::postgres::ledger::{self, Entry, Ledger};
 use crate::schema::names::quote;
 use crate::schema::{Schema, Table};
 use postgres::Client;
-use std::collections::HashSet;
 
 /// Refuses a source with a table of the ledger's name.
 pub(crate) fn refuse_own_name(schema: &Schema) -> Result<()> {
@@ -28,7 +27,7 @@ pub(crate) fn check_target(
     inputs: &PlanInputs<'_>,
     client: &mut Client,
     existing: &[CatalogObject],
-    schema: &Schema,
+    planned: &PlannedNames,
 ) -> Result<()> {
     if *inputs.drop == DropScope::Everything {
         return Ok(());
@@ -43,28 +42,30 @@ pub(crate) fn check_target(
             quote(inputs.schema)
         ))
         .caused_by(format!("an earlier run of {} was not completed", quote(&entry.data_set)))
-        .hint("complete that run first")
-        .remedy("drop everything in the schema", &["--drop-all"]));
+        .hint("complete that run first"));
     }
-    let tables = schema.tables.iter().map(|table| &table.name);
-    let names = tables.chain(schema.views.iter().map(|view| &view.name)).cloned().collect();
     let earlier = entries.iter().find(|entry| entry.data_set == inputs.data_set);
-    refuse_conflicts(existing, &names, inputs.schema, earlier)
+    refuse_conflicts(existing, planned, inputs.schema, earlier)
 }
 
 fn refuse_conflicts(
     existing: &[CatalogObject],
-    names: &HashSet<String>,
+    planned: &PlannedNames,
     schema: &str,
     earlier: Option<&Entry>,
 ) -> Result<()> {
-    let found = target_objects::conflicts(existing, names);
+    let conflicts = |objects: &[CatalogObject]| -> Vec<String> {
+        let conflicts = objects.iter().filter(|object| planned.conflict(object));
+        conflicts
+            .map(|object| format!("{} {}", object.kind.as_str(), quote(&object.name)))
+            .collect()
+    };
+    let found = conflicts(existing);
     if found.is_empty() {
         return Ok(());
     }
-    let list = list_names(found.iter().map(|t| format!("{} {}", t.kind.as_str(), quote(&t.name))));
     let error = Error::refused(format!("schema {} of the target is not empty", quote(schema)))
-        .caused_by(format!("it has {list}"));
+        .caused_by(format!("it has {}", list_names(found.into_iter())));
     let error = match earlier.and_then(|entry| entry.detail.state) {
         None => error,
         Some(state) => error
@@ -78,7 +79,14 @@ fn refuse_conflicts(
             .remedy("compare both sides", &["--verify"])
             .remedy("drop what that run created and start from scratch", &["--restart"]),
     };
-    Err(error.remedy("drop everything in the schema first", &["--drop-all"]))
+    // --clean does not drop an index, say, that has the name of a planned table.
+    let scope = DropScope::Planned(CreatedObjects::default());
+    let (_, remaining) = scope.split(existing.to_vec(), planned);
+    let remaining = conflicts(&remaining);
+    Err(match remaining.is_empty() {
+        true => error.remedy("drop only what the run creates again", &["--clean"]),
+        false => error.hint(format!("rename or drop {}", list_names(remaining.into_iter()))),
+    })
 }
 
 /// Refuses tables with more columns than PostgreSQL allows.

@@ -15,8 +15,9 @@ use crate::plan::to_sqlite::{dry_run, preconditions};
 use crate::postgres::catalog::model::Catalog;
 use crate::postgres::copy_out::Snapshot;
 use crate::report::Dropped;
-use crate::schema::LeftOut;
 use crate::schema::names::qualify;
+use crate::schema::{LeftOut, ObjectKind};
+use crate::sqlite::write::target_file::ExistingObject;
 
 /// Plans one data set from the catalog that the snapshot shows. Refused, with table, column, count
 /// and first rows, where something forbids the run.
@@ -30,6 +31,7 @@ pub(crate) fn build_plan(
     preconditions::refuse_hidden(&catalog)?;
     check_casts(&inputs.options.casts, &catalog.schema)?;
     preconditions::refuse_bare(&catalog)?;
+    preconditions::check_target(inputs, &catalog)?;
 
     let candidates = candidates(inputs, &catalog)?;
     let probes = probe(inputs, &catalog, &candidates)?;
@@ -80,13 +82,13 @@ fn define(
     }
 }
 
-/// The tables that the target file holds, which the new file replaces.
-fn drops(existing: &[String], tables: &[PlannedTable<ToSqlite>]) -> Vec<Dropped> {
-    let comes_back = |name: &String| tables.iter().any(|t| t.ddl.name.eq_ignore_ascii_case(name));
-    let dropped = |name: &String| Dropped {
-        kind: "table".to_owned(),
-        name: name.clone(),
-        comes_back: comes_back(name),
+/// The tables and views that the target file holds, which the new file replaces.
+fn drops(existing: &[ExistingObject], tables: &[PlannedTable<ToSqlite>]) -> Vec<Dropped> {
+    let comes_back = |name: &str| tables.iter().any(|t| t.ddl.name.eq_ignore_ascii_case(name));
+    let dropped = |object: &ExistingObject| Dropped {
+        kind: object.kind.as_str().to_owned(),
+        name: object.name.clone(),
+        comes_back: object.kind == ObjectKind::Table && comes_back(&object.name),
     };
     existing.iter().map(dropped).collect()
 }

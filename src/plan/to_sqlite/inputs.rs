@@ -4,7 +4,9 @@ use crate::control::run_control::RunControl;
 use crate::control::sizing::Resources;
 use crate::error::Result;
 use crate::options::plan_options::PlanOptions;
+use crate::options::run_options::Replace;
 use crate::postgres::copy_out::TupleReader;
+use crate::sqlite::write::target_file::ExistingObject;
 use serde_json::Value;
 
 /// What the plan of one data set is made from, in addition to the catalog.
@@ -20,8 +22,10 @@ pub(crate) struct PlanInputs<'a> {
     pub(crate) control: &'a RunControl,
     /// Opens one more session in the snapshot.
     pub(crate) connect: &'a (dyn Fn() -> Result<TupleReader> + Sync),
-    /// The tables that the target file holds.
-    pub(crate) existing: &'a [String],
+    /// The tables and views that the target file holds.
+    pub(crate) existing: &'a [ExistingObject],
+    /// Which of them the run replaces.
+    pub(crate) replace: Replace,
     /// The types that an earlier run from SQLite chose, by table and column.
     pub(crate) types: &'a Value,
 }

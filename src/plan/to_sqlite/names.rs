@@ -1,6 +1,7 @@
 //! Names for SQLite, which ignores case, has one namespace for tables and indexes, and reserves
 //! names that begin with `sqlite_`.
 
+use crate::postgres::catalog::model::Catalog;
 use serde_json::Value;
 use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
@@ -34,6 +35,17 @@ impl Names {
             round += 1;
         }
     }
+}
+
+/// The tables' names in the target, and the same names as taken.
+pub(crate) fn table_names(catalog: &Catalog) -> (Names, Vec<String>) {
+    let mut names = Names::default();
+    let tables = catalog.schema.tables.iter();
+    let given = tables.map(|table| {
+        names.allocate(&original_name(&catalog.facts[&table.name].origin, &table.name))
+    });
+    let given = given.collect();
+    (names, given)
 }
 
 #[cfg(test)]

@@ -1,11 +1,44 @@
 //! Checks of the source before anything costly is done, and the description of misfits.
 
 use crate::error::{Error, Result, plural};
+use crate::options::run_options::Replace;
+use crate::plan::texts::list_names;
 use crate::plan::to_sqlite::column_types::MappingCandidate;
+use crate::plan::to_sqlite::inputs::PlanInputs;
+use crate::plan::to_sqlite::names::table_names;
 use crate::postgres::catalog::model::Catalog;
 use crate::postgres::errors::db_error;
+use crate::schema::ObjectKind;
 use crate::schema::names::quote;
+use crate::sqlite::write::target_file::ExistingObject;
 use postgres::Client;
+
+/// Refuses a target file with tables or views, unless it may be replaced.
+pub(crate) fn check_target(inputs: &PlanInputs<'_>, catalog: &Catalog) -> Result<()> {
+    if inputs.existing.is_empty() || inputs.replace == Replace::Everything {
+        return Ok(());
+    }
+    let (_, planned) = table_names(catalog);
+    let is_planned = |object: &&ExistingObject| {
+        let has_name = |name: &String| name.eq_ignore_ascii_case(&object.name);
+        object.kind == ObjectKind::Table && planned.iter().any(has_name)
+    };
+    let others = inputs.existing.iter().filter(|object| !is_planned(object));
+    let others: Vec<&ExistingObject> = others.collect();
+    let list = |objects: &[&ExistingObject]| {
+        list_names(objects.iter().map(|o| format!("{} {}", o.kind.as_str(), quote(&o.name))))
+    };
+    let cause = match others.as_slice() {
+        [] if inputs.replace == Replace::Planned => return Ok(()),
+        [] => format!("it has {}", list(&inputs.existing.iter().collect::<Vec<_>>())),
+        others => format!("it has {}, which this run does not create again", list(others)),
+    };
+    let error = Error::refused(format!("{} is not empty", inputs.target)).caused_by(cause);
+    Err(match others.is_empty() {
+        true => error.remedy("replace it once the new file is complete", &["--clean"]),
+        false => error.hint("give another file with --to"),
+    })
+}
 
 /// Refuses a table with rows that row-level security hides.
 pub(crate) fn refuse_hidden(catalog: &Catalog) -> Result<()> {

@@ -20,7 +20,7 @@ pub(crate) struct CatalogObject {
     /// It is dropped together with another object: an index, a column's sequence, a partition.
     pub(crate) is_dependent: bool,
     pub(crate) oid: i64,
-    /// The object id of the table that an index or a sequence belongs to.
+    /// The object id of the table that an index, a sequence or a partition belongs to.
     pub(crate) owner_oid: Option<i64>,
 }
 
@@ -40,7 +40,9 @@ pub(crate) fn existing(
             SELECT d.refobjid::bigint FROM pg_catalog.pg_depend d \
             WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid \
             AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a', 'i') \
-            AND c.relkind = 'S' LIMIT 1) \
+            AND c.relkind = 'S' UNION ALL \
+            SELECT p.inhparent::bigint FROM pg_catalog.pg_inherits p \
+            WHERE p.inhrelid = c.oid AND c.relispartition AND c.relkind IN ('r', 'p', 'f') LIMIT 1) \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'i', 'I', 'c') \
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \

@@ -2,8 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::options::location::{DataSet, Location};
-use crate::options::run_options::{RunOptions, Verify};
-use crate::plan::texts::list_names;
+use crate::options::run_options::Verify;
 use crate::plan::to_sqlite::build::build_plan;
 use crate::plan::to_sqlite::inputs::PlanInputs;
 use crate::postgres::catalog;
@@ -18,8 +17,8 @@ use crate::run::env::RunEnv;
 use crate::run::open::source_sessions::{Locks, open_reader};
 use crate::run::open::{cancel_statements, parse_connection};
 use crate::schema::names::{qualify, quote};
-use crate::sqlite::write::staged_file::TargetFile;
 use crate::sqlite::write::stale_log;
+use crate::sqlite::write::target_file::TargetFile;
 use postgres::Client;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -34,11 +33,8 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     let connection = parse_connection(source, data_set)?;
     let target = TargetFile::inspect(file, data_set.file_mode)?;
     let only_compare = matches!(options.verify, Verify::Only(_));
-    if !only_compare {
-        refuse_occupied(&target, options)?;
-        if !target.is_occupied() {
-            stale_log::refuse(&target.path, false, Error::refused)?;
-        }
+    if !only_compare && !target.is_occupied() {
+        stale_log::refuse(&target.path, false, Error::refused)?;
     }
     let Session { client: mut control, schema, .. } = connect(&connection, "control")?;
     let schema = choose_schema(&mut control, options.plan.schema.clone(), schema)?;
@@ -61,7 +57,8 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
         resources,
         control: run_control,
         connect: &|| open_reader(&connection, "profile", locks, &import_snapshot),
-        existing: if only_compare { &[] } else { &target.tables },
+        existing: if only_compare { &[] } else { &target.objects },
+        replace: options.replace,
         types: &types,
     };
     let plan = build_plan(&inputs, catalog, &mut snapshot)?;
@@ -119,15 +116,4 @@ fn types_of_prior_run(client: &mut Client, schema: &str) -> Result<Value> {
         types.extend(entry.detail.types);
     }
     Ok(json!(types))
-}
-
-/// Refuses a target file with tables, unless it may be replaced.
-fn refuse_occupied(target: &TargetFile, options: &RunOptions) -> Result<()> {
-    if target.tables.is_empty() || options.drop_all {
-        return Ok(());
-    }
-    let tables = list_names(target.tables.iter().map(|name| format!("table {}", quote(name))));
-    Err(Error::refused(format!("{} is not empty", target.path.display()))
-        .caused_by(format!("it has {tables}"))
-        .remedy("replace the file once the new one is complete", &["--drop-all"]))
 }

@@ -285,5 +285,5 @@ impl ChunkReader {
 /// The error for a table whose rows differ from the profile.
 fn changed(table: &str) -> Error {
     Error::failed(format!("table {} changed while it was being copied", quote(table)))
-        .hint("stop every process that writes to the source, then run again with --drop-all")
+        .hint("stop every process that writes to the source")
 }

@@ -115,7 +115,7 @@ pub(crate) fn with_recovery_hints(
     product: Option<&ProductRequest>,
 ) -> Error {
     let (when, command) = match error.kind() {
-        Kind::Usage => return error,
+        Kind::Usage => return line.with_remedies(error),
         Kind::Paused => ("to resume", line.resume()),
         _ => ("after fixing the cause", line.with_flags::<&str>(&[])),
     };
@@ -195,9 +195,8 @@ fn without_notes(report: &Report, shown: &[String]) -> Report {
 fn after_differences(request: &Request, line: &CommandLine) -> Vec<String> {
     let start = request.product.as_ref().map(|product| next_steps::start_again(&product.settings));
     let flags: &[&str] = match (request.options.verify, loads_postgres(request)) {
-        (Verify::Only(_), _) => &[],
+        (Verify::Only(_), _) | (_, false) => &[],
         (_, true) => &["--restart"],
-        (_, false) => &["--drop-all"],
     };
     let command = format!("after fixing the cause, run: {}", line.with_flags(flags).text);
     start.into_iter().chain([command]).collect()

@@ -2,7 +2,7 @@
 
 use crate::plan::texts::{column_renamed, renamed};
 use crate::plan::to_sqlite::decisions::TableDecision;
-use crate::plan::to_sqlite::names::{Names, original_name};
+use crate::plan::to_sqlite::names::{Names, original_name, table_names};
 use crate::postgres::catalog::model::Catalog;
 use crate::schema::{LeftOut, ObjectKind, Table};
 use crate::sqlite::sql::from_postgres::node::ScopeColumn;
@@ -26,15 +26,13 @@ pub(crate) struct Definitions<'a> {
 impl<'a> Definitions<'a> {
     /// Allocates the names. What came from SQLite gets its old name.
     pub(crate) fn new(catalog: &'a Catalog, decisions: &[TableDecision]) -> Self {
-        let mut names = Names::default();
         let mut notes = Vec::new();
-        let mut table_names = Vec::new();
+        let (names, table_names) = table_names(catalog);
         let mut scopes = Vec::new();
-        for (table, decision) in catalog.schema.tables.iter().zip(decisions) {
+        let tables = catalog.schema.tables.iter().zip(&table_names);
+        for ((table, name), decision) in tables.zip(decisions) {
             let facts = &catalog.facts[&table.name];
-            let name = names.allocate(&original_name(&facts.origin, &table.name));
-            notes.extend(renamed("table", &table.name, &name));
-            table_names.push(name);
+            notes.extend(renamed("table", &table.name, name));
             let mut own = Names::default();
             let columns = table.columns.iter().zip(&facts.columns).zip(&decision.columns);
             let scope = columns.map(|((column, facts), decision)| {

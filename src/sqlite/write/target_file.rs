@@ -1,0 +1,169 @@
+//! The target file before the run.
+
+use crate::error::{Error, Result};
+use crate::schema::ObjectKind;
+use crate::sqlite::source::fingerprint::{decode_page_size, sibling};
+use crate::sqlite::write::stale_log;
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The page size of a new database in bytes, SQLite's default.
+const PAGE_SIZE: u32 = 4096;
+/// How long to wait for other processes to release a database that will be replaced.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The target file before the run, with the properties that the new file inherits.
+#[derive(Debug, Clone)]
+pub(crate) struct TargetFile {
+    /// The path, with symbolic links resolved.
+    pub(crate) path: PathBuf,
+    /// Its tables and views.
+    pub(crate) objects: Vec<ExistingObject>,
+    /// The page size in bytes.
+    pub(crate) page_size: u32,
+    /// The file is in WAL mode.
+    pub(crate) wal: bool,
+    /// The file exists and is not empty.
+    occupied: bool,
+    pub(crate) owner: (u32, u32),
+    pub(crate) mode: u32,
+}
+
+/// A table or view of the target file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExistingObject {
+    pub(crate) kind: ObjectKind,
+    pub(crate) name: String,
+}
+
+impl TargetFile {
+    /// Inspects the file at `path`, which may be missing or empty. A missing file will be created
+    /// with `mode`. Refuses a file that is not a SQLite database, and a missing folder.
+    pub(crate) fn inspect(path: &Path, mode: u32) -> Result<Self> {
+        let refused = |cause: &dyn std::fmt::Display| {
+            Error::refused(format!("cannot use {} as the target", path.display())).caused_by(cause)
+        };
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+                return Self::missing(path, mode)
+                    .map_err(|error| refused(&error).hint("give a file in an existing folder"));
+            }
+            Err(error) => return Err(refused(&error)),
+        };
+        if !metadata.is_file() {
+            return Err(
+                refused(&"not a regular file").hint("give the path of a file; it may be missing")
+            );
+        }
+        let path = fs::canonicalize(path).map_err(|error| refused(&error))?;
+        let mut target = Self::empty(path, &metadata, metadata.mode() & 0o7777);
+        if metadata.len() == 0 {
+            return Ok(target);
+        }
+        let mut header = [0; 20];
+        let read = File::open(&target.path).and_then(|mut file| file.read_exact(&mut header));
+        if read.is_err() || !header.starts_with(b"SQLite format 3\0") {
+            return Err(
+                refused(&"not a SQLite database").hint("give another file, or remove this one")
+            );
+        }
+        // Offsets 16 and 18 of the header (<https://sqlite.org/fileformat2.html>, section 1.3).
+        target.page_size = decode_page_size([header[16], header[17]]);
+        target.wal = header[18] == 2;
+        target.occupied = true;
+        target.objects = objects(&target.path).map_err(|error| {
+            refused(&error).hint("open it once with sqlite3 to recover it, then run again")
+        })?;
+        Ok(target)
+    }
+
+    fn missing(path: &Path, mode: u32) -> io::Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = fs::canonicalize(folder.unwrap_or(Path::new(".")))?;
+        let metadata = fs::metadata(&folder)?;
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+        Ok(Self::empty(folder.join(name), &metadata, mode))
+    }
+
+    /// A target without content; `metadata` has its owner.
+    fn empty(path: PathBuf, metadata: &Metadata, mode: u32) -> Self {
+        let owner = (metadata.uid(), metadata.gid());
+        let (objects, page_size, wal, occupied) = (Vec::new(), PAGE_SIZE, false, false);
+        Self { path, objects, page_size, wal, occupied, owner, mode }
+    }
+
+    /// Whether the file exists and is not empty.
+    pub(crate) fn is_occupied(&self) -> bool {
+        self.occupied
+    }
+
+    /// The path of the staged file.
+    pub(crate) fn staged(&self) -> PathBuf {
+        sibling(&self.path, ".migrate-partial")
+    }
+
+    pub(crate) fn marker(&self) -> PathBuf {
+        sibling(&self.path, ".migrate-run")
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// Makes the existing database complete without a WAL or journal, and makes sure that no other
+    /// process uses it. Refuses, with an error of `kind`, if SQLite would apply a log to the new file.
+    pub(crate) fn make_replaceable(&self, kind: fn(String) -> Error) -> Result<()> {
+        // SQLite removes the logs of an empty database: it may not open one here.
+        let occupied = fs::metadata(&self.path).is_ok_and(|now| now.len() > 0);
+        if occupied && !self.occupied {
+            return Err(kind(format!("{} was created during the run", self.path.display()))
+                .caused_by("another process writes to it")
+                .hint("stop that process, then run again"));
+        }
+        if occupied {
+            self.complete(kind)?;
+        }
+        stale_log::refuse(&self.path, occupied, kind)
+    }
+
+    /// Applies the logs of the existing database.
+    fn complete(&self, kind: fn(String) -> Error) -> Result<()> {
+        let checkpoint = || -> rusqlite::Result<()> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(&self.path, flags)?;
+            connection.busy_timeout(LOCK_TIMEOUT)?;
+            if self.wal {
+                let _: String =
+                    connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
+            }
+            connection.execute_batch("BEGIN EXCLUSIVE; ROLLBACK")
+        };
+        checkpoint().map_err(|error| {
+            kind(format!("cannot replace {}", self.path.display()))
+                .caused_by(error)
+                .hint("stop every process that uses it; the file is unchanged")
+        })
+    }
+}
+
+/// The tables and views of a database.
+fn objects(path: &Path) -> rusqlite::Result<Vec<ExistingObject>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(LOCK_TIMEOUT)?;
+    let sql = "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view') \
+               AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid";
+    let object = |row: &rusqlite::Row<'_>| {
+        let kind = match row.get::<_, String>(0)?.as_str() {
+            "table" => ObjectKind::Table,
+            _ => ObjectKind::View,
+        };
+        Ok(ExistingObject { kind, name: row.get(1)? })
+    };
+    connection.prepare(sql)?.query_map([], object)?.collect()
+}
