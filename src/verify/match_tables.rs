@@ -142,6 +142,7 @@ pub(crate) fn compared_tables(
             integer_key: None,
             skips_misfits: left_out > 0,
             rows_left_out: left_out,
+            counted: None,
         };
         let keys: Vec<Vec<String>> = table
             .primary_key

@@ -4,7 +4,8 @@ use crate::codec::encode::heap_page;
 use crate::codec::fidelity::{Fidelity, Misfit};
 use crate::codec::tuple::UNFIT;
 use crate::error::{Error, Result};
-use crate::postgres::copy_out::{Relation, TupleReader};
+use crate::postgres::copy_out::TupleReader;
+use crate::postgres::relation::Relation;
 use crate::schema::RowAddress;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
@@ -117,13 +118,23 @@ impl<'a> SqliteRows<'a> {
     }
 }
 
-/// The ctid of a row in PostgreSQL, which is valid as long as the snapshot.
+/// The place of a row in PostgreSQL, which is valid as long as the snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tid {
     pub(crate) relation: u32,
+    /// The OID of the table that stores it: the relation's own, or that of a child table.
+    pub(crate) table: u32,
     pub(crate) block: u32,
     /// The row's number in the block.
     pub(crate) offset: u16,
+}
+
+impl Tid {
+    /// The condition that finds the row.
+    pub(crate) fn condition(self) -> String {
+        let Self { table, block, offset, .. } = self;
+        format!("(ctid = '({block},{offset})'::pg_catalog.tid AND tableoid = '{table}'::oid)")
+    }
 }
 
 pub(crate) struct PostgresRows<'a> {
@@ -155,7 +166,7 @@ impl<'a> PostgresRows<'a> {
     }
 
     /// Like [`PostgresRows::read`], with the ctid of each row.
-    pub(crate) fn read_with_ctids(
+    pub(crate) fn read_with_places(
         &mut self,
         client: &mut TupleReader,
         (number, relation): (usize, &Relation),
@@ -167,11 +178,14 @@ impl<'a> PostgresRows<'a> {
         let what = cannot_read(table);
         let width = table.columns.len() as i16;
         client.tuples(&select, &what, |tuple| {
-            // The last field is the ctid: a length word, a block and an offset.
-            let parts = tuple.split_last_chunk::<10>();
-            let Some((row, [0, 0, 0, 6, b1, b2, b3, b4, o1, o2])) = parts else {
+            // The last fields are the tableoid and the ctid (a block and an offset), each with a
+            // length word.
+            let parts = tuple.split_last_chunk::<18>();
+            let Some((row, [0, 0, 0, 4, t1, t2, t3, t4, 0, 0, 0, 6, b1, b2, b3, b4, o1, o2])) =
+                parts
+            else {
                 return Err(
-                    Error::failed(&what).caused_by("the server sent a row without its ctid")
+                    Error::failed(&what).caused_by("the server sent a row without its place")
                 );
             };
             stripped.clear();
@@ -179,6 +193,7 @@ impl<'a> PostgresRows<'a> {
             stripped.put_slice(row.get(2..).unwrap_or_default());
             let tid = Tid {
                 relation: number as u32,
+                table: u32::from_be_bytes([*t1, *t2, *t3, *t4]),
                 block: u32::from_be_bytes([*b1, *b2, *b3, *b4]),
                 offset: u16::from_be_bytes([*o1, *o2]),
             };
