@@ -20,6 +20,7 @@ mod fixtures;
 mod harness;
 mod hints;
 mod interruption;
+mod json;
 mod limits;
 mod oracle;
 mod outcome;

@@ -29,21 +29,22 @@ fn release(buffer: &mut BytesMut) {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SqliteStats {
     pub(crate) skipped: u64,
-    /// Values that are equal only after a conversion, by column.
-    pub(crate) converted: Vec<u64>,
+    /// Values that are equal only after a conversion, and those that are equal only without their
+    /// digits beyond microseconds, by column.
+    pub(crate) converted: Vec<[u64; 2]>,
     /// Misfits, by column, with the reason of the first.
     pub(crate) misfits: Vec<(u64, Option<Misfit>)>,
 }
 
 impl SqliteStats {
     pub(crate) fn new(width: usize) -> Self {
-        Self { skipped: 0, converted: vec![0; width], misfits: vec![(0, None); width] }
+        Self { skipped: 0, converted: vec![[0; 2]; width], misfits: vec![(0, None); width] }
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
         self.skipped += other.skipped;
         for (mine, theirs) in self.converted.iter_mut().zip(&other.converted) {
-            *mine += theirs;
+            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
         }
         for (mine, theirs) in self.misfits.iter_mut().zip(&other.misfits) {
             mine.0 += theirs.0;
@@ -92,7 +93,8 @@ impl<'a> SqliteRows<'a> {
                 let start = tuple.len();
                 match casts[field].encode(raw, tuple) {
                     Ok(Fidelity::Exact) => {}
-                    Ok(Fidelity::Converted) => stats.converted[field] += 1,
+                    Ok(Fidelity::Converted) => stats.converted[field][0] += 1,
+                    Ok(Fidelity::Rounded) => stats.converted[field][1] += 1,
                     Err(misfit) => {
                         tuple.truncate(start);
                         tuple.put_i32(UNFIT);

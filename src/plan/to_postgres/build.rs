@@ -40,16 +40,14 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     let planned = PlannedNames::new(&catalog.schema);
     let (dropped, remaining) = inputs.drop.split(existing, &planned);
     preconditions::check_target(inputs, client, &remaining, &planned)?;
-    let schema = &mut catalog.schema;
-    preconditions::skip_wide_tables(&connection, schema, inputs.options, &mut left_out)?;
+    preconditions::refuse_wide_tables(&catalog.schema)?;
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     let queries = queries(query::encoding(&connection)?, &catalog.schema);
     let profiles = profile(inputs, &queries, &columns)?;
     inputs.control.progress.enter(Phase::Plan);
     let profiled = (queries, profiles);
-    let schema = &mut catalog.schema;
-    let decisions = decide(inputs, &connection, schema, &columns, profiled, &mut left_out)?;
+    let decisions = decide(inputs, &connection, &catalog.schema, &columns, profiled)?;
 
     let mut plan = define(inputs, &connection, &catalog, decisions, excluded, &remaining, left_out);
     list_broken_checks(&connection, &catalog.schema, &mut plan)?;

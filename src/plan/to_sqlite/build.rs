@@ -32,7 +32,7 @@ pub(crate) fn build_plan(
     left_out.append(&mut catalog.schema.left_out);
     preconditions::refuse_hidden(&catalog)?;
     check_casts(&inputs.options.casts, &catalog.schema)?;
-    preconditions::skip_bare(&mut catalog, &mut left_out);
+    preconditions::refuse_bare(&catalog)?;
     preconditions::check_target(inputs, &catalog)?;
     let tables = catalog.schema.tables.iter();
     let names: Vec<String> = tables.map(|table| qualify(inputs.schema, &table.name)).collect();
