@@ -19,14 +19,15 @@ pub enum Kind {
     Paused,
 }
 
-/// The origin of an error: a failure, an interruption of the run, a lost connection, or a database
-/// that does not exist.
+/// The origin of an error: a failure, an interruption of the run, a lost connection, a database that
+/// does not exist, or a damaged file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Origin {
     Failure,
     Interruption,
     LostConnection,
     MissingDatabase,
+    Damage,
 }
 
 /// An error: what failed, why, and what to do next.
@@ -121,6 +122,17 @@ impl Error {
     /// Marks the error as that of a database that does not exist.
     pub(crate) fn missing_database(self) -> Self {
         Self { origin: Origin::MissingDatabase, ..self }
+    }
+
+    /// Marks the error as that of a damaged file.
+    pub(crate) fn damage(self) -> Self {
+        Self { origin: Origin::Damage, ..self }
+    }
+
+    /// The same error before anything was written: then damage is a refusal.
+    pub(crate) fn before_writing(self) -> Self {
+        let kind = if self.origin == Origin::Damage { Kind::Refused } else { self.kind };
+        Self { kind, ..self }
     }
 
     /// Adds a remedy: the same command with the flags `add` has `effect`.

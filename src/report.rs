@@ -1,5 +1,6 @@
 //! The report of a run, and the summary of its plan. `cli` prints them as tables or as JSON.
 
+use crate::codec::fidelity::DIGITS_LOST;
 use crate::control::progress::{Phase, Progress};
 use crate::schema::LeftOut;
 use serde::Serialize;
@@ -116,10 +117,10 @@ pub(crate) struct DataSetReport {
     pub(crate) continues: Option<Continued>,
     /// The verdict of the verification.
     pub(crate) verdict: Verdict,
+    /// The objects that were not migrated, each with the reason; those left out by request first.
+    pub(crate) left_out: Vec<LeftOut>,
     /// One entry per copied table, in the order of the source.
     pub(crate) tables: Vec<TableReport>,
-    /// The objects that were not migrated, each with the reason.
-    pub(crate) left_out: Vec<LeftOut>,
     /// The steps after the copy, in the order of their completion.
     pub(crate) steps: Vec<StepReport>,
     /// Notes for the user: widened columns, sort order of text, renamed objects.
@@ -241,6 +242,13 @@ pub(crate) struct ConversionReport {
     pub(crate) count: u64,
 }
 
+impl ConversionReport {
+    /// The values are other ones in the target.
+    pub(crate) fn loses_digits(&self) -> bool {
+        self.what == DIGITS_LOST
+    }
+}
+
 /// The rows that are skipped at the user's request, for one reason.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RowsLeftOut {
@@ -299,10 +307,10 @@ pub(crate) struct DataSetPlan {
     /// The interrupted run to resume, if any. Its plan is used, and the source is not profiled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) continues: Option<Continued>,
+    /// The objects that will not be migrated, each with the reason; those left out by request first.
+    pub(crate) left_out: Vec<LeftOut>,
     /// One entry per table to copy, in the order of the source.
     pub(crate) tables: Vec<TablePlan>,
-    /// The objects that will not be migrated, each with the reason.
-    pub(crate) left_out: Vec<LeftOut>,
     /// The objects in the target that will be dropped first.
     pub(crate) drops: Vec<Dropped>,
     /// Notes for the user: sort order of text, renamed objects, unrelated objects.

@@ -78,12 +78,32 @@ fn a_key_whose_values_would_become_equal_is_refused_before_anything_is_written()
             "CREATE TABLE t (k TEXT UNIQUE); INSERT INTO t VALUES ('2024-01-01 00:00'), ('2024-01-01T00:00');",
             &["--cast", "t.k=timestamp"],
         ),
+        (
+            "CREATE TABLE t (k TEXT PRIMARY KEY);
+             INSERT INTO t VALUES ('2024-01-01 00:00:00.1234561'), ('2024-01-01 00:00:00.1234562');",
+            &["--cast", "t.k=timestamp"],
+        ),
+        (
+            "CREATE TABLE t (k TEXT, old INT); CREATE UNIQUE INDEX current ON t (k) WHERE old = 0;
+             INSERT INTO t VALUES ('00:00:00.1234561', 0), ('00:00:00.1234562', 0);",
+            &["--cast", "t.k=time"],
+        ),
+        (
+            "CREATE TABLE t (k, old INT); CREATE UNIQUE INDEX current ON t (k) WHERE old = 0;
+             INSERT INTO t VALUES (1, 0), ('1', 0);",
+            &[],
+        ),
     ] {
         let case = Case::new(sql);
         let message = case.exits(flags, 4);
         assert!(message.contains("the key (\"k\") of table \"t\" may not be unique"), "{message}");
         case.nothing_was_written();
     }
+    let unlike = Case::new(
+        "CREATE TABLE t (k, old INT); CREATE UNIQUE INDEX current ON t (k) WHERE old = 0;
+         INSERT INTO t VALUES (1, 0), ('1', 1);",
+    );
+    unlike.exits(&[], 0);
     let apart = Case::new("CREATE TABLE t (k UNIQUE); INSERT INTO t VALUES (1), ('2');");
     apart.exits(&[], 0);
     assert_eq!(apart.type_of("t.k"), "text");
@@ -98,6 +118,42 @@ fn index_entries_of_a_utf16_source_are_measured_as_the_server_will_store_them() 
     let message = case.exits(&[], 0);
     assert!(message.contains("\"ti\""), "the index is listed: {message}");
     assert_eq!(case.ask("SELECT octet_length(k) FROM t"), "3600");
+}
+
+#[test]
+fn digits_beyond_microseconds_are_lost_digits_and_no_other_spelling() {
+    let sql = "CREATE TABLE t (id INTEGER PRIMARY KEY, at DATETIME, z DATETIME, clock TIME);
+        INSERT INTO t (at, z, clock) VALUES
+        ('2024-01-01 00:00:00.1234567', '2024-01-01 00:00:00.1234567+10:00', '01:02:03.0000001'),
+        ('2024-01-01 00:00:00.123456000', '2024-01-01 00:00:00Z', '01:02:03');";
+    let case = Case::new(sql);
+    let message = case.exits(&["--exact"], 4);
+    for (column, to) in [("at", "timestamp"), ("z", "timestamptz"), ("clock", "time")] {
+        let cause = format!("column \"{column}\": digits beyond microseconds lost to {to} (1)");
+        assert!(message.contains(&cause), "{message}");
+    }
+    case.nothing_was_written();
+    let message = case.exits(&[], 0);
+    for line in [
+        "will lose digits\n  t.at     timestamp    digits beyond microseconds lost  1\n",
+        "\nlost digits\n  t.at     timestamp    digits beyond microseconds lost  1\n",
+        "  t.at  timestamp    other spellings of the same timestamp    1\n",
+        "verdict: match, 3 values rounded; 2 rows in 1 table",
+    ] {
+        assert!(message.contains(line), "no {line:?} in {message}");
+    }
+    // A comparison without a plan counts them, too.
+    let message = case.exits(&["--verify"], 0);
+    assert!(message.contains("verdict: match, 3 values rounded"), "{message}");
+    let digits = "CREATE TABLE t (at DATETIME UNIQUE);
+        INSERT INTO t VALUES ('2024-01-01 00:00:00.1234567'), ('2024-01-01 00:00:00.1234568');";
+    let key = Case::new(digits);
+    let message = key.exits(&[], 0);
+    assert!(
+        message.contains("in a key, and 2 values with digits beyond microseconds"),
+        "{message}"
+    );
+    assert_eq!(key.type_of("t.at"), "text");
 }
 
 #[test]

@@ -54,7 +54,8 @@ fn a_command_that_a_refused_plan_of_the_source_suggests_is_not_refused_again() {
     follow(&odd_name, &with(&DATABASE, &["--on-misfit", "refuse"]), &[0, 0, 0], &nothing);
     let columns: Vec<String> = (0..1601).map(|number| format!("c{number}")).collect();
     let wide = format!("CREATE TABLE wide ({}); {SOURCE}", columns.join(", "));
-    follow(&wide, &DATABASE, &[0, 0], &nothing);
+    follow(&wide, &DATABASE, &[0], &nothing);
+    follow(&wide, &with(&DATABASE, &["--on-misfit", "widen"]), &[0], &nothing);
     let wide_key = "CREATE TABLE k (t TEXT PRIMARY KEY); \
         INSERT INTO k SELECT group_concat(hex(randomblob(50)), '') FROM \
         (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99) SELECT i FROM n)";
@@ -67,8 +68,9 @@ fn a_command_that_a_refused_plan_of_the_source_suggests_is_not_refused_again() {
         columns[..1100].join(", "),
         vec!["9e15"; 1100].join(", ")
     );
-    // --on-misfit widen would not make the row shorter.
+    // --on-misfit widen does not make the row shorter.
     follow(&wide_row, &DATABASE, &[0, 0], &nothing);
+    follow(&wide_row, &with(&DATABASE, &["--on-misfit", "widen"]), &[0, 0], &nothing);
     follow("CREATE TABLE migrate_ledger (x)", &DATABASE, &[0], &nothing);
 }
 

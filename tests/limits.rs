@@ -54,18 +54,36 @@ fn a_table_of_1600_columns_arrives_and_one_of_1700_is_refused() {
 }
 
 #[test]
-fn a_table_with_too_many_columns_is_excluded_by_widen() {
-    check(
-        &wide(1700, 100),
-        "run --on-misfit widen\ntable narrow 1\n    column a text\nleft out table wide rows 1\n",
-    );
+fn widening_leaves_out_neither_a_row_that_fits_no_page_nor_a_table_with_too_many_columns() {
+    check(&wide(1100, 1100), "run --on-misfit widen\nexit 4\nerror wide 1 row page");
+    check(&wide(1700, 100), "run --on-misfit widen\nexit 4\nerror wide 1,600");
 }
 
 #[test]
-fn an_excluded_table_stops_nothing() {
+fn a_row_that_fits_no_page_is_skipped_by_request_and_its_neighbours_arrive() {
+    let names: Vec<String> = (0..1100).map(|i| format!("c{i} INTEGER")).collect();
+    let row = vec!["9007199254740993"; 1100].join(", ");
+    let source = Source::of_sql(&format!(
+        "CREATE TABLE wide ({}); INSERT INTO wide (c0) VALUES (7); \
+         INSERT INTO wide VALUES ({row}); INSERT INTO wide (c0) VALUES (8)",
+        names.join(", "),
+    ));
+    let mut expected = "run --on-misfit reject --reject-file TEMPORARY/rejected.db\n\
+                        only wide c0 < 10\nnote verdict: match, 1 row not migrated\n\
+                        table wide 2\n    rows left out 1\n"
+        .to_owned();
+    for i in 0..1100 {
+        writeln!(expected, "    column c{i} bigint").unwrap();
+    }
+    check(&source, &expected);
+}
+
+#[test]
+fn an_excluded_table_stops_nothing_and_comes_first_in_the_verdict() {
     check(
         &wide(1700, 100),
-        "run --exclude wi*\ntable narrow 1\n    column a text\n? left out table wide…\n",
+        "run --exclude wi*\ntable narrow 1\n    column a text\n? left out table wide…\n\
+         note verdict: match, 1 table excluded\n",
     );
 }
 

@@ -11,7 +11,12 @@ pub(crate) enum Fidelity {
     Exact,
     /// The value that comes back differs in text or storage class.
     Converted,
+    /// The value that comes back is another one: digits beyond microseconds are lost.
+    Rounded,
 }
+
+/// What happens to a value that is rounded.
+pub(crate) const DIGITS_LOST: &str = "digits beyond microseconds lost";
 
 impl Fidelity {
     /// `Exact` if the condition holds.
@@ -40,6 +45,7 @@ pub(crate) enum Misfit {
     ZoneMissing,
     ZonePresent,
     JsonNul,
+    JsonSurrogate,
     JsonTooDeep,
     RowTooWide,
 }
@@ -70,6 +76,7 @@ impl fmt::Display for Misfit {
             Self::ZoneMissing => "a timestamp without a time zone",
             Self::ZonePresent => "a timestamp with a time zone",
             Self::JsonNul => "JSON with an escaped NUL character",
+            Self::JsonSurrogate => "JSON with an unpaired surrogate escape",
             Self::JsonTooDeep => "JSON nested deeper than 1,000 levels",
             Self::RowTooWide => "a row that does not fit a PostgreSQL page",
         })

@@ -26,6 +26,7 @@ use crate::plan::to_sqlite::model::ToSqlite;
 use crate::postgres::connect::backend::{Backend, InFlight};
 use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_out::TupleReader;
+use crate::postgres::relation::miscounted;
 use crate::schema::names::quote;
 use crate::sqlite::write::bulk_insert::{FileWriter, Insert};
 use bytes::Bytes;
@@ -253,13 +254,8 @@ impl Copy<'_> {
             })?;
             copied.seconds = started.elapsed().as_secs_f64();
             if copied.rows != table.rows && !self.cancel.is_cancelled() {
-                return Err(Error::failed(format!(
-                    "table {} returned {} rows, but {} were counted",
-                    quote(&table.name),
-                    copied.rows,
-                    table.rows
-                ))
-                .hint("run again; if that does not help, check the server's indexes (amcheck)"));
+                let name = &table.read.qualified;
+                return Err(miscounted(Error::failed, name, copied.rows, table.rows));
             }
         }
         Ok(())

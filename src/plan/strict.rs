@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::options::plan_options::PlanOptions;
 use crate::plan::model::{Plan, PlannedTable, Target};
-use crate::plan::table_selection::BY_REQUEST;
+use crate::plan::table_selection::is_by_request;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
 
@@ -52,7 +52,7 @@ fn changed_types<T: Target>(table: &PlannedTable<T>) -> impl Iterator<Item = Str
 
 /// The user asked for it, or it is not part of the data (a role).
 fn is_expected(left: &LeftOut) -> bool {
-    left.reason.contains(BY_REQUEST) || left.kind == ObjectKind::Role
+    is_by_request(left) || left.kind == ObjectKind::Role
 }
 
 fn describe(left: &LeftOut) -> String {

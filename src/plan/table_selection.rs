@@ -8,6 +8,11 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 /// The reason for a table that the user excluded.
 pub(crate) const BY_REQUEST: &str = "excluded by --tables or --exclude";
 
+/// The user left the object out.
+pub(crate) fn is_by_request(left: &LeftOut) -> bool {
+    left.reason.contains(BY_REQUEST)
+}
+
 /// Removes the tables that `--tables` does not name, and the tables and views that `--exclude`
 /// names, from the schema. Errors: an invalid pattern, or a pattern of `--tables` that matches nothing.
 pub(crate) fn choose_tables(schema: &mut Schema, options: &PlanOptions) -> Result<Vec<LeftOut>> {

@@ -8,7 +8,7 @@ use crate::codec::block::HEADER;
 use crate::codec::tuple::{self, NextField};
 use crate::error::{Error, Result};
 use crate::postgres::errors::{db_error, is_connection_lost};
-use crate::schema::names::{literal, qualify};
+use crate::schema::names::literal;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use postgres::{Client, SimpleQueryMessage};
@@ -24,16 +24,6 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 pub struct Snapshot {
     client: Client,
     id: String,
-}
-
-/// A table that stores rows itself: not partitioned.
-#[derive(Debug, Clone)]
-pub(crate) struct Relation {
-    pub(crate) name: String,
-    /// The size in blocks, read under the locks. There can be rows beyond it.
-    pub(crate) blocks: u64,
-    /// Row-level security hides rows from this role.
-    pub(crate) hidden: bool,
 }
 
 impl Snapshot {
@@ -53,32 +43,6 @@ impl Snapshot {
             .map_err(db_error(what))?
             .get(0);
         Ok(Self { client, id })
-    }
-
-    /// The relations that store the rows of a table: the table itself, or its leaf partitions.
-    pub(crate) fn relations(&mut self, table: &str) -> Result<Vec<Relation>> {
-        let table = literal(table);
-        let sql = format!(
-            "SELECT n.nspname::text, c.relname::text, \
-             pg_catalog.pg_relation_size(c.oid) / \
-               pg_catalog.current_setting('block_size')::bigint, \
-             pg_catalog.row_security_active(c.oid) OR \
-               pg_catalog.row_security_active({table}::pg_catalog.regclass) \
-             FROM (SELECT relid::oid AS oid \
-                   FROM pg_catalog.pg_partition_tree({table}::pg_catalog.regclass) WHERE isleaf \
-                   UNION SELECT oid FROM pg_catalog.pg_class \
-                   WHERE oid = {table}::pg_catalog.regclass AND relkind = 'r') AS leaf \
-             JOIN pg_catalog.pg_class c USING (oid) \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY c.oid"
-        );
-        let rows =
-            self.client.query(&sql, &[]).map_err(db_error("cannot read PostgreSQL's catalog"))?;
-        let relation = |row: &postgres::Row| Relation {
-            name: qualify(row.get(0), row.get(1)),
-            blocks: u64::try_from(row.get::<_, i64>(2)).unwrap_or(0),
-            hidden: row.get(3),
-        };
-        Ok(rows.iter().map(relation).collect())
     }
 
     /// The session that holds the snapshot, and reads in it.

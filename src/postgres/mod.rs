@@ -7,5 +7,6 @@ pub(crate) mod copy_out;
 pub mod errors;
 pub(crate) mod lease;
 pub(crate) mod ledger;
+pub(crate) mod relation;
 pub(crate) mod server;
 pub(crate) mod sql;

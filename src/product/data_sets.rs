@@ -1,7 +1,7 @@
 //! The data sets of a product, each with its SQLite file and its PostgreSQL database. Everything that
 //! the configuration lacks is reported at once, before any connection.
 
-use crate::config::connection::Defaults;
+use crate::config::connection::{self, Defaults};
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
 use crate::options::location::{DataSet, Location};
@@ -168,6 +168,12 @@ impl Search<'_> {
         if url.is_none() {
             let line = format!("Postgres.{} ({}) is not set", spec.url_keys[0], spec.name);
             self.missing.push(line);
+        }
+        if let Some((name, url)) = &url {
+            // The position is known only here.
+            connection::read(&url.value).map_err(|error| {
+                error.context(format!("{}: {name} is not a PostgreSQL location", url.position))
+            })?;
         }
         Ok(url.map(|(_, url)| (Secret::new(url.value.to_string()), password)))
     }

@@ -26,6 +26,8 @@ pub(crate) struct Setting {
     pub(crate) value: Zeroizing<String>,
     /// Its origin: `FILE:LINE`, or a variable.
     pub(crate) origin: String,
+    /// Where the value is: `FILE:LINE:COLUMN`, or a variable.
+    pub(crate) position: String,
 }
 
 impl Settings {
@@ -50,13 +52,15 @@ impl Settings {
     pub(crate) fn text(&self, section: &str, key: &str) -> Result<Option<Setting>> {
         if let Some((name, value)) = self.variable(section, key) {
             let value = Zeroizing::new(value.to_owned());
-            return Ok(Some(Setting { value, origin: format!("the variable {name}") }));
+            let origin = format!("the variable {name}");
+            return Ok(Some(Setting { value, position: origin.clone(), origin }));
         }
         let Some(entry) = self.file.text(section, key)? else { return Ok(None) };
         let value = entry.value().filter(|value| !value.is_empty());
         Ok(value.map(|value| Setting {
             value: Zeroizing::new(value.to_owned()),
             origin: self.file.location_of(entry),
+            position: self.file.position_of_value(entry),
         }))
     }
 

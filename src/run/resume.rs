@@ -10,7 +10,9 @@ use crate::postgres::catalog::target_objects::schema_id;
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::detail::{FORMAT, LedgerDetail, State};
 use crate::postgres::ledger::{Ledger, TableRow};
+use crate::postgres::sql::ddl::TableDdl;
 use crate::run::open::to_postgres::OpenDataSet;
+use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
 use postgres::Client;
 use serde_json::{Value, json};
@@ -223,6 +225,47 @@ fn changed_tables(
                 changes.push(format!("table {name} of the target was emptied or rewritten"));
             }
             _ => {}
+        }
+    }
+    changes.extend(changed_columns(client, plan)?);
+    Ok(changes)
+}
+
+/// Descriptions of the columns of the target tables that are not as the run created them.
+fn changed_columns(client: &mut Client, plan: &Plan<ToPostgres>) -> Result<Vec<String>> {
+    const SQL: &str = "\
+        SELECT c.relname::text, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod) \
+        FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        WHERE n.nspname = $1 AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped \
+        ORDER BY a.attnum";
+    let rows = client
+        .query(SQL, &[&plan.target_schema])
+        .map_err(db_error("cannot read the target's catalog"))?;
+    let mut existing: HashMap<&str, Vec<(&str, &str)>> = HashMap::new();
+    for row in &rows {
+        existing.entry(row.get(0)).or_default().push((row.get(1), row.get(2)));
+    }
+    let mut changes = Vec::new();
+    for TableDdl { name: table, columns: planned, .. } in plan.tables.iter().map(|one| &one.ddl) {
+        let Some(found) = existing.get(table.as_str()) else { continue };
+        let mut change = |column: &str, what: &str| {
+            let (column, table) = (quote(column), quote(table));
+            changes.push(format!("column {column} of table {table} {what}"));
+        };
+        for column in planned {
+            match found.iter().find(|(name, _)| *name == column.name) {
+                None => change(&column.name, "is missing in the target"),
+                Some((_, found)) if ColumnType::parse(found) != Some(column.column_type) => {
+                    let to = column.column_type;
+                    change(&column.name, &format!("is {found} in the target, not {to}"));
+                }
+                Some(_) => {}
+            }
+        }
+        let extra = |name: &str| planned.iter().all(|column| column.name != name);
+        for (name, _) in found.iter().filter(|(name, _)| extra(name)) {
+            change(name, "was added in the target");
         }
     }
     Ok(changes)

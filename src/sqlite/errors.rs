@@ -8,11 +8,15 @@ pub(crate) fn db_error(context: &str) -> impl Fn(rusqlite::Error) -> Error {
     move |error| classify(Error::failed(context), error)
 }
 
-/// Adds SQLite's `error` to `ours` as its cause, and marks an interruption.
+/// Adds SQLite's `error` to `ours` as its cause, and marks an interruption and damage of the file.
 pub(crate) fn classify(ours: Error, error: rusqlite::Error) -> Error {
-    let is_interruption = error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted);
+    let code = error.sqlite_error_code();
     let ours = ours.caused_by(error);
-    if is_interruption { ours.interruption() } else { ours }
+    match code {
+        Some(ErrorCode::OperationInterrupted) => ours.interruption(),
+        Some(ErrorCode::DatabaseCorrupt) => ours.damage(),
+        _ => ours,
+    }
 }
 
 #[cfg(test)]

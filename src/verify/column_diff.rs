@@ -6,8 +6,9 @@ use crate::codec::tuple::{self, Field};
 use crate::codec::types::real;
 use crate::error::Result;
 use crate::postgres::connect::driver::Driver as _;
-use crate::postgres::copy_out::{Relation, TupleReader};
+use crate::postgres::copy_out::TupleReader;
 use crate::postgres::errors::db_error;
+use crate::postgres::relation::Relation;
 use crate::report::{ColumnDifference, DifferenceKind, KeyColumn, RowDifference};
 use crate::schema::RowAddress;
 use crate::schema::chunk::KeyRange;
@@ -84,7 +85,7 @@ impl ColumnDiff<'_> {
         let mut postgres_tuple = Vec::new();
         if let Some(tid) = mismatch.postgres {
             let relation = &self.relations[tid.relation as usize];
-            PostgresRows::new(self.table).read(client, relation, &has_tid(tid), |tuple| {
+            PostgresRows::new(self.table).read(client, relation, &tid.condition(), |tuple| {
                 postgres_tuple.extend_from_slice(tuple);
                 Ok(())
             })?;
@@ -176,8 +177,8 @@ impl ColumnDiff<'_> {
                 format!("pg_catalog.left({name}::pg_catalog.text, {})", MAX_SHOWN_CHARS + 1)
             })
             .collect();
-        let relation = &self.relations[tid.relation as usize].name;
-        let sql = format!("SELECT {} FROM ONLY {relation} WHERE {}", list.join(", "), has_tid(tid));
+        let from = &self.relations[tid.relation as usize].from;
+        let sql = format!("SELECT {} FROM {from} WHERE {}", list.join(", "), tid.condition());
         let what = format!("cannot read table {} of PostgreSQL", quote(&self.table.name));
         let row = client.first_row(&sql).map_err(db_error(&what))?;
         let value = |index: usize| match row.as_ref().map(|row| row.get(index)) {
@@ -187,11 +188,6 @@ impl ColumnDiff<'_> {
         };
         Ok((0..list.len()).map(value).collect())
     }
-}
-
-/// The condition that finds a row by its ctid.
-fn has_tid(tid: Tid) -> String {
-    format!("ctid = '({},{})'::pg_catalog.tid", tid.block, tid.offset)
 }
 
 fn differing(one: &[u8], other: &[u8]) -> Vec<usize> {

@@ -5,9 +5,10 @@ use crate::control::progress::{PhaseProgress, TableProgress};
 use crate::control::retry::RetryPolicy;
 use crate::error::{Error, Result};
 use crate::options::run_options::Depth;
-use crate::postgres::copy_out::{Relation, Snapshot, TupleReader};
+use crate::postgres::copy_out::{Snapshot, TupleReader};
 use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunLock;
+use crate::postgres::relation::{self, Relation, StoredTable, check_counts, miscounted};
 use crate::report::{RowDifference, TableVerification};
 use crate::schema::names::{literal, quote};
 use crate::sqlite::source::connection::SourceConnection;
@@ -15,7 +16,7 @@ use crate::verify::column_diff::ColumnDiff;
 use crate::verify::compared_table::ComparedTable;
 use crate::verify::roles::SourceSide;
 use crate::verify::row_diff::{self, RowDiff, RowDiffResult};
-use crate::verify::rows::SqliteStats;
+use crate::verify::rows::{SqliteStats, Tid};
 use crate::verify::scan::{self, TableDigests};
 use crate::verify::settings::{Readers, VerifySettings};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,21 +56,38 @@ pub(crate) fn under_snapshot<T>(
     })?
 }
 
-/// Compares all tables under one snapshot of PostgreSQL. A difference is not an error.
+/// Compares all tables under one snapshot of PostgreSQL. `others` are the qualified names of the
+/// tables that are not compared, but whose rows are not those of their parents either. A difference
+/// is not an error.
 pub(crate) fn compare(
     tables: &[ComparedTable],
+    others: &[String],
     snapshot: &mut Snapshot,
     readers: &Readers<'_>,
     settings: &VerifySettings<'_>,
 ) -> Result<Vec<Compared>> {
-    let mut relations = Vec::with_capacity(tables.len());
-    let mut hidden = Vec::with_capacity(tables.len());
-    for table in tables {
-        let found = snapshot.relations(&table.postgres)?;
-        let is_hidden = found.iter().any(|relation| relation.hidden);
-        hidden.push(is_hidden);
-        relations.push(if is_hidden { Vec::new() } else { found });
-    }
+    let names = tables.iter().map(|table| &table.postgres).chain(others);
+    let names: Vec<String> = names.cloned().collect();
+    let mut stored = relation::read(snapshot.client(), &names)?;
+    stored.truncate(tables.len());
+    let hides = |relations: &[Relation]| relations.iter().any(|relation| relation.hidden);
+    let hidden: Vec<bool> = stored.iter().map(|table| hides(&table.relations)).collect();
+    let relations = |(table, hidden): (&StoredTable, &bool)| match hidden {
+        true => Vec::new(),
+        false => table.relations.clone(),
+    };
+    let relations: Vec<Vec<Relation>> = stored.iter().zip(&hidden).map(relations).collect();
+    let check_read = |snapshot: &mut Snapshot, read: &[u64]| -> Result<()> {
+        if hidden.contains(&true) {
+            return Ok(());
+        }
+        for ((table, name), read) in tables.iter().zip(&names).zip(read) {
+            if let Some(counted) = table.counted.filter(|counted| counted != read) {
+                return Err(miscounted(Error::failed, name, *read, counted));
+            }
+        }
+        check_counts(snapshot.client(), (&names, &stored), read, Error::failed)
+    };
     let import = snapshot.import_sql();
     let postgres = |lost| {
         let (mut client, backend) = (readers.postgres)(lost)?;
@@ -82,6 +100,8 @@ pub(crate) fn compare(
     let side = settings.source;
     if settings.depth == Depth::Rows {
         let counts = scan::count(tables, &relations, &readers, settings.cancel)?;
+        let read: Vec<u64> = counts.iter().map(|(_, postgres)| postgres.rows).collect();
+        check_read(snapshot, &read)?;
         let compared =
             tables.iter().zip(counts).zip(hidden).map(|((table, counts), hidden)| Compared {
                 report: verification(side, counts, None, hidden),
@@ -93,6 +113,8 @@ pub(crate) fn compare(
     }
     start_progress(tables, settings.progress);
     let digests = scan::run(tables, &relations, &readers, settings)?;
+    let read: Vec<u64> = digests.iter().map(|one| one.postgres.total().rows).collect();
+    check_read(snapshot, &read)?;
     let differences = row_differences(tables, &relations, &digests, &readers, settings)?;
     let mut compared = Vec::with_capacity(tables.len());
     let all = digests.into_iter().zip(differences).zip(hidden).zip(&relations);
@@ -206,17 +228,17 @@ fn modified_after_copy(
             .iter()
             .filter_map(|mismatch| mismatch.postgres)
             .filter(|tid| tid.relation as usize == number)
-            .map(|tid| format!("'({},{})'::pg_catalog.tid", tid.block, tid.offset))
+            .map(Tid::condition)
             .collect();
         if tids.is_empty() {
             continue;
         }
         let sql = format!(
             "SELECT coalesce(pg_catalog.bool_or(pg_catalog.age(t.xmin) < pg_catalog.age(l.xmin)), \
-             false) FROM ONLY {} t, {ledger} l WHERE t.ctid = ANY (ARRAY[{}]) \
-             AND l.data_set = {} AND l.table_name = '' AND l.chunk = -1",
-            relation.name,
-            tids.join(", "),
+             false) FROM (SELECT xmin FROM {} WHERE {}) AS t, {ledger} l \
+             WHERE l.data_set = {} AND l.table_name = '' AND l.chunk = -1",
+            relation.from,
+            tids.join(" OR "),
             literal(data_set)
         );
         let row = snapshot.client().query_one(&sql, &[]);

@@ -3,7 +3,7 @@
 use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::plan::model::PlannedTable;
 use crate::plan::to_postgres::model::ToPostgres;
-use crate::postgres::copy_out::Relation;
+use crate::postgres::relation::Relation;
 use crate::schema::RowAddress;
 use crate::schema::chunk::{Chunk, KeyRange};
 use crate::schema::column_type::ColumnType;
@@ -34,6 +34,8 @@ pub(crate) struct ComparedTable {
     pub(crate) skips_misfits: bool,
     /// The number of skipped rows, as far as it is known before they are read.
     pub(crate) rows_left_out: u64,
+    /// The rows that the server counted in PostgreSQL's table, if the plan asked it.
+    pub(crate) counted: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -74,6 +76,7 @@ impl ComparedTable {
             integer_key: None,
             skips_misfits: !table.rejected.is_empty(),
             rows_left_out: table.rows_rejected(),
+            counted: None,
         };
         compared.choose_key(&keys);
         compared
@@ -139,16 +142,16 @@ impl ComparedTable {
         }
     }
 
-    /// A query of PostgreSQL's rows as tuples, followed by their ctids if wanted.
-    pub(crate) fn select(&self, relation: &Relation, ctid: bool, condition: &str) -> String {
+    /// A query of PostgreSQL's rows as tuples, followed by their places if wanted.
+    pub(crate) fn select(&self, relation: &Relation, place: bool, condition: &str) -> String {
         let mut list: Vec<String> = self
             .columns
             .iter()
             .map(|column| column.read.clone().unwrap_or_else(|| quote(&column.postgres)))
             .collect();
-        if ctid {
-            list.push("ctid".to_owned());
+        if place {
+            list.push("tableoid, ctid".to_owned());
         }
-        format!("SELECT {} FROM ONLY {} WHERE {condition}", list.join(", "), relation.name)
+        format!("SELECT {} FROM {} WHERE {condition}", list.join(", "), relation.from)
     }
 }

@@ -121,7 +121,8 @@ pub(crate) fn compared_tables(
                 read: as_text.then(|| format!("{}::pg_catalog.text", quote(&found.name))),
             });
             // A number kept as text is reported as a conversion: it is not in a plan.
-            let restores = affinity.is_numeric() && encoding.column_type != ColumnType::Text;
+            let is_text = ColumnType::parse(&found.declared) == Some(ColumnType::Text);
+            let restores = affinity.is_numeric() && !is_text && !as_text;
             casts.push(ColumnEncoder { encoding, affinity_restores_numbers: restores });
         }
         let left_out = inputs.ledger.rows_left_out.get(&table.name).copied().unwrap_or(0);
@@ -141,6 +142,7 @@ pub(crate) fn compared_tables(
             integer_key: None,
             skips_misfits: left_out > 0,
             rows_left_out: left_out,
+            counted: None,
         };
         let keys: Vec<Vec<String>> = table
             .primary_key
@@ -214,6 +216,8 @@ impl ColumnPair<'_> {
             Some(ColumnType::BigInt) if affinity == Affinity::Text => {
                 (Encoding::INTEGER_TEXT, false)
             }
+            // `json` keeps its text, also one that no operator can read.
+            Some(ColumnType::Json) => (ColumnType::Text.into(), false),
             Some(column_type) => (column_type.into(), false),
             None => {
                 notes.push(format!(

@@ -8,7 +8,8 @@
 use crate::codec::tuple::{self, Field};
 use crate::control::cancel::CancelScope;
 use crate::error::Result;
-use crate::postgres::copy_out::{Relation, TupleReader};
+use crate::postgres::copy_out::TupleReader;
+use crate::postgres::relation::Relation;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
 use crate::sqlite::source::connection::SourceConnection;
@@ -207,7 +208,7 @@ impl RowDiff<'_> {
         let mut postgres = PostgresRows::new(table);
         for (_, condition) in &parts {
             for relation in self.relations.iter().enumerate() {
-                postgres.read_with_ctids(client, relation, condition, |tid, tuple| {
+                postgres.read_with_places(client, relation, condition, |tid, tuple| {
                     self.cancel.check()?;
                     let hash = xxh3_128(tuple);
                     if is_bad(tuple, hash) {
@@ -276,7 +277,7 @@ impl RowDiff<'_> {
 mod tests {
     use super::*;
 
-    const TID: Tid = Tid { relation: 0, block: 0, offset: 1 };
+    const TID: Tid = Tid { relation: 0, table: 1, block: 0, offset: 1 };
 
     #[test]
     fn equal_rows_cancel_and_the_others_remain() {

@@ -4,7 +4,8 @@ use crate::codec::encode::heap_page;
 use crate::codec::fidelity::{Fidelity, Misfit};
 use crate::codec::tuple::UNFIT;
 use crate::error::{Error, Result};
-use crate::postgres::copy_out::{Relation, TupleReader};
+use crate::postgres::copy_out::TupleReader;
+use crate::postgres::relation::Relation;
 use crate::schema::RowAddress;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
@@ -28,21 +29,22 @@ fn release(buffer: &mut BytesMut) {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SqliteStats {
     pub(crate) skipped: u64,
-    /// Values that are equal only after a conversion, by column.
-    pub(crate) converted: Vec<u64>,
+    /// Values that are equal only after a conversion, and those that are equal only without their
+    /// digits beyond microseconds, by column.
+    pub(crate) converted: Vec<[u64; 2]>,
     /// Misfits, by column, with the reason of the first.
     pub(crate) misfits: Vec<(u64, Option<Misfit>)>,
 }
 
 impl SqliteStats {
     pub(crate) fn new(width: usize) -> Self {
-        Self { skipped: 0, converted: vec![0; width], misfits: vec![(0, None); width] }
+        Self { skipped: 0, converted: vec![[0; 2]; width], misfits: vec![(0, None); width] }
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
         self.skipped += other.skipped;
         for (mine, theirs) in self.converted.iter_mut().zip(&other.converted) {
-            *mine += theirs;
+            mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
         }
         for (mine, theirs) in self.misfits.iter_mut().zip(&other.misfits) {
             mine.0 += theirs.0;
@@ -91,7 +93,8 @@ impl<'a> SqliteRows<'a> {
                 let start = tuple.len();
                 match casts[field].encode(raw, tuple) {
                     Ok(Fidelity::Exact) => {}
-                    Ok(Fidelity::Converted) => stats.converted[field] += 1,
+                    Ok(Fidelity::Converted) => stats.converted[field][0] += 1,
+                    Ok(Fidelity::Rounded) => stats.converted[field][1] += 1,
                     Err(misfit) => {
                         tuple.truncate(start);
                         tuple.put_i32(UNFIT);
@@ -115,13 +118,23 @@ impl<'a> SqliteRows<'a> {
     }
 }
 
-/// The ctid of a row in PostgreSQL, which is valid as long as the snapshot.
+/// The place of a row in PostgreSQL, which is valid as long as the snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tid {
     pub(crate) relation: u32,
+    /// The OID of the table that stores it: the relation's own, or that of a child table.
+    pub(crate) table: u32,
     pub(crate) block: u32,
     /// The row's number in the block.
     pub(crate) offset: u16,
+}
+
+impl Tid {
+    /// The condition that finds the row.
+    pub(crate) fn condition(self) -> String {
+        let Self { table, block, offset, .. } = self;
+        format!("(ctid = '({block},{offset})'::pg_catalog.tid AND tableoid = '{table}'::oid)")
+    }
 }
 
 pub(crate) struct PostgresRows<'a> {
@@ -153,7 +166,7 @@ impl<'a> PostgresRows<'a> {
     }
 
     /// Like [`PostgresRows::read`], with the ctid of each row.
-    pub(crate) fn read_with_ctids(
+    pub(crate) fn read_with_places(
         &mut self,
         client: &mut TupleReader,
         (number, relation): (usize, &Relation),
@@ -165,11 +178,14 @@ impl<'a> PostgresRows<'a> {
         let what = cannot_read(table);
         let width = table.columns.len() as i16;
         client.tuples(&select, &what, |tuple| {
-            // The last field is the ctid: a length word, a block and an offset.
-            let parts = tuple.split_last_chunk::<10>();
-            let Some((row, [0, 0, 0, 6, b1, b2, b3, b4, o1, o2])) = parts else {
+            // The last fields are the tableoid and the ctid (a block and an offset), each with a
+            // length word.
+            let parts = tuple.split_last_chunk::<18>();
+            let Some((row, [0, 0, 0, 4, t1, t2, t3, t4, 0, 0, 0, 6, b1, b2, b3, b4, o1, o2])) =
+                parts
+            else {
                 return Err(
-                    Error::failed(&what).caused_by("the server sent a row without its ctid")
+                    Error::failed(&what).caused_by("the server sent a row without its place")
                 );
             };
             stripped.clear();
@@ -177,6 +193,7 @@ impl<'a> PostgresRows<'a> {
             stripped.put_slice(row.get(2..).unwrap_or_default());
             let tid = Tid {
                 relation: number as u32,
+                table: u32::from_be_bytes([*t1, *t2, *t3, *t4]),
                 block: u32::from_be_bytes([*b1, *b2, *b3, *b4]),
                 offset: u16::from_be_bytes([*o1, *o2]),
             };

@@ -58,7 +58,10 @@ pub(crate) fn run(
     let in_flight = InFlight::default();
     let readers =
         Readers { sqlite: &|| file.connect(), postgres: &postgres, in_flight: &in_flight };
-    let compared = compare(&tables, snapshot, &readers, settings)?;
+    let is_missing = |name: &&String| !tables.iter().any(|table| table.postgres == **name);
+    let all = plan.tables.iter().map(|table| &table.read.qualified);
+    let missing: Vec<String> = all.filter(is_missing).cloned().collect();
+    let compared = compare(&tables, &missing, snapshot, &readers, settings)?;
     report.notes.extend(schema_diff.notes);
     let verdict = VerdictReport::new(&tables, &compared, schema_diff.differences, settings.depth);
     verdict.apply_to(report, copied);
@@ -116,6 +119,7 @@ fn compared_table(
         integer_key: None,
         skips_misfits: false,
         rows_left_out: 0,
+        counted: Some(planned.rows),
     };
     let keys: &[&[String]] = if has_whole_key { &[&key] } else { &[] };
     compared.choose_key(keys);

@@ -1,6 +1,6 @@
 //! The verdict of a verification, with its differences and hints.
 
-use crate::codec::fidelity::Misfit;
+use crate::codec::fidelity::{DIGITS_LOST, Misfit};
 use crate::error::plural;
 use crate::options::run_options::Depth;
 use crate::report::{ConversionReport, DataSetReport, TableVerification, Verdict};
@@ -143,13 +143,14 @@ impl VerdictReport {
 /// The conversions that equality needed, by column.
 fn conversions(table: &ComparedTable, compared: &Compared) -> Vec<ConversionReport> {
     let columns = table.columns.iter().zip(table.layout.encoders()).zip(&compared.stats.converted);
-    columns
-        .filter(|(_, count)| **count > 0)
-        .map(|((column, cast), count)| ConversionReport {
+    let reports = columns.flat_map(|((column, cast), [converted, rounded])| {
+        let counts = [(DIGITS_LOST, rounded), ("equal once converted", converted)];
+        counts.map(|(what, count)| ConversionReport {
             column: column.sqlite.clone(),
             to: cast.encoding.column_type.to_string(),
-            what: "equal once converted".to_owned(),
+            what: what.to_owned(),
             count: *count,
         })
-        .collect()
+    });
+    reports.filter(|report| report.count > 0).collect()
 }

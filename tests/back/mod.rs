@@ -1,6 +1,8 @@
 //! PostgreSQL to SQLite.
 
 mod faults;
+mod file_properties;
+mod inheritance;
 mod kept;
 mod memory;
 mod round_trip;

@@ -350,3 +350,18 @@ fn a_plan_writes_nothing() {
     assert!(text(&output).contains("total of 1 table"), "{}", text(&output));
     assert!(target.files().is_empty());
 }
+
+#[test]
+fn a_table_without_columns_is_refused_until_it_is_excluded() {
+    let database = server();
+    psql(&database.url, "CREATE TABLE bare (); CREATE TABLE t (a int); INSERT INTO t VALUES (1)");
+    let target = Target::new();
+    let output = back(&database, &target.path, &["--on-misfit", "widen"]);
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert!(text(&output).contains("table \"bare\" has no columns"), "{}", text(&output));
+    assert!(target.files().is_empty());
+    let output = back(&database, &target.path, &["--exclude=bare"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let verdict = "verdict: match, 1 table excluded; 1 row in 1 table";
+    assert!(text(&output).contains(verdict), "{}", text(&output));
+}

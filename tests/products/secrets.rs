@@ -137,3 +137,60 @@ fn a_key_file_is_never_overwritten_and_an_empty_value_is_refused() {
     assert_code(&with_input(&["encrypt-config-value", "--key-file", key], "\n"), 4);
     assert_code(&with_input(&["encrypt-config-value", "--key-file", key, PASSWORD], ""), 2);
 }
+
+#[test]
+fn a_mistyped_location_is_named_by_file_line_and_column_and_no_value_is_shown() {
+    for (value, why) in [
+        ("\"postgers://u:hunter2@127.0.0.1:1/d?sslmode=disable\"", "the scheme is neither"),
+        ("postgers://u:hunter2@127.0.0.1:1/d", "the scheme is neither"),
+        ("hunter2=hunter2", "an unknown key at character 1"),
+        ("host=h hunter2=x", "an unknown key at character 8, after `host`"),
+        ("host=h pasword=hunter2", "`pasword`; did you mean `password`?"),
+        ("host=h password=hunter2 hunter2", "a key without a value at character 25"),
+        ("\"postgres://u:hunter2@h:x/d\"", "expected postgres://"),
+        ("service=hunter2", "the PostgreSQL service (service, PGSERVICE) is not defined"),
+    ] {
+        let tree = Tree::connect(&format!("URL = {value}"));
+        for arguments in [&["db"][..], &["plan"], &["db", "--verify"]] {
+            let output = tree.run(arguments);
+            assert_code(&output, 4);
+            let message = text(&output);
+            assert!(!message.contains("hunter2"), "{value}: {message}");
+            assert!(message.contains(why), "{value}: {message}");
+            let is_at =
+                message.contains("rstudio-connect.gcfg:") && message.contains("Postgres.URL");
+            assert!(is_at || value.starts_with("service"), "{value}: {message}");
+        }
+    }
+}
+
+#[test]
+fn no_form_of_a_location_on_the_command_line_shows_its_password() {
+    for value in [
+        "host=h pasword=hunter2",
+        "host=h hunter2=x",
+        "host=h password hunter2",
+        "Host=h;Username=u;Password=hunter2",
+        "Server=h;User Id=u;Pwd=hunter2",
+        "password=hunter2",
+        "PASSWORD = hunter2",
+        "host=h user=u password=hunter2 hunter2",
+        "jdbc:postgresql://h/d?user=u&password=hunter2",
+        "postgers://u:hunter2@h/d?sslmode=disable",
+        "u:hunter2@h/d",
+        "u:hunter2://h/d",
+    ] {
+        for (flag, other, file) in [("--from", "--to", "none.db"), ("--to", "--from", "none.db")] {
+            for command in ["database", "plan"] {
+                let mut run = migrate_command();
+                // No server answers: port 1.
+                run.args([command, flag, value, other, file]).env("PGHOST", "127.0.0.1");
+                let output = run.env("PGPORT", "1").output().unwrap();
+                assert!(!output.status.success());
+                assert!(!text(&output).contains("hunter2"), "{value}: {}", text(&output));
+            }
+        }
+    }
+    let output = migrate_command().args(["database", "host=h pasword=hunter2"]).output().unwrap();
+    assert!(!text(&output).contains("hunter2"), "{}", text(&output));
+}

@@ -73,6 +73,37 @@ fn an_emptied_table_is_not_resumed_as_half_full() {
 }
 
 #[test]
+fn a_column_that_was_added_renamed_or_changed_is_noticed() {
+    let cast = ["--cast", "event.what=varchar(99)"];
+    let (source, database) = cut_off(&cast);
+    let change = |change: &str| psql(&database.url, &format!("ALTER TABLE event {change}"));
+    // None of these changes rewrites the table.
+    for (forth, cause, back) in [
+        ("ADD extra int", "\"extra\" of table \"event\" was added in the target", "DROP extra"),
+        (
+            "RENAME what TO why",
+            "\"what\" of table \"event\" is missing in the target",
+            "RENAME why TO what",
+        ),
+        (
+            "ALTER what TYPE varchar(100)",
+            "\"what\" of table \"event\" is character varying(100) in the target, not varchar(99)",
+            "ADD extra int",
+        ),
+    ] {
+        change(forth);
+        let refused = source.run(&database.url, &cast);
+        assert_code(&refused, 4);
+        assert_says(&refused, &["cannot be resumed", &format!("column {cause}")]);
+        change(back);
+    }
+    let cause = "column \"extra\" of table \"event\" was added in the target";
+    assert_refused_until_restart(&source, &database, &cast, cause);
+    let columns = "SELECT count(*) FROM pg_attribute WHERE attname = 'extra'";
+    assert_eq!(psql(&database.url, columns), "0");
+}
+
+#[test]
 fn a_table_that_was_dropped_is_missed() {
     let (source, database) = cut_off(&[]);
     psql(&database.url, "DROP TABLE event");

@@ -1,5 +1,5 @@
-//! A plan as text: what needs review and what is dropped first, then one line for each table, then
-//! details.
+//! A plan as text: what is not migrated, what needs review and what is dropped first, then one line
+//! for each table, then details.
 
 use crate::cli::output::format::{bytes, counted, escape_for_terminal, time_left};
 use crate::cli::output::tables::{
@@ -50,6 +50,13 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
             counted(*chunks, "chunk")
         )?;
     }
+    let rows = tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
+    let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
+    section(out, "not migrated", &all)?;
+    let converted = |lossy| {
+        tables.iter().flat_map(|t| conversions(&t.name, &t.conversions, lossy)).collect::<Vec<_>>()
+    };
+    aligned_section(out, "will lose digits", converted(true), 3)?;
     aligned_section(out, "needs review", columns(tables, true), 4)?;
     let dropped = data_set.drops.iter().map(|dropped| {
         let lost = if dropped.comes_back { "" } else { " (not in the source)" };
@@ -62,11 +69,7 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
         _ => write_aligned(out, table_rows(tables), 1)?,
     }
     aligned_section(out, "other column types", columns(tables, false), 4)?;
-    let converted = tables.iter().flat_map(|table| conversions(&table.name, &table.conversions));
-    aligned_section(out, "will be converted", converted.collect(), 3)?;
-    let rows = tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
-    let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
-    section(out, "not migrated", &all)?;
+    aligned_section(out, "will be converted", converted(false), 3)?;
     notes(out, "notes", &data_set.notes)
 }
 

@@ -2,8 +2,20 @@
 //!
 //! The text was typed and may be malformed. In doubt, a part of it counts as password.
 
-/// The parameters whose values are secrets.
+use crate::config::connection::settings::is_similar;
+
+/// The parameters whose values are secrets. A similar word also counts, as a mistyped one.
 const SECRET_PARAMETERS: [&str; 2] = ["password", "sslpassword"];
+
+/// The names of secrets in the connection strings of other programs.
+const OTHER_SECRETS: [&str; 4] = ["pass", "passwd", "pwd", "pgpassword"];
+
+/// Whether the value of the parameter `key` is a secret.
+pub(crate) fn is_secret(key: &str) -> bool {
+    let key = key.trim().to_ascii_lowercase();
+    OTHER_SECRETS.contains(&key.as_str())
+        || SECRET_PARAMETERS.iter().any(|secret| is_similar(&key, secret))
+}
 
 /// `text` without its passwords: in the user part of a URL, in its parameters, or in a `key=value`
 /// string. `None` if there is no password.
@@ -31,14 +43,10 @@ fn url_without_password(rest: &str) -> String {
     let (user, tail) = at.map_or(("", rest), |at| (&rest[..at], &rest[at..]));
     let user = user.split(':').next().unwrap_or_default();
     let Some((location, parameters)) = tail.split_once('?') else { return format!("{user}{tail}") };
-    let kept: Vec<_> = parameters.split('&').filter(|pair| !is_secret_pair(pair)).collect();
+    let is_kept = |pair: &&str| !is_secret(pair.split('=').next().unwrap_or_default());
+    let kept: Vec<_> = parameters.split('&').filter(is_kept).collect();
     let question = if kept.is_empty() { "" } else { "?" };
     format!("{user}{location}{question}{}", kept.join("&"))
-}
-
-fn is_secret_pair(pair: &str) -> bool {
-    let key = pair.split('=').next().unwrap_or_default();
-    SECRET_PARAMETERS.iter().any(|secret| key.trim().eq_ignore_ascii_case(secret))
 }
 
 /// Redacts a `key = value` string as libpq reads it: spaces around `=`, values in single quotes,
@@ -58,15 +66,11 @@ fn pairs_without_password(text: &str) -> String {
 
 /// The start of the next secret parameter: a whole word, with `=` after it.
 fn find_secret(text: &str) -> Option<usize> {
-    let lower = text.to_ascii_lowercase();
-    let starts = SECRET_PARAMETERS.iter().flat_map(|secret| {
-        lower.match_indices(secret).filter_map(|(at, _)| {
-            let free = lower[..at].chars().next_back().is_none_or(|c| !is_word(c));
-            let assigned = lower[at + secret.len()..].trim_start().starts_with('=');
-            (free && assigned).then_some(at)
-        })
-    });
-    starts.min()
+    text.match_indices('=').find_map(|(at, _)| {
+        let before = text[..at].trim_end();
+        let start = before.trim_end_matches(is_word).len();
+        is_secret(&before[start..]).then_some(start)
+    })
 }
 
 fn is_word(c: char) -> bool {
@@ -123,6 +127,8 @@ mod tests {
             ("host=h sslpassword=x", "host=h"),
             ("host=h password='unclosed dbname=d", "host=h"),
             ("PASSWORD=x host=h", "host=h"),
+            ("host=h pasword=x dbname=d", "host=h dbname=d"),
+            ("host=h passwd = 'x y' dbname=d", "host=h dbname=d"),
         ] {
             assert_eq!(shown(text), expected);
         }

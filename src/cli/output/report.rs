@@ -1,4 +1,4 @@
-//! A report as text: tables, totals, what was not migrated, times, verdict.
+//! A report as text: what was not migrated, tables, totals, times, verdict.
 
 use crate::cli::output::differences;
 use crate::cli::output::format::{bytes, counted, escape_for_terminal, rate, time};
@@ -7,7 +7,9 @@ use crate::cli::output::tables::{
     table_name, write_aligned,
 };
 use crate::error::count;
+use crate::plan::table_selection::is_by_request;
 use crate::report::{DataSetReport, RateReport, Report, TableReport, Verdict};
+use crate::schema::ObjectKind;
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 use std::ops::Range;
@@ -58,15 +60,23 @@ pub(crate) fn write_steps(out: &mut dyn Write, steps: &[String]) -> io::Result<(
 fn write_data_set(out: &mut dyn Write, data_set: &DataSetReport) -> io::Result<()> {
     let tables = &data_set.tables;
     writeln!(out, "\n{}", table_name(&data_set.name, Some(&data_set.target_schema)))?;
+    let rows = tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
+    let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
+    let converted = |lossy| {
+        tables.iter().flat_map(|t| conversions(&t.name, &t.conversions, lossy)).collect::<Vec<_>>()
+    };
+    let rounded = converted(true);
+    let loses = !all.is_empty() || !rounded.is_empty();
+    section(out, "not migrated", &all)?;
+    aligned_section(out, "lost digits", rounded, 3)?;
+    if loses {
+        writeln!(out)?;
+    }
     match tables[..] {
         [] => writeln!(out, "  no tables")?,
         _ => write_aligned(out, table_rows(tables), 1)?,
     }
-    let converted = tables.iter().flat_map(|table| conversions(&table.name, &table.conversions));
-    aligned_section(out, "converted", converted.collect(), 3)?;
-    let rows = tables.iter().flat_map(|t| rows_left_out(&t.name, &t.rows_left_out));
-    let all: Vec<_> = rows.chain(left_out(&data_set.left_out)).collect();
-    section(out, "not migrated", &all)?;
+    aligned_section(out, "converted", converted(false), 3)?;
     notes(out, "notes", &data_set.notes)?;
     let long_steps = data_set.steps.iter().filter(|step| step.seconds >= MIN_STEP_SECS);
     let steps = long_steps
@@ -116,6 +126,8 @@ struct Sum {
     rows: u64,
     bytes: u64,
     converted: u64,
+    /// Converted values that lost digits.
+    rounded: u64,
     left_out: u64,
 }
 
@@ -127,6 +139,8 @@ impl Sum {
             sum.rows += table.rows;
             sum.bytes += table.bytes;
             sum.converted += table.conversions.iter().map(|c| c.count).sum::<u64>();
+            let rounded = table.conversions.iter().filter(|c| c.loses_digits());
+            sum.rounded += rounded.map(|c| c.count).sum::<u64>();
             sum.left_out += table.rows_left_out.iter().map(|rows| rows.count).sum::<u64>();
         }
         sum
@@ -141,17 +155,27 @@ pub(crate) fn worst_verdict(report: &Report) -> Verdict {
 
 fn verdict(report: &Report) -> (Style, String) {
     let sum = Sum::over(report.data_sets.iter().flat_map(|data_set| &data_set.tables));
-    let left_out = match sum.left_out {
-        0 => String::new(),
-        rows => format!(", {} not migrated", counted(rows, "row")),
+    let what = format!("{} in {}", counted(sum.rows, "row"), counted(sum.tables, "table"));
+    let (style, verdict) = match worst_verdict(report) {
+        Verdict::Match => (GOOD, "match"),
+        Verdict::NotVerified => (DOUBTFUL, "not verified"),
+        Verdict::Differ => (BAD, "the databases differ"),
     };
-    let what =
-        format!("{} in {}{left_out}", counted(sum.rows, "row"), counted(sum.tables, "table"));
-    match worst_verdict(report) {
-        Verdict::Match => (GOOD, format!("verdict: match; {what}")),
-        Verdict::NotVerified => (DOUBTFUL, format!("verdict: not verified; {what}")),
-        Verdict::Differ => (BAD, format!("verdict: the databases differ; {what}")),
-    }
+    (style, format!("verdict: {verdict}{}; {what}", losses(report, &sum)))
+}
+
+/// What was left out by request and what was lost: `, 1 table excluded, 2 rows not migrated`.
+fn losses(report: &Report, sum: &Sum) -> String {
+    let left_out = || report.data_sets.iter().flat_map(|data_set| &data_set.left_out);
+    let excluded = [ObjectKind::Table, ObjectKind::View].map(|kind| {
+        let excluded = left_out().filter(|left| left.kind == kind && is_by_request(left)).count();
+        (excluded as u64, kind.as_str(), "excluded")
+    });
+    let counts = excluded
+        .into_iter()
+        .chain([(sum.left_out, "row", "not migrated"), (sum.rounded, "value", "rounded")]);
+    let counts = counts.filter(|(count, ..)| *count > 0);
+    counts.map(|(count, what, how)| format!(", {} {how}", counted(count, what))).collect()
 }
 
 #[cfg(test)]
@@ -159,8 +183,9 @@ mod tests {
     use super::*;
     use crate::cli::output::tables;
     use crate::control::progress::Phase;
+    use crate::plan::table_selection::BY_REQUEST;
     use crate::report::{ConversionReport, PhaseTime, RowsLeftOut, StepReport};
-    use crate::schema::{LeftOut, ObjectKind};
+    use crate::schema::LeftOut;
 
     fn table(name: &str, rows: u64, bytes: u64, seconds: f64) -> TableReport {
         TableReport { name: name.to_owned(), rows, bytes, seconds, ..TableReport::default() }
@@ -171,7 +196,7 @@ mod tests {
         events.conversions.push(ConversionReport {
             column: "at".to_owned(),
             to: "timestamp".to_owned(),
-            what: "digits past microseconds rounded".to_owned(),
+            what: "other spellings of the same timestamp".to_owned(),
             count: 1204,
         });
         events.rows_left_out.push(RowsLeftOut { count: 3, reason: "NUL in text".to_owned() });
@@ -214,18 +239,19 @@ mod tests {
 to   postgres://host/db
 
 app.db -> public
+
+not migrated
+  3 rows of "events": NUL in text
+  1 trigger: triggers are not copied
+    "log" on "events"
+
   table                     rows    bytes  seconds   rows/s  converted  not migrated
   events               1,204,000  98.8 MB     9.50  126,737      1,204             3
   xmin\u{7} -> xmin_1          0      0 B     0.00
   total of 2 tables    1,204,000  98.8 MB                        1,204             3
 
 converted
-  events.at  timestamp  digits past microseconds rounded  1,204
-
-not migrated
-  3 rows of "events": NUL in text
-  1 trigger: triggers are not copied
-    "log" on "events"
+  events.at  timestamp  other spellings of the same timestamp  1,204
 
 notes
   text is ordered by bytes, as in SQLite
@@ -238,7 +264,7 @@ warnings
 
 total time 1m 11s: profile 1.25 s, copy 9.75 s
 
-verdict: not verified; 1,204,000 rows in 2 tables, 3 rows not migrated
+verdict: not verified, 3 rows not migrated; 1,204,000 rows in 2 tables
 "#;
         assert_eq!(text(&report(), true), expected);
         let unended = text(&report(), false);
@@ -257,15 +283,31 @@ verdict: not verified; 1,204,000 rows in 2 tables, 3 rows not migrated
         assert!(text(&report, true).contains("verdict: the databases differ"));
         report.data_sets[1].verdict = Verdict::Match;
         let written = text(&report, true);
-        assert!(
-            written.ends_with("verdict: match; 2,408,000 rows in 4 tables, 6 rows not migrated\n")
-        );
+        let verdict = "verdict: match, 6 rows not migrated; 2,408,000 rows in 4 tables\n";
+        assert!(written.ends_with(verdict));
+    }
+
+    #[test]
+    fn what_was_left_out_by_request_comes_first_in_the_verdict() {
+        let mut report = report();
+        let excluded = |kind, name: &str| LeftOut::object(kind, name, None).because(BY_REQUEST);
+        report.data_sets[0].left_out = vec![
+            excluded(ObjectKind::Table, "audit"),
+            excluded(ObjectKind::Table, "log"),
+            excluded(ObjectKind::View, "v"),
+            LeftOut::object(ObjectKind::VirtualTable, "fts", None).because("an FTS5 table"),
+        ];
+        report.data_sets[0].verdict = Verdict::Match;
+        let verdict = "\nverdict: match, 2 tables excluded, 1 view excluded, 3 rows not migrated; \
+                       1,204,000 rows in 2 tables\n";
+        assert!(text(&report, true).ends_with(verdict));
     }
 
     #[test]
     fn a_database_without_tables_says_so() {
         let mut report = report();
         report.data_sets[0].tables.clear();
+        report.data_sets[0].left_out.clear();
         assert!(text(&report, true).contains("app.db -> public\n  no tables\n"));
     }
 }

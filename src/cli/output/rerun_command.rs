@@ -3,7 +3,10 @@
 use crate::cli::args::command::Arguments;
 use crate::cli::long_flag::{join_value, split_value};
 use crate::cli::output::redact::without_password;
+use crate::cli::request::location::LocationArg;
+use crate::config::connection;
 use crate::error::Error;
+use crate::options::location::Location;
 use clap::{Arg, CommandFactory};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -123,7 +126,11 @@ impl CommandLine {
             };
             // --cast 'users.password=text' only resembles a secret.
             let is_cast = flag.is_some_and(|flag| flag == "--cast");
-            let shown = if is_cast { None } else { os_without_password(value) };
+            let shown = match flag {
+                _ if is_cast => None,
+                Some(flag) if is_malformed(flag, value) => Some("LOCATION".into()),
+                _ => os_without_password(value),
+            };
             omits_password |= shown.is_some();
             let value = shown.as_deref().unwrap_or(value);
             text.push(' ');
@@ -146,6 +153,17 @@ fn name(argument: &OsStr) -> &OsStr {
 
 fn is_repeatable(flag: &OsStr) -> bool {
     REPEATABLE.iter().any(|name| flag == *name)
+}
+
+/// Whether `value` is a location that cannot be parsed: any part of it may be a password.
+fn is_malformed(flag: &OsStr, value: &OsStr) -> bool {
+    let Some(flag) = flag.to_str().filter(|flag| ["--from", "--to"].contains(flag)) else {
+        return false;
+    };
+    match LocationArg::parse(flag, value) {
+        Ok(LocationArg::At(Location::Postgres(text))) => connection::read(text.reveal()).is_err(),
+        location => location.is_err(),
+    }
 }
 
 /// [`without_password`] for a text that may not be UTF-8: invalid bytes are replaced for the search,
@@ -245,6 +263,14 @@ mod tests {
         let widen = "to widen, run: migrate database --strict --on-misfit widen";
         let lose = "to lose it, run: migrate database --on-misfit refuse";
         assert_eq!(line.with_remedies(error).hints(), [widen, lose]);
+    }
+
+    #[test]
+    fn a_location_that_cannot_be_parsed_is_not_shown() {
+        for from in ["host=h hunter2=x", "postgers://u:hunter2@h/d", "postgres://u:hunter2@h:x/d"] {
+            let command = rerun(&["plan", &format!("--from={from}"), "--to=a.db"], &[]);
+            assert_eq!(command.text, "migrate plan --from LOCATION --to a.db");
+        }
     }
 
     #[test]

@@ -113,8 +113,12 @@ pub(crate) fn notes(out: &mut dyn Write, title: &str, notes: &[String]) -> io::R
     section(out, title, &entries)
 }
 
-/// The conversions of a table, as rows of four columns.
-pub(crate) fn conversions(table: &str, conversions: &[ConversionReport]) -> Vec<Vec<String>> {
+/// The conversions of a table that lose digits, or the others, as rows of four columns.
+pub(crate) fn conversions(
+    table: &str,
+    conversions: &[ConversionReport],
+    lossy: bool,
+) -> Vec<Vec<String>> {
     let row = |conversion: &ConversionReport| {
         vec![
             escape_for_terminal(&format!("{table}.{}", conversion.column)).into_owned(),
@@ -123,7 +127,7 @@ pub(crate) fn conversions(table: &str, conversions: &[ConversionReport]) -> Vec<
             count(conversion.count),
         ]
     };
-    conversions.iter().map(row).collect()
+    conversions.iter().filter(|one| one.loses_digits() == lossy).map(row).collect()
 }
 
 /// The rows of a table that are not migrated, as list entries.

@@ -1,11 +1,13 @@
 //! The values of --from and --to.
 
+use crate::cli::output::redact::is_secret;
+use crate::config::connection::settings::is_similar;
 use crate::config::secret::Secret;
 use crate::error::{Error, Result};
 use crate::options::location::Location;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A location, or the name of a provider whose location is in a product's configuration.
 pub(crate) enum LocationArg {
@@ -30,7 +32,14 @@ impl LocationArg {
                 .hint("a location is PATH, sqlite:PATH, postgres://... or 'host=... dbname=...'")
         };
         if let Some(scheme) = text.and_then(scheme).filter(|scheme| !scheme.starts_with("sqlite")) {
-            return Err(wrong(&format!("{scheme}:// is not supported")));
+            // Another text before "://" may be a part of a password.
+            let is_known = SCHEMES.iter().any(|known| is_similar(scheme, known));
+            let shown = if is_known { format!("{scheme}://") } else { "this scheme".to_owned() };
+            return Err(wrong(&format!("{shown} is not supported")));
+        }
+        if text.is_some_and(has_credentials) {
+            return Err(wrong("a URL without postgres:// is not supported")
+                .hint("if it is the path of a file, write sqlite:PATH"));
         }
         let bytes = value.as_bytes();
         match bytes.strip_prefix(b"sqlite:").unwrap_or(bytes) {
@@ -51,8 +60,21 @@ impl LocationArg {
 /// The scheme of a text that looks like a URL.
 fn scheme(text: &str) -> Option<&str> {
     let (scheme, _) = text.split_once("://")?;
-    let letters = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let letters =
+        scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.:".contains(&byte));
     (!scheme.is_empty() && letters).then_some(scheme)
+}
+
+/// The schemes that may be shown, also mistyped.
+const SCHEMES: [&str; 8] =
+    ["postgres", "postgresql", "jdbc:postgresql", "sqlite", "mysql", "mariadb", "https", "file"];
+
+/// Whether a text looks like the part `user:password@host` of a URL, and not like a file.
+fn has_credentials(text: &str) -> bool {
+    let credentials = text.split_once('@').map_or("", |(before, _)| before);
+    let user = credentials.split_once(':').map_or("", |(user, _)| user);
+    let is_file = text.starts_with("sqlite:") || Path::new(text).exists();
+    !is_file && !user.is_empty() && !user.contains('/')
 }
 
 /// The keys that distinguish a `key=value` string from a path with an equals sign: those that name
@@ -60,21 +82,27 @@ fn scheme(text: &str) -> Option<&str> {
 const SERVER_KEYS: [&str; 7] =
     ["host", "hostaddr", "port", "dbname", "user", "service", "servicefile"];
 
-/// True for a URL, and for a `key=value` string: one that begins with a word and an equals sign,
-/// and contains one of [`SERVER_KEYS`].
+/// True for a URL, and for a `key=value` string: one that begins with a word and an equals sign and
+/// contains one of [`SERVER_KEYS`], in any case. A text with the key of a secret also counts: an
+/// error of the connection string shows no value, an error of a path does.
 fn is_postgres(text: &str) -> bool {
+    if text.starts_with("sqlite:") {
+        return false;
+    }
     if let Some(scheme) = scheme(text) {
         return ["postgres", "postgresql"].iter().any(|ours| scheme.eq_ignore_ascii_case(ours));
     }
     let key_before = |at: usize| {
         let before = text[..at].trim_end();
-        let start = before.trim_end_matches(|c: char| c.is_ascii_lowercase() || c == '_').len();
-        let free = before[..start].chars().next_back().is_none_or(char::is_whitespace);
+        let start = before.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '_').len();
+        let free =
+            before[..start].chars().next_back().is_none_or(|c| c.is_whitespace() || c == ';');
         (free && start < before.len()).then_some((start, &before[start..]))
     };
     let keys: Vec<_> = text.match_indices('=').filter_map(|(at, _)| key_before(at)).collect();
     let leads = keys.first().is_some_and(|(start, _)| text[..*start].trim().is_empty());
-    leads && keys.iter().any(|(_, key)| SERVER_KEYS.contains(key))
+    let names_server = |key: &str| SERVER_KEYS.iter().any(|known| key.eq_ignore_ascii_case(known));
+    keys.iter().any(|(_, key)| is_secret(key) || (leads && names_server(key)))
 }
 
 #[cfg(test)]
@@ -90,11 +118,25 @@ mod tests {
             "host=h dbname=d",
             " dbname = d user = u",
             "sslmode=require host=h",
+            "Host=h;Username=u;Password=p",
+            "Server=h;User Id=u;Password=p",
+            "User Id=u;Pwd=p",
+            "HOST=h",
+            "password=p sslmode=require",
+            "pasword=p",
         ] {
             assert!(is_postgres(text), "{text}");
         }
-        for text in ["app.db", "a=b.db", "./host=x", "dir/dbname=x", "é=1 host", "=", "postgres.db"]
-        {
+        for text in [
+            "app.db",
+            "a=b.db",
+            "./host=x",
+            "dir/dbname=x",
+            "é=1 host",
+            "=",
+            "postgres.db",
+            "sqlite:my password=x.db",
+        ] {
             assert!(!is_postgres(text), "{text}");
         }
     }

@@ -1,6 +1,6 @@
 //! The parser of `key=value key='value with spaces'` texts, with libpq's quoting.
 
-use crate::config::connection::settings::{Origin, Settings, is_key};
+use crate::config::connection::settings::{Origin, Settings, is_key, similar_key};
 use crate::error::{Error, Result};
 use zeroize::Zeroizing;
 
@@ -11,14 +11,17 @@ pub(crate) fn read(text: &str, settings: &mut Settings) -> Result<()> {
     while !rest.is_empty() {
         let end = rest.find(|c: char| c == '=' || c.is_ascii_whitespace()).unwrap_or(rest.len());
         let key = &rest[..end];
-        let Some(after) = rest[end..].trim_ascii_start().strip_prefix('=') else {
-            return Err(malformed("a key without a value", None, before));
+        let malformed = |what: &str, key: Option<&str>| {
+            let at = text[..text.len() - rest.len()].chars().count() + 1;
+            malformed(what, key, at, before)
         };
-        let (value, after) = read_value(after.trim_ascii_start()).ok_or_else(|| {
-            malformed("a quoted value without its closing quote", Some(key), before)
-        })?;
+        let Some(after) = rest[end..].trim_ascii_start().strip_prefix('=') else {
+            return Err(malformed("a key without a value", None));
+        };
+        let (value, after) = read_value(after.trim_ascii_start())
+            .ok_or_else(|| malformed("a quoted value without its closing quote", Some(key)))?;
         if !settings.put(key, &value, Origin::Text)? {
-            return Err(malformed("an unknown key", Some(key), before));
+            return Err(malformed("an unknown key", Some(key)));
         }
         before = Some(key);
         rest = after.trim_ascii_start();
@@ -43,14 +46,20 @@ fn read_value(text: &str) -> Option<(Zeroizing<String>, &str)> {
     (!quoted).then_some((value, ""))
 }
 
-/// The error of an invalid text. It names the invalid key or the key before it. After a password
-/// it names only known keys, because other text may be a part of the password.
-fn malformed(what: &str, key: Option<&str>, before: Option<&str>) -> Error {
+/// The error of an invalid text. It names the invalid key, or the character where it is and the
+/// key before it. A key is named only if it is known or resembles a known one, and after a password
+/// only if it is known: other text may be a part of a password.
+fn malformed(what: &str, key: Option<&str>, at: usize, before: Option<&str>) -> Error {
     let follows_a_password = matches!(before, Some("password" | "sslpassword"));
-    let cause = match (key, before) {
-        (Some(key), _) if !follows_a_password || is_key(key) => format!("{what}: `{key}`"),
-        (_, Some(before)) => format!("{what}, after `{before}`"),
-        (_, None) => format!("{what}, at the start"),
+    let similar = |key: &&str| !follows_a_password && similar_key(key).is_some();
+    let cause = match (key.filter(|key| is_key(key) || similar(key)), before) {
+        (Some(key), _) if is_key(key) => format!("{what}: `{key}`"),
+        (Some(key), _) => {
+            let known = similar_key(key).unwrap_or_default();
+            format!("{what}: `{key}`; did you mean `{known}`?")
+        }
+        (None, Some(before)) => format!("{what} at character {at}, after `{before}`"),
+        (None, None) => format!("{what} at character {at}"),
     };
     Error::refused("invalid PostgreSQL connection string").caused_by(cause).hint(
         "quote a value that contains spaces: key='a value'; in quotes write \\' for ' and \\\\ for \\",

@@ -246,13 +246,20 @@ const TARGETS: [(&str, Target); 6] = [
     ("prefer-standby", Target::PreferStandby),
 ];
 
-/// Gathers all settings. The precedence is libpq's: text, service file, environment.
-fn gather(text: &str, environment: &Environment, defaults: &Defaults) -> Result<Settings> {
+/// Parses the text alone. Errors show no part of it but keys, and what resembles one.
+pub(crate) fn read(text: &str) -> Result<Settings> {
     let mut settings = Settings::default();
     match url::after_scheme(text.trim()) {
         Some(rest) => url::read(rest, &mut settings)?,
+        None if url::is_url(text.trim()) => return Err(url::unknown_scheme()),
         None => key_value::read(text, &mut settings)?,
     }
+    Ok(settings)
+}
+
+/// Gathers all settings. The precedence is libpq's: text, service file, environment.
+fn gather(text: &str, environment: &Environment, defaults: &Defaults) -> Result<Settings> {
+    let mut settings = read(text)?;
     if let Some(password) = &defaults.password {
         settings.put("password", password.reveal(), Origin::Configuration)?;
     }

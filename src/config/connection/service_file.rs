@@ -35,7 +35,8 @@ pub(crate) fn fill_from(
             Err(error) => seen.push(format!("{}: {error}", file.display())),
         }
     }
-    let error = Error::refused(format!("the PostgreSQL service `{name}` is not defined"));
+    // The name is a value of the connection string, and values are not shown.
+    let error = Error::refused("the PostgreSQL service (service, PGSERVICE) is not defined");
     Err(seen.into_iter().fold(error, Error::caused_by))
 }
 

@@ -48,11 +48,14 @@ const OTHER_KEYS: &str = "tcp_user_timeout keepalives keepalives_idle keepalives
     keepalives_count replication \
     application_name fallback_application_name client_encoding sslpassword sslcompression";
 
-/// The own spelling of a known key.
+/// The own spelling of a key that has an effect.
 fn known(key: &str) -> Option<&'static str> {
     let keys = KEYS.iter().map(|(key, _)| *key).chain(OTHER_KEYS.split_whitespace());
     keys.into_iter().find(|known| *known == key)
 }
+
+/// The setting of the session that may be given like a key.
+const SEARCH_PATH: &str = "search_path";
 
 /// The ignored keys: details of Kerberos, and settings for pools and caches of `pgx`, the driver
 /// of the two products.
@@ -62,13 +65,41 @@ const IGNORED: &str = "krbsrvname krbspn gsslib gssdelegation \
     default_query_exec_mode statement_cache_capacity statement_cache_mode \
     description_cache_capacity prefer_simple_protocol min_read_buffer_size";
 
-fn is_ignored(key: &str) -> bool {
-    IGNORED.split_whitespace().any(|ignored| ignored == key)
+/// All keys that a connection string may contain.
+fn all_keys() -> impl Iterator<Item = &'static str> {
+    let keys = KEYS.iter().map(|(key, _)| *key).chain(OTHER_KEYS.split_whitespace());
+    keys.chain(IGNORED.split_whitespace()).chain([SEARCH_PATH])
 }
 
 /// Whether a connection string may contain `key`.
 pub(crate) fn is_key(key: &str) -> bool {
-    known(key).is_some() || is_ignored(key) || key == "search_path"
+    all_keys().any(|known| known == key)
+}
+
+/// The key that `typed` may have been meant to be. Only such a text may be shown: any other text
+/// in the place of a key may be a part of a password.
+pub(crate) fn similar_key(typed: &str) -> Option<&'static str> {
+    all_keys().find(|known| is_similar(typed, known))
+}
+
+/// Whether at most two characters have to be added, removed or replaced to turn `a` into `b`.
+pub(crate) fn is_similar(a: &str, b: &str) -> bool {
+    const MAX_EDITS: usize = 2;
+    let b: Vec<char> = b.chars().collect();
+    if a.chars().count().abs_diff(b.len()) > MAX_EDITS {
+        return false;
+    }
+    // The edits from the characters of `a` so far to each prefix of `b`.
+    let mut edits: Vec<usize> = (0..=b.len()).collect();
+    for (row, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut edits[0], row + 1);
+        for (column, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = edits[column + 1];
+            edits[column + 1] = replaced.min(diagonal + 1).min(edits[column] + 1);
+        }
+    }
+    edits[b.len()] <= MAX_EDITS
 }
 
 /// The origin of a value.
@@ -109,17 +140,20 @@ impl Settings {
     /// Adds a value. A value of the connection string replaces the existing one, as in libpq. A
     /// value of another origin only supplies a missing one. Returns `false` for an unknown key.
     pub(crate) fn put(&mut self, key: &str, value: &str, origin: Origin) -> Result<bool> {
+        if !is_key(key) {
+            return Ok(false);
+        }
         if value.contains('\0') {
             return Err(invalid(key, origin, "it must not contain a zero byte"));
         }
-        if key == "search_path" {
+        if key == SEARCH_PATH {
             let known = self.parameters.iter().any(|(name, _)| name == key);
             if origin == Origin::Text || !known {
                 self.parameters.push((key.to_owned(), value.to_owned()));
             }
             return Ok(true);
         }
-        let Some(key) = known(key) else { return Ok(is_ignored(key)) };
+        let Some(key) = known(key) else { return Ok(true) };
         if origin == Origin::Text || !self.values.contains_key(key) {
             self.values.insert(key, (Zeroizing::new(value.to_owned()), origin));
         }

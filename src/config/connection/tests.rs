@@ -85,7 +85,11 @@ fn refused_strings_are_refused_by_the_name_of_the_key() {
         ("postgres://u@a/d?ssl_max_protocol_version=TLSv1.1", "`ssl_max_protocol_version`"),
         ("postgres://u@a/d?channel_binding=yes", "`channel_binding`"),
         ("postgres://u@a/d?target_session_attrs=master", "`target_session_attrs`"),
-        ("host=h hst=x", "`hst`"),
+        ("host=h hst=x", "`hst`; did you mean `host`?"),
+        ("host=h pasword=x", "`pasword`; did you mean `password`?"),
+        ("host=h unrelated=x", "an unknown key at character 8, after `host`"),
+        ("  é=1", "an unknown key at character 3"),
+        ("postgers://u@h/d?sslmode=disable", "the scheme is neither"),
         ("host=h port", "`host`"),
         ("host='h", "`host`"),
         ("host=h port=65536", "`port`"),
@@ -120,6 +124,18 @@ fn a_password_is_in_no_error_whatever_is_wrong_with_the_string() {
         "host=h password='SECRET",
         "host=h password SECRET",
         "host=h port=SECRET",
+        "postgers://u:SECRET@h/d",
+        "postgers://u:SECRET@h/d?sslmode=disable",
+        "jdbc:postgresql://h/d?user=u&password=SECRET",
+        "postgres://u@h/d?SECRET=%00",
+        "SECRET=SECRET",
+        "SECRET = 'SECRET",
+        "u:SECRET@h/d=x",
+        "Server=h;Password=SECRET",
+        "host=h SECRET=x",
+        "service=SECRET",
+        "sslmode=SECRET",
+        "hostaddr=SECRET",
     ];
     // The replacement of SECRET could also be a key.
     for text in texts.map(|text| text.replace("SECRET", "tr0ub4dor")) {
@@ -267,7 +283,7 @@ fn a_service_fills_what_the_string_leaves_open_and_goes_before_the_environment()
     let system = parse_in("service=system user=u", &environment).unwrap();
     assert_eq!(system.display(), "postgres://u@system-host:5432/u");
     let error = parse_in("service=nowhere", &environment).unwrap_err();
-    assert!(error.message().contains("`nowhere`") && error.causes().len() == 2, "{error}");
+    assert!(!error.message().contains("nowhere") && error.causes().len() == 2, "{error}");
 }
 
 #[test]

@@ -14,6 +14,18 @@ pub(crate) fn after_scheme(text: &str) -> Option<&str> {
     })
 }
 
+/// Whether `text` is a URL with any scheme.
+pub(crate) fn is_url(text: &str) -> bool {
+    let end = text.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(text.len());
+    text[..end].contains("://")
+}
+
+/// The error of a URL with another scheme.
+pub(crate) fn unknown_scheme() -> Error {
+    Error::refused("invalid PostgreSQL URL")
+        .caused_by("the scheme is neither postgres:// nor postgresql://")
+}
+
 /// Parses the text after the scheme into `settings`.
 pub(crate) fn read(rest: &str, settings: &mut Settings) -> Result<()> {
     let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -84,7 +96,7 @@ fn read_query(query: &str, settings: &mut Settings) -> Result<()> {
         if settings.put(&key, &value, Origin::Text)? {
             continue;
         }
-        if !is_setting_name(&key) || raw.contains('@') {
+        if !is_setting_name(&key) || raw.contains('@') || value.contains('\0') {
             return Err(malformed());
         }
         settings.parameters.push((key.to_string(), value.to_string()));

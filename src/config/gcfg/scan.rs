@@ -29,6 +29,12 @@ impl Gcfg {
         let text = Zeroizing::new(text.to_owned());
         Ok(Self { name: name.to_owned(), text, headers, entries })
     }
+
+    /// `file:line:column` of the value of an entry, for messages.
+    pub(crate) fn position_of_value(&self, entry: &Entry) -> String {
+        let Position { line, column } = position(&self.text, entry.range.start);
+        format!("{}:{line}:{column}", self.name.display())
+    }
 }
 
 struct Scanner<'a> {

@@ -17,7 +17,7 @@ use crate::postgres::catalog::target_objects::{self, CatalogObject};
 use crate::report::Dropped;
 use crate::schema::expression::Collation;
 use crate::schema::names::quote;
-use crate::schema::{LeftOut, ObjectKind, Schema};
+use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::catalog;
 use crate::sqlite::catalog::model::Catalog;
 use crate::sqlite::read::query;
@@ -40,16 +40,14 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     let planned = PlannedNames::new(&catalog.schema);
     let (dropped, remaining) = inputs.drop.split(existing, &planned);
     preconditions::check_target(inputs, client, &remaining, &planned)?;
-    let schema = &mut catalog.schema;
-    preconditions::skip_wide_tables(&connection, schema, inputs.options, &mut left_out)?;
+    preconditions::refuse_wide_tables(&catalog.schema)?;
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     let queries = queries(query::encoding(&connection)?, &catalog.schema);
     let profiles = profile(inputs, &queries, &columns)?;
     inputs.control.progress.enter(Phase::Plan);
     let profiled = (queries, profiles);
-    let schema = &mut catalog.schema;
-    let decisions = decide(inputs, &connection, schema, &columns, profiled, &mut left_out)?;
+    let decisions = decide(inputs, &connection, &catalog.schema, &columns, profiled)?;
 
     let mut plan = define(inputs, &connection, &catalog, decisions, excluded, &remaining, left_out);
     list_broken_checks(&connection, &catalog.schema, &mut plan)?;
@@ -85,7 +83,7 @@ fn define(
     let foreign_keys = definitions.foreign_keys(&columns);
     left_out.append(&mut definitions.left_out);
     let views = views::define(connection, &tables, &mut definitions, &mut left_out);
-    let mut notes = notes(&tables, &catalog.schema);
+    let mut notes = notes(&tables, catalog);
     notes.append(&mut definitions.notes);
     for (table, mut decision) in tables.iter_mut().zip(decisions.tables) {
         let chunk_bytes = inputs.resources.chunk_bytes;
@@ -146,14 +144,22 @@ fn note_remaining(remaining: &[CatalogObject]) -> Option<String> {
 }
 
 /// Notes on differences between the databases that the tables meet.
-fn notes(tables: &[PlannedTable<ToPostgres>], schema: &Schema) -> Vec<String> {
+fn notes(tables: &[PlannedTable<ToPostgres>], catalog: &Catalog) -> Vec<String> {
     let mut notes = Vec::new();
+    if !catalog.file.is_empty() {
+        let kept = match tables.is_empty() {
+            true => "and no table keeps them in its comment",
+            false => "but comments on the tables keep them for the way back",
+        };
+        let list = catalog.file.list();
+        notes.push(format!("PostgreSQL has no place for properties of the file, {kept}: {list}"));
+    }
     if tables.iter().any(|t| t.ddl.columns.iter().any(|c| c.column_type.is_text())) {
         notes.push(
             "text sorts and compares by bytes (COLLATE \"C\"), as SQLite's BINARY does".to_owned(),
         );
     }
-    let mut columns = schema.tables.iter().flat_map(|table| &table.columns);
+    let mut columns = catalog.schema.tables.iter().flat_map(|table| &table.columns);
     if columns.any(|column| column.collation == Collation::NoCase) {
         notes.push(
             "= is case-sensitive on columns that were COLLATE NOCASE; their keys are unique over \

@@ -7,7 +7,7 @@ use crate::options::plan_options::OnMisfit;
 use crate::plan::to_postgres::column_types::{Columns, TableDecision};
 use crate::plan::to_postgres::inputs::PlanInputs;
 use crate::plan::to_postgres::{misfits, source_checks};
-use crate::schema::{LeftOut, RowAddress, Schema};
+use crate::schema::{RowAddress, Schema};
 use crate::sqlite::read::profile::scan::{self, ProfileOptions};
 use crate::sqlite::read::profile::table::{TableProfile, TableProfileSpec};
 use crate::sqlite::read::query::{TableQuery, TextEncoding};
@@ -63,20 +63,18 @@ pub(crate) fn profile(
     scan::profile(&|| inputs.source.connect_to_pages(), &specs, &options)
 }
 
-/// Decides all types. Tables that PostgreSQL cannot hold leave `schema` where the user allows it.
-/// Refused: values, rows or keys do not fit; or the source cannot be read.
+/// Decides all types. Refused: values, rows or keys do not fit; or the source cannot be read.
 pub(crate) fn decide(
     inputs: &PlanInputs<'_>,
     connection: &SourceConnection,
-    schema: &mut Schema,
+    schema: &Schema,
     columns: &Columns,
     (queries, profiles): (Vec<TableQuery>, Vec<TableProfile>),
-    left_out: &mut Vec<LeftOut>,
 ) -> Result<Decisions> {
     let on_misfit = &inputs.options.on_misfit;
     let widen = *on_misfit == OnMisfit::Widen;
     let mut tables = columns.decide(queries, profiles, widen);
-    misfits::resolve(on_misfit, connection, schema, &mut tables, left_out)?;
+    misfits::resolve(on_misfit, connection, schema, &mut tables)?;
     misfits::refuse_merged_keys(connection, schema, &tables)?;
     let utf16 = tables.first().is_some_and(|table| table.query.encoding != TextEncoding::Utf8);
     let too_wide = source_checks::too_wide(connection, schema, &tables, utf16)?;

@@ -7,15 +7,15 @@ use crate::options::plan_options::OnMisfit;
 use crate::plan::to_postgres::column_types::TableDecision;
 use crate::plan::to_postgres::reject::reason;
 use crate::plan::to_postgres::source_checks::{self, INTERVAL_LENGTH, MAX_ENTRY, key_label};
-use crate::plan::to_postgres::type_rules::{first_rows, format_tally};
+use crate::plan::to_postgres::type_rules::first_rows;
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
-use crate::schema::{LeftOut, ObjectKind, RowAddress, Schema, Table};
+use crate::schema::{IndexTerm, RowAddress, Schema, Table};
 use crate::sqlite::read::profile::column::Tally;
 use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::connection::SourceConnection;
 use rusqlite::Connection;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 /// The values of one column, or the rows of a table, that the target cannot hold.
 struct Unfit {
@@ -29,54 +29,56 @@ impl Unfit {
     fn new(decision: &TableDecision, column: Option<&str>, misfit: Misfit, tally: &Tally) -> Self {
         let TableQuery { table, address, .. } = &decision.query;
         let row = if matches!(address, RowAddress::Integer { .. }) { "rowid" } else { "row" };
-        let column = column.map_or_else(String::new, |name| format!(" column {}", quote(name)));
-        let (values, first) = (plural(tally.count, "value", "values"), first_rows(tally));
+        let (column, count) = match column {
+            Some(name) => {
+                (format!(" column {}", quote(name)), plural(tally.count, "value", "values"))
+            }
+            None => (String::new(), plural(tally.count, "row", "rows")),
+        };
+        let (table_name, first) = (quote(table), first_rows(tally));
         let text =
-            format!("table {}{column}: {misfit} ({values}, first at {row} {first})", quote(table));
+            format!("table {table_name}{column}: {misfit} ({count}, first at {row} {first})");
         Self { table: table.clone(), misfit, count: tally.count, text }
+    }
+
+    /// No wider type holds it.
+    fn fits_no_type(&self) -> bool {
+        matches!(self.misfit, Misfit::RowTooWide | Misfit::TooLarge)
     }
 }
 
-/// Refuses values that the target cannot hold, or skips their rows. With `--on-misfit widen`,
-/// tables with rows that are too wide are removed from the schema. Refused, with table, column,
-/// count and first rows; or the source cannot be read.
+/// Refuses values and rows that the target cannot hold, or skips the rows if the user asked for
+/// that. Refused, with table, column, count and first rows; or the source cannot be read.
 pub(crate) fn resolve(
     on_misfit: &OnMisfit,
     connection: &SourceConnection,
-    schema: &mut Schema,
-    decisions: &mut Vec<TableDecision>,
-    left_out: &mut Vec<LeftOut>,
+    schema: &Schema,
+    decisions: &mut [TableDecision],
 ) -> Result<()> {
+    let skips = matches!(on_misfit, OnMisfit::Reject { .. });
     let mut found: Vec<Unfit> = Vec::new();
-    let mut removed = HashSet::new();
     for (table, decision) in schema.tables.iter().zip(decisions.iter_mut()) {
-        let unfit = column_misfits(table, decision);
-        if unfit.is_empty() && !decision.may_be_too_wide() {
-            continue;
-        }
-        if !unfit.is_empty() && !matches!(on_misfit, OnMisfit::Reject { .. }) {
-            found.extend(unfit);
-            continue;
-        }
-        let rows = tally(connection, table, decision)?;
-        match on_misfit {
-            OnMisfit::Reject { .. } => decision.rejected = rows,
-            OnMisfit::Widen if !rows.is_empty() => {
-                removed.insert(table.name.clone());
-                let reason = rows.iter().map(|(why, t)| format!("{why} ({})", format_tally(t)));
-                left_out.push(LeftOut {
-                    rows: Some(decision.profile.rows),
-                    ..LeftOut::object(ObjectKind::Table, &table.name, None)
-                        .because(reason.collect::<String>())
-                });
+        let mut unfit = column_misfits(table, decision);
+        if decision.may_be_too_wide() || skips && !unfit.is_empty() {
+            let rows = tally(connection, decision)?;
+            let name =
+                |column: Option<usize>| column.map(|index| table.columns[index].name.as_str());
+            if skips {
+                let named = rows.into_iter();
+                let named = named.map(|((column, misfit), t)| (reason(name(column), misfit), t));
+                decision.rejected = named.collect();
+                continue;
             }
-            _ => found.extend(
-                rows.iter().map(|(_, tally)| Unfit::new(decision, None, Misfit::RowTooWide, tally)),
-            ),
+            let unknown = rows.iter().filter(|((column, misfit), _)| {
+                let known = column.map(|index| &decision.types[index].misfits);
+                !known.is_some_and(|known| known.iter().any(|(one, _)| one == misfit))
+            });
+            unfit.extend(unknown.map(|((column, misfit), tally)| {
+                Unfit::new(decision, name(*column), *misfit, tally)
+            }));
         }
+        found.append(&mut unfit);
     }
-    schema.tables.retain(|table| !removed.contains(&table.name));
-    decisions.retain(|decision| !removed.contains(&decision.query.table));
     if found.is_empty() { Ok(()) } else { Err(refuse_misfits(&found)) }
 }
 
@@ -89,38 +91,31 @@ fn column_misfits(table: &Table, decision: &TableDecision) -> Vec<Unfit> {
     misfits.map(|(name, misfit, tally)| Unfit::new(decision, Some(name), misfit, tally)).collect()
 }
 
-/// The rows of a table that cannot be encoded, by reason.
+/// The rows of a table that cannot be encoded, by column and reason.
 fn tally(
     connection: &SourceConnection,
-    table: &Table,
     decision: &TableDecision,
-) -> Result<Vec<(String, Tally)>> {
+) -> Result<BTreeMap<(Option<usize>, Misfit), Tally>> {
     let layout = TupleLayout::new(decision.types.iter().map(|d| d.encoder).collect());
-    let mut reasons: HashMap<(Option<usize>, Misfit), Tally> = HashMap::new();
+    let mut reasons = BTreeMap::<_, Tally>::new();
     source_checks::unsendable(connection, &decision.query, &layout, |at, column, misfit, _| {
         reasons.entry((column, misfit)).or_default().add(at);
         Ok(())
     })?;
-    let named = |((column, misfit), tally): ((Option<usize>, Misfit), Tally)| {
-        let name = column.map(|index| table.columns[index].name.as_str());
-        (reason(name, misfit), tally)
-    };
-    let mut list: Vec<(String, Tally)> = reasons.into_iter().map(named).collect();
-    list.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    Ok(list)
+    Ok(reasons)
 }
 
 fn refuse_misfits(found: &[Unfit]) -> Error {
     let total: u64 = found.iter().map(|unfit| unfit.count).sum();
-    let error = Error::refused(
-        match found.iter().any(|unfit| matches!(unfit.misfit, Misfit::NotValid(_))) {
-            true => format!(
-                "{} the chosen type",
-                plural(total, "value does not fit", "values do not fit")
-            ),
-            false => format!("PostgreSQL cannot hold {}", plural(total, "value", "values")),
-        },
-    );
+    let not_valid = |unfit: &Unfit| matches!(unfit.misfit, Misfit::NotValid(_));
+    let is_row = |unfit: &Unfit| unfit.misfit == Misfit::RowTooWide;
+    let error = Error::refused(if found.iter().any(not_valid) {
+        format!("{} the chosen type", plural(total, "value does not fit", "values do not fit"))
+    } else if found.iter().all(is_row) {
+        format!("PostgreSQL cannot hold {}", plural(total, "row", "rows"))
+    } else {
+        format!("PostgreSQL cannot hold {}", plural(total, "value", "values"))
+    });
     let mut error = found.iter().take(20).fold(error, |error, unfit| error.caused_by(&unfit.text));
     if found.len() > 20 {
         let more = plural(found.len() as u64 - 20, "more column", "more columns");
@@ -132,8 +127,7 @@ fn refuse_misfits(found: &[Unfit]) -> Error {
     let error = error.hint(
         "fix the values in the source, or choose another type with --cast 'table.column=type'",
     );
-    // A wider type makes no row shorter.
-    let error = match found.iter().any(|unfit| unfit.misfit == Misfit::RowTooWide) {
+    let error = match found.iter().any(Unfit::fits_no_type) {
         true => error,
         false => error.remedy("give such columns a wider type", &["--on-misfit=widen"]),
     };
@@ -177,40 +171,67 @@ pub(crate) fn refuse_wide_keys(
     Ok(())
 }
 
+/// Columns whose values are unique in the source.
+struct UniqueColumns<'a> {
+    names: Vec<&'a str>,
+    /// The condition of a partial index.
+    filter: Option<&'a str>,
+    /// There are no terms but these columns.
+    is_whole: bool,
+}
+
+fn unique_columns(table: &Table) -> impl Iterator<Item = UniqueColumns<'_>> {
+    let keys = table.primary_key.iter().chain(&table.uniques);
+    let keys = keys.map(|key| UniqueColumns {
+        names: key.names().collect(),
+        filter: None,
+        is_whole: true,
+    });
+    let indexes = table.indexes.iter().filter(|index| index.unique);
+    keys.chain(indexes.map(|index| UniqueColumns {
+        names: index.terms.iter().filter_map(IndexTerm::column).collect(),
+        filter: index.filter.as_ref().map(|sql| sql.text.as_str()),
+        is_whole: index.terms.iter().all(|term| term.column().is_some()),
+    }))
+}
+
 /// Refuses keys in which values that differ in the source would be equal in the target: numbers and
-/// texts, or texts and blobs, in one type; different spellings in a type that the user chose.
-/// Refused, naming the key; or the source cannot be read.
+/// texts, or texts and blobs, in one type; different spellings, or digits that are lost, in a type
+/// that the user chose. Refused, naming the key; or the source cannot be read.
 pub(crate) fn refuse_merged_keys(
     connection: &Connection,
     schema: &Schema,
     decisions: &[TableDecision],
 ) -> Result<()> {
     for (table, decisions) in schema.tables.iter().zip(decisions) {
-        for key in table.unique_columns() {
+        for UniqueColumns { names, filter, is_whole } in unique_columns(table) {
             let mut merged = false;
-            let mut terms = Vec::with_capacity(key.len());
-            for name in &key {
+            let mut terms = Vec::with_capacity(names.len());
+            for name in &names {
                 let index = table.columns.iter().position(|column| column.name == *name);
                 let decision = index.map(|index| &decisions.types[index]);
-                let converts = decision.is_some_and(|d| !d.conversions.is_empty());
-                let has_type = decision.is_some_and(|d| {
-                    !matches!(d.column_type(), ColumnType::Text | ColumnType::Bytea)
-                });
                 let is_interval = decision.is_some_and(|d| d.column_type() == ColumnType::Interval);
-                if converts && has_type {
-                    return Err(merged_key(table, &key)
-                        .caused_by("values of its columns would be converted"));
-                }
-                merged |= converts || is_interval;
+                let conversion = decision.and_then(|d| Some((d, d.conversions.first()?)));
                 let column = quote(name);
-                terms.push(match (is_interval, converts) {
+                if let Some((decision, (what, count))) = conversion
+                    && !matches!(decision.column_type(), ColumnType::Text | ColumnType::Bytea)
+                {
+                    let values = plural(*count, "value", "values");
+                    return Err(merged_key(table, &names)
+                        .caused_by(format!("column {column} has {values} with {what}")));
+                }
+                merged |= conversion.is_some() || is_interval;
+                terms.push(match (is_interval, conversion) {
                     (true, _) => format!("{INTERVAL_LENGTH}({column})"),
-                    (_, true) => format!("CAST({column} AS BLOB)"),
+                    (_, Some(_)) => format!("CAST({column} AS BLOB)"),
                     _ => column,
                 });
             }
-            if merged && source_checks::has_duplicates(connection, table, &key, &terms)? {
-                return Err(merged_key(table, &key).caused_by(
+            if merged
+                && is_whole
+                && source_checks::has_duplicates(connection, table, &names, &terms, filter)?
+            {
+                return Err(merged_key(table, &names).caused_by(
                     "values that differ only in their storage class, or in the units of an \
                      interval, would be equal",
                 ));

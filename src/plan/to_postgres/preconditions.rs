@@ -1,17 +1,15 @@
 //! Checks of both sides before anything costly is done.
 
-use crate::error::{Error, Result};
-use crate::options::plan_options::{OnMisfit, PlanOptions};
+use crate::error::{Error, Result, plural};
 use crate::plan::texts::list_names;
 use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope, PlanInputs, PlannedNames};
-use crate::plan::to_postgres::source_checks;
+use crate::plan::to_postgres::source_checks::MAX_COLUMNS;
 use crate::postgres::catalog::target_objects::CatalogObject;
 use crate::postgres::ledger::detail::State;
 use crate::postgres::ledger::{self, Entry, Ledger};
 use crate::schema::names::quote;
-use crate::schema::{LeftOut, ObjectKind, Schema, Table};
+use crate::schema::{Schema, Table};
 use postgres::Client;
-use rusqlite::Connection;
 
 /// Refuses a source with a table of the ledger's name.
 pub(crate) fn refuse_own_name(schema: &Schema) -> Result<()> {
@@ -91,33 +89,19 @@ fn refuse_conflicts(
     })
 }
 
-/// Takes out tables with more columns than PostgreSQL allows, if the user allows that.
-pub(crate) fn skip_wide_tables(
-    connection: &Connection,
-    schema: &mut Schema,
-    options: &PlanOptions,
-    left_out: &mut Vec<LeftOut>,
-) -> Result<()> {
-    let too_wide = |table: &Table| table.columns.len() > source_checks::MAX_COLUMNS;
-    let Some(first) = schema.tables.iter().find(|table| too_wide(table)) else { return Ok(()) };
-    if options.on_misfit != OnMisfit::Widen {
-        return Err(Error::refused(format!(
-            "table {} has {} columns, and PostgreSQL allows at most 1,600",
-            quote(&first.name),
-            first.columns.len()
-        ))
-        .remedy_exclude(&[&first.name])
-        .remedy_without(
-            "exclude all such tables",
-            &["--on-misfit=widen"],
-            &["--reject-file"],
-        ));
+/// Refuses tables with more columns than PostgreSQL allows.
+pub(crate) fn refuse_wide_tables(schema: &Schema) -> Result<()> {
+    let wide = schema.tables.iter().filter(|table| table.columns.len() > MAX_COLUMNS);
+    let wide: Vec<&Table> = wide.collect();
+    if wide.is_empty() {
+        return Ok(());
     }
-    for table in schema.tables.extract_if(.., |table| too_wide(table)) {
-        let reason = format!("{} columns; PostgreSQL allows at most 1,600", table.columns.len());
-        let rows = Some(source_checks::rows(connection, &table)?);
-        let listed = LeftOut::object(ObjectKind::Table, &table.name, None).because(reason);
-        left_out.push(LeftOut { rows, ..listed });
-    }
-    Ok(())
+    let count = plural(wide.len() as u64, "table", "tables");
+    let error = Error::refused(format!("PostgreSQL cannot store {count} of the source"));
+    let error = wide.iter().fold(error, |error, table| {
+        let (name, columns) = (quote(&table.name), table.columns.len());
+        error.caused_by(format!("table {name} has {columns} columns; the maximum is 1,600"))
+    });
+    let names: Vec<&str> = wide.iter().map(|table| table.name.as_str()).collect();
+    Err(error.remedy_exclude(&names))
 }

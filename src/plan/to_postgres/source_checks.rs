@@ -120,16 +120,17 @@ fn install_interval_length(connection: &Connection) -> rusqlite::Result<()> {
     })
 }
 
-/// Whether two rows have the same values of `terms`, which stand for the columns of a key. The terms
-/// may use [`INTERVAL_LENGTH`].
+/// Whether two rows, of those that `filter` selects, have the same values of `terms`, which stand for
+/// the columns of a key. The terms may use [`INTERVAL_LENGTH`].
 pub(crate) fn has_duplicates(
     connection: &Connection,
     table: &Table,
     columns: &[&str],
     terms: &[String],
+    filter: Option<&str>,
 ) -> Result<bool> {
-    let given: Vec<String> =
-        columns.iter().map(|name| format!("{} IS NOT NULL", quote(name))).collect();
+    let given = columns.iter().map(|name| format!("{} IS NOT NULL", quote(name)));
+    let given: Vec<String> = given.chain(filter.map(|filter| format!("({filter})"))).collect();
     let sql = format!(
         "SELECT EXISTS (SELECT 1 FROM {} WHERE {} GROUP BY {} HAVING count(*) > 1)",
         quote(&table.name),
@@ -139,15 +140,6 @@ pub(crate) fn has_duplicates(
     install_interval_length(connection)
         .and_then(|()| connection.query_row(&sql, [], |row| row.get(0)))
         .map_err(|error| read_error(&table.name, error))
-}
-
-/// The number of rows of a table.
-pub(crate) fn rows(connection: &Connection, table: &Table) -> Result<u64> {
-    let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
-    let rows: i64 = connection
-        .query_row(&sql, [], |row| row.get(0))
-        .map_err(|error| read_error(&table.name, error))?;
-    Ok(rows.unsigned_abs())
 }
 
 /// Columns that a table can have (`MaxHeapAttributeNumber`, without system columns).

@@ -7,7 +7,7 @@
 
 use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encoding::Encoding;
-use crate::codec::fidelity::Misfit;
+use crate::codec::fidelity::{DIGITS_LOST, Misfit};
 use crate::error::plural;
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Affinity;
@@ -296,10 +296,11 @@ impl Column {
                 parts.push(format!("{reason} ({})", format_tally(&candidate.misfits)));
             } else if candidate.misfits.count == 0 && candidate.converted > 0 {
                 let key = if self.in_key { "in a key, and " } else { "" };
-                parts.push(format!(
-                    "{key}{} not in canonical form",
-                    plural(candidate.converted, "value", "values")
-                ));
+                let (count, how) = match candidate.rounded {
+                    0 => (candidate.converted, "not in canonical form"),
+                    rounded => (rounded, "with digits beyond microseconds"),
+                };
+                parts.push(format!("{key}{} {how}", plural(count, "value", "values")));
             } else if candidate.misfits.count == 0
                 && candidate.encoder.encoding.is(ColumnType::Json)
             {
@@ -361,5 +362,7 @@ fn conversions_of(candidate: &Candidate) -> Vec<(Cow<'static, str>, u64)> {
         number if type_rank(number) < 3 => "numbers in another form".into(),
         other => format!("other spellings of the same {other}").into(),
     };
-    if candidate.converted > 0 { vec![(what, candidate.converted)] } else { Vec::new() }
+    let others = candidate.converted - candidate.rounded;
+    let counts = [(DIGITS_LOST.into(), candidate.rounded), (what, others)];
+    counts.into_iter().filter(|(_, count)| *count > 0).collect()
 }

@@ -1,7 +1,7 @@
 //! The steps from a catalog of PostgreSQL to the plan.
 
 use crate::control::progress::Phase;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::strict;
 use crate::plan::table_selection::choose_tables;
@@ -10,13 +10,15 @@ use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::plan::to_sqlite::decisions::{TableDecision, candidates, decide, probe};
 use crate::plan::to_sqlite::inputs::PlanInputs;
 use crate::plan::to_sqlite::model::ToSqlite;
-use crate::plan::to_sqlite::source_queries::{from_item, queries};
-use crate::plan::to_sqlite::{dry_run, preconditions};
+use crate::plan::to_sqlite::source_queries::queries;
+use crate::plan::to_sqlite::{dry_run, inheritance, preconditions};
 use crate::postgres::catalog::model::Catalog;
 use crate::postgres::copy_out::Snapshot;
+use crate::postgres::relation::{self, check_counts};
 use crate::report::Dropped;
-use crate::schema::names::qualify;
+use crate::schema::names::{qualify, quote};
 use crate::schema::{LeftOut, ObjectKind};
+use crate::sqlite::catalog::file_properties::FileProperties;
 use crate::sqlite::write::target_file::ExistingObject;
 
 /// Plans one data set from the catalog that the snapshot shows. Refused, with table, column, count
@@ -30,24 +32,28 @@ pub(crate) fn build_plan(
     left_out.append(&mut catalog.schema.left_out);
     preconditions::refuse_hidden(&catalog)?;
     check_casts(&inputs.options.casts, &catalog.schema)?;
-    preconditions::skip_bare(&mut catalog, &mut left_out);
+    preconditions::refuse_bare(&catalog)?;
     preconditions::check_target(inputs, &catalog)?;
+    let tables = catalog.schema.tables.iter();
+    let names: Vec<String> = tables.map(|table| qualify(inputs.schema, &table.name)).collect();
+    let stored = relation::read(snapshot.client(), &names)?;
+    inheritance::list(snapshot.client(), (&catalog.schema, &stored), &mut left_out)?;
 
     let candidates = candidates(inputs, &catalog)?;
-    let probes = probe(inputs, &catalog, &candidates)?;
+    let probes = probe(inputs, &catalog, &stored, &candidates)?;
     inputs.control.progress.enter(Phase::Plan);
-    let decisions = decide(inputs, &catalog, candidates, probes, snapshot)?;
+    let rows: Vec<u64> = probes.iter().map(|probe| probe.rows).collect();
+    check_counts(snapshot.client(), (&names, &stored), &rows, Error::refused)?;
+    let decisions = decide(inputs, (&catalog, &stored), candidates, probes, snapshot)?;
 
     let key_ranges: Vec<_> = decisions.iter().map(|decision| decision.probe.range).collect();
     let mut plan = define(inputs, &catalog, decisions, left_out);
     dry_run::run(&mut plan)?;
-    for ((planned, table), key_range) in
-        plan.tables.iter_mut().zip(&catalog.schema.tables).zip(key_ranges)
-    {
+    let tables = plan.tables.iter_mut().zip(&catalog.schema.tables);
+    for (((planned, table), key_range), stored) in tables.zip(key_ranges).zip(&stored) {
         let facts = &catalog.facts[&table.name];
-        let relations = snapshot.relations(&planned.read.qualified)?;
-        let from = from_item(inputs.schema, table, facts);
-        planned.read.queries = queries(planned, table, facts, &from, key_range, &relations);
+        planned.bytes = stored.bytes;
+        planned.read.queries = queries(planned, table, facts, stored, key_range);
     }
     strict::enforce(inputs.options, &plan)?;
     Ok(plan)
@@ -71,6 +77,7 @@ fn define(
     if tables.iter().any(|table| table.columns.iter().any(|c| c.declared.contains("citext"))) {
         notes.push("citext folds ASCII letters only in SQLite (COLLATE NOCASE)".to_owned());
     }
+    let file = file_properties(catalog, &mut notes);
     Plan {
         data_set: inputs.data_set.to_owned(),
         target_schema: inputs.target.to_owned(),
@@ -78,8 +85,28 @@ fn define(
         tables,
         left_out,
         notes,
-        objects: (),
+        objects: file,
     }
+}
+
+/// The properties of the SQLite file from which the tables once came.
+fn file_properties(catalog: &Catalog, notes: &mut Vec<String>) -> FileProperties {
+    let mut file = FileProperties::default();
+    for table in &catalog.schema.tables {
+        let differing = file.add_json(&catalog.facts[&table.name].origin["file"]);
+        if !differing.is_empty() {
+            notes.push(format!(
+                "table {} came from a file with another {}, which the new file does not get",
+                quote(&table.name),
+                differing.join(", ")
+            ));
+        }
+    }
+    if !file.is_empty() {
+        notes
+            .push(format!("the new file gets the properties of the original one: {}", file.list()));
+    }
+    file
 }
 
 /// The tables and views that the target file holds, which the new file replaces.

@@ -8,10 +8,11 @@ use crate::plan::to_sqlite::column_types::{self, ColumnInput, MappingCandidate};
 use crate::plan::to_sqlite::inputs::PlanInputs;
 use crate::plan::to_sqlite::names::original_name;
 use crate::plan::to_sqlite::preconditions;
-use crate::plan::to_sqlite::source_queries::{from_item, integer_key, row_width};
+use crate::plan::to_sqlite::source_queries::{integer_key, row_width};
 use crate::plan::to_sqlite::value_checks::{self, ProbeResult, TableProbe};
 use crate::postgres::catalog::model::{Catalog, ColumnFacts, TableFacts};
 use crate::postgres::copy_out::Snapshot;
+use crate::postgres::relation::StoredTable;
 use crate::schema::names::quote;
 use crate::schema::{Column, Table};
 
@@ -76,18 +77,19 @@ fn column_candidates(
 pub(crate) fn probe(
     inputs: &PlanInputs<'_>,
     catalog: &Catalog,
+    stored: &[StoredTable],
     candidates: &[Candidates],
 ) -> Result<Vec<ProbeResult>> {
     inputs.control.progress.enter(Phase::Profile);
-    let tables = catalog.schema.tables.iter().zip(candidates);
+    let tables = catalog.schema.tables.iter().zip(stored).zip(candidates);
     let probes: Vec<TableProbe<'_>> = tables
-        .map(|(table, columns)| {
+        .map(|((table, stored), columns)| {
             let facts = &catalog.facts[&table.name];
             TableProbe {
                 name: &table.name,
-                from: from_item(inputs.schema, table, facts),
+                from: stored.from.clone(),
                 key: integer_key(table, facts).map(str::to_owned),
-                width: row_width(table, facts),
+                width: row_width(table, facts, stored),
                 columns,
             }
         })
@@ -98,7 +100,7 @@ pub(crate) fn probe(
 /// Takes the first candidate of each column that holds all of its values.
 pub(crate) fn decide(
     inputs: &PlanInputs<'_>,
-    catalog: &Catalog,
+    (catalog, stored): (&Catalog, &[StoredTable]),
     candidates: Vec<Candidates>,
     probes: Vec<ProbeResult>,
     snapshot: &mut Snapshot,
@@ -106,9 +108,9 @@ pub(crate) fn decide(
     let widen = inputs.options.on_misfit == OnMisfit::Widen;
     let mut misfits = Vec::new();
     let mut decisions = Vec::new();
-    for ((table, columns), probe) in catalog.schema.tables.iter().zip(candidates).zip(probes) {
+    let tables = catalog.schema.tables.iter().zip(stored);
+    for (((table, stored), columns), probe) in tables.zip(candidates).zip(probes) {
         let facts = &catalog.facts[&table.name];
-        let from = from_item(inputs.schema, table, facts);
         let mut decided = Vec::with_capacity(columns.len());
         for (index, (name, candidates)) in columns.into_iter().enumerate() {
             let refused = &probe.refused[index];
@@ -118,7 +120,7 @@ pub(crate) fn decide(
                     misfits.push(preconditions::misfit(
                         snapshot.client(),
                         (&table.name, &name),
-                        (&from, integer_key(table, facts)),
+                        (&stored.from, integer_key(table, facts)),
                         candidate,
                         *refused,
                     )?);

@@ -1,7 +1,7 @@
 //! Ranges of a table's keys or blocks, each read by one query. Together they hold every row that
 //! the table can have, in the order in which the rows are written.
 
-use crate::postgres::copy_out::Relation;
+use crate::postgres::relation::Relation;
 use crate::schema::names::quote;
 
 /// Bytes of a table that one query reads: few enough that several connections read one table, many
@@ -45,6 +45,10 @@ pub(crate) fn key_range_queries(
 pub(crate) fn block_range_queries(select: &str, relation: &Relation) -> Vec<String> {
     let step = QUERY_BYTES / BLOCK_BYTES;
     let ranges = relation.blocks.div_ceil(step).max(1);
+    let from = &relation.from;
+    if ranges == 1 {
+        return vec![format!("{select}{from}")];
+    }
     (0..ranges)
         .map(|range| {
             let first = range * step;
@@ -52,8 +56,7 @@ pub(crate) fn block_range_queries(select: &str, relation: &Relation) -> Vec<Stri
                 true => String::new(),
                 false => format!(" AND ctid < '({},0)'::pg_catalog.tid", first + step),
             };
-            let from = &relation.name;
-            format!("{select}ONLY {from} WHERE ctid >= '({first},0)'::pg_catalog.tid{end}")
+            format!("{select}{from} WHERE ctid >= '({first},0)'::pg_catalog.tid{end}")
         })
         .collect()
 }

@@ -5,6 +5,7 @@ pub(crate) mod column_types;
 pub(crate) mod ddl;
 pub(crate) mod decisions;
 pub(crate) mod dry_run;
+pub(crate) mod inheritance;
 pub(crate) mod inputs;
 pub(crate) mod key_ranges;
 pub(crate) mod model;

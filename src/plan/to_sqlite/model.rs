@@ -4,6 +4,7 @@ use crate::codec::encoding::Encoding;
 use crate::plan::model::{PlannedColumn, Target};
 use crate::plan::to_sqlite::column_types::MappingCandidate;
 use crate::schema::names::quote;
+use crate::sqlite::catalog::file_properties::FileProperties;
 use crate::sqlite::sql::ddl::TableDdl;
 
 /// A SQLite target.
@@ -14,7 +15,7 @@ impl Target for ToSqlite {
     type Read = OrderedRead;
     type Finish = SqliteFinish;
     type Mapping = MappingCandidate;
-    type Objects = ();
+    type Objects = FileProperties;
 
     fn table_name(ddl: &TableDdl) -> &str {
         &ddl.name

@@ -1,6 +1,6 @@
 //! Checks of the source before anything costly is done, and the description of misfits.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plural};
 use crate::options::run_options::Replace;
 use crate::plan::texts::list_names;
 use crate::plan::to_sqlite::column_types::MappingCandidate;
@@ -8,8 +8,8 @@ use crate::plan::to_sqlite::inputs::PlanInputs;
 use crate::plan::to_sqlite::names::table_names;
 use crate::postgres::catalog::model::Catalog;
 use crate::postgres::errors::db_error;
+use crate::schema::ObjectKind;
 use crate::schema::names::quote;
-use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::write::target_file::ExistingObject;
 use postgres::Client;
 
@@ -52,12 +52,19 @@ pub(crate) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
     .remedy_exclude(&[&table.name]))
 }
 
-/// Takes out tables without columns, which SQLite does not support.
-pub(crate) fn skip_bare(catalog: &mut Catalog, left_out: &mut Vec<LeftOut>) {
-    let bare = catalog.schema.tables.extract_if(.., |table| table.columns.is_empty());
-    let reason = "it has no columns, which SQLite does not support";
-    let listed = |name: &str| LeftOut::object(ObjectKind::Table, name, None).because(reason);
-    left_out.extend(bare.map(|table| listed(&table.name)));
+/// Refuses tables without columns, which SQLite does not support.
+pub(crate) fn refuse_bare(catalog: &Catalog) -> Result<()> {
+    let bare = catalog.schema.tables.iter().filter(|table| table.columns.is_empty());
+    let bare: Vec<&str> = bare.map(|table| table.name.as_str()).collect();
+    if bare.is_empty() {
+        return Ok(());
+    }
+    let count = plural(bare.len() as u64, "table", "tables");
+    let error = Error::refused(format!("SQLite cannot store {count} of the source"));
+    let error = bare.iter().fold(error, |error, name| {
+        error.caused_by(format!("table {} has no columns", quote(name)))
+    });
+    Err(error.remedy_exclude(&bare))
 }
 
 /// Describes values that a column cannot hold, with their first rows.

@@ -4,16 +4,10 @@ use crate::plan::model::{PlannedColumn, PlannedTable};
 use crate::plan::to_sqlite::key_ranges::{block_range_queries, key_range_queries};
 use crate::plan::to_sqlite::model::ToSqlite;
 use crate::postgres::catalog::model::{ColumnFacts, TableFacts};
-use crate::postgres::copy_out::Relation;
+use crate::postgres::relation::StoredTable;
 use crate::schema::column_type::ColumnType;
-use crate::schema::names::{qualify, quote};
+use crate::schema::names::quote;
 use crate::schema::{Column, Table};
-
-/// The FROM item of a table: without the rows of child tables, unless they are its partitions.
-pub(crate) fn from_item(schema: &str, table: &Table, facts: &TableFacts) -> String {
-    let only = if facts.partitioned { "" } else { "ONLY " };
-    format!("{only}{}", qualify(schema, &table.name))
-}
 
 /// The only column of the primary key, where that is an integer.
 pub(crate) fn integer_key<'a>(table: &'a Table, facts: &TableFacts) -> Option<&'a str> {
@@ -25,8 +19,8 @@ pub(crate) fn integer_key<'a>(table: &'a Table, facts: &TableFacts) -> Option<&'
 
 /// The bytes of a row, where values are stored out of line: text and bytea as they arrive, which
 /// the server knows without decompressing them; other values as they are stored.
-pub(crate) fn row_width(table: &Table, facts: &TableFacts) -> Option<String> {
-    if facts.bytes_apart == 0 {
+pub(crate) fn row_width(table: &Table, facts: &TableFacts, stored: &StoredTable) -> Option<String> {
+    if stored.bytes_apart == 0 {
         return None;
     }
     let of_column = |(column, facts): (&Column, &ColumnFacts)| {
@@ -46,23 +40,24 @@ pub(crate) fn queries(
     planned: &PlannedTable<ToSqlite>,
     table: &Table,
     facts: &TableFacts,
-    from: &str,
+    stored: &StoredTable,
     key_range: Option<(i64, i64)>,
-    relations: &[Relation],
 ) -> Vec<String> {
     let columns = planned.columns.iter().zip(&planned.ddl.columns);
     let sent = columns.filter(|(_, ddl)| ddl.generated.is_none());
     let list: Vec<String> = sent.map(|(column, _)| column.expression()).collect();
     let select = format!("SELECT {} FROM ", list.join(", "));
-    let key = &planned.read.key;
+    let (key, from) = (&planned.read.key, &stored.from);
     match (integer_key(table, facts), key_range) {
-        (Some(column), Some(range)) => key_range_queries(&select, from, column, range, facts.bytes),
+        (Some(column), Some(range)) => {
+            key_range_queries(&select, from, column, range, stored.bytes)
+        }
         _ if !key.is_empty() => {
             let terms: Vec<String> =
                 key.iter().map(|name| order_term(name, &planned.columns)).collect();
             vec![format!("{select}{from} ORDER BY {}", terms.join(", "))]
         }
-        _ => relations.iter().flat_map(|one| block_range_queries(&select, one)).collect(),
+        _ => stored.relations.iter().flat_map(|one| block_range_queries(&select, one)).collect(),
     }
 }
 

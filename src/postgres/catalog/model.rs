@@ -15,13 +15,8 @@ pub(crate) struct Catalog {
 /// The facts of a table that only PostgreSQL has.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TableFacts {
-    pub(crate) partitioned: bool,
     /// Row-level security hides rows from this role.
     pub(crate) hidden: bool,
-    /// The bytes of its rows on disk, including those of its partitions, without indexes and TOAST.
-    pub(crate) bytes: u64,
-    /// The bytes of its TOAST tables: values stored apart from their rows, compressed.
-    pub(crate) bytes_apart: u64,
     /// The facts of the SQLite table that it was copied from, from our comment; null if none.
     pub(crate) origin: Value,
     /// The columns, in the order of the table's.

@@ -9,14 +9,8 @@ use crate::schema::{LeftOut, ObjectKind, Table};
 /// Reads the tables without their parts, in the order of their creation.
 pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
     const SQL: &str = "\
-        SELECT c.oid::bigint, c.relname::text, c.relkind = 'p', c.relrowsecurity, \
-          pg_catalog.row_security_active(c.oid), \
-          coalesce((SELECT sum(pg_catalog.pg_relation_size(t.relid::oid)) \
-            FROM pg_catalog.pg_partition_tree(c.oid) t), pg_catalog.pg_relation_size(c.oid), 0)::bigint, \
+        SELECT c.oid::bigint, c.relname::text, pg_catalog.row_security_active(c.oid), \
           pg_catalog.obj_description(c.oid, 'pg_class'), \
-          (SELECT coalesce(sum(pg_catalog.pg_relation_size(l.reltoastrelid)), 0)::bigint \
-            FROM pg_catalog.pg_class l WHERE l.reltoastrelid <> 0 AND (l.oid = c.oid OR l.oid IN \
-              (SELECT t.relid::oid FROM pg_catalog.pg_partition_tree(c.oid) t))), \
           ARRAY(SELECT p.relname::text FROM pg_catalog.pg_inherits i \
             JOIN pg_catalog.pg_class p ON p.oid = i.inhparent WHERE i.inhrelid = c.oid \
             ORDER BY i.inhseqno) \
@@ -32,21 +26,15 @@ pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
         if name == TABLE {
             continue;
         }
-        let parents: Vec<String> = row.get(8);
+        let parents: Vec<String> = row.get(4);
         for parent in &parents {
             let listed = LeftOut::part(ObjectKind::Inheritance, &name, parent, None);
-            let reason = "SQLite has no inheritance; both tables are migrated with their own rows";
+            let reason = "SQLite has no inheritance; it becomes a table of its own";
             schema.left_out.push(listed.because(reason));
         }
         reader.tables.insert(row.get(0), schema.tables.len());
-        let table_facts = TableFacts {
-            partitioned: row.get(2),
-            hidden: row.get(4),
-            bytes: u64::try_from(row.get::<_, i64>(5)).unwrap_or(0),
-            bytes_apart: u64::try_from(row.get::<_, i64>(7)).unwrap_or(0),
-            origin: origin(row.get(6)),
-            ..TableFacts::default()
-        };
+        let table_facts =
+            TableFacts { hidden: row.get(2), origin: origin(row.get(3)), ..TableFacts::default() };
         facts.insert(name.clone(), table_facts);
         schema.tables.push(Table { name, ..Table::default() });
     }

@@ -46,7 +46,7 @@ impl Sides<'_> {
         let names: Vec<String> = tables.iter().map(|table| table.postgres.clone()).collect();
         under_snapshot(self.lock, &names, &env.retry_policy(Phase::Verify), |snapshot| {
             let schema_diff = check_postgres(snapshot.client(), self.schema, expected)?;
-            Ok((schema_diff, compare(tables, snapshot, &readers, &settings)?))
+            Ok((schema_diff, compare(tables, &[], snapshot, &readers, &settings)?))
         })
     }
 }

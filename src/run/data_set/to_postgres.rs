@@ -77,7 +77,7 @@ impl PostgresLoad {
             drop,
             data_sets: &names,
         };
-        let mut plan = build_plan(&inputs, &mut opened.control)?;
+        let mut plan = build_plan(&inputs, &mut opened.control).map_err(Error::before_writing)?;
         plan.notes.extend(opened.source.notes().iter().cloned());
         let detail = LedgerDetail {
             begun: Timestamp::now().strftime("%F %TZ").to_string(),

@@ -6,6 +6,7 @@
 
 pub(crate) mod columns;
 pub(crate) mod constraints;
+pub(crate) mod file_properties;
 pub(crate) mod indexes;
 pub(crate) mod model;
 pub(crate) mod modules;
@@ -18,6 +19,7 @@ mod tests;
 
 use crate::error::Result;
 use crate::schema::View;
+use crate::sqlite::catalog::file_properties::FileProperties;
 use crate::sqlite::catalog::model::Catalog;
 use crate::sqlite::catalog::other_objects::{left_out_table, left_out_trigger};
 use crate::sqlite::sql::parse::create::ModuleText;
@@ -32,8 +34,9 @@ pub(crate) fn read(connection: &Connection) -> Result<Catalog> {
         .filter(|entry| entry.is_virtual())
         .map(|entry| (entry.name.as_str(), entry.module()))
         .collect();
-    let mut catalog = Catalog::default();
-    let Catalog { schema, facts } = &mut catalog;
+    let file = FileProperties::read(connection)?;
+    let mut catalog = Catalog { file, ..Catalog::default() };
+    let Catalog { schema, facts, .. } = &mut catalog;
     for entry in &entries {
         match entry.kind.as_str() {
             "table" => match left_out_table(connection, entry, &entries, &virtuals)? {

@@ -1,12 +1,14 @@
 //! The catalog of a SQLite database.
 
 use crate::schema::Schema;
+use crate::sqlite::catalog::file_properties::FileProperties;
 use std::collections::HashMap;
 
 /// The catalog of a SQLite database.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Catalog {
     pub(crate) schema: Schema,
+    pub(crate) file: FileProperties,
     /// The facts that only SQLite has, by table name.
     pub(crate) facts: HashMap<String, TableFacts>,
 }

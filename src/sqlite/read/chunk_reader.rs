@@ -10,7 +10,7 @@ use crate::sqlite::read::collector::{BatchBuilder, raw, raw_utf16};
 use crate::sqlite::read::query::{Bounds, TableQuery};
 use crate::sqlite::source::connection::SourceConnection as Source;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Row, ToSql};
+use rusqlite::{ErrorCode, Row, ToSql};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -204,8 +204,14 @@ impl ToSql for KeyValue {
 
 /// The error for a table that SQLite cannot read.
 pub(crate) fn read_error(table: &str, error: rusqlite::Error) -> Error {
-    db_error(&format!("cannot read table {}", quote(table)))(error)
-        .hint("check the source with: sqlite3 FILE 'PRAGMA integrity_check'")
+    let table = quote(table);
+    let check = "check the source with: sqlite3 FILE 'PRAGMA integrity_check'";
+    if error.sqlite_error_code() != Some(ErrorCode::DatabaseCorrupt) {
+        return db_error(&format!("cannot read table {table}"))(error).hint(check);
+    }
+    db_error(&format!("table {table} is damaged"))(error).hint(check).hint(
+        "restore a backup, or recover the readable rows with: sqlite3 FILE .recover | sqlite3 NEW",
+    )
 }
 
 /// A reader of chunks, with a connection of its own.

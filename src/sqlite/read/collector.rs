@@ -9,7 +9,7 @@ use crate::control::lock;
 use crate::sqlite::read::query::{COLLECT_FUNCTION, TableQuery, TextEncoding};
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Error, OptionalExtension, Result};
+use rusqlite::{Connection, Error, OptionalExtension, Result, ffi};
 use std::sync::{Arc, Mutex};
 
 /// A row batch that is being filled.
@@ -59,9 +59,10 @@ impl BatchBuilder {
     /// Starts the row with this key.
     #[inline]
     pub(crate) fn start(&mut self, key: i64) -> Result<()> {
-        // The next batch starts after the last key, which works only if keys ascend.
+        // The next batch starts after the last key, which works only if keys ascend. A b-tree whose
+        // keys do not ascend is damaged.
         if self.last.replace(key).is_some_and(|last| last >= key) {
-            return Err(Error::UserFunctionError("rows are not in key order".into()));
+            return Err(Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), None));
         }
         if self.with_keys {
             self.batch.push(SqliteValue::Integer(key));

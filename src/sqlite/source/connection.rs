@@ -47,8 +47,7 @@ impl SourceConnection {
         from_pages.or_else(|batch| self.collector.fill(&self.connection, collect, keys, batch))
     }
 
-    /// Whether rows of this table were read from pages so far.
-    #[cfg(test)]
+    /// Whether all rows of this table so far were read from pages.
     pub(crate) fn reads_pages_of(&self, table: &str) -> bool {
         self.pages.as_ref().is_some_and(|pages| pages.borrow().reads(table))
     }

@@ -189,19 +189,24 @@ impl Header {
             .then_some((page_size, usable))
     }
 
+    /// The number of pages that the header says, if it says one.
+    pub(crate) fn page_count(&self) -> Option<u32> {
+        let word = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|i| self.0[at + i]));
+        // SQLite before 3.7.0 does not update the page count. The count is valid if the change
+        // counter equals the one stored with the version of the last writer.
+        Some(word(28)).filter(|pages| *pages > 0 && word(24) == word(92))
+    }
+
     /// Refuses a file of `size` bytes that is shorter than the header says. Use it only without a
     /// journal or WAL, which may hold the missing pages.
     pub(crate) fn refuse_truncated(&self, path: &Path, size: u64) -> Result<()> {
-        let word = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|i| self.0[at + i]));
         let page_size = u64::from(decode_page_size([self.0[16], self.0[17]]));
         // A plain first line over encrypted pages has a page size that is not allowed.
         if page_size < 512 || !page_size.is_power_of_two() {
             return Err(not_a_database(path));
         }
-        // SQLite before 3.7.0 does not update the page count. The count is valid if the change
-        // counter equals the one stored with the version of the last writer.
-        let pages = u64::from(word(28));
-        if pages > 0 && word(24) == word(92) {
+        if let Some(pages) = self.page_count() {
+            let pages = u64::from(pages);
             if size < pages * page_size {
                 let should = pages * page_size;
                 return Err(truncated(path, &format!("it has {size} of {should} bytes")));

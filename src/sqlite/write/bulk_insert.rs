@@ -28,11 +28,11 @@ pub(crate) struct FileWriter {
 }
 
 impl FileWriter {
-    /// Opens the empty file at `path` with pages of `page_size` bytes. SQLite uses `cache` bytes of
-    /// memory for pages, and as much for sorting.
-    pub(crate) fn open(path: &Path, page_size: u32, cache: u64) -> Result<Self> {
+    /// Opens the empty file at `path`, which gets its properties by the statements `properties`.
+    /// SQLite uses `cache` bytes of memory for pages, and as much for sorting.
+    pub(crate) fn open(path: &Path, properties: &str, cache: u64) -> Result<Self> {
         let pragmas = format!(
-            "PRAGMA page_size = {page_size}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; \
+            "{properties} PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; \
              PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = FILE; PRAGMA foreign_keys = OFF; \
              PRAGMA ignore_check_constraints = ON"
         );

@@ -36,7 +36,7 @@ pub(crate) fn encode(
 pub(crate) fn encode_jsonb(value: SqliteValue<'_>, out: &mut BytesMut) -> Result<Fidelity, Misfit> {
     let number_text;
     let text = match value {
-        SqliteValue::Text(text) if check(text)?.bad_surrogates => return Err(INVALID),
+        SqliteValue::Text(text) if check(text)?.huge_number => return Err(Misfit::TooManyDigits),
         SqliteValue::Text(text) => text,
         _ => {
             number_text = number(value)?;
@@ -50,12 +50,16 @@ pub(crate) fn encode_jsonb(value: SqliteValue<'_>, out: &mut BytesMut) -> Result
     Ok(Fidelity::Converted)
 }
 
-/// Checks that a text can go into a `json` column.
+/// Checks that a text can go into a `json` column, and that every operator can read it there: `->>`
+/// reads the escapes of the whole document and fails at one that is no character.
 fn check(text: &[u8]) -> Result<Facts, Misfit> {
     check_text(text)?;
     let facts = validate::validate(text).ok_or(INVALID)?;
     if facts.nul_escape {
         return Err(Misfit::JsonNul);
+    }
+    if facts.bad_surrogates {
+        return Err(Misfit::JsonSurrogate);
     }
     if facts.depth > MAX_DEPTH {
         return Err(Misfit::JsonTooDeep);

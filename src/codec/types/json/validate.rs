@@ -15,12 +15,12 @@ const PLAIN_NUMBER: usize = 16_000;
 pub struct Facts {
     /// Arrays and objects around the innermost value; 0 for a scalar.
     pub(crate) depth: u32,
-    /// A string or key has the escape `\u0000`. `json` keeps it; `jsonb` and every function that
-    /// extracts the string refuse it.
+    /// A string or key has the escape `\u0000`. `json` keeps it; `jsonb` and every operator that
+    /// reads the document, such as `->>`, refuse it.
     pub(crate) nul_escape: bool,
     /// An escape is one half of a surrogate pair: the same applies.
     pub(crate) bad_surrogates: bool,
-    /// A number is too large for a numeric: the same applies.
+    /// A number is too large for a numeric: `jsonb` refuses it, `json` and its operators do not.
     pub(crate) huge_number: bool,
 }
 

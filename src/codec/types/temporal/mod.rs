@@ -20,7 +20,7 @@ pub(crate) fn encode_date(value: SqliteValue<'_>, out: &mut BytesMut) -> Result<
 pub(crate) fn encode_time(value: SqliteValue<'_>, out: &mut BytesMut) -> Result<Fidelity, Misfit> {
     let time = parse(value, iso::parse_time, ColumnType::Time)?;
     put_fixed(out, time.micros.to_be_bytes());
-    Ok(Fidelity::exact_if(time.canonical))
+    Ok(fidelity(time.canonical, time.nanos_lost))
 }
 
 /// Appends a `timestamptz` if `zoned`, otherwise a `timestamp`.
@@ -37,7 +37,12 @@ pub(crate) fn encode_timestamp(
         (false, true) => return Err(Misfit::ZoneMissing),
         _ => put_fixed(out, timestamp.micros.to_be_bytes()),
     }
-    Ok(Fidelity::exact_if(timestamp.canonical))
+    Ok(fidelity(timestamp.canonical, timestamp.nanos_lost))
+}
+
+#[inline]
+fn fidelity(canonical: bool, nanos_lost: bool) -> Fidelity {
+    if nanos_lost { Fidelity::Rounded } else { Fidelity::exact_if(canonical) }
 }
 
 #[inline]

@@ -11,7 +11,9 @@ impl Definitions<'_> {
     /// The comment on a table, if there are facts to keep.
     pub(crate) fn table_comment(&self, index: usize) -> Option<String> {
         let name = &self.schema().tables[index].name;
+        let file = &self.catalog.file;
         let facts = kept([
+            ("file", (!file.is_empty()).then(|| file.to_json())),
             ("name", (self.table_names[index] != *name).then(|| json!(name))),
             ("strict", self.fact(index, |facts| facts.strict).then_some(json!(true))),
             ("without_rowid", self.fact(index, |facts| facts.without_rowid).then_some(json!(true))),

@@ -12,6 +12,7 @@ use crate::postgres::sql::ddl::{ColumnDdl, TableDdl};
 use crate::postgres::sql::from_sqlite::default::default_clause;
 use crate::postgres::sql::from_sqlite::definitions::generated;
 use crate::postgres::sql::from_sqlite::scope::{Scope, ScopeColumn};
+use crate::schema::expression::Collation;
 use crate::schema::names::qualify;
 use crate::schema::{Column, LeftOut, ObjectKind};
 use crate::sqlite::read::query::TableQuery;
@@ -117,6 +118,13 @@ impl Definitions<'_> {
             default_clause(sql, &column_type).map_err(refused).ok()
         });
         let not_null = self.is_not_null(index, number);
+        if let Collation::Other(name) = &column.collation {
+            let left_out = LeftOut::part(ObjectKind::Column, &table.name, &column.name, None);
+            let reason = format!(
+                "only the application defines the collation {name}; text compares by bytes"
+            );
+            self.left_out.push(left_out.because(reason));
+        }
         let generated = self.generated(index, number, scope);
         ColumnDdl {
             name: planned.target_name.clone(),

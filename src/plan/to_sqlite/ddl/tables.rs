@@ -53,7 +53,7 @@ impl Definitions<'_> {
             columns: self.planned_columns(index, decisions),
             read: OrderedRead { qualified, queries: Vec::new(), widest: probe.widest, key },
             rows: probe.rows,
-            bytes: facts.bytes,
+            bytes: 0,
             rejected: Vec::new(),
             indexes: self.indexes(index, &scope),
             finish: SqliteFinish { not_valid, sequence: table.sequence.filter(|_| autoincrement) },
@@ -97,6 +97,12 @@ impl Definitions<'_> {
         });
         let collation = match (origin["collate"].as_str(), &column.collation) {
             (Some(name @ ("NOCASE" | "RTRIM")), _) => Some(name.to_owned()),
+            (Some(name), _) => {
+                let reason =
+                    format!("only the application defines the collation {name}; it becomes BINARY");
+                self.list((ObjectKind::Column, table, &column.name, None), &reason);
+                None
+            }
             (None, Collation::NoCase) => Some("NOCASE".to_owned()),
             _ => None,
         };

@@ -3,7 +3,9 @@
 //! SQLite's virtual machine and interface take two thirds of the time of a scan; the b-tree below
 //! is simple. Only simple cases are read this way: integer keys, UTF-8 text, and a locked file
 //! without a WAL. Any unexpected byte leaves the table to SQLite, which reads it or reports the
-//! fault. Verification reads only through SQLite, so that this code does not prove itself.
+//! fault: a page that SQLite calls malformed is never read here, nor are keys out of order, which
+//! SQLite does not notice. Verification reads only through SQLite, so that this code does not prove
+//! itself.
 //!
 //! Source of all numbers: <https://sqlite.org/fileformat2.html>, sections 1 and 2.
 
@@ -31,6 +33,8 @@ const INTERIOR: u8 = 5;
 const LEAF: u8 = 13;
 /// The maximum depth of a b-tree (`BTCURSOR_MAX_DEPTH`).
 const MAX_DEPTH: usize = 20;
+/// The offset of the bytes that SQLite locks. No b-tree has their page.
+const LOCK_BYTES: u32 = 1 << 30;
 /// The most bytes of adjacent pages that are read at once.
 const MAX_RUN_BYTES: usize = 128 * 1024;
 /// The most memory in bytes that is kept for rows with overflow pages.
@@ -48,6 +52,8 @@ pub(crate) struct PageFile {
     usable: usize,
     /// The size of the file in bytes.
     size: u64,
+    /// The number of pages that the database has.
+    pages: u32,
 }
 
 impl PageFile {
@@ -56,12 +62,20 @@ impl PageFile {
         let file = File::open(path).ok()?;
         let size = file.metadata().ok()?.len();
         let (page_size, usable) = header.page_sizes()?;
-        Some(Self { file, page_size, usable, size })
+        let in_file = || u32::try_from(size / page_size as u64).unwrap_or(u32::MAX);
+        let pages = header.page_count().unwrap_or_else(in_file);
+        Some(Self { file, page_size, usable, size, pages })
     }
 
     /// Whether this is the file that `state` describes.
     pub(crate) fn is(&self, state: &FileState) -> bool {
         self.file.metadata().is_ok_and(|metadata| FileState::from_metadata(&metadata) == *state)
+    }
+
+    /// Whether a b-tree may have page `number`.
+    fn has(&self, number: u32) -> bool {
+        let lock = LOCK_BYTES / self.page_size as u32 + 1;
+        number >= 1 && number <= self.pages && number != lock
     }
 
     /// Reads adjacent pages.
@@ -111,9 +125,10 @@ impl PageReader {
             self.layouts.insert(query.table.clone(), layout.clone());
             layout
         });
-        let walked = layout
-            .filter(|layout| layout.fits(query))
-            .and_then(|layout| self.walk(&layout, layout.root, 0, 1, keys, &mut builder));
+        let walked = layout.filter(|layout| layout.fits(query)).and_then(|layout| {
+            let whole = Subtree { root: layout.root, bounds: (i64::MIN, i64::MAX) };
+            self.walk(&layout, whole, (0, 1), keys, &mut builder)
+        });
         if walked.is_some() {
             return Ok(builder);
         }
@@ -122,34 +137,42 @@ impl PageReader {
         Err(builder)
     }
 
-    #[cfg(test)]
+    /// Whether all rows of a table so far were read from pages.
     pub(crate) fn reads(&self, table: &str) -> bool {
         self.layouts.get(table).is_some_and(Option::is_some)
     }
 
-    /// Reads the rows with `keys` in the b-tree below page `number`. The `adjacent` pages from it
-    /// on are needed next.
+    /// Reads the rows with `keys` in a subtree, whose root is at `depth`. The `adjacent` pages from
+    /// its root on are needed next.
     fn walk(
         &mut self,
         layout: &Layout,
-        number: u32,
-        depth: usize,
-        adjacent: usize,
+        subtree: Subtree,
+        (depth, adjacent): (usize, usize),
         keys: (i64, i64),
         builder: &mut BatchBuilder,
     ) -> Option<ControlFlow<()>> {
-        if depth > MAX_DEPTH {
+        if depth >= MAX_DEPTH {
             return None;
         }
-        let at = self.page(number, adjacent)?;
+        let at = self.page(subtree.root, adjacent)?;
         let page = &self.run[at..at + self.file.usable];
-        match *page.first()? {
+        let kind = *page.first()?;
+        let cells = usize::from(cell_count(page)?);
+        // Only the root of an empty table has no cells.
+        let is_empty = cells == 0 && (depth > 0 || kind == INTERIOR);
+        if is_empty || cells > (self.file.page_size - 8) / MIN_CELL_BYTES {
+            return None;
+        }
+        match kind {
             INTERIOR => {
-                let children = children(page, keys)?;
+                let children = children(page, keys, subtree.bounds)?;
                 for (index, &child) in children.iter().enumerate() {
                     let pairs = children[index..].windows(2);
-                    let adjacent = 1 + pairs.take_while(|two| two[1] == two[0] + 1).count();
-                    if self.walk(layout, child, depth + 1, adjacent, keys, builder)?.is_break() {
+                    let follows =
+                        |two: &&[Subtree]| Some(two[1].root) == two[0].root.checked_add(1);
+                    let ahead = (depth + 1, 1 + pairs.take_while(follows).count());
+                    if self.walk(layout, child, ahead, keys, builder)?.is_break() {
                         return Some(ControlFlow::Break(()));
                     }
                 }
@@ -158,7 +181,8 @@ impl PageReader {
             LEAF => {
                 // Taken out of `self`, which the leaf borrows mutably.
                 let run = std::mem::take(&mut self.run);
-                let walked = self.leaf(layout, &run[at..at + self.file.usable], keys, builder);
+                let page = &run[at..at + self.file.usable];
+                let walked = self.leaf(layout, page, subtree.bounds, keys, builder);
                 self.run = run;
                 walked
             }
@@ -169,6 +193,9 @@ impl PageReader {
     /// The offset of page `number` in the run. A missing page is read with as many of the
     /// `adjacent` pages as a run holds.
     fn page(&mut self, number: u32, adjacent: usize) -> Option<usize> {
+        if !self.file.has(number) {
+            return None;
+        }
         let page_size = self.file.page_size;
         let index = number.checked_sub(self.run_first).filter(|_| self.run_first > 0);
         let at = index.and_then(|pages| page_size.checked_mul(pages as usize));
@@ -183,11 +210,13 @@ impl PageReader {
         Some(0)
     }
 
-    /// Reads the rows of a leaf.
+    /// Reads the rows of a leaf. Its keys must ascend within `bounds`: a key out of order could be
+    /// outside every range that is read.
     fn leaf(
         &mut self,
         layout: &Layout,
         page: &[u8],
+        (mut min, max): (i64, i64),
         (first, last): (i64, i64),
         builder: &mut BatchBuilder,
     ) -> Option<ControlFlow<()>> {
@@ -196,6 +225,10 @@ impl PageReader {
             let (length, cell) = record::varint(cell)?;
             let (key, cell) = record::varint(cell)?;
             let key = key.cast_signed();
+            if key < min || key > max {
+                return None;
+            }
+            min = key.saturating_add(1);
             if key < first {
                 continue;
             }
@@ -245,6 +278,9 @@ impl PageReader {
         self.overflow_row.extend_from_slice(&cell[..local]);
         let mut page = vec![0; self.file.usable];
         while self.overflow_row.len() < length {
+            if !self.file.has(next) {
+                return None;
+            }
             self.file.read(next, &mut page)?;
             let held = (length - self.overflow_row.len()).min(self.file.usable - 4);
             self.overflow_row.extend_from_slice(&page[4..4 + held]);
@@ -254,27 +290,51 @@ impl PageReader {
     }
 }
 
+/// A part of a b-tree: the page of its root, and the least and the greatest key that it may have.
+#[derive(Clone, Copy)]
+struct Subtree {
+    root: u32,
+    bounds: (i64, i64),
+}
+
+/// The least bytes of a cell with its offset, by which SQLite limits the cells of a page.
+const MIN_CELL_BYTES: usize = 6;
+
+/// The number of cells of a page.
+fn cell_count(page: &[u8]) -> Option<u16> {
+    Some(u16::from_be_bytes([*page.get(3)?, *page.get(4)?]))
+}
+
 /// The offsets of the cells of a page with a header of `head` bytes.
 fn cells(page: &[u8], head: usize) -> Option<impl Iterator<Item = usize> + '_> {
-    let count = u16::from_be_bytes([*page.get(3)?, *page.get(4)?]);
-    let offsets = page.get(head..head + 2 * usize::from(count))?.as_chunks::<2>().0;
+    let count = usize::from(cell_count(page)?);
+    let offsets = page.get(head..head + 2 * count)?.as_chunks::<2>().0;
     Some(offsets.iter().map(|offset| usize::from(u16::from_be_bytes(*offset))))
 }
 
-/// The children of an interior page with keys in the range, in order.
-fn children(page: &[u8], (first, last): (i64, i64)) -> Option<Vec<u32>> {
+/// The children of an interior page with keys in the range, in order. The keys of the cells must
+/// ascend within the bounds of the page.
+fn children(
+    page: &[u8],
+    (first, last): (i64, i64),
+    (mut min, max): (i64, i64),
+) -> Option<Vec<Subtree>> {
     let mut children = Vec::new();
     for cell in cells(page, 12)? {
         let cell = page.get(cell..)?;
         let max_key = record::varint(cell.get(4..)?)?.0.cast_signed();
+        if max_key < min || max_key > max {
+            return None;
+        }
         if max_key >= first {
-            children.push(page_number(cell)?);
+            children.push(Subtree { root: page_number(cell)?, bounds: (min, max_key) });
         }
         if max_key >= last {
             return Some(children);
         }
+        min = max_key.checked_add(1)?;
     }
-    children.push(page_number(page.get(8..)?)?);
+    children.push(Subtree { root: page_number(page.get(8..)?)?, bounds: (min, max) });
     Some(children)
 }
 

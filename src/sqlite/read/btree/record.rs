@@ -30,8 +30,11 @@ impl Fields {
             self.0.push((kind, end));
             end = end.checked_add(width(kind)?)?;
         }
-        // Ensures that no field exceeds the row.
+        // Ensures that no field exceeds the row, and that all fields together fill it.
         row.get(..end)?;
+        if types.is_empty() && end < row.len() {
+            return None;
+        }
         for value in &layout.values {
             batch.push(match *value {
                 Value::Key => SqliteValue::Integer(key),

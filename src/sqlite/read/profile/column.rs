@@ -46,8 +46,10 @@ impl Tally {
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
     pub(crate) encoder: ColumnEncoder,
-    /// Values that the encoder converts.
+    /// Values that the encoder converts or rounds.
     pub(crate) converted: u64,
+    /// Those of them that lose digits.
+    pub(crate) rounded: u64,
     /// Values that do not fit. Only the first candidate of a column counts all of them; a later
     /// one stops at its first misfit.
     pub(crate) misfits: Tally,
@@ -85,8 +87,13 @@ pub(crate) struct ColumnProfile {
 
 impl ColumnProfile {
     pub(crate) fn new(spec: &ColumnProfileSpec) -> Self {
-        let candidate =
-            |&encoder| Candidate { encoder, converted: 0, misfits: Tally::default(), reason: None };
+        let candidate = |&encoder| Candidate {
+            encoder,
+            converted: 0,
+            rounded: 0,
+            misfits: Tally::default(),
+            reason: None,
+        };
         let candidates = spec.candidates.iter().map(candidate).collect();
         Self { candidates, ..Self::default() }
     }
@@ -166,6 +173,10 @@ impl ColumnProfile {
             match candidate.encoder.encode(raw, scratch) {
                 Ok(Fidelity::Exact) => {}
                 Ok(Fidelity::Converted) => candidate.converted += 1,
+                Ok(Fidelity::Rounded) => {
+                    candidate.converted += 1;
+                    candidate.rounded += 1;
+                }
                 Err(misfit) => {
                     candidate.misfits.add(row);
                     candidate.reason.get_or_insert(misfit);
@@ -200,6 +211,7 @@ impl ColumnProfile {
         for (mine, theirs) in self.candidates.iter_mut().zip(&other.candidates) {
             if mine.encoder == theirs.encoder {
                 mine.converted += theirs.converted;
+                mine.rounded += theirs.rounded;
                 mine.misfits.merge(&theirs.misfits);
                 mine.reason = mine.reason.or(theirs.reason);
             }

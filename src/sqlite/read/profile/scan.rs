@@ -12,11 +12,12 @@ use crate::sqlite::read::profile::table::{
     MAX_BOUND_BYTES, Segment, TableProfile, TableProfileSpec,
 };
 use crate::sqlite::read::profile::work::{Part, Work};
+use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::connection::SourceConnection;
 use bytes::BytesMut;
-use rusqlite::Connection;
+use rusqlite::{Connection, ffi};
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Rows between two checks whether to stop or to share work.
@@ -45,6 +46,8 @@ pub(crate) fn profile(
     let work = Work::new(specs.len());
     let profiles: Vec<Mutex<TableProfile>> =
         specs.iter().map(|spec| Mutex::new(TableProfile::new(spec))).collect();
+    // The next table whose rows are counted.
+    let counted = AtomicUsize::new(0);
     let cancel = options.cancel.child();
     let options = ProfileOptions { cancel: &cancel, ..*options };
     let scan_all = || -> Result<()> {
@@ -54,7 +57,14 @@ pub(crate) fn profile(
             lock(&profiles[part.table]).absorb(scan.run(&connection)?);
             work.done();
         }
-        Ok(())
+        // All parts have ended, or the profile is stopped.
+        cancel.check()?;
+        loop {
+            let index = counted.fetch_add(1, Ordering::Relaxed);
+            let table = specs.get(index).zip(profiles.get(index));
+            let Some((spec, profile)) = table else { return Ok(()) };
+            check_count(&connection, &spec.query, &lock(profile))?;
+        }
     };
     cancel.clone().run_threads(options.threads.max(1), "a profiling thread", scan_all)?;
     Ok(profiles
@@ -99,8 +109,11 @@ impl<'a> Scan<'a> {
         let range = match (&query.address, self.part.keys) {
             (RowAddress::Integer { .. }, Some((first, last))) => KeyRange::Integer { first, last },
             (RowAddress::Integer { column }, None) => {
-                self.part.keys = key_bounds(connection, &query.table, column).map_err(failed)?;
-                let Some((first, last)) = self.part.keys else { return Ok(self.found) };
+                let bounds = key_bounds(connection, &query.table, column).map_err(failed)?;
+                let Some((_, max_key)) = bounds else { return Ok(self.found) };
+                // In a damaged b-tree, other keys can be outside of these bounds.
+                let (first, last) = (i64::MIN, i64::MAX);
+                (self.part.keys, self.part.max_key) = (Some((first, last)), max_key);
                 KeyRange::Integer { first, last }
             }
             (RowAddress::Key { .. }, _) => KeyRange::Key { after: None, through: None },
@@ -142,6 +155,7 @@ impl<'a> Scan<'a> {
             Ok(ControlFlow::Continue(()))
         })?;
         self.end_segment();
+        self.found.searched = self.part.keys.is_some() && !connection.reads_pages_of(&query.table);
         let uncounted = self.found.rows % ROWS_BETWEEN_CHECKS;
         self.options.progress.done.fetch_add(uncounted, Ordering::Relaxed);
         Ok(self.found)
@@ -174,17 +188,37 @@ impl<'a> Scan<'a> {
     fn check(&mut self, row: i64) -> Result<()> {
         self.options.progress.done.fetch_add(ROWS_BETWEEN_CHECKS, Ordering::Relaxed);
         self.options.cancel.check()?;
+        let max_key = self.part.max_key;
         if let Some((_, last)) = &mut self.part.keys
             && self.work.has_idle_thread()
-            && i128::from(*last) - i128::from(row) > i128::from(4 * ROWS_BETWEEN_CHECKS)
+            && let left = i128::from(max_key.min(*last)) - i128::from(row)
+            && left > i128::from(4 * ROWS_BETWEEN_CHECKS)
         {
-            let middle = (i128::from(row) + (i128::from(*last) - i128::from(row)) / 2) as i64;
+            let middle = (i128::from(row) + left / 2) as i64;
             let rest = Part { keys: Some((middle + 1, *last)), ..self.part };
             *last = middle;
             self.work.give(rest);
         }
         Ok(())
     }
+}
+
+/// Refuses a table whose rows were not all found by their keys, which is possible only if they are
+/// out of order: the keys cannot prove it, so the rows are counted.
+fn check_count(connection: &Connection, query: &TableQuery, profile: &TableProfile) -> Result<()> {
+    if !profile.searched {
+        return Ok(());
+    }
+    let table = quote(&query.table);
+    let sql = format!("SELECT count(*) FROM {table} NOT INDEXED");
+    let failed = |error| read_error(&query.table, error);
+    let rows: i64 = connection.query_row(&sql, [], |row| row.get(0)).map_err(failed)?;
+    if rows.unsigned_abs() == profile.rows {
+        return Ok(());
+    }
+    let why = format!("it has {rows} rows, and a search by key finds {} of them", profile.rows);
+    let corrupt = ffi::Error::new(ffi::SQLITE_CORRUPT);
+    Err(failed(rusqlite::Error::SqliteFailure(corrupt, Some(why))))
 }
 
 /// The smallest and the largest integer key. One query for both would read the whole table.

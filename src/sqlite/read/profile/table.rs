@@ -27,6 +27,9 @@ pub(crate) struct TableProfile {
     /// The columns, in the order of the query.
     pub(crate) columns: Vec<ColumnProfile>,
     pub(crate) segments: Vec<Segment>,
+    /// SQLite searched the rows by their keys, and not the reader of pages, which checks the order of
+    /// the keys.
+    pub(crate) searched: bool,
 }
 
 /// A segment: consecutive rows in storage order. Chunks are built from segments.
@@ -56,6 +59,7 @@ impl TableProfile {
             mine.merge(theirs);
         }
         self.segments.extend(part.segments);
+        self.searched |= part.searched;
     }
 
     /// How the rows are addressed: as `preferred`, or by row number if a key that bounds a chunk is
@@ -70,7 +74,8 @@ impl TableProfile {
         preferred
     }
 
-    /// Cuts the table into chunks of about `chunk_bytes`, in storage order.
+    /// Cuts the table into chunks of about `chunk_bytes`, in storage order. The first and the last
+    /// chunk have open ends.
     pub(crate) fn chunks(&mut self, address: &RowAddress, chunk_bytes: u64) -> Vec<Chunk> {
         if matches!(address, RowAddress::Integer { .. }) {
             self.segments.sort_unstable_by_key(|segment| segment.keys.0);
@@ -94,7 +99,10 @@ impl TableProfile {
         for (index, segment) in merged.into_iter().enumerate() {
             let Segment { keys: (first, last), through, rows, bytes } = segment;
             let range = match address {
-                RowAddress::Integer { .. } => KeyRange::Integer { first, last },
+                RowAddress::Integer { .. } => KeyRange::Integer {
+                    first: if index == 0 { i64::MIN } else { first },
+                    last: if index + 1 == count { i64::MAX } else { last },
+                },
                 RowAddress::Key { .. } => {
                     let through = through.filter(|_| index + 1 < count);
                     KeyRange::Key { after: std::mem::replace(&mut after, through.clone()), through }

@@ -14,6 +14,9 @@ pub(crate) struct Part {
     /// The index of the table.
     pub(crate) table: usize,
     pub(crate) keys: Option<(i64, i64)>,
+    /// The largest key of the table. The end of the last part is open, and only parts that end at a
+    /// real key can be halved evenly.
+    pub(crate) max_key: i64,
 }
 
 /// The parts that wait, and the number of parts being scanned.
@@ -25,7 +28,8 @@ pub(crate) struct Work {
 
 impl Work {
     pub(crate) fn new(tables: usize) -> Self {
-        let parts = (0..tables).rev().map(|table| Part { table, keys: None }).collect();
+        let part = |table| Part { table, keys: None, max_key: i64::MAX };
+        let parts = (0..tables).rev().map(part).collect();
         Self { state: Mutex::new((parts, 0)), changed: Condvar::new(), idle: AtomicUsize::new(0) }
     }
 

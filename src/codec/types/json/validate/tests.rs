@@ -31,7 +31,7 @@ fn a_text_that_postgresql_refuses_is_not_valid() {
 }
 
 #[test]
-fn json_that_only_jsonb_refuses_is_flagged() {
+fn json_that_jsonb_or_an_operator_refuses_is_flagged() {
     let flags = |text: &str| {
         let facts = facts(text).unwrap();
         (facts.nul_escape, facts.bad_surrogates, facts.huge_number)
