@@ -145,6 +145,10 @@ fn two_runs_into_one_schema_never_overlap() {
     let database = server();
     let first = start(&source, &database);
     wait_for_a_chunk(&database.url);
+    // The first run waits for this lock to build the index.
+    let mut somebody = postgres::Client::connect(&database.url, postgres::NoTls).unwrap();
+    somebody.batch_execute("BEGIN; LOCK TABLE event IN SHARE UPDATE EXCLUSIVE MODE").unwrap();
+    wait_for_a_lock(&database.url);
     let other = folder.path().join("other.db");
     sqlite3_script(&other, "CREATE TABLE t (a)");
     let second = migrate([
@@ -157,6 +161,7 @@ fn two_runs_into_one_schema_never_overlap() {
     ]);
     assert_eq!(second.status.code(), Some(4), "{}", text(&second));
     assert!(text(&second).contains("another run"), "{}", text(&second));
+    somebody.batch_execute("COMMIT").unwrap();
     let output = first.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
 }

@@ -42,7 +42,8 @@ fn outcome(text: &str) -> String {
     let result = connect_in::<Client>(text, &Environment::default());
     // The driver that reads tuples connects in the same way.
     let reader = connect_in::<TupleReader>(text, &Environment::default());
-    let ends = |error: &migrate::Error| error.to_string();
+    // Without digits: rustls prints the time in seconds, which may differ between the two.
+    let ends = |error: &migrate::Error| error.to_string().replace(|c: char| c.is_ascii_digit(), "");
     assert_eq!(
         result.as_ref().map(|session| session.encrypted).map_err(ends),
         reader.as_ref().map(|session| session.encrypted).map_err(ends)

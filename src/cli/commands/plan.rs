@@ -3,10 +3,10 @@
 use crate::cli::exit_code::Exit;
 use crate::cli::output::console::Console;
 use crate::cli::output::plan;
-use crate::cli::output::rerun_command::CommandLine;
+use crate::cli::output::rerun_command::{ADD_PASSWORD, CommandLine};
 use crate::cli::request::{Request, casts};
 use crate::control::run_control::RunControl;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options::run_options::RunOptions;
 use crate::report::PlanSummary;
 use crate::run::Planned;
@@ -23,9 +23,19 @@ pub(crate) fn run<P: Planned>(
     let plan = prepare(&request.options, &control).map(|planned| planned.summary());
     drop(watch);
     let shown = plan.as_ref().map_err(Clone::clone).and_then(|plan| show(plan, request, console));
-    let error = shown.err().map(|error| line.with_password_hint(line.with_remedies(error)));
+    let error = shown.err().map(|error| with_commands(error, line));
     let exit = Exit::after(error.as_ref());
     Ok(console.end(request.json.as_ref(), plan.as_ref().ok(), exit, error.as_ref()))
+}
+
+/// `error` with the commands that resolve it, if there are any.
+fn with_commands(error: Error, line: &CommandLine) -> Error {
+    let hints = error.hints().len();
+    let error = line.with_remedies(error);
+    match error.hints().len() > hints && line.unchanged().omits_password {
+        true => error.hint(ADD_PASSWORD),
+        false => error,
+    }
 }
 
 fn show(plan: &PlanSummary, request: &Request, console: &mut Console) -> Result<()> {

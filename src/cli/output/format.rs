@@ -1,17 +1,13 @@
 //! The format of numbers, sizes, times and names in readable output.
 
-use crate::error::count;
+use crate::error::plural;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// `2 rows`, `1 row`: a count with its noun, which is given in the singular.
 pub(crate) fn counted(number: u64, what: &str) -> String {
-    let plural = match what {
-        _ if number == 1 => return format!("1 {what}"),
-        _ if what.ends_with('x') => "es",
-        _ => "s",
-    };
-    format!("{} {what}{plural}", count(number))
+    let ending = if what.ends_with('x') { "es" } else { "s" };
+    plural(number, what, &format!("{what}{ending}"))
 }
 
 /// A number of bytes in decimal units: `999 B`, `1.6 kB`, `1.65 GB`.
@@ -95,6 +91,7 @@ fn hides_or_moves(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::count;
 
     #[test]
     fn numbers_have_commas_between_thousands() {

@@ -7,13 +7,14 @@ use crate::cli::request::location::LocationArg;
 use crate::config::connection;
 use crate::error::Error;
 use crate::options::location::Location;
-use clap::{Arg, CommandFactory};
+use clap::{Arg, ArgAction, CommandFactory};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-/// The flags of `database` and `plan` that may be given several times.
-const REPEATABLE: [&str; 3] = ["--tables", "--exclude", "--cast"];
+/// The hint after commands that omit the password.
+pub(crate) const ADD_PASSWORD: &str =
+    "add the password to the command, or set it in PGPASSWORD or ~/.pgpass";
 
 /// The normalized command line.
 #[derive(Debug, Clone, Default)]
@@ -58,20 +59,20 @@ impl CommandLine {
         self.changed(is_kept, &[])
     }
 
-    /// The same command with `flags` added; each is `--flag` or `--flag=value`. A flag that is given
-    /// already is replaced, unless it is repeatable.
-    pub(crate) fn with_flags<F: AsRef<OsStr>>(&self, flags: &[F]) -> RerunCommand {
-        let added: Vec<OsString> = flags.iter().map(|flag| flag.as_ref().to_owned()).collect();
-        let is_kept = |argument: &OsString| {
-            let replaces =
-                |flag: &OsString| name(flag) == name(argument) && !is_repeatable(name(flag));
-            !added.iter().any(|flag| flag == argument || replaces(flag))
-        };
-        self.changed(is_kept, &added)
+    /// The same command.
+    pub(crate) fn unchanged(&self) -> RerunCommand {
+        self.changed(|_| true, &[])
     }
 
-    /// `error` with its remedies as hints that have the whole command, without the flags that
-    /// conflict with it. A remedy with a flag that the command does not have is dropped.
+    /// The same command with `flags` (such as `--drop-all`) added where they are missing.
+    pub(crate) fn with_flags(&self, flags: &[&str]) -> RerunCommand {
+        let flags: Vec<OsString> = flags.iter().map(OsString::from).collect();
+        self.changed(|argument| !flags.contains(argument), &flags)
+    }
+
+    /// `error` with its remedies as hints that have the whole command. A flag that is added replaces
+    /// its other values, unless it is repeatable, and the flags that conflict with it. A remedy with
+    /// a flag that the command does not have is dropped.
     pub(crate) fn with_remedies(&self, error: Error) -> Error {
         let definition = Arguments::command();
         let Some(command) = self.command().and_then(|name| definition.find_subcommand(name)) else {
@@ -84,32 +85,27 @@ impl CommandLine {
         let lists = |one: &Arg, other: &Arg| {
             command.get_arg_conflicts_with(one).iter().any(|arg| arg.get_id() == other.get_id())
         };
+        let replaces = |added: &Arg, given: &Arg| {
+            let is_repeatable = matches!(added.get_action(), ArgAction::Append);
+            let is_same = added.get_id() == given.get_id() && !is_repeatable;
+            is_same || lists(added, given) || lists(given, added)
+        };
         error.with_commands(|remedy| {
-            let added = remedy.add.iter().map(|flag| find(flag.as_ref()));
-            let added: Vec<&Arg> = added.collect::<Option<_>>()?;
-            let is_kept = |argument: &&OsString| {
-                let conflicts = |given| added.iter().any(|a| lists(a, given) || lists(given, a));
-                !remedy.remove.iter().any(|flag| name(argument) == *flag)
-                    && !find(argument).is_some_and(conflicts)
-            };
+            let mut flags: Vec<OsString> = remedy.add.iter().map(OsString::from).collect();
             // --drop-all would drop the tables that the remedy excludes.
-            let excludes = remedy.add.iter().any(|flag| name(flag.as_ref()) == "--exclude");
-            let replaced = |argument: &OsString| match excludes && argument == "--drop-all" {
-                true => "--clean".into(),
-                false => argument.clone(),
+            let excludes = flags.iter().any(|flag| name(flag) == "--exclude");
+            if excludes && self.arguments.iter().any(|argument| argument == "--drop-all") {
+                flags.push("--clean".into());
+            }
+            let added: Vec<&Arg> = flags.iter().map(|flag| find(flag)).collect::<Option<_>>()?;
+            let is_kept = |argument: &OsString| {
+                let is_replaced = |given| added.iter().any(|added| replaces(added, given));
+                !remedy.remove.iter().any(|flag| name(argument) == *flag)
+                    && !flags.contains(argument)
+                    && !find(argument).is_some_and(is_replaced)
             };
-            let arguments = self.arguments.iter().filter(is_kept).map(replaced).collect();
-            Some(Self { program: self.program.clone(), arguments }.with_flags(&remedy.add).text)
+            Some(self.changed(is_kept, &flags).text)
         })
-    }
-
-    /// `error` with a hint if commands of its hints omit the password.
-    pub(crate) fn with_password_hint(&self, error: Error) -> Error {
-        let prints_command = error.hints().iter().any(|hint| hint.contains(&self.program()));
-        if !prints_command || !self.with_flags::<&str>(&[]).omits_password {
-            return error;
-        }
-        error.hint("add the password to the command, or set it in PGPASSWORD or ~/.pgpass")
     }
 
     /// The command with the flags that `is_kept` accepts, and with `added`.
@@ -149,10 +145,6 @@ impl CommandLine {
 /// The flag of an argument, without its value.
 fn name(argument: &OsStr) -> &OsStr {
     split_value(argument).map_or(argument, |(flag, _)| flag)
-}
-
-fn is_repeatable(flag: &OsStr) -> bool {
-    REPEATABLE.iter().any(|name| flag == *name)
 }
 
 /// Whether `value` is a location that cannot be parsed: any part of it may be a password.
@@ -207,7 +199,6 @@ fn dollar_quoted(argument: &OsStr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::ArgAction;
 
     fn rerun(arguments: &[&str], flags: &[&str]) -> RerunCommand {
         let arguments = arguments.iter().map(OsString::from).collect();
@@ -236,20 +227,9 @@ mod tests {
         for (typed, flag, expected) in [
             (&["--", "x"][..], "--drop-all", "migrate --drop-all -- x"),
             (&["--drop-all"], "--drop-all", "migrate --drop-all"),
-            (&["--on-misfit=refuse"], "--on-misfit=widen", "migrate --on-misfit widen"),
-            (&["--exclude=a"], "--exclude=b", "migrate --exclude a --exclude b"),
         ] {
             assert_eq!(rerun(typed, &[flag]).text, expected);
         }
-    }
-
-    #[test]
-    fn the_repeatable_flags_are_those_of_the_command_line() {
-        let definition = Arguments::command();
-        let database = definition.find_subcommand("database").unwrap();
-        let repeatable = |arg: &&clap::Arg| matches!(arg.get_action(), ArgAction::Append);
-        let names = database.get_arguments().filter(repeatable).filter_map(clap::Arg::get_long);
-        assert_eq!(names.map(|name| format!("--{name}")).collect::<Vec<_>>(), REPEATABLE);
     }
 
     #[test]
@@ -270,6 +250,22 @@ mod tests {
         for from in ["host=h hunter2=x", "postgers://u:hunter2@h/d", "postgres://u:hunter2@h:x/d"] {
             let command = rerun(&["plan", &format!("--from={from}"), "--to=a.db"], &[]);
             assert_eq!(command.text, "migrate plan --from LOCATION --to a.db");
+        }
+    }
+
+    #[test]
+    fn a_remedy_replaces_a_value_and_repeats_a_repeatable_flag() {
+        for (typed, flag, expected) in [
+            ("--on-misfit=refuse", "--on-misfit=widen", "--on-misfit widen"),
+            ("--exclude=a", "--exclude=b", "--exclude a --exclude b"),
+            ("--exclude=a", "--exclude=a", "--exclude a"),
+            ("--tables=a", "--tables=b", "--tables a --tables b"),
+            ("--cast=a.b=text", "--cast=a.c=text", "--cast a.b=text --cast a.c=text"),
+        ] {
+            let words = ["database", typed].map(OsString::from);
+            let line = CommandLine::new("migrate".into(), words.to_vec());
+            let error = line.with_remedies(Error::refused("no").remedy("go", &[flag]));
+            assert_eq!(error.hints(), [format!("to go, run: migrate database {expected}")]);
         }
     }
 
@@ -298,6 +294,6 @@ mod tests {
             assert_eq!(rerun(arguments, &[]).text, expected);
         }
         let odd = CommandLine::new("m".into(), vec![OsString::from_vec(b"\xff'1".to_vec())]);
-        assert_eq!(odd.with_flags::<&str>(&[]).text, r"m $'\377\'1'");
+        assert_eq!(odd.unchanged().text, r"m $'\377\'1'");
     }
 }

@@ -3,6 +3,7 @@
 use crate::cli::args::posit::{ConfigArgs, DataSetArgs};
 use crate::cli::output::rerun_command::quoted;
 use crate::config::environment::Environment;
+use crate::config::gcfg::Gcfg;
 use crate::error::{Error, Result};
 use crate::options::location::{DataSet, Location};
 use crate::options::service::ServiceCheck;
@@ -42,11 +43,9 @@ pub(crate) enum Purpose {
 
 /// Detects the product and its configuration file; `None` if nothing names one.
 pub(crate) fn product(args: &ConfigArgs) -> Result<Option<(&'static ProductSpec, PathBuf, Root)>> {
-    if let Some(config) = args.config.as_ref().filter(|config| !config.exists()) {
-        let what = format!("cannot read the configuration file {}", config.display());
-        return Err(Error::refused(what)
-            .caused_by("the file does not exist")
-            .hint("check the path and who may read it; --config FILE names another one"));
+    if let Some(config) = args.config.as_deref().filter(|config| !config.exists()) {
+        // The error is that of the path, not of a product that cannot be detected.
+        Gcfg::read(config)?;
     }
     let root = Root(args.root.clone());
     let program = std::env::current_exe().ok();

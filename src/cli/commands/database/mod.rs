@@ -8,7 +8,7 @@ use crate::cli::commands::supervise::supervised;
 use crate::cli::exit_code::Exit;
 use crate::cli::output::console::Console;
 use crate::cli::output::format::{counted, escape_for_terminal};
-use crate::cli::output::rerun_command::CommandLine;
+use crate::cli::output::rerun_command::{ADD_PASSWORD, CommandLine};
 use crate::cli::output::{plan, report};
 use crate::cli::request::Request;
 use crate::cli::request::product::ProductRequest;
@@ -117,7 +117,7 @@ pub(crate) fn with_recovery_hints(
     let (when, command) = match error.kind() {
         Kind::Usage => return line.with_remedies(error),
         Kind::Paused => ("to resume", line.resume()),
-        _ => ("after fixing the cause", line.with_flags::<&str>(&[])),
+        _ => ("after fixing the cause", line.unchanged()),
     };
     // The unchanged command would be refused again if only a flag resolves the error.
     let is_command_useful = !error.needs_flags();
@@ -125,9 +125,9 @@ pub(crate) fn with_recovery_hints(
         Some("the source is unchanged; its service can be started again".to_owned()),
         product.map(|product| next_steps::start_again(&product.settings)),
         is_command_useful.then(|| format!("{when}, run: {}", command.text)),
+        command.omits_password.then(|| ADD_PASSWORD.to_owned()),
     ];
-    let error = hints.into_iter().flatten().fold(line.with_remedies(error), Error::hint);
-    line.with_password_hint(error)
+    hints.into_iter().flatten().fold(line.with_remedies(error), Error::hint)
 }
 
 /// True if the run loads PostgreSQL, so that it can be resumed. A SQLite target cannot.
