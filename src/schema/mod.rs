@@ -7,6 +7,7 @@ pub(crate) mod column_type;
 pub(crate) mod ddl;
 pub(crate) mod expression;
 pub(crate) mod names;
+pub(crate) mod note;
 pub(crate) mod query;
 pub(crate) mod reason;
 

@@ -2,10 +2,11 @@
 
 use crate::error::Result;
 use crate::postgres::catalog::model::{Catalog, ColumnFacts};
-use crate::postgres::catalog::query::{CatalogReader, origin};
+use crate::postgres::catalog::query::CatalogReader;
 use crate::postgres::sql::parse;
 use crate::schema::expression::Collation;
 use crate::schema::names::qualify;
+use crate::schema::note::Note;
 use crate::schema::{Check, Column, Generated, LeftOut, ObjectKind};
 use postgres::Row;
 
@@ -114,6 +115,6 @@ fn column_facts(row: &Row) -> ColumnFacts {
         domain: row.get("domain"),
         bytewise: row.get::<_, Option<bool>>("bytewise").unwrap_or(false),
         sequence: row.get("sequence"),
-        origin: origin(row.get("comment")),
+        origin: Note::parse(row.get("comment")).facts,
     }
 }

@@ -4,7 +4,6 @@ use crate::error::Result;
 use crate::postgres::catalog::model::Catalog;
 use crate::postgres::errors::db_error;
 use postgres::{Client, Row};
-use serde_json::Value;
 use std::collections::HashMap;
 
 /// A catalog that is being read.
@@ -28,27 +27,5 @@ impl CatalogReader<'_> {
     pub(crate) fn table_rows(&mut self, sql: &str) -> Result<Vec<(usize, Row)>> {
         let rows = self.query(sql)?.into_iter();
         Ok(rows.filter_map(|row| Some((*self.tables.get(&row.get::<_, i64>(0))?, row))).collect())
-    }
-}
-
-/// The facts of the SQLite object in a comment of ours; null in any other comment.
-pub(crate) fn origin(comment: Option<String>) -> Value {
-    comment
-        .and_then(|text| serde_json::from_str::<Value>(&text).ok())
-        .and_then(|mut value| value.get_mut("sqlite").map(Value::take))
-        .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_our_own_comments_name_an_origin() {
-        let name = |comment: &str| origin(Some(comment.to_owned()))["name"].clone();
-        assert_eq!(name(r#"{"sqlite":{"name":"t\u0000"}}"#), "t\0");
-        assert_eq!(name(r#"{"sqlite":{"type":"INT"}}"#), Value::Null);
-        assert_eq!(name("users of the service"), Value::Null);
-        assert_eq!(name("[1]"), Value::Null);
     }
 }

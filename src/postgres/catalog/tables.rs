@@ -2,8 +2,9 @@
 
 use crate::error::Result;
 use crate::postgres::catalog::model::{Catalog, TableFacts};
-use crate::postgres::catalog::query::{CatalogReader, origin};
+use crate::postgres::catalog::query::CatalogReader;
 use crate::postgres::ledger::TABLE;
+use crate::schema::note::Note;
 use crate::schema::{LeftOut, ObjectKind, Table};
 
 /// Reads the tables without their parts, in the order of their creation.
@@ -33,8 +34,8 @@ pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
             schema.left_out.push(listed.because(reason));
         }
         reader.tables.insert(row.get(0), schema.tables.len());
-        let table_facts =
-            TableFacts { hidden: row.get(2), origin: origin(row.get(3)), ..TableFacts::default() };
+        let origin = Note::parse(row.get(3)).facts;
+        let table_facts = TableFacts { hidden: row.get(2), origin, ..TableFacts::default() };
         facts.insert(name.clone(), table_facts);
         schema.tables.push(Table { name, ..Table::default() });
     }

@@ -5,6 +5,7 @@ use crate::plan::to_postgres::ddl::definitions::Definitions;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::schema::Column;
 use crate::schema::expression::Collation;
+use crate::schema::note::Note;
 use serde_json::{Map, Value, json};
 
 impl Definitions<'_> {
@@ -18,7 +19,7 @@ impl Definitions<'_> {
             ("strict", self.fact(index, |facts| facts.strict).then_some(json!(true))),
             ("without_rowid", self.fact(index, |facts| facts.without_rowid).then_some(json!(true))),
         ]);
-        (!facts.is_empty()).then(|| json!({ "sqlite": facts }).to_string())
+        if facts.is_empty() { None } else { note(facts) }
     }
 }
 
@@ -28,7 +29,7 @@ pub(crate) fn for_column(
     planned: &PlannedColumn<ToPostgres>,
     in_key: bool,
     autoincrement: bool,
-) -> String {
+) -> Option<String> {
     let is_virtual = column.generated.as_ref().is_some_and(|rule| !rule.stored);
     let collation = match &column.collation {
         Collation::Binary => None,
@@ -44,7 +45,11 @@ pub(crate) fn for_column(
         ("virtual", is_virtual.then_some(json!(true))),
         ("collate", collation.map(|name| json!(name))),
     ]);
-    json!({ "sqlite": facts }).to_string()
+    note(facts)
+}
+
+fn note(facts: Map<String, Value>) -> Option<String> {
+    Note { facts: facts.into(), ..Note::default() }.render()
 }
 
 /// The facts that hold.

@@ -133,7 +133,7 @@ impl Definitions<'_> {
             default,
             generated,
             identity,
-            comment: Some(comments::for_column(column, planned, in_key, autoincrement)),
+            comment: comments::for_column(column, planned, in_key, autoincrement),
         }
     }
 
