@@ -36,6 +36,7 @@ mod source;
 mod targets;
 mod terminal;
 mod text_types;
+mod there;
 mod tls;
 mod verify;
 mod views;

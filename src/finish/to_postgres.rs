@@ -215,7 +215,7 @@ impl<'a> Finish<'a> {
                     .map_err(db_error(&format!("cannot build the {}", key.what)))?,
                 Build::Index(index) if self.is_built(client, table, &index.name)? => {}
                 Build::Index(index) => {
-                    self.optional(client, &index.what, &index.sql, &index.left_out)?;
+                    self.optional(client, &index.what, &index.statements(), &index.left_out)?;
                 }
                 Build::Constraints => return self.constraints(client, table).map(|()| None),
             }
@@ -255,7 +255,7 @@ impl<'a> Finish<'a> {
         for check in &table.finish.checks {
             let existing = existing::constraint(client, &table.ddl.qualified(), &check.name)?;
             if !self.skip_if(existing.is_some()) {
-                self.optional(client, &check.what, &check.sql, &check.left_out)?;
+                self.optional(client, &check.what, &check.statements(), &check.left_out)?;
             }
         }
         client
@@ -306,10 +306,7 @@ impl<'a> Finish<'a> {
 
     /// Whether an object is reported already because the server refused it.
     fn is_listed(&self, left_out: &LeftOut) -> bool {
-        let is_same = |left: &LeftOut| {
-            (left.kind, &left.name, &left.table) == (left_out.kind, &left_out.name, &left_out.table)
-        };
-        lock(&self.finished).left_out.iter().any(is_same)
+        lock(&self.finished).left_out.iter().any(|left| left.is_same(left_out))
     }
 
     /// The rows without a parent in the target. Parents in the reject file are missing, too.
@@ -338,6 +335,6 @@ impl<'a> Finish<'a> {
         if self.skip_if(existing::view(client, &self.plan.target_schema, &view.name)?) {
             return Ok(());
         }
-        self.optional(client, &view.what, &view.sql, &view.left_out)
+        self.optional(client, &view.what, &view.statements(), &view.left_out)
     }
 }

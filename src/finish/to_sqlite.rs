@@ -6,7 +6,7 @@ use crate::control::sizing::Resources;
 use crate::error::{Error, Result, plural};
 use crate::finish::finished::Finished;
 use crate::plan::model::{Plan, PlannedTable};
-use crate::plan::to_sqlite::model::ToSqlite;
+use crate::plan::to_sqlite::model::{Restored, ToSqlite};
 use crate::report::StepReport;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
@@ -33,7 +33,7 @@ pub(crate) fn run(
 ) -> Result<Finished> {
     let mut finished = Finished::default();
     let indexes: usize = plan.tables.iter().map(|table| table.indexes.len()).sum();
-    progress.total.store((indexes + 3) as u64, Ordering::Relaxed);
+    progress.total.store((indexes + plan.objects.restored.len() + 3) as u64, Ordering::Relaxed);
     let mut step = |what: &str, work: &mut dyn FnMut() -> Result<()>| -> Result<()> {
         progress.set_step(what);
         let started = Instant::now();
@@ -54,6 +54,19 @@ pub(crate) fn run(
             })?;
         }
     }
+    let mut lost = Vec::new();
+    for Restored { sql, left_out, .. } in &plan.objects.restored {
+        let what = format!("{} {}", left_out.kind.as_str(), quote(&left_out.name));
+        step(&what, &mut || {
+            let created = writer.interruptible(cancel, || writer.run(&what, sql));
+            cancel.check()?;
+            if let Err(error) = created {
+                let reason = error.causes().first().cloned().unwrap_or_default();
+                lost.push(left_out.clone().because(format!("SQLite refuses it: {reason}")));
+            }
+            Ok(())
+        })?;
+    }
     let mut orphans = Vec::new();
     step("foreign keys", &mut || {
         orphans = writer.interruptible(cancel, || foreign_keys(plan, &writer))?;
@@ -66,7 +79,8 @@ pub(crate) fn run(
     writer.close()?;
     let entries: HashMap<&str, u64> = plan.tables.iter().map(entries).collect();
     step("integrity check", &mut || check(path, &entries, resources.readers, cache, cancel))?;
-    finished.left_out = orphans;
+    finished.left_out = lost;
+    finished.left_out.append(&mut orphans);
     Ok(finished)
 }
 
@@ -117,7 +131,9 @@ fn foreign_keys(plan: &Plan<ToSqlite>, writer: &FileWriter) -> Result<Vec<LeftOu
             let key = index.and_then(|index| table.ddl.foreign_keys.get(index));
             let name = key.and_then(|key| key.name.clone()).unwrap_or_default();
             let not_valid = index.and_then(|index| table.finish.not_valid.get(index)).copied();
-            if not_valid != Some(true) {
+            // PostgreSQL lacks the last ones.
+            let is_lost = index.is_some_and(|index| index >= table.finish.not_valid.len());
+            if not_valid != Some(true) && !is_lost {
                 return Err(Error::failed(format!(
                     "table {}: {} the foreign key {}, but not in PostgreSQL",
                     quote(&table.name),

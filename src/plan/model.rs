@@ -108,8 +108,18 @@ pub(crate) struct OptionalDdl {
     /// Its description: `index "i" on "t"`.
     pub(crate) what: String,
     pub(crate) sql: String,
+    /// COMMENT ON, which follows it.
+    #[serde(default)]
+    pub(crate) comment: String,
     /// Its entry in the list of what is not migrated, without the reason.
     pub(crate) left_out: LeftOut,
+}
+
+impl OptionalDdl {
+    /// The definition and its comment.
+    pub(crate) fn statements(&self) -> String {
+        format!("{}{}", self.sql, self.comment)
+    }
 }
 
 impl<T: Target> Plan<T> {

@@ -1,7 +1,7 @@
 //! SQL that both databases write alike: name lists, index definitions, foreign key clauses.
 
 use crate::schema::names::quote;
-use crate::schema::{Action, Deferrable, ForeignKey};
+use crate::schema::{Action, Conflict, Deferrable, ForeignKey};
 
 /// The quoted names, separated by commas.
 pub(crate) fn quote_list(names: &[String]) -> String {
@@ -24,12 +24,12 @@ pub(crate) fn create_index(
 impl ForeignKey {
     /// The columns and the parent, without name and actions.
     pub(crate) fn clause(&self) -> String {
-        format!(
-            "FOREIGN KEY ({}) REFERENCES {} ({})",
-            quote_list(&self.columns),
-            quote(&self.parent),
-            quote_list(&self.parent_columns)
-        )
+        let parent_columns = match self.parent_columns.as_slice() {
+            [] => String::new(),
+            columns => format!(" ({})", quote_list(columns)),
+        };
+        let (columns, parent) = (quote_list(&self.columns), quote(&self.parent));
+        format!("FOREIGN KEY ({columns}) REFERENCES {parent}{parent_columns}")
     }
 }
 
@@ -45,6 +45,18 @@ impl Action {
             Self::Cascade => "CASCADE",
             Self::SetNull => "SET NULL",
             Self::SetDefault => "SET DEFAULT",
+        }
+    }
+}
+
+impl Conflict {
+    /// The clause after a constraint, with a leading space.
+    pub(crate) fn as_clause(self) -> &'static str {
+        match self {
+            Self::Rollback => " ON CONFLICT ROLLBACK",
+            Self::Fail => " ON CONFLICT FAIL",
+            Self::Ignore => " ON CONFLICT IGNORE",
+            Self::Replace => " ON CONFLICT REPLACE",
         }
     }
 }

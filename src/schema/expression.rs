@@ -115,6 +115,22 @@ impl Affinity {
     }
 }
 
+impl Collation {
+    pub(crate) fn is_binary(&self) -> bool {
+        *self == Self::Binary
+    }
+
+    /// The name in SQLite.
+    pub(crate) fn as_sql(&self) -> &str {
+        match self {
+            Self::Binary => "BINARY",
+            Self::NoCase => "NOCASE",
+            Self::RTrim => "RTRIM",
+            Self::Other(name) => name,
+        }
+    }
+}
+
 /// How text is compared.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) enum Collation {

@@ -82,6 +82,8 @@ pub(crate) struct Column {
     pub(crate) generated: Option<Generated>,
     /// The column generates integer keys (SQLite: the alias of the rowid).
     pub(crate) identity: bool,
+    /// The conflict clause of NOT NULL (SQLite).
+    pub(crate) conflict: Option<Conflict>,
 }
 
 /// A generated column's rule.
@@ -93,7 +95,7 @@ pub(crate) struct Generated {
 }
 
 /// A column of a key or index, by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KeyColumn {
     pub(crate) name: String,
     /// The collation in this key (usually that of the column).
@@ -103,16 +105,28 @@ pub(crate) struct KeyColumn {
 }
 
 /// A PRIMARY KEY or UNIQUE constraint.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Key {
     /// The constraint's name, if it was given one.
     pub(crate) name: Option<String>,
     /// Its columns in key order.
     pub(crate) columns: Vec<KeyColumn>,
+    /// Its conflict clause (SQLite).
+    pub(crate) conflict: Option<Conflict>,
+}
+
+/// What SQLite does instead of refusing the statement when a row breaks a constraint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Conflict {
+    Rollback,
+    Fail,
+    Ignore,
+    Replace,
 }
 
 /// A foreign key of its child table.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ForeignKey {
     /// The constraint's name, if it was given one.
     pub(crate) name: Option<String>,
@@ -154,7 +168,7 @@ pub(crate) enum Deferrable {
 }
 
 /// A CHECK constraint.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Check {
     /// The constraint's name, if it was given one.
     pub(crate) name: Option<String>,
@@ -220,6 +234,7 @@ pub(crate) enum ObjectKind {
     Unique,
     ForeignKey,
     Check,
+    ConflictClause,
     Default,
     GeneratedColumn,
     Column,
@@ -290,6 +305,11 @@ impl LeftOut {
         Self { table: Some(table.to_owned()), ..Self::object(kind, name, definition) }
     }
 
+    /// Whether both are about the same object.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (self.kind, &self.table, &self.name) == (other.kind, &other.table, &other.name)
+    }
+
     /// Sets the reason.
     pub(crate) fn because(self, reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), ..self }
@@ -310,6 +330,7 @@ impl ObjectKind {
             Self::Unique => "unique constraint",
             Self::ForeignKey => "foreign key",
             Self::Check => "check",
+            Self::ConflictClause => "conflict clause",
             Self::Default => "default",
             Self::GeneratedColumn => "generated column",
             Self::Column => "column",

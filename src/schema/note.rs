@@ -1,8 +1,15 @@
 //! Notes: the facts of a SQLite object that PostgreSQL cannot hold otherwise, as JSON in the comment
 //! on the object that was created from it. They are the comment's last line. What precedes them is
 //! the user's own comment.
+//!
+//! A dropped object takes its comment with it. Where an object can change under its comment, the fact
+//! [`MADE`] shows whether it is still the one that was created.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The fact with the fingerprint of the definition as the server printed it.
+pub(crate) const MADE: &str = "made";
 
 /// A comment, split into the user's own text and our facts.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,6 +32,21 @@ impl Note {
         }
     }
 
+    /// The comment with these facts and no other text; `None` if there are none.
+    pub(crate) fn of_facts<const N: usize>(facts: [(&str, Option<Value>); N]) -> Option<String> {
+        let facts = facts.into_iter().filter_map(|(name, fact)| Some((name.to_owned(), fact?)));
+        let facts: Map<String, Value> = facts.collect();
+        let facts = if facts.is_empty() { Value::Null } else { facts.into() };
+        Self { facts, ..Self::default() }.render()
+    }
+
+    /// The comment with one more fact.
+    pub(crate) fn add(comment: Option<&str>, name: &str, fact: Value) -> Option<String> {
+        let mut note = Self::parse(comment);
+        note.facts[name] = fact;
+        note.render()
+    }
+
     /// The comment; `None` if it would be empty.
     pub(crate) fn render(&self) -> Option<String> {
         let facts = json!({ "sqlite": self.facts });
@@ -35,6 +57,11 @@ impl Note {
             (text, false) => Some(format!("{text}\n{facts}")),
         }
     }
+}
+
+/// The fingerprint of a definition.
+pub(crate) fn fingerprint(definition: &str) -> String {
+    format!("{:016x}", xxh3_64(definition.as_bytes()))
 }
 
 #[cfg(test)]

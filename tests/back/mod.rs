@@ -5,6 +5,7 @@ mod file_properties;
 mod inheritance;
 mod kept;
 mod memory;
+mod returned;
 mod round_trip;
 mod schema;
 mod stale_logs;

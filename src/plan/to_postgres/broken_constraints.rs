@@ -1,13 +1,16 @@
 //! Constraints that existing rows of the source break. PostgreSQL takes them for new rows only.
 
-use crate::error::{Result, plural};
+use crate::error::{Error, Result, plural};
 use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::texts::list_names;
 use crate::plan::to_postgres::model::{PlannedForeignKey, ToPostgres};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, RowAddress, Schema, Table};
 use crate::sqlite::read::chunk_reader::read_error;
 use crate::sqlite::read::profile::column::Tally;
 use rusqlite::Connection;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 /// Adds NOT VALID to each CHECK that rows break, and lists it.
 pub(crate) fn list_broken_checks(
@@ -36,16 +39,62 @@ fn broken_rows(connection: &Connection, table: &Table, condition: &str) -> Optio
     u64::try_from(count).ok().filter(|count| *count > 0)
 }
 
-/// Lists foreign keys with rows that have no parent. Only `--strict` asks for it before the copy:
-/// the server finds such rows much faster once all rows are copied.
-pub(crate) fn list_orphans(connection: &Connection, plan: &mut Plan<ToPostgres>) -> Result<()> {
+/// Lists foreign keys with rows that have no parent. The server finds such rows much faster once all
+/// rows are copied; so the keys that are not counted within `limit` are only named.
+pub(crate) fn list_orphans(
+    connection: &Connection,
+    plan: &mut Plan<ToPostgres>,
+    limit: Option<Duration>,
+) -> Result<()> {
+    let started = Instant::now();
+    let mut uncounted = Vec::new();
     for key in &plan.objects.foreign_keys {
-        let tally = orphans(connection, &plan.tables, key)?;
-        if tally.count > 0 {
-            plan.left_out.push(key.listed(&tally));
+        let left = limit.map(|limit| limit.saturating_sub(started.elapsed()));
+        match within(connection, left, || orphans(connection, &plan.tables, key))? {
+            Some(tally) if tally.count > 0 => plan.left_out.push(key.listed(&tally)),
+            Some(_) => {}
+            None => uncounted.push(quote(&key.ddl.name)),
         }
     }
+    if !uncounted.is_empty() {
+        let count = plural(uncounted.len() as u64, "foreign key", "foreign keys");
+        let names = list_names(uncounted.into_iter());
+        plan.notes.push(format!(
+            "rows without a parent are counted only after the copy for {count}: {names} \
+             (--strict counts them before)"
+        ));
+    }
     Ok(())
+}
+
+/// Runs `work` in SQLite; `None` if it takes longer than `limit`.
+fn within<T>(
+    connection: &Connection,
+    limit: Option<Duration>,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<Option<T>> {
+    let Some(limit) = limit else { return work().map(Some) };
+    if limit.is_zero() {
+        return Ok(None);
+    }
+    let handle = connection.get_interrupt_handle();
+    let (working, ended) = mpsc::channel::<()>();
+    let result = std::thread::scope(|scope| {
+        let timer = scope.spawn(move || {
+            let is_late = ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+            if is_late {
+                handle.interrupt();
+            }
+            is_late
+        });
+        let result = work();
+        drop(working);
+        (result, timer.join().unwrap_or(false))
+    });
+    match result {
+        (Err(error), true) if Error::is_interrupted(&error) => Ok(None),
+        (result, _) => result.map(Some),
+    }
 }
 
 /// The child rows of a foreign key without a parent, compared by bytes as the server does.

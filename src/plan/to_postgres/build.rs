@@ -9,13 +9,13 @@ use crate::plan::table_selection::choose_tables;
 use crate::plan::to_postgres::broken_constraints::{list_broken_checks, list_orphans};
 use crate::plan::to_postgres::column_types::Columns;
 use crate::plan::to_postgres::ddl::definitions::Definitions;
+use crate::plan::to_postgres::ddl::lost;
 use crate::plan::to_postgres::decisions::{Decisions, decide, profile, queries};
 use crate::plan::to_postgres::inputs::{DropScope, PlanInputs, PlannedNames};
 use crate::plan::to_postgres::model::{PostgresObjects, ToPostgres};
 use crate::plan::to_postgres::{dry_run, preconditions, views};
 use crate::postgres::catalog::target_objects::{self, CatalogObject};
 use crate::report::Dropped;
-use crate::schema::expression::Collation;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::catalog;
@@ -24,6 +24,11 @@ use crate::sqlite::read::query;
 use postgres::Client;
 use rusqlite::Connection;
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+/// The time for counting rows without a parent: at least this, or this part of the profile's time.
+const MIN_ORPHAN_TIME: Duration = Duration::from_millis(500);
+const ORPHAN_SHARE: u32 = 20;
 
 /// Plans one data set. Refused, with table, column, count and first rows, where something forbids
 /// the run.
@@ -44,7 +49,9 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     let queries = queries(query::encoding(&connection)?, &catalog.schema);
+    let started = Instant::now();
     let profiles = profile(inputs, &queries, &columns)?;
+    let profile_time = started.elapsed();
     inputs.control.progress.enter(Phase::Plan);
     let profiled = (queries, profiles);
     let decisions = decide(inputs, &connection, &catalog.schema, &columns, profiled)?;
@@ -53,12 +60,12 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     list_broken_checks(&connection, &catalog.schema, &mut plan)?;
     plan.objects.dropped = dropped;
     dry_run::run(client, &mut plan)?;
+    lost::keep(&catalog.schema, &mut plan);
     plan.tables.iter_mut().for_each(choose_sent_columns);
     plan.drops = drops(&plan);
     plan.notes.extend(note_remaining(&remaining));
-    if inputs.options.strict {
-        list_orphans(&connection, &mut plan)?;
-    }
+    let limit = MIN_ORPHAN_TIME.max(profile_time / ORPHAN_SHARE);
+    list_orphans(&connection, &mut plan, Some(limit).filter(|_| !inputs.options.strict))?;
     strict::enforce(inputs.options, &plan)?;
     Ok(plan)
 }
@@ -157,14 +164,6 @@ fn notes(tables: &[PlannedTable<ToPostgres>], catalog: &Catalog) -> Vec<String> 
     if tables.iter().any(|t| t.ddl.columns.iter().any(|c| c.column_type.is_text())) {
         notes.push(
             "text sorts and compares by bytes (COLLATE \"C\"), as SQLite's BINARY does".to_owned(),
-        );
-    }
-    let mut columns = catalog.schema.tables.iter().flat_map(|table| &table.columns);
-    if columns.any(|column| column.collation == Collation::NoCase) {
-        notes.push(
-            "= is case-sensitive on columns that were COLLATE NOCASE; their keys are unique over \
-             lower(column)"
-                .to_owned(),
         );
     }
     for table in tables {

@@ -7,11 +7,14 @@ use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::catalog::target_objects::{drop_objects, in_savepoint};
 use crate::postgres::errors::{db_error, describe, is_refusal};
 use crate::postgres::ledger::Ledger;
-use crate::schema::names::quote;
+use crate::postgres::sql::ddl;
+use crate::schema::names::{qualify, quote};
+use crate::schema::note::{MADE, Note, fingerprint};
 use crate::schema::{LeftOut, ObjectKind};
 use postgres::error::SqlState;
-use postgres::{Client, Transaction};
-use std::collections::HashSet;
+use postgres::{Client, Row, Transaction};
+use serde_json::json;
+use std::collections::{HashMap, HashSet};
 
 /// Runs all definitions on the target. Refused defaults, generated columns (which become plain
 /// ones), indexes, CHECKs, foreign keys and views leave the plan and are listed. Refused: the
@@ -50,8 +53,42 @@ pub(crate) fn run(client: &mut Client, plan: &mut Plan<ToPostgres>) -> Result<()
         }
     }
     keep_accepted(&mut transaction, &mut plan.objects.views, &mut left_out)?;
+    note_made(&mut transaction, plan)?;
     transaction.rollback().map_err(db_error(what))?;
     plan.left_out.append(&mut left_out);
+    Ok(())
+}
+
+/// Adds to the notes how the server prints what can change under its comment: defaults, generated
+/// columns and views.
+fn note_made(transaction: &mut Transaction<'_>, plan: &mut Plan<ToPostgres>) -> Result<()> {
+    const SQL: &str = "\
+        SELECT c.relname::text, a.attname::text, pg_catalog.pg_get_expr(d.adbin, d.adrelid) \
+        FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_class c ON c.oid = d.adrelid \
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.adnum \
+        WHERE c.relnamespace = pg_catalog.quote_ident($1)::pg_catalog.regnamespace UNION ALL \
+        SELECT c.relname::text, '', pg_catalog.pg_get_viewdef(c.oid) FROM pg_catalog.pg_class c \
+        WHERE c.relkind = 'v' AND c.relnamespace = pg_catalog.quote_ident($1)::pg_catalog.regnamespace";
+    let rows = transaction.query(SQL, &[&plan.target_schema]);
+    let rows = rows.map_err(db_error("cannot read the definitions that were tried"))?;
+    let made = |row: &Row| ((row.get(0), row.get(1)), fingerprint(row.get(2)));
+    let made: HashMap<(String, String), String> = rows.iter().map(made).collect();
+    let made = |relation: &String, column: &str| {
+        made.get(&(relation.clone(), column.to_owned())).map(|made| json!(made))
+    };
+    for ddl in plan.tables.iter_mut().map(|table| &mut table.ddl) {
+        for column in &mut ddl.columns {
+            if let Some(made) = made(&ddl.name, &column.name) {
+                column.comment = Note::add(column.comment.as_deref(), MADE, made);
+            }
+        }
+    }
+    for view in &mut plan.objects.views {
+        let definition = view.left_out.definition.as_ref().map(|sql| json!(sql));
+        let note = Note::of_facts([("view", definition), (MADE, made(&view.name, ""))]);
+        let object = format!("VIEW {}", qualify(&plan.target_schema, &view.name));
+        view.comment = ddl::comment(&object, note.as_deref());
+    }
     Ok(())
 }
 
@@ -86,7 +123,7 @@ fn keep_accepted(
     left_out: &mut Vec<LeftOut>,
 ) -> Result<()> {
     for one in std::mem::take(optional) {
-        if accepted(transaction, &one.sql, &one.left_out, left_out)? {
+        if accepted(transaction, &one.statements(), &one.left_out, left_out)? {
             optional.push(one);
         }
     }

@@ -139,33 +139,37 @@ fn refuse_misfits(found: &[Unfit]) -> Error {
         .remedy_exclude(&tables)
 }
 
-/// Refuses keys that no index entry can hold, which would fail after the rows are copied.
+/// Refuses keys and unique indexes that no index entry can hold, which would fail after the rows are
+/// copied. With `widen`, those over plain columns are built over hashes.
 pub(crate) fn refuse_wide_keys(
     schema: &Schema,
     too_wide: &HashMap<(usize, String), u64>,
     widen: bool,
 ) -> Result<()> {
-    if widen {
-        return Ok(());
-    }
-    for (index, table) in schema.tables.iter().enumerate() {
-        for (number, key) in table.primary_key.iter().chain(&table.uniques).enumerate() {
-            if let Some(width) = too_wide.get(&(index, key_label(number))) {
-                return Err(Error::refused(format!(
-                    "the key ({}) of table {} is too wide for a PostgreSQL index",
-                    key.names().map(quote).collect::<Vec<_>>().join(", "),
-                    quote(&table.name)
-                ))
-                .caused_by(format!(
-                    "the widest entry has {width} bytes; the maximum is {MAX_ENTRY}"
-                ))
-                .remedy_without(
-                    "build the key over a hash of its values",
-                    &["--on-misfit=widen"],
-                    &["--reject-file"],
-                )
-                .remedy_exclude(&[&table.name]));
-            }
+    for (number, table) in schema.tables.iter().enumerate() {
+        let keys = table.primary_key.iter().chain(&table.uniques).enumerate().map(|(n, key)| {
+            let names = key.names().map(quote).collect::<Vec<_>>().join(", ");
+            (key_label(n), format!("key ({names})"), true)
+        });
+        let indexes = table.indexes.iter().filter(|index| index.unique).map(|index| {
+            let can_hash = index.terms.iter().all(|term| term.column().is_some());
+            (index.name.clone(), format!("unique index {}", quote(&index.name)), can_hash)
+        });
+        for (label, what, can_hash) in keys.chain(indexes) {
+            let width = too_wide.get(&(number, label));
+            let Some(width) = width.filter(|_| !widen || !can_hash) else { continue };
+            let name = quote(&table.name);
+            let message = format!("the {what} of table {name} is too wide for a PostgreSQL index");
+            let cause = format!("the widest entry has {width} bytes; the maximum is {MAX_ENTRY}");
+            let error = Error::refused(message).caused_by(cause);
+            let widened = "build it over a hash of its values";
+            let error = match can_hash {
+                true => error.remedy_without(widened, &["--on-misfit=widen"], &["--reject-file"]),
+                false => {
+                    error.hint("an index over an expression has no hash; drop it in the source")
+                }
+            };
+            return Err(error.remedy_exclude(&[&table.name]));
         }
     }
     Ok(())

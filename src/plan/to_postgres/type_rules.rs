@@ -100,7 +100,13 @@ impl Column {
             return self.decide_general(ColumnType::BigInt, profile, widen);
         }
         if let Some(candidate) = self.fitting(profile) {
-            return TypeDecision::from_candidate(candidate);
+            let mut decision = TypeDecision::from_candidate(candidate);
+            if candidate.encoder.encoding == Encoding::INTEGER_TEXT {
+                let reason = "all its texts are integers, as the column that its foreign key names";
+                decision.reason = Some(reason.to_owned());
+                decision.needs_review = true;
+            }
+            return decision;
         }
         let mut decision = self.decide_general(self.fallback_type(profile), profile, widen);
         self.add_reason(profile, &mut decision);
@@ -118,6 +124,7 @@ impl Column {
         if decision.encoder.encoding != self.decide(profile, widen).encoder.encoding {
             decision.reason =
                 Some("has the type of the columns that a foreign key joins to it".to_owned());
+            decision.needs_review = true;
         }
         decision
     }

@@ -9,9 +9,9 @@ use crate::plan::to_postgres::column_types::check_casts;
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::plan::to_sqlite::decisions::{TableDecision, candidates, decide, probe};
 use crate::plan::to_sqlite::inputs::PlanInputs;
-use crate::plan::to_sqlite::model::ToSqlite;
+use crate::plan::to_sqlite::model::{SqliteObjects, ToSqlite};
 use crate::plan::to_sqlite::source_queries::queries;
-use crate::plan::to_sqlite::{dry_run, inheritance, preconditions};
+use crate::plan::to_sqlite::{dry_run, inheritance, originals, preconditions};
 use crate::postgres::catalog::model::Catalog;
 use crate::postgres::copy_out::Snapshot;
 use crate::postgres::relation::{self, check_counts};
@@ -29,7 +29,9 @@ pub(crate) fn build_plan(
     snapshot: &mut Snapshot,
 ) -> Result<Plan<ToSqlite>> {
     let mut left_out = choose_tables(&mut catalog.schema, inputs.options)?;
-    left_out.append(&mut catalog.schema.left_out);
+    let is_selected = |view: &str| catalog.schema.views.iter().any(|one| one.name == view);
+    let is_lost = |left: &LeftOut| left.kind != ObjectKind::View || !is_selected(&left.name);
+    left_out.extend(std::mem::take(&mut catalog.schema.left_out).into_iter().filter(is_lost));
     preconditions::refuse_hidden(&catalog)?;
     check_casts(&inputs.options.casts, &catalog.schema)?;
     preconditions::refuse_bare(&catalog)?;
@@ -49,6 +51,7 @@ pub(crate) fn build_plan(
     let key_ranges: Vec<_> = decisions.iter().map(|decision| decision.probe.range).collect();
     let mut plan = define(inputs, &catalog, decisions, left_out);
     dry_run::run(&mut plan)?;
+    originals::keep(&catalog, &mut plan)?;
     let tables = plan.tables.iter_mut().zip(&catalog.schema.tables);
     for (((planned, table), key_range), stored) in tables.zip(key_ranges).zip(&stored) {
         let facts = &catalog.facts[&table.name];
@@ -72,6 +75,7 @@ fn define(
         let qualified = qualify(inputs.schema, &catalog.schema.tables[index].name);
         tables.push(definitions.table(index, decision, qualified));
     }
+    let restored = definitions.restored();
     left_out.append(&mut definitions.left_out);
     let mut notes = definitions.notes;
     if tables.iter().any(|table| table.columns.iter().any(|c| c.declared.contains("citext"))) {
@@ -85,7 +89,7 @@ fn define(
         tables,
         left_out,
         notes,
-        objects: file,
+        objects: SqliteObjects { file, restored },
     }
 }
 

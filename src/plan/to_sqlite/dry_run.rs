@@ -1,66 +1,129 @@
 //! The dry run: all definitions run in an empty database, before anything is written.
 
 use crate::error::{Error, Result};
-use crate::plan::model::{OptionalDdl, Plan};
-use crate::plan::to_sqlite::model::ToSqlite;
+use crate::plan::model::Plan;
+use crate::plan::to_sqlite::model::{Restored, ToSqlite};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::sql::ddl::TableDdl;
 use crate::sqlite::write::bulk_insert::dry_run;
 
+/// What a statement of the dry run is about, by the indexes in the plan.
+enum Part {
+    Table(usize),
+    Index(usize, usize),
+    /// The foreign keys of a table that PostgreSQL lacks.
+    LostKeys(usize),
+    Restored(usize),
+}
+
 /// Runs all definitions in an empty database. What SQLite refuses there is taken out of the plan
-/// and listed: an index, or everything optional about a table.
+/// and listed: what is optional about a table, an index, or a restored object.
 pub(crate) fn run(plan: &mut Plan<ToSqlite>) -> Result<()> {
     loop {
-        let tables = plan.tables.iter().map(|table| table.ddl.create());
-        let indexes = plan.tables.iter().flat_map(|table| &table.indexes);
-        let statements: Vec<String> =
-            tables.chain(indexes.map(|index| index.sql.clone())).collect();
-        let Some((index, cause)) = dry_run(&statements)? else { return Ok(()) };
+        let (parts, statements): (Vec<Part>, Vec<String>) = statements(plan).into_iter().unzip();
+        let Some((failed, cause)) = dry_run(&statements)? else { return Ok(()) };
         let reason = format!("SQLite refuses it: {cause}");
-        if let Some(index) = index.checked_sub(plan.tables.len()) {
-            let refused = remove_index(plan, index);
-            plan.left_out.extend(refused.map(|refused| refused.left_out.because(reason)));
+        let refused = match parts[failed] {
+            Part::Table(number) => {
+                let planned = &mut plan.tables[number];
+                let refused = strip(&mut planned.ddl, &reason)?;
+                if refused.is_empty() {
+                    let name = quote(&planned.ddl.name);
+                    return Err(Error::refused(format!("SQLite refuses table {name}"))
+                        .caused_by(cause)
+                        .remedy_exclude(&[&planned.name]));
+                }
+                refused
+            }
+            Part::Index(table, index) => {
+                vec![plan.tables[table].indexes.remove(index).left_out.because(reason)]
+            }
+            Part::LostKeys(number) => {
+                let planned = &mut plan.tables[number];
+                planned.finish.lost_keys -= 1;
+                let key = planned.ddl.foreign_keys.pop().map_or_else(String::new, |k| k.clause());
+                let (kind, table) = (ObjectKind::ForeignKey, planned.name.as_str());
+                vec![LeftOut::part(kind, table, &key, None).because(reason)]
+            }
+            Part::Restored(number) => {
+                vec![plan.objects.restored.remove(number).left_out.because(reason)]
+            }
+        };
+        plan.left_out.extend(refused);
+    }
+}
+
+/// The statements in their order. A trigger is tried before the next one is created.
+fn statements(plan: &Plan<ToSqlite>) -> Vec<(Part, String)> {
+    let tables = || plan.tables.iter().enumerate();
+    let mut all: Vec<(Part, String)> =
+        tables().map(|(number, table)| (Part::Table(number), table.ddl.create())).collect();
+    for (number, table) in tables() {
+        let indexes = table.indexes.iter().enumerate();
+        all.extend(indexes.map(|(index, one)| (Part::Index(number, index), one.sql.clone())));
+    }
+    // It fails if the parent's columns have no unique key.
+    let lost = tables().filter(|(_, table)| table.finish.lost_keys > 0);
+    all.extend(lost.map(|(number, table)| {
+        let check = format!("PRAGMA foreign_key_check({})", quote(&table.ddl.name));
+        (Part::LostKeys(number), check)
+    }));
+    let is_trigger = |one: &Restored| one.left_out.kind == ObjectKind::Trigger;
+    let restored = || plan.objects.restored.iter().enumerate();
+    let others = || restored().filter(|(_, one)| !is_trigger(one));
+    all.extend(others().map(|(number, one)| (Part::Restored(number), one.sql.clone())));
+    all.extend(others().map(|(number, one)| (Part::Restored(number), one.probe.clone())));
+    for (number, one) in restored().filter(|(_, one)| is_trigger(one)) {
+        all.push((Part::Restored(number), one.sql.clone()));
+        all.push((Part::Restored(number), one.probe.clone()));
+    }
+    all
+}
+
+/// Takes out of a table the checks, defaults and generated columns that SQLite refuses.
+fn strip(table: &mut TableDdl, reason: &str) -> Result<Vec<LeftOut>> {
+    let mut bare = table.clone();
+    bare.checks.clear();
+    for column in &mut bare.columns {
+        (column.default, column.generated) = (None, None);
+    }
+    let refuses = |changed: &TableDdl| -> Result<bool> {
+        // The table's own checks and foreign keys may name columns that are bare.
+        Ok(dry_run(&[changed.create()])?.is_some())
+    };
+    if refuses(&bare)? {
+        return Ok(Vec::new());
+    }
+    let mut refused = Vec::new();
+    let mut list = |kind, name: &str, definition: &str| {
+        let left_out = LeftOut::part(kind, &table.name, name, Some(definition));
+        refused.push(left_out.because(reason));
+    };
+    let original = table.columns.clone();
+    for (number, column) in original.into_iter().enumerate() {
+        let mut one = bare.clone();
+        one.columns[number] = column.clone();
+        if !refuses(&one)? {
             continue;
         }
-        let planned = &mut plan.tables[index];
-        let table = &mut planned.ddl;
-        if !strip(table, &reason, &mut plan.left_out) {
-            return Err(Error::refused(format!("SQLite refuses table {}", quote(&table.name)))
-                .caused_by(cause)
-                .remedy_exclude(&[&planned.name]));
+        table.columns[number].default = None;
+        table.columns[number].generated = None;
+        match (&column.default, &column.generated) {
+            (_, Some((text, _))) => list(ObjectKind::GeneratedColumn, &column.name, text),
+            (Some(text), _) => list(ObjectKind::Default, &column.name, text),
+            _ => {}
         }
     }
-}
-
-/// Takes the index with this number, counted over all tables, out of the plan.
-fn remove_index(plan: &mut Plan<ToSqlite>, mut number: usize) -> Option<OptionalDdl> {
-    for table in &mut plan.tables {
-        if number < table.indexes.len() {
-            return Some(table.indexes.remove(number));
-        }
-        number -= table.indexes.len();
-    }
-    None
-}
-
-/// Takes everything optional out of a table. Returns whether there was anything.
-fn strip(table: &mut TableDdl, reason: &str, left_out: &mut Vec<LeftOut>) -> bool {
-    let mut taken = Vec::new();
-    for (name, condition) in table.checks.drain(..) {
-        taken.push((ObjectKind::Check, name.unwrap_or_default(), condition));
-    }
-    for column in &mut table.columns {
-        if let Some(default) = column.default.take() {
-            taken.push((ObjectKind::Default, column.name.clone(), default));
-        }
-        if let Some((expression, _)) = column.generated.take() {
-            taken.push((ObjectKind::GeneratedColumn, column.name.clone(), expression));
+    let mut checks = Vec::new();
+    for (name, condition) in std::mem::take(&mut table.checks) {
+        let mut one = bare.clone();
+        one.checks = vec![(name.clone(), condition.clone())];
+        match refuses(&one)? {
+            true => list(ObjectKind::Check, name.as_deref().unwrap_or_default(), &condition),
+            false => checks.push((name, condition)),
         }
     }
-    let any = !taken.is_empty();
-    left_out.extend(taken.into_iter().map(|(kind, name, definition)| {
-        LeftOut::part(kind, &table.name, &name, Some(&definition)).because(reason)
-    }));
-    any
+    table.checks = checks;
+    Ok(refused)
 }

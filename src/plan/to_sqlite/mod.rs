@@ -10,6 +10,7 @@ pub(crate) mod inputs;
 pub(crate) mod key_ranges;
 pub(crate) mod model;
 pub(crate) mod names;
+pub(crate) mod originals;
 pub(crate) mod preconditions;
 pub(crate) mod source_queries;
 pub(crate) mod value_checks;

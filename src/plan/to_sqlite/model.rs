@@ -3,6 +3,7 @@
 use crate::codec::encoding::Encoding;
 use crate::plan::model::{PlannedColumn, Target};
 use crate::plan::to_sqlite::column_types::MappingCandidate;
+use crate::schema::LeftOut;
 use crate::schema::names::quote;
 use crate::sqlite::catalog::file_properties::FileProperties;
 use crate::sqlite::sql::ddl::TableDdl;
@@ -15,7 +16,7 @@ impl Target for ToSqlite {
     type Read = OrderedRead;
     type Finish = SqliteFinish;
     type Mapping = MappingCandidate;
-    type Objects = FileProperties;
+    type Objects = SqliteObjects;
 
     fn table_name(ddl: &TableDdl) -> &str {
         &ddl.name
@@ -28,6 +29,22 @@ impl Target for ToSqlite {
     fn type_override(_: &MappingCandidate) -> Option<Encoding> {
         None
     }
+}
+
+/// What a plan has in addition to its tables.
+pub(crate) struct SqliteObjects {
+    pub(crate) file: FileProperties,
+    /// Indexes, views and triggers of the original SQLite file, created last.
+    pub(crate) restored: Vec<Restored>,
+}
+
+/// An object of the original SQLite file, from a note.
+pub(crate) struct Restored {
+    pub(crate) sql: String,
+    /// A statement that fails if the object cannot work.
+    pub(crate) probe: String,
+    /// Its entry in the list of what is not migrated, without the reason.
+    pub(crate) left_out: LeftOut,
 }
 
 /// How the rows of a table are read: by queries whose rows are written in their order.
@@ -45,8 +62,10 @@ pub(crate) struct OrderedRead {
 
 /// What a table gets once its rows are copied.
 pub(crate) struct SqliteFinish {
-    /// For each foreign key: rows without a parent are allowed.
+    /// For each foreign key that PostgreSQL has: rows without a parent are allowed.
     pub(crate) not_valid: Vec<bool>,
+    /// The last foreign keys that PostgreSQL lacks; rows without a parent are allowed.
+    pub(crate) lost_keys: usize,
     /// The last value that the table's key has handed out.
     pub(crate) sequence: Option<i64>,
 }

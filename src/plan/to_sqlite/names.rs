@@ -18,6 +18,11 @@ pub(crate) struct Names {
 }
 
 impl Names {
+    /// Takes `name` if it is free.
+    pub(crate) fn take(&mut self, name: &str) -> bool {
+        self.taken.insert(name.to_ascii_lowercase())
+    }
+
     /// `wanted`, or `wanted` with a suffix that is the same in every run.
     pub(crate) fn allocate(&mut self, wanted: &str) -> String {
         let folded = wanted.to_ascii_lowercase();

@@ -103,6 +103,7 @@ fn column(row: &Row) -> Column {
         collation: if citext { Collation::NoCase } else { Collation::Binary },
         generated,
         identity,
+        conflict: None,
     }
 }
 

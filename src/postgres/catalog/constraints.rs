@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::postgres::catalog::model::Catalog;
 use crate::postgres::catalog::query::CatalogReader;
 use crate::postgres::sql::parse;
-use crate::schema::expression::Collation;
+use crate::schema::note::Note;
 use crate::schema::{Action, Check, Deferrable, ForeignKey, Key, KeyColumn, LeftOut, ObjectKind};
 use postgres::Row;
 
@@ -20,7 +20,8 @@ const SQL: &str = "\
       k.confupdtype::text AS on_update, k.confdeltype::text AS on_delete, \
       k.condeferrable, k.condeferred, k.convalidated, k.confmatchtype = 'f' AS match_full, \
       pg_catalog.pg_get_expr(k.conbin, k.conrelid) AS condition, \
-      pg_catalog.pg_get_constraintdef(k.oid) AS definition \
+      pg_catalog.pg_get_constraintdef(k.oid) AS definition, \
+      pg_catalog.obj_description(k.oid, 'pg_constraint') AS comment \
     FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     LEFT JOIN pg_catalog.pg_class p ON p.oid = k.confrelid \
@@ -37,6 +38,8 @@ pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
         let Catalog { schema, facts } = &mut reader.catalog;
         let table = &mut schema.tables[index];
         let name: String = row.get("name");
+        let origin = Note::parse(row.get("comment")).facts;
+        facts.entry(table.name.clone()).or_default().constraints.insert(name.clone(), origin);
         let validated: bool = row.get("convalidated");
         let kind = row.get::<_, &str>("kind");
         let listed = match kind {
@@ -81,8 +84,9 @@ pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
 
 fn key(row: &Row) -> Key {
     let columns: Vec<String> = row.get("columns");
-    let column = |name| KeyColumn { name, collation: Collation::Binary, descending: false };
-    Key { name: Some(row.get("name")), columns: columns.into_iter().map(column).collect() }
+    let column = |name| KeyColumn { name, ..KeyColumn::default() };
+    let columns = columns.into_iter().map(column).collect();
+    Key { name: Some(row.get("name")), columns, conflict: None }
 }
 
 fn foreign_key(row: &Row) -> ForeignKey {

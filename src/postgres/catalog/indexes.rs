@@ -1,14 +1,17 @@
 //! Indexes that do not belong to a constraint.
 
 use crate::error::Result;
+use crate::postgres::catalog::model::Catalog;
 use crate::postgres::catalog::query::CatalogReader;
 use crate::postgres::sql::parse;
 use crate::schema::expression::Collation;
+use crate::schema::note::Note;
 use crate::schema::{Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Schema};
 
 const SQL: &str = "\
     SELECT c.oid::bigint, ic.relname::text AS name, i.indisunique, i.indisvalid AND i.indisready AS valid, \
       m.amname::text AS method, pg_catalog.pg_get_indexdef(i.indexrelid) AS definition, \
+      pg_catalog.obj_description(ic.oid, 'pg_class') AS comment, \
       pg_catalog.pg_get_expr(i.indpred, i.indrelid) AS filter, \
       ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, t.n, false) \
         FROM pg_catalog.generate_series(1, i.indnkeyatts::int) t (n) ORDER BY t.n) AS terms, \
@@ -32,9 +35,11 @@ pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
     for (index, row) in reader.table_rows(SQL)? {
         // The server has no definition of an index that was dropped since the query began.
         let Some(definition) = row.get::<_, Option<String>>("definition") else { continue };
-        let Schema { tables, left_out, .. } = &mut reader.catalog.schema;
+        let Catalog { schema: Schema { tables, left_out, .. }, facts } = &mut reader.catalog;
         let table = &mut tables[index];
         let name: String = row.get("name");
+        let origin = Note::parse(row.get("comment")).facts;
+        facts.entry(table.name.clone()).or_default().indexes.insert(name.clone(), origin);
         let method: &str = row.get("method");
         let valid: bool = row.get("valid");
         let reason = if !valid {

@@ -23,6 +23,16 @@ pub(crate) struct TableFacts {
     pub(crate) columns: Vec<ColumnFacts>,
     /// The names of foreign keys that are NOT VALID.
     pub(crate) not_valid: HashSet<String>,
+    /// The facts of the SQLite constraints and indexes from which these were created, by their names.
+    pub(crate) constraints: HashMap<String, Value>,
+    pub(crate) indexes: HashMap<String, Value>,
+}
+
+impl TableFacts {
+    /// The facts of what its SQLite table had and PostgreSQL cannot have.
+    pub(crate) fn lost(&self) -> &[Value] {
+        self.origin["lost"].as_array().map_or(&[], Vec::as_slice)
+    }
 }
 
 /// The facts of a column that only PostgreSQL has.

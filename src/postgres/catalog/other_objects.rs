@@ -2,15 +2,17 @@
 
 use crate::error::Result;
 use crate::postgres::catalog::query::CatalogReader;
-use crate::schema::{LeftOut, ObjectKind};
+use crate::schema::note::{MADE, Note, fingerprint};
+use crate::schema::{LeftOut, ObjectKind, View};
 
-/// Lists views, foreign tables, sequences without a column, triggers, policies, and roles with
+/// Reads the unchanged views of SQLite, with their definitions there. Lists all views, foreign tables, sequences without a column, triggers, policies, and roles with
 /// privileges.
 pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
     let mut list = Vec::new();
     const RELATIONS: &str = "\
         SELECT c.relname::text, c.relkind::text, \
-          CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END \
+          CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END, \
+          pg_catalog.obj_description(c.oid, 'pg_class') \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE n.nspname = $1 AND c.relkind IN ('v', 'm', 'f', 'S') AND NOT c.relispartition \
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
@@ -25,6 +27,14 @@ pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
             _ => (ObjectKind::Sequence, "SQLite has no sequences other than those of its keys"),
         };
         list.push(LeftOut::object(kind, row.get(0), row.get(2)).because(reason));
+        let origin = Note::parse(row.get(3)).facts;
+        let is_unchanged = |made| row.get::<_, Option<&str>>(2).map(fingerprint) == Some(made);
+        if let (Some(definition), Some(made)) = (origin["view"].as_str(), origin[MADE].as_str())
+            && is_unchanged(made.to_owned())
+        {
+            let (name, definition) = (row.get(0), definition.to_owned());
+            reader.catalog.schema.views.push(View { name, definition });
+        }
     }
     const TRIGGERS: &str = "\
         SELECT c.relname::text, t.tgname::text, pg_catalog.pg_get_triggerdef(t.oid) \

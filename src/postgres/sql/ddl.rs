@@ -66,18 +66,13 @@ impl TableDdl {
         let columns: Vec<String> = self.columns.iter().map(ColumnDdl::definition).collect();
         let table = self.qualified();
         let mut sql = format!(
-            "CREATE TABLE {table} ({}) WITH (autovacuum_enabled = off);\n",
+            "CREATE TABLE {table} ({}) WITH (autovacuum_enabled = off)",
             columns.join(", ")
         );
-        if let Some(comment) = &self.comment {
-            sql.push_str(&format!("COMMENT ON TABLE {table} IS {};\n", literal(comment)));
-        }
+        sql.push_str(&comment(&format!("TABLE {table}"), self.comment.as_deref()));
         for column in &self.columns {
-            if let Some(comment) = &column.comment {
-                let name = quote(&column.name);
-                let comment = literal(comment);
-                sql.push_str(&format!("COMMENT ON COLUMN {table}.{name} IS {comment};\n"));
-            }
+            let object = format!("COLUMN {table}.{}", quote(&column.name));
+            sql.push_str(&comment(&object, column.comment.as_deref()));
         }
         sql
     }
@@ -88,6 +83,17 @@ impl TableDdl {
             columns.iter().map(|&index| quote(&self.columns[index].name)).collect();
         format!("COPY {} ({}) FROM STDIN (FORMAT binary)", self.qualified(), names.join(", "))
     }
+}
+
+/// COMMENT ON `object`, which follows another statement; empty without a comment.
+pub(crate) fn comment(object: &str, comment: Option<&str>) -> String {
+    let statement = |comment| format!(";\nCOMMENT ON {object} IS {}", literal(comment));
+    comment.map_or_else(String::new, statement)
+}
+
+/// The object of the comment on a constraint.
+pub(crate) fn constraint(table: &str, name: &str) -> String {
+    format!("CONSTRAINT {} ON {table}", quote(name))
 }
 
 pub(crate) fn enable_autovacuum(table: &str) -> String {
@@ -114,6 +120,9 @@ pub(crate) struct ForeignKeyDdl {
     pub(crate) on_delete: Action,
     pub(crate) on_update: Action,
     pub(crate) deferrable: Deferrable,
+    /// A comment with what a migration back to SQLite needs.
+    #[serde(default)]
+    pub(crate) comment: Option<String>,
 }
 
 impl ForeignKeyDdl {
@@ -121,7 +130,7 @@ impl ForeignKeyDdl {
     pub(crate) fn add(&self) -> String {
         format!(
             "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) \
-             ON DELETE {} ON UPDATE {}{} NOT VALID",
+             ON DELETE {} ON UPDATE {}{} NOT VALID{}",
             self.table,
             quote(&self.name),
             quote_list(&self.columns),
@@ -130,6 +139,7 @@ impl ForeignKeyDdl {
             self.on_delete.as_sql(),
             self.on_update.as_sql(),
             self.deferrable.as_clause(),
+            comment(&constraint(&self.table, &self.name), self.comment.as_deref()),
         )
     }
 

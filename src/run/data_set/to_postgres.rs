@@ -288,6 +288,8 @@ impl PostgresLoad {
             table.seconds = stats.seconds();
         }
         report.continues = self.resumed.clone();
+        // The plan has counted orphans in the source; those of the target count.
+        report.left_out.retain(|left| !finished.left_out.iter().any(|other| other.is_same(left)));
         report.left_out.extend(finished.left_out);
         report.steps = finished.steps;
         report

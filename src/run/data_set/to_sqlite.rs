@@ -81,7 +81,7 @@ impl SqliteLoad {
         let staged = self.staged.insert(StagedFile::create(&self.target, !env.options.no_keep)?);
         let cache = env.resources.budget / CACHE_SHARE;
         let resources = Resources { budget: env.resources.budget - cache, ..*env.resources };
-        let properties = self.plan.objects.statements(self.target.page_size);
+        let properties = self.plan.objects.file.statements(self.target.page_size);
         let writer = FileWriter::open(&staged.path(), &properties, cache)?;
         for table in &self.plan.tables {
             let what = format!("cannot create table {}", quote(&table.ddl.name));

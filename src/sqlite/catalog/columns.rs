@@ -64,6 +64,7 @@ pub(crate) fn column(
         let expression = known.map(|(_, sql)| sql.clone()).unwrap_or_default();
         Generated { expression, stored: raw.hidden == 3 }
     });
+    let conflict = text.not_null.iter().find(|(name, _)| name.eq_ignore_ascii_case(&raw.name));
     Column {
         name: raw.name.clone(),
         declared: raw.declared.clone(),
@@ -72,5 +73,6 @@ pub(crate) fn column(
         collation,
         generated,
         identity,
+        conflict: conflict.map(|(_, clause)| *clause),
     }
 }

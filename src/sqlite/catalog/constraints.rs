@@ -15,9 +15,9 @@ pub(crate) fn primary_key(
     index: Option<&RawIndex>,
     text: &TableText,
 ) -> Option<Key> {
-    let name = text.primary_key.clone();
+    let (name, conflict) = text.primary_key.clone();
     if let Some(index) = index {
-        return Some(Key { name, columns: key_columns(index) });
+        return Some(Key { name, columns: key_columns(index), conflict });
     }
     let column = columns.iter().find(|column| Some(column.name.as_str()) == alias)?;
     let column = KeyColumn {
@@ -25,7 +25,7 @@ pub(crate) fn primary_key(
         collation: column.collation.clone(),
         descending: false,
     };
-    Some(Key { name, columns: vec![column] })
+    Some(Key { name, columns: vec![column], conflict })
 }
 
 fn key_columns(index: &RawIndex) -> Vec<KeyColumn> {
@@ -37,23 +37,25 @@ fn key_columns(index: &RawIndex) -> Vec<KeyColumn> {
     index.terms.iter().map(column).collect()
 }
 
-/// The UNIQUE constraints. Their names are found by their columns: SQLite has no index for a
+/// The UNIQUE constraints. Their names and conflict clauses are found by their columns: SQLite has no index for a
 /// constraint that repeats another.
 pub(crate) fn uniques(indexes: &[RawIndex], text: &TableText) -> Vec<Key> {
     let mut named: Vec<_> = text.uniques.iter().collect();
-    let mut take_name = |columns: &[KeyColumn]| {
-        let index = named.iter().position(|(_, written)| {
+    let mut take_text = |columns: &[KeyColumn]| {
+        let index = named.iter().position(|(_, written, _)| {
             written.len() == columns.len()
                 && written.iter().zip(columns).all(|(w, c)| w.eq_ignore_ascii_case(&c.name))
         })?;
-        named.remove(index).0.clone()
+        let (name, _, conflict) = named.remove(index);
+        Some((name.clone(), *conflict))
     };
     indexes
         .iter()
         .filter(|index| index.origin == "u")
         .map(|index| {
             let columns = key_columns(index);
-            Key { name: take_name(&columns), columns }
+            let (name, conflict) = take_text(&columns).unwrap_or_default();
+            Key { name, columns, conflict }
         })
         .collect()
 }

@@ -2,22 +2,24 @@
 
 use crate::schema::ddl::quote_list;
 use crate::schema::names::quote;
-use crate::schema::{Action, ForeignKey};
+use crate::schema::{Action, Conflict, ForeignKey, Key, KeyColumn};
 
 /// A table to create.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TableDdl {
     pub(crate) name: String,
     pub(crate) columns: Vec<ColumnDdl>,
-    /// The columns of the primary key, if no column has `key`.
-    pub(crate) primary_key: Vec<String>,
-    pub(crate) uniques: Vec<Vec<String>>,
+    /// The primary key. If a column has `key`, its definition contains it.
+    pub(crate) primary_key: Option<Key>,
+    pub(crate) uniques: Vec<Key>,
     /// CHECKs: name, if given, and translated condition.
     pub(crate) checks: Vec<(Option<String>, String)>,
     /// The foreign keys, with the names in SQLite.
     pub(crate) foreign_keys: Vec<ForeignKey>,
     pub(crate) without_rowid: bool,
     pub(crate) strict: bool,
+    /// The statement that once created the table in SQLite, if it means the same.
+    pub(crate) original: Option<String>,
 }
 
 /// A column of a table to create.
@@ -29,6 +31,8 @@ pub(crate) struct ColumnDdl {
     /// The collation, if it is not BINARY.
     pub(crate) collation: Option<String>,
     pub(crate) not_null: bool,
+    /// The conflict clause of NOT NULL.
+    pub(crate) conflict: Option<Conflict>,
     /// The translated DEFAULT.
     pub(crate) default: Option<String>,
     /// The translated expression of a generated column, and whether it is stored.
@@ -52,12 +56,16 @@ pub(crate) enum ColumnKey {
 impl TableDdl {
     /// CREATE TABLE.
     pub(crate) fn create(&self) -> String {
-        let mut parts: Vec<String> = self.columns.iter().map(ColumnDdl::definition).collect();
-        if !self.primary_key.is_empty() {
-            parts.push(format!("PRIMARY KEY ({})", quote_list(&self.primary_key)));
+        if let Some(original) = &self.original {
+            return original.clone();
         }
-        let unique = |columns: &Vec<String>| format!("UNIQUE ({})", quote_list(columns));
-        parts.extend(self.uniques.iter().map(unique));
+        let key = self.primary_key.as_ref();
+        let columns = self.columns.iter();
+        let mut parts: Vec<String> = columns.map(|column| column.definition(key)).collect();
+        if self.columns.iter().all(|column| column.key.is_none()) {
+            parts.extend(key.map(|key| self.key("PRIMARY KEY", key)));
+        }
+        parts.extend(self.uniques.iter().map(|key| self.key("UNIQUE", key)));
         for (name, condition) in &self.checks {
             parts.push(format!("{}CHECK ({condition})", named(name.as_ref())));
         }
@@ -70,6 +78,22 @@ impl TableDdl {
         };
         let name = quote(&self.name);
         format!("CREATE TABLE {name} (\n  {}\n){options}", parts.join(",\n  "))
+    }
+
+    fn key(&self, kind: &str, key: &Key) -> String {
+        let term = |term: &KeyColumn| {
+            let column = self.columns.iter().find(|column| column.name == term.name);
+            let own = column.and_then(|column| column.collation.as_deref()).unwrap_or("BINARY");
+            let collation =
+                Some(term.collation.as_sql()).filter(|name| !name.eq_ignore_ascii_case(own));
+            let collation =
+                collation.map_or_else(String::new, |name| format!(" COLLATE {}", declared(name)));
+            let direction = if term.descending { " DESC" } else { "" };
+            format!("{}{collation}{direction}", quote(&term.name))
+        };
+        let terms = key.columns.iter().map(term).collect::<Vec<_>>().join(", ");
+        let conflict = key.conflict.map_or("", Conflict::as_clause);
+        format!("{}{kind} ({terms}){conflict}", named(key.name.as_ref()))
     }
 
     /// The number of values per inserted row: one for each column that is not generated.
@@ -91,7 +115,7 @@ impl TableDdl {
 }
 
 impl ColumnDdl {
-    fn definition(&self) -> String {
+    fn definition(&self, primary_key: Option<&Key>) -> String {
         let mut text = quote(&self.name);
         if !self.declared.is_empty() {
             text.push_str(&format!(" {}", declared(&self.declared)));
@@ -108,13 +132,15 @@ impl ColumnDdl {
         }
         if self.not_null {
             text.push_str(" NOT NULL");
+            text.push_str(self.conflict.map_or("", Conflict::as_clause));
         }
-        text.push_str(match self.key {
-            None => "",
-            Some(ColumnKey::Rowid) => " PRIMARY KEY",
-            Some(ColumnKey::Autoincrement) => " PRIMARY KEY AUTOINCREMENT",
-            Some(ColumnKey::Descending) => " PRIMARY KEY DESC",
-        });
+        if let Some(kind) = self.key {
+            let name = named(primary_key.and_then(|key| key.name.as_ref()));
+            let conflict = primary_key.and_then(|key| key.conflict).map_or("", Conflict::as_clause);
+            let descending = if kind == ColumnKey::Descending { " DESC" } else { "" };
+            let automatic = if kind == ColumnKey::Autoincrement { " AUTOINCREMENT" } else { "" };
+            text.push_str(&format!(" {name}PRIMARY KEY{descending}{conflict}{automatic}"));
+        }
         text
     }
 }
@@ -171,6 +197,7 @@ fn is_keyword(words: &str) -> bool {
 mod tests {
     use super::*;
     use crate::schema::Deferrable;
+    use crate::schema::expression::Collation;
 
     #[test]
     fn a_table_is_defined_with_its_constraints() {
@@ -191,7 +218,14 @@ mod tests {
                 },
                 ColumnDdl { generated: Some(("id + 1".into(), true)), ..column("g", "") },
             ],
-            uniques: vec![vec!["n".into()]],
+            uniques: vec![Key {
+                columns: vec![KeyColumn {
+                    name: "n".into(),
+                    collation: Collation::NoCase,
+                    descending: false,
+                }],
+                ..Key::default()
+            }],
             checks: vec![(Some("c".into()), "id > 0".into())],
             foreign_keys: vec![ForeignKey {
                 columns: vec!["n".into()],

@@ -1,7 +1,6 @@
 //! The schema that the target should have.
 
 use crate::postgres::ledger::detail::Omission;
-use crate::schema::expression::Collation;
 use crate::schema::{Column, Key, KeyColumn, Table};
 
 #[derive(Debug, Default)]
@@ -36,6 +35,7 @@ pub(crate) fn column(name: &str, not_null: bool, identity: bool) -> Column {
 }
 
 pub(crate) fn key(name: Option<&str>, columns: impl IntoIterator<Item = String>) -> Key {
-    let column = |name| KeyColumn { name, collation: Collation::Binary, descending: false };
-    Key { name: name.map(str::to_owned), columns: columns.into_iter().map(column).collect() }
+    let column = |name| KeyColumn { name, ..KeyColumn::default() };
+    let columns = columns.into_iter().map(column).collect();
+    Key { name: name.map(str::to_owned), columns, conflict: None }
 }

@@ -3,15 +3,13 @@
 use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::plan::to_sqlite::model::ToSqlite;
-use crate::schema::{Check, ForeignKey, Index, LeftOut, Table};
+use crate::schema::{Check, ForeignKey, Index, Key, LeftOut, Table};
 use crate::sqlite::sql::ddl::ColumnKey;
 use crate::verify::schema_check::expected::{Expected, ExpectedTable, column, key};
 
 /// The schema that a plan creates in PostgreSQL, without the objects in `left_out`.
 pub(crate) fn for_postgres(plan: &Plan<ToPostgres>, left_out: &[LeftOut]) -> Expected {
-    let kept = |one: &LeftOut| {
-        !left_out.iter().any(|l| l.kind == one.kind && l.table == one.table && l.name == one.name)
-    };
+    let kept = |one: &LeftOut| !left_out.iter().any(|left| left.is_same(one));
     let mut tables: Vec<ExpectedTable> =
         plan.tables.iter().map(|table| postgres_table(table, &kept)).collect();
     for planned in plan.objects.foreign_keys.iter().filter(|key| kept(&key.left_out)) {
@@ -75,8 +73,6 @@ pub(crate) fn for_sqlite(plan: &Plan<ToSqlite>) -> Expected {
 
 fn sqlite_table(table: &PlannedTable<ToSqlite>) -> ExpectedTable {
     let ddl = &table.ddl;
-    let own_key = ddl.columns.iter().filter(|column| column.key.is_some()).map(|c| c.name.clone());
-    let primary: Vec<String> = own_key.chain(ddl.primary_key.iter().cloned()).collect();
     let is_automatic =
         ddl.columns.iter().any(|column| column.key == Some(ColumnKey::Autoincrement));
     let foreign_keys = ddl.foreign_keys.iter().map(|key| ForeignKey {
@@ -87,8 +83,8 @@ fn sqlite_table(table: &PlannedTable<ToSqlite>) -> ExpectedTable {
     });
     let target = Table {
         columns: ddl.columns.iter().map(|ddl| column(&ddl.name, ddl.not_null, false)).collect(),
-        primary_key: (!primary.is_empty()).then(|| key(None, primary)),
-        uniques: ddl.uniques.iter().map(|columns| key(None, columns.iter().cloned())).collect(),
+        primary_key: ddl.primary_key.as_ref().map(unnamed),
+        uniques: ddl.uniques.iter().map(unnamed).collect(),
         foreign_keys: foreign_keys.collect(),
         checks: ddl.checks.iter().map(|(name, _)| named_check(name.as_deref())).collect(),
         indexes: table.indexes.iter().map(|index| named_index(&index.name)).collect(),
@@ -98,6 +94,10 @@ fn sqlite_table(table: &PlannedTable<ToSqlite>) -> ExpectedTable {
     };
     let columns = table.columns.iter().map(|column| column.name.clone()).collect();
     ExpectedTable { name: table.name.clone(), columns, target: Some(target) }
+}
+
+fn unnamed(one: &Key) -> Key {
+    key(None, one.names().map(str::to_owned))
 }
 
 /// An index that is known by its name alone.

@@ -2,6 +2,7 @@
 
 use crate::plan::model::PlannedColumn;
 use crate::plan::table_selection::BY_REQUEST;
+use crate::plan::to_postgres::ddl::comments;
 use crate::plan::to_postgres::ddl::definitions::{Definitions, integer_limit};
 use crate::plan::to_postgres::model::{PlannedForeignKey, ToPostgres};
 use crate::postgres::sql::ddl::ForeignKeyDdl;
@@ -39,6 +40,7 @@ impl Definitions<'_> {
                             on_delete: key.on_delete,
                             on_update: key.on_update,
                             deferrable: key.deferrable,
+                            comment: comments::for_foreign_key(key),
                         },
                         left_out,
                     }),

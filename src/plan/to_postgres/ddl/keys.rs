@@ -1,6 +1,7 @@
 //! Keys, indexes and CHECKs of one table, where the server can have them.
 
 use crate::plan::model::OptionalDdl;
+use crate::plan::to_postgres::ddl::comments;
 use crate::plan::to_postgres::ddl::definitions::Definitions;
 use crate::plan::to_postgres::model::PlannedKey;
 use crate::plan::to_postgres::source_checks::key_label;
@@ -12,7 +13,7 @@ use crate::schema::ddl::create_index;
 use crate::schema::expression::Collation;
 use crate::schema::names::{qualify, quote};
 use crate::schema::reason::Reason;
-use crate::schema::{Index, IndexTerm, LeftOut, ObjectKind};
+use crate::schema::{Conflict, Index, IndexTerm, LeftOut, ObjectKind};
 
 impl Definitions<'_> {
     /// The primary key and the unique keys of a table.
@@ -47,11 +48,9 @@ impl Definitions<'_> {
             if hashed {
                 // Such keys reach this point only with --on-misfit widen.
                 plain = false;
-                terms = key.columns.iter().map(|c| hashed_term(scope, &c.name)).collect();
-                self.notes.push(format!(
-                    "{what} ({}) is built over a hash of its values, which are too wide for an index",
-                    columns.join(", ")
-                ));
+                let hashed = key.columns.iter().map(|c| hashed_term(scope, &c.name, &c.collation));
+                terms = hashed.collect();
+                self.note_hashed(&format!("{what} ({})", columns.join(", ")));
             }
             if has_nulls {
                 let (kind, sql) =
@@ -60,18 +59,41 @@ impl Definitions<'_> {
                 let reason = "some of its values are NULL; it becomes a unique key";
                 self.left_out.push(left_out.because(reason));
             }
+            if let Some(conflict) = key.conflict {
+                let kind = if primary { "PRIMARY KEY" } else { "UNIQUE" };
+                self.list_conflict(owner, &format!("{kind} ({})", columns.join(", ")), conflict);
+            }
             if plain {
                 self.referable[owner].push(key.names().map(str::to_owned).collect());
             }
+            let note = comments::for_key(key, primary, plain && primary == as_primary);
+            let comment = |object: &str| ddl::comment(object, note.as_deref());
+            let mut index = create_index(&qualified, &name, true, &terms, None);
+            if !plain {
+                index += &comment(&format!("INDEX {}", qualify(self.schema_name, &name)));
+            }
+            let constraint = || {
+                let add = ddl::add_key(&qualified, &name, as_primary);
+                add + &comment(&ddl::constraint(&qualified, &name))
+            };
             keys.push(PlannedKey {
                 what,
-                name: name.clone(),
                 columns: key.names().map(str::to_owned).collect(),
-                index: create_index(&qualified, &name, true, &terms, None),
-                constraint: plain.then(|| ddl::add_key(&qualified, &name, as_primary)),
+                index,
+                constraint: plain.then(constraint),
+                name,
             });
         }
         keys
+    }
+
+    /// Lists the conflict clause of `constraint`.
+    pub(crate) fn list_conflict(&mut self, owner: usize, constraint: &str, conflict: Conflict) {
+        let table = &self.schema().tables[owner].name;
+        let name = format!("{constraint}{}", conflict.as_clause());
+        let reason = "PostgreSQL refuses a statement that breaks it; a comment keeps the clause";
+        let left_out = LeftOut::part(ObjectKind::ConflictClause, table, &name, None);
+        self.left_out.push(left_out.because(reason));
     }
 
     /// The indexes of a table.
@@ -83,22 +105,36 @@ impl Definitions<'_> {
         for (number, index) in table.indexes.iter().enumerate() {
             let (kind, sql) = (ObjectKind::Index, Some(index.definition.as_str()));
             let left_out = LeftOut::part(kind, &table.name, &index.name, sql);
-            if let Some(width) = self.decisions.too_wide.get(&(owner, index.name.clone())) {
+            // Unique ones reach this point only with --on-misfit widen.
+            let width = self.decisions.too_wide.get(&(owner, index.name.clone()));
+            if let Some(width) = width.filter(|_| !index.unique) {
                 let reason = format!("its widest entry has {width} bytes; PostgreSQL allows 2,704");
                 self.left_out.push(left_out.because(reason));
                 continue;
             }
             match index_parts(index, &scope) {
-                Ok((terms, filter)) => {
+                Ok((mut terms, filter)) => {
+                    let what = format!("index {} on {}", quote(&index.name), quote(&table.name));
+                    if width.is_some() {
+                        let names = index.terms.iter().filter_map(|t| Some((t.column()?, t)));
+                        let hashed =
+                            names.map(|(name, t)| hashed_term(columns, name, &t.collation));
+                        terms = hashed.collect();
+                        self.note_hashed(&format!("unique {what}"));
+                    }
                     let name = self.index_names[owner][number].clone();
                     let qualified = qualify(self.schema_name, &self.table_names[owner]);
-                    if index.unique && filter.is_none() {
+                    if index.unique && filter.is_none() && width.is_none() {
                         self.note_referable(owner, index, columns);
                     }
                     let filter = filter.as_deref();
                     indexes.push(OptionalDdl {
-                        what: format!("index {} on {}", quote(&index.name), quote(&table.name)),
+                        what,
                         sql: create_index(&qualified, &name, index.unique, &terms, filter),
+                        comment: ddl::comment(
+                            &format!("INDEX {}", qualify(self.schema_name, &name)),
+                            comments::for_index(index, &name).as_deref(),
+                        ),
                         name,
                         left_out,
                     });
@@ -107,6 +143,12 @@ impl Definitions<'_> {
             }
         }
         indexes
+    }
+
+    fn note_hashed(&mut self, what: &str) {
+        self.notes.push(format!(
+            "{what} is built over a hash of its values, which are too wide for an index"
+        ));
     }
 
     /// Notes a unique index that a foreign key can refer to.
@@ -138,6 +180,10 @@ impl Definitions<'_> {
                     checks.push(OptionalDdl {
                         what: format!("check {} on {}", quote(&name), quote(&table.name)),
                         sql: ddl::add_check(&qualified, &name, &condition, true),
+                        comment: ddl::comment(
+                            &ddl::constraint(&qualified, &name),
+                            comments::for_check(check).as_deref(),
+                        ),
                         name,
                         left_out,
                     });
@@ -168,7 +214,7 @@ fn key_term(scope: &[ScopeColumn], name: &str, collation: &Collation) -> (String
 }
 
 /// A term over the hash of a column of any length, or a short column itself.
-fn hashed_term(scope: &[ScopeColumn], name: &str) -> String {
+fn hashed_term(scope: &[ScopeColumn], name: &str, collation: &Collation) -> String {
     let Some(column) = scope.iter().find(|column| column.name == name) else {
         return quote(name);
     };
@@ -177,7 +223,7 @@ fn hashed_term(scope: &[ScopeColumn], name: &str) -> String {
         ColumnType::Bytea => format!("pg_catalog.sha256({quoted})"),
         // PostgreSQL has no longer hash of text that is immutable, as an index needs.
         ref text if text.is_text() => {
-            format!("pg_catalog.md5({})", key_term(scope, name, &column.collation).0)
+            format!("pg_catalog.md5({})", key_term(scope, name, collation).0)
         }
         _ => quoted,
     }

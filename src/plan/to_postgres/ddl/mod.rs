@@ -4,4 +4,5 @@ pub(crate) mod comments;
 pub(crate) mod definitions;
 pub(crate) mod foreign_keys;
 pub(crate) mod keys;
+pub(crate) mod lost;
 pub(crate) mod tables;

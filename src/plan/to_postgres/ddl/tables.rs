@@ -118,12 +118,28 @@ impl Definitions<'_> {
             default_clause(sql, &column_type).map_err(refused).ok()
         });
         let not_null = self.is_not_null(index, number);
-        if let Collation::Other(name) = &column.collation {
-            let left_out = LeftOut::part(ObjectKind::Column, &table.name, &column.name, None);
-            let reason = format!(
+        let reason = match &column.collation {
+            Collation::Other(name) => Some(format!(
                 "only the application defines the collation {name}; text compares by bytes"
-            );
+            )),
+            Collation::NoCase if column_type.is_text() => Some(
+                "COLLATE NOCASE: = is case-sensitive in PostgreSQL; its keys and indexes \
+                 are over lower(column)"
+                    .to_owned(),
+            ),
+            Collation::RTrim if column_type.is_text() => Some(
+                "COLLATE RTRIM: trailing spaces count in PostgreSQL; its keys and indexes are over \
+                 rtrim(column)"
+                    .to_owned(),
+            ),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            let left_out = LeftOut::part(ObjectKind::Column, &table.name, &column.name, None);
             self.left_out.push(left_out.because(reason));
+        }
+        if let Some(conflict) = column.conflict {
+            self.list_conflict(index, &format!("NOT NULL of {}", column.name), conflict);
         }
         let generated = self.generated(index, number, scope);
         ColumnDdl {

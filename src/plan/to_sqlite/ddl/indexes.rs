@@ -3,13 +3,17 @@
 use crate::plan::model::OptionalDdl;
 use crate::plan::texts::renamed;
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
+use crate::plan::to_sqlite::ddl::tables::original_index_key;
 use crate::schema::ddl::create_index;
 use crate::schema::expression::Expression;
 use crate::schema::names::quote;
 use crate::schema::reason::Reason;
 use crate::schema::{Index, IndexOver, IndexTerm, LeftOut, ObjectKind};
+use crate::sqlite::sql::ddl::ColumnDdl;
 use crate::sqlite::sql::from_postgres::definitions::{condition, index_term};
 use crate::sqlite::sql::from_postgres::node::ScopeColumn;
+use crate::sqlite::sql::parse::kept;
+use serde_json::Value;
 
 impl Definitions<'_> {
     /// The CHECKs of a table: their names and conditions.
@@ -19,8 +23,16 @@ impl Definitions<'_> {
         scope: &[ScopeColumn],
     ) -> Vec<(Option<String>, String)> {
         let table = &self.catalog.schema.tables[index];
+        let facts = &self.catalog.facts[&table.name];
         let mut checks = Vec::new();
         for check in &table.checks {
+            let origin = check.name.as_ref().and_then(|name| facts.constraints.get(name));
+            let original = origin.map(|origin| &origin["check"]);
+            let text = original.and_then(|check| kept::expression(check["text"].as_str()?));
+            if let (Some(check), Some(text)) = (original, text) {
+                checks.push((check["name"].as_str().map(str::to_owned), text));
+                continue;
+            }
             match condition(&check.condition, scope) {
                 Ok(condition) => checks.push((check.name.clone(), condition)),
                 Err(reason) => {
@@ -33,13 +45,36 @@ impl Definitions<'_> {
         checks
     }
 
-    /// The indexes of a table.
-    pub(crate) fn indexes(&mut self, owner: usize, scope: &[ScopeColumn]) -> Vec<OptionalDdl> {
+    /// The indexes of a table with these columns.
+    pub(crate) fn indexes(
+        &mut self,
+        owner: usize,
+        columns: &[ColumnDdl],
+        scope: &[ScopeColumn],
+    ) -> Vec<OptionalDdl> {
         let table = &self.catalog.schema.tables[owner];
+        let facts = &self.catalog.facts[&table.name];
         let mut indexes = Vec::new();
         for index in &table.indexes {
+            if original_index_key(facts, &index.name, columns).is_some() {
+                continue;
+            }
             let (kind, sql) = (ObjectKind::Index, Some(index.definition.as_str()));
             let left_out = LeftOut::part(kind, &table.name, &index.name, sql);
+            let origin = facts.indexes.get(&index.name).unwrap_or(&Value::Null);
+            let original = origin["index"].as_str();
+            let created = original.and_then(kept::created).filter(|created| {
+                let target_name = origin["target_name"].as_str().unwrap_or(&created.name);
+                created.table == self.table_names[owner]
+                    && target_name == index.name
+                    && self.names.take(&created.name)
+            });
+            if let (Some(sql), Some(created)) = (original, created) {
+                let what = format!("index {} on {}", quote(&created.name), quote(&created.table));
+                let (sql, comment) = (sql.to_owned(), String::new());
+                indexes.push(OptionalDdl { what, sql, comment, name: created.name, left_out });
+                continue;
+            }
             match self.index_parts(owner, index, scope) {
                 Ok((terms, filter)) => {
                     let name = self.names.allocate(&index.name);
@@ -54,6 +89,7 @@ impl Definitions<'_> {
                             &terms,
                             filter.as_deref(),
                         ),
+                        comment: String::new(),
                         name,
                         left_out,
                     });

@@ -3,4 +3,5 @@
 pub(crate) mod definitions;
 pub(crate) mod foreign_keys;
 pub(crate) mod indexes;
+pub(crate) mod restored;
 pub(crate) mod tables;

@@ -7,10 +7,14 @@ use crate::plan::to_sqlite::model::{OrderedRead, SqliteFinish, ToSqlite};
 use crate::plan::to_sqlite::source_queries::integer_key;
 use crate::postgres::catalog::model::TableFacts;
 use crate::schema::expression::Collation;
-use crate::schema::{Key, ObjectKind, Table};
+use crate::schema::note::{MADE, fingerprint};
+use crate::schema::{Key, KeyColumn, ObjectKind, Table};
 use crate::sqlite::sql::ddl::{ColumnDdl, ColumnKey, TableDdl};
+use crate::sqlite::sql::declared_type::collation_named;
 use crate::sqlite::sql::from_postgres::definitions::{default_clause, generated};
 use crate::sqlite::sql::from_postgres::node::ScopeColumn;
+use crate::sqlite::sql::parse::kept;
+use serde_json::Value;
 
 impl Definitions<'_> {
     /// Defines one table, without its queries. `qualified` is its name in the source.
@@ -30,20 +34,22 @@ impl Definitions<'_> {
             .collect();
         let checks = self.checks(index, &scope);
         let (foreign_keys, not_valid) = self.foreign_keys(index);
-        let names = |key: &Key| self.target_names(index, key.names());
-        let table_key = table.primary_key.as_ref().filter(|_| key.is_none());
-        let primary_key = table_key.map(names).unwrap_or_default();
+        let lost_keys = self.lost_foreign_keys(index, &foreign_keys);
+        let lost = lost_keys.len();
+        let (primary_key, uniques) = self.keys(index, &columns);
         let flag = |name: &str| facts.origin[name].as_bool().unwrap_or(false);
         let ddl = TableDdl {
             name: self.table_names[index].clone(),
             strict: flag("strict") && columns.iter().all(|c| is_strict_type(&c.declared)),
             columns,
-            without_rowid: flag("without_rowid") && !primary_key.is_empty(),
+            without_rowid: flag("without_rowid") && primary_key.is_some() && key.is_none(),
             primary_key,
-            uniques: table.uniques.iter().map(names).collect(),
+            uniques,
             checks,
-            foreign_keys,
+            foreign_keys: foreign_keys.into_iter().chain(lost_keys).collect(),
+            original: None,
         };
+        let indexes = self.indexes(index, &ddl.columns, &scope);
         let autoincrement = matches!(key, Some((_, ColumnKey::Autoincrement)));
         let names = |key: &Key| key.names().map(str::to_owned).collect();
         let key = table.primary_key.as_ref().map(names).unwrap_or_default();
@@ -55,8 +61,12 @@ impl Definitions<'_> {
             rows: probe.rows,
             bytes: 0,
             rejected: Vec::new(),
-            indexes: self.indexes(index, &scope),
-            finish: SqliteFinish { not_valid, sequence: table.sequence.filter(|_| autoincrement) },
+            indexes,
+            finish: SqliteFinish {
+                not_valid,
+                lost_keys: lost,
+                sequence: table.sequence.filter(|_| autoincrement),
+            },
         }
     }
 
@@ -79,20 +89,35 @@ impl Definitions<'_> {
             let reason = "SQLite generates numbers for the rowid only";
             self.list((ObjectKind::Default, table, &column.name, None), reason);
         }
-        let default = column.default.as_ref().and_then(|sql| {
-            let refused = |reason: String| {
-                let text = Some(sql.text.as_str());
-                self.list((ObjectKind::Default, table, &column.name, text), &reason);
-            };
-            default_clause(sql, kind).map_err(refused).ok()
+        let rule = column.generated.as_ref();
+        let expression = column.default.as_ref().or(rule.map(|rule| &rule.expression));
+        let made = expression.map(|sql| fingerprint(&sql.text));
+        // The original expression, unless the column has got another one since.
+        let original =
+            |fact: &str| origin[fact].as_str().filter(|_| made.as_deref() == origin[MADE].as_str());
+        let kept = original("default").and_then(kept::default);
+        let default = kept.or_else(|| {
+            column.default.as_ref().and_then(|sql| {
+                let refused = |reason: String| {
+                    let text = Some(sql.text.as_str());
+                    self.list((ObjectKind::Default, table, &column.name, text), &reason);
+                };
+                default_clause(sql, kind).map_err(refused).ok()
+            })
         });
-        let generated = column.generated.as_ref().and_then(|rule| {
+        if let (None, Some(text)) = (rule, origin["generated"].as_str()) {
+            let reason = "it is a plain column in PostgreSQL, and its values are copied";
+            let named = (ObjectKind::GeneratedColumn, table, column.name.as_str(), Some(text));
+            self.list(named, reason);
+        }
+        let generated = rule.and_then(|rule| {
             let refused = |reason: String| {
                 let text = Some(rule.expression.text.as_str());
                 let reason = format!("{reason}; it becomes a plain column with its values");
                 self.list((ObjectKind::GeneratedColumn, table, &column.name, text), &reason);
             };
-            let sql = generated(&rule.expression, kind, scope);
+            let kept = original("generated").and_then(kept::expression);
+            let sql = kept.map_or_else(|| generated(&rule.expression, kind, scope), Ok);
             Some((sql.map_err(refused).ok()?, rule.stored && !flag("virtual")))
         });
         let collation = match (origin["collate"].as_str(), &column.collation) {
@@ -111,10 +136,47 @@ impl Definitions<'_> {
             declared: decision.mapping.declared.clone(),
             collation,
             not_null: column.not_null && !is_rowid && !flag("nullable"),
+            conflict: serde_json::from_value(origin["not_null"].clone()).unwrap_or_default(),
             default,
             generated,
             key,
         }
+    }
+
+    /// The primary key and the unique keys, as they were in SQLite if they came from there. Where
+    /// PostgreSQL has an index in place of a key, its note has the key.
+    fn keys(&self, index: usize, columns: &[ColumnDdl]) -> (Option<Key>, Vec<Key>) {
+        let table = &self.catalog.schema.tables[index];
+        let facts = &self.catalog.facts[&table.name];
+        let (mut primary, mut uniques) = (None, Vec::new());
+        let mut add = |key: Key, is_primary: bool| match is_primary && primary.is_none() {
+            true => primary = Some(key),
+            false => uniques.push(key),
+        };
+        let constraints = table.primary_key.iter().map(|key| (key, true));
+        let constraints = constraints.chain(table.uniques.iter().map(|key| (key, false)));
+        for (key, is_primary) in constraints {
+            let names = self.target_names(index, key.names());
+            let origin = key.name.as_ref().and_then(|name| facts.constraints.get(name));
+            let original = origin.and_then(original_key);
+            let original = original.filter(|(original, _)| original.names().eq(&names));
+            let plain = || {
+                let column = |name: String| KeyColumn {
+                    collation: collation_of(columns, &name),
+                    name,
+                    descending: false,
+                };
+                Key { columns: names.iter().cloned().map(column).collect(), ..Key::default() }
+            };
+            let (key, was_primary) = original.unwrap_or_else(|| (plain(), false));
+            add(key, is_primary || was_primary);
+        }
+        for index in &table.indexes {
+            if let Some((key, is_primary)) = original_index_key(facts, &index.name, columns) {
+                add(key, is_primary);
+            }
+        }
+        (primary, uniques)
     }
 
     fn planned_columns(
@@ -140,6 +202,29 @@ impl Definitions<'_> {
             })
             .collect()
     }
+}
+
+/// The key of a note, and whether it was the primary key.
+fn original_key(origin: &Value) -> Option<(Key, bool)> {
+    let key = serde_json::from_value(origin["key"].clone()).ok()?;
+    Some((key, origin["primary"].as_bool().unwrap_or(false)))
+}
+
+/// The key of SQLite in place of which PostgreSQL has this index, if all its columns exist.
+pub(crate) fn original_index_key(
+    facts: &TableFacts,
+    index: &str,
+    columns: &[ColumnDdl],
+) -> Option<(Key, bool)> {
+    let original = facts.indexes.get(index).and_then(original_key);
+    let exists = |name: &str| columns.iter().any(|column| column.name == name);
+    original.filter(|(key, _)| key.names().all(exists))
+}
+
+fn collation_of(columns: &[ColumnDdl], name: &str) -> Collation {
+    let column = columns.iter().find(|column| column.name == name);
+    let collation = column.and_then(|column| column.collation.as_deref());
+    collation.map_or(Collation::Binary, collation_named)
 }
 
 /// The column that alone is the primary key, and its kind of key.

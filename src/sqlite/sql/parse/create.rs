@@ -1,16 +1,17 @@
-//! The properties that only the text of a CREATE statement has: CHECKs, expressions, names of
-//! constraints, and when foreign keys are checked. SQLite's pragmas give everything else.
+//! The properties that only the text of a CREATE statement has: CHECKs, expressions, names and
+//! conflict clauses of constraints, and when foreign keys are checked. SQLite's pragmas give
+//! everything else.
 
 use crate::schema::expression::{Expression, Sql};
 use crate::schema::reason::Reason;
-use crate::schema::{Check, Deferrable};
+use crate::schema::{Check, Conflict, Deferrable};
 use crate::sqlite::sql::parse::expression::{
     boolean, is_rowid, resolve, tree, uncollated, unquote,
 };
 use crate::sqlite::sql::parse::statement::{expression, statement};
 use sqlite3_parser::ast::{
     ColumnConstraint, ColumnDefinition, CreateTableBody, DeferSubclause, Expr, InitDeferredPred,
-    Literal, NamedTableConstraint, SortedColumn, Stmt, TabFlags, TableConstraint,
+    Literal, NamedTableConstraint, ResolveType, SortedColumn, Stmt, TabFlags, TableConstraint,
 };
 
 /// The names that the expressions of a table may use.
@@ -28,10 +29,12 @@ pub(crate) struct Names<'a> {
 pub(crate) struct TableText {
     /// The table is STRICT.
     pub(crate) strict: bool,
-    /// The name of the PRIMARY KEY constraint.
-    pub(crate) primary_key: Option<String>,
-    /// The UNIQUE constraints in order: name, if given, and columns as written.
-    pub(crate) uniques: Vec<(Option<String>, Vec<String>)>,
+    /// The name of the PRIMARY KEY constraint, and its conflict clause.
+    pub(crate) primary_key: (Option<String>, Option<Conflict>),
+    /// The UNIQUE constraints in order: name, if given, columns as written, and conflict clause.
+    pub(crate) uniques: Vec<(Option<String>, Vec<String>, Option<Conflict>)>,
+    /// The conflict clauses of NOT NULL: the column as written, and the clause.
+    pub(crate) not_null: Vec<(String, Conflict)>,
     /// The CHECKs, those of columns first.
     pub(crate) checks: Vec<Check>,
     /// The generated columns: name as written, and expression.
@@ -79,9 +82,15 @@ fn column_constraints(column: &ColumnDefinition<'_>, names: &Names<'_>, read: &m
     for named in column.constraints {
         let name = named.name.as_ref().map(|name| unquote(name.0));
         match &named.constraint {
-            ColumnConstraint::PrimaryKey { .. } => read.primary_key = name,
-            ColumnConstraint::Unique(_) => {
-                read.uniques.push((name, vec![unquote(column.col_name.0)]));
+            ColumnConstraint::PrimaryKey { conflict_clause, .. } => {
+                read.primary_key = (name, conflict(*conflict_clause));
+            }
+            ColumnConstraint::Unique(clause) => {
+                read.uniques.push((name, vec![unquote(column.col_name.0)], conflict(*clause)));
+            }
+            ColumnConstraint::NotNull { nullable: false, conflict_clause } => {
+                let column = unquote(column.col_name.0);
+                read.not_null.extend(conflict(*conflict_clause).map(|clause| (column, clause)));
             }
             ColumnConstraint::Check(expr) => {
                 read.checks.push(Check { name, condition: sql(expr, names) });
@@ -108,9 +117,12 @@ fn column_constraints(column: &ColumnDefinition<'_>, names: &Names<'_>, read: &m
 fn table_constraint(named: &NamedTableConstraint<'_>, names: &Names<'_>, read: &mut TableText) {
     let name = named.name.as_ref().map(|name| unquote(name.0));
     match &named.constraint {
-        TableConstraint::PrimaryKey { .. } => read.primary_key = name,
-        TableConstraint::Unique { columns, .. } => {
-            read.uniques.push((name, columns.iter().map(column_name).collect()));
+        TableConstraint::PrimaryKey { conflict_clause, .. } => {
+            read.primary_key = (name, conflict(*conflict_clause));
+        }
+        TableConstraint::Unique { columns, conflict_clause } => {
+            let columns = columns.iter().map(column_name).collect();
+            read.uniques.push((name, columns, conflict(*conflict_clause)));
         }
         TableConstraint::Check(expr, _) => {
             read.checks.push(Check { name, condition: sql(expr, names) });
@@ -119,6 +131,17 @@ fn table_constraint(named: &NamedTableConstraint<'_>, names: &Names<'_>, read: &
             read.foreign_keys.push((name, deferrable(defer_clause.as_ref())));
         }
     }
+}
+
+/// A conflict clause, unless it is the default.
+fn conflict(clause: Option<ResolveType>) -> Option<Conflict> {
+    Some(match clause? {
+        ResolveType::Abort => return None,
+        ResolveType::Rollback => Conflict::Rollback,
+        ResolveType::Fail => Conflict::Fail,
+        ResolveType::Ignore => Conflict::Ignore,
+        ResolveType::Replace => Conflict::Replace,
+    })
 }
 
 /// The column that a term of a PRIMARY KEY or UNIQUE constraint names.

@@ -5,5 +5,6 @@
 
 pub(crate) mod create;
 pub(crate) mod expression;
+pub(crate) mod kept;
 pub(crate) mod statement;
 pub(crate) mod view;

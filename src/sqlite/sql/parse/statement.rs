@@ -24,12 +24,11 @@ pub(crate) fn expression<T>(text: &str, read: impl FnOnce(&Expr<'_>) -> Option<T
     })
 }
 
-/// Parses one statement and reads it.
+/// Parses one statement, which nothing follows, and reads it.
 pub(crate) fn statement<T>(text: &str, read: impl FnOnce(&Stmt<'_>) -> Option<T>) -> Option<T> {
     let bump = Bump::new();
     let mut parser = Parser::new(&bump, text.as_bytes());
-    match parser.next() {
-        Ok(Some(Cmd::Stmt(stmt))) => read(&stmt),
-        _ => None,
-    }
+    let Ok(Some(Cmd::Stmt(stmt))) = parser.next() else { return None };
+    let read = read(&stmt);
+    read.filter(|_| matches!(parser.next(), Ok(None)))
 }

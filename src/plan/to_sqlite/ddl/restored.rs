@@ -1,0 +1,85 @@
+//! Indexes, views and triggers that PostgreSQL cannot have, or has in another form: the notes have
+//! their original definitions.
+
+use crate::plan::to_sqlite::ddl::definitions::Definitions;
+use crate::plan::to_sqlite::model::Restored;
+use crate::schema::names::quote;
+use crate::schema::{LeftOut, ObjectKind};
+use crate::sqlite::sql::parse::kept::{self, Created};
+use serde_json::Value;
+
+impl Definitions<'_> {
+    /// The objects to restore, indexes first and triggers last. Those that cannot return are listed.
+    pub(crate) fn restored(&mut self) -> Vec<Restored> {
+        let schema = &self.catalog.schema;
+        let mut restored = Vec::new();
+        let lost = schema.tables.iter().flat_map(|table| {
+            let lost = self.catalog.facts[&table.name].lost().iter();
+            lost.map(move |origin| (table.name.as_str(), origin))
+        });
+        let mut left_out = Vec::new();
+        for (table, origin) in lost {
+            let text = |fact: &str| origin[fact].as_str();
+            if let Some(sql) = text("index").or(text("view")).or(text("trigger")) {
+                restored.extend(self.object(sql, &mut left_out));
+            }
+            left_out.extend(unreturned(table, origin));
+        }
+        for view in &schema.views {
+            restored.extend(self.object(&view.definition, &mut left_out));
+        }
+        self.left_out.append(&mut left_out);
+        restored.sort_by_key(|one| match one.left_out.kind {
+            ObjectKind::Index => 0,
+            ObjectKind::View => 1,
+            _ => 2,
+        });
+        restored
+    }
+
+    fn object(&mut self, sql: &str, left_out: &mut Vec<LeftOut>) -> Option<Restored> {
+        let Created { kind, name, table, event } = kept::created(sql)?;
+        let entry = match table.as_str() {
+            "" => LeftOut::object(kind, &name, Some(sql)),
+            table => LeftOut::part(kind, table, &name, Some(sql)),
+        };
+        if kind != ObjectKind::Trigger && !self.names.take(&name) {
+            left_out.push(entry.because("another object has its name"));
+            return None;
+        }
+        // SQLite creates views and triggers that name missing objects, and fails when they are used.
+        let probe = match (kind, event) {
+            (ObjectKind::View, _) => format!("SELECT * FROM {}", quote(&name)),
+            (_, "INSERT") => format!("EXPLAIN INSERT INTO {} DEFAULT VALUES", quote(&table)),
+            (_, "DELETE") => format!("EXPLAIN DELETE FROM {}", quote(&table)),
+            (_, "UPDATE") => self.probe_update(&table).unwrap_or_default(),
+            _ => String::new(),
+        };
+        Some(Restored { sql: sql.to_owned(), probe, left_out: entry })
+    }
+
+    /// An UPDATE of all columns; `None` if it is not a table.
+    fn probe_update(&self, table: &str) -> Option<String> {
+        let index = self.table_names.iter().position(|name| name == table)?;
+        let columns = self.catalog.schema.tables[index].columns.iter().zip(&self.scopes[index]);
+        let written = columns.filter(|(column, _)| column.generated.is_none());
+        let set = written.map(|(_, scope)| format!("{0} = {0}", quote(&scope.target)));
+        let set = set.collect::<Vec<_>>().join(", ");
+        Some(format!("EXPLAIN UPDATE {} SET {set}", quote(table)))
+    }
+}
+
+/// The entry of an object that does not return, because its rows are not in PostgreSQL or may break it.
+fn unreturned(table: &str, origin: &Value) -> Option<LeftOut> {
+    let check = &origin["check"];
+    let entry = if let Some(text) = check["text"].as_str() {
+        let name = check["name"].as_str().unwrap_or_default();
+        LeftOut::part(ObjectKind::Check, table, name, Some(text))
+            .because("PostgreSQL could not have it, so rows may break it")
+    } else {
+        let name = origin["name"].as_str().unwrap_or_default();
+        LeftOut::object(ObjectKind::VirtualTable, name, Some(origin["virtual_table"].as_str()?))
+            .because("PostgreSQL could not have it, so its rows are missing")
+    };
+    Some(entry)
+}
