@@ -2,7 +2,7 @@
 
 use crate::codec::fidelity::DIGITS_LOST;
 use crate::control::progress::{Phase, Progress};
-use crate::schema::LeftOut;
+use crate::schema::{LeftOut, ObjectKind};
 use serde::Serialize;
 use std::sync::atomic::Ordering;
 
@@ -364,22 +364,55 @@ pub(crate) struct Continued {
 }
 
 /// An object in the target that is dropped first.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Dropped {
     /// The kind: `table`, `view`, `sequence` or `type`.
     pub(crate) kind: String,
     pub(crate) name: String,
-    /// Whether the plan creates an object of that name. A table that is not in the source is
-    /// dropped only with the user's explicit consent.
+    /// Whether the plan creates an object of that kind and name.
     pub(crate) comes_back: bool,
+    /// The rows of a table in the target, if they could be counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) target_rows: Option<u64>,
+    /// In a table that migrate created: the rows that it did not write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rows_by_others: Option<u64>,
+    /// The rows in the source of a table that comes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) source_rows: Option<u64>,
+    /// `--restart` drops it.
+    #[serde(skip)]
+    pub(crate) is_restarted: bool,
+}
+
+impl Dropped {
+    /// Whether the flag that drops the table is not enough. Rows that migrate wrote need no consent.
+    /// `--restart` needs it for all other rows, `--clean` and `--drop-all` if the source has fewer.
+    pub(crate) fn needs_consent(&self) -> bool {
+        let all_come_back = self.target_rows.is_some_and(|rows| Some(rows) <= self.source_rows);
+        self.kind == ObjectKind::Table.as_str()
+            && match self.rows_by_others {
+                Some(0) => false,
+                Some(_) if self.is_restarted => true,
+                _ => !all_come_back,
+            }
+    }
 }
 
 impl PlanSummary {
-    /// The tables that would be dropped and that have no table of that name in the source.
-    pub(crate) fn lost_tables(&self) -> impl Iterator<Item = &Dropped> {
-        self.data_sets
-            .iter()
-            .flat_map(|data_set| &data_set.drops)
-            .filter(|dropped| dropped.kind == "table" && !dropped.comes_back)
+    /// The tables that are dropped only with the user's consent.
+    pub(crate) fn needing_consent(&self) -> impl Iterator<Item = &Dropped> {
+        self.drops().filter(|dropped| dropped.needs_consent())
+    }
+
+    /// Whether rows would be dropped although the source has none.
+    pub(crate) fn seems_swapped(&self) -> bool {
+        let tables = self.data_sets.iter().flat_map(|data_set| &data_set.tables);
+        tables.map(|table| table.rows).sum::<u64>() == 0
+            && self.drops().any(|dropped| dropped.target_rows.is_some_and(|rows| rows > 0))
+    }
+
+    fn drops(&self) -> impl Iterator<Item = &Dropped> {
+        self.data_sets.iter().flat_map(|data_set| &data_set.drops)
     }
 }

@@ -118,6 +118,12 @@ impl<T: Target> Plan<T> {
         self.tables.iter().map(|table| table.rows).sum()
     }
 
+    /// The warning that there is nothing to move.
+    pub(crate) fn warning_if_empty(&self) -> Option<String> {
+        let missing = if self.tables.is_empty() { "tables" } else { "rows" };
+        (self.rows() == 0).then(|| format!("{}: the source has no {missing}", self.data_set))
+    }
+
     /// The names of the tables with rows that go to the reject file.
     pub(crate) fn rejecting(&self) -> impl Iterator<Item = &str> {
         let tables = self.tables.iter().filter(|table| !table.rejected.is_empty());

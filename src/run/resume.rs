@@ -156,7 +156,7 @@ fn prior_run(
     let same_source = detail.source == json!(opened.source.fingerprint());
     match detail.state {
         Some(State::Verified) if same_source => return Ok(PriorRun::Verified),
-        Some(State::Verified | State::Differs) => return Ok(PriorRun::Unverified),
+        Some(State::Verified | State::Differs | State::Live) => return Ok(PriorRun::Unverified),
         _ => {}
     }
     let ledger = Ledger::new(&opened.schema, &opened.data_set);

@@ -19,6 +19,7 @@ use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::ledger::Ledger;
 use crate::postgres::ledger::detail::{LedgerDetail, State};
 use crate::report::{Continued, DataSetPlan, DataSetReport, Estimate};
+use crate::run::data_set::run_state::withdraw_others;
 use crate::run::data_set::sides::Sides;
 use crate::run::env::RunEnv;
 use crate::run::estimate::sample;
@@ -147,6 +148,7 @@ impl PostgresLoad {
             let objects = &plan.objects;
             let (schema, dropped) = (&plan.target_schema, &objects.dropped);
             drop_objects(&mut transaction, schema, dropped, objects.drop_all)?;
+            withdraw_others(&mut transaction, plan)?;
             transaction.commit().map_err(db_error(what))
         })
     }
