@@ -3,10 +3,10 @@
 
 use crate::options::type_override::TypeOverride;
 use crate::report::{
-    ColumnPlan, ConversionReport, DataSetPlan, DataSetReport, Dropped, RowsLeftOut, TablePlan,
-    TableReport,
+    ColumnPlan, ConversionReport, DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport,
 };
 use crate::schema::LeftOut;
+use crate::schema::dropped::Dropped;
 use crate::schema::names::quote;
 use crate::sqlite::read::profile::column::Tally;
 use serde::{Deserialize, Serialize};

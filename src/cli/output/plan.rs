@@ -7,9 +7,8 @@ use crate::cli::output::tables::{
     table_name, write_aligned,
 };
 use crate::error::count;
-use crate::report::{
-    ColumnPlan, Continued, DataSetPlan, Dropped, PlanSummary, TablePlan, TimeLimit,
-};
+use crate::report::{ColumnPlan, Continued, DataSetPlan, PlanSummary, TablePlan, TimeLimit};
+use crate::schema::dropped::Dropped;
 use std::io::{self, Write};
 
 /// Writes `plan`.

@@ -16,7 +16,7 @@ use crate::plan::to_postgres::{dry_run, preconditions, views};
 use crate::postgres::catalog::row_counts;
 use crate::postgres::catalog::target_objects::{self, CatalogObject};
 use crate::postgres::ledger::Ledger;
-use crate::report::Dropped;
+use crate::schema::dropped::Dropped;
 use crate::schema::expression::Collation;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};

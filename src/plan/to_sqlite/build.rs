@@ -15,7 +15,7 @@ use crate::plan::to_sqlite::{dry_run, inheritance, preconditions};
 use crate::postgres::catalog::model::Catalog;
 use crate::postgres::copy_out::Snapshot;
 use crate::postgres::relation::{self, check_counts};
-use crate::report::Dropped;
+use crate::schema::dropped::Dropped;
 use crate::schema::names::{qualify, quote};
 use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::catalog::file_properties::FileProperties;

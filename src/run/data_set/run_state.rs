@@ -13,7 +13,7 @@ use crate::postgres::ledger::detail::{FORMAT, LedgerDetail, Omission, State};
 use crate::run::data_set::to_postgres::PostgresLoad;
 use crate::run::env::RunEnv;
 use crate::schema::names::quote;
-use postgres::{Client, GenericClient};
+use postgres::Client;
 use serde_json::{Value, json};
 
 impl PostgresLoad {
@@ -84,32 +84,6 @@ impl PostgresLoad {
             ..self.detail.clone()
         }
     }
-}
-
-/// Records in the ledger that other data sets lost the objects that this plan drops: their verdicts do
-/// not hold any more. A data set without tables leaves the ledger.
-pub(crate) fn withdraw_others(
-    client: &mut impl GenericClient,
-    plan: &Plan<ToPostgres>,
-) -> Result<()> {
-    let entries = Ledger::entries(client, &plan.target_schema)?.unwrap_or_default();
-    for entry in entries.into_iter().filter(|entry| entry.data_set != plan.data_set) {
-        let dropped = &plan.objects.dropped;
-        let mut created = CreatedObjects::read(&entry.detail.created);
-        if !created.remove(dropped) {
-            continue;
-        }
-        let ledger = Ledger::new(&plan.target_schema, &entry.data_set);
-        if !created.has_tables() {
-            ledger.remove(client)?;
-            continue;
-        }
-        let mut detail =
-            LedgerDetail { state: Some(State::Differs), created: json!(created), ..entry.detail };
-        detail.types.retain(|table, _| dropped.iter().all(|object| object.name != *table));
-        ledger.set_detail(client, None, &detail, false)?;
-    }
-    Ok(())
 }
 
 /// Creates the tables and records them, their chunks and the plan, in one transaction. Returns the

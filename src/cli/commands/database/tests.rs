@@ -1,7 +1,8 @@
 use super::*;
 use crate::cli::args::command::{Arguments, Command};
 use crate::cli::progress::term::tests::Recorder;
-use crate::report::{DataSetPlan, DataSetReport, Dropped};
+use crate::report::{DataSetPlan, DataSetReport};
+use crate::schema::dropped::Dropped;
 use clap::Parser;
 use std::ffi::OsString;
 
