@@ -10,6 +10,7 @@ use crate::plan::to_sqlite::model::{Restored, ToSqlite};
 use crate::report::StepReport;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
+use crate::sqlite::sql::ddl::TableDdl;
 use crate::sqlite::write::bulk_insert::FileWriter;
 use crate::sqlite::write::integrity_check::{Checker, Part};
 use std::cmp::Reverse;
@@ -33,7 +34,9 @@ pub(crate) fn run(
 ) -> Result<Finished> {
     let mut finished = Finished::default();
     let indexes: usize = plan.tables.iter().map(|table| table.indexes.len()).sum();
-    progress.total.store((indexes + plan.objects.restored.len() + 3) as u64, Ordering::Relaxed);
+    let has_lost_checks = |table: &&PlannedTable<ToSqlite>| table.finish.lost_checks > 0;
+    let others = plan.objects.restored.len() + plan.tables.iter().filter(has_lost_checks).count();
+    progress.total.store((indexes + others + 3) as u64, Ordering::Relaxed);
     let mut step = |what: &str, work: &mut dyn FnMut() -> Result<()>| -> Result<()> {
         progress.set_step(what);
         let started = Instant::now();
@@ -64,6 +67,13 @@ pub(crate) fn run(
                 let reason = error.causes().first().cloned().unwrap_or_default();
                 lost.push(left_out.clone().because(format!("SQLite refuses it: {reason}")));
             }
+            Ok(())
+        })?;
+    }
+    for table in plan.tables.iter().filter(has_lost_checks) {
+        let what = format!("checks of {}", quote(&table.ddl.name));
+        step(&what, &mut || {
+            lost.append(&mut writer.interruptible(cancel, || lost_checks(table, &writer))?);
             Ok(())
         })?;
     }
@@ -120,6 +130,28 @@ fn check(
     cancel.clone().run_threads(threads.min(parts.len()), "the check of the new file", work)
 }
 
+/// Takes the checks that PostgreSQL lacks and that rows break out of a table.
+fn lost_checks(table: &PlannedTable<ToSqlite>, writer: &FileWriter) -> Result<Vec<LeftOut>> {
+    let mut ddl = TableDdl { original: None, ..table.ddl.clone() };
+    let mut broken = Vec::new();
+    for check in &table.ddl.checks[table.ddl.checks.len() - table.finish.lost_checks..] {
+        let (name, condition) = (check.0.as_deref().unwrap_or_default(), check.1.as_str());
+        let sql = format!("SELECT count(*) FROM {} WHERE NOT ({condition})", quote(&ddl.name));
+        let count = writer.count("cannot check the rows", &sql)?;
+        if count > 0 {
+            let left_out = LeftOut::part(ObjectKind::Check, &table.name, name, Some(condition));
+            let reason = format!("{} it", plural(count, "row breaks", "rows break"));
+            broken.push(left_out.because(reason));
+            ddl.checks.retain(|other| other != check);
+        }
+    }
+    if !broken.is_empty() {
+        // The rows are not stored in another way.
+        writer.replace_definition(&ddl.name, &ddl.create())?;
+    }
+    Ok(broken)
+}
+
 /// The foreign keys with rows without a parent. Only those that are NOT VALID in PostgreSQL may have
 /// such rows.
 fn foreign_keys(plan: &Plan<ToSqlite>, writer: &FileWriter) -> Result<Vec<LeftOut>> {
@@ -129,7 +161,8 @@ fn foreign_keys(plan: &Plan<ToSqlite>, writer: &FileWriter) -> Result<Vec<LeftOu
             // SQLite numbers foreign keys from the last one.
             let index = table.ddl.foreign_keys.len().checked_sub(number + 1);
             let key = index.and_then(|index| table.ddl.foreign_keys.get(index));
-            let name = key.and_then(|key| key.name.clone()).unwrap_or_default();
+            let name = key.map(|key| key.name.clone().unwrap_or_else(|| key.clause()));
+            let name = name.unwrap_or_default();
             let not_valid = index.and_then(|index| table.finish.not_valid.get(index)).copied();
             // PostgreSQL lacks the last ones.
             let is_lost = index.is_some_and(|index| index >= table.finish.not_valid.len());
@@ -144,7 +177,10 @@ fn foreign_keys(plan: &Plan<ToSqlite>, writer: &FileWriter) -> Result<Vec<LeftOu
             }
             let left_out = LeftOut::part(ObjectKind::ForeignKey, &table.name, &name, None);
             let rows = plural(count, "row has", "rows have");
-            let reason = format!("{rows} no parent, as in PostgreSQL (NOT VALID)");
+            let reason = match is_lost {
+                true => format!("{rows} no parent; PostgreSQL does not have the key"),
+                false => format!("{rows} no parent, as in PostgreSQL (NOT VALID)"),
+            };
             list.push(left_out.because(reason));
         }
     }

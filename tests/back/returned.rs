@@ -235,3 +235,28 @@ fn a_foreign_key_with_orphans_returns_as_it_was() {
     let reasons = report["data_sets"][0]["left_out"].to_string();
     assert!(reasons.contains("1 row has no parent"), "{report:#}");
 }
+
+#[test]
+fn a_check_that_postgresql_could_not_have_returns_unless_rows_break_it() {
+    let source = Source::of_sql(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, j TEXT CONSTRAINT is_json CHECK (json_valid(j)), \
+           n INT CHECK (n > 0 OR json_valid(n)), CHECK (id > 0)); \
+         CREATE VIEW v AS SELECT json_valid(j) FROM t; \
+         INSERT INTO t VALUES (1, '[]', 1)",
+    );
+    let (database, target) = (there(&source), Target::new());
+    let report = back_report(&database, &target.path, &[], 0);
+    assert_eq!(report["data_sets"][0]["verdict"], "match", "{report:#}");
+    assert_eq!(listed(&report), [""; 0], "{report:#}");
+    assert_eq!(shape(&target.path), shape(&source.path()));
+    psql(&database.url, "INSERT INTO t VALUES (2, 'no JSON', 2)");
+    // The view of the old file returns, too.
+    let report = back_report(&database, &target.path, &["--clean"], 0);
+    assert_eq!(report["data_sets"][0]["verdict"], "match", "{report:#}");
+    assert_eq!(listed(&report), ["check is_json"], "{report:#}");
+    let sql = sqlite3(&target.path, "SELECT sql FROM sqlite_schema WHERE name = 't'");
+    assert!(!sql.contains("is_json"), "{sql}");
+    assert!(sql.contains("CHECK (n > 0 OR json_valid (n))"), "{sql}");
+    assert_eq!(sqlite3(&target.path, "PRAGMA integrity_check"), "ok");
+    back_report(&database, &target.path, &["--verify"], 0);
+}

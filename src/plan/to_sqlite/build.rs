@@ -5,11 +5,13 @@ use crate::error::{Error, Result};
 use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::strict;
 use crate::plan::table_selection::choose_tables;
+use crate::plan::texts::list_names;
 use crate::plan::to_postgres::column_types::check_casts;
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::plan::to_sqlite::decisions::{TableDecision, candidates, decide, probe};
 use crate::plan::to_sqlite::inputs::PlanInputs;
-use crate::plan::to_sqlite::model::{SqliteObjects, ToSqlite};
+use crate::plan::to_sqlite::model::{Restored, SqliteObjects, ToSqlite};
+use crate::plan::to_sqlite::names::view_names;
 use crate::plan::to_sqlite::source_queries::queries;
 use crate::plan::to_sqlite::{dry_run, inheritance, originals, preconditions};
 use crate::postgres::catalog::model::Catalog;
@@ -53,6 +55,7 @@ pub(crate) fn build_plan(
     let mut plan = define(inputs, &catalog, decisions, left_out);
     dry_run::run(&mut plan)?;
     originals::keep(&catalog, &mut plan)?;
+    plan.notes.extend(note_restored(&plan.objects.restored));
     let tables = plan.tables.iter_mut().zip(&catalog.schema.tables);
     for (((planned, table), key_range), stored) in tables.zip(key_ranges).zip(&stored) {
         let facts = &catalog.facts[&table.name];
@@ -86,7 +89,7 @@ fn define(
     Plan {
         data_set: inputs.data_set.to_owned(),
         target_schema: inputs.target.to_owned(),
-        drops: drops(inputs, &tables),
+        drops: drops(inputs, &tables, &view_names(catalog)),
         tables,
         left_out,
         notes,
@@ -114,8 +117,20 @@ fn file_properties(catalog: &Catalog, notes: &mut Vec<String>) -> FileProperties
     file
 }
 
+fn note_restored(restored: &[Restored]) -> Option<String> {
+    let names = restored.iter().map(|Restored { left_out: object, .. }| {
+        format!("{} {}", object.kind.as_str(), quote(&object.name))
+    });
+    let note = || format!("the new file gets objects of the original one: {}", list_names(names));
+    (!restored.is_empty()).then(note)
+}
+
 /// The tables and views that the target file holds, which the new file replaces.
-fn drops(inputs: &PlanInputs<'_>, tables: &[PlannedTable<ToSqlite>]) -> Vec<Dropped> {
+fn drops(
+    inputs: &PlanInputs<'_>,
+    tables: &[PlannedTable<ToSqlite>],
+    views: &[String],
+) -> Vec<Dropped> {
     let dropped = |object: &ExistingObject| {
         let planned = tables.iter().find(|table| {
             object.kind == ObjectKind::Table && table.ddl.name.eq_ignore_ascii_case(&object.name)
@@ -123,7 +138,9 @@ fn drops(inputs: &PlanInputs<'_>, tables: &[PlannedTable<ToSqlite>]) -> Vec<Drop
         Dropped {
             kind: object.kind.as_str().to_owned(),
             name: object.name.clone(),
-            comes_back: planned.is_some(),
+            comes_back: planned.is_some()
+                || object.kind == ObjectKind::View
+                    && views.iter().any(|view| view.eq_ignore_ascii_case(&object.name)),
             target_rows: object.rows,
             rows_by_others: inputs.is_unchanged.then_some(0),
             source_rows: planned.map(|table| table.rows),

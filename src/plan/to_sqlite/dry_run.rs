@@ -27,7 +27,7 @@ pub(crate) fn run(plan: &mut Plan<ToSqlite>) -> Result<()> {
         let refused = match parts[failed] {
             Part::Table(number) => {
                 let planned = &mut plan.tables[number];
-                let refused = strip(&mut planned.ddl, &reason)?;
+                let refused = strip(&mut planned.ddl, &mut planned.finish.lost_checks, &reason)?;
                 if refused.is_empty() {
                     let name = quote(&planned.ddl.name);
                     return Err(Error::refused(format!("SQLite refuses table {name}"))
@@ -81,8 +81,9 @@ fn statements(plan: &Plan<ToSqlite>) -> Vec<(Part, String)> {
     all
 }
 
-/// Takes out of a table the checks, defaults and generated columns that SQLite refuses.
-fn strip(table: &mut TableDdl, reason: &str) -> Result<Vec<LeftOut>> {
+/// Takes out of a table the checks, defaults and generated columns that SQLite refuses. The last
+/// `lost_checks` are those that PostgreSQL lacks.
+fn strip(table: &mut TableDdl, lost_checks: &mut usize, reason: &str) -> Result<Vec<LeftOut>> {
     let mut bare = table.clone();
     bare.checks.clear();
     for column in &mut bare.columns {
@@ -115,12 +116,16 @@ fn strip(table: &mut TableDdl, reason: &str) -> Result<Vec<LeftOut>> {
             _ => {}
         }
     }
+    let first_lost = table.checks.len() - *lost_checks;
     let mut checks = Vec::new();
-    for (name, condition) in std::mem::take(&mut table.checks) {
+    for (number, (name, condition)) in std::mem::take(&mut table.checks).into_iter().enumerate() {
         let mut one = bare.clone();
         one.checks = vec![(name.clone(), condition.clone())];
         match refuses(&one)? {
-            true => list(ObjectKind::Check, name.as_deref().unwrap_or_default(), &condition),
+            true => {
+                list(ObjectKind::Check, name.as_deref().unwrap_or_default(), &condition);
+                *lost_checks -= usize::from(number >= first_lost);
+            }
             false => checks.push((name, condition)),
         }
     }

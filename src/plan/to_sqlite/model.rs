@@ -66,6 +66,8 @@ pub(crate) struct SqliteFinish {
     pub(crate) not_valid: Vec<bool>,
     /// The last foreign keys that PostgreSQL lacks; rows without a parent are allowed.
     pub(crate) lost_keys: usize,
+    /// The last checks that PostgreSQL lacks; a check that rows break is taken out.
+    pub(crate) lost_checks: usize,
     /// The last value that the table's key has handed out.
     pub(crate) sequence: Option<i64>,
 }

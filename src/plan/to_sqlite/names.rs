@@ -2,6 +2,7 @@
 //! names that begin with `sqlite_`.
 
 use crate::postgres::catalog::model::Catalog;
+use crate::sqlite::sql::parse::kept;
 use serde_json::Value;
 use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
@@ -51,6 +52,15 @@ pub(crate) fn table_names(catalog: &Catalog) -> (Names, Vec<String>) {
     });
     let given = given.collect();
     (names, given)
+}
+
+/// The names of the views that return from notes.
+pub(crate) fn view_names(catalog: &Catalog) -> Vec<String> {
+    let tables = catalog.schema.tables.iter();
+    let lost = tables.flat_map(|table| catalog.facts[&table.name].lost());
+    let lost = lost.filter_map(|origin| origin["view"].as_str());
+    let views = catalog.schema.views.iter().map(|view| view.definition.as_str());
+    views.chain(lost).filter_map(kept::created).map(|created| created.name).collect()
 }
 
 #[cfg(test)]

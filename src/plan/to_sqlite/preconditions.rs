@@ -5,7 +5,7 @@ use crate::options::run_options::Replace;
 use crate::plan::texts::{list_names, swapped};
 use crate::plan::to_sqlite::column_types::MappingCandidate;
 use crate::plan::to_sqlite::inputs::PlanInputs;
-use crate::plan::to_sqlite::names::table_names;
+use crate::plan::to_sqlite::names::{table_names, view_names};
 use crate::postgres::catalog::model::Catalog;
 use crate::postgres::catalog::row_counts;
 use crate::postgres::errors::db_error;
@@ -23,10 +23,10 @@ pub(crate) fn check_target(
     if inputs.existing.is_empty() || inputs.replace == Replace::Everything {
         return Ok(());
     }
-    let (_, planned) = table_names(catalog);
+    let ((_, tables), views) = (table_names(catalog), view_names(catalog));
     let is_planned = |object: &&ExistingObject| {
-        let has_name = |name: &String| name.eq_ignore_ascii_case(&object.name);
-        object.kind == ObjectKind::Table && planned.iter().any(has_name)
+        let planned = if object.kind == ObjectKind::Table { &tables } else { &views };
+        planned.iter().any(|name| name.eq_ignore_ascii_case(&object.name))
     };
     let others = inputs.existing.iter().filter(|object| !is_planned(object));
     let others: Vec<&ExistingObject> = others.collect();

@@ -80,6 +80,24 @@ impl FileWriter {
         })
     }
 
+    /// The number that a query returns.
+    pub(crate) fn count(&self, what: &str, sql: &str) -> Result<u64> {
+        let count = self.connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        count.map(i64::unsigned_abs).map_err(|error| failed(what, error))
+    }
+
+    /// Replaces the CREATE TABLE statement of `table` by one that stores its rows alike.
+    pub(crate) fn replace_definition(&self, table: &str, sql: &str) -> Result<()> {
+        let replace = || -> rusqlite::Result<()> {
+            self.connection.execute_batch("PRAGMA writable_schema = ON")?;
+            let update = "UPDATE sqlite_schema SET sql = ?2 WHERE type = 'table' AND name = ?1";
+            self.connection.execute(update, (table, sql))?;
+            self.connection.execute_batch("PRAGMA writable_schema = RESET")
+        };
+        let what = format!("cannot replace the definition of table {}", quote(table));
+        replace().map_err(|error| failed(&what, error))
+    }
+
     /// The number of rows of `table` that violate each of its foreign keys, by the key's number.
     pub(crate) fn orphans(&self, table: &str) -> Result<Vec<(usize, u64)>> {
         let read = || -> rusqlite::Result<Vec<(usize, u64)>> {

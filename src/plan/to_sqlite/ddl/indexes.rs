@@ -16,21 +16,20 @@ use crate::sqlite::sql::parse::kept;
 use serde_json::Value;
 
 impl Definitions<'_> {
-    /// The CHECKs of a table: their names and conditions.
+    /// The CHECKs of a table: their names and conditions. The last ones are those that PostgreSQL
+    /// lacks, with their number.
     pub(crate) fn checks(
         &mut self,
         index: usize,
         scope: &[ScopeColumn],
-    ) -> Vec<(Option<String>, String)> {
+    ) -> (Vec<(Option<String>, String)>, usize) {
         let table = &self.catalog.schema.tables[index];
         let facts = &self.catalog.facts[&table.name];
         let mut checks = Vec::new();
         for check in &table.checks {
             let origin = check.name.as_ref().and_then(|name| facts.constraints.get(name));
-            let original = origin.map(|origin| &origin["check"]);
-            let text = original.and_then(|check| kept::expression(check["text"].as_str()?));
-            if let (Some(check), Some(text)) = (original, text) {
-                checks.push((check["name"].as_str().map(str::to_owned), text));
+            if let Some(original) = origin.and_then(original_check) {
+                checks.push(original);
                 continue;
             }
             match condition(&check.condition, scope) {
@@ -42,7 +41,10 @@ impl Definitions<'_> {
                 }
             }
         }
-        checks
+        let kept = checks.len();
+        checks.extend(facts.lost().iter().filter_map(original_check));
+        let lost = checks.len() - kept;
+        (checks, lost)
     }
 
     /// The indexes of a table with these columns.
@@ -137,4 +139,11 @@ impl Definitions<'_> {
             matches!((function.as_str(), collation), ("lower", "NOCASE") | ("rtrim", "RTRIM"));
         same.then(|| IndexTerm { over: IndexOver::Column(name.clone()), ..term.clone() })
     }
+}
+
+/// The name and the condition of a CHECK of a note.
+fn original_check(origin: &Value) -> Option<(Option<String>, String)> {
+    let check = &origin["check"];
+    let condition = kept::expression(check["text"].as_str()?)?;
+    Some((check["name"].as_str().map(str::to_owned), condition))
 }

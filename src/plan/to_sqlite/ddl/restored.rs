@@ -6,24 +6,27 @@ use crate::plan::to_sqlite::model::Restored;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::sql::parse::kept::{self, Created};
-use serde_json::Value;
 
 impl Definitions<'_> {
     /// The objects to restore, indexes first and triggers last. Those that cannot return are listed.
     pub(crate) fn restored(&mut self) -> Vec<Restored> {
         let schema = &self.catalog.schema;
         let mut restored = Vec::new();
-        let lost = schema.tables.iter().flat_map(|table| {
-            let lost = self.catalog.facts[&table.name].lost().iter();
-            lost.map(move |origin| (table.name.as_str(), origin))
-        });
+        let tables = schema.tables.iter();
+        let lost = tables.flat_map(|table| self.catalog.facts[&table.name].lost());
         let mut left_out = Vec::new();
-        for (table, origin) in lost {
+        for origin in lost {
             let text = |fact: &str| origin[fact].as_str();
             if let Some(sql) = text("index").or(text("view")).or(text("trigger")) {
                 restored.extend(self.object(sql, &mut left_out));
             }
-            left_out.extend(unreturned(table, origin));
+            // Its rows are not in PostgreSQL.
+            if let Some(sql) = text("virtual_table") {
+                let name = text("name").unwrap_or_default();
+                let left = LeftOut::object(ObjectKind::VirtualTable, name, Some(sql));
+                left_out
+                    .push(left.because("PostgreSQL could not have it, so its rows are missing"));
+            }
         }
         for view in &schema.views {
             restored.extend(self.object(&view.definition, &mut left_out));
@@ -67,19 +70,4 @@ impl Definitions<'_> {
         let set = set.collect::<Vec<_>>().join(", ");
         Some(format!("EXPLAIN UPDATE {} SET {set}", quote(table)))
     }
-}
-
-/// The entry of an object that does not return, because its rows are not in PostgreSQL or may break it.
-fn unreturned(table: &str, origin: &Value) -> Option<LeftOut> {
-    let check = &origin["check"];
-    let entry = if let Some(text) = check["text"].as_str() {
-        let name = check["name"].as_str().unwrap_or_default();
-        LeftOut::part(ObjectKind::Check, table, name, Some(text))
-            .because("PostgreSQL could not have it, so rows may break it")
-    } else {
-        let name = origin["name"].as_str().unwrap_or_default();
-        LeftOut::object(ObjectKind::VirtualTable, name, Some(origin["virtual_table"].as_str()?))
-            .because("PostgreSQL could not have it, so its rows are missing")
-    };
-    Some(entry)
 }

@@ -32,7 +32,7 @@ impl Definitions<'_> {
         let columns: Vec<ColumnDdl> = (0..table.columns.len())
             .map(|number| self.column_ddl(index, number, &decisions[number], key, &scope))
             .collect();
-        let checks = self.checks(index, &scope);
+        let (checks, lost_checks) = self.checks(index, &scope);
         let (foreign_keys, not_valid) = self.foreign_keys(index);
         let lost_keys = self.lost_foreign_keys(index, &foreign_keys);
         let lost = lost_keys.len();
@@ -63,6 +63,7 @@ impl Definitions<'_> {
             rejected: Vec::new(),
             indexes,
             finish: SqliteFinish {
+                lost_checks,
                 not_valid,
                 lost_keys: lost,
                 sequence: table.sequence.filter(|_| autoincrement),
