@@ -372,6 +372,10 @@ pub(crate) struct Dropped {
     /// Whether the plan creates an object of that name. A table that is not in the source is
     /// dropped only with the user's explicit consent.
     pub(crate) comes_back: bool,
+    /// What is attached to it: owner, policies, comments, grants. It is restored if the object comes
+    /// back, and lost otherwise. Empty if there is nothing.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) attached: String,
 }
 
 impl PlanSummary {

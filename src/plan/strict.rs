@@ -34,6 +34,16 @@ pub(crate) fn enforce<T: Target>(options: &PlanOptions, plan: &Plan<T>) -> Resul
     Ok(())
 }
 
+/// Fails with `--strict` if the run has lost something. Its rows are in the target.
+pub(crate) fn enforce_after(options: &PlanOptions, lost: &[LeftOut]) -> Result<()> {
+    if !options.strict || lost.is_empty() {
+        return Ok(());
+    }
+    let error = Error::failed("--strict: the rows arrived, but not everything else");
+    let lost = lost.iter().take(MAX_CAUSES).map(describe);
+    Err(lost.fold(error, Error::caused_by).hint("the report has the statements; run them"))
+}
+
 fn conversions<T: Target>(table: &PlannedTable<T>) -> impl Iterator<Item = String> {
     let table_name = quote(&table.name);
     table.conversions().into_iter().map(move |one| {

@@ -59,8 +59,16 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
     aligned_section(out, "will lose digits", converted(true), 3)?;
     aligned_section(out, "needs review", columns(tables, true), 4)?;
     let dropped = data_set.drops.iter().map(|dropped| {
-        let lost = if dropped.comes_back { "" } else { " (not in the source)" };
-        Entry::from(format!("{} \"{}\"{lost}", dropped.kind, escape_for_terminal(&dropped.name)))
+        let (lost, attached) = match dropped.comes_back {
+            true => ("", "restored"),
+            false => (" (not in the source)", "lost"),
+        };
+        let name = escape_for_terminal(&dropped.name);
+        let attached = match dropped.attached.as_str() {
+            "" => String::new(),
+            list => format!("; {attached}: {list}"),
+        };
+        Entry::from(format!("{} \"{name}\"{lost}{attached}", dropped.kind))
     });
     section(out, "will be dropped first", &dropped.collect::<Vec<_>>())?;
     writeln!(out)?;
@@ -156,6 +164,7 @@ mod tests {
             kind: "table".to_owned(),
             name: name.to_owned(),
             comes_back,
+            attached: "owner, 2 grants".to_owned(),
         };
         plan.data_sets[0].drops = vec![dropped("events", true), dropped("old", false)];
         plan.data_sets[0].notes = vec!["text is ordered by bytes".to_owned()];
@@ -174,8 +183,8 @@ needs review
   events.at  DATETIME -> text  because
 
 will be dropped first
-  table "events"
-  table "old" (not in the source)
+  table "events"; restored: owner, 2 grants
+  table "old" (not in the source); lost: owner, 2 grants
 
   table               rows  size (est.)
   events             1,200      34.0 kB

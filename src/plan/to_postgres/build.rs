@@ -13,7 +13,9 @@ use crate::plan::to_postgres::decisions::{Decisions, decide, profile, queries};
 use crate::plan::to_postgres::inputs::{DropScope, PlanInputs, PlannedNames};
 use crate::plan::to_postgres::model::{PostgresObjects, ToPostgres};
 use crate::plan::to_postgres::{dry_run, preconditions, views};
+use crate::postgres::attached::{AttachedByTable, store, summary};
 use crate::postgres::catalog::target_objects::{self, CatalogObject};
+use crate::postgres::ledger::Ledger;
 use crate::report::Dropped;
 use crate::schema::expression::Collation;
 use crate::schema::names::quote;
@@ -51,11 +53,15 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
 
     let mut plan = define(inputs, &connection, &catalog, decisions, excluded, &remaining, left_out);
     list_broken_checks(&connection, &catalog.schema, &mut plan)?;
+    let ledger = Ledger::new(inputs.schema, inputs.data_set);
+    plan.objects.attached = store::gather(client, &ledger, &dropped)?;
     plan.objects.dropped = dropped;
     dry_run::run(client, &mut plan)?;
     plan.tables.iter_mut().for_each(choose_sent_columns);
     plan.drops = drops(&plan);
     plan.notes.extend(note_remaining(&remaining));
+    let pending = pending_notes(&plan, &plan.objects.attached);
+    plan.notes.extend(pending);
     if inputs.options.strict {
         list_orphans(&connection, &mut plan)?;
     }
@@ -101,6 +107,7 @@ fn define(
             views,
             dropped: Vec::new(),
             drop_all: *inputs.drop == DropScope::Everything,
+            attached: AttachedByTable::new(),
         },
     }
 }
@@ -120,16 +127,32 @@ fn drops(plan: &Plan<ToPostgres>) -> Vec<Dropped> {
     let tables = plan.table_names();
     let is_view = |name: &str| plan.objects.views.iter().any(|view| view.name == name);
     let dropped = plan.objects.dropped.iter().filter(|object| !object.is_dependent);
-    dropped
-        .map(|object| Dropped {
+    let drop = |object: &CatalogObject| {
+        let comes_back = match object.kind {
+            ObjectKind::View => is_view(&object.name),
+            _ => tables.contains(&object.name),
+        };
+        let attached = plan.objects.attached.get(&object.name).into_iter().flatten();
+        Dropped {
             kind: object.kind.as_str().to_owned(),
             name: object.name.clone(),
-            comes_back: match object.kind {
-                ObjectKind::View => is_view(&object.name),
-                _ => tables.contains(&object.name),
-            },
-        })
-        .collect()
+            comes_back,
+            attached: summary(attached.filter(|one| !comes_back || one.is_restored())),
+        }
+    };
+    dropped.map(drop).collect()
+}
+
+/// Notes on what the run restores although another run has dropped it.
+pub(crate) fn pending_notes(plan: &Plan<ToPostgres>, attached: &AttachedByTable) -> Vec<String> {
+    let is_dropped = |name: &str| plan.drops.iter().any(|dropped| dropped.name == name);
+    let names = plan.created_names().filter(|name| !is_dropped(name));
+    let note = |name: &str| {
+        let list = attached.get(name)?.iter().filter(|one| one.is_restored());
+        let (list, name) = (summary(list), quote(name));
+        Some(format!("{name}: what an interrupted run has dropped is restored: {list}"))
+    };
+    names.filter_map(note).collect()
 }
 
 /// A note on objects of the target schema that have nothing to do with the run.

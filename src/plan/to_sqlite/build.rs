@@ -116,6 +116,7 @@ fn drops(existing: &[ExistingObject], tables: &[PlannedTable<ToSqlite>]) -> Vec<
         kind: object.kind.as_str().to_owned(),
         name: object.name.clone(),
         comes_back: object.kind == ObjectKind::Table && comes_back(&object.name),
+        attached: String::new(),
     };
     existing.iter().map(dropped).collect()
 }

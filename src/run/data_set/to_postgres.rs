@@ -8,10 +8,11 @@ use crate::error::{Error, Result};
 use crate::finish::finished::Finished;
 use crate::options::run_options::{Depth, Verify};
 use crate::plan::model::{Plan, PlannedTable};
-use crate::plan::to_postgres::build::build_plan;
+use crate::plan::to_postgres::build::{build_plan, pending_notes};
 use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
 use crate::plan::to_postgres::model::ToPostgres;
-use crate::postgres::catalog::target_objects::{drop_objects, schema_id};
+use crate::postgres::attached::store::{self, drop_and_keep};
+use crate::postgres::catalog::target_objects::schema_id;
 use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_in::{BlockWriter, CopyTarget};
 use crate::postgres::errors::db_error;
@@ -26,6 +27,7 @@ use crate::run::open::to_postgres::OpenDataSet;
 use crate::run::pause::{self, LoadedRows};
 use crate::run::resume::ResumableRun;
 use crate::run::service_check::{self, CheckTime};
+use crate::schema::LeftOut;
 use crate::sqlite::read::chunk_reader::ChunkReader;
 use crate::sqlite::source::open::Source;
 use crate::verify::compared_table::ComparedTable;
@@ -34,7 +36,7 @@ use crate::verify::verdict::VerdictReport;
 use crate::{copy, finish};
 use jiff::Timestamp;
 use postgres::Client;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -57,6 +59,8 @@ pub(crate) struct PostgresLoad {
     pub(crate) control: Reconnecting<'static, Client>,
     /// The data set's row of the ledger, without the current state.
     pub(crate) detail: LedgerDetail,
+    /// What was lost with dropped tables and views that the run does not create again.
+    lost: Vec<LeftOut>,
 }
 
 impl PostgresLoad {
@@ -89,8 +93,10 @@ impl PostgresLoad {
 
     /// Continues with the plan of an interrupted run.
     pub(crate) fn resume(mut opened: OpenDataSet, run: ResumableRun) -> Result<Self> {
-        let ResumableRun { plan, detail } = run;
+        let ResumableRun { mut plan, detail } = run;
         let ledger = Ledger::new(&plan.target_schema, &plan.data_set);
+        let pending = store::pending(&mut opened.control, &ledger)?;
+        plan.notes.extend(pending_notes(&plan, &pending));
         let copied = ledger.chunks(&mut opened.control)?;
         let resumed = Continued {
             begun: detail.begun.clone(),
@@ -111,7 +117,8 @@ impl PostgresLoad {
         };
         let in_flight = lock.in_flight();
         let control = Reconnecting::with_session((control, backend), in_flight, Box::new(open));
-        Ok(Self { source, schema_id, plan, lock, resumed: None, estimate: None, control, detail })
+        let (resumed, estimate, lost) = (None, None, Vec::new());
+        Ok(Self { source, schema_id, plan, lock, resumed, estimate, control, detail, lost })
     }
 
     pub(crate) fn summary(&self) -> DataSetPlan {
@@ -135,20 +142,27 @@ impl PostgresLoad {
         })
     }
 
-    /// Drops the existing objects that the plan replaces.
-    pub(crate) fn drop_existing(&mut self, env: &RunEnv<'_>) -> Result<()> {
-        let plan = &self.plan;
+    /// Drops the existing objects that the plan replaces. The tables and views `created` are created
+    /// again.
+    pub(crate) fn drop_existing(
+        &mut self,
+        env: &RunEnv<'_>,
+        created: &HashSet<String>,
+    ) -> Result<()> {
+        let (ledger, plan) = (self.ledger(), &self.plan);
         if plan.objects.dropped.is_empty() && !plan.objects.drop_all {
             return Ok(());
         }
         let what = "cannot drop the existing objects of the target";
-        self.control.run(&env.retry_policy(Phase::Copy), |client| {
+        self.lost = self.control.run(&env.retry_policy(Phase::Copy), |client| {
             let mut transaction = client.transaction().map_err(db_error(what))?;
-            let objects = &plan.objects;
-            let (schema, dropped) = (&plan.target_schema, &objects.dropped);
-            drop_objects(&mut transaction, schema, dropped, objects.drop_all)?;
-            transaction.commit().map_err(db_error(what))
-        })
+            let place = (&ledger, plan.target_schema.as_str());
+            let objects = (plan.objects.dropped.as_slice(), plan.objects.drop_all);
+            let lost = drop_and_keep(&mut transaction, place, objects, created)?;
+            transaction.commit().map_err(db_error(what))?;
+            Ok(lost)
+        })?;
+        Ok(())
     }
 
     /// Copies and finishes. Errors: the source cannot be read, or the target cannot be written.
@@ -220,7 +234,9 @@ impl PostgresLoad {
     /// Compares the target with the source if the user wants it, and records the verdict. Errors:
     /// either side cannot be read. A difference is not an error.
     pub(crate) fn verify(&mut self, env: &RunEnv<'_>, report: &mut DataSetReport) -> Result<()> {
-        let Verify::AfterCopy(depth) = env.options.verify else { return Ok(()) };
+        let Verify::AfterCopy(depth) = env.options.verify else {
+            return self.end(env, State::NotVerified, report);
+        };
         env.control.progress.enter(Phase::Verify);
         self.check_service(env, CheckTime::DuringRun)?;
         let tables: Vec<ComparedTable> =
@@ -244,7 +260,7 @@ impl PostgresLoad {
             let unchanged = "the source is unchanged, and the service may be started on it again";
             report.hints.push(unchanged.to_owned());
         }
-        self.set_state(env, if differs { State::Differs } else { State::Verified })
+        self.end(env, if differs { State::Differs } else { State::Verified }, report)
     }
 
     /// The rows in the target, for a run that pauses.
@@ -289,6 +305,7 @@ impl PostgresLoad {
         }
         report.continues = self.resumed.clone();
         report.left_out.extend(finished.left_out);
+        report.left_out.extend(self.lost.iter().cloned());
         report.steps = finished.steps;
         report
     }

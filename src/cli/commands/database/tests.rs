@@ -16,8 +16,12 @@ const FINE: Fake = Fake { loses: false, verdict: Verdict::Match, result: Ok(()) 
 
 impl Planned for Fake {
     fn summary(&self) -> PlanSummary {
-        let dropped =
-            Dropped { kind: "table".to_owned(), name: "old".to_owned(), comes_back: false };
+        let dropped = Dropped {
+            kind: "table".to_owned(),
+            name: "old".to_owned(),
+            comes_back: false,
+            attached: String::new(),
+        };
         let drops = if self.loses { vec![dropped] } else { Vec::new() };
         PlanSummary {
             source: "app.db".to_owned(),
