@@ -73,6 +73,19 @@ fn an_emptied_table_is_not_resumed_as_half_full() {
 }
 
 #[test]
+fn a_trigger_that_would_change_the_rows_is_noticed() {
+    let (source, database) = cut_off(&[]);
+    psql(
+        &database.url,
+        "CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql \
+         AS 'BEGIN NEW.what := upper(NEW.what); RETURN NEW; END'; \
+         CREATE TRIGGER shouts BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION shout()",
+    );
+    let cause = "table \"event\" of the target has the trigger \"shouts\"";
+    assert_refused_until_restart(&source, &database, &[], cause);
+}
+
+#[test]
 fn a_column_that_was_added_renamed_or_changed_is_noticed() {
     let cast = ["--cast", "event.what=varchar(99)"];
     let (source, database) = cut_off(&cast);
