@@ -42,7 +42,7 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     preconditions::refuse_own_name(&catalog.schema)?;
     let existing = target_objects::existing(client, inputs.schema)?;
     let planned = PlannedNames::new(&catalog.schema);
-    let (dropped, remaining) = inputs.drop.split(existing, &planned);
+    let (dropped, mut remaining) = inputs.drop.split(existing, &planned);
     let source = (&*connection, &catalog.schema);
     preconditions::check_target(inputs, client, source, (&remaining, &planned))?;
     preconditions::refuse_wide_tables(&catalog.schema)?;
@@ -59,6 +59,14 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     let mut plan = define(inputs, &connection, &catalog, decisions, excluded, &remaining, left_out);
     list_broken_checks(&connection, &catalog.schema, &mut plan)?;
     plan.notes.extend(unchecked);
+    // A view that the plan does not create is kept, unless it is dropped for another reason.
+    let is_view = |name: &str| plan.objects.views.iter().any(|view| view.name == name);
+    let is_kept = |object: &CatalogObject| {
+        object.kind == ObjectKind::View
+            && !(plan.objects.drop_all || is_view(&object.name) || inputs.drop.restarts(object))
+    };
+    let (kept, dropped) = dropped.into_iter().partition(is_kept);
+    remaining.extend::<Vec<_>>(kept);
     plan.objects.dropped = dropped;
     dry_run::run(client, &mut plan)?;
     plan.tables.iter_mut().for_each(choose_sent_columns);
