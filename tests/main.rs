@@ -14,6 +14,7 @@ mod back;
 mod bench;
 mod clean;
 mod cli;
+mod consent;
 mod damage;
 mod edges;
 mod expect;

@@ -34,14 +34,13 @@ pub(crate) fn enforce<T: Target>(options: &PlanOptions, plan: &Plan<T>) -> Resul
     Ok(())
 }
 
-/// Fails with `--strict` if the run has lost something. Its rows are in the target.
-pub(crate) fn enforce_after(options: &PlanOptions, lost: &[LeftOut]) -> Result<()> {
-    if !options.strict || lost.is_empty() {
+/// Refuses under `--strict` what the target turned out to refuse once the rows were copied.
+pub(crate) fn enforce_finished(options: &PlanOptions, left_out: &[LeftOut]) -> Result<()> {
+    if !options.strict || left_out.is_empty() {
         return Ok(());
     }
-    let error = Error::failed("--strict: the rows arrived, but not everything else");
-    let lost = lost.iter().take(MAX_CAUSES).map(describe);
-    Err(lost.fold(error, Error::caused_by).hint("the report has the statements; run them"))
+    let error = Error::failed("--strict: not everything arrived as it is declared");
+    Err(left_out.iter().take(MAX_CAUSES).map(describe).fold(error, Error::caused_by))
 }
 
 fn conversions<T: Target>(table: &PlannedTable<T>) -> impl Iterator<Item = String> {

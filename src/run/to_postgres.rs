@@ -7,6 +7,7 @@ use crate::control::statement_cancel::StatementCanceller;
 use crate::copy::stats::CopyStats;
 use crate::error::{Error, Result, plural};
 use crate::options::plan_options::OnMisfit;
+use crate::plan::strict;
 use crate::plan::to_postgres::reject::{self, RejectFile};
 use crate::report::{DataSetPlan, DataSetReport, Estimate, TimeLimit, Verdict};
 use crate::run::data_set::compare_only::Comparison;
@@ -19,10 +20,12 @@ use crate::run::open::to_postgres::{DataSetOpener, OpenDataSet};
 use crate::run::pause::{self, LoadedRows};
 use crate::run::resume::{Action, choose_actions};
 use crate::run::service_check::CheckTime;
+use crate::schema::ObjectKind;
+use crate::schema::dropped::Dropped;
 use crate::schema::names::quote;
 use crate::sqlite::source::backup;
 use crate::sqlite::source::open::Source;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -68,9 +71,14 @@ impl ToPostgres {
     /// in the same schema.
     fn summary_of(&self, load: &PostgresLoad) -> DataSetPlan {
         let mut summary = load.summary();
-        let created = created_in(&self.loads, &load.schema_id);
-        for dropped in &mut summary.drops {
-            dropped.comes_back |= created.contains(&dropped.name);
+        let same_schema = self.loads.iter().filter(|other| other.schema_id == load.schema_id);
+        let tables = same_schema.flat_map(|other| &other.plan.tables);
+        let created: HashMap<&str, u64> =
+            tables.map(|table| (table.ddl.name.as_str(), table.rows)).collect();
+        let is_table = |dropped: &&mut Dropped| dropped.kind == ObjectKind::Table.as_str();
+        for dropped in summary.drops.iter_mut().filter(is_table) {
+            dropped.source_rows = created.get(dropped.name.as_str()).copied();
+            dropped.comes_back = dropped.source_rows.is_some();
         }
         summary
     }
@@ -107,7 +115,8 @@ impl Direction for ToPostgres {
             let (kind, name) = (left.kind.as_str(), quote(&left.name));
             Some(format!("{kind} {name} is not migrated: {} are lost", plural(rows, "row", "rows")))
         });
-        lost.chain(rejected).collect()
+        let empty = self.loads.iter().filter_map(|load| load.plan.warning_if_empty());
+        empty.chain(lost).chain(rejected).collect()
     }
 
     fn check_service(&mut self, env: &RunEnv<'_>, time: CheckTime) -> Result<Vec<String>> {
@@ -167,11 +176,14 @@ impl Direction for ToPostgres {
             let stats = Arc::clone(&stats);
             env.canceller.cancel_when(move || estimate::is_over(&deadline, estimate, &stats));
         }
-        let (mut report, loaded) = match load.begin(env).and_then(|()| load.load(env, &stats)) {
-            Ok(finished) => (load.report(&stats, finished), Ok(())),
-            Err(error) => (load.report(&stats, Default::default()), Err(error)),
+        let finished = load.begin(env).and_then(|()| load.load(env, &stats));
+        let (finished, loaded) = match finished {
+            Ok(finished) => (finished, Ok(())),
+            Err(error) => (Default::default(), Err(error)),
         };
-        let result = loaded.and_then(|()| load.verify(env, &mut report));
+        let enforced = strict::enforce_finished(&env.options.plan, &finished.left_out);
+        let mut report = load.report(&stats, finished);
+        let result = loaded.and_then(|()| load.verify(env, &mut report)).and(enforced);
         (report, result)
     }
 

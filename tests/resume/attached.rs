@@ -51,7 +51,7 @@ fn a_policy_that_is_lost_during_the_copy_withholds_the_grants_and_fails_with_str
     assert_code(&output, 1);
     let words = [
         "not migrated\n  1 grant: withheld, because policy \"mine\" cannot be restored",
-        "error: --strict: the rows arrived, but not everything else",
+        "error: --strict: not everything arrived as it is declared",
         "policy \"mine\" of \"event\": cannot be restored: function public.mine() does not exist",
     ];
     assert_says(&output, &words);

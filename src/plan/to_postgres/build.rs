@@ -6,17 +6,20 @@ use crate::error::Result;
 use crate::plan::model::{Plan, PlannedColumn, PlannedTable};
 use crate::plan::strict;
 use crate::plan::table_selection::choose_tables;
-use crate::plan::to_postgres::broken_constraints::{list_broken_checks, list_orphans};
+use crate::plan::to_postgres::broken_constraints::{
+    find_index_damage, list_broken_checks, list_orphans, note_unchecked,
+};
 use crate::plan::to_postgres::column_types::Columns;
 use crate::plan::to_postgres::ddl::definitions::Definitions;
 use crate::plan::to_postgres::decisions::{Decisions, decide, profile, queries};
-use crate::plan::to_postgres::inputs::{DropScope, PlanInputs, PlannedNames};
+use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope, PlanInputs, PlannedNames};
 use crate::plan::to_postgres::model::{PostgresObjects, ToPostgres};
 use crate::plan::to_postgres::{dry_run, preconditions, views};
 use crate::postgres::attached::{AttachedByTable, store, summary};
+use crate::postgres::catalog::row_counts;
 use crate::postgres::catalog::target_objects::{self, CatalogObject};
 use crate::postgres::ledger::Ledger;
-use crate::report::Dropped;
+use crate::schema::dropped::Dropped;
 use crate::schema::expression::Collation;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
@@ -40,25 +43,37 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     preconditions::refuse_own_name(&catalog.schema)?;
     let existing = target_objects::existing(client, inputs.schema)?;
     let planned = PlannedNames::new(&catalog.schema);
-    let (dropped, remaining) = inputs.drop.split(existing, &planned);
-    preconditions::check_target(inputs, client, &remaining, &planned)?;
+    let (dropped, mut remaining) = inputs.drop.split(existing, &planned);
+    let source = (&*connection, &catalog.schema);
+    preconditions::check_target(inputs, client, source, (&remaining, &planned))?;
     preconditions::refuse_wide_tables(&catalog.schema)?;
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     let queries = queries(query::encoding(&connection)?, &catalog.schema);
-    let profiles = profile(inputs, &queries, &columns)?;
+    let profiles = profile(inputs, &catalog, &queries, &columns)?;
     inputs.control.progress.enter(Phase::Plan);
+    let damage = find_index_damage(&connection, &catalog, &queries, &profiles, inputs.options)?;
+    let unchecked = note_unchecked(&catalog, &profiles);
     let profiled = (queries, profiles);
-    let decisions = decide(inputs, &connection, &catalog.schema, &columns, profiled)?;
+    let decisions = decide(inputs, &connection, &catalog.schema, &columns, damage, profiled)?;
 
     let mut plan = define(inputs, &connection, &catalog, decisions, excluded, &remaining, left_out);
     list_broken_checks(&connection, &catalog.schema, &mut plan)?;
-    let ledger = Ledger::new(inputs.schema, inputs.data_set);
-    plan.objects.attached = store::gather(client, &ledger, &dropped)?;
+    plan.notes.extend(unchecked);
+    // A view that the plan does not create is kept, unless it is dropped for another reason.
+    let is_view = |name: &str| plan.objects.views.iter().any(|view| view.name == name);
+    let is_kept = |object: &CatalogObject| {
+        object.kind == ObjectKind::View
+            && !(plan.objects.drop_all || is_view(&object.name) || inputs.drop.restarts(object))
+    };
+    let (kept, dropped) = dropped.into_iter().partition(is_kept);
+    remaining.extend::<Vec<_>>(kept);
     plan.objects.dropped = dropped;
+    let ledger = Ledger::new(inputs.schema, inputs.data_set);
+    plan.objects.attached = store::gather(client, &ledger, &plan.objects.dropped)?;
     dry_run::run(client, &mut plan)?;
     plan.tables.iter_mut().for_each(choose_sent_columns);
-    plan.drops = drops(&plan);
+    plan.drops = drops(inputs, client, &plan)?;
     plan.notes.extend(note_remaining(&remaining));
     let pending = pending_notes(&plan, &plan.objects.attached);
     plan.notes.extend(pending);
@@ -88,6 +103,7 @@ fn define(
         tables.iter().map(|table| table.columns.as_slice()).collect();
     let foreign_keys = definitions.foreign_keys(&columns);
     left_out.append(&mut definitions.left_out);
+    left_out.splice(0..0, definitions.damaged.drain(..));
     let views = views::define(connection, &tables, &mut definitions, &mut left_out);
     let mut notes = notes(&tables, catalog);
     notes.append(&mut definitions.notes);
@@ -123,24 +139,35 @@ fn choose_sent_columns(table: &mut PlannedTable<ToPostgres>) {
 }
 
 /// The objects that are dropped, without those that others bring with them.
-fn drops(plan: &Plan<ToPostgres>) -> Vec<Dropped> {
-    let tables = plan.table_names();
+fn drops(
+    inputs: &PlanInputs<'_>,
+    client: &mut Client,
+    plan: &Plan<ToPostgres>,
+) -> Result<Vec<Dropped>> {
     let is_view = |name: &str| plan.objects.views.iter().any(|view| view.name == name);
-    let dropped = plan.objects.dropped.iter().filter(|object| !object.is_dependent);
-    let drop = |object: &CatalogObject| {
-        let comes_back = match object.kind {
-            ObjectKind::View => is_view(&object.name),
-            _ => tables.contains(&object.name),
-        };
-        let attached = plan.objects.attached.get(&object.name).into_iter().flatten();
-        Dropped {
-            kind: object.kind.as_str().to_owned(),
-            name: object.name.clone(),
-            comes_back,
-            attached: summary(attached.filter(|one| !comes_back || one.is_restored())),
+    let entries = Ledger::entries(client, inputs.schema)?.unwrap_or_default();
+    let created = entries.iter().map(|entry| CreatedObjects::read(&entry.detail.created));
+    let created: Vec<CreatedObjects> = created.collect();
+    let mut drops = Vec::new();
+    for object in plan.objects.dropped.iter().filter(|object| !object.is_dependent) {
+        let (kind, name) = (object.kind.as_str().to_owned(), object.name.clone());
+        let is_restarted = inputs.drop.restarts(object);
+        let mut dropped = Dropped { kind, name, is_restarted, ..Dropped::default() };
+        if object.kind == ObjectKind::Table {
+            let planned = plan.tables.iter().find(|table| table.ddl.name == object.name);
+            dropped.source_rows = planned.map(|table| table.rows);
+            dropped.comes_back = planned.is_some();
+            let is_ours = created.iter().any(|created| created.has(object));
+            let rows = row_counts::count(client, inputs.schema, &object.name, is_ours)?;
+            (dropped.target_rows, dropped.rows_by_others) = rows;
+        } else if object.kind == ObjectKind::View {
+            dropped.comes_back = is_view(&object.name);
         }
-    };
-    dropped.map(drop).collect()
+        let attached = plan.objects.attached.get(&object.name).into_iter().flatten();
+        dropped.attached = summary(attached.filter(|one| !dropped.comes_back || one.is_restored()));
+        drops.push(dropped);
+    }
+    Ok(drops)
 }
 
 /// Notes on what the run restores although another run has dropped it.
@@ -171,11 +198,10 @@ fn notes(tables: &[PlannedTable<ToPostgres>], catalog: &Catalog) -> Vec<String> 
     let mut notes = Vec::new();
     if !catalog.file.is_empty() {
         let kept = match tables.is_empty() {
-            true => "and no table keeps them in its comment",
-            false => "but comments on the tables keep them for the way back",
+            true => "are lost, because no table is migrated",
+            false => "are kept in comments on the tables, for the way back",
         };
-        let list = catalog.file.list();
-        notes.push(format!("PostgreSQL has no place for properties of the file, {kept}: {list}"));
+        notes.push(format!("properties of the file {kept}: {}", catalog.file.list()));
     }
     if tables.iter().any(|t| t.ddl.columns.iter().any(|c| c.column_type.is_text())) {
         notes.push(

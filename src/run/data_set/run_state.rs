@@ -71,14 +71,14 @@ impl PostgresLoad {
                 let mut transaction = client.transaction().map_err(db_error(what))?;
                 let place = (&ledger, plan.target_schema.as_str());
                 let missing = restore_kept(&mut transaction, place, &tables, &indexes)?;
-                ledger.set_detail_in(&mut transaction, Some(run), &detail, true)?;
+                ledger.set_detail(&mut transaction, Some(run), &detail, true)?;
                 transaction.commit().map_err(db_error(what))?;
                 Ok(missing)
             })?;
         let is_same =
             |a: &LeftOut, b: &LeftOut| (a.kind, &a.table, &a.name) == (b.kind, &b.table, &b.name);
         report.left_out.retain(|old| !missing.iter().any(|new| is_same(old, new)));
-        let result = strict::enforce_after(&env.options.plan, &missing);
+        let result = strict::enforce_finished(&env.options.plan, &missing);
         report.left_out.splice(0..0, missing);
         result
     }

@@ -11,11 +11,10 @@ use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::to_postgres::build::{build_plan, pending_notes};
 use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
 use crate::plan::to_postgres::model::ToPostgres;
-use crate::postgres::attached::store::{self, drop_and_keep};
+use crate::postgres::attached::store;
 use crate::postgres::catalog::target_objects::schema_id;
 use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_in::{BlockWriter, CopyTarget};
-use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::ledger::Ledger;
 use crate::postgres::ledger::detail::{LedgerDetail, State};
@@ -36,7 +35,7 @@ use crate::verify::verdict::VerdictReport;
 use crate::{copy, finish};
 use jiff::Timestamp;
 use postgres::Client;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -60,7 +59,7 @@ pub(crate) struct PostgresLoad {
     /// The data set's row of the ledger, without the current state.
     pub(crate) detail: LedgerDetail,
     /// What was lost with dropped tables and views that the run does not create again.
-    lost: Vec<LeftOut>,
+    pub(crate) lost: Vec<LeftOut>,
 }
 
 impl PostgresLoad {
@@ -140,29 +139,6 @@ impl PostgresLoad {
         self.control.run(&retry_policy, |client| {
             service_check::check(&env.options.service_check, time, Some(file), Some((client, user)))
         })
-    }
-
-    /// Drops the existing objects that the plan replaces. The tables and views `created` are created
-    /// again.
-    pub(crate) fn drop_existing(
-        &mut self,
-        env: &RunEnv<'_>,
-        created: &HashSet<String>,
-    ) -> Result<()> {
-        let (ledger, plan) = (self.ledger(), &self.plan);
-        if plan.objects.dropped.is_empty() && !plan.objects.drop_all {
-            return Ok(());
-        }
-        let what = "cannot drop the existing objects of the target";
-        self.lost = self.control.run(&env.retry_policy(Phase::Copy), |client| {
-            let mut transaction = client.transaction().map_err(db_error(what))?;
-            let place = (&ledger, plan.target_schema.as_str());
-            let objects = (plan.objects.dropped.as_slice(), plan.objects.drop_all);
-            let lost = drop_and_keep(&mut transaction, place, objects, created)?;
-            transaction.commit().map_err(db_error(what))?;
-            Ok(lost)
-        })?;
-        Ok(())
     }
 
     /// Copies and finishes. Errors: the source cannot be read, or the target cannot be written.
