@@ -93,9 +93,7 @@ fn owner_policies_comments_and_grants_of_a_replaced_table_are_restored() {
         assert_code(&output, 0);
         assert_says(
             &output,
-            &[
-                "; restored: row-level security, 2 policies, owner, 5 comments, 4 grants",
-            ],
+            &["; restored: row-level security, 2 policies, owner, 5 comments, 4 grants"],
         );
         assert_eq!(psql(&database.url, ATTACHED), before, "{flags:?}");
         assert_eq!(psql(&database.url, facts), comment, "the user's text and our own facts");
@@ -218,7 +216,7 @@ fn a_role_that_may_not_set_the_owner_gets_the_statement() {
         ),
     );
     let url = format!("{}&options=-crole%3D{role}", database.url);
-    let output = source.migrate(&url, &["--clean"]);
+    let output = source.migrate(&url, &["--clean", "--yes"]);
     assert_code(&output, 0);
     let statement = format!("ALTER TABLE public.users OWNER TO {owner}");
     assert_says(&output, &["2 owners: cannot be restored: must be member of role", &statement]);

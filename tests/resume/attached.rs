@@ -57,4 +57,9 @@ fn a_policy_that_is_lost_during_the_copy_withholds_the_grants_and_fails_with_str
     assert_says(&output, &words);
     let access = format!("SELECT has_table_privilege('{reader}', 'event', 'SELECT')");
     assert_eq!(psql(&database.url, &access), "f");
+    assert_code(&source.run(&database.url, &["--clean", "--strict"]), 1);
+    // The cause is fixed.
+    psql(&database.url, "CREATE FUNCTION mine() RETURNS boolean LANGUAGE sql AS 'SELECT true'");
+    assert_code(&source.run(&database.url, &["--clean", "--strict"]), 0);
+    assert_eq!(psql(&database.url, &access), "t");
 }

@@ -55,8 +55,8 @@ impl PostgresLoad {
 
     /// Records the last state, and deletes the rows that only a resumed run needs. In the same
     /// transaction it restores what was attached to dropped tables. Not earlier: forced row-level
-    /// security would hide rows from the verification. With `--strict` failed if something could not
-    /// be restored.
+    /// security would hide rows from the verification. With `--strict` the run fails if something
+    /// cannot be restored, and the same command tries it again.
     pub(crate) fn end(
         &mut self,
         env: &RunEnv<'_>,
@@ -71,16 +71,17 @@ impl PostgresLoad {
                 let mut transaction = client.transaction().map_err(db_error(what))?;
                 let place = (&ledger, plan.target_schema.as_str());
                 let missing = restore_kept(&mut transaction, place, &tables, &indexes)?;
-                ledger.set_detail(&mut transaction, Some(run), &detail, true)?;
-                transaction.commit().map_err(db_error(what))?;
+                if missing.is_empty() || !env.options.plan.strict {
+                    ledger.set_detail(&mut transaction, Some(run), &detail, true)?;
+                    transaction.commit().map_err(db_error(what))?;
+                }
                 Ok(missing)
             })?;
         let is_same =
             |a: &LeftOut, b: &LeftOut| (a.kind, &a.table, &a.name) == (b.kind, &b.table, &b.name);
         report.left_out.retain(|old| !missing.iter().any(|new| is_same(old, new)));
-        let result = strict::enforce_finished(&env.options.plan, &missing);
-        report.left_out.splice(0..0, missing);
-        result
+        report.left_out.splice(0..0, missing.iter().cloned());
+        strict::enforce_finished(&env.options.plan, &missing)
     }
 
     /// Notes what a later comparison needs: the omissions, and the type of each column.
