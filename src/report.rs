@@ -3,6 +3,7 @@
 use crate::codec::fidelity::DIGITS_LOST;
 use crate::control::progress::{Phase, Progress};
 use crate::schema::LeftOut;
+use crate::schema::dropped::Dropped;
 use serde::Serialize;
 use std::sync::atomic::Ordering;
 
@@ -245,7 +246,7 @@ pub(crate) struct ConversionReport {
 impl ConversionReport {
     /// The values are other ones in the target.
     pub(crate) fn loses_digits(&self) -> bool {
-        self.what == DIGITS_LOST
+        DIGITS_LOST.contains(&self.what.as_str())
     }
 }
 
@@ -363,23 +364,20 @@ pub(crate) struct Continued {
     pub(crate) chunks: u64,
 }
 
-/// An object in the target that is dropped first.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Dropped {
-    /// The kind: `table`, `view`, `sequence` or `type`.
-    pub(crate) kind: String,
-    pub(crate) name: String,
-    /// Whether the plan creates an object of that name. A table that is not in the source is
-    /// dropped only with the user's explicit consent.
-    pub(crate) comes_back: bool,
-}
-
 impl PlanSummary {
-    /// The tables that would be dropped and that have no table of that name in the source.
-    pub(crate) fn lost_tables(&self) -> impl Iterator<Item = &Dropped> {
-        self.data_sets
-            .iter()
-            .flat_map(|data_set| &data_set.drops)
-            .filter(|dropped| dropped.kind == "table" && !dropped.comes_back)
+    /// The tables that are dropped only with the user's consent.
+    pub(crate) fn needing_consent(&self) -> impl Iterator<Item = &Dropped> {
+        self.drops().filter(|dropped| dropped.needs_consent())
+    }
+
+    /// Whether rows would be dropped although the source has none.
+    pub(crate) fn seems_swapped(&self) -> bool {
+        let tables = self.data_sets.iter().flat_map(|data_set| &data_set.tables);
+        tables.map(|table| table.rows).sum::<u64>() == 0
+            && self.drops().any(|dropped| dropped.target_rows.is_some_and(|rows| rows > 0))
+    }
+
+    fn drops(&self) -> impl Iterator<Item = &Dropped> {
+        self.data_sets.iter().flat_map(|data_set| &data_set.drops)
     }
 }

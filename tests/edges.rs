@@ -161,6 +161,20 @@ fn digits_beyond_microseconds_are_lost_digits_and_no_other_spelling() {
     // A comparison without a plan counts them, too.
     let message = case.exits(&["--verify"], 0);
     assert!(message.contains("verdict: match, 3 values rounded"), "{message}");
+    let epoch = Case::new(
+        "CREATE TABLE t (ns INTEGER, day INTEGER); \
+         INSERT INTO t VALUES (1704067200000000000, 1704067200), (1704067200000000001, 1704067201);",
+    );
+    let casts = ["--cast", "t.ns=timestamp:ns", "--cast", "t.day=date:s"];
+    epoch.exits(&[&casts[..], &["--exact"]].concat(), 4);
+    let message = epoch.exits(&casts, 0);
+    for line in [
+        "\nlost digits\n  t.ns   timestamp  digits beyond microseconds lost  1\n  \
+         t.day  date       time of day lost                 1\n",
+        "verdict: match, 2 values rounded; 2 rows in 1 table",
+    ] {
+        assert!(message.contains(line), "no {line:?} in {message}");
+    }
     let digits = "CREATE TABLE t (at DATETIME UNIQUE);
         INSERT INTO t VALUES ('2024-01-01 00:00:00.1234567'), ('2024-01-01 00:00:00.1234568');";
     let key = Case::new(digits);

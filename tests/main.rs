@@ -13,6 +13,7 @@ mod back;
 mod bench;
 mod clean;
 mod cli;
+mod consent;
 mod damage;
 mod edges;
 mod expect;

@@ -123,7 +123,11 @@ fn a_second_run_only_compares_and_replaces_with_drop_all() {
     harness::psql(&url, "INSERT INTO person (name) VALUES ('later')");
     assert_code(&source.migrate(&url, &[]), 3);
     assert_eq!(Target::open(&url).cell("SELECT count(*) FROM person"), "3");
-    assert_code(&source.migrate(&url, &["--drop-all"]), 0);
+    let refused = source.migrate(&url, &["--drop-all"]);
+    assert_code(&refused, 4);
+    let counts = "table \"person\" (3 rows, 1 by others; 2 in the source)";
+    assert!(errors(&refused).contains(counts), "{}", errors(&refused));
+    assert_code(&source.migrate(&url, &["--drop-all", "--yes"]), 0);
     assert_eq!(Target::open(&url).cell("SELECT count(*) FROM person"), "2");
 }
 

@@ -3,10 +3,10 @@
 
 use crate::options::type_override::TypeOverride;
 use crate::report::{
-    ColumnPlan, ConversionReport, DataSetPlan, DataSetReport, Dropped, RowsLeftOut, TablePlan,
-    TableReport,
+    ColumnPlan, ConversionReport, DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport,
 };
 use crate::schema::LeftOut;
+use crate::schema::dropped::Dropped;
 use crate::schema::names::quote;
 use crate::sqlite::read::profile::column::Tally;
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,12 @@ impl<T: Target> Plan<T> {
     /// Rows of all tables.
     pub(crate) fn rows(&self) -> u64 {
         self.tables.iter().map(|table| table.rows).sum()
+    }
+
+    /// The warning that there is nothing to move.
+    pub(crate) fn warning_if_empty(&self) -> Option<String> {
+        let missing = if self.tables.is_empty() { "tables" } else { "rows" };
+        (self.rows() == 0).then(|| format!("{}: the source has no {missing}", self.data_set))
     }
 
     /// The names of the tables with rows that go to the reject file.

@@ -15,11 +15,9 @@ pub(crate) trait Direction: Send {
 
     fn summary(&self) -> Vec<DataSetPlan>;
 
-    /// Warnings about content that will not be migrated although the user did not exclude it.
-    /// No rows are skipped towards SQLite, and the plan lists the other omissions.
-    fn warnings(&self) -> Vec<String> {
-        Vec::new()
-    }
+    /// Warnings about an empty source, and about content that will not be migrated although the user
+    /// did not exclude it. No rows are skipped towards SQLite, and the plan lists the other omissions.
+    fn warnings(&self) -> Vec<String>;
 
     /// Checks that the service does not use the databases. Returns warnings.
     fn check_service(&mut self, env: &RunEnv<'_>, time: CheckTime) -> Result<Vec<String>>;

@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::options::location::{DataSet, Location};
 use crate::postgres::catalog::target_objects::lasting_schema_id;
 use crate::postgres::connect::connect;
-use crate::postgres::ledger::Ledger;
-use crate::postgres::ledger::detail::State;
+use crate::postgres::ledger::detail::{FORMAT, LedgerDetail, State};
+use crate::postgres::ledger::{Entry, Ledger};
 use crate::run::open::parse_connection;
 use crate::sqlite::source::open::{Source, SourceOptions};
 use crate::sqlite::write::verdict_file;
@@ -73,16 +73,19 @@ fn status_of_file(file: &Path, data_set: &str, source: &str) -> Result<Migration
     Ok(if unchanged { MigrationStatus::Verified } else { MigrationStatus::Outdated })
 }
 
-/// Removes the record of a verdict on `data_set`. The record of a half-loaded target stays.
-pub(crate) fn forget(data_set: &DataSet) -> Result<()> {
+/// Withdraws a verdict on `data_set`, because the service writes to the target from now on. The record
+/// of the rows that were copied stays, and so does that of a half-loaded target.
+pub(crate) fn withdraw(data_set: &DataSet) -> Result<()> {
     let url = match &data_set.target {
         Location::Sqlite(file) => return verdict_file::remove(file),
         Location::Postgres(url) => url,
     };
     let Some((mut client, schema)) = open_schema(data_set, url)? else { return Ok(()) };
-    let entry = Ledger::entry(&mut client, &schema, &data_set.name)?;
-    if entry.is_some_and(|entry| entry.detail.is_complete()) {
-        Ledger::new(&schema, &data_set.name).remove(&mut client)?;
+    match Ledger::entry(&mut client, &schema, &data_set.name)? {
+        Some(Entry { detail, .. }) if detail.is_complete() => {
+            let detail = LedgerDetail { format: FORMAT, state: Some(State::Live), ..detail };
+            Ledger::new(&schema, &data_set.name).set_detail(&mut client, None, &detail, false)
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

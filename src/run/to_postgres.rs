@@ -19,10 +19,12 @@ use crate::run::open::to_postgres::{DataSetOpener, OpenDataSet};
 use crate::run::pause::{self, LoadedRows};
 use crate::run::resume::{Action, choose_actions};
 use crate::run::service_check::CheckTime;
+use crate::schema::ObjectKind;
+use crate::schema::dropped::Dropped;
 use crate::schema::names::quote;
 use crate::sqlite::source::backup;
 use crate::sqlite::source::open::Source;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -70,9 +72,12 @@ impl ToPostgres {
         let mut summary = load.summary();
         let same_schema = self.loads.iter().filter(|other| other.schema_id == load.schema_id);
         let tables = same_schema.flat_map(|other| &other.plan.tables);
-        let created: HashSet<&str> = tables.map(|table| table.ddl.name.as_str()).collect();
-        for dropped in &mut summary.drops {
-            dropped.comes_back |= created.contains(dropped.name.as_str());
+        let created: HashMap<&str, u64> =
+            tables.map(|table| (table.ddl.name.as_str(), table.rows)).collect();
+        let is_table = |dropped: &&mut Dropped| dropped.kind == ObjectKind::Table.as_str();
+        for dropped in summary.drops.iter_mut().filter(is_table) {
+            dropped.source_rows = created.get(dropped.name.as_str()).copied();
+            dropped.comes_back = dropped.source_rows.is_some();
         }
         summary
     }
@@ -109,7 +114,8 @@ impl Direction for ToPostgres {
             let (kind, name) = (left.kind.as_str(), quote(&left.name));
             Some(format!("{kind} {name} is not migrated: {} are lost", plural(rows, "row", "rows")))
         });
-        lost.chain(rejected).collect()
+        let empty = self.loads.iter().filter_map(|load| load.plan.warning_if_empty());
+        empty.chain(lost).chain(rejected).collect()
     }
 
     fn check_service(&mut self, env: &RunEnv<'_>, time: CheckTime) -> Result<Vec<String>> {

@@ -61,6 +61,10 @@ impl Direction for ToSqlite {
         self.loads.iter().map(summary).collect()
     }
 
+    fn warnings(&self) -> Vec<String> {
+        self.loads.iter().filter_map(|load| load.plan.warning_if_empty()).collect()
+    }
+
     fn check_service(&mut self, env: &RunEnv<'_>, time: CheckTime) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
         for load in &mut self.loads {

@@ -5,6 +5,7 @@
 pub(crate) mod chunk;
 pub(crate) mod column_type;
 pub(crate) mod ddl;
+pub(crate) mod dropped;
 pub(crate) mod expression;
 pub(crate) mod names;
 pub(crate) mod note;

@@ -172,7 +172,7 @@ fn a_half_loaded_source_is_refused() {
 #[test]
 fn a_target_that_is_in_use_is_not_replaced() {
     let (database, target) = (server(), Target::new());
-    psql(&database.url, "CREATE TABLE t (a int)");
+    psql(&database.url, "CREATE TABLE t (a int); INSERT INTO t VALUES (2)");
     sqlite3_script(&target.path, "CREATE TABLE t (old)");
     let user = rusqlite::Connection::open(&target.path).unwrap();
     user.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();

@@ -141,7 +141,10 @@ fn a_run_killed_in_the_second_data_set_resumes_there_and_drops_nothing_again() {
         );
         assert_eq!(psql(&database.url, written), before);
         assert_eq!(count(&database, "visits"), "3");
-        assert_eq!(psql(&database.url, "SELECT count(*) FROM migrate_ledger"), "2");
+        assert_eq!(
+            psql(&database.url, "SELECT count(*) FROM migrate_ledger WHERE chunk <= 0"),
+            "2"
+        );
     }
 }
 

@@ -46,6 +46,17 @@ fn package_manager_migrates_back_when_postgresql_is_its_provider() {
     assert_eq!(names(&file), ["packages.db"]);
 }
 
+#[test]
+fn a_file_is_replaced_without_consent_while_it_is_as_the_run_verified_it() {
+    let database = server();
+    let tree = Tree::package_manager(&format!("URL = {}", url(&database.url, None)));
+    assert_code(&tree.run(&["database", "--switch-provider"]), 0);
+    let replace = [&BACK[..], &["--drop-all"]].concat();
+    assert_code(&run(&tree, &replace), 0);
+    psql(&database.url, "DELETE FROM users WHERE id = 2");
+    assert_code(&run(&tree, &replace), 0);
+}
+
 /// The names of the files in the folder of a file, without replaced files.
 fn names(file: &Path) -> Vec<String> {
     let entries = fs::read_dir(file.parent().unwrap()).unwrap();
@@ -74,7 +85,10 @@ fn the_provider_goes_back_to_sqlite_only_after_a_good_verdict_on_an_unchanged_fi
     let changed = run(&tree, &provider);
     assert_code(&changed, 4);
     assert_says(&changed, &["the target has changed since the verification"]);
-    assert_code(&run(&tree, &back), 0);
+    let refused = run(&tree, &back);
+    assert_code(&refused, 4);
+    assert_says(&refused, &["table \"users\" (3 rows; 2 in the source)", "--yes"]);
+    assert_code(&run(&tree, &[&back[..], &["--yes"]].concat()), 0);
     let switched = run(&tree, &provider);
     assert_code(&switched, 0);
     assert_says(&switched, &["Database.Provider", "is now sqlite"]);

@@ -52,7 +52,7 @@ fn restart_drops_nothing_that_something_else_depends_on() {
 fn a_copy_that_nobody_verified_is_refused_with_the_ways_out() {
     let (source, database) = (Source::new(), server());
     assert_code(&source.run(&database.url, &["--no-verify"]), 0);
-    assert_eq!(psql(&database.url, "SELECT count(*) FROM migrate_ledger"), "1");
+    assert_eq!(psql(&database.url, "SELECT count(*) FROM migrate_ledger WHERE chunk <= 0"), "1");
     let refused = source.run(&database.url, &[]);
     assert_code(&refused, 4);
     assert_says(&refused, &["without verifying it", "compare both sides", "--verify", "--restart"]);
@@ -80,5 +80,5 @@ fn a_bad_verdict_keeps_the_ledger() {
     assert_code(&source.run(&database.url, &[]), 0);
     psql(&database.url, "DELETE FROM event WHERE id = 5");
     assert_code(&source.run(&database.url, &["--drop-ledger"]), 3);
-    assert_eq!(psql(&database.url, "SELECT count(*) FROM migrate_ledger"), "1");
+    assert_eq!(psql(&database.url, "SELECT count(*) FROM migrate_ledger WHERE chunk <= 0"), "1");
 }

@@ -139,7 +139,8 @@ pub(crate) struct RefusalArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Safety")]
 pub(crate) struct SafetyArgs {
-    /// Do not ask before --drop-all drops tables that the source does not have.
+    /// Do not ask before --clean or --drop-all drops tables or rows that the source does not have, or
+    /// --restart drops rows that others wrote.
     #[arg(long)]
     pub(crate) yes: bool,
     /// After a match, remove the SQLite file that was replaced. Without it, the file is kept as

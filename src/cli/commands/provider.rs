@@ -29,7 +29,7 @@ pub(crate) fn run(args: &ProviderArgs, console: &mut Console) -> Result<()> {
     let backup = provider::switch(&settings, to)?;
     console.say(&format!("Database.Provider in {config} is now {}", to.as_str()))?;
     if !args.allow_unverified {
-        forget_verdicts(&data_sets::resolve(&settings, &wanted(to, args))?.data_sets)?;
+        withdraw_verdicts(&data_sets::resolve(&settings, &wanted(to, args))?.data_sets)?;
     }
     if let Some(backup) = backup {
         console.say(&format!("a copy of the previous file: {}", backup.display()))?;
@@ -80,8 +80,7 @@ fn wanted(to: Provider, args: &ProviderArgs) -> Wanted<'_> {
     }
 }
 
-/// Removes the verdicts, which are kept next to SQLite files or in the ledger until the provider is
-/// switched.
-pub(crate) fn forget_verdicts(data_sets: &[DataSet]) -> Result<()> {
-    data_sets.iter().try_for_each(status::forget)
+/// Withdraws the verdicts, which hold until the provider is switched.
+pub(crate) fn withdraw_verdicts(data_sets: &[DataSet]) -> Result<()> {
+    data_sets.iter().try_for_each(status::withdraw)
 }

@@ -8,6 +8,7 @@ use crate::cli::output::tables::{
 };
 use crate::error::count;
 use crate::report::{ColumnPlan, Continued, DataSetPlan, PlanSummary, TablePlan, TimeLimit};
+use crate::schema::dropped::Dropped;
 use std::io::{self, Write};
 
 /// Writes `plan`.
@@ -58,11 +59,10 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
     };
     aligned_section(out, "will lose digits", converted(true), 3)?;
     aligned_section(out, "needs review", columns(tables, true), 4)?;
-    let dropped = data_set.drops.iter().map(|dropped| {
-        let lost = if dropped.comes_back { "" } else { " (not in the source)" };
-        Entry::from(format!("{} \"{}\"{lost}", dropped.kind, escape_for_terminal(&dropped.name)))
-    });
-    section(out, "will be dropped first", &dropped.collect::<Vec<_>>())?;
+    let (lost, others): (Vec<_>, Vec<_>) =
+        data_set.drops.iter().partition(|object| object.needs_consent());
+    let entries = lost.into_iter().chain(others).map(|object| Entry::from(dropped(object)));
+    section(out, "will be dropped first", &entries.collect::<Vec<_>>())?;
     writeln!(out)?;
     match tables[..] {
         [] => writeln!(out, "  no tables")?,
@@ -71,6 +71,25 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
     aligned_section(out, "other column types", columns(tables, false), 4)?;
     aligned_section(out, "will be converted", converted(false), 3)?;
     notes(out, "notes", &data_set.notes)
+}
+
+/// An object that is dropped: `table "users" (3 rows, 1 by others; 2 in the source)`.
+pub(crate) fn dropped(object: &Dropped) -> String {
+    let rows = object.target_rows.map(|rows| match object.rows_by_others {
+        None | Some(0) => counted(rows, "row"),
+        Some(others) => format!("{}, {} by others", counted(rows, "row"), count(others)),
+    });
+    let source = match object.source_rows {
+        Some(source) if rows.is_some() => Some(format!("{} in the source", count(source))),
+        None if !object.comes_back => Some("not in the source".to_owned()),
+        _ => None,
+    };
+    let facts: Vec<String> = rows.into_iter().chain(source).collect();
+    let name = format!("{} \"{}\"", object.kind, escape_for_terminal(&object.name));
+    match facts.is_empty() {
+        true => name,
+        false => format!("{name} ({})", facts.join("; ")),
+    }
 }
 
 fn table_rows(tables: &[TablePlan]) -> Vec<Vec<String>> {
@@ -111,7 +130,7 @@ fn column_row(table: &str, column: &ColumnPlan) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::cli::output::tables::text;
-    use crate::report::{ConversionReport, Dropped};
+    use crate::report::ConversionReport;
 
     fn table(name: &str, columns: Vec<ColumnPlan>) -> TablePlan {
         TablePlan {
@@ -152,12 +171,23 @@ mod tests {
         let columns =
             vec![column("note", "", "text", false), column("at", "DATETIME", "text", true)];
         let mut plan = plan(vec![table("events", columns), table("a\nb", Vec::new())]);
-        let dropped = |name: &str, comes_back| Dropped {
-            kind: "table".to_owned(),
-            name: name.to_owned(),
-            comes_back,
-        };
-        plan.data_sets[0].drops = vec![dropped("events", true), dropped("old", false)];
+        let dropped =
+            |(name, rows, rows_by_others, source_rows): (&str, _, _, Option<u64>)| Dropped {
+                kind: "table".to_owned(),
+                name: name.to_owned(),
+                comes_back: source_rows.is_some(),
+                target_rows: Some(rows),
+                rows_by_others,
+                source_rows,
+                is_restarted: false,
+            };
+        let drops = [
+            ("events", 1200, None, Some(1200)),
+            ("log", 1200, Some(1), Some(1199)),
+            ("ours", 1200, Some(0), None),
+            ("old", 0, None, None),
+        ];
+        plan.data_sets[0].drops = drops.map(dropped).to_vec();
         plan.data_sets[0].notes = vec!["text is ordered by bytes".to_owned()];
         plan.data_sets[0].tables[1].conversions = vec![ConversionReport {
             column: "c".to_owned(),
@@ -174,8 +204,10 @@ needs review
   events.at  DATETIME -> text  because
 
 will be dropped first
-  table "events"
-  table "old" (not in the source)
+  table "log" (1,200 rows, 1 by others; 1,199 in the source)
+  table "old" (0 rows; not in the source)
+  table "events" (1,200 rows; 1,200 in the source)
+  table "ours" (1,200 rows; not in the source)
 
   table               rows  size (est.)
   events             1,200      34.0 kB
@@ -192,7 +224,6 @@ notes
   text is ordered by bytes
 "#;
         assert_eq!(text(|out| write(out, &plan)), expected);
-        assert_eq!(plan.lost_tables().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["old"]);
     }
 
     #[test]

@@ -10,11 +10,13 @@ use crate::plan::to_postgres::broken_constraints::{list_broken_checks, list_orph
 use crate::plan::to_postgres::column_types::Columns;
 use crate::plan::to_postgres::ddl::definitions::Definitions;
 use crate::plan::to_postgres::decisions::{Decisions, decide, profile, queries};
-use crate::plan::to_postgres::inputs::{DropScope, PlanInputs, PlannedNames};
+use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope, PlanInputs, PlannedNames};
 use crate::plan::to_postgres::model::{PostgresObjects, ToPostgres};
 use crate::plan::to_postgres::{dry_run, preconditions, views};
+use crate::postgres::catalog::row_counts;
 use crate::postgres::catalog::target_objects::{self, CatalogObject};
-use crate::report::Dropped;
+use crate::postgres::ledger::Ledger;
+use crate::schema::dropped::Dropped;
 use crate::schema::expression::Collation;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
@@ -38,8 +40,9 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     preconditions::refuse_own_name(&catalog.schema)?;
     let existing = target_objects::existing(client, inputs.schema)?;
     let planned = PlannedNames::new(&catalog.schema);
-    let (dropped, remaining) = inputs.drop.split(existing, &planned);
-    preconditions::check_target(inputs, client, &remaining, &planned)?;
+    let (dropped, mut remaining) = inputs.drop.split(existing, &planned);
+    let source = (&*connection, &catalog.schema);
+    preconditions::check_target(inputs, client, source, (&remaining, &planned))?;
     preconditions::refuse_wide_tables(&catalog.schema)?;
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
@@ -51,10 +54,18 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
 
     let mut plan = define(inputs, &connection, &catalog, decisions, excluded, &remaining, left_out);
     list_broken_checks(&connection, &catalog.schema, &mut plan)?;
+    // A view that the plan does not create is kept, unless it is dropped for another reason.
+    let is_view = |name: &str| plan.objects.views.iter().any(|view| view.name == name);
+    let is_kept = |object: &CatalogObject| {
+        object.kind == ObjectKind::View
+            && !(plan.objects.drop_all || is_view(&object.name) || inputs.drop.restarts(object))
+    };
+    let (kept, dropped) = dropped.into_iter().partition(is_kept);
+    remaining.extend::<Vec<_>>(kept);
     plan.objects.dropped = dropped;
     dry_run::run(client, &mut plan)?;
     plan.tables.iter_mut().for_each(choose_sent_columns);
-    plan.drops = drops(&plan);
+    plan.drops = drops(inputs, client, &plan)?;
     plan.notes.extend(note_remaining(&remaining));
     if inputs.options.strict {
         list_orphans(&connection, &mut plan)?;
@@ -116,20 +127,33 @@ fn choose_sent_columns(table: &mut PlannedTable<ToPostgres>) {
 }
 
 /// The objects that are dropped, without those that others bring with them.
-fn drops(plan: &Plan<ToPostgres>) -> Vec<Dropped> {
-    let tables = plan.table_names();
+fn drops(
+    inputs: &PlanInputs<'_>,
+    client: &mut Client,
+    plan: &Plan<ToPostgres>,
+) -> Result<Vec<Dropped>> {
     let is_view = |name: &str| plan.objects.views.iter().any(|view| view.name == name);
-    let dropped = plan.objects.dropped.iter().filter(|object| !object.is_dependent);
-    dropped
-        .map(|object| Dropped {
-            kind: object.kind.as_str().to_owned(),
-            name: object.name.clone(),
-            comes_back: match object.kind {
-                ObjectKind::View => is_view(&object.name),
-                _ => tables.contains(&object.name),
-            },
-        })
-        .collect()
+    let entries = Ledger::entries(client, inputs.schema)?.unwrap_or_default();
+    let created = entries.iter().map(|entry| CreatedObjects::read(&entry.detail.created));
+    let created: Vec<CreatedObjects> = created.collect();
+    let mut drops = Vec::new();
+    for object in plan.objects.dropped.iter().filter(|object| !object.is_dependent) {
+        let (kind, name) = (object.kind.as_str().to_owned(), object.name.clone());
+        let is_restarted = inputs.drop.restarts(object);
+        let mut dropped = Dropped { kind, name, is_restarted, ..Dropped::default() };
+        if object.kind == ObjectKind::Table {
+            let planned = plan.tables.iter().find(|table| table.ddl.name == object.name);
+            dropped.source_rows = planned.map(|table| table.rows);
+            dropped.comes_back = planned.is_some();
+            let is_ours = created.iter().any(|created| created.has(object));
+            let rows = row_counts::count(client, inputs.schema, &object.name, is_ours)?;
+            (dropped.target_rows, dropped.rows_by_others) = rows;
+        } else if object.kind == ObjectKind::View {
+            dropped.comes_back = is_view(&object.name);
+        }
+        drops.push(dropped);
+    }
+    Ok(drops)
 }
 
 /// A note on objects of the target schema that have nothing to do with the run.

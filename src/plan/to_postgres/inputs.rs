@@ -12,6 +12,7 @@ use crate::schema::{ObjectKind, Schema};
 use crate::sqlite::source::open::Source;
 use postgres::GenericClient;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 
 /// What the plan of one data set is made from.
@@ -44,6 +45,14 @@ pub(crate) enum DropScope {
 }
 
 impl DropScope {
+    /// Whether `--restart` drops `object`.
+    pub(crate) fn restarts(&self, object: &CatalogObject) -> bool {
+        match self {
+            Self::CreatedObjects(created) | Self::Planned(created) => created.has(object),
+            Self::Nothing | Self::Everything => false,
+        }
+    }
+
     /// The `existing` objects that are dropped for a plan with the objects `planned`, and those that
     /// remain.
     pub(crate) fn split(
@@ -117,6 +126,29 @@ pub(crate) struct CreatedObjects {
 }
 
 impl CreatedObjects {
+    /// The objects that a row of the ledger names.
+    pub(crate) fn read(value: &Value) -> Self {
+        serde_json::from_value(value.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn has_tables(&self) -> bool {
+        !self.tables.is_empty()
+    }
+
+    /// Removes the `dropped` objects. Returns whether there were any.
+    pub(crate) fn remove(&mut self, dropped: &[CatalogObject]) -> bool {
+        let count = |it: &Self| it.tables.len() + it.views.len();
+        let before = count(self);
+        for object in dropped.iter().filter(|object| !object.is_dependent) {
+            if self.has(object) && object.kind == ObjectKind::Table {
+                self.tables.remove(&object.name);
+            } else if object.kind == ObjectKind::View {
+                self.views.retain(|view| *view != object.name);
+            }
+        }
+        count(self) < before
+    }
+
     /// The objects of `plan`, once its tables exist.
     pub(crate) fn from_plan(
         plan: &Plan<ToPostgres>,

@@ -1,15 +1,18 @@
 //! Checks of both sides before anything costly is done.
 
 use crate::error::{Error, Result, plural};
-use crate::plan::texts::list_names;
+use crate::plan::texts::{list_names, swapped};
 use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope, PlanInputs, PlannedNames};
 use crate::plan::to_postgres::source_checks::MAX_COLUMNS;
+use crate::postgres::catalog::row_counts;
 use crate::postgres::catalog::target_objects::CatalogObject;
 use crate::postgres::ledger::detail::State;
 use crate::postgres::ledger::{self, Entry, Ledger};
 use crate::schema::names::quote;
-use crate::schema::{Schema, Table};
+use crate::schema::{ObjectKind, Schema, Table};
+use crate::sqlite::read::chunk_reader::read_error;
 use postgres::Client;
+use rusqlite::Connection;
 
 /// Refuses a source with a table of the ledger's name.
 pub(crate) fn refuse_own_name(schema: &Schema) -> Result<()> {
@@ -26,8 +29,8 @@ pub(crate) fn refuse_own_name(schema: &Schema) -> Result<()> {
 pub(crate) fn check_target(
     inputs: &PlanInputs<'_>,
     client: &mut Client,
-    existing: &[CatalogObject],
-    planned: &PlannedNames,
+    source: (&Connection, &Schema),
+    (existing, planned): (&[CatalogObject], &PlannedNames),
 ) -> Result<()> {
     if *inputs.drop == DropScope::Everything {
         return Ok(());
@@ -44,8 +47,44 @@ pub(crate) fn check_target(
         .caused_by(format!("an earlier run of {} was not completed", quote(&entry.data_set)))
         .hint("complete that run first"));
     }
+    // --clean drops what the run creates again, and an interrupted run may have created more.
+    for entry in entries.iter().filter(|entry| !of_others(entry) && half(entry)) {
+        let created = CreatedObjects::read(&entry.detail.created);
+        let is_table = |object: &&CatalogObject| object.kind == ObjectKind::Table;
+        if let Some(table) = existing.iter().filter(is_table).find(|object| created.has(object)) {
+            return Err(Error::refused(format!(
+                "schema {} of the target is half loaded",
+                quote(inputs.schema)
+            ))
+            .caused_by(format!(
+                "an interrupted run of {} created table {}, which this run does not create again",
+                quote(&entry.data_set),
+                quote(&table.name)
+            ))
+            .remedy("drop what that run created and start from scratch", &["--restart"]));
+        }
+    }
+    let conflict =
+        |object: &&CatalogObject| object.kind == ObjectKind::Table && planned.conflict(object);
+    let tables: Vec<&str> =
+        existing.iter().filter(conflict).map(|object| object.name.as_str()).collect();
+    if row_counts::is_any(client, inputs.schema, &tables)? && !has_rows(source)? {
+        return Err(swapped());
+    }
     let earlier = entries.iter().find(|entry| entry.data_set == inputs.data_set);
     refuse_conflicts(existing, planned, inputs.schema, earlier)
+}
+
+/// Whether a table of the source has rows.
+fn has_rows((connection, schema): (&Connection, &Schema)) -> Result<bool> {
+    for table in &schema.tables {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", quote(&table.name));
+        let exists = connection.query_row(&sql, [], |row| row.get(0));
+        if exists.map_err(|error| read_error(&table.name, error))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn refuse_conflicts(
@@ -72,6 +111,9 @@ fn refuse_conflicts(
             .caused_by(match state {
                 State::Verified => {
                     "an earlier run copied and verified it, and the source has changed since"
+                }
+                State::Live => {
+                    "an earlier run copied it, and the provider was switched to it since"
                 }
                 State::Differs => "an earlier run copied it, and it differs from the source",
                 _ => "an earlier run copied it without verifying it",

@@ -15,7 +15,7 @@ use crate::plan::to_sqlite::{dry_run, inheritance, preconditions};
 use crate::postgres::catalog::model::Catalog;
 use crate::postgres::copy_out::Snapshot;
 use crate::postgres::relation::{self, check_counts};
-use crate::report::Dropped;
+use crate::schema::dropped::Dropped;
 use crate::schema::names::{qualify, quote};
 use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::catalog::file_properties::FileProperties;
@@ -33,16 +33,17 @@ pub(crate) fn build_plan(
     preconditions::refuse_hidden(&catalog)?;
     check_casts(&inputs.options.casts, &catalog.schema)?;
     preconditions::refuse_bare(&catalog)?;
-    preconditions::check_target(inputs, &catalog)?;
+    preconditions::check_target(inputs, &catalog, snapshot.client())?;
     let tables = catalog.schema.tables.iter();
     let names: Vec<String> = tables.map(|table| qualify(inputs.schema, &table.name)).collect();
     let stored = relation::read(snapshot.client(), &names)?;
     inheritance::list(snapshot.client(), (&catalog.schema, &stored), &mut left_out)?;
+    inheritance::check_keys(snapshot.client(), &mut catalog, &stored)?;
 
     let candidates = candidates(inputs, &catalog)?;
     let probes = probe(inputs, &catalog, &stored, &candidates)?;
     inputs.control.progress.enter(Phase::Plan);
-    let rows: Vec<u64> = probes.iter().map(|probe| probe.rows).collect();
+    let rows: Vec<Option<u64>> = probes.iter().map(|probe| Some(probe.rows)).collect();
     check_counts(snapshot.client(), (&names, &stored), &rows, Error::refused)?;
     let decisions = decide(inputs, (&catalog, &stored), candidates, probes, snapshot)?;
 
@@ -81,7 +82,7 @@ fn define(
     Plan {
         data_set: inputs.data_set.to_owned(),
         target_schema: inputs.target.to_owned(),
-        drops: drops(inputs.existing, &tables),
+        drops: drops(inputs, &tables),
         tables,
         left_out,
         notes,
@@ -110,12 +111,20 @@ fn file_properties(catalog: &Catalog, notes: &mut Vec<String>) -> FileProperties
 }
 
 /// The tables and views that the target file holds, which the new file replaces.
-fn drops(existing: &[ExistingObject], tables: &[PlannedTable<ToSqlite>]) -> Vec<Dropped> {
-    let comes_back = |name: &str| tables.iter().any(|t| t.ddl.name.eq_ignore_ascii_case(name));
-    let dropped = |object: &ExistingObject| Dropped {
-        kind: object.kind.as_str().to_owned(),
-        name: object.name.clone(),
-        comes_back: object.kind == ObjectKind::Table && comes_back(&object.name),
+fn drops(inputs: &PlanInputs<'_>, tables: &[PlannedTable<ToSqlite>]) -> Vec<Dropped> {
+    let dropped = |object: &ExistingObject| {
+        let planned = tables.iter().find(|table| {
+            object.kind == ObjectKind::Table && table.ddl.name.eq_ignore_ascii_case(&object.name)
+        });
+        Dropped {
+            kind: object.kind.as_str().to_owned(),
+            name: object.name.clone(),
+            comes_back: planned.is_some(),
+            target_rows: object.rows,
+            rows_by_others: inputs.is_unchanged.then_some(0),
+            source_rows: planned.map(|table| table.rows),
+            is_restarted: false,
+        }
     };
-    existing.iter().map(dropped).collect()
+    inputs.existing.iter().map(dropped).collect()
 }

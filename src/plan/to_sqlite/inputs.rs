@@ -24,6 +24,8 @@ pub(crate) struct PlanInputs<'a> {
     pub(crate) connect: &'a (dyn Fn() -> Result<TupleReader> + Sync),
     /// The tables and views that the target file holds.
     pub(crate) existing: &'a [ExistingObject],
+    /// The target file is as an earlier run verified it.
+    pub(crate) is_unchanged: bool,
     /// Which of them the run replaces.
     pub(crate) replace: Replace,
     /// The types that an earlier run from SQLite chose, by table and column.

@@ -2,11 +2,12 @@
 
 use crate::error::{Error, Result, plural};
 use crate::options::run_options::Replace;
-use crate::plan::texts::list_names;
+use crate::plan::texts::{list_names, swapped};
 use crate::plan::to_sqlite::column_types::MappingCandidate;
 use crate::plan::to_sqlite::inputs::PlanInputs;
 use crate::plan::to_sqlite::names::table_names;
 use crate::postgres::catalog::model::Catalog;
+use crate::postgres::catalog::row_counts;
 use crate::postgres::errors::db_error;
 use crate::schema::ObjectKind;
 use crate::schema::names::quote;
@@ -14,7 +15,11 @@ use crate::sqlite::write::target_file::ExistingObject;
 use postgres::Client;
 
 /// Refuses a target file with tables or views, unless it may be replaced.
-pub(crate) fn check_target(inputs: &PlanInputs<'_>, catalog: &Catalog) -> Result<()> {
+pub(crate) fn check_target(
+    inputs: &PlanInputs<'_>,
+    catalog: &Catalog,
+    client: &mut Client,
+) -> Result<()> {
     if inputs.existing.is_empty() || inputs.replace == Replace::Everything {
         return Ok(());
     }
@@ -33,6 +38,13 @@ pub(crate) fn check_target(inputs: &PlanInputs<'_>, catalog: &Catalog) -> Result
         [] => format!("it has {}", list(&inputs.existing.iter().collect::<Vec<_>>())),
         others => format!("it has {}, which this run does not create again", list(others)),
     };
+    let sources: Vec<&str> =
+        catalog.schema.tables.iter().map(|table| table.name.as_str()).collect();
+    if inputs.existing.iter().any(|object| object.rows.is_some_and(|rows| rows > 0))
+        && !row_counts::is_any(client, inputs.schema, &sources)?
+    {
+        return Err(swapped());
+    }
     let error = Error::refused(format!("{} is not empty", inputs.target)).caused_by(cause);
     Err(match others.is_empty() {
         true => error.remedy("replace it once the new file is complete", &["--clean"]),

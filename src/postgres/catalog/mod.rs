@@ -11,6 +11,7 @@ pub(crate) mod indexes;
 pub(crate) mod model;
 pub(crate) mod other_objects;
 pub(crate) mod query;
+pub(crate) mod row_counts;
 pub(crate) mod sequences;
 pub(crate) mod tables;
 pub(crate) mod target_objects;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The format of the rows that this version writes. Rows without a number have format 1.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// The content of a data set's row.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -70,8 +70,10 @@ pub(crate) enum State {
     NotVerified,
     /// Everything is copied and compared.
     Verified,
-    /// Everything is copied, and a comparison found differences.
+    /// Everything is copied, and a comparison found differences, or another run replaced a part.
     Differs,
+    /// The provider was switched to it: its service writes.
+    Live,
 }
 
 impl State {
@@ -140,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_row_of_a_newer_version_is_refused() {
-        let error = read(r#"{"format":3,"state":"verified"}"#).unwrap_err();
+        let error = read(r#"{"format":4,"state":"verified"}"#).unwrap_err();
         assert_eq!(error.kind(), crate::error::Kind::Refused);
         assert!(error.message().contains("newer version"), "{error:?}");
     }

@@ -7,10 +7,13 @@
 //! | empty | -1 | the data set's row: state of the run, format of the ledger |
 //! | empty | -2 | the plan |
 //! | a table | 0 | the identity of the table and its chunks |
-//! | a table | above 0 | a committed chunk |
+//! | a table | above 0 | a committed chunk, and the number of its transaction |
 //!
 //! A chunk's row is inserted before its COPY. A second sender of the same chunk waits for the first
 //! and then fails on the primary key, so that no chunk is committed twice.
+//!
+//! The chunks' rows stay after the verdict: a row of the target is ours if its `xmin` is a transaction of
+//! the ledger. The plan and the tables' rows are deleted then.
 //!
 //! The data set's row names the run that writes. Another run puts its own name there before it
 //! writes anything. From then on the earlier run, if it was only suspended, cannot write.
@@ -23,7 +26,7 @@ use crate::postgres::lease::run_lock::RunId;
 use crate::postgres::ledger::detail::{LedgerDetail, State};
 use crate::schema::chunk::Chunk;
 use crate::schema::names::{literal, qualify, quote};
-use postgres::{Client, Transaction};
+use postgres::{Client, GenericClient, Transaction};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -78,8 +81,20 @@ impl Ledger {
         )
     }
 
+    /// The query for the transactions that wrote chunks, as `xmin` has them. Format 2 had none.
+    pub(crate) fn transactions(schema: &str) -> String {
+        format!(
+            "SELECT detail::pg_catalog.xid8::pg_catalog.xid FROM {} \
+             WHERE chunk > 0 AND detail IS NOT NULL",
+            qualify(schema, TABLE)
+        )
+    }
+
     /// The data sets' rows of the ledger in `schema`; `None` if there is no ledger.
-    pub(crate) fn entries(client: &mut Client, schema: &str) -> Result<Option<Vec<Entry>>> {
+    pub(crate) fn entries(
+        client: &mut impl GenericClient,
+        schema: &str,
+    ) -> Result<Option<Vec<Entry>>> {
         let what = CANNOT_READ;
         let columns: Option<i64> = client
             .query_opt(
@@ -183,9 +198,9 @@ impl Ledger {
     /// digest. It inserts nothing if the ledger names another run than `run`.
     pub(crate) fn insert_chunk(&self, run: &RunId) -> String {
         format!(
-            "INSERT INTO {table} (data_set, table_name, chunk, row_count, digest) \
-             SELECT data_set, $1::text, $2::bigint, $3::bigint, $4::bytea FROM {table} \
-             WHERE {}",
+            "INSERT INTO {table} (data_set, table_name, chunk, row_count, digest, detail) \
+             SELECT data_set, $1::text, $2::bigint, $3::bigint, $4::bytea, \
+             pg_catalog.pg_current_xact_id()::text FROM {table} WHERE {}",
             self.is_of(run),
             table = self.table,
         )
@@ -233,12 +248,12 @@ impl Ledger {
     }
 
     /// Changes the data set's row, and waits until this commit and all before it are on disk. With
-    /// `forget` all other rows of the data set are deleted.
+    /// `forget` the rows that only a resumed run needs are deleted.
     ///
     /// Failed if `run` is given and another run has replaced it.
     pub(crate) fn set_detail(
         &self,
-        client: &mut Client,
+        client: &mut impl GenericClient,
         run: Option<&RunId>,
         detail: &LedgerDetail,
         forget: bool,
@@ -256,7 +271,8 @@ impl Ledger {
             return Err(taken_over(what));
         }
         if forget {
-            let sql = format!("DELETE FROM {} WHERE data_set = $1 AND chunk <> -1", self.table);
+            let sql =
+                format!("DELETE FROM {} WHERE data_set = $1 AND chunk IN (-2, 0)", self.table);
             transaction.execute(&sql, &[&self.data_set]).map_err(db_error(what))?;
         }
         transaction.commit().map_err(db_error(what))
@@ -282,7 +298,7 @@ impl Ledger {
     }
 
     /// Removes all rows of the data set, and with the last data set the table.
-    pub(crate) fn remove(&self, client: &mut Client) -> Result<()> {
+    pub(crate) fn remove(&self, client: &mut impl GenericClient) -> Result<()> {
         let what = "cannot remove the target's ledger";
         let mut transaction = client.transaction().map_err(db_error(what))?;
         let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", self.table);

@@ -47,7 +47,7 @@ impl PostgresLoad {
         let forget = match state {
             State::Copying | State::Finishing => false,
             State::NotVerified => env.options.verify == Verify::No,
-            State::Verified | State::Differs => true,
+            State::Verified | State::Differs | State::Live => true,
         };
         let (ledger, detail, run) = (self.ledger(), self.detail_in(state), self.lock.run());
         self.control.run(&env.retry_policy(env.control.progress.current()), |client| {

@@ -11,10 +11,9 @@ use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::to_postgres::build::build_plan;
 use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
 use crate::plan::to_postgres::model::ToPostgres;
-use crate::postgres::catalog::target_objects::{drop_objects, schema_id};
+use crate::postgres::catalog::target_objects::schema_id;
 use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_in::{BlockWriter, CopyTarget};
-use crate::postgres::errors::db_error;
 use crate::postgres::lease::run_lock::RunLock;
 use crate::postgres::ledger::Ledger;
 use crate::postgres::ledger::detail::{LedgerDetail, State};
@@ -132,22 +131,6 @@ impl PostgresLoad {
         let retry_policy = env.retry_policy(env.control.progress.current());
         self.control.run(&retry_policy, |client| {
             service_check::check(&env.options.service_check, time, Some(file), Some((client, user)))
-        })
-    }
-
-    /// Drops the existing objects that the plan replaces.
-    pub(crate) fn drop_existing(&mut self, env: &RunEnv<'_>) -> Result<()> {
-        let plan = &self.plan;
-        if plan.objects.dropped.is_empty() && !plan.objects.drop_all {
-            return Ok(());
-        }
-        let what = "cannot drop the existing objects of the target";
-        self.control.run(&env.retry_policy(Phase::Copy), |client| {
-            let mut transaction = client.transaction().map_err(db_error(what))?;
-            let objects = &plan.objects;
-            let (schema, dropped) = (&plan.target_schema, &objects.dropped);
-            drop_objects(&mut transaction, schema, dropped, objects.drop_all)?;
-            transaction.commit().map_err(db_error(what))
         })
     }
 

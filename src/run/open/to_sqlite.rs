@@ -17,8 +17,8 @@ use crate::run::env::RunEnv;
 use crate::run::open::source_sessions::{Locks, open_reader};
 use crate::run::open::{cancel_statements, parse_connection};
 use crate::schema::names::{qualify, quote};
-use crate::sqlite::write::stale_log;
 use crate::sqlite::write::target_file::TargetFile;
+use crate::sqlite::write::{stale_log, verdict_file};
 use postgres::Client;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -31,10 +31,14 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
         return Err(Error::refused("all data sets of a run must have the same direction"));
     };
     let connection = parse_connection(source, data_set)?;
-    let target = TargetFile::inspect(file, data_set.file_mode)?;
+    let mut target = TargetFile::inspect(file, data_set.file_mode)?;
     let only_compare = matches!(options.verify, Verify::Only(_));
     if !only_compare && !target.is_occupied() {
         stale_log::refuse(&target.path, false, Error::refused)?;
+    }
+    let is_replaced = !only_compare && !target.objects.is_empty();
+    if is_replaced {
+        target.count_rows();
     }
     let Session { client: mut control, schema, .. } = connect(&connection, "control")?;
     let schema = choose_schema(&mut control, options.plan.schema.clone(), schema)?;
@@ -58,6 +62,7 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
         control: run_control,
         connect: &|| open_reader(&connection, "profile", locks, &import_snapshot),
         existing: if only_compare { &[] } else { &target.objects },
+        is_unchanged: is_replaced && verdict_file::is_current(&target.path),
         replace: options.replace,
         types: &types,
     };

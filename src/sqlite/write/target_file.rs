@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, plural};
 use crate::schema::ObjectKind;
+use crate::schema::names::quote;
 use crate::sqlite::source::fingerprint::{decode_page_size, sibling};
 use crate::sqlite::write::stale_log;
 use rusqlite::{Connection, OpenFlags};
@@ -42,6 +43,8 @@ pub(crate) struct TargetFile {
 pub(crate) struct ExistingObject {
     pub(crate) kind: ObjectKind,
     pub(crate) name: String,
+    /// The rows of a table, if they were counted.
+    pub(crate) rows: Option<u64>,
 }
 
 impl TargetFile {
@@ -105,6 +108,16 @@ impl TargetFile {
     /// Whether the file exists and is not empty.
     pub(crate) fn is_occupied(&self) -> bool {
         self.occupied
+    }
+
+    /// Counts the rows of its tables, except virtual tables of unknown modules.
+    pub(crate) fn count_rows(&mut self) {
+        let Ok(connection) = open_to_read(&self.path) else { return };
+        for table in self.objects.iter_mut().filter(|object| object.kind == ObjectKind::Table) {
+            let sql = format!("SELECT count(*) FROM {}", quote(&table.name));
+            let rows = connection.query_row(&sql, [], |row| row.get::<_, i64>(0));
+            table.rows = rows.ok().and_then(|rows| u64::try_from(rows).ok());
+        }
     }
 
     /// The note that the file will be kept when it is replaced, and the space that it takes.
@@ -175,9 +188,7 @@ impl TargetFile {
 
 /// The tables and views of a database.
 fn objects(path: &Path) -> rusqlite::Result<Vec<ExistingObject>> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(LOCK_TIMEOUT)?;
+    let connection = open_to_read(path)?;
     let sql = "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view') \
                AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid";
     let object = |row: &rusqlite::Row<'_>| {
@@ -185,9 +196,16 @@ fn objects(path: &Path) -> rusqlite::Result<Vec<ExistingObject>> {
             "table" => ObjectKind::Table,
             _ => ObjectKind::View,
         };
-        Ok(ExistingObject { kind, name: row.get(1)? })
+        Ok(ExistingObject { kind, name: row.get(1)?, rows: None })
     };
     connection.prepare(sql)?.query_map([], object)?.collect()
+}
+
+fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(LOCK_TIMEOUT)?;
+    Ok(connection)
 }
 
 #[cfg(test)]

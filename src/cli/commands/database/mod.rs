@@ -3,11 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use crate::cli::commands::provider::forget_verdicts;
+use crate::cli::commands::provider::withdraw_verdicts;
 use crate::cli::commands::supervise::supervised;
 use crate::cli::exit_code::Exit;
 use crate::cli::output::console::Console;
-use crate::cli::output::format::{counted, escape_for_terminal};
 use crate::cli::output::rerun_command::{ADD_PASSWORD, CommandLine};
 use crate::cli::output::{plan, report};
 use crate::cli::request::Request;
@@ -15,7 +14,8 @@ use crate::cli::request::product::ProductRequest;
 use crate::control::run_control::RunControl;
 use crate::error::{Error, Kind, Result};
 use crate::options::location::{DataSet, Location};
-use crate::options::run_options::{RunOptions, Verify};
+use crate::options::run_options::{Replace, RunOptions, Verify};
+use crate::plan::texts::{list_names, swapped};
 use crate::product::next_steps::{self, RunOutcome};
 use crate::product::provider;
 use crate::report::{Outcome, PlanSummary, Report, Verdict};
@@ -76,32 +76,36 @@ fn confirmed<P: Planned>(
     // A closed standard output does not stop a run.
     let _ = plan::write(console.human(request.json.as_ref()), &summary);
     let _ = writeln!(console.human(request.json.as_ref()));
-    if !request.yes && !request.options.restart {
-        confirm_loss(&summary, console)?;
+    if !request.yes {
+        confirm_loss(&summary, &request.options, console)?;
     }
     Ok(planned)
 }
 
-fn confirm_loss(summary: &PlanSummary, console: &mut Console) -> Result<()> {
-    const MAX_NAMES: usize = 5;
-    let lost = summary.lost_tables().count() as u64;
-    if lost == 0 {
+fn confirm_loss(summary: &PlanSummary, options: &RunOptions, console: &mut Console) -> Result<()> {
+    if summary.seems_swapped() {
+        return Err(swapped());
+    }
+    let mut lost: Vec<String> = summary.needing_consent().map(plan::dropped).collect();
+    // Each data set of a schema that is emptied lists all its tables.
+    lost.sort_unstable();
+    lost.dedup();
+    if lost.is_empty() {
         return Ok(());
     }
-    let names = summary
-        .lost_tables()
-        .take(MAX_NAMES)
-        .map(|table| format!("\"{}\"", escape_for_terminal(&table.name)));
-    let mut names = names.collect::<Vec<_>>().join(", ");
-    if lost > MAX_NAMES as u64 {
-        names.push_str(", ...");
-    }
-    let loss = format!("{} that the source does not have: {names}", counted(lost, "table"));
-    match console.confirm(&format!("Drop {loss}?")) {
+    let tables = list_names(lost.into_iter());
+    match console.confirm(&format!("Drop rows or tables that the source may not have: {tables}?")) {
         Some(true) => Ok(()),
         Some(false) => Err(Error::refused("the answer was no; nothing was dropped")),
         None => {
-            Err(Error::refused(format!("--drop-all would drop {loss}"))
+            let flag = match options.replace {
+                Replace::Nothing => "--restart",
+                Replace::Planned => "--clean",
+                Replace::Everything => "--drop-all",
+            };
+            let what = format!("{flag} would drop rows or tables that the source may not have");
+            Err(Error::refused(what)
+                .caused_by(format!("the target has {tables}"))
                 .remedy("drop them", &["--yes"]))
         }
     }
@@ -228,7 +232,7 @@ fn steps(
             ),
             None => format!("Database.Provider was already {word}"),
         });
-        forget_verdicts(data_sets)?;
+        withdraw_verdicts(data_sets)?;
     }
     let ended = RunOutcome {
         program: &program,

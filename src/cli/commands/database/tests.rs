@@ -1,7 +1,8 @@
 use super::*;
 use crate::cli::args::command::{Arguments, Command};
 use crate::cli::progress::term::tests::Recorder;
-use crate::report::{DataSetPlan, DataSetReport, Dropped};
+use crate::report::{DataSetPlan, DataSetReport};
+use crate::schema::dropped::Dropped;
 use clap::Parser;
 use std::ffi::OsString;
 
@@ -17,7 +18,7 @@ const FINE: Fake = Fake { loses: false, verdict: Verdict::Match, result: Ok(()) 
 impl Planned for Fake {
     fn summary(&self) -> PlanSummary {
         let dropped =
-            Dropped { kind: "table".to_owned(), name: "old".to_owned(), comes_back: false };
+            Dropped { kind: "table".to_owned(), name: "old".to_owned(), ..Dropped::default() };
         let drops = if self.loses { vec![dropped] } else { Vec::new() };
         PlanSummary {
             source: "app.db".to_owned(),
@@ -125,11 +126,12 @@ fn a_table_is_lost_only_with_consent() {
     let drop_all = &["--drop-all"][..];
     let (exit, _, err) = run_with(drop_all, None, loses());
     assert_eq!(exit, Exit::Refused);
-    assert!(err.contains("would drop 1 table that the source does not have: \"old\""));
+    assert!(err.contains("--drop-all would drop rows or tables that the source may not have\n"));
+    assert!(err.contains("the target has table \"old\" (not in the source)\n"), "{err}");
     assert!(err.contains("--drop-all --yes\n"));
     let (exit, _, err) = run_with(drop_all, Some("n\n"), loses());
     assert_eq!(exit, Exit::Refused);
-    assert!(err.starts_with("Drop 1 table that the source does not have: \"old\"? [y/N] "));
+    assert!(err.contains(": table \"old\" (not in the source)? [y/N] "), "{err}");
     assert_eq!(run_with(drop_all, Some(""), loses()).0, Exit::Refused);
     assert_eq!(run_with(drop_all, Some("Yes\n"), loses()).0, Exit::Done);
     assert_eq!(run_with(&["--drop-all", "--yes"], None, loses()).0, Exit::Done);

@@ -1,0 +1,40 @@
+//! What a run drops in its target, and whether that needs consent.
+
+use crate::schema::ObjectKind;
+use serde::Serialize;
+
+/// An object in the target that is dropped first.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Dropped {
+    /// The kind: `table`, `view`, `sequence` or `type`.
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    /// Whether the plan creates an object of that kind and name.
+    pub(crate) comes_back: bool,
+    /// The rows of a table in the target, if they could be counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) target_rows: Option<u64>,
+    /// In a table that migrate created: the rows that it did not write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rows_by_others: Option<u64>,
+    /// The rows in the source of a table that comes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) source_rows: Option<u64>,
+    /// `--restart` drops it.
+    #[serde(skip)]
+    pub(crate) is_restarted: bool,
+}
+
+impl Dropped {
+    /// Whether the flag that drops the table is not enough. Rows that migrate wrote need no consent.
+    /// `--restart` needs it for all other rows, `--clean` and `--drop-all` if the source has fewer.
+    pub(crate) fn needs_consent(&self) -> bool {
+        let all_come_back = self.target_rows.is_some_and(|rows| Some(rows) <= self.source_rows);
+        self.kind == ObjectKind::Table.as_str()
+            && match self.rows_by_others {
+                Some(0) => false,
+                Some(_) if self.is_restarted => true,
+                _ => !all_come_back,
+            }
+    }
+}
