@@ -6,7 +6,9 @@ use crate::error::Result;
 use crate::plan::model::{Plan, PlannedColumn, PlannedTable};
 use crate::plan::strict;
 use crate::plan::table_selection::choose_tables;
-use crate::plan::to_postgres::broken_constraints::{list_broken_checks, list_orphans};
+use crate::plan::to_postgres::broken_constraints::{
+    find_index_damage, list_broken_checks, list_orphans, note_unchecked,
+};
 use crate::plan::to_postgres::column_types::Columns;
 use crate::plan::to_postgres::ddl::definitions::Definitions;
 use crate::plan::to_postgres::decisions::{Decisions, decide, profile, queries};
@@ -47,13 +49,16 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     let queries = queries(query::encoding(&connection)?, &catalog.schema);
-    let profiles = profile(inputs, &queries, &columns)?;
+    let profiles = profile(inputs, &catalog, &queries, &columns)?;
     inputs.control.progress.enter(Phase::Plan);
+    let damage = find_index_damage(&connection, &catalog, &queries, &profiles, inputs.options)?;
+    let unchecked = note_unchecked(&catalog, &profiles);
     let profiled = (queries, profiles);
-    let decisions = decide(inputs, &connection, &catalog.schema, &columns, profiled)?;
+    let decisions = decide(inputs, &connection, &catalog.schema, &columns, damage, profiled)?;
 
     let mut plan = define(inputs, &connection, &catalog, decisions, excluded, &remaining, left_out);
     list_broken_checks(&connection, &catalog.schema, &mut plan)?;
+    plan.notes.extend(unchecked);
     // A view that the plan does not create is kept, unless it is dropped for another reason.
     let is_view = |name: &str| plan.objects.views.iter().any(|view| view.name == name);
     let is_kept = |object: &CatalogObject| {
@@ -93,6 +98,7 @@ fn define(
         tables.iter().map(|table| table.columns.as_slice()).collect();
     let foreign_keys = definitions.foreign_keys(&columns);
     left_out.append(&mut definitions.left_out);
+    left_out.splice(0..0, definitions.damaged.drain(..));
     let views = views::define(connection, &tables, &mut definitions, &mut left_out);
     let mut notes = notes(&tables, catalog);
     notes.append(&mut definitions.notes);
