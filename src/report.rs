@@ -246,7 +246,7 @@ pub(crate) struct ConversionReport {
 impl ConversionReport {
     /// The values are other ones in the target.
     pub(crate) fn loses_digits(&self) -> bool {
-        self.what == DIGITS_LOST
+        DIGITS_LOST.contains(&self.what.as_str())
     }
 }
 

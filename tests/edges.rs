@@ -93,6 +93,11 @@ fn a_key_whose_values_would_become_equal_is_refused_before_anything_is_written()
              INSERT INTO t VALUES (1, 0), ('1', 0);",
             &[],
         ),
+        (
+            "CREATE TABLE t (k, name TEXT); CREATE UNIQUE INDEX pair ON t (k, lower(name));
+             INSERT INTO t VALUES (1, 'a'), ('1', 'A');",
+            &[],
+        ),
     ] {
         let case = Case::new(sql);
         let message = case.exits(flags, 4);
@@ -107,6 +112,17 @@ fn a_key_whose_values_would_become_equal_is_refused_before_anything_is_written()
     let apart = Case::new("CREATE TABLE t (k UNIQUE); INSERT INTO t VALUES (1), ('2');");
     apart.exits(&[], 0);
     assert_eq!(apart.type_of("t.k"), "text");
+}
+
+#[test]
+fn a_unique_index_whose_condition_has_a_function_of_the_application_does_not_stop_the_plan() {
+    let case = Case::new(
+        "CREATE TABLE t (k, old INT); CREATE UNIQUE INDEX current ON t (k) WHERE abs(old) = 0;
+         INSERT INTO t VALUES (1, 0), ('1', 1); PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, 'abs', 'app_abs');",
+    );
+    let message = case.exits(&[], 0);
+    assert!(message.contains("\"current\""), "the index is listed: {message}");
 }
 
 #[test]
@@ -145,6 +161,20 @@ fn digits_beyond_microseconds_are_lost_digits_and_no_other_spelling() {
     // A comparison without a plan counts them, too.
     let message = case.exits(&["--verify"], 0);
     assert!(message.contains("verdict: match, 3 values rounded"), "{message}");
+    let epoch = Case::new(
+        "CREATE TABLE t (ns INTEGER, day INTEGER); \
+         INSERT INTO t VALUES (1704067200000000000, 1704067200), (1704067200000000001, 1704067201);",
+    );
+    let casts = ["--cast", "t.ns=timestamp:ns", "--cast", "t.day=date:s"];
+    epoch.exits(&[&casts[..], &["--exact"]].concat(), 4);
+    let message = epoch.exits(&casts, 0);
+    for line in [
+        "\nlost digits\n  t.ns   timestamp  digits beyond microseconds lost  1\n  \
+         t.day  date       time of day lost                 1\n",
+        "verdict: match, 2 values rounded; 2 rows in 1 table",
+    ] {
+        assert!(message.contains(line), "no {line:?} in {message}");
+    }
     let digits = "CREATE TABLE t (at DATETIME UNIQUE);
         INSERT INTO t VALUES ('2024-01-01 00:00:00.1234567'), ('2024-01-01 00:00:00.1234568');";
     let key = Case::new(digits);

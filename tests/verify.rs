@@ -535,3 +535,32 @@ fn every_fixture_that_arrives_is_found_equal_alone() {
     }
     assert!(seen > 20, "{seen} fixtures");
 }
+
+#[test]
+fn rows_of_the_source_are_missing_in_a_partitioned_table_without_partitions() {
+    let copied =
+        Copied::of("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2);");
+    copied.tamper("DROP TABLE t; CREATE TABLE t (id bigint NOT NULL) PARTITION BY LIST (id)");
+    for depth in ["full", "rows"] {
+        let (output, report) = copied.verify_at(&copied.target.url, &["--depth", depth]);
+        assert_eq!(output.status.code(), Some(3), "{}", harness::text(&output));
+        let found = &report["data_sets"][0]["tables"][0]["verification"];
+        assert_eq!((&found["source_rows"], &found["target_rows"]), (&2.into(), &0.into()));
+    }
+}
+
+#[test]
+fn documents_that_were_rejected_are_known_to_a_later_verification() {
+    let source = Source::of_sql(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, j TEXT);
+         INSERT INTO t (j) VALUES ('{\"a\": 1}'), ('no json'), ('[1]');",
+    );
+    let (target, rejected) = (server(), tempfile::tempdir().unwrap());
+    let rejected = rejected.path().join("rejected.db");
+    let file = rejected.to_str().unwrap();
+    let flags = ["--cast", "t.j=json", "--on-misfit", "reject", "--reject-file", file];
+    let output = source.migrate(&target.url, &flags);
+    assert_eq!(output.status.code(), Some(0), "{}", harness::text(&output));
+    let output = source.migrate(&target.url, &["--verify"]);
+    assert_eq!(output.status.code(), Some(0), "{}", harness::text(&output));
+}

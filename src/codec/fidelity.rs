@@ -11,12 +11,20 @@ pub(crate) enum Fidelity {
     Exact,
     /// The value that comes back differs in text or storage class.
     Converted,
-    /// The value that comes back is another one: digits beyond microseconds are lost.
+    /// The value that comes back is another one: it is rounded to the type's precision.
     Rounded,
 }
 
-/// What happens to a value that is rounded.
-pub(crate) const DIGITS_LOST: &str = "digits beyond microseconds lost";
+/// What the values of a type lose when they are rounded.
+pub(crate) fn lost_digits(column_type: ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::Date => DIGITS_LOST[1],
+        _ => DIGITS_LOST[0],
+    }
+}
+
+/// The texts of [`lost_digits`].
+pub(crate) const DIGITS_LOST: [&str; 2] = ["digits beyond microseconds lost", "time of day lost"];
 
 impl Fidelity {
     /// `Exact` if the condition holds.

@@ -34,6 +34,15 @@ pub(crate) fn enforce<T: Target>(options: &PlanOptions, plan: &Plan<T>) -> Resul
     Ok(())
 }
 
+/// Refuses under `--strict` what the target turned out to refuse once the rows were copied.
+pub(crate) fn enforce_finished(options: &PlanOptions, left_out: &[LeftOut]) -> Result<()> {
+    if !options.strict || left_out.is_empty() {
+        return Ok(());
+    }
+    let error = Error::failed("--strict: not everything arrived as it is declared");
+    Err(left_out.iter().take(MAX_CAUSES).map(describe).fold(error, Error::caused_by))
+}
+
 fn conversions<T: Target>(table: &PlannedTable<T>) -> impl Iterator<Item = String> {
     let table_name = quote(&table.name);
     table.conversions().into_iter().map(move |one| {

@@ -9,6 +9,7 @@ use crate::postgres::errors::db_error;
 use crate::schema::names::qualify;
 use postgres::{Client, Row};
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 
 /// The rows that are read with one FROM item, in ranges of its blocks.
 #[derive(Debug, Clone)]
@@ -46,6 +47,12 @@ pub(crate) struct Child {
     pub(crate) oid: u32,
     pub(crate) schema: String,
     pub(crate) name: String,
+}
+
+impl fmt::Display for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
 }
 
 /// A table, or one of its partitions or inheritance children.
@@ -135,20 +142,26 @@ fn stored_table(
         separate.iter().flat_map(|&number| &members[number]).map(|member| member.oid).collect();
     let is_read = |member: &&Member| !excluded.contains(&member.oid);
     let name = root.qualified();
-    let plain = format!("{name} AS t");
+    let whole = plain(&name);
     let mut children = Vec::new();
     let (from, relations) = if root.is_partitioned {
         let leaf = |leaf: &Member| Relation {
-            from: format!("{} AS t", leaf.qualified()),
+            from: plain(&leaf.qualified()),
             blocks: leaf.blocks,
             hidden: leaf.hidden || root.hidden,
         };
-        (plain, all.iter().filter(|member| !member.is_partitioned).map(leaf).collect())
+        let leaves = all.iter().filter(|member| !member.is_partitioned);
+        let mut relations: Vec<Relation> = leaves.map(leaf).collect();
+        // A table without partitions is read, too: the other side may have rows.
+        if relations.is_empty() {
+            relations.push(leaf(root));
+        }
+        (whole, relations)
     } else {
         children.extend(others().filter(is_read).map(Member::child));
         let from = match (excluded.is_empty(), children.is_empty()) {
-            (true, _) => plain,
-            (false, true) => format!("ONLY {plain}"),
+            (true, _) => whole,
+            (false, true) => format!("ONLY {whole}"),
             (false, false) => {
                 let oids: Vec<String> = excluded.iter().map(u32::to_string).collect();
                 format!(
@@ -176,6 +189,11 @@ fn stored_table(
     })
 }
 
+/// The FROM item of all rows that the server counts as those of a table or partition.
+fn plain(qualified: &str) -> String {
+    format!("{qualified} AS t")
+}
+
 /// Refuses a child table whose rows would be read through two tables.
 fn refuse_shared(members: &[Vec<Member>], stored: &[StoredTable]) -> Result<()> {
     let name = |number: usize| members[number].iter().find(|member| member.is_root);
@@ -198,28 +216,32 @@ fn refuse_shared(members: &[Vec<Member>], stored: &[StoredTable]) -> Result<()> 
 }
 
 /// Checks that the server counts as many rows of each table as are read from it and from the tables
-/// of its children. A table that is read as a whole has the server's own count. `kind` makes the error.
+/// of its children. `read` has the rows of each table, where it was read; `kind` makes the error.
+///
+/// A table that is read as what the server counts, by one FROM item, needs no count.
 pub(crate) fn check_counts(
     client: &mut Client,
     (tables, stored): (&[String], &[StoredTable]),
-    read: &[u64],
+    read: &[Option<u64>],
     kind: fn(String) -> Error,
 ) -> Result<()> {
     for (number, table) in stored.iter().enumerate() {
-        if table.separate.is_empty() {
+        let name = &tables[number];
+        if table.relations.iter().map(|relation| &relation.from).eq([&plain(name)]) {
             continue;
         }
+        let of = |number: usize| read.get(number).copied().flatten();
+        let apart = table.separate.iter().map(|&child| of(child)).sum::<Option<u64>>();
         // The rows of a table that was not read cannot be compared.
-        let apart = table.separate.iter().map(|&child| read.get(child).copied());
-        let Some(apart) = apart.sum::<Option<u64>>() else { continue };
-        let name = &tables[number];
+        let (Some(own), Some(apart)) = (of(number), apart) else { continue };
         let what = format!("cannot count the rows of table {name}");
         let sql = format!("SELECT count(*) FROM {name}");
         let counted: i64 = client.query_one(&sql, &[]).map_err(db_error(&what))?.get(0);
-        if counted.unsigned_abs() != read[number] + apart {
-            let own = plural(read[number], "row is", "rows are");
+        if counted.unsigned_abs() != own + apart {
+            let all = own + apart;
+            let own = plural(own, "row is", "rows are");
             let others = plural(apart, "row is", "rows are");
-            return Err(miscounted(kind, name, read[number] + apart, counted.unsigned_abs())
+            return Err(miscounted(kind, name, all, counted.unsigned_abs())
                 .caused_by(format!("{own} its own, and {others} in its child tables")));
         }
     }

@@ -205,24 +205,30 @@ fn changed_tables(
     tables: &HashMap<String, TableRow>,
 ) -> Result<Vec<String>> {
     const SQL: &str = "\
-        SELECT c.relname::text, c.oid::bigint, pg_catalog.pg_relation_filenode(c.oid)::bigint \
+        SELECT c.relname::text, c.oid::bigint, pg_catalog.pg_relation_filenode(c.oid)::bigint, \
+          (SELECT pg_catalog.min(t.tgname::text) FROM pg_catalog.pg_trigger t \
+            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE n.nspname = $1 AND c.relkind = 'r'";
     let rows = client
         .query(SQL, &[&plan.target_schema])
         .map_err(db_error("cannot read the target's catalog"))?;
-    let existing: HashMap<&str, (i64, Option<i64>)> =
-        rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
+    let existing: HashMap<&str, (i64, Option<i64>, Option<&str>)> =
+        rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2), row.get(3)))).collect();
     let mut changes = Vec::new();
     for table in &plan.tables {
         let (name, row) = (quote(&table.ddl.name), tables.get(&table.name));
         match (existing.get(table.ddl.name.as_str()), row) {
             (None, _) => changes.push(format!("table {name} is missing in the target")),
-            (Some((oid, _)), Some(row)) if *oid != row.oid => {
+            (Some((oid, ..)), Some(row)) if *oid != row.oid => {
                 changes.push(format!("table {name} of the target was dropped and created again"));
             }
-            (Some((_, filenode)), Some(row)) if *filenode != Some(row.filenode) => {
+            (Some((_, filenode, _)), Some(row)) if *filenode != Some(row.filenode) => {
                 changes.push(format!("table {name} of the target was emptied or rewritten"));
+            }
+            (Some((_, _, Some(trigger))), _) => {
+                let trigger = quote(trigger);
+                changes.push(format!("table {name} of the target has the trigger {trigger}"));
             }
             _ => {}
         }

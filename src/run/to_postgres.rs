@@ -7,6 +7,7 @@ use crate::control::statement_cancel::StatementCanceller;
 use crate::copy::stats::CopyStats;
 use crate::error::{Error, Result, plural};
 use crate::options::plan_options::OnMisfit;
+use crate::plan::strict;
 use crate::plan::to_postgres::reject::{self, RejectFile};
 use crate::report::{DataSetPlan, DataSetReport, Estimate, TimeLimit, Verdict};
 use crate::run::data_set::compare_only::Comparison;
@@ -174,7 +175,10 @@ impl Direction for ToPostgres {
             env.canceller.cancel_when(move || estimate::is_over(&deadline, estimate, &stats));
         }
         let (mut report, loaded) = match load.begin(env).and_then(|()| load.load(env, &stats)) {
-            Ok(finished) => (load.report(&stats, finished), Ok(())),
+            Ok(finished) => {
+                let enforced = strict::enforce_finished(&env.options.plan, &finished.left_out);
+                (load.report(&stats, finished), enforced)
+            }
             Err(error) => (load.report(&stats, Default::default()), Err(error)),
         };
         let result = loaded.and_then(|()| load.verify(env, &mut report));

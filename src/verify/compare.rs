@@ -77,16 +77,17 @@ pub(crate) fn compare(
         false => table.relations.clone(),
     };
     let relations: Vec<Vec<Relation>> = stored.iter().zip(&hidden).map(relations).collect();
-    let check_read = |snapshot: &mut Snapshot, read: &[u64]| -> Result<()> {
-        if hidden.contains(&true) {
-            return Ok(());
-        }
-        for ((table, name), read) in tables.iter().zip(&names).zip(read) {
-            if let Some(counted) = table.counted.filter(|counted| counted != read) {
-                return Err(miscounted(Error::failed, name, *read, counted));
+    let check_read = |snapshot: &mut Snapshot, read: Vec<u64>| -> Result<()> {
+        let read = read.into_iter().zip(&hidden).map(|(read, hidden)| (!hidden).then_some(read));
+        let read: Vec<Option<u64>> = read.collect();
+        for ((table, name), read) in tables.iter().zip(&names).zip(&read) {
+            if let (Some(read), Some(counted)) = (*read, table.counted)
+                && read != counted
+            {
+                return Err(miscounted(Error::failed, name, read, counted));
             }
         }
-        check_counts(snapshot.client(), (&names, &stored), read, Error::failed)
+        check_counts(snapshot.client(), (&names, &stored), &read, Error::failed)
     };
     let import = snapshot.import_sql();
     let postgres = |lost| {
@@ -101,7 +102,7 @@ pub(crate) fn compare(
     if settings.depth == Depth::Rows {
         let counts = scan::count(tables, &relations, &readers, settings.cancel)?;
         let read: Vec<u64> = counts.iter().map(|(_, postgres)| postgres.rows).collect();
-        check_read(snapshot, &read)?;
+        check_read(snapshot, read)?;
         let compared =
             tables.iter().zip(counts).zip(hidden).map(|((table, counts), hidden)| Compared {
                 report: verification(side, counts, None, hidden),
@@ -114,7 +115,7 @@ pub(crate) fn compare(
     start_progress(tables, settings.progress);
     let digests = scan::run(tables, &relations, &readers, settings)?;
     let read: Vec<u64> = digests.iter().map(|one| one.postgres.total().rows).collect();
-    check_read(snapshot, &read)?;
+    check_read(snapshot, read)?;
     let differences = row_differences(tables, &relations, &digests, &readers, settings)?;
     let mut compared = Vec::with_capacity(tables.len());
     let all = digests.into_iter().zip(differences).zip(hidden).zip(&relations);

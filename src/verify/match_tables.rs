@@ -105,6 +105,7 @@ pub(crate) fn compared_tables(
     for ((pair, query), chunks) in pairs.iter().zip(inputs.queries).zip(chunks) {
         let (table, Some(target)) = (pair.sqlite, pair.postgres) else { continue };
         let strict = inputs.catalog.facts.get(&table.name).is_some_and(|facts| facts.strict);
+        let left_out = inputs.ledger.rows_left_out.get(&table.name).copied().unwrap_or(0);
         let mut columns = Vec::new();
         let mut casts = Vec::new();
         for (column, name) in table.columns.iter().zip(&pair.columns) {
@@ -114,7 +115,8 @@ pub(crate) fn compared_tables(
             let affinity = column_affinity(&column.declared, strict);
             let pair = ColumnPair { table, column: &column.name, type_name: &found.declared };
             let pinned = pair.pinned_type(inputs, &mut matched.differences);
-            let (encoding, as_text) = pair.encoding(affinity, pinned, &mut matched.notes)?;
+            let (encoding, as_text) =
+                pair.encoding(affinity, pinned, left_out > 0, &mut matched.notes)?;
             columns.push(ComparedColumn {
                 sqlite: column.name.clone(),
                 postgres: found.name.clone(),
@@ -125,7 +127,6 @@ pub(crate) fn compared_tables(
             let restores = affinity.is_numeric() && !is_text && !as_text;
             casts.push(ColumnEncoder { encoding, affinity_restores_numbers: restores });
         }
-        let left_out = inputs.ledger.rows_left_out.get(&table.name).copied().unwrap_or(0);
         let mut compared = ComparedTable {
             name: table.name.clone(),
             postgres: qualify(inputs.schema, &target.name),
@@ -196,6 +197,7 @@ impl ColumnPair<'_> {
         &self,
         affinity: Affinity,
         pinned: Option<Encoding>,
+        skips_misfits: bool,
         notes: &mut Vec<String>,
     ) -> Result<(Encoding, bool)> {
         let column_type = ColumnType::parse(self.type_name);
@@ -216,8 +218,9 @@ impl ColumnPair<'_> {
             Some(ColumnType::BigInt) if affinity == Affinity::Text => {
                 (Encoding::INTEGER_TEXT, false)
             }
-            // `json` keeps its text, also one that no operator can read.
-            Some(ColumnType::Json) => (ColumnType::Text.into(), false),
+            // `json` keeps its text, also one that no operator can read. Where rows were skipped,
+            // it must be known which texts are misfits.
+            Some(ColumnType::Json) if !skips_misfits => (ColumnType::Text.into(), false),
             Some(column_type) => (column_type.into(), false),
             None => {
                 notes.push(format!(

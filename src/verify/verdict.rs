@@ -1,6 +1,6 @@
 //! The verdict of a verification, with its differences and hints.
 
-use crate::codec::fidelity::{DIGITS_LOST, Misfit};
+use crate::codec::fidelity::{Misfit, lost_digits};
 use crate::error::plural;
 use crate::options::run_options::Depth;
 use crate::report::{ConversionReport, DataSetReport, TableVerification, Verdict};
@@ -144,7 +144,8 @@ impl VerdictReport {
 fn conversions(table: &ComparedTable, compared: &Compared) -> Vec<ConversionReport> {
     let columns = table.columns.iter().zip(table.layout.encoders()).zip(&compared.stats.converted);
     let reports = columns.flat_map(|((column, cast), [converted, rounded])| {
-        let counts = [(DIGITS_LOST, rounded), ("equal once converted", converted)];
+        let lost = lost_digits(cast.encoding.column_type);
+        let counts = [(lost, rounded), ("equal once converted", converted)];
         counts.map(|(what, count)| ConversionReport {
             column: column.sqlite.clone(),
             to: cast.encoding.column_type.to_string(),

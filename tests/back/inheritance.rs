@@ -120,7 +120,9 @@ fn children_that_are_tables_of_their_own_are_read_there_and_all_others_through_t
     assert_eq!(sql("SELECT id, extra FROM child ORDER BY 1"), "2|20\n4|40");
     let columns = reasons(&report, "column");
     assert_eq!(columns.len(), 1, "{columns:?}");
-    assert!(columns[0].starts_with("line: old_note: only the child table \"archive\".\"old\""));
+    assert!(
+        columns[0].starts_with("line: old_note: exists only in child table \"archive\".\"old\"")
+    );
     let again = Target::new();
     let report = back_report(&database, &again.path, &["--exclude", "child"], 0);
     let ids = sqlite3(&again.path, "SELECT group_concat(id) FROM (SELECT id FROM line ORDER BY 1)");
@@ -144,4 +146,41 @@ fn a_child_of_two_tables_is_refused_until_one_of_them_is_excluded() {
     assert!(text(&output).contains("--exclude b"), "{}", text(&output));
     back_report(&database, &target.path, &["--exclude=b"], 0);
     assert_eq!(sqlite3(&target.path, "SELECT id FROM a"), "1");
+}
+
+#[test]
+fn rows_of_a_parent_and_its_children_with_equal_keys_are_refused_before_anything_is_written() {
+    let (database, target) = (server(), Target::new());
+    psql(
+        &database.url,
+        "CREATE SCHEMA archive; CREATE TABLE line (id int PRIMARY KEY, what text); \
+         CREATE TABLE archive.old () INHERITS (public.line); \
+         INSERT INTO line VALUES (1, 'new'), (2, 'new'); INSERT INTO archive.old VALUES (2, 'old')",
+    );
+    let output = back(&database, &target.path, &[]);
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    let cause = "1 value of the key (\"id\") occur more than once in it and in archive.old";
+    assert!(text(&output).contains(cause), "{}", text(&output));
+    assert!(!target.path.exists());
+    psql(&database.url, "UPDATE archive.old SET id = 3");
+    back_report(&database, &target.path, &[], 0);
+    assert_eq!(sqlite3(&target.path, "SELECT group_concat(id) FROM line"), "1,2,3");
+}
+
+#[test]
+fn a_foreign_key_that_postgresql_does_not_enforce_for_child_tables_stops_nothing_and_is_listed() {
+    let (database, target) = (server(), Target::new());
+    psql(
+        &database.url,
+        "CREATE SCHEMA archive; CREATE TABLE owner (id int PRIMARY KEY); \
+         CREATE TABLE line (id int PRIMARY KEY, owner int CONSTRAINT line_owner REFERENCES owner); \
+         CREATE TABLE archive.old () INHERITS (public.line); \
+         INSERT INTO owner VALUES (1); INSERT INTO line VALUES (1, 1); \
+         INSERT INTO archive.old VALUES (2, 99)",
+    );
+    let report = back_report(&database, &target.path, &[], 0);
+    let listed = reasons(&report, "foreign_key");
+    assert_eq!(listed.len(), 1, "{report:#}");
+    assert!(listed[0].starts_with("line: line_owner: 1 row has no parent"), "{listed:?}");
+    assert_eq!(sqlite3(&target.path, "SELECT group_concat(id) FROM line"), "1,2");
 }

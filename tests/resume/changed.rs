@@ -51,6 +51,17 @@ fn a_source_that_has_changed_is_copied_from_scratch() {
 }
 
 #[test]
+fn clean_with_another_selection_leaves_no_table_half_loaded() {
+    let (source, database) = cut_off(&[]);
+    let refused = source.run(&database.url, &["--clean", "--exclude", "event"]);
+    assert_code(&refused, 4);
+    let cause = "created table \"event\", which this run does not create again";
+    assert_says(&refused, &["is half loaded", cause, "--clean --exclude event --restart"]);
+    assert_code(&source.run(&database.url, &["--clean", "--exclude", "event", "--restart"]), 0);
+    assert_eq!(psql(&database.url, "SELECT to_regclass('event') IS NULL"), "t");
+}
+
+#[test]
 fn a_missing_source_is_refused_and_a_restored_one_is_resumed() {
     let (source, database) = cut_off(&[]);
     let aside = source.path.with_extension("aside");
@@ -70,6 +81,19 @@ fn an_emptied_table_is_not_resumed_as_half_full() {
     let cause = "table \"event\" of the target was emptied or rewritten";
     assert_refused_until_restart(&source, &database, &[], cause);
     assert_eq!(psql(&database.url, "SELECT count(*) FROM event"), "12000");
+}
+
+#[test]
+fn a_trigger_that_would_change_the_rows_is_noticed() {
+    let (source, database) = cut_off(&[]);
+    psql(
+        &database.url,
+        "CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql \
+         AS 'BEGIN NEW.what := upper(NEW.what); RETURN NEW; END'; \
+         CREATE TRIGGER shouts BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION shout()",
+    );
+    let cause = "table \"event\" of the target has the trigger \"shouts\"";
+    assert_refused_until_restart(&source, &database, &[], cause);
 }
 
 #[test]

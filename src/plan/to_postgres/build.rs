@@ -6,7 +6,9 @@ use crate::error::Result;
 use crate::plan::model::{Plan, PlannedColumn, PlannedTable};
 use crate::plan::strict;
 use crate::plan::table_selection::choose_tables;
-use crate::plan::to_postgres::broken_constraints::{list_broken_checks, list_orphans};
+use crate::plan::to_postgres::broken_constraints::{
+    find_index_damage, list_broken_checks, list_orphans, note_unchecked,
+};
 use crate::plan::to_postgres::column_types::Columns;
 use crate::plan::to_postgres::ddl::definitions::Definitions;
 use crate::plan::to_postgres::decisions::{Decisions, decide, profile, queries};
@@ -40,20 +42,31 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     preconditions::refuse_own_name(&catalog.schema)?;
     let existing = target_objects::existing(client, inputs.schema)?;
     let planned = PlannedNames::new(&catalog.schema);
-    let (dropped, remaining) = inputs.drop.split(existing, &planned);
+    let (dropped, mut remaining) = inputs.drop.split(existing, &planned);
     let source = (&*connection, &catalog.schema);
     preconditions::check_target(inputs, client, source, (&remaining, &planned))?;
     preconditions::refuse_wide_tables(&catalog.schema)?;
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     let queries = queries(query::encoding(&connection)?, &catalog.schema);
-    let profiles = profile(inputs, &queries, &columns)?;
+    let profiles = profile(inputs, &catalog, &queries, &columns)?;
     inputs.control.progress.enter(Phase::Plan);
+    let damage = find_index_damage(&connection, &catalog, &queries, &profiles, inputs.options)?;
+    let unchecked = note_unchecked(&catalog, &profiles);
     let profiled = (queries, profiles);
-    let decisions = decide(inputs, &connection, &catalog.schema, &columns, profiled)?;
+    let decisions = decide(inputs, &connection, &catalog.schema, &columns, damage, profiled)?;
 
     let mut plan = define(inputs, &connection, &catalog, decisions, excluded, &remaining, left_out);
     list_broken_checks(&connection, &catalog.schema, &mut plan)?;
+    plan.notes.extend(unchecked);
+    // A view that the plan does not create is kept, unless it is dropped for another reason.
+    let is_view = |name: &str| plan.objects.views.iter().any(|view| view.name == name);
+    let is_kept = |object: &CatalogObject| {
+        object.kind == ObjectKind::View
+            && !(plan.objects.drop_all || is_view(&object.name) || inputs.drop.restarts(object))
+    };
+    let (kept, dropped) = dropped.into_iter().partition(is_kept);
+    remaining.extend::<Vec<_>>(kept);
     plan.objects.dropped = dropped;
     dry_run::run(client, &mut plan)?;
     plan.tables.iter_mut().for_each(choose_sent_columns);
@@ -85,6 +98,7 @@ fn define(
         tables.iter().map(|table| table.columns.as_slice()).collect();
     let foreign_keys = definitions.foreign_keys(&columns);
     left_out.append(&mut definitions.left_out);
+    left_out.splice(0..0, definitions.damaged.drain(..));
     let views = views::define(connection, &tables, &mut definitions, &mut left_out);
     let mut notes = notes(&tables, catalog);
     notes.append(&mut definitions.notes);
@@ -164,11 +178,10 @@ fn notes(tables: &[PlannedTable<ToPostgres>], catalog: &Catalog) -> Vec<String> 
     let mut notes = Vec::new();
     if !catalog.file.is_empty() {
         let kept = match tables.is_empty() {
-            true => "and no table keeps them in its comment",
-            false => "but comments on the tables keep them for the way back",
+            true => "are lost, because no table is migrated",
+            false => "are kept in comments on the tables, for the way back",
         };
-        let list = catalog.file.list();
-        notes.push(format!("PostgreSQL has no place for properties of the file, {kept}: {list}"));
+        notes.push(format!("properties of the file {kept}: {}", catalog.file.list()));
     }
     if tables.iter().any(|t| t.ddl.columns.iter().any(|c| c.column_type.is_text())) {
         notes.push(

@@ -88,7 +88,7 @@ pub(crate) struct PlannedKey {
     pub(crate) name: String,
     /// Its columns, by their names in the source.
     pub(crate) columns: Vec<String>,
-    /// CREATE UNIQUE INDEX.
+    /// CREATE INDEX, UNIQUE unless rows of the source have equal keys.
     pub(crate) index: String,
     /// ALTER TABLE ADD CONSTRAINT USING INDEX, where the index can become a constraint.
     pub(crate) constraint: Option<String>,

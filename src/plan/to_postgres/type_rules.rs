@@ -7,7 +7,7 @@
 
 use crate::codec::encode::column_encoder::ColumnEncoder;
 use crate::codec::encoding::Encoding;
-use crate::codec::fidelity::{DIGITS_LOST, Misfit};
+use crate::codec::fidelity::{Misfit, lost_digits};
 use crate::error::plural;
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Affinity;
@@ -354,7 +354,7 @@ pub(crate) fn first_rows(tally: &Tally) -> String {
 fn conversions_of(candidate: &Candidate) -> Vec<(Cow<'static, str>, u64)> {
     let encoding = candidate.encoder.encoding;
     let what: Cow<'static, str> = match encoding.column_type {
-        _ if encoding.epoch().is_some() => "numbers rounded to the type's precision".into(),
+        _ if encoding.epoch().is_some() => "Julian days in another form".into(),
         ColumnType::Boolean => "words as true and false".into(),
         ColumnType::Jsonb => "JSON text normalized".into(),
         ColumnType::Bytea => "text and numbers as bytes".into(),
@@ -363,6 +363,7 @@ fn conversions_of(candidate: &Candidate) -> Vec<(Cow<'static, str>, u64)> {
         other => format!("other spellings of the same {other}").into(),
     };
     let others = candidate.converted - candidate.rounded;
-    let counts = [(DIGITS_LOST.into(), candidate.rounded), (what, others)];
+    let lost = lost_digits(encoding.column_type);
+    let counts = [(lost.into(), candidate.rounded), (what, others)];
     counts.into_iter().filter(|(_, count)| *count > 0).collect()
 }

@@ -38,11 +38,12 @@ pub(crate) fn build_plan(
     let names: Vec<String> = tables.map(|table| qualify(inputs.schema, &table.name)).collect();
     let stored = relation::read(snapshot.client(), &names)?;
     inheritance::list(snapshot.client(), (&catalog.schema, &stored), &mut left_out)?;
+    inheritance::check_keys(snapshot.client(), &mut catalog, &stored)?;
 
     let candidates = candidates(inputs, &catalog)?;
     let probes = probe(inputs, &catalog, &stored, &candidates)?;
     inputs.control.progress.enter(Phase::Plan);
-    let rows: Vec<u64> = probes.iter().map(|probe| probe.rows).collect();
+    let rows: Vec<Option<u64>> = probes.iter().map(|probe| Some(probe.rows)).collect();
     check_counts(snapshot.client(), (&names, &stored), &rows, Error::refused)?;
     let decisions = decide(inputs, (&catalog, &stored), candidates, probes, snapshot)?;
 

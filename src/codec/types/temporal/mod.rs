@@ -76,7 +76,12 @@ pub(crate) fn encode_epoch(
     } else {
         put_fixed(out, micros.to_be_bytes());
     }
-    Ok(Fidelity::exact_if(exact))
+    Ok(match exact {
+        true => Fidelity::Exact,
+        // The double of a Julian day is less precise than a microsecond.
+        false if epoch == Epoch::Julian && column_type != ColumnType::Date => Fidelity::Converted,
+        false => Fidelity::Rounded,
+    })
 }
 
 pub(crate) fn decode_date(field: &[u8], out: &mut Vec<u8>) -> Option<()> {

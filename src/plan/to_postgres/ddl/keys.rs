@@ -25,18 +25,22 @@ impl Definitions<'_> {
         for (number, (key, primary)) in all.enumerate() {
             let has_nulls = primary && self.has_nulls(owner, key);
             let as_primary = primary && !has_nulls;
-            let kind = if primary { "primary key" } else { "unique key" };
-            let what = format!("{kind} of {}", quote(&table.name));
+            let what = if primary { "primary key" } else { "unique key" };
+            let what = format!("{what} of {}", quote(&table.name));
             let columns: Vec<&str> = key.names().collect();
             let target = &self.table_names[owner];
+            let qualified = qualify(self.schema_name, target);
             let wanted = key.name.clone().unwrap_or_else(|| match primary {
                 true => format!("{target}_pkey"),
                 false => format!("{target}_{}_key", columns.join("_")),
             });
             let name = self.relations.relation(&wanted);
+            let kind = if primary { ObjectKind::PrimaryKey } else { ObjectKind::Unique };
+            let sql = format!("{} ({})", kind.as_str().to_uppercase(), columns.join(", "));
+            let left_out = LeftOut::part(kind, &table.name, &name, Some(&sql));
+            let is_unique = self.list_damage(owner, &key_label(number), &left_out);
             self.constraints[owner].relation(&name);
-            let qualified = qualify(self.schema_name, target);
-            let mut plain = true;
+            let mut plain = is_unique;
             let mut terms = Vec::new();
             for column in &key.columns {
                 let (term, is_plain) = key_term(scope, &column.name, &column.collation);
@@ -54,9 +58,6 @@ impl Definitions<'_> {
                 ));
             }
             if has_nulls {
-                let (kind, sql) =
-                    (ObjectKind::PrimaryKey, format!("PRIMARY KEY ({})", columns.join(", ")));
-                let left_out = LeftOut::part(kind, &table.name, &name, Some(&sql));
                 let reason = "some of its values are NULL; it becomes a unique key";
                 self.left_out.push(left_out.because(reason));
             }
@@ -67,7 +68,7 @@ impl Definitions<'_> {
                 what,
                 name: name.clone(),
                 columns: key.names().map(str::to_owned).collect(),
-                index: create_index(&qualified, &name, true, &terms, None),
+                index: create_index(&qualified, &name, is_unique, &terms, None),
                 constraint: plain.then(|| ddl::add_key(&qualified, &name, as_primary)),
             });
         }
@@ -83,6 +84,7 @@ impl Definitions<'_> {
         for (number, index) in table.indexes.iter().enumerate() {
             let (kind, sql) = (ObjectKind::Index, Some(index.definition.as_str()));
             let left_out = LeftOut::part(kind, &table.name, &index.name, sql);
+            let is_unique = index.unique && self.list_damage(owner, &index.name, &left_out);
             if let Some(width) = self.decisions.too_wide.get(&(owner, index.name.clone())) {
                 let reason = format!("its widest entry has {width} bytes; PostgreSQL allows 2,704");
                 self.left_out.push(left_out.because(reason));
@@ -92,13 +94,13 @@ impl Definitions<'_> {
                 Ok((terms, filter)) => {
                     let name = self.index_names[owner][number].clone();
                     let qualified = qualify(self.schema_name, &self.table_names[owner]);
-                    if index.unique && filter.is_none() {
+                    if is_unique && filter.is_none() {
                         self.note_referable(owner, index, columns);
                     }
                     let filter = filter.as_deref();
                     indexes.push(OptionalDdl {
                         what: format!("index {} on {}", quote(&index.name), quote(&table.name)),
-                        sql: create_index(&qualified, &name, index.unique, &terms, filter),
+                        sql: create_index(&qualified, &name, is_unique, &terms, filter),
                         name,
                         left_out,
                     });
