@@ -68,8 +68,10 @@ pub(crate) fn build_plan(
     Ok(plan)
 }
 
+type OfColumn = fn(&PlannedColumn<ToSqlite>) -> bool;
+
 /// What SQLite does to all values of some columns, alike for every database.
-const TYPE_NOTES: [(fn(&PlannedColumn<ToSqlite>) -> bool, &str); 4] = [
+const TYPE_NOTES: [(OfColumn, &str); 4] = [
     (
         |column| column.declared.contains("citext"),
         "citext folds ASCII letters only in SQLite (COLLATE NOCASE)",
