@@ -13,6 +13,7 @@ pub(crate) mod query;
 pub(crate) mod reason;
 
 use crate::schema::expression::{Collation, Sql};
+use crate::schema::names::quote;
 use serde::{Deserialize, Serialize};
 
 /// The data objects of one schema of a database.
@@ -229,6 +230,9 @@ pub(crate) enum ObjectKind {
     Inheritance,
     Role,
     Rule,
+    Function,
+    Comments,
+    Schema,
     Statistics,
     Publication,
     RowSecurity,
@@ -282,6 +286,14 @@ impl IndexTerm {
             IndexOver::Expression(_) => None,
         }
     }
+
+    /// The text of an expression.
+    pub(crate) fn expression(&self) -> Option<&str> {
+        match &self.over {
+            IndexOver::Column(_) => None,
+            IndexOver::Expression(sql) => Some(&sql.text),
+        }
+    }
 }
 
 impl LeftOut {
@@ -299,6 +311,13 @@ impl LeftOut {
         definition: Option<&str>,
     ) -> Self {
         Self { table: Some(table.to_owned()), ..Self::object(kind, name, definition) }
+    }
+
+    /// The object and the reason, in one line.
+    pub(crate) fn describe(&self) -> String {
+        let of = self.table.as_ref().map(|table| format!(" of {}", quote(table)));
+        let (kind, of) = (self.kind.as_str(), of.unwrap_or_default());
+        format!("{kind} {}{of}: {}", quote(&self.name), self.reason)
     }
 
     /// Sets the reason.
@@ -341,6 +360,9 @@ impl ObjectKind {
             Self::Comment => "comment",
             Self::Grant => "grant",
             Self::Role => "role",
+            Self::Function => "function",
+            Self::Comments => "set of comments",
+            Self::Schema => "schema",
         }
     }
 }
