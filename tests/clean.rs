@@ -100,6 +100,19 @@ fn clean_never_drops_an_object_of_another_kind_than_the_one_that_it_creates() {
 }
 
 #[test]
+fn clean_keeps_a_view_whose_namesake_in_the_source_cannot_be_migrated() {
+    let source = Source::of_sql(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY); INSERT INTO users VALUES (1); \
+         CREATE VIEW report AS SELECT julianday('now') AS day",
+    );
+    let database = server();
+    psql(&database.url, "CREATE TABLE users (id int); CREATE VIEW report AS SELECT 7 AS day");
+    assert_code(&source.migrate(&database.url, &[]), 4);
+    assert_code(&source.migrate(&database.url, &["--clean"]), 0);
+    assert_eq!(psql(&database.url, "SELECT day, (SELECT count(*) FROM users) FROM report"), "7|1");
+}
+
+#[test]
 fn clean_drops_the_partitions_of_a_table_with_it() {
     let database = server();
     psql(

@@ -17,6 +17,7 @@ pub(crate) mod encoding;
 pub(crate) mod fidelity;
 pub(crate) mod field;
 pub(crate) mod row_batch;
+pub(crate) mod sort_key;
 pub(crate) mod sqlite_value;
 #[cfg(test)]
 pub(crate) mod test_cases;

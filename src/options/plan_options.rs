@@ -25,6 +25,8 @@ pub(crate) struct PlanOptions {
     pub(crate) strict: bool,
     /// Refuse the run if a value would be converted irreversibly.
     pub(crate) exact: bool,
+    /// Copy rows with equal values of a unique key.
+    pub(crate) allow_duplicates: bool,
 }
 
 /// The treatment of values that the target cannot hold.
@@ -44,7 +46,7 @@ pub(crate) enum OnMisfit {
 }
 
 /// The flags that set each field of [`PlanOptions`], for messages.
-const FLAGS: [(&str, &str); 7] = [
+const FLAGS: [(&str, &str); 8] = [
     ("schema", "--schema"),
     ("tables", "--tables"),
     ("exclude", "--exclude"),
@@ -52,6 +54,7 @@ const FLAGS: [(&str, &str); 7] = [
     ("on_misfit", "--on-misfit or --reject-file"),
     ("strict", "--strict"),
     ("exact", "--exact"),
+    ("allow_duplicates", "--allow duplicates"),
 ];
 
 impl PlanOptions {

@@ -7,6 +7,7 @@ use crate::control::statement_cancel::StatementCanceller;
 use crate::copy::stats::CopyStats;
 use crate::error::{Error, Result, plural};
 use crate::options::plan_options::OnMisfit;
+use crate::plan::strict;
 use crate::plan::to_postgres::reject::{self, RejectFile};
 use crate::report::{DataSetPlan, DataSetReport, Estimate, TimeLimit, Verdict};
 use crate::run::data_set::compare_only::Comparison;
@@ -157,9 +158,11 @@ impl Direction for ToPostgres {
             write_rejected(path, &self.loads)?;
         }
         let mut emptied = HashSet::new();
-        for load in &mut self.loads {
+        for index in 0..self.loads.len() {
+            let created = created_in(&self.loads, &self.loads[index].schema_id);
+            let load = &mut self.loads[index];
             if !load.plan.objects.drop_all || emptied.insert(load.schema_id.clone()) {
-                load.drop_existing(env)?;
+                load.drop_existing(env, &created)?;
             }
         }
         Ok(())
@@ -174,7 +177,10 @@ impl Direction for ToPostgres {
             env.canceller.cancel_when(move || estimate::is_over(&deadline, estimate, &stats));
         }
         let (mut report, loaded) = match load.begin(env).and_then(|()| load.load(env, &stats)) {
-            Ok(finished) => (load.report(&stats, finished), Ok(())),
+            Ok(finished) => {
+                let enforced = strict::enforce_finished(&env.options.plan, &finished.left_out);
+                (load.report(&stats, finished), enforced)
+            }
             Err(error) => (load.report(&stats, Default::default()), Err(error)),
         };
         let result = loaded.and_then(|()| load.verify(env, &mut report));
@@ -215,6 +221,12 @@ impl Direction for ToPostgres {
         };
         sources.filter_map(warning).collect()
     }
+}
+
+/// The names of the tables and views that `loads` create in one schema.
+fn created_in(loads: &[PostgresLoad], schema_id: &str) -> HashSet<String> {
+    let same_schema = loads.iter().filter(|load| load.schema_id == schema_id);
+    same_schema.flat_map(|load| load.plan.created_names().map(str::to_owned)).collect()
 }
 
 /// Writes the skipped rows to the reject file, before anything else is written.

@@ -6,7 +6,12 @@ use crate::harness::server;
 
 /// A run that was killed in the copy.
 pub(super) fn cut_off(more: &[&str]) -> (Source, Database) {
-    let (source, database) = (Source::new(), server());
+    cut_off_in(server(), more)
+}
+
+/// The same in a database that has tables already.
+pub(super) fn cut_off_in(database: Database, more: &[&str]) -> (Source, Database) {
+    let source = Source::new();
     let child = source.start(&database.url, more);
     let somebody = hold_the_copy(&database.url);
     kill(child);
@@ -48,6 +53,17 @@ fn a_source_that_has_changed_is_copied_from_scratch() {
     assert_refused_until_restart(&source, &database, &[], "app.db has changed since");
     assert_eq!(psql(&database.url, "SELECT what FROM event WHERE id = 7"), "changed");
     assert_eq!(psql(&database.url, "SELECT count(*) FROM event"), "12000");
+}
+
+#[test]
+fn clean_with_another_selection_leaves_no_table_half_loaded() {
+    let (source, database) = cut_off(&[]);
+    let refused = source.run(&database.url, &["--clean", "--exclude", "event"]);
+    assert_code(&refused, 4);
+    let cause = "created table \"event\", which this run does not create again";
+    assert_says(&refused, &["is half loaded", cause, "--clean --exclude event --restart"]);
+    assert_code(&source.run(&database.url, &["--clean", "--exclude", "event", "--restart"]), 0);
+    assert_eq!(psql(&database.url, "SELECT to_regclass('event') IS NULL"), "t");
 }
 
 #[test]

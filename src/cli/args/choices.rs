@@ -21,6 +21,12 @@ pub(crate) fn depth_parser() -> impl TypedValueParser<Value = Depth> {
     words.map(|word| if word == "rows" { Depth::Rows } else { Depth::Full })
 }
 
+/// A guard that --allow overrides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Guard {
+    Duplicates,
+}
+
 /// A value of --on-misfit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MisfitArg {

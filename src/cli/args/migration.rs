@@ -1,6 +1,6 @@
 //! The flags of `database` and `plan`, by heading.
 
-use crate::cli::args::choices::{MisfitArg, depth_parser};
+use crate::cli::args::choices::{Guard, MisfitArg, depth_parser};
 use crate::cli::args::posit::{ConfigArgs, DataSetArgs};
 use crate::cli::args::value_parsers;
 use crate::control::deadline::Deadline;
@@ -122,6 +122,10 @@ pub(crate) struct RefusalArgs {
     /// Objects: refuse if one would not be migrated, or if a column's type needs review.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Override guards by name. duplicates: copy rows of a damaged SQLite source with equal values of a
+    /// unique key. The key becomes an index that is not unique.
+    #[arg(long, value_name = "GUARD[,GUARD]", value_delimiter = ',', hide_possible_values = true)]
+    pub(crate) allow: Vec<Guard>,
     /// First drop the tables and views that this run creates again, with their indexes. A SQLite
     /// target file is replaced if it holds no other table or view.
     #[arg(long, conflicts_with = "drop_all")]

@@ -8,7 +8,7 @@ pub(crate) mod data_sets;
 pub(crate) mod location;
 pub(crate) mod product;
 
-use crate::cli::args::choices::MisfitArg;
+use crate::cli::args::choices::{Guard, MisfitArg};
 use crate::cli::args::migration::{CommonArgs, DatabaseArgs, PlanArgs, SharedArgs};
 use crate::cli::output::output_file::{self, Output};
 use crate::cli::request::checks::{check_folder, check_patterns, replace};
@@ -126,6 +126,9 @@ impl Request {
             return Err(Error::usage("--restart is only for a PostgreSQL target")
                 .hint("omit it: a run into a SQLite file always starts from scratch"));
         }
+        if !refusals.allow.is_empty() && !into_postgres {
+            return Err(Error::usage("--allow duplicates is only for a SQLite source"));
+        }
         check_patterns("--tables", &selection.tables)?;
         check_patterns("--exclude", &selection.exclude)?;
         let replace = replace(&refusals, &selection)?;
@@ -139,6 +142,7 @@ impl Request {
                 on_misfit: on_misfit(types.on_misfit, types.reject_file)?,
                 strict: refusals.strict,
                 exact: refusals.exact,
+                allow_duplicates: refusals.allow.contains(&Guard::Duplicates),
             },
             limits: ResourceLimits {
                 readers: threads(load.readers),

@@ -6,7 +6,9 @@ use crate::error::Result;
 use crate::plan::model::{Plan, PlannedColumn, PlannedTable};
 use crate::plan::strict;
 use crate::plan::table_selection::choose_tables;
-use crate::plan::to_postgres::broken_constraints::{list_broken_checks, list_orphans};
+use crate::plan::to_postgres::broken_constraints::{
+    find_index_damage, list_broken_checks, list_orphans, note_unchecked,
+};
 use crate::plan::to_postgres::column_types::Columns;
 use crate::plan::to_postgres::ddl::definitions::Definitions;
 use crate::plan::to_postgres::ddl::lost;
@@ -14,6 +16,7 @@ use crate::plan::to_postgres::decisions::{Decisions, decide, profile, queries};
 use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope, PlanInputs, PlannedNames};
 use crate::plan::to_postgres::model::{PostgresObjects, ToPostgres};
 use crate::plan::to_postgres::{dry_run, preconditions, views};
+use crate::postgres::attached::{AttachedByTable, store, summary};
 use crate::postgres::catalog::row_counts;
 use crate::postgres::catalog::target_objects::{self, CatalogObject};
 use crate::postgres::ledger::Ledger;
@@ -45,7 +48,7 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     preconditions::refuse_own_name(&catalog.schema)?;
     let existing = target_objects::existing(client, inputs.schema)?;
     let planned = PlannedNames::new(&catalog.schema);
-    let (dropped, remaining) = inputs.drop.split(existing, &planned);
+    let (dropped, mut remaining) = inputs.drop.split(existing, &planned);
     let source = (&*connection, &catalog.schema);
     preconditions::check_target(inputs, client, source, (&remaining, &planned))?;
     preconditions::refuse_wide_tables(&catalog.schema)?;
@@ -53,20 +56,35 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     let queries = queries(query::encoding(&connection)?, &catalog.schema);
     let started = Instant::now();
-    let profiles = profile(inputs, &queries, &columns)?;
+    let profiles = profile(inputs, &catalog, &queries, &columns)?;
     let profile_time = started.elapsed();
     inputs.control.progress.enter(Phase::Plan);
+    let damage = find_index_damage(&connection, &catalog, &queries, &profiles, inputs.options)?;
+    let unchecked = note_unchecked(&catalog, &profiles);
     let profiled = (queries, profiles);
-    let decisions = decide(inputs, &connection, &catalog.schema, &columns, profiled)?;
+    let decisions = decide(inputs, &connection, &catalog.schema, &columns, damage, profiled)?;
 
     let mut plan = define(inputs, &connection, &catalog, decisions, excluded, &remaining, left_out);
     list_broken_checks(&connection, &catalog.schema, &mut plan)?;
+    plan.notes.extend(unchecked);
+    // A view that the plan does not create is kept, unless it is dropped for another reason.
+    let is_view = |name: &str| plan.objects.views.iter().any(|view| view.name == name);
+    let is_kept = |object: &CatalogObject| {
+        object.kind == ObjectKind::View
+            && !(plan.objects.drop_all || is_view(&object.name) || inputs.drop.restarts(object))
+    };
+    let (kept, dropped) = dropped.into_iter().partition(is_kept);
+    remaining.extend::<Vec<_>>(kept);
     plan.objects.dropped = dropped;
+    let ledger = Ledger::new(inputs.schema, inputs.data_set);
+    plan.objects.attached = store::gather(client, &ledger, &plan.objects.dropped)?;
     dry_run::run(client, &mut plan)?;
     lost::keep(&catalog.schema, &mut plan);
     plan.tables.iter_mut().for_each(choose_sent_columns);
     plan.drops = drops(inputs, client, &plan)?;
     plan.notes.extend(note_remaining(&remaining));
+    let pending = pending_notes(&plan, &plan.objects.attached);
+    plan.notes.extend(pending);
     let limit = MIN_ORPHAN_TIME.max(profile_time / ORPHAN_SHARE);
     list_orphans(&connection, &mut plan, Some(limit).filter(|_| !inputs.options.strict))?;
     strict::enforce(inputs.options, &plan)?;
@@ -92,6 +110,7 @@ fn define(
         tables.iter().map(|table| table.columns.as_slice()).collect();
     let foreign_keys = definitions.foreign_keys(&columns);
     left_out.append(&mut definitions.left_out);
+    left_out.splice(0..0, definitions.damaged.drain(..));
     let views = views::define(connection, &tables, &mut definitions, &mut left_out);
     let mut notes = notes(&tables, catalog);
     notes.append(&mut definitions.notes);
@@ -111,6 +130,7 @@ fn define(
             views,
             dropped: Vec::new(),
             drop_all: *inputs.drop == DropScope::Everything,
+            attached: AttachedByTable::new(),
         },
     }
 }
@@ -150,9 +170,23 @@ fn drops(
         } else if object.kind == ObjectKind::View {
             dropped.comes_back = is_view(&object.name);
         }
+        let attached = plan.objects.attached.get(&object.name).into_iter().flatten();
+        dropped.attached = summary(attached.filter(|one| !dropped.comes_back || one.is_restored()));
         drops.push(dropped);
     }
     Ok(drops)
+}
+
+/// Notes on what the run restores although another run has dropped it.
+pub(crate) fn pending_notes(plan: &Plan<ToPostgres>, attached: &AttachedByTable) -> Vec<String> {
+    let is_dropped = |name: &str| plan.drops.iter().any(|dropped| dropped.name == name);
+    let names = plan.created_names().filter(|name| !is_dropped(name));
+    let note = |name: &str| {
+        let list = attached.get(name)?.iter().filter(|one| one.is_restored());
+        let (list, name) = (summary(list), quote(name));
+        Some(format!("{name}: what an interrupted run has dropped is restored: {list}"))
+    };
+    names.filter_map(note).collect()
 }
 
 /// A note on objects of the target schema that have nothing to do with the run.
@@ -171,11 +205,10 @@ fn notes(tables: &[PlannedTable<ToPostgres>], catalog: &Catalog) -> Vec<String> 
     let mut notes = Vec::new();
     if !catalog.file.is_empty() {
         let kept = match tables.is_empty() {
-            true => "and no table keeps them in its comment",
-            false => "but comments on the tables keep them for the way back",
+            true => "are lost, because no table is migrated",
+            false => "are kept in comments on the tables, for the way back",
         };
-        let list = catalog.file.list();
-        notes.push(format!("PostgreSQL has no place for properties of the file, {kept}: {list}"));
+        notes.push(format!("properties of the file {kept}: {}", catalog.file.list()));
     }
     if tables.iter().any(|t| t.ddl.columns.iter().any(|c| c.column_type.is_text())) {
         notes.push(

@@ -4,12 +4,15 @@
 use crate::control::progress::Phase;
 use crate::error::Result;
 use crate::options::plan_options::OnMisfit;
+use crate::plan::to_postgres::broken_constraints::IndexDamage;
 use crate::plan::to_postgres::column_types::{Columns, TableDecision};
 use crate::plan::to_postgres::inputs::PlanInputs;
 use crate::plan::to_postgres::{misfits, source_checks};
 use crate::schema::{RowAddress, Schema};
+use crate::sqlite::catalog::model::Catalog;
 use crate::sqlite::read::profile::scan::{self, ProfileOptions};
 use crate::sqlite::read::profile::table::{TableProfile, TableProfileSpec};
+use crate::sqlite::read::profile::unique::UniqueIndexSpec;
 use crate::sqlite::read::query::{TableQuery, TextEncoding};
 use crate::sqlite::source::connection::SourceConnection;
 use std::collections::HashMap;
@@ -19,6 +22,8 @@ pub(crate) struct Decisions {
     pub(crate) tables: Vec<TableDecision>,
     /// Widths of index and key entries that no index can hold, by table and label.
     pub(crate) too_wide: HashMap<(usize, String), u64>,
+    /// Unique indexes and keys of the source that are damaged, by table and label.
+    pub(crate) damage: HashMap<(usize, String), IndexDamage>,
 }
 
 /// How the tables of a schema are read.
@@ -42,6 +47,7 @@ pub(crate) fn queries(encoding: TextEncoding, schema: &Schema) -> Vec<TableQuery
 /// Profiles the stored values of all tables.
 pub(crate) fn profile(
     inputs: &PlanInputs<'_>,
+    catalog: &Catalog,
     queries: &[TableQuery],
     columns: &Columns,
 ) -> Result<Vec<TableProfile>> {
@@ -52,6 +58,10 @@ pub(crate) fn profile(
         .map(|(index, query)| TableProfileSpec {
             query: query.clone(),
             columns: columns.of(index).iter().map(|column| column.profile_spec()).collect(),
+            unique: catalog.facts.get(&query.table).map_or_else(Vec::new, |facts| {
+                let indexes = facts.unique_indexes.iter();
+                indexes.map(|index| UniqueIndexSpec::new(index, query)).collect()
+            }),
         })
         .collect();
     let options = ProfileOptions {
@@ -69,6 +79,7 @@ pub(crate) fn decide(
     connection: &SourceConnection,
     schema: &Schema,
     columns: &Columns,
+    damage: HashMap<(usize, String), IndexDamage>,
     (queries, profiles): (Vec<TableQuery>, Vec<TableProfile>),
 ) -> Result<Decisions> {
     let on_misfit = &inputs.options.on_misfit;
@@ -79,5 +90,5 @@ pub(crate) fn decide(
     let utf16 = tables.first().is_some_and(|table| table.query.encoding != TextEncoding::Utf8);
     let too_wide = source_checks::too_wide(connection, schema, &tables, utf16)?;
     misfits::refuse_wide_keys(schema, &too_wide, widen)?;
-    Ok(Decisions { tables, too_wide })
+    Ok(Decisions { tables, too_wide, damage })
 }

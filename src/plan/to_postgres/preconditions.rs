@@ -47,6 +47,23 @@ pub(crate) fn check_target(
         .caused_by(format!("an earlier run of {} was not completed", quote(&entry.data_set)))
         .hint("complete that run first"));
     }
+    // --clean drops what the run creates again, and an interrupted run may have created more.
+    for entry in entries.iter().filter(|entry| !of_others(entry) && half(entry)) {
+        let created = CreatedObjects::read(&entry.detail.created);
+        let is_table = |object: &&CatalogObject| object.kind == ObjectKind::Table;
+        if let Some(table) = existing.iter().filter(is_table).find(|object| created.has(object)) {
+            return Err(Error::refused(format!(
+                "schema {} of the target is half loaded",
+                quote(inputs.schema)
+            ))
+            .caused_by(format!(
+                "an interrupted run of {} created table {}, which this run does not create again",
+                quote(&entry.data_set),
+                quote(&table.name)
+            ))
+            .remedy("drop what that run created and start from scratch", &["--restart"]));
+        }
+    }
     let conflict =
         |object: &&CatalogObject| object.kind == ObjectKind::Table && planned.conflict(object);
     let tables: Vec<&str> =

@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::finish::to_sqlite as finish;
 use crate::options::run_options::{Depth, RunOptions, Verify};
 use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::strict;
 use crate::plan::to_sqlite::model::ToSqlite;
 use crate::postgres::catalog::target_objects::lasting_schema_id;
 use crate::postgres::copy_out::Snapshot;
@@ -100,8 +101,8 @@ impl SqliteLoad {
         let finished =
             finish::run(&self.plan, writer, (&staged.path(), &resources, cache), counters, cancel)?;
         report.steps = finished.steps;
-        report.left_out.extend(finished.left_out);
-        Ok(())
+        report.left_out.extend(finished.left_out.iter().cloned());
+        strict::enforce_finished(&env.options.plan, &finished.left_out)
     }
 
     /// Compares the staged file with the snapshot if the user wants it.

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::schema::expression::{Collation, Sql};
 use crate::schema::{Index, IndexOver, IndexTerm};
+use crate::sqlite::catalog::model::{EntryField, FieldOver, IndexOrigin, UniqueIndex};
 use crate::sqlite::catalog::query::{Entry, optional_text, query, text, unreadable};
 use crate::sqlite::sql::declared_type;
 use crate::sqlite::sql::parse::create::{self, IndexText, Names};
@@ -15,8 +16,8 @@ pub(crate) struct RawIndex {
     /// `pk`, `u` for a UNIQUE constraint, `c` for CREATE INDEX.
     pub(crate) origin: String,
     pub(crate) terms: Vec<RawTerm>,
-    /// The index ends in the rowid, so its table has one.
-    pub(crate) has_rowid: bool,
+    /// The columns after the terms; `None` is the rowid.
+    rest: Vec<Option<String>>,
 }
 
 /// A term of an index.
@@ -38,7 +39,7 @@ pub(crate) fn read(connection: &Connection, table: &str) -> Result<Vec<RawIndex>
                 unique: row.get(1).map_err(unreadable)?,
                 origin: text(row, 2)?,
                 terms: Vec::new(),
-                has_rowid: false,
+                rest: Vec::new(),
             })
         },
     )?;
@@ -54,10 +55,13 @@ pub(crate) fn read(connection: &Connection, table: &str) -> Result<Vec<RawIndex>
             };
             Ok((position, term, row.get(4).map_err(unreadable)?))
         })?;
-        index.has_rowid =
-            terms.iter().any(|&(position, _, key): &(_, _, bool)| position == -1 && !key);
-        index.terms =
-            terms.into_iter().filter(|&(_, _, key)| key).map(|(_, term, _)| term).collect();
+        for (position, term, is_term) in terms {
+            match (is_term, position) {
+                (true, _) => index.terms.push(term),
+                (false, -1) => index.rest.push(None),
+                (false, _) => index.rest.push(term.column),
+            }
+        }
     }
     // The pragma's order is not that of the declarations. The names of automatic indexes end with
     // the number of the constraint.
@@ -65,6 +69,55 @@ pub(crate) fn read(connection: &Connection, table: &str) -> Result<Vec<RawIndex>
         index.name.rsplit_once('_').and_then(|(_, n)| n.parse::<u64>().ok()).unwrap_or(u64::MAX)
     });
     Ok(indexes)
+}
+
+impl RawIndex {
+    /// Whether it ends in the rowid, so that its table has one.
+    pub(crate) fn has_rowid(&self) -> bool {
+        self.rest.contains(&None)
+    }
+}
+
+/// The unique indexes of `indexes`. Those made by CREATE INDEX are also in `created`.
+pub(crate) fn unique(indexes: &[RawIndex], created: &[Index]) -> Vec<UniqueIndex> {
+    let origins =
+        [("pk", IndexOrigin::PrimaryKey), ("u", IndexOrigin::Unique), ("c", IndexOrigin::Created)];
+    let mut found = Vec::new();
+    for (written, origin) in origins {
+        for raw in indexes.iter().filter(|index| index.unique && index.origin == written) {
+            let created = created.iter().find(|index| index.name == raw.name);
+            let expression = |number: usize| {
+                let over = created.and_then(|index| index.terms.get(number)).map(|term| &term.over);
+                match over {
+                    Some(IndexOver::Expression(sql)) => sql.text.clone(),
+                    _ => String::new(),
+                }
+            };
+            let terms = raw.terms.iter().enumerate().map(|(number, term)| EntryField {
+                over: match &term.column {
+                    Some(column) => FieldOver::Column(column.clone()),
+                    None => FieldOver::Expression(expression(number)),
+                },
+                collation: term.collation.clone(),
+                descending: term.descending,
+            });
+            // The key of a table WITHOUT ROWID identifies the row, and the other columns follow.
+            let is_table = origin == IndexOrigin::PrimaryKey && !raw.has_rowid();
+            let rest = raw.rest.iter().filter(|_| !is_table).map(|column| EntryField {
+                over: column.clone().map_or(FieldOver::Rowid, FieldOver::Column),
+                collation: Collation::Binary,
+                descending: false,
+            });
+            found.push(UniqueIndex {
+                name: raw.name.clone(),
+                origin,
+                fields: terms.chain(rest).collect(),
+                terms: raw.terms.len(),
+                filter: created.and_then(|index| index.filter.as_ref()).map(|sql| sql.text.clone()),
+            });
+        }
+    }
+    found
 }
 
 /// The indexes created by CREATE INDEX, in the order of their creation.

@@ -29,7 +29,7 @@ pub(crate) fn read(
     // A primary key without an index is an alias of the rowid.
     let alias = raw.iter().find(|column| column.key > 0 && key_index.is_none());
     let alias = alias.map(|column| column.name.as_str());
-    let without_rowid = key_index.is_some_and(|index| !index.has_rowid);
+    let without_rowid = key_index.is_some_and(|index| !index.has_rowid());
     let column_names: Vec<String> = raw.iter().map(|column| column.name.clone()).collect();
     let naming = Names { table: &entry.name, columns: &column_names, rowid_alias: alias };
     let definition = entry.sql.clone().unwrap_or_default();
@@ -49,10 +49,12 @@ pub(crate) fn read(
         .collect::<Result<Vec<_>>>()?;
     let primary_key = constraints::primary_key(&columns, alias, key_index, &text);
     let address = address(&columns, alias, without_rowid, primary_key.as_ref());
+    let created = indexes::created(&entry.name, entries, &indexes, &naming);
+    let unique_indexes = indexes::unique(&indexes, &created);
     let table = Table {
         uniques: constraints::uniques(&indexes, &text),
         foreign_keys: constraints::foreign_keys(connection, &entry.name, &text)?,
-        indexes: indexes::created(&entry.name, entries, &indexes, &naming),
+        indexes: created,
         checks: text.checks,
         name: entry.name.clone(),
         columns,
@@ -60,7 +62,8 @@ pub(crate) fn read(
         address,
         sequence: None,
     };
-    let facts = TableFacts { without_rowid, strict: text.strict, autoincrement, definition };
+    let strict = text.strict;
+    let facts = TableFacts { without_rowid, strict, autoincrement, definition, unique_indexes };
     Ok((table, facts))
 }
 

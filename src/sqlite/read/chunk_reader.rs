@@ -204,14 +204,32 @@ impl ToSql for KeyValue {
 
 /// The error for a table that SQLite cannot read.
 pub(crate) fn read_error(table: &str, error: rusqlite::Error) -> Error {
-    let table = quote(table);
-    let check = "check the source with: sqlite3 FILE 'PRAGMA integrity_check'";
-    if error.sqlite_error_code() != Some(ErrorCode::DatabaseCorrupt) {
-        return db_error(&format!("cannot read table {table}"))(error).hint(check);
+    let is_damage = error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt);
+    let error = damage_error(&format!("table {}", quote(table)), error);
+    match is_damage {
+        true => error.hint(
+            "restore a backup, or recover the readable rows with: sqlite3 FILE .recover | sqlite3 NEW",
+        ),
+        false => error,
     }
-    db_error(&format!("table {table} is damaged"))(error).hint(check).hint(
-        "restore a backup, or recover the readable rows with: sqlite3 FILE .recover | sqlite3 NEW",
-    )
+}
+
+/// The hint for every damage of a source.
+pub(crate) const CHECK_SOURCE: &str =
+    "check the source with: sqlite3 FILE 'PRAGMA integrity_check'";
+
+/// The hint for indexes that are out of step with their tables.
+pub(crate) const REPAIR_SOURCE: &str =
+    "restore a backup, or correct rows and indexes in a copy of the source";
+
+/// The error for a part of the source that SQLite cannot read.
+pub(crate) fn damage_error(what: &str, error: rusqlite::Error) -> Error {
+    let is_damage = error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt);
+    let failed = match is_damage {
+        true => format!("{what} is damaged"),
+        false => format!("cannot read {what}"),
+    };
+    db_error(&failed)(error).hint(CHECK_SOURCE)
 }
 
 /// A reader of chunks, with a connection of its own.

@@ -56,6 +56,20 @@ const MAX_RESULT_COLUMNS: usize = 2000;
 /// The most arguments of a function (`SQLITE_MAX_FUNCTION_ARG` of the bundled library).
 const MAX_FUNCTION_ARGUMENTS: usize = 1000;
 
+/// The expressions that fetch `values`. In a UTF-16 database text is fetched as its stored bytes, with
+/// a flag for each value that is text: converting to UTF-8, SQLite would replace an unpaired surrogate
+/// by a valid character.
+pub(crate) fn expressions(encoding: TextEncoding, values: Vec<String>) -> Vec<String> {
+    if encoding == TextEncoding::Utf8 {
+        return values;
+    }
+    let bytes = values.iter().map(|value| {
+        format!("CASE typeof({value}) WHEN 'text' THEN CAST({value} AS BLOB) ELSE {value} END")
+    });
+    let flags = values.iter().map(|value| format!("typeof({value})='text'"));
+    bytes.chain(flags).collect()
+}
+
 impl TableQuery {
     /// Refuses a UTF-16 table with too many columns: each needs two columns of the result.
     pub(crate) fn check(&self) -> Result<()> {
@@ -74,20 +88,8 @@ impl TableQuery {
         self.encoding != TextEncoding::Utf8
     }
 
-    /// The expressions of the columns. In a UTF-16 database text is fetched as its stored bytes:
-    /// converting to UTF-8, SQLite would replace an unpaired surrogate by a valid character.
     fn expressions(&self) -> Vec<String> {
-        let columns: Vec<String> = self.columns.iter().map(|column| quote(column)).collect();
-        if !self.utf16() {
-            return columns;
-        }
-        let bytes = columns.iter().map(|column| {
-            format!(
-                "CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) ELSE {column} END"
-            )
-        });
-        let flags = columns.iter().map(|column| format!("typeof({column})='text'"));
-        bytes.chain(flags).collect()
+        expressions(self.encoding, self.columns.iter().map(|column| quote(column)).collect())
     }
 
     /// The number of result columns before the key.

@@ -1,7 +1,9 @@
 //! A connection to an open source: a read transaction on the state that all connections share.
 
 use crate::sqlite::read::btree::PageReader;
+use crate::sqlite::read::btree::index::IndexTree;
 use crate::sqlite::read::collector::{BatchBuilder, Collector};
+use crate::sqlite::read::entries::EntryCheck;
 use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::open_file::OpenFile;
 use rusqlite::Connection;
@@ -45,6 +47,16 @@ impl SourceConnection {
             None => Err(batch),
         };
         from_pages.or_else(|batch| self.collector.fill(&self.connection, collect, keys, batch))
+    }
+
+    /// Adds the entries of a part of an index to `check`, as [`PageReader::check_entries`] does.
+    pub(crate) fn check_entries(
+        &self,
+        tree: &IndexTree,
+        check: &mut EntryCheck<'_>,
+        give: &mut dyn FnMut(IndexTree),
+    ) -> Option<()> {
+        self.pages.as_ref()?.borrow_mut().check_entries(tree, check, give)
     }
 
     /// Whether all rows of this table so far were read from pages.

@@ -37,6 +37,8 @@ pub(crate) struct Definitions<'a> {
     pub(crate) referable: Vec<Vec<Vec<String>>>,
     /// What could not be migrated.
     pub(crate) left_out: Vec<LeftOut>,
+    /// Unique indexes and keys that are damaged in the source.
+    pub(crate) damaged: Vec<LeftOut>,
     /// Changed names, and keys that are built differently.
     pub(crate) notes: Vec<String>,
 }
@@ -64,6 +66,7 @@ impl<'a> Definitions<'a> {
             view_names: vec![String::new(); catalog.schema.views.len()],
             referable: vec![Vec::new(); tables.len()],
             left_out: Vec::new(),
+            damaged: Vec::new(),
             notes: Vec::new(),
         };
         definitions.allocate_names();
@@ -107,6 +110,13 @@ impl<'a> Definitions<'a> {
     /// The schema of the source.
     pub(crate) fn schema(&self) -> &'a Schema {
         &self.catalog.schema
+    }
+
+    /// Lists a unique index or key of the source that is damaged. Returns whether its keys are unique.
+    pub(crate) fn list_damage(&mut self, owner: usize, label: &str, left_out: &LeftOut) -> bool {
+        let damage = self.decisions.damage.get(&(owner, label.to_owned()));
+        self.damaged.extend(damage.map(|damage| left_out.clone().because(&damage.reason)));
+        !damage.is_some_and(|damage| damage.has_duplicates)
     }
 
     /// Whether a fact of SQLite holds for a table.

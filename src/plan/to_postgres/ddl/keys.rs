@@ -26,18 +26,22 @@ impl Definitions<'_> {
         for (number, (key, primary)) in all.enumerate() {
             let has_nulls = primary && self.has_nulls(owner, key);
             let as_primary = primary && !has_nulls;
-            let kind = if primary { "primary key" } else { "unique key" };
-            let what = format!("{kind} of {}", quote(&table.name));
+            let what = if primary { "primary key" } else { "unique key" };
+            let what = format!("{what} of {}", quote(&table.name));
             let columns: Vec<&str> = key.names().collect();
             let target = &self.table_names[owner];
+            let qualified = qualify(self.schema_name, target);
             let wanted = key.name.clone().unwrap_or_else(|| match primary {
                 true => format!("{target}_pkey"),
                 false => format!("{target}_{}_key", columns.join("_")),
             });
             let name = self.relations.relation(&wanted);
+            let kind = if primary { ObjectKind::PrimaryKey } else { ObjectKind::Unique };
+            let sql = format!("{} ({})", kind.as_str().to_uppercase(), columns.join(", "));
+            let left_out = LeftOut::part(kind, &table.name, &name, Some(&sql));
+            let is_unique = self.list_damage(owner, &key_label(number), &left_out);
             self.constraints[owner].relation(&name);
-            let qualified = qualify(self.schema_name, target);
-            let mut plain = true;
+            let mut plain = is_unique;
             let mut terms = Vec::new();
             for column in &key.columns {
                 let (term, is_plain) = key_term(scope, &column.name, &column.collation);
@@ -53,9 +57,6 @@ impl Definitions<'_> {
                 self.note_hashed(&format!("{what} ({})", columns.join(", ")));
             }
             if has_nulls {
-                let (kind, sql) =
-                    (ObjectKind::PrimaryKey, format!("PRIMARY KEY ({})", columns.join(", ")));
-                let left_out = LeftOut::part(kind, &table.name, &name, Some(&sql));
                 let reason = "some of its values are NULL; it becomes a unique key";
                 self.left_out.push(left_out.because(reason));
             }
@@ -66,9 +67,11 @@ impl Definitions<'_> {
             if plain {
                 self.referable[owner].push(key.names().map(str::to_owned).collect());
             }
+            // Damage has let duplicates in: the key cannot return.
             let note = comments::for_key(key, primary, plain && primary == as_primary);
+            let note = note.filter(|_| is_unique);
             let comment = |object: &str| ddl::comment(object, note.as_deref());
-            let mut index = create_index(&qualified, &name, true, &terms, None);
+            let mut index = create_index(&qualified, &name, is_unique, &terms, None);
             if !plain {
                 index += &comment(&format!("INDEX {}", qualify(self.schema_name, &name)));
             }
@@ -105,6 +108,7 @@ impl Definitions<'_> {
         for (number, index) in table.indexes.iter().enumerate() {
             let (kind, sql) = (ObjectKind::Index, Some(index.definition.as_str()));
             let left_out = LeftOut::part(kind, &table.name, &index.name, sql);
+            let is_unique = index.unique && self.list_damage(owner, &index.name, &left_out);
             // Unique ones reach this point only with --on-misfit widen.
             let width = self.decisions.too_wide.get(&(owner, index.name.clone()));
             if let Some(width) = width.filter(|_| !index.unique) {
@@ -124,16 +128,18 @@ impl Definitions<'_> {
                     }
                     let name = self.index_names[owner][number].clone();
                     let qualified = qualify(self.schema_name, &self.table_names[owner]);
-                    if index.unique && filter.is_none() && width.is_none() {
+                    if is_unique && filter.is_none() && width.is_none() {
                         self.note_referable(owner, index, columns);
                     }
                     let filter = filter.as_deref();
                     indexes.push(OptionalDdl {
                         what,
-                        sql: create_index(&qualified, &name, index.unique, &terms, filter),
+                        sql: create_index(&qualified, &name, is_unique, &terms, filter),
                         comment: ddl::comment(
                             &format!("INDEX {}", qualify(self.schema_name, &name)),
-                            comments::for_index(index, &name).as_deref(),
+                            comments::for_index(index, &name)
+                                .filter(|_| is_unique == index.unique)
+                                .as_deref(),
                         ),
                         name,
                         left_out,

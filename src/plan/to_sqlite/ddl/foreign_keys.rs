@@ -91,7 +91,7 @@ impl Definitions<'_> {
                 (Some(a), Some(b)) => a == b || a.is_number() && b.is_number(),
                 _ => false,
             };
-            if !alike {
+            if !alike || self.has_several_texts(child, from) {
                 let (from, to) = (quote(from), quote(to));
                 return Err(format!("the values of {from} and {to} cannot be compared in SQLite"));
             }

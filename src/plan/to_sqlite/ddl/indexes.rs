@@ -58,7 +58,7 @@ impl Definitions<'_> {
         let facts = &self.catalog.facts[&table.name];
         let mut indexes = Vec::new();
         for index in &table.indexes {
-            if original_index_key(facts, &index.name, columns).is_some() {
+            if original_index_key(facts, index, columns).is_some() {
                 continue;
             }
             let (kind, sql) = (ObjectKind::Index, Some(index.definition.as_str()));
@@ -79,6 +79,10 @@ impl Definitions<'_> {
             }
             match self.index_parts(owner, index, scope) {
                 Ok((terms, filter)) => {
+                    let columns = index.terms.iter().filter_map(IndexTerm::column);
+                    if index.unique {
+                        self.list_loose_key((kind, owner, &index.name), columns);
+                    }
                     let name = self.names.allocate(&index.name);
                     self.notes.extend(renamed("index", &index.name, &name));
                     let table_name = &self.table_names[owner];

@@ -8,10 +8,10 @@ use crate::plan::to_sqlite::source_queries::integer_key;
 use crate::postgres::catalog::model::TableFacts;
 use crate::schema::expression::Collation;
 use crate::schema::note::{MADE, fingerprint};
-use crate::schema::{Key, KeyColumn, ObjectKind, Table};
+use crate::schema::{Index, Key, KeyColumn, ObjectKind, Table};
 use crate::sqlite::sql::ddl::{ColumnDdl, ColumnKey, TableDdl};
 use crate::sqlite::sql::declared_type::collation_named;
-use crate::sqlite::sql::from_postgres::definitions::{default_clause, generated};
+use crate::sqlite::sql::from_postgres::definitions::{clock_default, generated};
 use crate::sqlite::sql::from_postgres::node::ScopeColumn;
 use crate::sqlite::sql::parse::kept;
 use serde_json::Value;
@@ -33,6 +33,11 @@ impl Definitions<'_> {
             .map(|number| self.column_ddl(index, number, &decisions[number], key, &scope))
             .collect();
         let (checks, lost_checks) = self.checks(index, &scope);
+        let keys = table.primary_key.iter().map(|key| (ObjectKind::PrimaryKey, key));
+        for (kind, key) in keys.chain(table.uniques.iter().map(|key| (ObjectKind::Unique, key))) {
+            let name = key.name.as_deref().unwrap_or_default();
+            self.list_loose_key((kind, index, name), key.names());
+        }
         let (foreign_keys, not_valid) = self.foreign_keys(index);
         let lost_keys = self.lost_foreign_keys(index, &foreign_keys);
         let lost = lost_keys.len();
@@ -103,7 +108,8 @@ impl Definitions<'_> {
                     let text = Some(sql.text.as_str());
                     self.list((ObjectKind::Default, table, &column.name, text), &reason);
                 };
-                default_clause(sql, kind).map_err(refused).ok()
+                let value = decision.default.clone();
+                value.unwrap_or_else(|| clock_default(sql, kind)).map_err(refused).ok()
             })
         });
         if let (None, Some(text)) = (rule, origin["generated"].as_str()) {
@@ -173,7 +179,7 @@ impl Definitions<'_> {
             add(key, is_primary || was_primary);
         }
         for index in &table.indexes {
-            if let Some((key, is_primary)) = original_index_key(facts, &index.name, columns) {
+            if let Some((key, is_primary)) = original_index_key(facts, index, columns) {
                 add(key, is_primary);
             }
         }
@@ -214,12 +220,12 @@ fn original_key(origin: &Value) -> Option<(Key, bool)> {
 /// The key of SQLite in place of which PostgreSQL has this index, if all its columns exist.
 pub(crate) fn original_index_key(
     facts: &TableFacts,
-    index: &str,
+    index: &Index,
     columns: &[ColumnDdl],
 ) -> Option<(Key, bool)> {
-    let original = facts.indexes.get(index).and_then(original_key);
+    let original = facts.indexes.get(&index.name).and_then(original_key);
     let exists = |name: &str| columns.iter().any(|column| column.name == name);
-    original.filter(|(key, _)| key.names().all(exists))
+    original.filter(|(key, _)| index.unique && key.names().all(exists))
 }
 
 fn collation_of(columns: &[ColumnDdl], name: &str) -> Collation {

@@ -9,6 +9,7 @@
 //!
 //! Source of all numbers: <https://sqlite.org/fileformat2.html>, sections 1 and 2.
 
+pub(crate) mod index;
 pub(crate) mod layout;
 pub(crate) mod record;
 #[cfg(test)]
@@ -237,7 +238,7 @@ impl PageReader {
             }
             let length = usize::try_from(length).ok()?;
             builder.start(key).ok()?;
-            let local = self.local_payload_len(length);
+            let local = self.local_payload_len(length, self.file.usable - 35);
             if local == length {
                 self.fields.push(layout, key, cell.get(..length)?, &mut builder.batch)?;
             } else {
@@ -254,9 +255,9 @@ impl PageReader {
         Some(ControlFlow::Continue(()))
     }
 
-    /// The bytes of a row of `length` bytes that are stored in the leaf.
-    fn local_payload_len(&self, length: usize) -> usize {
-        let max = self.file.usable - 35;
+    /// The bytes of a row of `length` bytes that are stored in the page, which takes rows of at most
+    /// `max` bytes as a whole.
+    fn local_payload_len(&self, length: usize, max: usize) -> usize {
         if length <= max {
             return length;
         }

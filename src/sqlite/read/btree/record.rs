@@ -19,22 +19,7 @@ impl Fields {
         row: &[u8],
         batch: &mut RowBatch,
     ) -> Option<()> {
-        let (head, mut types) = varint(row)?;
-        let head = usize::try_from(head).ok()?;
-        types = types.get(..head.checked_sub(row.len() - types.len())?)?;
-        let mut end = head;
-        self.0.clear();
-        for _ in 0..layout.fields {
-            let (kind, rest) = varint(types)?;
-            types = rest;
-            self.0.push((kind, end));
-            end = end.checked_add(width(kind)?)?;
-        }
-        // Ensures that no field exceeds the row, and that all fields together fill it.
-        row.get(..end)?;
-        if types.is_empty() && end < row.len() {
-            return None;
-        }
+        self.locate(layout.fields, row)?;
         for value in &layout.values {
             batch.push(match *value {
                 Value::Key => SqliteValue::Integer(key),
@@ -48,8 +33,28 @@ impl Fields {
         Some(())
     }
 
+    /// Locates the first `count` fields of a row; `None` if the record is unexpected.
     #[inline]
-    fn value<'a>(&self, index: usize, row: &'a [u8]) -> Option<SqliteValue<'a>> {
+    pub(crate) fn locate(&mut self, count: usize, row: &[u8]) -> Option<()> {
+        let (head, mut types) = varint(row)?;
+        let head = usize::try_from(head).ok()?;
+        types = types.get(..head.checked_sub(row.len() - types.len())?)?;
+        let mut end = head;
+        self.0.clear();
+        for _ in 0..count {
+            let (kind, rest) = varint(types)?;
+            types = rest;
+            self.0.push((kind, end));
+            end = end.checked_add(width(kind)?)?;
+        }
+        // Ensures that no field exceeds the row, and that all fields together fill it.
+        row.get(..end)?;
+        if types.is_empty() && end < row.len() { None } else { Some(()) }
+    }
+
+    /// The value of a located field.
+    #[inline]
+    pub(crate) fn value<'a>(&self, index: usize, row: &'a [u8]) -> Option<SqliteValue<'a>> {
         let &(kind, at) = self.0.get(index)?;
         let bytes = row.get(at..)?;
         Some(match kind {

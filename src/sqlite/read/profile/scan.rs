@@ -3,7 +3,7 @@
 use crate::control::cancel::CancelScope;
 use crate::control::lock;
 use crate::control::progress::PhaseProgress;
-use crate::error::Result;
+use crate::error::{Result, count, plural};
 use crate::schema::RowAddress;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
@@ -11,7 +11,8 @@ use crate::sqlite::read::chunk_reader::{read_error, scan};
 use crate::sqlite::read::profile::table::{
     MAX_BOUND_BYTES, Segment, TableProfile, TableProfileSpec,
 };
-use crate::sqlite::read::profile::work::{Part, Work};
+use crate::sqlite::read::profile::unique::KeyDigests;
+use crate::sqlite::read::profile::work::{Part, RowsPart, Work};
 use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::connection::SourceConnection;
 use bytes::BytesMut;
@@ -43,7 +44,7 @@ pub(crate) fn profile(
     specs: &[TableProfileSpec],
     options: &ProfileOptions<'_>,
 ) -> Result<Vec<TableProfile>> {
-    let work = Work::new(specs.len());
+    let work = Work::new(specs);
     let profiles: Vec<Mutex<TableProfile>> =
         specs.iter().map(|spec| Mutex::new(TableProfile::new(spec))).collect();
     // The next table whose rows are counted.
@@ -53,8 +54,19 @@ pub(crate) fn profile(
     let scan_all = || -> Result<()> {
         let connection = connect()?;
         while let Some(part) = work.take(&cancel) {
-            let scan = Scan::new(&specs[part.table], &options, &work, part)?;
-            lock(&profiles[part.table]).absorb(scan.run(&connection)?);
+            match part {
+                Part::Rows(part) => {
+                    let scan = Scan::new(&specs[part.table], &options, &work, part)?;
+                    lock(&profiles[part.table]).absorb(scan.run(&connection)?);
+                }
+                Part::Index(table, index, part) => part.run(
+                    &specs[table].unique[index],
+                    &connection,
+                    &cancel,
+                    |change| change(&mut lock(&profiles[table]).unique[index]),
+                    |part| work.give(Part::Index(table, index, part)),
+                )?,
+            }
             work.done();
         }
         // All parts have ended, or the profile is stopped.
@@ -78,7 +90,7 @@ struct Scan<'a> {
     spec: &'a TableProfileSpec,
     options: &'a ProfileOptions<'a>,
     work: &'a Work,
-    part: Part,
+    part: RowsPart,
     found: TableProfile,
     segment: Segment,
     segment_bytes: u64,
@@ -89,7 +101,7 @@ impl<'a> Scan<'a> {
         spec: &'a TableProfileSpec,
         options: &'a ProfileOptions<'a>,
         work: &'a Work,
-        part: Part,
+        part: RowsPart,
     ) -> Result<Self> {
         spec.query.check()?;
         Ok(Self {
@@ -120,6 +132,7 @@ impl<'a> Scan<'a> {
             (RowAddress::Ordinal, _) => KeyRange::Ordinal { skip: 0, rows: 0 },
         };
         let mut scratch = BytesMut::new();
+        let mut keys = KeyDigests::new(&self.spec.unique, query.columns.len());
         scan(connection, query, &range, |row| {
             let row_number = match self.part.keys {
                 Some((_, last)) => {
@@ -134,10 +147,14 @@ impl<'a> Scan<'a> {
             };
             let mut bytes = 2 + 4 * query.columns.len() as u64;
             let columns = &mut self.found.columns;
-            for ((raw, column), spec) in row.zip(columns).zip(&self.spec.columns) {
+            for (number, ((raw, column), spec)) in
+                row.zip(columns).zip(&self.spec.columns).enumerate()
+            {
                 bytes += raw.width() as u64;
                 column.add(raw, row_number, spec, &mut scratch);
+                keys.add(number, raw);
             }
+            keys.end_row(row_number, &mut self.found.unique);
             if scratch.capacity() as u64 > self.options.chunk_bytes {
                 scratch = BytesMut::new();
             }
@@ -195,16 +212,16 @@ impl<'a> Scan<'a> {
             && left > i128::from(4 * ROWS_BETWEEN_CHECKS)
         {
             let middle = (i128::from(row) + left / 2) as i64;
-            let rest = Part { keys: Some((middle + 1, *last)), ..self.part };
+            let rest = RowsPart { keys: Some((middle + 1, *last)), ..self.part };
             *last = middle;
-            self.work.give(rest);
+            self.work.give(Part::Rows(rest));
         }
         Ok(())
     }
 }
 
-/// Refuses a table whose rows were not all found by their keys, which is possible only if they are
-/// out of order: the keys cannot prove it, so the rows are counted.
+/// Refuses a table if a search by key misses some of its rows. It misses rows that are not in the
+/// order of their keys, so the rows are counted without the keys.
 fn check_count(connection: &Connection, query: &TableQuery, profile: &TableProfile) -> Result<()> {
     if !profile.searched {
         return Ok(());
@@ -216,7 +233,8 @@ fn check_count(connection: &Connection, query: &TableQuery, profile: &TableProfi
     if rows.unsigned_abs() == profile.rows {
         return Ok(());
     }
-    let why = format!("it has {rows} rows, and a search by key finds {} of them", profile.rows);
+    let (rows, found) = (plural(rows.unsigned_abs(), "row", "rows"), count(profile.rows));
+    let why = format!("it has {rows}, and a search by key finds {found} of them");
     let corrupt = ffi::Error::new(ffi::SQLITE_CORRUPT);
     Err(failed(rusqlite::Error::SqliteFailure(corrupt, Some(why))))
 }

@@ -3,6 +3,7 @@
 use crate::schema::RowAddress;
 use crate::schema::chunk::{Chunk, KeyRange, KeyValue};
 use crate::sqlite::read::profile::column::{ColumnProfile, ColumnProfileSpec};
+use crate::sqlite::read::profile::unique::{IndexProfile, UniqueIndexSpec};
 use crate::sqlite::read::query::TableQuery;
 
 /// The longest key that may bound a chunk, in bytes: bounds are kept in memory and in the ledger.
@@ -14,6 +15,8 @@ pub(crate) struct TableProfileSpec {
     pub(crate) query: TableQuery,
     /// The columns, in the order of the query.
     pub(crate) columns: Vec<ColumnProfileSpec>,
+    /// The unique indexes.
+    pub(crate) unique: Vec<UniqueIndexSpec>,
 }
 
 /// The profile of a table.
@@ -30,6 +33,8 @@ pub(crate) struct TableProfile {
     /// SQLite searched the rows by their keys, and not the reader of pages, which checks the order of
     /// the keys.
     pub(crate) searched: bool,
+    /// The unique indexes.
+    pub(crate) unique: Vec<IndexProfile>,
 }
 
 /// A segment: consecutive rows in storage order. Chunks are built from segments.
@@ -47,7 +52,8 @@ impl TableProfile {
     /// An empty profile.
     pub(crate) fn new(spec: &TableProfileSpec) -> Self {
         let columns = spec.columns.iter().map(ColumnProfile::new).collect();
-        Self { columns, ..Self::default() }
+        let unique = vec![IndexProfile::default(); spec.unique.len()];
+        Self { columns, unique, ..Self::default() }
     }
 
     /// Adds the profile of another part of the table.
@@ -57,6 +63,9 @@ impl TableProfile {
         self.largest_row = self.largest_row.max(part.largest_row);
         for (mine, theirs) in self.columns.iter_mut().zip(&part.columns) {
             mine.merge(theirs);
+        }
+        for (mine, theirs) in self.unique.iter_mut().zip(&part.unique) {
+            mine.keys += theirs.keys;
         }
         self.segments.extend(part.segments);
         self.searched |= part.searched;

@@ -5,12 +5,22 @@
 
 use crate::control::cancel::CancelScope;
 use crate::control::{POLL_INTERVAL, lock};
+use crate::sqlite::read::profile::table::TableProfileSpec;
+use crate::sqlite::read::profile::unique::IndexPart;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// A part of the scan: a table, or a part of its key range if it has an integer key.
+/// A part of the scan.
+#[derive(Debug, Clone)]
+pub(crate) enum Part {
+    Rows(RowsPart),
+    /// A part of the work on a unique index: the index of its table, and its own.
+    Index(usize, usize, IndexPart),
+}
+
+/// The rows of a table, or of a part of its key range if it has an integer key.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Part {
+pub(crate) struct RowsPart {
     /// The index of the table.
     pub(crate) table: usize,
     pub(crate) keys: Option<(i64, i64)>,
@@ -27,9 +37,18 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    pub(crate) fn new(tables: usize) -> Self {
-        let part = |table| Part { table, keys: None, max_key: i64::MAX };
-        let parts = (0..tables).rev().map(part).collect();
+    /// All work on tables with these specs. Indexes come first: if SQLite must read one, nothing of it
+    /// can be given away.
+    pub(crate) fn new(specs: &[TableProfileSpec]) -> Self {
+        let rows = |table| Part::Rows(RowsPart { table, keys: None, max_key: i64::MAX });
+        let mut parts: Vec<Part> = (0..specs.len()).rev().map(rows).collect();
+        for (table, spec) in specs.iter().enumerate().rev() {
+            for (number, index) in spec.unique.iter().enumerate() {
+                let keys = index.needs_query().then_some(IndexPart::Keys);
+                let work = keys.into_iter().chain([IndexPart::Whole]);
+                parts.extend(work.map(|part| Part::Index(table, number, part)));
+            }
+        }
         Self { state: Mutex::new((parts, 0)), changed: Condvar::new(), idle: AtomicUsize::new(0) }
     }
 
@@ -55,7 +74,7 @@ impl Work {
         }
     }
 
-    /// Adds a part for an idle thread.
+    /// Adds a part for another thread.
     pub(crate) fn give(&self, part: Part) {
         lock(&self.state).0.push(part);
         self.changed.notify_one();
