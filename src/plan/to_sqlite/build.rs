@@ -28,7 +28,7 @@ pub(crate) fn build_plan(
     mut catalog: Catalog,
     snapshot: &mut Snapshot,
 ) -> Result<Plan<ToSqlite>> {
-    let mut left_out = choose_tables(&mut catalog.schema, inputs.options)?;
+    let mut left_out = choose_tables(&mut catalog.schema, inputs.options, inputs.is_only)?;
     left_out.append(&mut catalog.schema.left_out);
     preconditions::refuse_hidden(&catalog)?;
     check_casts(&inputs.options.casts, &catalog.schema)?;
