@@ -82,7 +82,7 @@ const TYPE_NOTES: [(OfColumn, &str); 4] = [
     ),
     (
         |column| column.mapping.kind == Kind::Word && column.mapping.read.is_some(),
-        "SQLite sorts the labels of enums as text",
+        "SQLite sorts the values of enums and of extensions' types as text",
     ),
     (
         |column| column.declared.contains('('),
