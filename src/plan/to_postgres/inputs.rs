@@ -48,7 +48,7 @@ impl DropScope {
     /// Without the tables that `excluded` names, which an earlier run created.
     pub(crate) fn without(mut self, excluded: &HashSet<String>) -> Self {
         if let Self::CreatedObjects(created) | Self::Planned(created) = &mut self {
-            let excluded: Vec<String> = excluded.iter().map(target_name).collect();
+            let excluded: Vec<String> = excluded.iter().map(|name| target_name(name)).collect();
             created.tables.retain(|table, _| !excluded.contains(table));
         }
         self
@@ -96,7 +96,7 @@ impl DropScope {
 
 /// The name in the target of a table or view of the source. That which a long or empty name gets does
 /// not depend on other names.
-fn target_name(name: &String) -> String {
+fn target_name(name: &str) -> String {
     Allocator::default().relation(name)
 }
 
