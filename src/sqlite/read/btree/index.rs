@@ -104,7 +104,7 @@ impl PageReader {
             let current = number % 2;
             if stored == length && !is_interior {
                 let entry = payload.get(..length)?;
-                self.fields.read(entry, values[current].get_mut(..fields)?)?;
+                record::read(entry, values[current].get_mut(..fields)?)?;
                 check.add(&values[current][..fields])?;
                 match local {
                     Some(last) => check.compare(&values[last], &values[current]),
@@ -121,11 +121,11 @@ impl PageReader {
                 after = Some(check.layout.key(&values[last]));
             }
             let key = if stored == length {
-                self.index_entry(payload.get(..length)?, fields, check)?
+                add(payload.get(..length)?, fields, check)?
             } else {
                 self.read_overflow(length, payload, stored)?;
                 let entry = std::mem::take(&mut self.overflow_row);
-                let key = self.index_entry(&entry, fields, check)?;
+                let key = add(&entry, fields, check)?;
                 if entry.capacity() <= MAX_KEPT_OVERFLOW {
                     self.overflow_row = entry;
                 }
@@ -146,18 +146,13 @@ impl PageReader {
         }
         Some(children)
     }
+}
 
-    /// Adds an entry and returns its sort key.
-    fn index_entry(
-        &mut self,
-        entry: &[u8],
-        fields: usize,
-        check: &mut EntryCheck<'_>,
-    ) -> Option<EntryKey> {
-        let mut values = [SqliteValue::Null; MAX_FIELDS];
-        let values = values.get_mut(..fields)?;
-        self.fields.read(entry, values)?;
-        check.add(values)?;
-        Some(check.layout.key(values))
-    }
+/// Adds an entry and returns its sort key.
+fn add(entry: &[u8], fields: usize, check: &mut EntryCheck<'_>) -> Option<EntryKey> {
+    let mut values = [SqliteValue::Null; MAX_FIELDS];
+    let values = values.get_mut(..fields)?;
+    record::read(entry, values)?;
+    check.add(values)?;
+    Some(check.layout.key(values))
 }
