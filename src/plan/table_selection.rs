@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::options::plan_options::PlanOptions;
+use crate::options::type_override::TypeOverride;
+use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind, Schema};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -14,8 +16,10 @@ pub(crate) fn is_by_request(left: &LeftOut) -> bool {
 }
 
 /// Removes the tables that `--tables` does not name, and the tables and views that `--exclude`
-/// names, from the schema. Errors: an invalid pattern, or a pattern of `--tables` that matches nothing.
+/// names, from the schema. Errors: an invalid pattern, a pattern of `--tables` that matches nothing, or
+/// a cast of a missing column.
 pub(crate) fn choose_tables(schema: &mut Schema, options: &PlanOptions) -> Result<Vec<LeftOut>> {
+    options.casts.iter().try_for_each(|cast| check_cast(cast, schema))?;
     let tables = patterns(&options.tables, "--tables")?;
     let exclude = patterns(&options.exclude, "--exclude")?;
     for pattern in &options.tables {
@@ -35,6 +39,20 @@ pub(crate) fn choose_tables(schema: &mut Schema, options: &PlanOptions) -> Resul
     let excluded = schema.views.extract_if(.., |view| exclude.is_match(&view.name));
     list.extend(excluded.map(|v| left_out(ObjectKind::View, &v.name, Some(&v.definition))));
     Ok(list)
+}
+
+/// Refuses an override of a missing column. The table may be excluded.
+fn check_cast(cast: &TypeOverride, schema: &Schema) -> Result<()> {
+    let table_name = quote(&cast.table);
+    let Some(table) = schema.tables.iter().find(|table| table.name == cast.table) else {
+        return Err(Error::usage(format!("--cast: table {table_name} not found"))
+            .hint("names are case-sensitive"));
+    };
+    if table.columns.iter().any(|column| column.name == cast.column) {
+        return Ok(());
+    }
+    let column = quote(&cast.column);
+    Err(Error::usage(format!("--cast: column {column} of table {table_name} not found")))
 }
 
 fn patterns(patterns: &[String], flag: &str) -> Result<GlobSet> {

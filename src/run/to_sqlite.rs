@@ -35,7 +35,9 @@ impl ToSqlite {
             Verify::Only(depth) => Some(depth),
             _ => None,
         };
-        let loads = env.options.data_sets.iter().map(|data_set| open(data_set, env));
+        let loads = env.options.data_sets.iter().map(|data_set| {
+            open(data_set, env).map_err(|error| env.options.in_data_set(&data_set.name, error))
+        });
         Ok(Self { loads: loads.collect::<Result<_>>()?, only_compare })
     }
 }

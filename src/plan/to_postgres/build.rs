@@ -47,7 +47,7 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     preconditions::check_target(inputs, client, source, (&remaining, &planned))?;
     preconditions::refuse_wide_tables(&catalog.schema)?;
 
-    let columns = Columns::new(&catalog, &inputs.options.casts)?;
+    let columns = Columns::new(&catalog, &inputs.options.casts);
     let queries = queries(query::encoding(&connection)?, &catalog.schema);
     let profiles = profile(inputs, &catalog, &queries, &columns)?;
     inputs.control.progress.enter(Phase::Plan);

@@ -5,7 +5,6 @@ use crate::error::{Error, Result};
 use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::strict;
 use crate::plan::table_selection::choose_tables;
-use crate::plan::to_postgres::column_types::check_casts;
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::plan::to_sqlite::decisions::{TableDecision, candidates, decide, probe};
 use crate::plan::to_sqlite::inputs::PlanInputs;
@@ -31,7 +30,6 @@ pub(crate) fn build_plan(
     let mut left_out = choose_tables(&mut catalog.schema, inputs.options)?;
     left_out.append(&mut catalog.schema.left_out);
     preconditions::refuse_hidden(&catalog)?;
-    check_casts(&inputs.options.casts, &catalog.schema)?;
     preconditions::refuse_bare(&catalog)?;
     preconditions::check_target(inputs, &catalog, snapshot.client())?;
     let tables = catalog.schema.tables.iter();
