@@ -207,10 +207,10 @@ impl Error {
         self
     }
 
-    /// Turns each remedy into a hint with the command that `command` makes of it, if any.
-    pub(crate) fn with_commands(mut self, command: impl Fn(&Remedy) -> Option<String>) -> Self {
+    /// Turns each remedy into a hint with what `steps` makes of it, if any.
+    pub(crate) fn with_commands(mut self, steps: impl Fn(&Remedy) -> Option<String>) -> Self {
         for remedy in std::mem::take(&mut self.remedies) {
-            let hint = command(&remedy).map(|text| format!("to {}, run: {text}", remedy.effect));
+            let hint = steps(&remedy).map(|text| format!("to {}, {text}", remedy.effect));
             self.hints.extend(hint);
         }
         self

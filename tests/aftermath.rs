@@ -213,6 +213,26 @@ fn rejected_rows_are_in_the_reject_file_with_their_reason() {
 }
 
 #[test]
+fn a_stale_log_next_to_a_missing_reject_file_is_refused_and_kept() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("rejected.db");
+    let source = Source::of_fixture("misfit_text");
+    let database = harness::server();
+    for suffix in ["-wal", "-journal"] {
+        let log = folder.path().join(format!("rejected.db{suffix}"));
+        std::fs::write(&log, "committed rows").unwrap();
+        let arguments = ["--on-misfit", "reject", "--reject-file", file.to_str().unwrap()];
+        let output = source.migrate(&database.url, &arguments);
+        let message = harness::text(&output);
+        assert_eq!(output.status.code(), Some(4), "{message}");
+        assert!(message.contains(&format!("{} (14 bytes)", log.display())), "{message}");
+        assert!(!file.exists());
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "committed rows");
+        std::fs::remove_file(&log).unwrap();
+    }
+}
+
+#[test]
 fn a_refusal_names_rows_and_never_contents() {
     let database = server();
     let output = Source::of_fixture("misfit_text").migrate(&database.url, &[]);

@@ -93,6 +93,11 @@ fn a_key_whose_values_would_become_equal_is_refused_before_anything_is_written()
              INSERT INTO t VALUES (1, 0), ('1', 0);",
             &[],
         ),
+        (
+            "CREATE TABLE t (k, name TEXT); CREATE UNIQUE INDEX pair ON t (k, lower(name));
+             INSERT INTO t VALUES (1, 'a'), ('1', 'A');",
+            &[],
+        ),
     ] {
         let case = Case::new(sql);
         let message = case.exits(flags, 4);
@@ -107,6 +112,17 @@ fn a_key_whose_values_would_become_equal_is_refused_before_anything_is_written()
     let apart = Case::new("CREATE TABLE t (k UNIQUE); INSERT INTO t VALUES (1), ('2');");
     apart.exits(&[], 0);
     assert_eq!(apart.type_of("t.k"), "text");
+}
+
+#[test]
+fn a_unique_index_whose_condition_has_a_function_of_the_application_does_not_stop_the_plan() {
+    let case = Case::new(
+        "CREATE TABLE t (k, old INT); CREATE UNIQUE INDEX current ON t (k) WHERE abs(old) = 0;
+         INSERT INTO t VALUES (1, 0), ('1', 1); PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, 'abs', 'app_abs');",
+    );
+    let message = case.exits(&[], 0);
+    assert!(message.contains("\"current\""), "the index is listed: {message}");
 }
 
 #[test]

@@ -109,6 +109,13 @@ fn a_command_that_a_refused_target_suggests_is_not_refused_again() {
 fn a_suggested_selection_of_tables_has_clean_in_place_of_drop_all() {
     let others = |it: &Scenario| it.sql("CREATE TABLE notes (x int)");
     follow(MISFIT, &with(&DATABASE, &["--drop-all"]), &[0, 0, 0], &others);
+    // A file that has the excluded table cannot be replaced without it.
+    let bare = |it: &Scenario| {
+        it.sql("CREATE TABLE bare (); CREATE TABLE t (a int)");
+        let sql = "CREATE TABLE bare (a); CREATE TABLE t (a)";
+        sqlite3_script(&it.folder.path().join("back.db"), sql);
+    };
+    follow(SOURCE, &with(&BACK, &["--drop-all"]), &[], &bare);
 }
 
 #[test]

@@ -272,6 +272,14 @@ impl IndexTerm {
             IndexOver::Expression(_) => None,
         }
     }
+
+    /// The text of an expression.
+    pub(crate) fn expression(&self) -> Option<&str> {
+        match &self.over {
+            IndexOver::Column(_) => None,
+            IndexOver::Expression(sql) => Some(&sql.text),
+        }
+    }
 }
 
 impl LeftOut {

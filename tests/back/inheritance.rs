@@ -120,7 +120,9 @@ fn children_that_are_tables_of_their_own_are_read_there_and_all_others_through_t
     assert_eq!(sql("SELECT id, extra FROM child ORDER BY 1"), "2|20\n4|40");
     let columns = reasons(&report, "column");
     assert_eq!(columns.len(), 1, "{columns:?}");
-    assert!(columns[0].starts_with("line: old_note: only the child table \"archive\".\"old\""));
+    assert!(
+        columns[0].starts_with("line: old_note: exists only in child table \"archive\".\"old\"")
+    );
     let again = Target::new();
     let report = back_report(&database, &again.path, &["--exclude", "child"], 0);
     let ids = sqlite3(&again.path, "SELECT group_concat(id) FROM (SELECT id FROM line ORDER BY 1)");

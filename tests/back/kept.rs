@@ -1,9 +1,11 @@
 //! A replaced file is kept.
 
 use super::{Target, back, back_report};
-use crate::harness::{Database, psql, server, sqlite3, sqlite3_script, text};
+use crate::harness::{Database, migrate_command, psql, server, sqlite3, sqlite3_script, text};
+use crate::waiting::wait_until;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Stdio;
 
 /// A database with one row in `t`, and a file with another one.
 fn scenario() -> (Database, Target) {
@@ -44,17 +46,10 @@ fn a_replaced_file_is_kept_next_to_the_new_one() {
         (sqlite3(&path, "SELECT a FROM t"), sqlite3(&target.path, "SELECT a FROM t")),
         ("1".to_owned(), "2".to_owned())
     );
+    assert_eq!(sqlite3(&path, "PRAGMA journal_mode"), "wal");
     let notes = report["data_sets"][0]["notes"].to_string();
     assert!(notes.contains(&format!("the replaced file is kept: {}", path.display())), "{notes}");
     assert!(notes.contains(&format!("the replaced file ({size}) is kept as")), "{notes}");
-}
-
-#[test]
-fn two_files_that_are_replaced_in_one_second_are_both_kept() {
-    let (database, target) = scenario();
-    back_report(&database, &target.path, &["--clean"], 0);
-    back_report(&database, &target.path, &["--clean"], 0);
-    assert_eq!(kept(&target).len(), 2);
 }
 
 #[test]
@@ -83,4 +78,29 @@ fn no_keep_removes_a_replaced_file_only_after_a_good_verdict() {
     let to = ["database", "--from", "app.db", "--to", &database.url, "--no-keep"];
     let output = crate::harness::migrate(to);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("--no-keep"), "{}", text(&output));
+}
+
+#[test]
+fn a_run_that_fails_before_the_rename_leaves_the_old_file_also_with_no_keep() {
+    let (database, target) = scenario();
+    psql(
+        &database.url,
+        "CREATE TABLE event (id int, body text); \
+        INSERT INTO event SELECT g, repeat(md5(g::text), 30) FROM generate_series(1, 20000) g",
+    );
+    let old = fs::read(&target.path).unwrap();
+    let mut command = migrate_command();
+    command.args(["database", "--from", &database.url, "--to"]).arg(&target.path);
+    command.args(["--clean", "--no-keep"]).stdout(Stdio::null()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let partial = target.folder.path().join("back.db.migrate-partial");
+    wait_until("the run writes", || partial.exists());
+    let user = rusqlite::Connection::open(&target.path).unwrap();
+    user.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    drop(user);
+    assert_eq!(target.files(), ["back.db"]);
+    assert!(fs::read(&target.path).unwrap() == old, "every byte is unchanged");
 }

@@ -179,6 +179,12 @@ fn no_form_of_a_location_on_the_command_line_shows_its_password() {
         "postgers://u:hunter2@h/d?sslmode=disable",
         "u:hunter2@h/d",
         "u:hunter2://h/d",
+        "//u:hunter2@h/d",
+        "postgres//u:hunter2@h/d",
+        "Server=h;uid=u;pw=hunter2",
+        "server=h pw=hunter2",
+        "pw=hunter2",
+        "postgres://u@127.0.0.1:1/d?pw=hunter2",
     ] {
         for (flag, other, file) in [("--from", "--to", "none.db"), ("--to", "--from", "none.db")] {
             for command in ["database", "plan"] {
@@ -191,6 +197,10 @@ fn no_form_of_a_location_on_the_command_line_shows_its_password() {
             }
         }
     }
-    let output = migrate_command().args(["database", "host=h pasword=hunter2"]).output().unwrap();
-    assert!(!text(&output).contains("hunter2"), "{}", text(&output));
+    for positional in ["host=h pasword=hunter2", "host=h pw=hunter2", "u/hunter2@h"] {
+        for arguments in [&["database", positional][..], &[positional], &["provider", positional]] {
+            let output = migrate_command().args(arguments).output().unwrap();
+            assert!(!text(&output).contains("hunter2"), "{}", text(&output));
+        }
+    }
 }

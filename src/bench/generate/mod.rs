@@ -14,6 +14,7 @@ pub(crate) mod writer;
 use crate::bench::generate::random::Random;
 use crate::bench::generate::writer::Writer;
 use crate::error::{Error, Result};
+use crate::sqlite::write::stale_log;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{self, OpenOptions};
 use std::path::Path;
@@ -100,6 +101,7 @@ pub(crate) fn generate(
     seed: u64,
     progress: &mut dyn FnMut(&str, u64) -> bool,
 ) -> Result<Summary> {
+    stale_log::refuse(path, false, Error::refused)?;
     OpenOptions::new().write(true).create_new(true).open(path).map_err(|e| {
         let error = Error::refused(format!("cannot create {}", path.display())).caused_by(&e);
         match e.kind() {

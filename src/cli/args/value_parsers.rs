@@ -27,7 +27,7 @@ pub(crate) fn chunk_size(text: &str) -> Result<u64, String> {
 /// Parses a whole number from 1 to `MAX`.
 pub(crate) fn number<const MAX: u16>(text: &str) -> Result<u16, String> {
     let number = text.parse().ok().filter(|number| (1..=MAX).contains(number));
-    number.ok_or_else(|| format!("{text} is not a whole number between 1 and {MAX}"))
+    number.ok_or_else(|| format!("a whole number between 1 and {MAX} is needed"))
 }
 
 fn size(text: &str) -> Result<u64, String> {

@@ -2,7 +2,7 @@
 //!
 //! The text was typed and may be malformed. In doubt, a part of it counts as password.
 
-use crate::config::connection::settings::is_similar;
+use crate::config::connection::settings::{is_key, is_similar};
 
 /// The parameters whose values are secrets. A similar word also counts, as a mistyped one.
 const SECRET_PARAMETERS: [&str; 2] = ["password", "sslpassword"];
@@ -43,8 +43,14 @@ fn url_without_password(rest: &str) -> String {
     let (user, tail) = at.map_or(("", rest), |at| (&rest[..at], &rest[at..]));
     let user = user.split(':').next().unwrap_or_default();
     let Some((location, parameters)) = tail.split_once('?') else { return format!("{user}{tail}") };
-    let is_kept = |pair: &&str| !is_secret(pair.split('=').next().unwrap_or_default());
-    let kept: Vec<_> = parameters.split('&').filter(is_kept).collect();
+    let shown = |pair: &str| {
+        let key = pair.split('=').next().unwrap_or_default();
+        // An unknown key may be the name of a secret, too.
+        let is_known = is_key(key) || pair == "ssl=true";
+        let shown = if is_known { pair.to_owned() } else { format!("{key}=VALUE") };
+        (!is_secret(key)).then_some(shown)
+    };
+    let kept: Vec<_> = parameters.split('&').filter_map(shown).collect();
     let question = if kept.is_empty() { "" } else { "?" };
     format!("{user}{location}{question}{}", kept.join("&"))
 }
@@ -107,7 +113,8 @@ mod tests {
             ("postgres://u:hunter2@h:5432/db", "postgres://u@h:5432/db"),
             ("postgresql://u:@h/db?sslmode=require", "postgresql://u@h/db?sslmode=require"),
             ("postgres://:pw@h/db", "postgres://@h/db"),
-            ("postgres://h/db?password=p%20w&a=b&sslpassword=x", "postgres://h/db?a=b"),
+            ("postgres://h/db?password=p%20w&user=b&sslpassword=x", "postgres://h/db?user=b"),
+            ("postgres://h/db?pw=x&ssl=true&ssl=x", "postgres://h/db?pw=VALUE&ssl=true&ssl=VALUE"),
             ("postgres://h/db?password=x", "postgres://h/db"),
             ("to=postgres://u:pw@h/db", "to=postgres://u@h/db"),
         ] {

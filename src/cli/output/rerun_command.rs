@@ -95,6 +95,14 @@ impl CommandLine {
             // --drop-all would drop the tables that the remedy excludes.
             let excludes = flags.iter().any(|flag| name(flag) == "--exclude");
             if excludes && self.arguments.iter().any(|argument| argument == "--drop-all") {
+                // --clean does not replace a file with these tables.
+                if self.replaces_file() {
+                    let flags: Vec<String> = flags.iter().map(|flag| quoted(flag)).collect();
+                    let flags = flags.join(" ");
+                    return Some(format!(
+                        "replace --drop-all by {flags} and give another file with --to"
+                    ));
+                }
                 flags.push("--clean".into());
             }
             // Without all tables that --tables names, nothing would be left to migrate.
@@ -116,7 +124,15 @@ impl CommandLine {
                     && !flags.contains(argument)
                     && !find(argument).is_some_and(is_replaced)
             };
-            Some(self.changed(is_kept, &flags).text)
+            Some(format!("run: {}", self.changed(is_kept, &flags).text))
+        })
+    }
+
+    /// Whether the target is a SQLite file.
+    fn replaces_file(&self) -> bool {
+        let mut values = self.arguments.iter().filter_map(|argument| split_value(argument));
+        values.any(|(flag, value)| {
+            flag == "--to" && LocationArg::parse("--to", value).is_ok_and(|to| to.is_sqlite())
         })
     }
 
@@ -258,6 +274,19 @@ mod tests {
     }
 
     #[test]
+    fn a_suggested_selection_has_clean_in_place_of_drop_all_and_another_file() {
+        for (to, expected) in [
+            ("--to=postgres:///d", "run: migrate plan --to postgres:///d --exclude b --clean"),
+            ("--to=a.db", "replace --drop-all by --exclude=b and give another file with --to"),
+        ] {
+            let words = ["plan", to, "--drop-all"].map(OsString::from);
+            let line = CommandLine::new("migrate".into(), words.to_vec());
+            let error = line.with_remedies(Error::refused("no").remedy_exclude(&["b"]));
+            assert_eq!(error.hints(), [format!("to exclude \"b\", {expected}")]);
+        }
+    }
+
+    #[test]
     fn a_location_that_cannot_be_parsed_is_not_shown() {
         for from in ["host=h hunter2=x", "postgers://u:hunter2@h/d", "postgres://u:hunter2@h:x/d"] {
             let command = rerun(&["plan", &format!("--from={from}"), "--to=a.db"], &[]);
@@ -304,8 +333,9 @@ mod tests {
 
     #[test]
     fn arguments_are_quoted_for_a_shell() {
-        let to = "--to=postgres://u@h/d?a=1&b=2";
-        let quoted = "migrate database --from 'my app.db' --to 'postgres://u@h/d?a=1&b=2' --strict";
+        let to = "--to=postgres://u@h/d?port=1&user=b";
+        let quoted =
+            "migrate database --from 'my app.db' --to 'postgres://u@h/d?port=1&user=b' --strict";
         for (arguments, expected) in [
             (&["database", "--from=my app.db", to, "--strict"][..], quoted),
             (&["--json=-"], "migrate --json=-"),

@@ -37,9 +37,9 @@ impl LocationArg {
             let shown = if is_known { format!("{scheme}://") } else { "this scheme".to_owned() };
             return Err(wrong(&format!("{shown} is not supported")));
         }
-        if text.is_some_and(has_credentials) {
-            return Err(wrong("a URL without postgres:// is not supported")
-                .hint("if it is the path of a file, write sqlite:PATH"));
+        if text.is_some_and(may_have_secret) {
+            return Err(wrong("neither an existing file nor a connection to PostgreSQL")
+                .hint("if it is the path of a new file, write sqlite:PATH"));
         }
         let bytes = value.as_bytes();
         match bytes.strip_prefix(b"sqlite:").unwrap_or(bytes) {
@@ -69,12 +69,14 @@ fn scheme(text: &str) -> Option<&str> {
 const SCHEMES: [&str; 8] =
     ["postgres", "postgresql", "jdbc:postgresql", "sqlite", "mysql", "mariadb", "https", "file"];
 
-/// Whether a text looks like the part `user:password@host` of a URL, and not like a file.
-fn has_credentials(text: &str) -> bool {
-    let credentials = text.split_once('@').map_or("", |(before, _)| before);
-    let user = credentials.split_once(':').map_or("", |(user, _)| user);
-    let is_file = text.starts_with("sqlite:") || Path::new(text).exists();
-    !is_file && !user.is_empty() && !user.contains('/')
+/// Whether a text that is no existing file may have a password: as `user:password@host`, or in pairs
+/// such as `Server=h;pw=p`. An error of a path would show it.
+fn may_have_secret(text: &str) -> bool {
+    let has_credentials = text.rsplit_once('@').is_some_and(|(before, _)| before.contains(':'));
+    let keys = keys(text);
+    let has_pairs =
+        keys.len() > 1 || leads(text, &keys) || (text.contains(';') && text.contains('='));
+    (has_credentials || has_pairs) && !text.starts_with("sqlite:") && !Path::new(text).exists()
 }
 
 /// The keys that distinguish a `key=value` string from a path with an equals sign: those that name
@@ -92,6 +94,14 @@ fn is_postgres(text: &str) -> bool {
     if let Some(scheme) = scheme(text) {
         return ["postgres", "postgresql"].iter().any(|ours| scheme.eq_ignore_ascii_case(ours));
     }
+    let keys = keys(text);
+    let leads = leads(text, &keys);
+    let names_server = |key: &str| SERVER_KEYS.iter().any(|known| key.eq_ignore_ascii_case(known));
+    keys.iter().any(|(_, key)| is_secret(key) || (leads && names_server(key)))
+}
+
+/// The words before equals signs, each with its start.
+fn keys(text: &str) -> Vec<(usize, &str)> {
     let key_before = |at: usize| {
         let before = text[..at].trim_end();
         let start = before.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '_').len();
@@ -99,10 +109,12 @@ fn is_postgres(text: &str) -> bool {
             before[..start].chars().next_back().is_none_or(|c| c.is_whitespace() || c == ';');
         (free && start < before.len()).then_some((start, &before[start..]))
     };
-    let keys: Vec<_> = text.match_indices('=').filter_map(|(at, _)| key_before(at)).collect();
-    let leads = keys.first().is_some_and(|(start, _)| text[..*start].trim().is_empty());
-    let names_server = |key: &str| SERVER_KEYS.iter().any(|known| key.eq_ignore_ascii_case(known));
-    keys.iter().any(|(_, key)| is_secret(key) || (leads && names_server(key)))
+    text.match_indices('=').filter_map(|(at, _)| key_before(at)).collect()
+}
+
+/// Whether the text begins with the first of its keys.
+fn leads(text: &str, keys: &[(usize, &str)]) -> bool {
+    keys.first().is_some_and(|(start, _)| text[..*start].trim().is_empty())
 }
 
 #[cfg(test)]
@@ -138,6 +150,32 @@ mod tests {
             "sqlite:my password=x.db",
         ] {
             assert!(!is_postgres(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_with_a_possible_password_is_shown_only_if_it_is_the_path_of_a_file() {
+        for text in [
+            "u:hunter2@h/d",
+            ":hunter2@h/d",
+            "//u:hunter2@h/d",
+            "postgres//u:hunter2@h/d",
+            "postgres:/u:hunter2@h/d",
+            "Server=h;uid=u;pw=hunter2",
+            "server=h pw=hunter2",
+            "/x;pw=hunter2",
+            "pw=hunter2",
+            "a=b.db",
+        ] {
+            let error = LocationArg::parse("--to", OsStr::new(text)).map(|_| ()).unwrap_err();
+            assert!(!format!("{error} {:?}", error.hints()).contains("hunter2"), "{text}: {error}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("u:x@y;a=b.db");
+        std::fs::write(&file, "").unwrap();
+        let user = Path::new("/home/me@corp/app.db");
+        for path in [file.as_path(), user, Path::new("./a=b.db"), Path::new("sqlite:a=b.db")] {
+            assert!(LocationArg::parse("--to", path.as_os_str()).is_ok(), "{}", path.display());
         }
     }
 }

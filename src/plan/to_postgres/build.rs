@@ -178,11 +178,10 @@ fn notes(tables: &[PlannedTable<ToPostgres>], catalog: &Catalog) -> Vec<String> 
     let mut notes = Vec::new();
     if !catalog.file.is_empty() {
         let kept = match tables.is_empty() {
-            true => "and no table keeps them in its comment",
-            false => "but comments on the tables keep them for the way back",
+            true => "are lost, because no table is migrated",
+            false => "are kept in comments on the tables, for the way back",
         };
-        let list = catalog.file.list();
-        notes.push(format!("PostgreSQL has no place for properties of the file, {kept}: {list}"));
+        notes.push(format!("properties of the file {kept}: {}", catalog.file.list()));
     }
     if tables.iter().any(|t| t.ddl.columns.iter().any(|c| c.column_type.is_text())) {
         notes.push(

@@ -205,22 +205,22 @@ struct UniqueColumns<'a> {
     names: Vec<&'a str>,
     /// The condition of a partial index.
     filter: Option<&'a str>,
-    /// There are no terms but these columns.
-    is_whole: bool,
+    /// The terms that are no columns.
+    expressions: Vec<&'a str>,
 }
 
-fn unique_columns(table: &Table) -> impl Iterator<Item = UniqueColumns<'_>> {
+fn keys_and_unique_indexes(table: &Table) -> impl Iterator<Item = UniqueColumns<'_>> {
     let keys = table.primary_key.iter().chain(&table.uniques);
     let keys = keys.map(|key| UniqueColumns {
         names: key.names().collect(),
         filter: None,
-        is_whole: true,
+        expressions: Vec::new(),
     });
     let indexes = table.indexes.iter().filter(|index| index.unique);
     keys.chain(indexes.map(|index| UniqueColumns {
         names: index.terms.iter().filter_map(IndexTerm::column).collect(),
         filter: index.filter.as_ref().map(|sql| sql.text.as_str()),
-        is_whole: index.terms.iter().all(|term| term.column().is_some()),
+        expressions: index.terms.iter().filter_map(IndexTerm::expression).collect(),
     }))
 }
 
@@ -233,7 +233,7 @@ pub(crate) fn refuse_merged_keys(
     decisions: &[TableDecision],
 ) -> Result<()> {
     for (table, decisions) in schema.tables.iter().zip(decisions) {
-        for UniqueColumns { names, filter, is_whole } in unique_columns(table) {
+        for UniqueColumns { names, filter, expressions } in keys_and_unique_indexes(table) {
             let mut merged = false;
             let mut terms = Vec::with_capacity(names.len());
             for name in &names {
@@ -247,7 +247,7 @@ pub(crate) fn refuse_merged_keys(
                 {
                     let values = plural(*count, "value", "values");
                     return Err(merged_key(table, &names)
-                        .caused_by(format!("column {column} has {values} with {what}")));
+                        .caused_by(format!("column {column}: {what} in {values}")));
                 }
                 merged |= conversion.is_some() || is_interval;
                 terms.push(match (is_interval, conversion) {
@@ -256,10 +256,8 @@ pub(crate) fn refuse_merged_keys(
                     _ => column,
                 });
             }
-            if merged
-                && is_whole
-                && source_checks::has_duplicates(connection, table, &names, &terms, filter)?
-            {
+            terms.extend(expressions.iter().map(|expression| format!("({expression})")));
+            if merged && source_checks::has_duplicates(connection, table, &terms, filter)? {
                 return Err(merged_key(table, &names).caused_by(
                     "values that differ only in their storage class, or in the units of an \
                      interval, would be equal",

@@ -13,6 +13,7 @@ use crate::plan::to_postgres::source_checks;
 use crate::schema::names::quote;
 use crate::sqlite::source::connection::SourceConnection;
 use crate::sqlite::write::bulk_insert::Bound;
+use crate::sqlite::write::stale_log;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -27,6 +28,7 @@ pub(crate) struct RejectFile {
 impl RejectFile {
     /// Creates the file, for its owner only.
     pub(crate) fn create(path: &Path) -> Result<Self> {
+        stale_log::refuse(path, false, Error::refused)?;
         let what = || format!("cannot create the reject file {}", path.display());
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         file.map_err(|error| {
@@ -140,13 +142,15 @@ pub(crate) fn reason(column: Option<&str>, misfit: Misfit) -> String {
     }
 }
 
-/// Refuses an existing reject file, because its rows may still be needed.
+/// Refuses an existing reject file, because its rows may still be needed, and a stale log next to a
+/// new one.
 pub(crate) fn refuse_existing(options: &PlanOptions) -> Result<()> {
     match &options.on_misfit {
         OnMisfit::Reject { file } if file.symlink_metadata().is_ok() => {
             Err(Error::refused(format!("the reject file {} already exists", file.display()))
                 .hint("move it, or name another file with --reject-file"))
         }
+        OnMisfit::Reject { file } => stale_log::refuse(file, false, Error::refused),
         _ => Ok(()),
     }
 }

@@ -124,15 +124,15 @@ fn install_interval_length(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Whether two rows, of those that `filter` selects, have the same values of `terms`, which stand for
-/// the columns of a key. The terms may use [`INTERVAL_LENGTH`].
+/// the terms of a key and may use [`INTERVAL_LENGTH`]. `false` if the key has a function of the
+/// application.
 pub(crate) fn has_duplicates(
     connection: &Connection,
     table: &Table,
-    columns: &[&str],
     terms: &[String],
     filter: Option<&str>,
 ) -> Result<bool> {
-    let given = columns.iter().map(|name| format!("{} IS NOT NULL", quote(name)));
+    let given = terms.iter().map(|term| format!("{term} IS NOT NULL"));
     let given: Vec<String> = given.chain(filter.map(|filter| format!("({filter})"))).collect();
     let sql = format!(
         "SELECT EXISTS (SELECT 1 FROM {} WHERE {} GROUP BY {} HAVING count(*) > 1)",
@@ -140,9 +140,9 @@ pub(crate) fn has_duplicates(
         given.join(" AND "),
         terms.join(", ")
     );
-    install_interval_length(connection)
-        .and_then(|()| connection.query_row(&sql, [], |row| row.get(0)))
-        .map_err(|error| read_error(&table.name, error))
+    install_interval_length(connection).map_err(|error| read_error(&table.name, error))?;
+    let Ok(mut statement) = connection.prepare(&sql) else { return Ok(false) };
+    statement.query_row([], |row| row.get(0)).map_err(|error| read_error(&table.name, error))
 }
 
 /// Columns that a table can have (`MaxHeapAttributeNumber`, without system columns).

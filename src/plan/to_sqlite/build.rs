@@ -119,7 +119,7 @@ fn drops(inputs: &PlanInputs<'_>, tables: &[PlannedTable<ToSqlite>]) -> Vec<Drop
             name: object.name.clone(),
             comes_back: planned.is_some(),
             target_rows: object.rows,
-            rows_by_others: inputs.is_unchanged.then_some(0),
+            rows_by_others: object.rows.filter(|_| inputs.is_unchanged).map(|_| 0),
             source_rows: planned.map(|table| table.rows),
             is_restarted: false,
         }

@@ -99,8 +99,9 @@ fn own_columns(client: &mut Client, table: &str, stored: &StoredTable) -> Result
         let (oid, column): (u32, &str) = (row.get(0), row.get(1));
         let child = stored.children.iter().find(|child| child.oid == oid);
         let child = child.map_or_else(String::new, |child| qualify(&child.schema, &child.name));
-        let reason =
-            format!("only the child table {child} has it, and only its other columns are read");
+        let reason = format!(
+            "exists only in child table {child}, whose other columns are read through this table"
+        );
         LeftOut::part(ObjectKind::Column, table, column, None).because(reason)
     };
     Ok(rows.iter().map(column).collect())

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::postgres::catalog::model::{Catalog, TableFacts};
 use crate::postgres::catalog::query::CatalogReader;
 use crate::postgres::ledger::TABLE;
+use crate::schema::names::quote;
 use crate::schema::note::Note;
 use crate::schema::{LeftOut, ObjectKind, Table};
 
@@ -30,7 +31,8 @@ pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
         let parents: Vec<String> = row.get(4);
         for parent in &parents {
             let listed = LeftOut::part(ObjectKind::Inheritance, &name, parent, None);
-            let reason = "SQLite has no inheritance; it becomes a table of its own";
+            let reason =
+                format!("SQLite has no inheritance; {} becomes a table of its own", quote(&name));
             schema.left_out.push(listed.because(reason));
         }
         reader.tables.insert(row.get(0), schema.tables.len());

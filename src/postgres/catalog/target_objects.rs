@@ -7,7 +7,6 @@ use crate::schema::ObjectKind;
 use crate::schema::names::{qualify, quote};
 use postgres::error::SqlState;
 use postgres::{Client, GenericClient};
-use std::collections::HashSet;
 
 /// Seconds to wait for a lock while dropping: in a maintenance window no other session holds one.
 const LOCK_TIMEOUT_SECS: u32 = 10;
@@ -174,14 +173,6 @@ pub(crate) fn in_savepoint(
     let mut savepoint = transaction.transaction()?;
     savepoint.batch_execute(statement)?;
     savepoint.commit()
-}
-
-/// The existing objects that have a name of `wanted`.
-pub(crate) fn conflicts<'a>(
-    existing: &'a [CatalogObject],
-    wanted: &HashSet<String>,
-) -> Vec<&'a CatalogObject> {
-    existing.iter().filter(|object| wanted.contains(&object.name)).collect()
 }
 
 /// The identity of a schema on a running server. It does not depend on the connection string.

@@ -96,7 +96,7 @@ pub(crate) fn measure(
 fn conflicts(plan: &Plan<ToPostgres>, existing: &[CatalogObject]) -> Vec<CatalogObject> {
     let views = plan.objects.views.iter().map(|view| view.name.clone());
     let names: HashSet<String> = plan.table_names().into_iter().chain(views).collect();
-    let created = target_objects::conflicts(existing, &names).into_iter().cloned();
+    let created = existing.iter().filter(|object| names.contains(&object.name)).cloned();
     let mut objects: Vec<CatalogObject> =
         plan.objects.dropped.iter().cloned().chain(created).collect();
     objects.sort_unstable();

@@ -1,4 +1,4 @@
-//! The properties of a database file that PostgreSQL has no place for.
+//! The properties of a database file that PostgreSQL does not have.
 
 use crate::error::Result;
 use crate::sqlite::catalog::query::unreadable;

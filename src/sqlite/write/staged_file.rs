@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 use crate::sqlite::source::fingerprint::sibling;
 use crate::sqlite::write::target_file::{KEPT_INFIX, TargetFile};
 use rusqlite::Connection;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
@@ -85,6 +86,16 @@ impl StagedFile {
         remove(&staged).map_err(cannot)?;
         let keeps = keeps && target.is_occupied();
         let created = Self { target: target.clone(), keeps, marker };
+        let mark = || -> io::Result<()> {
+            let mut marker = &created.marker;
+            let seconds = jiff::Timestamp::now().as_second();
+            marker.set_len(0)?;
+            marker.rewind()?;
+            writeln!(marker, "{MARK}{} {seconds}", std::process::id())?;
+            marker.sync_all()
+        };
+        // A staged name next to an empty marker would belong to nobody.
+        mark().map_err(cannot)?;
         if keeps {
             let linked = fs::hard_link(&path, &staged).and_then(|()| fs::remove_file(&staged));
             linked.map_err(|error| {
@@ -94,12 +105,6 @@ impl StagedFile {
             })?;
         }
         let create = || -> io::Result<()> {
-            let mut marker = &created.marker;
-            let seconds = jiff::Timestamp::now().as_second();
-            marker.set_len(0)?;
-            marker.rewind()?;
-            writeln!(marker, "{MARK}{} {seconds}", std::process::id())?;
-            marker.sync_all()?;
             // Only the owner may read the rows until the final owner and mode are set.
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
             File::open(target.folder())?.sync_all()
@@ -147,12 +152,15 @@ impl StagedFile {
         drop(file);
         target.make_replaceable(Error::failed)?;
         let kept = if self.keeps { keep(path)? } else { None };
-        if let Err(error) = fs::rename(&staged, path) {
+        if let Err(error) = rename(&staged, path, target.is_occupied()) {
             if let Some(kept) = &kept {
                 // The old file still has its name.
                 let _ = fs::remove_file(kept);
             }
-            return Err(cannot(error));
+            return Err(match error.kind() {
+                io::ErrorKind::AlreadyExists => target.created_meanwhile(Error::failed),
+                _ => cannot(error),
+            });
         }
         notes.extend(kept.map(|kept| format!("the replaced file is kept: {}", kept.display())));
         File::open(target.folder()).and_then(|folder| folder.sync_all()).map_err(cannot)?;
@@ -167,6 +175,19 @@ impl Drop for StagedFile {
             let _ = fs::remove_file(self.target.marker());
         }
     }
+}
+
+/// Renames `from` to `to`. A file with content is replaced only if `replaces`.
+fn rename(from: &Path, to: &Path, replaces: bool) -> io::Result<()> {
+    if !replaces {
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            Err(Errno::EXIST) if fs::metadata(to)?.len() == 0 => {}
+            // The file system or the kernel does not have this flag.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+            result => return Ok(result?),
+        }
+    }
+    fs::rename(from, to)
 }
 
 /// Gives the file a second name with the current time; `None` if there is no file. It loses the
@@ -229,6 +250,44 @@ mod tests {
         assert_eq!(left.len(), 1);
         assert_eq!(left[0], target.path);
         assert_eq!(fs::metadata(&target.path).unwrap().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn a_file_that_appears_before_the_rename_is_replaced_only_if_it_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let (new, path) = (folder.path().join("new"), folder.path().join("app.db"));
+        fs::write(&new, "new").unwrap();
+        fs::write(&path, "precious").unwrap();
+        let error = rename(&new, &path, false).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        fs::write(&path, "").unwrap();
+        rename(&new, &path, false).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        fs::write(&new, "newer").unwrap();
+        rename(&new, &path, true).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "newer");
+    }
+
+    #[test]
+    fn two_files_that_are_replaced_in_one_second_are_both_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.db");
+        fs::write(&path, "rows").unwrap();
+        // The names of this second and of the next ones are taken.
+        let now = jiff::Timestamp::now();
+        let taken = |seconds| {
+            let time = (now + jiff::SignedDuration::from_secs(seconds)).strftime("%Y%m%dT%H%M%SZ");
+            sibling(&path, &format!("{KEPT_INFIX}{time}"))
+        };
+        let taken = [0, 1].map(taken);
+        taken.iter().for_each(|name| fs::write(name, "older").unwrap());
+        let kept = keep(&path).unwrap().unwrap();
+        assert!(!taken.contains(&kept));
+        assert_eq!(fs::read_to_string(&kept).unwrap(), "rows");
+        for name in &taken {
+            assert_eq!(fs::read_to_string(name).unwrap(), "older");
+        }
     }
 
     #[test]

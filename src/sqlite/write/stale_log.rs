@@ -28,7 +28,7 @@ pub(crate) fn refuse(path: &Path, occupied: bool, kind: fn(String) -> Error) -> 
                 "to keep its rows, move {log} to the folder of its database, with the name of that \
                  database before {suffix}, and open the database once with sqlite3"
             ))
-            .hint(format!("to keep it unused, move {log} to another folder")));
+            .hint(format!("to keep the log without applying it, move {log} to another folder")));
     }
     Ok(())
 }

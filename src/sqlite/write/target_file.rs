@@ -150,9 +150,7 @@ impl TargetFile {
         // SQLite removes the logs of an empty database: it may not open one here.
         let occupied = fs::metadata(&self.path).is_ok_and(|now| now.len() > 0);
         if occupied && !self.occupied {
-            return Err(kind(format!("{} was created during the run", self.path.display()))
-                .caused_by("another process writes to it")
-                .hint("stop that process, then run again"));
+            return Err(self.created_meanwhile(kind));
         }
         if occupied {
             self.complete(kind)?;
@@ -160,18 +158,26 @@ impl TargetFile {
         stale_log::refuse(&self.path, occupied, kind)
     }
 
-    /// Applies the logs of the existing database.
+    /// The error if another process created the file.
+    pub(crate) fn created_meanwhile(&self, kind: fn(String) -> Error) -> Error {
+        kind(format!("{} was created during the run", self.path.display()))
+            .caused_by("another process writes to it")
+            .hint("stop that process, then run again")
+    }
+
+    /// Applies the logs of the existing database. Its journal mode is unchanged.
     fn complete(&self, kind: fn(String) -> Error) -> Result<()> {
-        let checkpoint = || -> rusqlite::Result<()> {
+        let checkpoint = |locking_mode| -> rusqlite::Result<()> {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(&self.path, flags)?;
             connection.busy_timeout(LOCK_TIMEOUT)?;
-            if self.wal {
-                let _: String =
-                    connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
-            }
-            connection.execute_batch("BEGIN EXCLUSIVE; ROLLBACK")
+            connection.execute_batch(&format!(
+                "PRAGMA locking_mode = {locking_mode}; BEGIN EXCLUSIVE; ROLLBACK"
+            ))
         };
+        // In WAL mode, only the locking mode EXCLUSIVE excludes idle connections, and only the mode
+        // NORMAL removes the -shm file.
+        let checkpoint = || checkpoint("EXCLUSIVE").and_then(|()| checkpoint("NORMAL"));
         checkpoint().map_err(|error| {
             kind(format!("cannot replace {}", self.path.display()))
                 .caused_by(error)
@@ -200,4 +206,42 @@ fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(LOCK_TIMEOUT)?;
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_in_wal_mode_is_completed_and_stays_in_wal_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.db");
+        let user = Connection::open(&path).unwrap();
+        user.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (a)").unwrap();
+        // The WAL holds the table.
+        let files = ["", "-wal", "-shm"].map(|suffix| fs::read(sibling(&path, suffix)).unwrap());
+        drop(user);
+        for (file, suffix) in files.iter().zip(["", "-wal", "-shm"]) {
+            fs::write(sibling(&path, suffix), file).unwrap();
+        }
+        let target = TargetFile::inspect(&path, 0o640).unwrap();
+        assert!(target.wal);
+        target.make_replaceable(Error::refused).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let target = TargetFile::inspect(&path, 0o640).unwrap();
+        assert!(target.wal);
+        assert_eq!(target.objects.len(), 1);
+    }
+
+    #[test]
+    fn a_database_with_an_idle_connection_is_not_replaceable() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.db");
+        let user = Connection::open(&path).unwrap();
+        user.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (a)").unwrap();
+        let target = TargetFile::inspect(&path, 0o640).unwrap();
+        let error = target.make_replaceable(Error::refused).unwrap_err();
+        assert!(error.message().contains("cannot replace"), "{error}");
+        user.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+    }
 }

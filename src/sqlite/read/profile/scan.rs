@@ -3,7 +3,7 @@
 use crate::control::cancel::CancelScope;
 use crate::control::lock;
 use crate::control::progress::PhaseProgress;
-use crate::error::Result;
+use crate::error::{Result, count, plural};
 use crate::schema::RowAddress;
 use crate::schema::chunk::KeyRange;
 use crate::schema::names::quote;
@@ -220,8 +220,8 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Refuses a table whose rows were not all found by their keys, which is possible only if they are
-/// out of order: the keys cannot prove it, so the rows are counted.
+/// Refuses a table if a search by key misses some of its rows. It misses rows that are not in the
+/// order of their keys, so the rows are counted without the keys.
 fn check_count(connection: &Connection, query: &TableQuery, profile: &TableProfile) -> Result<()> {
     if !profile.searched {
         return Ok(());
@@ -233,7 +233,8 @@ fn check_count(connection: &Connection, query: &TableQuery, profile: &TableProfi
     if rows.unsigned_abs() == profile.rows {
         return Ok(());
     }
-    let why = format!("it has {rows} rows, and a search by key finds {} of them", profile.rows);
+    let (rows, found) = (plural(rows.unsigned_abs(), "row", "rows"), count(profile.rows));
+    let why = format!("it has {rows}, and a search by key finds {found} of them");
     let corrupt = ffi::Error::new(ffi::SQLITE_CORRUPT);
     Err(failed(rusqlite::Error::SqliteFailure(corrupt, Some(why))))
 }
