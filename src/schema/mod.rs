@@ -228,6 +228,7 @@ pub(crate) enum ObjectKind {
     Inheritance,
     Policy,
     Role,
+    FileProperty,
 }
 
 /// An object that is not migrated, and the reason.
@@ -330,6 +331,7 @@ impl ObjectKind {
             Self::Inheritance => "inheritance",
             Self::Policy => "policy",
             Self::Role => "role",
+            Self::FileProperty => "file property",
         }
     }
 }

@@ -77,6 +77,10 @@ fn define(
         notes.push("citext folds ASCII letters only in SQLite (COLLATE NOCASE)".to_owned());
     }
     let file = file_properties(catalog, &mut notes);
+    let lost = inputs.replaced.lost(&file).into_iter();
+    left_out.extend(lost.map(|(name, reason)| {
+        LeftOut::object(ObjectKind::FileProperty, name, None).because(reason)
+    }));
     Plan {
         data_set: inputs.data_set.to_owned(),
         target_schema: inputs.target.to_owned(),

@@ -60,7 +60,10 @@ pub(crate) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
         "row-level security hides rows of table {} from this role",
         quote(&table.name)
     ))
-    .hint("connect as the table's owner or as a role with BYPASSRLS")
+    .hint(
+        "connect as a role with BYPASSRLS, or as the table's owner if its row-level security is not \
+         forced",
+    )
     .remedy_exclude(&[&table.name]))
 }
 

@@ -93,9 +93,13 @@ impl FileState {
         }
     }
 
+    /// Whether it is the same file with the same bytes.
+    pub(crate) fn same_content(&self, now: &Self) -> bool {
+        Self { changed: now.changed, ..*self } == *now
+    }
+
     fn change(&self, now: &Self) -> Option<Change> {
-        let same_content = Self { changed: now.changed, ..*self } == *now;
-        let change = if same_content { Change::Attributes } else { Change::Content };
+        let change = if self.same_content(now) { Change::Attributes } else { Change::Content };
         (self != now).then_some(change)
     }
 }
