@@ -215,3 +215,27 @@ fn an_output_does_not_overwrite_another_database() {
     std::fs::write(&other, "{}").unwrap();
     it.run(&with(&DATABASE, &["--json", "other.db"]), 0);
 }
+
+#[test]
+fn tables_that_the_run_excluded_are_not_missing_in_a_later_comparison() {
+    let it = Scenario::new(SOURCE);
+    it.run(&with(&DATABASE, &["--exclude", "visits"]), 0);
+    let output = it.command(&with(&DATABASE, &["--verify"])).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("1 table excluded"), "{}", text(&output));
+    // The user asks for it, or had it copied.
+    it.run(&with(&DATABASE, &["--verify", "--tables", "visits"]), 3);
+    it.run(&with(&DATABASE, &["--restart"]), 0);
+    it.sql("DROP TABLE visits");
+    it.run(&with(&DATABASE, &["--verify"]), 3);
+}
+
+#[test]
+fn a_name_has_one_spelling() {
+    let sql = MISFIT.replace("notes", "\"Ödd \"\" tab\"");
+    let it = Scenario::new(&sql);
+    let refused = text(&it.command(&DATABASE).output().unwrap());
+    assert_eq!(refused.matches("\"Ödd \"\" tab\"").count(), refused.matches("\"Ödd").count());
+    let report = text(&it.command(&with(&DATABASE, &["--exclude", "Ödd*"])).output().unwrap());
+    assert_eq!(report.matches("\"Ödd \"\" tab\"").count(), report.matches("\"Ödd").count());
+}

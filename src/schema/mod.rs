@@ -13,6 +13,7 @@ pub(crate) mod query;
 pub(crate) mod reason;
 
 use crate::schema::expression::{Collation, Sql};
+use crate::schema::names::quote;
 use serde::{Deserialize, Serialize};
 
 /// The data objects of one schema of a database.
@@ -228,7 +229,11 @@ pub(crate) enum ObjectKind {
     Inheritance,
     Policy,
     Role,
-    FileProperty,
+    Pragma,
+    Rule,
+    Function,
+    Comment,
+    Schema,
 }
 
 /// An object that is not migrated, and the reason.
@@ -300,6 +305,13 @@ impl LeftOut {
         Self { table: Some(table.to_owned()), ..Self::object(kind, name, definition) }
     }
 
+    /// The object and the reason, in one line.
+    pub(crate) fn describe(&self) -> String {
+        let of = self.table.as_ref().map(|table| format!(" of {}", quote(table)));
+        let (kind, of) = (self.kind.as_str(), of.unwrap_or_default());
+        format!("{kind} {}{of}: {}", quote(&self.name), self.reason)
+    }
+
     /// Sets the reason.
     pub(crate) fn because(self, reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), ..self }
@@ -331,7 +343,11 @@ impl ObjectKind {
             Self::Inheritance => "inheritance",
             Self::Policy => "policy",
             Self::Role => "role",
-            Self::FileProperty => "file property",
+            Self::Pragma => "pragma",
+            Self::Rule => "rule",
+            Self::Function => "function",
+            Self::Comment => "set of comments",
+            Self::Schema => "schema",
         }
     }
 }

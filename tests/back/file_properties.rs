@@ -96,7 +96,7 @@ fn properties_of_a_replaced_file_that_the_new_one_does_not_get_are_listed_and_st
     sqlite3_script(&target.path, old);
     let strict = back(&database, &target.path, &["--clean", "--strict"]);
     assert_eq!(strict.status.code(), Some(4), "{}", text(&strict));
-    let message = "file property \"user_version\": the replaced file has 42, the new file gets 0";
+    let message = "pragma \"user_version\": the replaced file has 42, the new file gets 0";
     assert!(text(&strict).contains(message), "{}", text(&strict));
     let report = back_report(&database, &target.path, &["--clean"], 0);
     let left_out = list(&report["data_sets"][0]["left_out"]);

@@ -17,6 +17,7 @@ use crate::run::env::RunEnv;
 use crate::run::open::source_sessions::{Locks, open_reader};
 use crate::run::open::{cancel_statements, parse_connection};
 use crate::schema::names::{qualify, quote};
+use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::catalog::file_properties::FileProperties;
 use crate::sqlite::write::target_file::TargetFile;
 use crate::sqlite::write::{stale_log, verdict_file};
@@ -52,7 +53,11 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     let names: Vec<String> =
         unlocked.schema.tables.iter().map(|table| qualify(&schema, &table.name)).collect();
     let mut snapshot = Snapshot::take(control, &names)?;
-    let catalog = catalog::read(snapshot.client(), &schema)?;
+    let mut catalog = catalog::read(snapshot.client(), &schema)?;
+    // The user named the schema, or the other data sets are the other schemas.
+    let is_chosen = options.plan.schema.is_some() || options.data_sets.len() > 1;
+    let is_other = |left: &mut LeftOut| is_chosen && left.kind == ObjectKind::Schema;
+    let others: Vec<LeftOut> = catalog.schema.left_out.extract_if(.., is_other).collect();
     let import_snapshot = snapshot.import_sql();
     let inputs = PlanInputs {
         data_set: &data_set.name,
@@ -68,7 +73,8 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
         replace: options.replace,
         types: &types,
     };
-    let plan = build_plan(&inputs, catalog, &mut snapshot)?;
+    let mut plan = build_plan(&inputs, catalog, &mut snapshot)?;
+    plan.notes.extend(others.iter().map(LeftOut::describe));
     Ok(SqliteLoad { connection, snapshot, schema, plan, target, locks, staged: None })
 }
 
