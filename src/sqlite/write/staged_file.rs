@@ -40,8 +40,8 @@ impl StagedFile {
     /// kept and a hard link to it cannot be created.
     pub(crate) fn create(target: &TargetFile, keeps: bool) -> Result<Self> {
         // Checked before the first write, and again before the rename.
-        target.make_replaceable(Error::refused)?;
         target.check_unchanged()?;
+        target.make_replaceable(Error::refused)?;
         let before = target.state();
         let cannot = |error: io::Error| {
             Error::failed(format!("cannot write next to {}", target.path.display()))
