@@ -9,6 +9,7 @@
 )]
 
 mod aftermath;
+mod attached;
 mod back;
 mod bench;
 mod clean;

@@ -203,7 +203,8 @@ pub(crate) struct View {
     pub(crate) definition: String,
 }
 
-/// The kinds of objects that may not be migrated, in the order in which a target's are listed.
+/// The kinds of objects that may not be migrated, in the order in which a target's are listed, and
+/// what is attached to a table is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ObjectKind {
@@ -227,13 +228,21 @@ pub(crate) enum ObjectKind {
     Column,
     Rows,
     Inheritance,
-    Policy,
     Role,
     Pragma,
     Rule,
     Function,
-    Comment,
+    Comments,
     Schema,
+    Statistics,
+    Publication,
+    RowSecurity,
+    Setting,
+    SecurityLabel,
+    Policy,
+    Owner,
+    Comment,
+    Grant,
 }
 
 /// An object that is not migrated, and the reason.
@@ -342,11 +351,19 @@ impl ObjectKind {
             Self::Type => "type",
             Self::Inheritance => "inheritance",
             Self::Policy => "policy",
-            Self::Role => "role",
             Self::Pragma => "pragma",
             Self::Rule => "rule",
+            Self::Statistics => "statistics object",
+            Self::Publication => "publication",
+            Self::RowSecurity => "row-level security",
+            Self::Setting => "setting",
+            Self::SecurityLabel => "security label",
+            Self::Owner => "owner",
+            Self::Comment => "comment",
+            Self::Grant => "grant",
+            Self::Role => "role",
             Self::Function => "function",
-            Self::Comment => "set of comments",
+            Self::Comments => "set of comments",
             Self::Schema => "schema",
         }
     }

@@ -15,6 +15,7 @@ use crate::plan::to_postgres::decisions::{Decisions, decide, profile, queries};
 use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope, PlanInputs, PlannedNames};
 use crate::plan::to_postgres::model::{PostgresObjects, ToPostgres};
 use crate::plan::to_postgres::{dry_run, preconditions, views};
+use crate::postgres::attached::{AttachedByTable, store, summary};
 use crate::postgres::catalog::row_counts;
 use crate::postgres::catalog::target_objects::{self, CatalogObject};
 use crate::postgres::ledger::Ledger;
@@ -68,10 +69,14 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     let (kept, dropped) = dropped.into_iter().partition(is_kept);
     remaining.extend::<Vec<_>>(kept);
     plan.objects.dropped = dropped;
+    let ledger = Ledger::new(inputs.schema, inputs.data_set);
+    plan.objects.attached = store::gather(client, &ledger, &plan.objects.dropped)?;
     dry_run::run(client, &mut plan)?;
     plan.tables.iter_mut().for_each(choose_sent_columns);
     plan.drops = drops(inputs, client, &plan)?;
     plan.notes.extend(note_remaining(&remaining));
+    let pending = pending_notes(&plan, &plan.objects.attached);
+    plan.notes.extend(pending);
     if inputs.options.strict {
         list_orphans(&connection, &mut plan)?;
     }
@@ -118,6 +123,7 @@ fn define(
             views,
             dropped: Vec::new(),
             drop_all: *inputs.drop == DropScope::Everything,
+            attached: AttachedByTable::new(),
         },
     }
 }
@@ -157,9 +163,23 @@ fn drops(
         } else if object.kind == ObjectKind::View {
             dropped.comes_back = is_view(&object.name);
         }
+        let attached = plan.objects.attached.get(&object.name).into_iter().flatten();
+        dropped.attached = summary(attached.filter(|one| !dropped.comes_back || one.is_restored()));
         drops.push(dropped);
     }
     Ok(drops)
+}
+
+/// Notes on what the run restores although another run has dropped it.
+pub(crate) fn pending_notes(plan: &Plan<ToPostgres>, attached: &AttachedByTable) -> Vec<String> {
+    let is_dropped = |name: &str| plan.drops.iter().any(|dropped| dropped.name == name);
+    let names = plan.created_names().filter(|name| !is_dropped(name));
+    let note = |name: &str| {
+        let list = attached.get(name)?.iter().filter(|one| one.is_restored());
+        let (list, name) = (summary(list), quote(name));
+        Some(format!("{name}: what an interrupted run has dropped is restored: {list}"))
+    };
+    names.filter_map(note).collect()
 }
 
 /// A note on objects of the target schema that have nothing to do with the run.

@@ -155,7 +155,7 @@ fn drops(inputs: &PlanInputs<'_>, tables: &[PlannedTable<ToSqlite>]) -> Vec<Drop
             target_rows: object.rows,
             rows_by_others: object.rows.filter(|_| inputs.is_unchanged).map(|_| 0),
             source_rows: planned.map(|table| table.rows),
-            is_restarted: false,
+            ..Dropped::default()
         }
     };
     inputs.existing.iter().map(dropped).collect()

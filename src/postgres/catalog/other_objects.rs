@@ -271,7 +271,7 @@ fn comments(reader: &mut CatalogReader<'_>) -> Result<Vec<LeftOut>> {
     }
     let listed = |(table, number): (Option<String>, u64)| {
         let name = plural(number, "comment", "comments");
-        let object = LeftOut::object(ObjectKind::Comment, &name, None);
+        let object = LeftOut::object(ObjectKind::Comments, &name, None);
         let of_schema = if table.is_none() { " of the schema" } else { "" };
         let reason = format!("SQLite does not store comments{of_schema}");
         LeftOut { table, ..object.because(reason) }
