@@ -1,8 +1,11 @@
 //! Rows in the target are dropped only if the source has as many, or with consent.
 
 use crate::back::{Target, back, back_report};
-use crate::harness::{Database, migrate, psql, server, sqlite3, sqlite3_script, text};
+use crate::harness::{
+    Database, migrate, migrate_command, psql, server, sqlite3, sqlite3_script, text,
+};
 use crate::source::Source;
+use crate::terminal::run_on_terminal;
 use std::process::Output;
 
 #[track_caller]
@@ -161,6 +164,16 @@ fn rows_that_others_wrote_are_counted_and_restart_drops_them_only_with_consent()
         assert_code(&source.migrate(&database.url, &["--restart", "--yes"]), 0);
         let count = "SELECT count(*), count(*) FILTER (WHERE a > 'w') FROM t";
         assert_eq!(psql(&database.url, count), "3|3");
+    }
+    psql(&database.url, add);
+    for (answer, code, left) in [("n\n", 4, "103"), ("y\n", 0, "3")] {
+        let from = source.argument();
+        let mut command = migrate_command();
+        command.args(["database", "--from", &from, "--to", &database.url, "--restart"]);
+        let (found, screen) = run_on_terminal(command, answer);
+        assert_eq!(found, code, "{screen}");
+        assert!(screen.contains("100 by others; 3 in the source)? [y/N]"), "{screen}");
+        assert_eq!(psql(&database.url, "SELECT count(*) FROM t"), left);
     }
     psql(&database.url, add);
     for flag in ["--clean", "--drop-all"] {

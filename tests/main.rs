@@ -9,8 +9,10 @@
 )]
 
 mod aftermath;
+mod attached;
 mod back;
 mod bench;
+mod catalogs;
 mod clean;
 mod cli;
 mod consent;

@@ -22,7 +22,7 @@ pub(crate) fn enforce<T: Target>(options: &PlanOptions, plan: &Plan<T>) -> Resul
             .remedy_without("accept the conversions", &[], &["--exact"]));
     }
     let types = plan.tables.iter().flat_map(changed_types);
-    let left_out = plan.left_out.iter().filter(|left| !is_expected(left)).map(describe);
+    let left_out = plan.left_out.iter().filter(|left| !is_expected(left)).map(LeftOut::describe);
     let changed: Vec<String> = types.chain(left_out).collect();
     if options.strict && !changed.is_empty() {
         let error = Error::refused("--strict: not everything arrives as it is declared");
@@ -40,7 +40,7 @@ pub(crate) fn enforce_finished(options: &PlanOptions, left_out: &[LeftOut]) -> R
         return Ok(());
     }
     let error = Error::failed("--strict: not everything arrived as it is declared");
-    Err(left_out.iter().take(MAX_CAUSES).map(describe).fold(error, Error::caused_by))
+    Err(left_out.iter().take(MAX_CAUSES).map(LeftOut::describe).fold(error, Error::caused_by))
 }
 
 fn conversions<T: Target>(table: &PlannedTable<T>) -> impl Iterator<Item = String> {
@@ -62,9 +62,4 @@ fn changed_types<T: Target>(table: &PlannedTable<T>) -> impl Iterator<Item = Str
 /// The user asked for it, or it is not part of the data (a role).
 fn is_expected(left: &LeftOut) -> bool {
     is_by_request(left) || left.kind == ObjectKind::Role
-}
-
-fn describe(left: &LeftOut) -> String {
-    let of = left.table.as_ref().map_or_else(String::new, |table| format!(" of {}", quote(table)));
-    format!("{} {}{of}: {}", left.kind.as_str(), quote(&left.name), left.reason)
 }

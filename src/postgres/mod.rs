@@ -1,5 +1,6 @@
 //! PostgreSQL: connections, catalog, definitions, COPY in both directions, run lock and ledger.
 
+pub(crate) mod attached;
 pub(crate) mod catalog;
 pub(crate) mod connect;
 pub(crate) mod copy_in;

@@ -158,9 +158,11 @@ impl Direction for ToPostgres {
             write_rejected(path, &self.loads)?;
         }
         let mut emptied = HashSet::new();
-        for load in &mut self.loads {
+        for index in 0..self.loads.len() {
+            let created = created_in(&self.loads, &self.loads[index].schema_id);
+            let load = &mut self.loads[index];
             if !load.plan.objects.drop_all || emptied.insert(load.schema_id.clone()) {
-                load.drop_existing(env)?;
+                load.drop_existing(env, &created)?;
             }
         }
         Ok(())
@@ -219,6 +221,12 @@ impl Direction for ToPostgres {
         };
         sources.filter_map(warning).collect()
     }
+}
+
+/// The names of the tables and views that `loads` create in one schema.
+fn created_in(loads: &[PostgresLoad], schema_id: &str) -> HashSet<String> {
+    let same_schema = loads.iter().filter(|load| load.schema_id == schema_id);
+    same_schema.flat_map(|load| load.plan.created_names().map(str::to_owned)).collect()
 }
 
 /// Writes the skipped rows to the reject file, before anything else is written.

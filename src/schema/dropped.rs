@@ -20,6 +20,10 @@ pub(crate) struct Dropped {
     /// The rows in the source of a table that comes back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) source_rows: Option<u64>,
+    /// What is attached to it: owner, policies, comments, grants. It is restored if the object comes
+    /// back, and lost otherwise. Empty if there is nothing.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) attached: String,
     /// `--restart` drops it.
     #[serde(skip)]
     pub(crate) is_restarted: bool,

@@ -13,6 +13,7 @@ pub(crate) mod query;
 pub(crate) mod reason;
 
 use crate::schema::expression::{Collation, Sql};
+use crate::schema::names::quote;
 use serde::{Deserialize, Serialize};
 
 /// The data objects of one schema of a database.
@@ -202,7 +203,8 @@ pub(crate) struct View {
     pub(crate) definition: String,
 }
 
-/// The kinds of objects that may not be migrated, in the order in which a target's are listed.
+/// The kinds of objects that may not be migrated, in the order in which a target's are listed, and
+/// what is attached to a table is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ObjectKind {
@@ -226,8 +228,20 @@ pub(crate) enum ObjectKind {
     Column,
     Rows,
     Inheritance,
-    Policy,
     Role,
+    Rule,
+    Function,
+    Comments,
+    Schema,
+    Statistics,
+    Publication,
+    RowSecurity,
+    Setting,
+    SecurityLabel,
+    Policy,
+    Owner,
+    Comment,
+    Grant,
 }
 
 /// An object that is not migrated, and the reason.
@@ -299,6 +313,13 @@ impl LeftOut {
         Self { table: Some(table.to_owned()), ..Self::object(kind, name, definition) }
     }
 
+    /// The object and the reason, in one line.
+    pub(crate) fn describe(&self) -> String {
+        let of = self.table.as_ref().map(|table| format!(" of {}", quote(table)));
+        let (kind, of) = (self.kind.as_str(), of.unwrap_or_default());
+        format!("{kind} {}{of}: {}", quote(&self.name), self.reason)
+    }
+
     /// Sets the reason.
     pub(crate) fn because(self, reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), ..self }
@@ -329,7 +350,19 @@ impl ObjectKind {
             Self::Type => "type",
             Self::Inheritance => "inheritance",
             Self::Policy => "policy",
+            Self::Rule => "rule",
+            Self::Statistics => "statistics object",
+            Self::Publication => "publication",
+            Self::RowSecurity => "row-level security",
+            Self::Setting => "setting",
+            Self::SecurityLabel => "security label",
+            Self::Owner => "owner",
+            Self::Comment => "comment",
+            Self::Grant => "grant",
             Self::Role => "role",
+            Self::Function => "function",
+            Self::Comments => "set of comments",
+            Self::Schema => "schema",
         }
     }
 }

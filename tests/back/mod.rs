@@ -4,6 +4,7 @@ mod faults;
 mod file_properties;
 mod inheritance;
 mod kept;
+mod losses;
 mod memory;
 mod round_trip;
 mod schema;

@@ -67,6 +67,8 @@ fn keys_checks_defaults_and_indexes_arrive_and_the_rest_is_listed() {
     assert_eq!(
         left_out(&report),
         [
+            "column id",
+            "function f()",
             "index purchase_folded",
             "index purchase_found",
             "inheritance line",

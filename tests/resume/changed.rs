@@ -6,7 +6,12 @@ use crate::harness::server;
 
 /// A run that was killed in the copy.
 pub(super) fn cut_off(more: &[&str]) -> (Source, Database) {
-    let (source, database) = (Source::new(), server());
+    cut_off_in(server(), more)
+}
+
+/// The same in a database that has tables already.
+pub(super) fn cut_off_in(database: Database, more: &[&str]) -> (Source, Database) {
+    let source = Source::new();
     let child = source.start(&database.url, more);
     let somebody = hold_the_copy(&database.url);
     kill(child);

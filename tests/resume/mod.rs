@@ -1,6 +1,7 @@
 //! Interrupted and resumed runs: nothing is lost, nothing arrives twice, and nothing unfinished counts as
 //! complete.
 
+mod attached;
 mod changed;
 mod done;
 mod killed;

@@ -6,8 +6,11 @@ use std::fmt::Write as _;
 
 /// `2 rows`, `1 row`: a count with its noun, which is given in the singular.
 pub(crate) fn counted(number: u64, what: &str) -> String {
-    let ending = if what.ends_with('x') { "es" } else { "s" };
-    plural(number, what, &format!("{what}{ending}"))
+    let many = match what.strip_suffix("cy") {
+        Some(stem) => format!("{stem}cies"),
+        None => format!("{what}{}", if what.ends_with('x') { "es" } else { "s" }),
+    };
+    plural(number, what, &many)
 }
 
 /// A number of bytes in decimal units: `999 B`, `1.6 kB`, `1.65 GB`.

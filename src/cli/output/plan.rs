@@ -86,9 +86,14 @@ pub(crate) fn dropped(object: &Dropped) -> String {
     };
     let facts: Vec<String> = rows.into_iter().chain(source).collect();
     let name = format!("{} \"{}\"", object.kind, escape_for_terminal(&object.name));
+    let attached = match (object.attached.as_str(), object.comes_back) {
+        ("", _) => String::new(),
+        (list, true) => format!("; restored: {list}"),
+        (list, false) => format!("; lost: {list}"),
+    };
     match facts.is_empty() {
-        true => name,
-        false => format!("{name} ({})", facts.join("; ")),
+        true => format!("{name}{attached}"),
+        false => format!("{name} ({}){attached}", facts.join("; ")),
     }
 }
 
@@ -180,6 +185,7 @@ mod tests {
                 rows_by_others,
                 source_rows,
                 is_restarted: false,
+                attached: if name == "log" { "owner".to_owned() } else { String::new() },
             };
         let drops = [
             ("events", 1200, None, Some(1200)),
@@ -204,7 +210,7 @@ needs review
   events.at  DATETIME -> text  because
 
 will be dropped first
-  table "log" (1,200 rows, 1 by others; 1,199 in the source)
+  table "log" (1,200 rows, 1 by others; 1,199 in the source); restored: owner
   table "old" (0 rows; not in the source)
   table "events" (1,200 rows; 1,200 in the source)
   table "ours" (1,200 rows; not in the source)

@@ -167,12 +167,14 @@ fn verdict(report: &Report) -> (Style, String) {
 /// What was left out by request and what was lost: `, 1 table excluded, 2 rows not migrated`.
 fn losses(report: &Report, sum: &Sum) -> String {
     let left_out = || report.data_sets.iter().flat_map(|data_set| &data_set.left_out);
+    let grants = left_out().filter(|left| left.kind == ObjectKind::Grant).count() as u64;
     let excluded = [ObjectKind::Table, ObjectKind::View].map(|kind| {
         let excluded = left_out().filter(|left| left.kind == kind && is_by_request(left)).count();
         (excluded as u64, kind.as_str(), "excluded")
     });
     let counts = excluded
         .into_iter()
+        .chain([(grants, "grant", "not restored")])
         .chain([(sum.left_out, "row", "not migrated"), (sum.rounded, "value", "rounded")]);
     let counts = counts.filter(|(count, ..)| *count > 0);
     counts.map(|(count, what, how)| format!(", {} {how}", counted(count, what))).collect()

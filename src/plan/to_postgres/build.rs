@@ -15,6 +15,7 @@ use crate::plan::to_postgres::decisions::{Decisions, decide, profile, queries};
 use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope, PlanInputs, PlannedNames};
 use crate::plan::to_postgres::model::{PostgresObjects, ToPostgres};
 use crate::plan::to_postgres::{dry_run, preconditions, views};
+use crate::postgres::attached::{AttachedByTable, store, summary};
 use crate::postgres::catalog::row_counts;
 use crate::postgres::catalog::target_objects::{self, CatalogObject};
 use crate::postgres::ledger::Ledger;
@@ -34,18 +35,21 @@ use std::collections::HashSet;
 pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result<Plan<ToPostgres>> {
     let connection = inputs.source.connect()?;
     let mut catalog = catalog::read(&connection)?;
-    let mut left_out = choose_tables(&mut catalog.schema, inputs.options)?;
-    let excluded = left_out.iter().map(|left| left.name.clone()).collect();
+    let mut left_out =
+        choose_tables(&mut catalog.schema, inputs.options, inputs.data_sets.len() == 1)?;
+    let excluded: HashSet<String> = left_out.iter().map(|left| left.name.clone()).collect();
     // SQLite's own tables are no content: sequences and statistics replace them.
     let is_content = |left: &LeftOut| left.kind != ObjectKind::InternalTable;
     left_out.extend(catalog.schema.left_out.drain(..).filter(is_content));
     preconditions::refuse_own_name(&catalog.schema)?;
     let existing = target_objects::existing(client, inputs.schema)?;
     let planned = PlannedNames::new(&catalog.schema);
-    let (dropped, mut remaining) = inputs.drop.split(existing, &planned);
+    let scope = preconditions::drop_scope(inputs, client, &excluded)?;
+    let (dropped, mut remaining) = scope.split(existing, &planned);
     let source = (&*connection, &catalog.schema);
     preconditions::check_target(inputs, client, source, (&remaining, &planned))?;
     preconditions::refuse_wide_tables(&catalog.schema)?;
+    preconditions::refuse_foreign_partitions(client, inputs.schema, &dropped)?;
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     let queries = queries(query::encoding(&connection)?, &catalog.schema);
@@ -63,15 +67,19 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     let is_view = |name: &str| plan.objects.views.iter().any(|view| view.name == name);
     let is_kept = |object: &CatalogObject| {
         object.kind == ObjectKind::View
-            && !(plan.objects.drop_all || is_view(&object.name) || inputs.drop.restarts(object))
+            && !(plan.objects.drop_all || is_view(&object.name) || scope.restarts(object))
     };
     let (kept, dropped) = dropped.into_iter().partition(is_kept);
     remaining.extend::<Vec<_>>(kept);
     plan.objects.dropped = dropped;
+    let ledger = Ledger::new(inputs.schema, inputs.data_set);
+    plan.objects.attached = store::gather(client, &ledger, &plan.objects.dropped)?;
     dry_run::run(client, &mut plan)?;
     plan.tables.iter_mut().for_each(choose_sent_columns);
-    plan.drops = drops(inputs, client, &plan)?;
+    plan.drops = drops(inputs, client, &plan, &scope)?;
     plan.notes.extend(note_remaining(&remaining));
+    let pending = pending_notes(&plan, &plan.objects.attached);
+    plan.notes.extend(pending);
     if inputs.options.strict {
         list_orphans(&connection, &mut plan)?;
     }
@@ -118,6 +126,7 @@ fn define(
             views,
             dropped: Vec::new(),
             drop_all: *inputs.drop == DropScope::Everything,
+            attached: AttachedByTable::new(),
         },
     }
 }
@@ -137,6 +146,7 @@ fn drops(
     inputs: &PlanInputs<'_>,
     client: &mut Client,
     plan: &Plan<ToPostgres>,
+    scope: &DropScope,
 ) -> Result<Vec<Dropped>> {
     let is_view = |name: &str| plan.objects.views.iter().any(|view| view.name == name);
     let entries = Ledger::entries(client, inputs.schema)?.unwrap_or_default();
@@ -145,7 +155,7 @@ fn drops(
     let mut drops = Vec::new();
     for object in plan.objects.dropped.iter().filter(|object| !object.is_dependent) {
         let (kind, name) = (object.kind.as_str().to_owned(), object.name.clone());
-        let is_restarted = inputs.drop.restarts(object);
+        let is_restarted = scope.restarts(object);
         let mut dropped = Dropped { kind, name, is_restarted, ..Dropped::default() };
         if object.kind == ObjectKind::Table {
             let planned = plan.tables.iter().find(|table| table.ddl.name == object.name);
@@ -157,9 +167,23 @@ fn drops(
         } else if object.kind == ObjectKind::View {
             dropped.comes_back = is_view(&object.name);
         }
+        let attached = plan.objects.attached.get(&object.name).into_iter().flatten();
+        dropped.attached = summary(attached.filter(|one| !dropped.comes_back || one.is_restored()));
         drops.push(dropped);
     }
     Ok(drops)
+}
+
+/// Notes on what the run restores although another run has dropped it.
+pub(crate) fn pending_notes(plan: &Plan<ToPostgres>, attached: &AttachedByTable) -> Vec<String> {
+    let is_dropped = |name: &str| plan.drops.iter().any(|dropped| dropped.name == name);
+    let names = plan.created_names().filter(|name| !is_dropped(name));
+    let note = |name: &str| {
+        let list = attached.get(name)?.iter().filter(|one| one.is_restored());
+        let (list, name) = (summary(list), quote(name));
+        Some(format!("{name}: what an interrupted run has dropped is restored: {list}"))
+    };
+    names.filter_map(note).collect()
 }
 
 /// A note on objects of the target schema that have nothing to do with the run.

@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use crate::plan::model::{OptionalDdl, Plan};
 use crate::plan::to_postgres::model::ToPostgres;
+use crate::postgres::attached::restore::restore;
 use crate::postgres::catalog::target_objects::{drop_objects, in_savepoint};
 use crate::postgres::errors::{db_error, describe, is_refusal};
 use crate::postgres::ledger::Ledger;
@@ -50,8 +51,14 @@ pub(crate) fn run(client: &mut Client, plan: &mut Plan<ToPostgres>) -> Result<()
         }
     }
     keep_accepted(&mut transaction, &mut plan.objects.views, &mut left_out)?;
+    let names: HashSet<&str> = plan.created_names().collect();
+    let mut attached = plan.objects.attached.clone();
+    attached.retain(|name, _| names.contains(name.as_str()));
+    let (schema, indexes) = (&plan.target_schema, plan.index_names());
+    let unrestored = restore(&mut transaction, schema, &attached, &indexes, true)?;
     transaction.rollback().map_err(db_error(what))?;
     plan.left_out.append(&mut left_out);
+    plan.left_out.splice(0..0, unrestored);
     Ok(())
 }
 

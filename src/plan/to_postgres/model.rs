@@ -6,6 +6,7 @@ use crate::codec::encoding::Encoding;
 use crate::error::plural;
 use crate::plan::model::{OptionalDdl, Plan, PlannedTable, Target};
 use crate::plan::to_postgres::type_rules::first_rows;
+use crate::postgres::attached::AttachedByTable;
 use crate::postgres::catalog::target_objects::CatalogObject;
 use crate::postgres::sql::ddl::{ForeignKeyDdl, TableDdl};
 use crate::schema::chunk::Chunk;
@@ -53,6 +54,9 @@ pub(crate) struct PostgresObjects {
     /// All objects of the schema are dropped, and the ledger with them.
     #[serde(skip)]
     pub(crate) drop_all: bool,
+    /// What is attached to the dropped tables and views, and to those of an interrupted run.
+    #[serde(skip)]
+    pub(crate) attached: AttachedByTable,
 }
 
 /// How the rows of a table are read: in chunks, in any order.
@@ -128,6 +132,19 @@ impl PlannedForeignKey {
 }
 
 impl Plan<ToPostgres> {
+    /// The names of the tables and views in the target.
+    pub(crate) fn created_names(&self) -> impl Iterator<Item = &str> {
+        let tables = self.tables.iter().map(|table| table.ddl.name.as_str());
+        tables.chain(self.objects.views.iter().map(|view| view.name.as_str()))
+    }
+
+    /// The names of the indexes in the target, those of keys included.
+    pub(crate) fn index_names(&self) -> HashSet<String> {
+        let keys = self.tables.iter().flat_map(|table| &table.finish.keys);
+        let indexes = self.tables.iter().flat_map(|table| &table.indexes);
+        keys.map(|key| key.name.clone()).chain(indexes.map(|index| index.name.clone())).collect()
+    }
+
     /// The names of the tables in the target.
     pub(crate) fn table_names(&self) -> HashSet<String> {
         self.tables.iter().map(|table| table.ddl.name.clone()).collect()

@@ -2,10 +2,11 @@
 
 use crate::control::progress::Phase;
 use crate::error::{Error, Result};
-use crate::plan::model::{Plan, PlannedTable};
+use crate::plan::model::{Plan, PlannedColumn, PlannedTable};
 use crate::plan::strict;
 use crate::plan::table_selection::choose_tables;
 use crate::plan::to_postgres::column_types::check_casts;
+use crate::plan::to_sqlite::ddl::defaults;
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::plan::to_sqlite::decisions::{TableDecision, candidates, decide, probe};
 use crate::plan::to_sqlite::inputs::PlanInputs;
@@ -19,7 +20,9 @@ use crate::schema::dropped::Dropped;
 use crate::schema::names::{qualify, quote};
 use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::catalog::file_properties::FileProperties;
+use crate::sqlite::sql::from_postgres::node::Kind;
 use crate::sqlite::write::target_file::ExistingObject;
+use std::collections::HashSet;
 
 /// Plans one data set from the catalog that the snapshot shows. Refused, with table, column, count
 /// and first rows, where something forbids the run.
@@ -28,8 +31,12 @@ pub(crate) fn build_plan(
     mut catalog: Catalog,
     snapshot: &mut Snapshot,
 ) -> Result<Plan<ToSqlite>> {
-    let mut left_out = choose_tables(&mut catalog.schema, inputs.options)?;
-    left_out.append(&mut catalog.schema.left_out);
+    let mut left_out = choose_tables(&mut catalog.schema, inputs.options, inputs.is_only)?;
+    let excluded: HashSet<&String> = left_out.iter().map(|left| &left.name).collect();
+    let is_excluded = |left: &LeftOut| left.table.as_ref().is_some_and(|t| excluded.contains(t));
+    let mut listed = std::mem::take(&mut catalog.schema.left_out);
+    listed.retain(|left| !is_excluded(left));
+    left_out.append(&mut listed);
     preconditions::refuse_hidden(&catalog)?;
     check_casts(&inputs.options.casts, &catalog.schema)?;
     preconditions::refuse_bare(&catalog)?;
@@ -45,7 +52,8 @@ pub(crate) fn build_plan(
     inputs.control.progress.enter(Phase::Plan);
     let rows: Vec<Option<u64>> = probes.iter().map(|probe| Some(probe.rows)).collect();
     check_counts(snapshot.client(), (&names, &stored), &rows, Error::refused)?;
-    let decisions = decide(inputs, (&catalog, &stored), candidates, probes, snapshot)?;
+    let mut decisions = decide(inputs, (&catalog, &stored), candidates, probes, snapshot)?;
+    defaults::evaluate(snapshot.client(), &catalog, &mut decisions)?;
 
     let key_ranges: Vec<_> = decisions.iter().map(|decision| decision.probe.range).collect();
     let mut plan = define(inputs, &catalog, decisions, left_out);
@@ -59,6 +67,28 @@ pub(crate) fn build_plan(
     strict::enforce(inputs.options, &plan)?;
     Ok(plan)
 }
+
+type OfColumn = fn(&PlannedColumn<ToSqlite>) -> bool;
+
+/// What SQLite does to all values of some columns, alike for every database.
+const TYPE_NOTES: [(OfColumn, &str); 4] = [
+    (
+        |column| column.declared.contains("citext"),
+        "citext folds ASCII letters only in SQLite (COLLATE NOCASE)",
+    ),
+    (
+        |column| column.mapping.kind == Kind::Text { bytewise: false },
+        "SQLite sorts text by bytes, not by the collation of the source",
+    ),
+    (
+        |column| column.mapping.kind == Kind::Word && column.mapping.read.is_some(),
+        "SQLite sorts the values of enums and of extensions' types as text",
+    ),
+    (
+        |column| column.declared.contains('('),
+        "SQLite does not enforce the lengths and precisions of types",
+    ),
+];
 
 /// The plan with all definitions, but without the queries.
 fn define(
@@ -75,9 +105,9 @@ fn define(
     }
     left_out.append(&mut definitions.left_out);
     let mut notes = definitions.notes;
-    if tables.iter().any(|table| table.columns.iter().any(|c| c.declared.contains("citext"))) {
-        notes.push("citext folds ASCII letters only in SQLite (COLLATE NOCASE)".to_owned());
-    }
+    let columns = || tables.iter().flat_map(|table| &table.columns);
+    let rules = TYPE_NOTES.iter().filter(|(applies, _)| columns().any(applies));
+    notes.extend(rules.map(|(_, note)| (*note).to_owned()));
     let file = file_properties(catalog, &mut notes);
     Plan {
         data_set: inputs.data_set.to_owned(),
@@ -121,9 +151,9 @@ fn drops(inputs: &PlanInputs<'_>, tables: &[PlannedTable<ToSqlite>]) -> Vec<Drop
             name: object.name.clone(),
             comes_back: planned.is_some(),
             target_rows: object.rows,
-            rows_by_others: inputs.is_unchanged.then_some(0),
+            rows_by_others: object.rows.filter(|_| inputs.is_unchanged).map(|_| 0),
             source_rows: planned.map(|table| table.rows),
-            is_restarted: false,
+            ..Dropped::default()
         }
     };
     inputs.existing.iter().map(dropped).collect()

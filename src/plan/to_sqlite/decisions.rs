@@ -14,6 +14,7 @@ use crate::postgres::catalog::model::{Catalog, ColumnFacts, TableFacts};
 use crate::postgres::copy_out::Snapshot;
 use crate::postgres::relation::StoredTable;
 use crate::schema::names::quote;
+use crate::schema::reason::Reason;
 use crate::schema::{Column, Table};
 
 /// Misfits that a refusal lists.
@@ -37,6 +38,8 @@ pub(crate) struct ColumnDecision {
     pub(crate) negative_zeros: u64,
     /// Its type is not the first candidate, and the user should review that.
     pub(crate) needs_review: bool,
+    /// The SQL of its default, or why SQLite cannot have it, if the default is a constant.
+    pub(crate) default: Option<Result<String, Reason>>,
 }
 
 /// The candidates for all columns, by table.
@@ -134,7 +137,7 @@ pub(crate) fn decide(
                 mapping.read = Some(format!("({} + 0::pg_catalog.{base})", quote(&name)));
             }
             let needs_review = taken > 0 && mapping.declared != "DECIMAL_TEXT";
-            decided.push(ColumnDecision { mapping, negative_zeros, needs_review });
+            decided.push(ColumnDecision { mapping, negative_zeros, needs_review, default: None });
         }
         decisions.push(TableDecision { columns: decided, probe });
     }

@@ -16,10 +16,6 @@ pub(crate) fn list(
     (schema, stored): (&Schema, &[StoredTable]),
     left_out: &mut Vec<LeftOut>,
 ) -> Result<()> {
-    let is_migrated = |name: &String| schema.tables.iter().any(|table| table.name == *name);
-    left_out.retain(|left| {
-        left.kind != ObjectKind::Inheritance || left.table.as_ref().is_some_and(is_migrated)
-    });
     for (table, stored) in schema.tables.iter().zip(stored) {
         if stored.children.is_empty() {
             continue;

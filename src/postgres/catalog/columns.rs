@@ -4,8 +4,8 @@ use crate::error::Result;
 use crate::postgres::catalog::model::{Catalog, ColumnFacts};
 use crate::postgres::catalog::query::CatalogReader;
 use crate::postgres::sql::parse;
-use crate::schema::expression::Collation;
-use crate::schema::names::qualify;
+use crate::schema::expression::{Collation, Expression, Sql};
+use crate::schema::names::{literal, qualify, quote};
 use crate::schema::note::Note;
 use crate::schema::{Check, Column, Generated, LeftOut, ObjectKind};
 use postgres::Row;
@@ -16,7 +16,18 @@ const SQL: &str = "\
       b.typname::text AS base, bn.nspname::text AS base_schema, \
       pg_catalog.format_type(b.oid, u.typmod) AS base_type, \
       fn.nspname::text AS output_schema, f.proname::text AS output, u.domain, \
-      a.attnotnull OR u.not_null AS not_null, a.attidentity::text AS identity, \
+      a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k \
+        WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] \
+        AND NOT k.convalidated) OR u.not_null AS not_null, a.attidentity::text AS identity, \
+      CASE b.typtype WHEN 'e' THEN ARRAY(SELECT e.enumlabel::text FROM pg_catalog.pg_enum e \
+        WHERE e.enumtypid = b.oid ORDER BY e.enumsortorder) END AS labels, \
+      d.tree !~ '\\{(SQLVALUEFUNCTION|NEXTVALUEEXPR|COERCEVIAIO|XMLEXPR|JSON|PARAM|SUBLINK)' \
+        AND d.tree !~ 'COERCETODOMAIN.*:coercionformat [01]' \
+        AND NOT EXISTS (SELECT \
+          FROM pg_catalog.regexp_matches(d.tree, ':(?:op)?funcid ([0-9]+)', 'g') m (part) \
+          JOIN pg_catalog.pg_proc p ON p.oid = m.part[1]::oid \
+          WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace OR p.provolatile <> 'i' \
+          AND p.prorettype <> 'pg_catalog.money'::pg_catalog.regtype) AS constant, \
       a.attgenerated::text AS generated, \
       coalesce(pg_catalog.pg_get_expr(ad.adbin, ad.adrelid), u.expression) AS expression, \
       l.collname::text AS collation, l.collname IN ('C', 'POSIX') \
@@ -47,9 +58,13 @@ const SQL: &str = "\
         max(up.depth) > 0 AS domain, pg_catalog.bool_or(t.typnotnull) AS not_null, \
         (pg_catalog.array_agg(pg_catalog.pg_get_expr(t.typdefaultbin, 0) ORDER BY up.depth) \
           FILTER (WHERE t.typdefaultbin IS NOT NULL))[1] AS expression, \
+        (pg_catalog.array_agg(t.typdefaultbin::text ORDER BY up.depth) \
+          FILTER (WHERE t.typdefaultbin IS NOT NULL))[1] AS tree, \
         ARRAY(SELECT pg_catalog.pg_get_expr(k.conbin, 0) FROM pg_catalog.pg_constraint k \
-          JOIN up ON up.oid = k.contypid WHERE k.contype = 'c' ORDER BY k.oid) AS checks \
+          JOIN up ON up.oid = k.contypid WHERE k.contype = 'c' AND k.convalidated \
+          ORDER BY k.oid) AS checks \
       FROM up JOIN pg_catalog.pg_type t ON t.oid = up.oid) u \
+    CROSS JOIN LATERAL (SELECT coalesce(ad.adbin::text, u.tree) AS tree) d \
     JOIN pg_catalog.pg_type b ON b.oid = u.oid \
     JOIN pg_catalog.pg_namespace bn ON bn.oid = b.typnamespace \
     JOIN pg_catalog.pg_proc f ON f.oid = b.typoutput \
@@ -57,9 +72,13 @@ const SQL: &str = "\
     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition \
     ORDER BY c.oid, a.attnum";
 
+/// The collations that order text by bytes, and the default one of the database.
+const BYTEWISE: [&str; 7] =
+    ["default", "C", "POSIX", "ucs_basic", "C.UTF-8", "C.utf8", "pg_c_utf8"];
+
 pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
     for (index, row) in reader.table_rows(SQL)? {
-        let Catalog { schema, facts } = &mut reader.catalog;
+        let Catalog { schema, facts, lost } = &mut reader.catalog;
         let table = &mut schema.tables[index];
         let name: String = row.get("attname");
         let checks: Vec<Option<String>> = row.get("checks");
@@ -69,22 +88,45 @@ pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
             .map(|text| Check { name: None, condition: parse::sql(text, Some(&name)) });
         table.checks.extend(checks);
         table.columns.push(column(&row));
-        facts.entry(table.name.clone()).or_default().columns.push(column_facts(&row));
+        let facts = facts.entry(table.name.clone()).or_default();
+        facts.columns.push(column_facts(&row));
+        let labels: Option<Vec<String>> = row.get("labels");
+        facts.checks.extend(labels.map(|labels| one_of(&name, labels)));
         let collation: Option<&str> = row.get("collation");
-        let unknown = collation.filter(|name| !matches!(*name, "default" | "C" | "POSIX"));
+        let unknown = collation.filter(|name| !BYTEWISE.contains(name));
         if let Some(collation) = unknown {
             let listed = LeftOut::part(ObjectKind::Column, &table.name, &name, None);
             let reason = format!("collation {collation} becomes SQLite's BINARY");
-            schema.left_out.push(listed.because(reason));
+            lost.push(listed.because(reason));
         }
     }
     Ok(())
 }
 
+/// The CHECK of a column of an enum.
+fn one_of(column: &str, labels: Vec<String>) -> Check {
+    let list: Vec<String> = labels.iter().map(|label| literal(label)).collect();
+    let text = format!("{} IN ({})", quote(column), list.join(", "));
+    let tree = Expression::In {
+        operand: Box::new(Expression::Column(column.to_owned())),
+        list: labels.into_iter().map(Expression::String).collect(),
+        negated: false,
+    };
+    Check { name: None, condition: Sql { text, tree: Some(tree) } }
+}
+
+/// Whether the expression is the next value of a sequence, unchanged.
+fn is_next_value(expression: &str) -> bool {
+    const END: &str = "'::regclass)";
+    let whole = expression.starts_with("nextval('") && expression.ends_with(END);
+    whole && expression.matches(END).count() == 1
+}
+
 fn column(row: &Row) -> Column {
-    // The default of a column that owns a sequence is the sequence's next value.
-    let identity = row.get::<_, Option<&str>>("sequence").is_some();
     let expression: Option<String> = row.get("expression");
+    let counts = !row.get::<_, &str>("identity").is_empty()
+        || expression.as_deref().is_some_and(is_next_value);
+    let identity = counts && row.get::<_, Option<&str>>("sequence").is_some();
     let expression = expression.map(|text| parse::sql(text, None));
     let is_generated = !row.get::<_, &str>("generated").is_empty();
     let citext = row.get::<_, &str>("base") == "citext";
@@ -113,6 +155,7 @@ fn column_facts(row: &Row) -> ColumnFacts {
         base_type: row.get("base_type"),
         output: qualify(row.get("output_schema"), row.get("output")),
         domain: row.get("domain"),
+        constant_default: row.get::<_, Option<bool>>("constant").unwrap_or(false),
         bytewise: row.get::<_, Option<bool>>("bytewise").unwrap_or(false),
         sequence: row.get("sequence"),
         origin: Note::parse(row.get("comment")).facts,

@@ -1,13 +1,17 @@
 //! Indexes that do not belong to a constraint.
 
 use crate::error::Result;
+use crate::postgres::catalog::model::Catalog;
 use crate::postgres::catalog::query::CatalogReader;
 use crate::postgres::sql::parse;
 use crate::schema::expression::Collation;
-use crate::schema::{Index, IndexOver, IndexTerm, LeftOut, ObjectKind, Schema};
+use crate::schema::{Index, IndexOver, IndexTerm, LeftOut, ObjectKind};
 
 const SQL: &str = "\
     SELECT c.oid::bigint, ic.relname::text AS name, i.indisunique, i.indisvalid AND i.indisready AS valid, \
+      coalesce((pg_catalog.to_jsonb(i)->>'indnullsnotdistinct')::boolean, false) AS nulls_equal, \
+      EXISTS (SELECT FROM pg_catalog.pg_collation l WHERE l.oid = ANY (i.indcollation::oid[]) \
+        AND NOT l.collisdeterministic) AS ignores_case, \
       m.amname::text AS method, pg_catalog.pg_get_indexdef(i.indexrelid) AS definition, \
       pg_catalog.pg_get_expr(i.indpred, i.indrelid) AS filter, \
       ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, t.n, false) \
@@ -32,23 +36,23 @@ pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
     for (index, row) in reader.table_rows(SQL)? {
         // The server has no definition of an index that was dropped since the query began.
         let Some(definition) = row.get::<_, Option<String>>("definition") else { continue };
-        let Schema { tables, left_out, .. } = &mut reader.catalog.schema;
-        let table = &mut tables[index];
+        let Catalog { schema, lost, .. } = &mut reader.catalog;
+        let table = &mut schema.tables[index];
         let name: String = row.get("name");
         let method: &str = row.get("method");
         let valid: bool = row.get("valid");
-        let reason = if !valid {
-            Some("it is not valid in PostgreSQL".to_owned())
+        let unique: bool = row.get("indisunique");
+        let listed = LeftOut::part(ObjectKind::Index, &table.name, &name, Some(&definition));
+        if !valid {
+            schema.left_out.push(listed.because("it is not valid in PostgreSQL"));
         } else if !matches!(method, "btree" | "hash") {
-            Some(format!("SQLite has no {method} indexes"))
-        } else if definition.contains("NULLS NOT DISTINCT") {
-            Some("SQLite's unique indexes allow any number of NULLs".to_owned())
-        } else {
-            None
-        };
-        if let Some(reason) = reason {
-            let listed = LeftOut::part(ObjectKind::Index, &table.name, &name, Some(&definition));
-            left_out.push(listed.because(reason));
+            schema.left_out.push(listed.because(format!("SQLite has no {method} indexes")));
+        } else if unique && row.get("nulls_equal") {
+            lost.push(listed.because("SQLite's unique indexes allow any number of NULLs"));
+        } else if unique && row.get("ignores_case") {
+            let reason = "SQLite compares its texts by bytes, so that it allows texts which its \
+                          collation calls equal";
+            lost.push(listed.because(reason));
         }
         if !valid {
             continue;
@@ -67,7 +71,7 @@ pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
         });
         table.indexes.push(Index {
             name,
-            unique: row.get("indisunique"),
+            unique,
             terms: terms.collect(),
             filter: row.get::<_, Option<String>>("filter").map(sql),
             definition,

@@ -1,6 +1,6 @@
 //! The catalog of one PostgreSQL schema.
 
-use crate::schema::Schema;
+use crate::schema::{Check, LeftOut, Schema};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -10,6 +10,8 @@ pub(crate) struct Catalog {
     pub(crate) schema: Schema,
     /// The facts that only PostgreSQL has, by table name.
     pub(crate) facts: HashMap<String, TableFacts>,
+    /// Properties that SQLite cannot have, of objects that it can have.
+    pub(crate) lost: Vec<LeftOut>,
 }
 
 /// The facts of a table that only PostgreSQL has.
@@ -21,6 +23,8 @@ pub(crate) struct TableFacts {
     pub(crate) origin: Value,
     /// The columns, in the order of the table's.
     pub(crate) columns: Vec<ColumnFacts>,
+    /// The CHECKs that hold in SQLite what has another form in PostgreSQL: enums, MATCH FULL.
+    pub(crate) checks: Vec<Check>,
     /// The names of foreign keys that are NOT VALID.
     pub(crate) not_valid: HashSet<String>,
 }
@@ -36,6 +40,8 @@ pub(crate) struct ColumnFacts {
     pub(crate) output: String,
     /// The declared type is a domain.
     pub(crate) domain: bool,
+    /// The DEFAULT has the same value for every row, and runs no function of a user.
+    pub(crate) constant_default: bool,
     /// Text in the column compares by bytes.
     pub(crate) bytewise: bool,
     /// The sequence that the column owns, qualified and quoted.

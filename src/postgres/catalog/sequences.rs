@@ -5,19 +5,17 @@ use crate::postgres::catalog::model::Catalog;
 use crate::postgres::errors::db_error;
 use postgres::Client;
 
-/// Reads the last value that the sequences of each table have returned.
+/// Reads the value before the next one of the sequence of each table's key.
 pub(crate) fn read(client: &mut Client, catalog: &mut Catalog) -> Result<()> {
     for table in &mut catalog.schema.tables {
         let Some(facts) = catalog.facts.get(&table.name) else { continue };
-        for sequence in facts.columns.iter().filter_map(|column| column.sequence.as_ref()) {
-            let last: Option<i64> = client
-                .query_one(
-                    "SELECT pg_catalog.pg_sequence_last_value($1::text::pg_catalog.regclass)",
-                    &[sequence],
-                )
-                .map_err(db_error(&format!("cannot read sequence {sequence}")))?
-                .get(0);
-            table.sequence = table.sequence.max(last);
+        let Some([key]) = table.primary_key.as_ref().map(|key| key.columns.as_slice()) else {
+            continue;
+        };
+        let mut columns = table.columns.iter().zip(&facts.columns);
+        let column = columns.find(|(column, _)| column.name == key.name && column.identity);
+        if let Some(sequence) = column.and_then(|(_, facts)| facts.sequence.as_ref()) {
+            table.sequence = Some(value_before_next(client, sequence)?).filter(|last| *last > 0);
         }
     }
     Ok(())

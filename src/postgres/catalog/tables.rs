@@ -23,7 +23,7 @@ pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
             AND d.deptype = 'e') \
         ORDER BY c.oid";
     for row in reader.query(SQL)? {
-        let Catalog { schema, facts } = &mut reader.catalog;
+        let Catalog { schema, facts, .. } = &mut reader.catalog;
         let name: String = row.get(1);
         if name == TABLE {
             continue;

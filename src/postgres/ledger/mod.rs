@@ -1,6 +1,6 @@
 //! The ledger: the target's own record of what was committed, in the same transactions.
 //!
-//! It is one table, `migrate_ledger`, in the target schema. The key tells four kinds of rows apart:
+//! It is one table, `migrate_ledger`, in the target schema. The key tells the kinds of rows apart:
 //!
 //! | table name | chunk | content |
 //! | --- | --- | --- |
@@ -8,6 +8,7 @@
 //! | empty | -2 | the plan |
 //! | a table | 0 | the identity of the table and its chunks |
 //! | a table | above 0 | a committed chunk, and the number of its transaction |
+//! | a table | -3, -4 | what is attached to a dropped table (no data set), see `attached/store` |
 //!
 //! A chunk's row is inserted before its COPY. A second sender of the same chunk waits for the first
 //! and then fails on the primary key, so that no chunk is committed twice.
@@ -247,6 +248,55 @@ impl Ledger {
         Ok(tables)
     }
 
+    /// The rows with the number `chunk` that belong to no data set: table and content.
+    pub(crate) fn kept(
+        &self,
+        client: &mut impl GenericClient,
+        chunk: i64,
+    ) -> Result<Vec<(String, String)>> {
+        if !self.exists(client)? {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "SELECT table_name, coalesce(detail, '') FROM {} WHERE data_set = '' AND chunk = $1 \
+             ORDER BY 1",
+            self.table
+        );
+        let rows = client.query(&sql, &[&chunk]).map_err(db_error(CANNOT_READ))?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    /// Adds the JSON array `detail` to such a row.
+    pub(crate) fn keep(
+        &self,
+        client: &mut impl GenericClient,
+        chunk: i64,
+        name: &str,
+        detail: &str,
+    ) -> Result<()> {
+        let sql = format!(
+            "INSERT INTO {} AS l (data_set, table_name, chunk, detail) VALUES ('', $1, $2, $3) \
+             ON CONFLICT (data_set, table_name, chunk) DO UPDATE SET detail = \
+             (l.detail::pg_catalog.jsonb || excluded.detail::pg_catalog.jsonb)::text",
+            self.table
+        );
+        client.execute(&sql, &[&name, &chunk, &detail]).map_err(db_error(CANNOT_WRITE)).map(drop)
+    }
+
+    /// Deletes such a row.
+    pub(crate) fn forget_kept(
+        &self,
+        client: &mut impl GenericClient,
+        chunk: i64,
+        name: &str,
+    ) -> Result<()> {
+        let sql = format!(
+            "DELETE FROM {} WHERE data_set = '' AND table_name = $1 AND chunk = $2",
+            self.table
+        );
+        client.execute(&sql, &[&name, &chunk]).map_err(db_error(CANNOT_WRITE)).map(drop)
+    }
+
     /// Changes the data set's row, and waits until this commit and all before it are on disk. With
     /// `forget` the rows that only a resumed run needs are deleted.
     ///
@@ -258,7 +308,7 @@ impl Ledger {
         detail: &LedgerDetail,
         forget: bool,
     ) -> Result<()> {
-        let what = "cannot write the target's ledger";
+        let what = CANNOT_WRITE;
         let mut transaction = client.transaction().map_err(db_error(what))?;
         transaction.batch_execute("SET LOCAL synchronous_commit = on").map_err(db_error(what))?;
         let sql = format!(
@@ -278,12 +328,17 @@ impl Ledger {
         transaction.commit().map_err(db_error(what))
     }
 
+    fn exists(&self, client: &mut impl GenericClient) -> Result<bool> {
+        let exists = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
+        let row = client.query_one(exists, &[&self.table]).map_err(db_error(CANNOT_READ))?;
+        Ok(row.get(0))
+    }
+
     /// Writes the data set's row unchanged and returns its state; `None` if there is no row or no
     /// ledger.
     pub(crate) fn touch(&self, transaction: &mut Transaction<'_>) -> Result<Option<State>> {
-        let failed = db_error("cannot write the target's ledger");
-        let exists = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
-        if !transaction.query_one(exists, &[&self.table]).map_err(&failed)?.get::<_, bool>(0) {
+        let failed = db_error(CANNOT_WRITE);
+        if !self.exists(transaction)? {
             return Ok(None);
         }
         let sql = format!(
@@ -315,6 +370,7 @@ impl Ledger {
 }
 
 const CANNOT_READ: &str = "cannot read the target's ledger";
+const CANNOT_WRITE: &str = "cannot write the target's ledger";
 
 /// The error of a run that was suspended while another run replaced it.
 pub(crate) fn taken_over(what: &str) -> Error {

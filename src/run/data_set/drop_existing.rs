@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::plan::model::Plan;
 use crate::plan::to_postgres::inputs::CreatedObjects;
 use crate::plan::to_postgres::model::ToPostgres;
-use crate::postgres::catalog::target_objects::drop_objects;
+use crate::postgres::attached::store::drop_and_keep;
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::Ledger;
 use crate::postgres::ledger::detail::{LedgerDetail, State};
@@ -13,23 +13,31 @@ use crate::run::data_set::to_postgres::PostgresLoad;
 use crate::run::env::RunEnv;
 use postgres::GenericClient;
 use serde_json::json;
+use std::collections::HashSet;
 
 impl PostgresLoad {
-    /// Drops the existing objects that the plan replaces.
-    pub(crate) fn drop_existing(&mut self, env: &RunEnv<'_>) -> Result<()> {
-        let plan = &self.plan;
+    /// Drops the existing objects that the plan replaces. The tables and views `created` are created
+    /// again.
+    pub(crate) fn drop_existing(
+        &mut self,
+        env: &RunEnv<'_>,
+        created: &HashSet<String>,
+    ) -> Result<()> {
+        let (ledger, plan) = (self.ledger(), &self.plan);
         if plan.objects.dropped.is_empty() && !plan.objects.drop_all {
             return Ok(());
         }
         let what = "cannot drop the existing objects of the target";
-        self.control.run(&env.retry_policy(Phase::Copy), |client| {
+        self.lost = self.control.run(&env.retry_policy(Phase::Copy), |client| {
             let mut transaction = client.transaction().map_err(db_error(what))?;
-            let objects = &plan.objects;
-            let (schema, dropped) = (&plan.target_schema, &objects.dropped);
-            drop_objects(&mut transaction, schema, dropped, objects.drop_all)?;
+            let place = (&ledger, plan.target_schema.as_str());
+            let objects = (plan.objects.dropped.as_slice(), plan.objects.drop_all);
+            let lost = drop_and_keep(&mut transaction, place, objects, created)?;
             withdraw_others(&mut transaction, plan)?;
-            transaction.commit().map_err(db_error(what))
-        })
+            transaction.commit().map_err(db_error(what))?;
+            Ok(lost)
+        })?;
+        Ok(())
     }
 }
 

@@ -3,15 +3,19 @@
 use crate::control::progress::Phase;
 use crate::error::{Error, Result};
 use crate::finish::finished::Finished;
-use crate::options::run_options::Verify;
 use crate::plan::model::Plan;
+use crate::plan::strict;
 use crate::plan::to_postgres::inputs::CreatedObjects;
 use crate::plan::to_postgres::model::ToPostgres;
+use crate::postgres::attached::restore::protect;
+use crate::postgres::attached::store::{pending, restore_kept};
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::Ledger;
 use crate::postgres::ledger::detail::{FORMAT, LedgerDetail, Omission, State};
+use crate::report::DataSetReport;
 use crate::run::data_set::to_postgres::PostgresLoad;
 use crate::run::env::RunEnv;
+use crate::schema::LeftOut;
 use crate::schema::names::quote;
 use postgres::Client;
 use serde_json::{Value, json};
@@ -41,18 +45,43 @@ impl PostgresLoad {
         Ok(())
     }
 
-    /// Records the state in the ledger. After a verdict, and if none is wanted, it deletes the rows
-    /// that only a resumed run needs.
+    /// Records the state in the ledger.
     pub(crate) fn set_state(&mut self, env: &RunEnv<'_>, state: State) -> Result<()> {
-        let forget = match state {
-            State::Copying | State::Finishing => false,
-            State::NotVerified => env.options.verify == Verify::No,
-            State::Verified | State::Differs | State::Live => true,
-        };
         let (ledger, detail, run) = (self.ledger(), self.detail_in(state), self.lock.run());
         self.control.run(&env.retry_policy(env.control.progress.current()), |client| {
-            ledger.set_detail(client, Some(run), &detail, forget)
+            ledger.set_detail(client, Some(run), &detail, false)
         })
+    }
+
+    /// Records the last state, and deletes the rows that only a resumed run needs. In the same
+    /// transaction it restores what was attached to dropped tables. Not earlier: forced row-level
+    /// security would hide rows from the verification. With `--strict` the run fails if something
+    /// cannot be restored, and the same command tries it again.
+    pub(crate) fn end(
+        &mut self,
+        env: &RunEnv<'_>,
+        state: State,
+        report: &mut DataSetReport,
+    ) -> Result<()> {
+        let (ledger, detail, run) = (self.ledger(), self.detail_in(state), self.lock.run());
+        let (plan, what) = (&self.plan, "cannot complete the target");
+        let (tables, indexes) = (plan.created_names().collect(), plan.index_names());
+        let missing =
+            self.control.run(&env.retry_policy(env.control.progress.current()), |client| {
+                let mut transaction = client.transaction().map_err(db_error(what))?;
+                let place = (&ledger, plan.target_schema.as_str());
+                let missing = restore_kept(&mut transaction, place, &tables, &indexes)?;
+                if missing.is_empty() || !env.options.plan.strict {
+                    ledger.set_detail(&mut transaction, Some(run), &detail, true)?;
+                    transaction.commit().map_err(db_error(what))?;
+                }
+                Ok(missing)
+            })?;
+        let is_same =
+            |a: &LeftOut, b: &LeftOut| (a.kind, &a.table, &a.name) == (b.kind, &b.table, &b.name);
+        report.left_out.retain(|old| !missing.iter().any(|new| is_same(old, new)));
+        report.left_out.splice(0..0, missing.iter().cloned());
+        strict::enforce_finished(&env.options.plan, &missing)
     }
 
     /// Notes what a later comparison needs: the omissions, and the type of each column.
@@ -102,6 +131,9 @@ fn create(
         let what = format!("cannot create table {}", quote(&table.name));
         transaction.batch_execute(&table.ddl.create()).map_err(db_error(&what))?;
     }
+    let (names, mut attached) = (plan.table_names(), pending(&mut transaction, ledger)?);
+    attached.retain(|table, _| names.contains(table));
+    protect(&mut transaction, &plan.target_schema, &attached)?;
     let created = json!(CreatedObjects::from_plan(plan, &mut transaction)?);
     let detail = LedgerDetail { created: created.clone(), ..detail.clone() };
     transaction.batch_execute(&ledger.begin(&detail, text)).map_err(db_error(what))?;

@@ -8,9 +8,10 @@ use crate::error::{Error, Result};
 use crate::finish::finished::Finished;
 use crate::options::run_options::{Depth, Verify};
 use crate::plan::model::{Plan, PlannedTable};
-use crate::plan::to_postgres::build::build_plan;
+use crate::plan::to_postgres::build::{build_plan, pending_notes};
 use crate::plan::to_postgres::inputs::{DropScope, PlanInputs};
 use crate::plan::to_postgres::model::ToPostgres;
+use crate::postgres::attached::store;
 use crate::postgres::catalog::target_objects::schema_id;
 use crate::postgres::connect::reconnecting::Reconnecting;
 use crate::postgres::copy_in::{BlockWriter, CopyTarget};
@@ -25,6 +26,7 @@ use crate::run::open::to_postgres::OpenDataSet;
 use crate::run::pause::{self, LoadedRows};
 use crate::run::resume::ResumableRun;
 use crate::run::service_check::{self, CheckTime};
+use crate::schema::LeftOut;
 use crate::sqlite::read::chunk_reader::ChunkReader;
 use crate::sqlite::source::open::Source;
 use crate::verify::compared_table::ComparedTable;
@@ -56,6 +58,8 @@ pub(crate) struct PostgresLoad {
     pub(crate) control: Reconnecting<'static, Client>,
     /// The data set's row of the ledger, without the current state.
     pub(crate) detail: LedgerDetail,
+    /// What was lost with dropped tables and views that the run does not create again.
+    pub(crate) lost: Vec<LeftOut>,
 }
 
 impl PostgresLoad {
@@ -88,8 +92,10 @@ impl PostgresLoad {
 
     /// Continues with the plan of an interrupted run.
     pub(crate) fn resume(mut opened: OpenDataSet, run: ResumableRun) -> Result<Self> {
-        let ResumableRun { plan, detail } = run;
+        let ResumableRun { mut plan, detail } = run;
         let ledger = Ledger::new(&plan.target_schema, &plan.data_set);
+        let pending = store::pending(&mut opened.control, &ledger)?;
+        plan.notes.extend(pending_notes(&plan, &pending));
         let copied = ledger.chunks(&mut opened.control)?;
         let resumed = Continued {
             begun: detail.begun.clone(),
@@ -110,7 +116,8 @@ impl PostgresLoad {
         };
         let in_flight = lock.in_flight();
         let control = Reconnecting::with_session((control, backend), in_flight, Box::new(open));
-        Ok(Self { source, schema_id, plan, lock, resumed: None, estimate: None, control, detail })
+        let (resumed, estimate, lost) = (None, None, Vec::new());
+        Ok(Self { source, schema_id, plan, lock, resumed, estimate, control, detail, lost })
     }
 
     pub(crate) fn summary(&self) -> DataSetPlan {
@@ -203,7 +210,9 @@ impl PostgresLoad {
     /// Compares the target with the source if the user wants it, and records the verdict. Errors:
     /// either side cannot be read. A difference is not an error.
     pub(crate) fn verify(&mut self, env: &RunEnv<'_>, report: &mut DataSetReport) -> Result<()> {
-        let Verify::AfterCopy(depth) = env.options.verify else { return Ok(()) };
+        let Verify::AfterCopy(depth) = env.options.verify else {
+            return self.end(env, State::NotVerified, report);
+        };
         env.control.progress.enter(Phase::Verify);
         self.check_service(env, CheckTime::DuringRun)?;
         let tables: Vec<ComparedTable> =
@@ -227,7 +236,7 @@ impl PostgresLoad {
             let unchanged = "the source is unchanged, and the service may be started on it again";
             report.hints.push(unchanged.to_owned());
         }
-        self.set_state(env, if differs { State::Differs } else { State::Verified })
+        self.end(env, if differs { State::Differs } else { State::Verified }, report)
     }
 
     /// The rows in the target, for a run that pauses.
@@ -272,6 +281,7 @@ impl PostgresLoad {
         }
         report.continues = self.resumed.clone();
         report.left_out.extend(finished.left_out);
+        report.left_out.extend(self.lost.iter().cloned());
         report.steps = finished.steps;
         report
     }

@@ -17,6 +17,7 @@ use crate::run::env::RunEnv;
 use crate::run::open::source_sessions::{Locks, open_reader};
 use crate::run::open::{cancel_statements, parse_connection};
 use crate::schema::names::{qualify, quote};
+use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::write::target_file::TargetFile;
 use crate::sqlite::write::{stale_log, verdict_file};
 use postgres::Client;
@@ -47,14 +48,19 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     cancel_statements(canceller, &connection, locks.own);
     let types = types_of_prior_run(&mut control, &schema)?;
     // The first catalog gives the names to lock. The second one is read under the locks.
-    let unlocked = catalog::read(&mut control, &schema)?;
+    let unlocked = catalog::read_all(&mut control, &schema)?;
     let names: Vec<String> =
         unlocked.schema.tables.iter().map(|table| qualify(&schema, &table.name)).collect();
     let mut snapshot = Snapshot::take(control, &names)?;
-    let catalog = catalog::read(snapshot.client(), &schema)?;
+    let mut catalog = catalog::read(snapshot.client(), &schema)?;
+    // The user named the schema, or the other data sets are the other schemas.
+    let is_chosen = options.plan.schema.is_some() || options.data_sets.len() > 1;
+    let is_other = |left: &mut LeftOut| is_chosen && left.kind == ObjectKind::Schema;
+    let others: Vec<LeftOut> = catalog.schema.left_out.extract_if(.., is_other).collect();
     let import_snapshot = snapshot.import_sql();
     let inputs = PlanInputs {
         data_set: &data_set.name,
+        is_only: options.data_sets.len() == 1,
         schema: &schema,
         target: &target.path.display().to_string(),
         options: &options.plan,
@@ -67,6 +73,7 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
         types: &types,
     };
     let mut plan = build_plan(&inputs, catalog, &mut snapshot)?;
+    plan.notes.extend(others.iter().map(LeftOut::describe));
     if !only_compare && !options.no_keep {
         plan.notes.extend(target.note_on_keeping());
     }

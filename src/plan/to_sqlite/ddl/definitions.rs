@@ -4,8 +4,9 @@ use crate::plan::texts::{column_renamed, renamed};
 use crate::plan::to_sqlite::decisions::TableDecision;
 use crate::plan::to_sqlite::names::{Names, original_name, table_names};
 use crate::postgres::catalog::model::Catalog;
+use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind, Table};
-use crate::sqlite::sql::from_postgres::node::ScopeColumn;
+use crate::sqlite::sql::from_postgres::node::{Kind, ScopeColumn};
 
 /// Makes the definitions of all tables of a plan, so that their names do not collide.
 pub(crate) struct Definitions<'a> {
@@ -62,6 +63,32 @@ impl<'a> Definitions<'a> {
         names: impl Iterator<Item = &'n str>,
     ) -> Vec<String> {
         names.filter_map(|name| Some(self.column(index, name)?.target.clone())).collect()
+    }
+
+    /// Lists a unique key over columns whose equal values may have several texts.
+    pub(crate) fn list_loose_key<'n>(
+        &mut self,
+        (kind, index, name): (ObjectKind, usize, &str),
+        mut columns: impl Iterator<Item = &'n str>,
+    ) {
+        if let Some(column) = columns.find(|column| self.has_several_texts(index, column)) {
+            let reason = format!(
+                "SQLite compares {} as text, so that it allows other spellings of a value",
+                quote(column)
+            );
+            self.list((kind, &self.catalog.schema.tables[index], name, None), &reason);
+        }
+    }
+
+    /// Whether equal values of a column may be stored as different texts, such as 1.0 and 1.00.
+    pub(crate) fn has_several_texts(&self, index: usize, name: &str) -> bool {
+        let table = &self.catalog.schema.tables[index];
+        let facts = self.catalog.facts[&table.name].columns.iter();
+        let base = table.columns.iter().zip(facts).find(|(column, _)| column.name == name);
+        let base = base.map_or("", |(_, facts)| facts.base.trim_start_matches('_'));
+        self.column(index, name).is_some_and(|column| column.kind == Kind::Opaque)
+            && ["numeric", "numrange", "nummultirange", "jsonb", "interval", "timetz", "float8"]
+                .contains(&base)
     }
 
     /// A column as expressions know it.

@@ -40,7 +40,7 @@ impl Definitions<'_> {
                 (Some(a), Some(b)) => a == b || a.is_number() && b.is_number(),
                 _ => false,
             };
-            if !alike {
+            if !alike || self.has_several_texts(child, from) {
                 return Err(format!(
                     "the values of {} and {} cannot be compared in SQLite",
                     quote(from),

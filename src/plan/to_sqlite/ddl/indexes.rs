@@ -42,6 +42,10 @@ impl Definitions<'_> {
             let left_out = LeftOut::part(kind, &table.name, &index.name, sql);
             match self.index_parts(owner, index, scope) {
                 Ok((terms, filter)) => {
+                    let columns = index.terms.iter().filter_map(IndexTerm::column);
+                    if index.unique {
+                        self.list_loose_key((kind, owner, &index.name), columns);
+                    }
                     let name = self.names.allocate(&index.name);
                     self.notes.extend(renamed("index", &index.name, &name));
                     let table_name = &self.table_names[owner];

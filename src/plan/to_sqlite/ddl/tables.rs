@@ -9,7 +9,7 @@ use crate::postgres::catalog::model::TableFacts;
 use crate::schema::expression::Collation;
 use crate::schema::{Key, ObjectKind, Table};
 use crate::sqlite::sql::ddl::{ColumnDdl, ColumnKey, TableDdl};
-use crate::sqlite::sql::from_postgres::definitions::{default_clause, generated};
+use crate::sqlite::sql::from_postgres::definitions::{clock_default, generated};
 use crate::sqlite::sql::from_postgres::node::ScopeColumn;
 
 impl Definitions<'_> {
@@ -29,6 +29,11 @@ impl Definitions<'_> {
             .map(|number| self.column_ddl(index, number, &decisions[number], key, &scope))
             .collect();
         let checks = self.checks(index, &scope);
+        let keys = table.primary_key.iter().map(|key| (ObjectKind::PrimaryKey, key));
+        for (kind, key) in keys.chain(table.uniques.iter().map(|key| (ObjectKind::Unique, key))) {
+            let name = key.name.as_deref().unwrap_or_default();
+            self.list_loose_key((kind, index, name), key.names());
+        }
         let (foreign_keys, not_valid) = self.foreign_keys(index);
         let names = |key: &Key| self.target_names(index, key.names());
         let table_key = table.primary_key.as_ref().filter(|_| key.is_none());
@@ -84,7 +89,12 @@ impl Definitions<'_> {
                 let text = Some(sql.text.as_str());
                 self.list((ObjectKind::Default, table, &column.name, text), &reason);
             };
-            default_clause(sql, kind).map_err(refused).ok()
+            let value = match (is_rowid, decision.default.clone()) {
+                (true, _) => Err("is on the key, for which SQLite takes the next number".into()),
+                (false, Some(constant)) => constant,
+                (false, None) => clock_default(sql, kind),
+            };
+            value.map_err(refused).ok()
         });
         let generated = column.generated.as_ref().and_then(|rule| {
             let refused = |reason: String| {

@@ -114,35 +114,3 @@ fn canonical_text(column_type: ColumnType, text: &str) -> Option<String> {
     }
     String::from_utf8(out).ok()
 }
-
-/// The DEFAULT of a constant, in a column of the kind `kind`.
-pub(crate) fn default(expression: &Expression, kind: Kind) -> Option<String> {
-    let node = match expression {
-        Expression::Unary("-", operand) => {
-            let node = constant(operand)?;
-            node.kind.is_number().then(|| Node { sql: format!("-{}", node.sql), ..node })?
-        }
-        other => constant(other)?,
-    };
-    let textual = |kind: Kind| kind.is_text() || matches!(kind, Kind::Word | Kind::Opaque);
-    let (a, b) = (node.kind, kind);
-    // Decimals stored as text.
-    if a.is_number() && b == Kind::Opaque {
-        return quoted(&node.sql);
-    }
-    let same = a.is_number() && b.is_number() || textual(a) && textual(b) || a == b;
-    (same || a == Kind::Null).then_some(node.sql)
-}
-
-fn constant(expression: &Expression) -> Option<Node> {
-    match expression {
-        Expression::Cast(operand, to) => match operand.as_ref() {
-            Expression::Unary("-", inner) => {
-                let node = cast(inner, to)?;
-                Some(Node { sql: format!("-{}", node.sql), ..node })
-            }
-            operand => cast(operand, to),
-        },
-        other => node(other),
-    }
-}

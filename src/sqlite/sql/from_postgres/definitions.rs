@@ -4,9 +4,9 @@ use crate::schema::expression::Sql;
 use crate::schema::names::quote;
 use crate::schema::reason::{Reason, tree};
 use crate::schema::{IndexOver, IndexTerm};
+use crate::sqlite::sql::from_postgres::clock;
 use crate::sqlite::sql::from_postgres::node::{Kind, ScopeColumn};
 use crate::sqlite::sql::from_postgres::value::{column, truth, value};
-use crate::sqlite::sql::from_postgres::{clock, constant};
 
 /// The condition of a CHECK, or the WHERE of a partial index.
 pub(crate) fn condition(sql: &Sql, columns: &[ScopeColumn]) -> Result<String, Reason> {
@@ -32,10 +32,8 @@ pub(crate) fn index_term(term: &IndexTerm, columns: &[ScopeColumn]) -> Result<St
     Ok(format!("{sql}{direction}"))
 }
 
-/// The value of the DEFAULT of a column of the kind `kind`, in parentheses if needed.
-pub(crate) fn default_clause(sql: &Sql, kind: Kind) -> Result<String, Reason> {
-    let expression = tree(sql)?;
-    clock::default(expression, kind)
-        .or_else(|| constant::default(expression, kind))
+/// The DEFAULT that reads the clock, of a column of the kind `kind`.
+pub(crate) fn clock_default(sql: &Sql, kind: Kind) -> Result<String, Reason> {
+    clock::default(tree(sql)?, kind)
         .ok_or_else(|| "computes its value with an unknown expression".to_owned())
 }

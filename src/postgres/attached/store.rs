@@ -1,0 +1,119 @@
+//! The ledger's rows about dropped tables and views. They belong to no data set.
+//!
+//! | chunk | content |
+//! | --- | --- |
+//! | -3 | what is attached to a table or view, until it is restored |
+//! | -4 | what was not restored, with the reasons and the statements |
+
+use crate::error::{Error, Result};
+use crate::postgres::attached::restore::restore;
+use crate::postgres::attached::{Attached, AttachedByTable, read, sort, summary};
+use crate::postgres::catalog::target_objects::{CatalogObject, drop_objects};
+use crate::postgres::errors::db_error;
+use crate::postgres::ledger::Ledger;
+use crate::schema::LeftOut;
+use postgres::{GenericClient, Transaction};
+use serde::Serialize;
+use std::collections::HashSet;
+
+const PENDING: i64 = -3;
+const LOST: i64 = -4;
+
+/// The reason for what was attached to a table that is gone.
+const DROPPED: &str = "dropped with its table, which the run does not create again";
+
+/// What is attached to the objects `dropped`, and to those that an interrupted run has dropped.
+pub(crate) fn gather(
+    client: &mut impl GenericClient,
+    ledger: &Ledger,
+    dropped: &[CatalogObject],
+) -> Result<AttachedByTable> {
+    let mut all = pending(client, ledger)?;
+    for (table, list) in read(client, dropped)? {
+        let known = all.entry(table).or_default();
+        let is_new =
+            |one: &Attached| !known.iter().any(|k| k.kind == one.kind && k.name == one.name);
+        let new: Vec<Attached> = list.into_iter().filter(is_new).collect();
+        known.extend(new);
+        sort(known);
+    }
+    Ok(all)
+}
+
+/// What an earlier run has dropped and not restored yet.
+pub(crate) fn pending(client: &mut impl GenericClient, ledger: &Ledger) -> Result<AttachedByTable> {
+    let rows = ledger.kept(client, PENDING)?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(t, text)| Some((t, serde_json::from_str(&text).ok()?)))
+        .collect())
+}
+
+/// Drops `objects`, and the ledger if `with_ledger`. The new ledger keeps what was attached to them.
+/// Returns the tables and views with definitions that are not `created` again.
+pub(crate) fn drop_and_keep(
+    transaction: &mut Transaction<'_>,
+    (ledger, schema): (&Ledger, &str),
+    (objects, with_ledger): (&[CatalogObject], bool),
+    created: &HashSet<String>,
+) -> Result<Vec<LeftOut>> {
+    let attached = gather(transaction, ledger, objects)?;
+    let lost_before = ledger.kept(transaction, LOST)?;
+    drop_objects(transaction, schema, objects, with_ledger)?;
+    if !attached.is_empty() || !lost_before.is_empty() {
+        transaction
+            .batch_execute(&ledger.create())
+            .map_err(db_error("cannot create the target's ledger"))?;
+    }
+    for (table, text) in lost_before.iter().filter(|_| with_ledger) {
+        ledger.keep(transaction, LOST, table, text)?;
+    }
+    let mut all_lost = Vec::new();
+    for (table, list) in &attached {
+        let object = objects.iter().find(|object| object.name == *table);
+        let Some(object) = object.filter(|_| !created.contains(table)) else {
+            ledger.forget_kept(transaction, PENDING, table)?;
+            ledger.keep(transaction, PENDING, table, &json(list)?)?;
+            continue;
+        };
+        let lost: Vec<LeftOut> = list.iter().map(|one| one.left_out(table, DROPPED)).collect();
+        keep_lost(transaction, ledger, table, &lost)?;
+        let reason = format!("dropped with {}; the ledger keeps them", summary(list));
+        all_lost.push(LeftOut::object(object.kind, table, None).because(reason));
+    }
+    Ok(all_lost)
+}
+
+/// Restores what was attached to `tables`, the new tables and views, and returns what could not be
+/// restored. The ledger keeps that.
+pub(crate) fn restore_kept(
+    transaction: &mut Transaction<'_>,
+    (ledger, schema): (&Ledger, &str),
+    tables: &HashSet<&str>,
+    indexes: &HashSet<String>,
+) -> Result<Vec<LeftOut>> {
+    let mut attached = pending(transaction, ledger)?;
+    attached.retain(|table, _| tables.contains(table.as_str()));
+    let missing = restore(transaction, schema, &attached, indexes, false)?;
+    for table in attached.keys() {
+        let of_table = missing.iter().filter(|one| one.table.as_ref() == Some(table));
+        keep_lost(transaction, ledger, table, &of_table.collect::<Vec<_>>())?;
+    }
+    Ok(missing)
+}
+
+/// Replaces the pending row of `table` by one with what is lost.
+fn keep_lost(
+    transaction: &mut Transaction<'_>,
+    ledger: &Ledger,
+    table: &str,
+    lost: &[impl Serialize],
+) -> Result<()> {
+    ledger.forget_kept(transaction, PENDING, table)?;
+    if lost.is_empty() { Ok(()) } else { ledger.keep(transaction, LOST, table, &json(lost)?) }
+}
+
+fn json(list: &[impl Serialize]) -> Result<String> {
+    serde_json::to_string(list)
+        .map_err(|error| Error::failed("internal error: a definition").caused_by(error))
+}
