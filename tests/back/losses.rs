@@ -268,18 +268,24 @@ fn a_constant_default_gives_in_sqlite_what_it_gives_in_postgresql() {
 #[test]
 fn a_default_whose_value_sqlite_cannot_hold_or_compute_is_listed() {
     assert_listed(
-        "CREATE DOMAIN small AS int CHECK (VALUE < 5) DEFAULT 9;
+        "CREATE FUNCTION mine() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+         CREATE DOMAIN small AS int CHECK (VALUE > mine());
          CREATE TABLE t (id int PRIMARY KEY, a timestamptz DEFAULT 'infinity', b float8 DEFAULT 'NaN',
            c json DEFAULT '1.50', d date DEFAULT CURRENT_DATE, e uuid DEFAULT gen_random_uuid(),
-           f small, g timestamptz DEFAULT ('2024-01-01'::text)::timestamptz, h int DEFAULT 4)",
+           f small DEFAULT 9::small, g timestamptz DEFAULT ('2024-01-01'::text)::timestamptz, h int DEFAULT mine());
+         CREATE TABLE key (id bigint PRIMARY KEY DEFAULT -1)",
         &[
+            "check | t |  | has an unknown construct",
+            "default | key | id | is on the key, for which SQLite takes the next number",
             "default | t | a | has a value that SQLite cannot hold",
             "default | t | b | has a value that SQLite cannot hold",
             "default | t | c | has a text that SQLite would turn into another number",
             "default | t | d | ",
             "default | t | e | computes its value with an unknown expression",
-            "default | t | f | has a value that the server cannot compute",
+            "default | t | f | computes its value with an unknown expression",
             "default | t | g | computes its value with an unknown expression",
+            "default | t | h | has an unknown construct",
+            "function | - | mine() | SQLite has no stored functions",
         ],
     );
 }

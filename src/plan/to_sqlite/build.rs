@@ -33,7 +33,7 @@ pub(crate) fn build_plan(
     mut catalog: Catalog,
     snapshot: &mut Snapshot,
 ) -> Result<Plan<ToSqlite>> {
-    let mut left_out = choose_tables(&mut catalog.schema, inputs.options)?;
+    let mut left_out = choose_tables(&mut catalog.schema, inputs.options, inputs.is_only)?;
     let excluded: HashSet<&String> = left_out.iter().map(|left| &left.name).collect();
     let is_excluded = |left: &LeftOut| left.table.as_ref().is_some_and(|t| excluded.contains(t));
     let mut listed = std::mem::take(&mut catalog.schema.left_out);
@@ -96,7 +96,7 @@ const TYPE_NOTES: [(OfColumn, &str); 4] = [
     ),
     (
         |column| column.mapping.kind == Kind::Word && column.mapping.read.is_some(),
-        "SQLite sorts the labels of enums as text",
+        "SQLite sorts the values of enums and of extensions' types as text",
     ),
     (
         |column| column.declared.contains('('),

@@ -22,9 +22,11 @@ const SQL: &str = "\
       CASE b.typtype WHEN 'e' THEN ARRAY(SELECT e.enumlabel::text FROM pg_catalog.pg_enum e \
         WHERE e.enumtypid = b.oid ORDER BY e.enumsortorder) END AS labels, \
       d.tree !~ '\\{(SQLVALUEFUNCTION|NEXTVALUEEXPR|COERCEVIAIO|XMLEXPR|JSON|PARAM|SUBLINK)' \
+        AND d.tree !~ 'COERCETODOMAIN.*:coercionformat [01]' \
         AND NOT EXISTS (SELECT \
           FROM pg_catalog.regexp_matches(d.tree, ':(?:op)?funcid ([0-9]+)', 'g') m (part) \
-          JOIN pg_catalog.pg_proc p ON p.oid = m.part[1]::oid WHERE p.provolatile <> 'i' \
+          JOIN pg_catalog.pg_proc p ON p.oid = m.part[1]::oid \
+          WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace OR p.provolatile <> 'i' \
           AND p.prorettype <> 'pg_catalog.money'::pg_catalog.regtype) AS constant, \
       a.attgenerated::text AS generated, \
       coalesce(pg_catalog.pg_get_expr(ad.adbin, ad.adrelid), u.expression) AS expression, \

@@ -40,7 +40,7 @@ pub(crate) struct ColumnFacts {
     pub(crate) output: String,
     /// The declared type is a domain.
     pub(crate) domain: bool,
-    /// The DEFAULT has the same value for every row.
+    /// The DEFAULT has the same value for every row, and runs no function of a user.
     pub(crate) constant_default: bool,
     /// Text in the column compares by bytes.
     pub(crate) bytewise: bool,

@@ -48,7 +48,7 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     cancel_statements(canceller, &connection, locks.own);
     let types = types_of_prior_run(&mut control, &schema)?;
     // The first catalog gives the names to lock. The second one is read under the locks.
-    let unlocked = catalog::read(&mut control, &schema)?;
+    let unlocked = catalog::read_all(&mut control, &schema)?;
     let names: Vec<String> =
         unlocked.schema.tables.iter().map(|table| qualify(&schema, &table.name)).collect();
     let mut snapshot = Snapshot::take(control, &names)?;
@@ -60,6 +60,7 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     let import_snapshot = snapshot.import_sql();
     let inputs = PlanInputs {
         data_set: &data_set.name,
+        is_only: options.data_sets.len() == 1,
         schema: &schema,
         target: &target.path.display().to_string(),
         options: &options.plan,

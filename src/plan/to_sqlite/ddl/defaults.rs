@@ -87,12 +87,13 @@ fn compute(
     Ok(row.ok())
 }
 
-/// The default as the column takes it. A length gives blanks, and does not shorten the value.
+/// The default as the column takes it. The CHECKs of a domain, which may call functions of a user, do
+/// not run, and a length gives blanks, but does not shorten the value.
 fn assigned(column: &Column, facts: &ColumnFacts) -> String {
     let text = column.default.as_ref().map_or("NULL", |sql| sql.text.as_str());
     match facts.base.as_str() {
         "varchar" | "varbit" => format!("({text})::pg_catalog.{}", facts.base),
-        _ => format!("({text})::{}", column.declared),
+        _ => format!("({text})::{}", facts.base_type),
     }
 }
 

@@ -89,8 +89,12 @@ impl Definitions<'_> {
                 let text = Some(sql.text.as_str());
                 self.list((ObjectKind::Default, table, &column.name, text), &reason);
             };
-            let value = decision.default.clone();
-            value.unwrap_or_else(|| clock_default(sql, kind)).map_err(refused).ok()
+            let value = match (is_rowid, decision.default.clone()) {
+                (true, _) => Err("is on the key, for which SQLite takes the next number".into()),
+                (false, Some(constant)) => constant,
+                (false, None) => clock_default(sql, kind),
+            };
+            value.map_err(refused).ok()
         });
         let generated = column.generated.as_ref().and_then(|rule| {
             let refused = |reason: String| {
