@@ -100,6 +100,68 @@ fn clean_never_drops_an_object_of_another_kind_than_the_one_that_it_creates() {
 }
 
 #[test]
+fn a_restart_keeps_a_complete_table_that_is_excluded_now() {
+    let (source, database) = (source(), server());
+    assert_code(&source.migrate(&database.url, &[]), 0);
+    psql(&database.url, "INSERT INTO audit VALUES (8)");
+    for more in [&[][..], &["--clean"]] {
+        let restart = [&["--restart", "--exclude", "audit"], more].concat();
+        assert_code(&source.migrate(&database.url, &restart), 0);
+        assert_eq!(psql(&database.url, "SELECT sum(x) FROM audit"), "26", "{more:?}");
+    }
+}
+
+#[test]
+fn tables_can_be_copied_one_at_a_time() {
+    let (source, database) = (source(), server());
+    assert_code(&source.migrate(&database.url, &["--tables", "users"]), 0);
+    psql(&database.url, "INSERT INTO users VALUES (9, 'by the application')");
+    assert_code(&source.migrate(&database.url, &["--tables", "audit"]), 0);
+    assert_eq!(
+        psql(&database.url, "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM audit)"),
+        "3|3"
+    );
+    let again = source.migrate(&database.url, &[]);
+    assert_code(&again, 4);
+    assert_says(
+        &again,
+        &["an earlier run with another selection of tables copied and verified it"],
+    );
+}
+
+#[test]
+fn a_pattern_of_exclude_that_matches_nothing_is_an_error() {
+    let database = occupied();
+    for pattern in ["audti", "AUDIT", "public.audit", "users,audit", ""] {
+        let output = source().migrate(&database.url, &["--clean", "--exclude", pattern]);
+        assert_code(&output, 2);
+        assert_says(&output, &[&format!("--exclude {pattern} matches no table or view")]);
+    }
+    assert_eq!(rows(&database), "1|2|3");
+}
+
+#[test]
+fn clean_drops_no_partition_of_another_schema() {
+    let database = server();
+    psql(
+        &database.url,
+        "CREATE SCHEMA arch; CREATE TABLE users (id int, n text) PARTITION BY RANGE (id); \
+         CREATE TABLE users_1 PARTITION OF users FOR VALUES FROM (0) TO (10); \
+         CREATE TABLE arch.users_2 PARTITION OF users FOR VALUES FROM (10) TO (20); \
+         INSERT INTO users VALUES (1, 'p'), (12, 'q')",
+    );
+    for flag in ["--clean", "--drop-all"] {
+        let output = source().migrate(&database.url, &[flag, "--yes"]);
+        assert_code(&output, 4);
+        let way = "ALTER TABLE public.users DETACH PARTITION arch.users_2";
+        assert_says(&output, &["would drop partitions that are not in schema \"public\"", way]);
+    }
+    psql(&database.url, "ALTER TABLE public.users DETACH PARTITION arch.users_2");
+    assert_code(&source().migrate(&database.url, &["--clean", "--yes"]), 0);
+    assert_eq!(psql(&database.url, "SELECT id FROM arch.users_2"), "12");
+}
+
+#[test]
 fn clean_keeps_a_view_whose_namesake_in_the_source_cannot_be_migrated() {
     let source = Source::of_sql(
         "CREATE TABLE users (id INTEGER PRIMARY KEY); INSERT INTO users VALUES (1); \

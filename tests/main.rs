@@ -12,6 +12,7 @@ mod aftermath;
 mod attached;
 mod back;
 mod bench;
+mod catalogs;
 mod clean;
 mod cli;
 mod consent;

@@ -8,20 +8,38 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 /// The reason for a table that the user excluded.
 pub(crate) const BY_REQUEST: &str = "excluded by --tables or --exclude";
 
+/// The reason for large objects that the user excluded.
+pub(crate) const SKIPPED: &str = "skipped by --large-objects skip";
+
 /// The user left the object out.
 pub(crate) fn is_by_request(left: &LeftOut) -> bool {
-    left.reason.contains(BY_REQUEST)
+    [BY_REQUEST, SKIPPED].iter().any(|reason| left.reason.contains(reason))
 }
 
 /// Removes the tables that `--tables` does not name, and the tables and views that `--exclude`
-/// names, from the schema. Errors: an invalid pattern, or a pattern of `--tables` that matches nothing.
-pub(crate) fn choose_tables(schema: &mut Schema, options: &PlanOptions) -> Result<Vec<LeftOut>> {
+/// names, from the schema. Errors: an invalid pattern, a pattern of `--tables` that matches nothing,
+/// and in the only data set of a run a pattern of `--exclude` that matches nothing.
+pub(crate) fn choose_tables(
+    schema: &mut Schema,
+    options: &PlanOptions,
+    is_only: bool,
+) -> Result<Vec<LeftOut>> {
     let tables = patterns(&options.tables, "--tables")?;
     let exclude = patterns(&options.exclude, "--exclude")?;
     for pattern in &options.tables {
         let one = patterns(std::slice::from_ref(pattern), "--tables")?;
         if !schema.tables.iter().any(|table| one.is_match(&table.name)) {
             return Err(Error::usage(format!("--tables {pattern} matches no table of the source")));
+        }
+    }
+    for pattern in options.exclude.iter().filter(|_| is_only) {
+        let one = patterns(std::slice::from_ref(pattern), "--exclude")?;
+        let tables = schema.tables.iter().map(|table| &table.name);
+        let others = schema.left_out.iter().flat_map(|left| left.table.iter().chain([&left.name]));
+        let mut names = tables.chain(schema.views.iter().map(|view| &view.name)).chain(others);
+        if !names.any(|name| one.is_match(name)) {
+            let what = format!("--exclude {pattern} matches no table or view of the source");
+            return Err(Error::usage(what));
         }
     }
     let is_excluded =

@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use crate::options::run_options::{Depth, Replace, RunOptions, Verify};
 use crate::plan::model::Plan;
+use crate::plan::table_selection::choose_tables;
 use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope};
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::catalog::target_objects::schema_id;
@@ -14,6 +15,7 @@ use crate::postgres::sql::ddl::TableDdl;
 use crate::run::open::to_postgres::OpenDataSet;
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
+use crate::sqlite::catalog;
 use postgres::Client;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -155,7 +157,10 @@ fn prior_run(
 ) -> Result<PriorRun> {
     let same_source = detail.source == json!(opened.source.fingerprint());
     match detail.state {
-        Some(State::Verified) if same_source => return Ok(PriorRun::Verified),
+        Some(State::Verified) if same_source => {
+            let has_all = has_all_tables(options, opened, &detail)?;
+            return Ok(if has_all { PriorRun::Verified } else { PriorRun::Unverified });
+        }
         Some(State::Verified | State::Differs | State::Live) => return Ok(PriorRun::Unverified),
         _ => {}
     }
@@ -187,6 +192,21 @@ fn prior_run(
         }
         _ => Ok(PriorRun::NotResumable(not_resumable(opened, reasons))),
     }
+}
+
+/// Whether the earlier run created all tables that this run selects.
+fn has_all_tables(
+    options: &RunOptions,
+    opened: &OpenDataSet,
+    detail: &LedgerDetail,
+) -> Result<bool> {
+    let flags = options.plan.flags_that_differ(&detail.options);
+    if !flags.iter().any(|flag| ["--tables", "--exclude"].contains(&flag.as_str())) {
+        return Ok(true);
+    }
+    let mut schema = catalog::read(&*opened.source.connect()?)?.schema;
+    choose_tables(&mut schema, &options.plan, false)?;
+    Ok(CreatedObjects::read(&detail.created).has_all_tables(&schema))
 }
 
 /// The plan with its chunks; `None` if it cannot be read.

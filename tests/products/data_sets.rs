@@ -346,7 +346,7 @@ fn a_cut_connection_string_is_warned_of_by_its_line() {
     let tree = Tree::package_manager(&format!("URL = {};x", url(&database.url, None)));
     let output = tree.run(&["plan"]);
     assert_code(&output, 0);
-    assert_says(&output, &["rstudio-pm.gcfg:5: the value of Postgres.URL ends at a comment"]);
+    assert_says(&output, &["rstudio-pm.gcfg:5:7: the value of Postgres.URL ends at a comment"]);
 }
 
 #[test]

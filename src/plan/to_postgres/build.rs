@@ -35,18 +35,21 @@ use std::collections::HashSet;
 pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result<Plan<ToPostgres>> {
     let connection = inputs.source.connect()?;
     let mut catalog = catalog::read(&connection)?;
-    let mut left_out = choose_tables(&mut catalog.schema, inputs.options)?;
-    let excluded = left_out.iter().map(|left| left.name.clone()).collect();
+    let mut left_out =
+        choose_tables(&mut catalog.schema, inputs.options, inputs.data_sets.len() == 1)?;
+    let excluded: HashSet<String> = left_out.iter().map(|left| left.name.clone()).collect();
     // SQLite's own tables are no content: sequences and statistics replace them.
     let is_content = |left: &LeftOut| left.kind != ObjectKind::InternalTable;
     left_out.extend(catalog.schema.left_out.drain(..).filter(is_content));
     preconditions::refuse_own_name(&catalog.schema)?;
     let existing = target_objects::existing(client, inputs.schema)?;
     let planned = PlannedNames::new(&catalog.schema);
-    let (dropped, mut remaining) = inputs.drop.split(existing, &planned);
+    let scope = preconditions::drop_scope(inputs, client, &excluded)?;
+    let (dropped, mut remaining) = scope.split(existing, &planned);
     let source = (&*connection, &catalog.schema);
     preconditions::check_target(inputs, client, source, (&remaining, &planned))?;
     preconditions::refuse_wide_tables(&catalog.schema)?;
+    preconditions::refuse_foreign_partitions(client, inputs.schema, &dropped)?;
 
     let columns = Columns::new(&catalog, &inputs.options.casts)?;
     let queries = queries(query::encoding(&connection)?, &catalog.schema);
@@ -64,7 +67,7 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     let is_view = |name: &str| plan.objects.views.iter().any(|view| view.name == name);
     let is_kept = |object: &CatalogObject| {
         object.kind == ObjectKind::View
-            && !(plan.objects.drop_all || is_view(&object.name) || inputs.drop.restarts(object))
+            && !(plan.objects.drop_all || is_view(&object.name) || scope.restarts(object))
     };
     let (kept, dropped) = dropped.into_iter().partition(is_kept);
     remaining.extend::<Vec<_>>(kept);
@@ -73,7 +76,7 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     plan.objects.attached = store::gather(client, &ledger, &plan.objects.dropped)?;
     dry_run::run(client, &mut plan)?;
     plan.tables.iter_mut().for_each(choose_sent_columns);
-    plan.drops = drops(inputs, client, &plan)?;
+    plan.drops = drops(inputs, client, &plan, &scope)?;
     plan.notes.extend(note_remaining(&remaining));
     let pending = pending_notes(&plan, &plan.objects.attached);
     plan.notes.extend(pending);
@@ -143,6 +146,7 @@ fn drops(
     inputs: &PlanInputs<'_>,
     client: &mut Client,
     plan: &Plan<ToPostgres>,
+    scope: &DropScope,
 ) -> Result<Vec<Dropped>> {
     let is_view = |name: &str| plan.objects.views.iter().any(|view| view.name == name);
     let entries = Ledger::entries(client, inputs.schema)?.unwrap_or_default();
@@ -151,7 +155,7 @@ fn drops(
     let mut drops = Vec::new();
     for object in plan.objects.dropped.iter().filter(|object| !object.is_dependent) {
         let (kind, name) = (object.kind.as_str().to_owned(), object.name.clone());
-        let is_restarted = inputs.drop.restarts(object);
+        let is_restarted = scope.restarts(object);
         let mut dropped = Dropped { kind, name, is_restarted, ..Dropped::default() };
         if object.kind == ObjectKind::Table {
             let planned = plan.tables.iter().find(|table| table.ddl.name == object.name);

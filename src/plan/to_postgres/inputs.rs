@@ -45,6 +45,15 @@ pub(crate) enum DropScope {
 }
 
 impl DropScope {
+    /// Without the tables that `excluded` names, which an earlier run created.
+    pub(crate) fn without(mut self, excluded: &HashSet<String>) -> Self {
+        if let Self::CreatedObjects(created) | Self::Planned(created) = &mut self {
+            let excluded: Vec<String> = excluded.iter().map(|name| target_name(name)).collect();
+            created.tables.retain(|table, _| !excluded.contains(table));
+        }
+        self
+    }
+
     /// Whether `--restart` drops `object`.
     pub(crate) fn restarts(&self, object: &CatalogObject) -> bool {
         match self {
@@ -85,6 +94,12 @@ impl DropScope {
     }
 }
 
+/// The name in the target of a table or view of the source. That which a long or empty name gets does
+/// not depend on other names.
+fn target_name(name: &str) -> String {
+    Allocator::default().relation(name)
+}
+
 /// The names in the target of the tables and views that a plan creates.
 pub(crate) struct PlannedNames {
     tables: HashSet<String>,
@@ -93,11 +108,9 @@ pub(crate) struct PlannedNames {
 
 impl PlannedNames {
     pub(crate) fn new(schema: &Schema) -> Self {
-        // The name that a long or empty name gets does not depend on other names.
-        let name = |name: &String| Allocator::default().relation(name);
         Self {
-            tables: schema.tables.iter().map(|table| name(&table.name)).collect(),
-            views: schema.views.iter().map(|view| name(&view.name)).collect(),
+            tables: schema.tables.iter().map(|table| target_name(&table.name)).collect(),
+            views: schema.views.iter().map(|view| target_name(&view.name)).collect(),
         }
     }
 
@@ -129,6 +142,11 @@ impl CreatedObjects {
     /// The objects that a row of the ledger names.
     pub(crate) fn read(value: &Value) -> Self {
         serde_json::from_value(value.clone()).unwrap_or_default()
+    }
+
+    /// Whether it has each table of a source.
+    pub(crate) fn has_all_tables(&self, schema: &Schema) -> bool {
+        schema.tables.iter().all(|table| self.tables.contains_key(&target_name(&table.name)))
     }
 
     pub(crate) fn has_tables(&self) -> bool {

@@ -6,6 +6,7 @@ use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope, PlanInputs, Pl
 use crate::plan::to_postgres::source_checks::MAX_COLUMNS;
 use crate::postgres::catalog::row_counts;
 use crate::postgres::catalog::target_objects::CatalogObject;
+use crate::postgres::errors::db_error;
 use crate::postgres::ledger::detail::State;
 use crate::postgres::ledger::{self, Entry, Ledger};
 use crate::schema::names::quote;
@@ -13,6 +14,8 @@ use crate::schema::{ObjectKind, Schema, Table};
 use crate::sqlite::read::chunk_reader::read_error;
 use postgres::Client;
 use rusqlite::Connection;
+use serde_json::json;
+use std::collections::HashSet;
 
 /// Refuses a source with a table of the ledger's name.
 pub(crate) fn refuse_own_name(schema: &Schema) -> Result<()> {
@@ -23,6 +26,49 @@ pub(crate) fn refuse_own_name(schema: &Schema) -> Result<()> {
             .remedy_exclude(&[&table.name]));
     }
     Ok(())
+}
+
+/// What is dropped: of the tables that a complete earlier run created, only those that this run has
+/// not `excluded`.
+pub(crate) fn drop_scope(
+    inputs: &PlanInputs<'_>,
+    client: &mut Client,
+    excluded: &HashSet<String>,
+) -> Result<DropScope> {
+    let entry = Ledger::entry(client, inputs.schema, inputs.data_set)?;
+    let is_complete = entry.is_some_and(|entry| entry.detail.is_complete());
+    let scope = inputs.drop.clone();
+    Ok(if is_complete { scope.without(excluded) } else { scope })
+}
+
+/// Refuses to drop a partitioned table with partitions in other schemas than `schema`.
+pub(crate) fn refuse_foreign_partitions(
+    client: &mut Client,
+    schema: &str,
+    dropped: &[CatalogObject],
+) -> Result<()> {
+    const SQL: &str = "\
+        WITH RECURSIVE down (root, oid) AS ( \
+          SELECT u, u FROM unnest($1::bigint[]) u \
+          UNION SELECT down.root, i.inhrelid::bigint \
+          FROM down JOIN pg_catalog.pg_inherits i ON i.inhparent = down.oid::oid) \
+        SELECT down.root::oid::pg_catalog.regclass::text, c.oid::pg_catalog.regclass::text \
+        FROM down JOIN pg_catalog.pg_class c ON c.oid = down.oid::oid \
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        WHERE c.relispartition AND c.relkind IN ('r', 'p', 'f') AND n.nspname <> $2 ORDER BY 1, 2";
+    let tables = dropped.iter().filter(|o| o.kind == ObjectKind::Table && !o.is_dependent);
+    let tables: Vec<i64> = tables.map(|object| object.oid).collect();
+    let what = "cannot read the target's catalog";
+    let found = client.query(SQL, &[&tables, &schema]).map_err(db_error(what))?;
+    let Some(first) = found.first() else { return Ok(()) };
+    let (table, partition): (&str, &str) = (first.get(0), first.get(1));
+    let what = format!("the run would drop partitions that are not in schema {}", quote(schema));
+    let names = list_names(found.iter().map(|row| row.get::<_, String>(1)));
+    Err(Error::refused(what)
+        .caused_by(format!("partitions of tables that are dropped: {names}"))
+        .hint(format!(
+            "detach or drop them, such as: ALTER TABLE {table} DETACH PARTITION {partition}"
+        )))
 }
 
 /// Refuses a target that is half loaded, or holds objects that the plan would create.
@@ -71,8 +117,7 @@ pub(crate) fn check_target(
     if row_counts::is_any(client, inputs.schema, &tables)? && !has_rows(source)? {
         return Err(swapped());
     }
-    let earlier = entries.iter().find(|entry| entry.data_set == inputs.data_set);
-    refuse_conflicts(existing, planned, inputs.schema, earlier)
+    refuse_conflicts(existing, planned, inputs, &entries)
 }
 
 /// Whether a table of the source has rows.
@@ -90,9 +135,11 @@ fn has_rows((connection, schema): (&Connection, &Schema)) -> Result<bool> {
 fn refuse_conflicts(
     existing: &[CatalogObject],
     planned: &PlannedNames,
-    schema: &str,
-    earlier: Option<&Entry>,
+    inputs: &PlanInputs<'_>,
+    entries: &[Entry],
 ) -> Result<()> {
+    let schema = inputs.schema;
+    let earlier = entries.iter().find(|entry| entry.data_set == inputs.data_set);
     let conflicts = |objects: &[CatalogObject]| -> Vec<String> {
         let conflicts = objects.iter().filter(|object| planned.conflict(object));
         conflicts
@@ -105,10 +152,15 @@ fn refuse_conflicts(
     }
     let error = Error::refused(format!("schema {} of the target is not empty", quote(schema)))
         .caused_by(format!("it has {}", list_names(found.into_iter())));
+    let fingerprint = json!(inputs.source.fingerprint());
+    let is_unchanged = earlier.is_some_and(|entry| entry.detail.source == fingerprint);
     let error = match earlier.and_then(|entry| entry.detail.state) {
         None => error,
         Some(state) => error
             .caused_by(match state {
+                State::Verified if is_unchanged => {
+                    "an earlier run with another selection of tables copied and verified it"
+                }
                 State::Verified => {
                     "an earlier run copied and verified it, and the source has changed since"
                 }
@@ -121,12 +173,29 @@ fn refuse_conflicts(
             .remedy("compare both sides", &["--verify"])
             .remedy("drop what that run created and start from scratch", &["--restart"]),
     };
+    let is_of_another = |entry: &&Entry| {
+        let created = CreatedObjects::read(&entry.detail.created);
+        entry.data_set != inputs.data_set
+            && existing.iter().any(|object| planned.conflict(object) && created.has(object))
+    };
+    let another = entries.iter().find(is_of_another).map(|entry| quote(&entry.data_set));
+    let error = match &another {
+        None => error,
+        Some(name) => error.caused_by(format!("a run of {name} created it")).hint(format!(
+            "to keep what the run of {name} created, give each data set its own schema \
+             (?options=-csearch_path=NAME in its URL) or its own database"
+        )),
+    };
+    let effect = match &another {
+        None => "drop only what the run creates again".to_owned(),
+        Some(name) => format!("replace tables that the run of {name} created"),
+    };
     // --clean does not drop an index, say, that has the name of a planned table.
     let scope = DropScope::Planned(CreatedObjects::default());
     let (_, remaining) = scope.split(existing.to_vec(), planned);
     let remaining = conflicts(&remaining);
     Err(match remaining.is_empty() {
-        true => error.remedy("drop only what the run creates again", &["--clean"]),
+        true => error.remedy(&effect, &["--clean"]),
         false => error.hint(format!("rename or drop {}", list_names(remaining.into_iter()))),
     })
 }

@@ -12,6 +12,8 @@ use serde_json::Value;
 /// What the plan of one data set is made from, in addition to the catalog.
 pub(crate) struct PlanInputs<'a> {
     pub(crate) data_set: &'a str,
+    /// The run has no other data set.
+    pub(crate) is_only: bool,
     /// The schema of the source.
     pub(crate) schema: &'a str,
     /// The file of the target.

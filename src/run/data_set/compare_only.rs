@@ -49,7 +49,7 @@ impl Comparison {
     ) -> Result<Self> {
         let reader = opened.source.connect()?;
         let mut catalog = catalog::read(&reader)?;
-        let mut left_out = choose_tables(&mut catalog.schema, &options.plan)?;
+        let mut left_out = choose_tables(&mut catalog.schema, &options.plan, false)?;
         let has_rows = |left: &LeftOut| left.rows.is_some_and(|rows| rows > 0);
         left_out.extend(catalog.schema.left_out.drain(..).filter(has_rows));
         let queries = queries(query::encoding(&reader)?, &catalog.schema);

@@ -60,6 +60,7 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     let import_snapshot = snapshot.import_sql();
     let inputs = PlanInputs {
         data_set: &data_set.name,
+        is_only: options.data_sets.len() == 1,
         schema: &schema,
         target: &target.path.display().to_string(),
         options: &options.plan,

@@ -35,7 +35,7 @@ impl Fields {
 
     /// Locates the first `count` fields of a row; `None` if the record is unexpected.
     #[inline]
-    pub(crate) fn locate(&mut self, count: usize, row: &[u8]) -> Option<()> {
+    fn locate(&mut self, count: usize, row: &[u8]) -> Option<()> {
         let (head, mut types) = varint(row)?;
         let head = usize::try_from(head).ok()?;
         types = types.get(..head.checked_sub(row.len() - types.len())?)?;
@@ -52,9 +52,18 @@ impl Fields {
         if types.is_empty() && end < row.len() { None } else { Some(()) }
     }
 
-    /// The value of a located field.
+    /// Reads the first values of a row; `None` if the record is unexpected.
     #[inline]
-    pub(crate) fn value<'a>(&self, index: usize, row: &'a [u8]) -> Option<SqliteValue<'a>> {
+    pub(crate) fn read<'a>(&mut self, row: &'a [u8], values: &mut [SqliteValue<'a>]) -> Option<()> {
+        self.locate(values.len(), row)?;
+        for (index, value) in values.iter_mut().enumerate() {
+            *value = self.value(index, row)?;
+        }
+        Some(())
+    }
+
+    #[inline]
+    fn value<'a>(&self, index: usize, row: &'a [u8]) -> Option<SqliteValue<'a>> {
         let &(kind, at) = self.0.get(index)?;
         let bytes = row.get(at..)?;
         Some(match kind {
