@@ -10,9 +10,12 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 /// The reason for a table that the user excluded.
 pub(crate) const BY_REQUEST: &str = "excluded by --tables or --exclude";
 
+/// The reason for large objects that the user excluded.
+pub(crate) const SKIPPED: &str = "skipped by --large-objects skip";
+
 /// The user left the object out.
 pub(crate) fn is_by_request(left: &LeftOut) -> bool {
-    left.reason.contains(BY_REQUEST)
+    [BY_REQUEST, SKIPPED].iter().any(|reason| left.reason.contains(reason))
 }
 
 /// Removes the tables that `--tables` does not name, and the tables and views that `--exclude`

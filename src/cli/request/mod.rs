@@ -133,6 +133,9 @@ impl Request {
         if !refusals.allow.is_empty() && !into_postgres {
             return Err(Error::usage("--allow duplicates is only for a SQLite source"));
         }
+        if selection.large_objects.is_some() && into_postgres {
+            return Err(Error::usage("--large-objects is only for a PostgreSQL source"));
+        }
         check_patterns("--tables", &selection.tables)?;
         check_patterns("--exclude", &selection.exclude)?;
         let replace = replace(&refusals, &selection)?;
@@ -146,6 +149,7 @@ impl Request {
                 on_misfit: on_misfit(types.on_misfit, types.reject_file)?,
                 strict: refusals.strict,
                 exact: refusals.exact,
+                large_objects: selection.large_objects,
                 allow_duplicates: refusals.allow.contains(&Guard::Duplicates),
             },
             limits: ResourceLimits {
