@@ -52,6 +52,26 @@ pub(crate) struct Remedy {
     pub(crate) remove: &'static [&'static str],
 }
 
+impl Remedy {
+    /// Whether it excludes tables.
+    pub(crate) fn excludes(&self) -> bool {
+        self.add.iter().any(|flag| flag.starts_with("--exclude="))
+    }
+}
+
+/// The names of tables, for messages.
+fn names(tables: &[&str]) -> String {
+    let quoted = tables.iter().map(|table| format!("\"{}\"", table.replace('"', "\"\"")));
+    quoted.collect::<Vec<_>>().join(", ")
+}
+
+/// The flags that exclude exactly `tables`.
+pub(crate) fn exclude_flags(tables: &[&str]) -> Vec<String> {
+    // globset escapes all special characters but the escape character.
+    let pattern = |table: &&str| globset::escape(&table.replace('\\', "\\\\"));
+    tables.iter().map(|table| format!("--exclude={}", pattern(table))).collect()
+}
+
 /// The result of everything in this program that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -158,10 +178,32 @@ impl Error {
         if tables.len() > MAX_TABLES {
             return self.hint("--exclude TABLE, once for each table, excludes them");
         }
-        let names: Vec<String> = tables.iter().map(|table| format!("{table:?}")).collect();
-        let effect = format!("exclude {}", names.join(", "));
-        let add = tables.iter().map(|table| format!("--exclude={}", globset::escape(table)));
-        self.remedies.push(Remedy { effect, add: add.collect(), remove: &[] });
+        let effect = format!("exclude {}", names(tables));
+        self.remedies.push(Remedy { effect, add: exclude_flags(tables), remove: &[] });
+        self
+    }
+
+    /// Names the data set, one of several. A remedy excludes the tables of all of them.
+    pub(crate) fn in_data_set(mut self, name: &str) -> Self {
+        let excluding = self.remedies.iter_mut().filter(|remedy| remedy.excludes());
+        excluding.for_each(|remedy| remedy.effect.push_str(" of every data set"));
+        self.caused_by(format!("this is in data set {name}"))
+    }
+
+    /// Adds a remedy that also excludes `tables`, if there are any.
+    pub(crate) fn remedy_excluding(
+        mut self,
+        effect: &str,
+        tables: &[&str],
+        add: &[&str],
+        remove: &'static [&'static str],
+    ) -> Self {
+        let effect = match tables {
+            [] => effect.to_owned(),
+            _ => format!("{effect} and exclude {}", names(tables)),
+        };
+        let add = add.iter().map(ToString::to_string).chain(exclude_flags(tables)).collect();
+        self.remedies.push(Remedy { effect, add, remove });
         self
     }
 

@@ -153,3 +153,89 @@ fn a_plan_suggests_only_its_own_flags() {
     // --restart and --clean, not --verify.
     follow(SOURCE, &with(&["plan"], &DATABASE[1..]), &[0, 0], &occupied);
 }
+
+#[test]
+fn a_suggested_exclusion_works_with_casts_and_odd_names_and_is_missing_if_nothing_would_be_left() {
+    let nothing = |_: &Scenario| {};
+    let cast = with(&DATABASE, &["--cast", "notes.text=text"]);
+    follow(MISFIT, &cast, &[0, 0, 0], &nothing);
+    let odd_name = MISFIT.replace("notes", "\"back\\slash\"");
+    follow(&odd_name, &DATABASE, &[0, 0, 0], &nothing);
+    // Widening and skipping remain.
+    follow(MISFIT, &with(&DATABASE, &["--tables", "notes"]), &[0, 0], &nothing);
+    let output = Scenario::new(SOURCE)
+        .command(&with(&DATABASE, &["--exclude", "users", "--cast", "user.id=text"]))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "a misspelled name: {}", text(&output));
+}
+
+#[test]
+fn a_way_out_of_a_key_and_a_row_that_are_both_too_wide_is_suggested_with_each_flag() {
+    let columns: Vec<String> = (0..1200).map(|number| format!("c{number}")).collect();
+    let both = format!(
+        "CREATE TABLE k (t TEXT PRIMARY KEY); \
+         INSERT INTO k SELECT group_concat(hex(randomblob(50)), '') FROM \
+         (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99) SELECT i FROM n); \
+         CREATE TABLE w (id INTEGER PRIMARY KEY, {}); INSERT INTO w VALUES (2, {});",
+        columns.join(", "),
+        vec!["9e15"; 1200].join(", ")
+    );
+    let nothing = |_: &Scenario| {};
+    let reject = ["--on-misfit", "reject", "--reject-file", "rejects.db"];
+    for more in [&[][..], &["--on-misfit", "widen"], &reject] {
+        follow(&both, &with(&DATABASE, more), &[0, 0], &nothing);
+    }
+}
+
+#[test]
+fn a_table_that_was_renamed_in_the_target_keeps_its_sequence_and_its_indexes() {
+    let it = Scenario::new(
+        "CREATE TABLE audit (id INTEGER PRIMARY KEY, at TEXT UNIQUE); INSERT INTO audit VALUES (1, 'x')",
+    );
+    it.run(&DATABASE, 0);
+    it.sql("ALTER TABLE audit RENAME TO audit_keep");
+    it.run(&with(&DATABASE, &["--restart"]), 0);
+    it.sql("INSERT INTO audit (at) VALUES ('y'); INSERT INTO audit_keep (at) VALUES ('z')");
+    let rows = "SELECT (SELECT count(*) FROM audit) || ' ' || (SELECT count(*) FROM audit_keep)";
+    assert_eq!(psql(&it.database.url, rows), "2 2");
+}
+
+#[test]
+fn an_output_does_not_overwrite_another_database() {
+    let it = Scenario::new(SOURCE);
+    let other = it.folder.path().join("other.db");
+    sqlite3_script(&other, "CREATE TABLE t (a)");
+    let before = std::fs::read(&other).unwrap();
+    it.run(&with(&DATABASE, &["--json", "other.db"]), 4);
+    let plan = with(&["plan"], &DATABASE[1..]);
+    it.run(&with(&plan, &["--json", "other.db"]), 4);
+    it.run(&with(&plan, &["--write-casts", "other.db"]), 4);
+    assert_eq!(std::fs::read(&other).unwrap(), before);
+    std::fs::write(&other, "{}").unwrap();
+    it.run(&with(&DATABASE, &["--json", "other.db"]), 0);
+}
+
+#[test]
+fn tables_that_the_run_excluded_are_not_missing_in_a_later_comparison() {
+    let it = Scenario::new(SOURCE);
+    it.run(&with(&DATABASE, &["--exclude", "visits"]), 0);
+    let output = it.command(&with(&DATABASE, &["--verify"])).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("1 table excluded"), "{}", text(&output));
+    // The user asks for it, or had it copied.
+    it.run(&with(&DATABASE, &["--verify", "--tables", "visits"]), 3);
+    it.run(&with(&DATABASE, &["--restart"]), 0);
+    it.sql("DROP TABLE visits");
+    it.run(&with(&DATABASE, &["--verify"]), 3);
+}
+
+#[test]
+fn a_name_has_one_spelling() {
+    let sql = MISFIT.replace("notes", "\"Ödd \"\" tab\"");
+    let it = Scenario::new(&sql);
+    let refused = text(&it.command(&DATABASE).output().unwrap());
+    assert_eq!(refused.matches("\"Ödd \"\" tab\"").count(), refused.matches("\"Ödd").count());
+    let report = text(&it.command(&with(&DATABASE, &["--exclude", "Ödd*"])).output().unwrap());
+    assert_eq!(report.matches("\"Ödd \"\" tab\"").count(), report.matches("\"Ödd").count());
+}

@@ -53,6 +53,9 @@ fn run(program: OsString, arguments: &[OsString]) -> ExitCode {
         Ok(normal) => normal,
         Err(error) => return console.fail(&error).into(),
     };
+    if let Some(error) = usage_error::misplaced_location(&normal) {
+        return console.fail(&error).into();
+    }
     let parsed = Arguments::try_parse_from([&["migrate".into()], &normal[..]].concat());
     let line = CommandLine::new(program, normal);
     let command = match parsed {

@@ -5,6 +5,7 @@
 
 use crate::codec::sqlite_value::SqliteValue;
 use crate::schema::expression::Collation;
+use std::cmp::Ordering;
 
 // SQLite's order of the storage classes.
 const NULL: u8 = 0;
@@ -50,6 +51,31 @@ pub(crate) fn push(
     }
 }
 
+/// Compares two values as SQLite does, as their sort keys compare.
+#[inline]
+pub(crate) fn compare(
+    one: SqliteValue<'_>,
+    other: SqliteValue<'_>,
+    collation: &Collation,
+) -> Ordering {
+    match (one, other) {
+        (SqliteValue::Text(one), SqliteValue::Text(other))
+            if matches!(collation, Collation::Binary | Collation::Other(_)) =>
+        {
+            one.cmp(other)
+        }
+        (SqliteValue::Integer(one), SqliteValue::Integer(other)) => one.cmp(&other),
+        _ => {
+            let key = |value| {
+                let mut key = Vec::new();
+                push(value, collation, false, &mut key);
+                key
+            };
+            key(one).cmp(&key(other))
+        }
+    }
+}
+
 /// A number, as the sum of a double and a small integer.
 #[inline]
 fn push_number(near: f64, rest: i16, key: &mut Vec<u8>) {
@@ -91,7 +117,6 @@ mod tests {
     use super::*;
     use rusqlite::types::{Value, ValueRef};
     use rusqlite::{Connection, params_from_iter};
-    use std::cmp::Ordering;
 
     fn raw(value: &Value) -> SqliteValue<'_> {
         match ValueRef::from(value) {
@@ -135,6 +160,8 @@ mod tests {
                     let expected: i64 = order
                         .query_row(params_from_iter([&one, &other]), |row| row.get(0))
                         .unwrap();
+                    let compared = compare(raw(&one), raw(&other), collation) as i64;
+                    assert_eq!(compared, expected, "{one:?} {other:?} {name}");
                     for descending in [false, true] {
                         let key = |value: &Value| {
                             let mut key = Vec::new();

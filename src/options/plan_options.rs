@@ -27,6 +27,18 @@ pub(crate) struct PlanOptions {
     pub(crate) exact: bool,
     /// Copy rows with equal values of a unique key.
     pub(crate) allow_duplicates: bool,
+    /// The treatment of large objects in PostgreSQL; `None` refuses the plan.
+    pub(crate) large_objects: Option<LargeObjects>,
+}
+
+/// The treatment of large objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LargeObjects {
+    /// Copy them into the columns that refer to them.
+    Blob,
+    /// Leave them out.
+    Skip,
 }
 
 /// The treatment of values that the target cannot hold.
@@ -46,7 +58,7 @@ pub(crate) enum OnMisfit {
 }
 
 /// The flags that set each field of [`PlanOptions`], for messages.
-const FLAGS: [(&str, &str); 8] = [
+const FLAGS: [(&str, &str); 9] = [
     ("schema", "--schema"),
     ("tables", "--tables"),
     ("exclude", "--exclude"),
@@ -54,6 +66,7 @@ const FLAGS: [(&str, &str); 8] = [
     ("on_misfit", "--on-misfit or --reject-file"),
     ("strict", "--strict"),
     ("exact", "--exact"),
+    ("large_objects", "--large-objects"),
     ("allow_duplicates", "--allow duplicates"),
 ];
 

@@ -2,6 +2,7 @@
 
 use crate::control::deadline::Deadline;
 use crate::control::sizing::ResourceLimits;
+use crate::error::Error;
 use crate::options::location::DataSet;
 use crate::options::plan_options::PlanOptions;
 use crate::options::service::ServiceCheck;
@@ -53,6 +54,11 @@ impl RunOptions {
     /// The default options of a run of `data_sets`.
     pub(crate) fn new(data_sets: Vec<DataSet>) -> Self {
         Self { data_sets, ..Self::default() }
+    }
+
+    /// `error` with the name of its data set, if there are several.
+    pub(crate) fn in_data_set(&self, name: &str, error: Error) -> Error {
+        if self.data_sets.len() > 1 { error.in_data_set(name) } else { error }
     }
 }
 

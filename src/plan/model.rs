@@ -134,12 +134,6 @@ impl<T: Target> Plan<T> {
         (self.rows() == 0).then(|| format!("{}: the source has no {missing}", self.data_set))
     }
 
-    /// The names of the tables with rows that go to the reject file.
-    pub(crate) fn rejecting(&self) -> impl Iterator<Item = &str> {
-        let tables = self.tables.iter().filter(|table| !table.rejected.is_empty());
-        tables.map(|table| table.name.as_str())
-    }
-
     /// The plan as it is shown.
     pub(crate) fn summary(&self) -> DataSetPlan {
         DataSetPlan {

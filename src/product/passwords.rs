@@ -46,7 +46,7 @@ impl<'a> Keys<'a> {
         if !cipher::looks_encrypted(&setting.value) {
             return Ok(Secret::new(setting.value.to_string()));
         }
-        let what = || format!("{}: the value of {name} cannot be decrypted", setting.origin);
+        let what = || format!("{}: the value of {name} cannot be decrypted", setting.position);
         let FoundKey { key, origin } = self.key().map_err(|error| error.context(what()))?;
         cipher::decrypt(&setting.value, key).map_err(|cause| {
             Error::refused(what())

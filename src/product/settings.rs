@@ -24,8 +24,6 @@ pub(crate) struct Settings {
 pub(crate) struct Setting {
     /// Its value, never empty.
     pub(crate) value: Zeroizing<String>,
-    /// Its origin: `FILE:LINE`, or a variable.
-    pub(crate) origin: String,
     /// Where the value is: `FILE:LINE:COLUMN`, or a variable.
     pub(crate) position: String,
 }
@@ -52,14 +50,12 @@ impl Settings {
     pub(crate) fn text(&self, section: &str, key: &str) -> Result<Option<Setting>> {
         if let Some((name, value)) = self.variable(section, key) {
             let value = Zeroizing::new(value.to_owned());
-            let origin = format!("the variable {name}");
-            return Ok(Some(Setting { value, position: origin.clone(), origin }));
+            return Ok(Some(Setting { value, position: format!("the variable {name}") }));
         }
         let Some(entry) = self.file.text(section, key)? else { return Ok(None) };
         let value = entry.value().filter(|value| !value.is_empty());
         Ok(value.map(|value| Setting {
             value: Zeroizing::new(value.to_owned()),
-            origin: self.file.location_of(entry),
             position: self.file.position_of_value(entry),
         }))
     }
@@ -98,7 +94,7 @@ impl Settings {
     pub(crate) fn provider(&self) -> Result<Provider> {
         let Some(setting) = self.text("Database", "Provider")? else { return Ok(Provider::Sqlite) };
         Provider::parse(&setting.value).ok_or_else(|| {
-            Error::refused(format!("{}: Database.Provider has an unknown value", setting.origin))
+            Error::refused(format!("{}: Database.Provider has an unknown value", setting.position))
                 .hint("set it to sqlite or postgres")
         })
     }
@@ -112,7 +108,7 @@ impl Settings {
         Some(format!(
             "{}: the value of {section}.{key} ends at a comment; put a value with # or ; into double \
              quotes",
-            self.file.location_of(entry)
+            self.file.position_of_value(entry)
         ))
     }
 }

@@ -26,6 +26,7 @@ use crate::schema::names::quote;
 use crate::sqlite::source::backup;
 use crate::sqlite::source::open::Source;
 use std::collections::{HashMap, HashSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,11 +52,16 @@ impl ToPostgres {
         }
         let (mut loads, mut comparisons) = (Vec::new(), Vec::new());
         for (opened, action) in opened.into_iter().zip(actions) {
+            let data_set = opened.data_set.clone();
+            let named = |error| options.in_data_set(&data_set, error);
             match action {
                 Action::Compare(depth) => {
-                    comparisons.push(Comparison::prepare(opened, depth, options)?);
+                    let comparison = Comparison::prepare(opened, depth, options);
+                    comparisons.push(comparison.map_err(named)?);
                 }
-                Action::Copy(drop) => loads.push(PostgresLoad::plan(opened, &drop, env)?),
+                Action::Copy(drop) => {
+                    loads.push(PostgresLoad::plan(opened, &drop, env).map_err(named)?);
+                }
                 Action::Resume(run) => loads.push(PostgresLoad::resume(opened, *run)?),
             }
         }
@@ -65,6 +71,18 @@ impl ToPostgres {
             _ => None,
         };
         Ok(Self { loads, comparisons, reject_file })
+    }
+
+    fn drop_objects(&mut self, env: &RunEnv<'_>) -> Result<()> {
+        let mut emptied = HashSet::new();
+        for index in 0..self.loads.len() {
+            let created = created_in(&self.loads, &self.loads[index].schema_id);
+            let load = &mut self.loads[index];
+            if !load.plan.objects.drop_all || emptied.insert(load.schema_id.clone()) {
+                load.drop_existing(env, &created)?;
+            }
+        }
+        Ok(())
     }
 
     /// The plan of one data set. A dropped table is not lost if another data set creates it again
@@ -113,7 +131,8 @@ impl Direction for ToPostgres {
         let lost = left_out.filter_map(|left| {
             let rows = left.rows.filter(|rows| *rows > 0)?;
             let (kind, name) = (left.kind.as_str(), quote(&left.name));
-            Some(format!("{kind} {name} is not migrated: {} are lost", plural(rows, "row", "rows")))
+            let rows = plural(rows, "row is", "rows are");
+            Some(format!("{kind} {name} is not migrated: {rows} lost"))
         });
         let empty = self.loads.iter().filter_map(|load| load.plan.warning_if_empty());
         empty.chain(lost).chain(rejected).collect()
@@ -154,18 +173,16 @@ impl Direction for ToPostgres {
 
     fn drop_existing(&mut self, env: &RunEnv<'_>) -> Result<()> {
         env.canceller.begin_writing();
-        if let Some(path) = &self.reject_file {
-            write_rejected(path, &self.loads)?;
-        }
-        let mut emptied = HashSet::new();
-        for index in 0..self.loads.len() {
-            let created = created_in(&self.loads, &self.loads[index].schema_id);
-            let load = &mut self.loads[index];
-            if !load.plan.objects.drop_all || emptied.insert(load.schema_id.clone()) {
-                load.drop_existing(env, &created)?;
+        let Some(path) = self.reject_file.clone() else { return self.drop_objects(env) };
+        let is_new = path.symlink_metadata().is_err();
+        let several = env.options.data_sets.len() > 1;
+        let written = write_rejected(&path, &self.loads, several);
+        written.and_then(|()| self.drop_objects(env)).inspect_err(|_| {
+            // No row was copied without these rows yet: the next run writes the file itself.
+            if is_new {
+                let _ = fs::remove_file(&path);
             }
-        }
-        Ok(())
+        })
     }
 
     fn load(&mut self, index: usize, env: &RunEnv<'_>) -> (DataSetReport, Result<()>) {
@@ -229,19 +246,15 @@ fn created_in(loads: &[PostgresLoad], schema_id: &str) -> HashSet<String> {
     same_schema.flat_map(|load| load.plan.created_names().map(str::to_owned)).collect()
 }
 
-/// Writes the skipped rows to the reject file, before anything else is written.
-fn write_rejected(path: &Path, loads: &[PostgresLoad]) -> Result<()> {
+/// Writes the skipped rows to the reject file, before anything else is written. `several` data sets may
+/// have tables of one name.
+fn write_rejected(path: &Path, loads: &[PostgresLoad], several: bool) -> Result<()> {
     let is_resumed = loads.iter().any(PostgresLoad::is_resumed);
     let file = if is_resumed { RejectFile::open(path)? } else { RejectFile::create(path)? };
-    let (resumed, new): (Vec<_>, Vec<_>) = loads.iter().partition(|load| load.is_resumed());
-    let kept: HashSet<&str> = resumed.iter().flat_map(|load| load.plan.rejecting()).collect();
-    for name in new.iter().flat_map(|load| load.plan.rejecting()) {
-        if !kept.contains(name) {
-            file.remove_table(name)?;
-        }
-    }
     for load in loads {
-        reject::add_rows(&file, &load.plan, &load.source.connect()?, load.is_resumed())?;
+        let prefix = if several { format!("{}.", load.plan.data_set) } else { String::new() };
+        let source = load.source.connect()?;
+        reject::add_rows(&file, &load.plan, &prefix, &source, load.is_resumed())?;
     }
     file.finish()
 }

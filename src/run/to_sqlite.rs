@@ -21,6 +21,8 @@ pub(crate) struct ToSqlite {
     loads: Vec<SqliteLoad>,
     /// The depth of a run that only compares.
     only_compare: Option<Depth>,
+    /// Replaced files are kept.
+    keeps: bool,
 }
 
 impl ToSqlite {
@@ -35,8 +37,11 @@ impl ToSqlite {
             Verify::Only(depth) => Some(depth),
             _ => None,
         };
-        let loads = env.options.data_sets.iter().map(|data_set| open(data_set, env));
-        Ok(Self { loads: loads.collect::<Result<_>>()?, only_compare })
+        let loads = env.options.data_sets.iter().map(|data_set| {
+            open(data_set, env).map_err(|error| env.options.in_data_set(&data_set.name, error))
+        });
+        let keeps = !env.options.no_keep;
+        Ok(Self { loads: loads.collect::<Result<_>>()?, only_compare, keeps })
     }
 }
 
@@ -52,10 +57,10 @@ impl Direction for ToSqlite {
     fn summary(&self) -> Vec<DataSetPlan> {
         let summary = |load: &SqliteLoad| {
             let mut summary = load.plan.summary();
-            if self.only_compare.is_some() {
-                let note = "the two sides are only compared; nothing is written";
-                summary.notes.push(note.to_owned());
-            }
+            summary.notes.extend(match self.only_compare {
+                Some(_) => Some("the two sides are only compared; nothing is written".to_owned()),
+                None => load.target.note_on_keeping(self.keeps),
+            });
             summary
         };
         self.loads.iter().map(summary).collect()

@@ -8,7 +8,6 @@ use crate::codec::encode::tuple_encoder::TupleLayout;
 use crate::codec::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::options::type_override::TypeOverride;
-use crate::plan::to_postgres::column_types::check_casts;
 use crate::postgres::ledger::detail::LedgerDetail;
 use crate::schema::Table;
 use crate::schema::chunk::Chunk;
@@ -100,7 +99,6 @@ pub(crate) fn compared_tables(
     chunks: Vec<Vec<Chunk>>,
     inputs: &MatchInputs<'_>,
 ) -> Result<MatchedTables> {
-    check_casts(inputs.casts, &inputs.catalog.schema)?;
     let mut matched = MatchedTables::default();
     for ((pair, query), chunks) in pairs.iter().zip(inputs.queries).zip(chunks) {
         let (table, Some(target)) = (pair.sqlite, pair.postgres) else { continue };

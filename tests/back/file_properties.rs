@@ -85,3 +85,31 @@ fn a_collation_of_the_application_is_listed_on_both_ways() {
     let strict = back(&database, &target.path, &["--drop-all", "--strict"]);
     assert_eq!(strict.status.code(), Some(4), "{}", text(&strict));
 }
+
+#[test]
+fn properties_of_a_replaced_file_that_the_new_one_does_not_get_are_listed_and_strict_refuses_them()
+{
+    let (database, target) = (server(), Target::new());
+    psql(&database.url, "CREATE TABLE t (a int); INSERT INTO t VALUES (1)");
+    let old = "PRAGMA page_size = 8192; PRAGMA auto_vacuum = FULL; PRAGMA encoding = 'UTF-16le'; \
+        CREATE TABLE t (a); PRAGMA user_version = 42; PRAGMA application_id = 7";
+    sqlite3_script(&target.path, old);
+    let strict = back(&database, &target.path, &["--clean", "--strict"]);
+    assert_eq!(strict.status.code(), Some(4), "{}", text(&strict));
+    let message = "pragma \"user_version\": the replaced file has 42, the new file gets 0";
+    assert!(text(&strict).contains(message), "{}", text(&strict));
+    let report = back_report(&database, &target.path, &["--clean"], 0);
+    let left_out = list(&report["data_sets"][0]["left_out"]);
+    let names: Vec<&str> = left_out.map(|left| left["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["auto_vacuum", "encoding", "user_version", "application_id"]);
+    assert_eq!(properties(&target.path), ["0", "0", "0", "8192", "UTF-8"]);
+
+    // The values that came from SQLite win.
+    let (database, target) = (server(), Target::new());
+    let source = source("CREATE TABLE t (a INT); PRAGMA user_version = 1");
+    assert_eq!(source.migrate(&database.url, &[]).status.code(), Some(0));
+    sqlite3_script(&target.path, "CREATE TABLE t (a); PRAGMA user_version = 99");
+    let output = back(&database, &target.path, &["--clean", "--yes"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("the replaced file has 99, the new file gets 1"));
+}

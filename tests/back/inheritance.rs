@@ -184,3 +184,53 @@ fn a_foreign_key_that_postgresql_does_not_enforce_for_child_tables_stops_nothing
     assert!(listed[0].starts_with("line: line_owner: 1 row has no parent"), "{listed:?}");
     assert_eq!(sqlite3(&target.path, "SELECT group_concat(id) FROM line"), "1,2");
 }
+
+#[test]
+fn a_parent_of_which_the_server_counts_other_rows_than_are_read_is_refused() {
+    let (database, target) = (server(), Target::new());
+    // The server does not look for child tables any more, but their rows are in the catalog.
+    psql(
+        &database.url,
+        "CREATE TABLE line (id int); CREATE TABLE child () INHERITS (line); \
+         INSERT INTO line VALUES (1); INSERT INTO child VALUES (2); \
+         UPDATE pg_class SET relhassubclass = false WHERE relname = 'line'",
+    );
+    for flags in [&[][..], &["--no-verify"]] {
+        let output = back(&database, &target.path, flags);
+        let message = text(&output);
+        assert_eq!(output.status.code(), Some(4), "{message}");
+        let counts = "table \"public\".\"line\" returned 2 rows, but the server counts 1 row";
+        assert!(message.contains(counts), "{message}");
+        assert!(
+            message.contains("1 row is its own, and 1 row is in its child tables"),
+            "{message}"
+        );
+        assert!(!target.path.exists());
+    }
+}
+
+#[test]
+fn a_table_of_which_an_index_finds_fewer_rows_than_the_server_counts_fails_without_a_file() {
+    let (database, target) = (server(), Target::new());
+    // Rows are read in the order of the key, by its index, which lacks the last row.
+    psql(
+        &database.url,
+        "CREATE TABLE t (a int, b int, PRIMARY KEY (a, b)); \
+         INSERT INTO t SELECT g, g FROM generate_series(1, 100) g; \
+         UPDATE pg_index SET indisready = false WHERE indexrelid = 't_pkey'::regclass",
+    );
+    psql(&database.url, "INSERT INTO t VALUES (101, 101)");
+    psql(
+        &database.url,
+        "UPDATE pg_index SET indisready = true WHERE indexrelid = 't_pkey'::regclass",
+    );
+    psql(&database.url, &format!("ALTER DATABASE {} SET enable_sort = off", database.name));
+    for flags in [&[][..], &["--no-verify"]] {
+        let output = back(&database, &target.path, flags);
+        let message = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        let counts = "table \"public\".\"t\" returned 100 rows, but the server counts 101 rows";
+        assert!(message.contains(counts), "{message}");
+        assert!(!target.path.exists());
+    }
+}

@@ -32,9 +32,18 @@ fn a_replaced_file_is_kept_next_to_the_new_one() {
         (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777)
     };
     let (old, inode) = (facts("back.db"), fs::metadata(&target.path).unwrap().ino());
-    let size = fs::metadata(&target.path).unwrap().len();
-    let size = format!("{},{:03} bytes", size / 1000, size % 1000);
-    let report = back_report(&database, &target.path, &["--clean"], 0);
+    // The WAL of a process that was killed holds two thirds of the database.
+    let user = rusqlite::Connection::open(&target.path).unwrap();
+    user.execute_batch("CREATE INDEX i ON t (a); CREATE INDEX j ON t (a)").unwrap();
+    let log = target.folder.path().join("back.db-wal");
+    let copy = fs::read(&log).unwrap();
+    let before = fs::read(&target.path).unwrap();
+    drop(user);
+    fs::write(&target.path, before).unwrap();
+    fs::write(&log, copy).unwrap();
+    let output = back(&database, &target.path, &["--clean"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let output = text(&output);
     let kept = kept(&target);
     let [kept] = kept.as_slice() else { panic!("{kept:?}") };
     let pattern: String = kept.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
@@ -47,9 +56,13 @@ fn a_replaced_file_is_kept_next_to_the_new_one() {
         ("1".to_owned(), "2".to_owned())
     );
     assert_eq!(sqlite3(&path, "PRAGMA journal_mode"), "wal");
-    let notes = report["data_sets"][0]["notes"].to_string();
-    assert!(notes.contains(&format!("the replaced file is kept: {}", path.display())), "{notes}");
-    assert!(notes.contains(&format!("the replaced file ({size}) is kept as")), "{notes}");
+    let size = fs::metadata(&path).unwrap().len();
+    let size = format!("{},{:03} bytes", size / 1000, size % 1000);
+    let report = format!("the replaced file is kept: {}", path.display());
+    assert!(output.contains(&report), "{output}");
+    assert!(output.contains(&format!("the replaced file ({size}) is kept as")), "{output}");
+    let (_, after) = output.split_once(&report).unwrap();
+    assert!(!after.contains("TIME"), "the plan's note is not in the report: {after}");
 }
 
 #[test]
@@ -72,7 +85,16 @@ fn no_keep_removes_a_replaced_file_only_after_a_good_verdict() {
     let output = back(&database, &target.path, &["--clean", "--no-keep", "--no-verify"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert_eq!(sqlite3(&target.path, "SELECT a FROM t"), "1");
-    back_report(&database, &target.path, &["--clean", "--no-keep"], 0);
+    let output = back(&database, &target.path, &["--clean", "--no-keep", "--depth", "rows"]);
+    assert_eq!(output.status.code(), Some(2), "row counts are no proof: {}", text(&output));
+    assert_eq!(sqlite3(&target.path, "SELECT a FROM t"), "1");
+    let output = back(&database, &target.path, &["--clean", "--no-keep"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(
+        text(&output).contains("bytes) is removed after a match (--no-keep)"),
+        "the plan says it"
+    );
+    assert!(text(&output).contains("the replaced file was removed"), "the report says it");
     assert_eq!(sqlite3(&target.path, "SELECT a FROM t"), "2");
     assert_eq!(kept(&target), [""; 0]);
     let to = ["database", "--from", "app.db", "--to", &database.url, "--no-keep"];
@@ -84,18 +106,8 @@ fn no_keep_removes_a_replaced_file_only_after_a_good_verdict() {
 #[test]
 fn a_run_that_fails_before_the_rename_leaves_the_old_file_also_with_no_keep() {
     let (database, target) = scenario();
-    psql(
-        &database.url,
-        "CREATE TABLE event (id int, body text); \
-        INSERT INTO event SELECT g, repeat(md5(g::text), 30) FROM generate_series(1, 20000) g",
-    );
     let old = fs::read(&target.path).unwrap();
-    let mut command = migrate_command();
-    command.args(["database", "--from", &database.url, "--to"]).arg(&target.path);
-    command.args(["--clean", "--no-keep"]).stdout(Stdio::null()).stderr(Stdio::piped());
-    let child = command.spawn().unwrap();
-    let partial = target.folder.path().join("back.db.migrate-partial");
-    wait_until("the run writes", || partial.exists());
+    let child = replacing(&database, &target);
     let user = rusqlite::Connection::open(&target.path).unwrap();
     user.execute_batch("BEGIN IMMEDIATE").unwrap();
     let output = child.wait_with_output().unwrap();
@@ -103,4 +115,62 @@ fn a_run_that_fails_before_the_rename_leaves_the_old_file_also_with_no_keep() {
     drop(user);
     assert_eq!(target.files(), ["back.db"]);
     assert!(fs::read(&target.path).unwrap() == old, "every byte is unchanged");
+}
+
+/// Starts a long run that replaces the file, and returns it once it has checked the file.
+fn replacing(database: &Database, target: &Target) -> std::process::Child {
+    psql(
+        &database.url,
+        "CREATE TABLE IF NOT EXISTS event AS \
+        SELECT g AS id, repeat(md5(g::text), 30) AS body FROM generate_series(1, 20000) g",
+    );
+    let mut command = migrate_command();
+    command.args(["database", "--from", &database.url, "--to"]).arg(&target.path);
+    command.args(["--clean", "--no-keep"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let partial = target.folder.path().join("back.db.migrate-partial");
+    wait_until("the run writes", || partial.exists());
+    child
+}
+
+#[test]
+fn no_keep_removes_only_the_file_that_was_checked() {
+    let (database, target) = scenario();
+    let child = replacing(&database, &target);
+    fs::remove_file(&target.path).unwrap();
+    sqlite3_script(&target.path, "CREATE TABLE other (a); INSERT INTO other VALUES (5)");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("changed during the run and is kept: "), "{}", text(&output));
+    let files = kept(&target);
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    assert_eq!(sqlite3(&target.folder.path().join(file), "SELECT a FROM other"), "5");
+
+    let (database, target) = scenario();
+    let child = replacing(&database, &target);
+    sqlite3_script(&target.path, "INSERT INTO t VALUES (7)");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!(kept(&target).len(), 1, "it has a row that was added during the run");
+}
+
+#[test]
+fn a_file_that_cannot_be_kept_is_refused_before_anything_is_written() {
+    // Who is not root owns all files that a test creates, and may link to them.
+    let protects = fs::read_to_string("/proc/sys/fs/protected_hardlinks").unwrap_or_default();
+    let (database, target) = scenario();
+    if fs::metadata(&target.path).unwrap().uid() != 0 || protects.trim() != "1" {
+        return;
+    }
+    sqlite3_script(&target.path, "PRAGMA journal_mode = DELETE");
+    fs::set_permissions(&target.path, fs::Permissions::from_mode(0o644)).unwrap();
+    std::os::unix::fs::chown(&target.path, Some(65533), None).unwrap();
+    let mut command = std::process::Command::new("setpriv");
+    command.arg("--bounding-set=-fowner,-dac_override").arg(env!("CARGO_BIN_EXE_migrate"));
+    command.args(["database", "--clean", "--from", &database.url, "--to"]).arg(&target.path);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    let words = ["cannot keep the replaced file", "hint: run as the owner of the file"];
+    assert!(words.iter().all(|word| text(&output).contains(word)), "{}", text(&output));
+    assert_eq!(target.files(), ["back.db"]);
 }

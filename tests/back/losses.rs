@@ -77,11 +77,11 @@ fn what_a_constraint_does_only_in_postgresql_is_listed_and_the_rest_of_it_is_kep
 #[test]
 fn an_enum_becomes_text_that_only_its_labels_fit() {
     let target = assert_listed(
-        "CREATE TYPE mood AS ENUM ('sad', 'it''s ok'); CREATE DOMAIN feeling AS mood;
+        "CREATE TYPE mood AS ENUM ('sad', 'it''s ok'); CREATE DOMAIN feeling AS mood; CREATE TYPE nothing AS ENUM ();
          CREATE DOMAIN code AS text COLLATE \"C\" CHECK (length(VALUE) = 2);
          CREATE TYPE pair AS (one mood, two int);
          CREATE TABLE person (id int PRIMARY KEY, now mood NOT NULL, later feeling DEFAULT 'sad',
-           earlier mood[], codes code[], mixed pair);
+           earlier mood[], codes code[], mixed pair, void nothing);
          INSERT INTO person VALUES (1, 'sad', NULL, '{sad}', '{ab}', '(sad,1)');",
         &[
             "column | person | codes | SQLite does not check the parts of its values, which are of the type code",
@@ -94,6 +94,7 @@ fn an_enum_becomes_text_that_only_its_labels_fit() {
         ("INSERT INTO person (id, now) VALUES (2, 'it''s ok')", true),
         ("INSERT INTO person (id, now, later) VALUES (3, 'sad', NULL)", true),
         ("INSERT INTO person (id, now) VALUES (4, 'glad')", false),
+        ("INSERT INTO person (id, now, void) VALUES (6, 'sad', 'x')", false),
         ("INSERT INTO person (id, now, later) VALUES (5, 'sad', 'Sad')", false),
     ] {
         assert_eq!(connection.execute(sql, []).is_ok(), fits, "{sql}");
@@ -148,10 +149,10 @@ fn objects_that_sqlite_does_not_have_are_listed() {
             "check | part | own | only the partition low has it",
             "check | part | partitions | SQLite also accepts rows that belong to no partition",
             "column | t | b | collation en-x-icu becomes SQLite's BINARY",
-            "comment | - | 1 comment | SQLite does not store comments of the schema",
-            "comment | excluded | 1 comment | SQLite does not store comments",
-            "comment | t | 3 comments | SQLite does not store comments",
-            "comment | v | 1 comment | SQLite does not store comments",
+            "comments | - | 1 comment | SQLite does not store comments of the schema",
+            "comments | excluded | 1 comment | SQLite does not store comments",
+            "comments | t | 3 comments | SQLite does not store comments",
+            "comments | v | 1 comment | SQLite does not store comments",
             "function | - | f() | ",
             "function | - | twice(n integer) | SQLite has no stored functions",
             "index | part | low_id | only the partition low has it",

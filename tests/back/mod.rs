@@ -4,6 +4,7 @@ mod faults;
 mod file_properties;
 mod inheritance;
 mod kept;
+mod large_objects;
 mod losses;
 mod memory;
 mod returned;

@@ -1,7 +1,7 @@
 //! Which data sets are moved from where to where, and in which order.
 
 use super::tree::{FIRST, SECOND, Tree, assert_code, assert_says, url};
-use crate::harness::{Database, psql, server};
+use crate::harness::{Database, psql, server, sqlite3, sqlite3_script};
 use crate::waiting::wait_until;
 use std::fs;
 use std::process::Stdio;
@@ -197,7 +197,7 @@ fn a_table_of_both_data_sets_of_one_schema_is_refused_in_the_plan() {
     let database = server();
     let tree = Tree::connect(&format!("URL = {}", url(&database.url, None)));
     let other = tree.path("other.db");
-    crate::harness::sqlite3_script(&other, FIRST);
+    sqlite3_script(&other, FIRST);
     let output = tree.run(&["db", "--instrumentation-sqlite", other.to_str().unwrap()]);
     assert_code(&output, 4);
     assert_says(&output, &["table \"users\" is in core and in instrumentation", "search_path"]);
@@ -346,7 +346,7 @@ fn a_cut_connection_string_is_warned_of_by_its_line() {
     let tree = Tree::package_manager(&format!("URL = {};x", url(&database.url, None)));
     let output = tree.run(&["plan"]);
     assert_code(&output, 0);
-    assert_says(&output, &["rstudio-pm.gcfg:5: the value of Postgres.URL ends at a comment"]);
+    assert_says(&output, &["rstudio-pm.gcfg:5:7: the value of Postgres.URL ends at a comment"]);
 }
 
 #[test]
@@ -411,4 +411,42 @@ fn a_location_with_a_provider_s_name_is_for_one_data_set() {
     let output = tree.run(&both);
     assert_code(&output, 2);
     assert_says(&output, &["--data cannot be used here"]);
+}
+
+/// Adds a table of the same name to both data sets, with a row that PostgreSQL cannot hold.
+fn add_misfits(tree: &Tree) {
+    for file in ["connect.db", "connect-instrumentation.db"] {
+        let sql = "CREATE TABLE notes (id INTEGER PRIMARY KEY, \"migrate place\" TEXT); \
+            INSERT INTO notes VALUES (1, 'fine'), (2, 'a' || char(0))";
+        sqlite3_script(&tree.path("var/lib/rstudio-connect/db").join(file), sql);
+    }
+}
+
+#[test]
+fn rejected_rows_of_equally_named_tables_are_kept_apart() {
+    let database = server();
+    let tree = connect(&database);
+    add_misfits(&tree);
+    let rejects = tree.path("rejects.db");
+    let flags = ["db", "--on-misfit", "reject", "--reject-file", rejects.to_str().unwrap()];
+    let output = tree.command(&flags).output().unwrap();
+    assert_code(&output, 0);
+    for data_set in ["core", "instrumentation"] {
+        let sql = format!("SELECT id, \"migrate place_\" FROM \"{data_set}.notes\"");
+        assert_eq!(sqlite3(&rejects, &sql), "2|2");
+        assert_eq!(count(&database, &format!("{data_set}.notes")), "1");
+    }
+}
+
+#[test]
+fn a_refusal_names_its_data_set_and_an_exclusion_says_that_it_concerns_all() {
+    let database = server();
+    let tree = connect(&database);
+    add_misfits(&tree);
+    let output = tree.command(&["db"]).output().unwrap();
+    assert_code(&output, 4);
+    assert_says(
+        &output,
+        &["this is in data set core", "to exclude \"notes\" of every data set, run: "],
+    );
 }

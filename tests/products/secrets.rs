@@ -183,8 +183,10 @@ fn no_form_of_a_location_on_the_command_line_shows_its_password() {
         "postgres//u:hunter2@h/d",
         "Server=h;uid=u;pw=hunter2",
         "server=h pw=hunter2",
+        "server=h pin=hunter2",
+        "pin=hunter2",
         "pw=hunter2",
-        "postgres://u@127.0.0.1:1/d?pw=hunter2",
+        "postgres://u@127.0.0.1:1/d?pin=hunter2",
     ] {
         for (flag, other, file) in [("--from", "--to", "none.db"), ("--to", "--from", "none.db")] {
             for command in ["database", "plan"] {
@@ -197,10 +199,21 @@ fn no_form_of_a_location_on_the_command_line_shows_its_password() {
             }
         }
     }
+    let shows_none = |arguments: &[&str]| {
+        let output = migrate_command().args(arguments).output().unwrap();
+        assert_code(&output, 2);
+        assert!(!text(&output).contains("hunter2"), "{}", text(&output));
+    };
     for positional in ["host=h pasword=hunter2", "host=h pw=hunter2", "u/hunter2@h"] {
-        for arguments in [&["database", positional][..], &[positional], &["provider", positional]] {
-            let output = migrate_command().args(arguments).output().unwrap();
-            assert!(!text(&output).contains("hunter2"), "{}", text(&output));
+        shows_none(&["database", positional]);
+        shows_none(&[positional]);
+        shows_none(&["provider", positional]);
+    }
+    for value in ["postgres://u:hunter2@h/d", "host=h password=hunter2"] {
+        shows_none(&["help", value]);
+        shows_none(&["fingerprint", "--key-file", value]);
+        for flag in ["--backup", "--casts", "--config", "--json", "--key-file", "--tables"] {
+            shows_none(&["database", flag, value]);
         }
     }
 }

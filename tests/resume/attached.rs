@@ -24,8 +24,7 @@ fn policies_and_grants_that_a_killed_run_has_dropped_are_restored_by_the_next_on
         let output = source.run(&database.url, flags);
         assert_whole(&source, &database.url, &output);
         assert_eq!(psql(&database.url, &access), "t");
-        let policies =
-            "SELECT policyname, qual, split_part(obj_description('event'::regclass), chr(10), 1) FROM pg_policies";
+        let policies = "SELECT policyname, qual, split_part(obj_description('event'::regclass), chr(10), 1) FROM pg_policies";
         assert_eq!(psql(&database.url, policies), "mine|(who = 1)|events");
         assert_says(&output, &["row-level security, 1 policy, 1 comment, 1 grant"]);
     }

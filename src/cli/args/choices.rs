@@ -1,5 +1,6 @@
 //! The values of flags that take one of a few words.
 
+use crate::options::plan_options::LargeObjects;
 use crate::options::run_options::Depth;
 use crate::product::Provider;
 use clap::ValueEnum;
@@ -25,6 +26,12 @@ pub(crate) fn depth_parser() -> impl TypedValueParser<Value = Depth> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Guard {
     Duplicates,
+}
+
+/// The parser of --large-objects.
+pub(crate) fn large_objects_parser() -> impl TypedValueParser<Value = LargeObjects> {
+    let words = PossibleValuesParser::new(["blob", "skip"]);
+    words.map(|word| if word == "blob" { LargeObjects::Blob } else { LargeObjects::Skip })
 }
 
 /// A value of --on-misfit.

@@ -1,9 +1,10 @@
 //! The flags of `database` and `plan`, by heading.
 
-use crate::cli::args::choices::{Guard, MisfitArg, depth_parser};
+use crate::cli::args::choices::{Guard, MisfitArg, depth_parser, large_objects_parser};
 use crate::cli::args::posit::{ConfigArgs, DataSetArgs};
 use crate::cli::args::value_parsers;
 use crate::control::deadline::Deadline;
+use crate::options::plan_options::LargeObjects;
 use crate::options::run_options::Depth;
 use clap::Args;
 use std::ffi::OsString;
@@ -90,6 +91,11 @@ pub(crate) struct SelectionArgs {
     /// Do not move tables whose name matches. Repeatable.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) exclude: Vec<String>,
+    /// What to do with PostgreSQL's large objects: copy them as BLOBs into the columns that refer to
+    /// them (blob), or leave them out (skip). Without it, they refuse the run.
+    #[arg(long, value_name = "HOW", value_parser = large_objects_parser(),
+        hide_possible_values = true)]
+    pub(crate) large_objects: Option<LargeObjects>,
 }
 
 #[derive(Debug, Args)]

@@ -1,8 +1,31 @@
 //! The parser's errors in the form of all errors, and without passwords.
 
+use crate::cli::long_flag::split_value;
 use crate::cli::output::redact::without_password;
 use crate::error::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::ffi::{OsStr, OsString};
+
+/// What is shown in place of a text that may be a connection string with a password.
+const HIDDEN: &str = "(not shown, because it may have a password)";
+
+/// The error of a connection string with a password that is the value of another flag than --from
+/// and --to, or of none. The errors of other values show them.
+pub(crate) fn misplaced_location(arguments: &[OsString]) -> Option<Error> {
+    let ours = arguments.iter().take_while(|argument| *argument != "--");
+    ours.filter_map(|argument| {
+        let (flag, value) = split_value(argument).unwrap_or((OsStr::new(""), argument));
+        // --cast 'users.password=text' only resembles a secret.
+        let is_misplaced = !["--from", "--to", "--cast"].iter().any(|one| flag == *one)
+            && without_password(&value.to_string_lossy()).is_some();
+        is_misplaced.then(|| match flag.to_string_lossy() {
+            flag if flag.is_empty() => format!("unexpected argument {HIDDEN}"),
+            flag => format!("unexpected value of {flag} {HIDDEN}"),
+        })
+    })
+    .map(|message| Error::usage(message).hint("a connection string is a value of --from or --to"))
+    .next()
+}
 
 /// Converts `error` of the parser; `command` is the name of the command, if it is known.
 pub(crate) fn from_clap(error: &clap::Error, command: Option<&str>) -> Error {
@@ -60,7 +83,7 @@ pub(crate) fn from_clap(error: &clap::Error, command: Option<&str>) -> Error {
 /// A text in quotes, or a placeholder if it may be a connection string with a password.
 fn quoted(text: &str) -> String {
     match text.contains(['=', '@']) {
-        true => "(not shown, because it may have a password)".to_owned(),
+        true => HIDDEN.to_owned(),
         false => format!("\"{text}\""),
     }
 }

@@ -6,6 +6,7 @@ use crate::error::count;
 use crate::report::{
     ColumnDifference, DataSetReport, DifferenceKind, RowDifference, TableReport, TableVerification,
 };
+use crate::schema::names::quote;
 use std::io::{self, Write};
 
 /// Writes the differences of a data set, if there are any.
@@ -50,7 +51,7 @@ fn headline(name: &str, found: &TableVerification) -> String {
     } else {
         format!("{source} in the source, {target} in the target")
     };
-    format!("\"{}\": {at_least}{differing} {verb} ({rows})", escape_for_terminal(name))
+    format!("{}: {at_least}{differing} {verb} ({rows})", escape_for_terminal(&quote(name)))
 }
 
 /// The line of a row: the kind of difference, its key or location, and the columns.

@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 
 /// `2 rows`, `1 row`: a count with its noun, which is given in the singular.
 pub(crate) fn counted(number: u64, what: &str) -> String {
+    if let Some(rest) = what.strip_prefix("set of ") {
+        return plural(number, what, &format!("sets of {rest}"));
+    }
     let many = match what.strip_suffix("cy") {
         Some(stem) => format!("{stem}cies"),
         None => format!("{what}{}", if what.ends_with('x') { "es" } else { "s" }),

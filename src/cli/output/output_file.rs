@@ -1,9 +1,10 @@
 //! The destination of a result, and files that are written as a whole or not at all.
 
 use crate::error::{Error, Result};
+use crate::sqlite::source::fingerprint::MAGIC;
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ impl Output {
         if path == Path::new("-") {
             return Ok(Self::Stdout);
         }
-        check("--json", &path, files)?;
+        check_replaceable("--json", &path, files)?;
         Ok(Self::File(path))
     }
 }
@@ -49,6 +50,24 @@ fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.persist(&path)?;
     Ok(())
+}
+
+/// As [`check`], and refuses an existing SQLite database, which the result would overwrite.
+pub(crate) fn check_replaceable(flag: &str, path: &Path, databases: &[&Path]) -> Result<()> {
+    check(flag, path, databases)?;
+    let mut start = Vec::with_capacity(MAGIC.len());
+    // Only a regular file: reading would empty a FIFO.
+    if path.is_file()
+        && let Ok(file) = fs::File::open(path)
+    {
+        let _ = file.take(MAGIC.len() as u64).read_to_end(&mut start);
+    }
+    if start != MAGIC {
+        return Ok(());
+    }
+    Err(Error::refused(format!("{flag} would overwrite \"{}\"", path.display()))
+        .caused_by("the file is a SQLite database")
+        .hint("name another file"))
 }
 
 /// Checks before a run that its result can be written to `path`, and that `path` is not a file of
@@ -114,7 +133,6 @@ mod tests {
     #[test]
     fn a_device_is_written_to_and_never_replaced() {
         use rustix::fs::{CWD, FileType, Mode, mknodat};
-        use std::io::Read;
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
         mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
@@ -147,6 +165,19 @@ mod tests {
             assert!(check("--json", path, &[&database]).is_err(), "{}", path.display());
         }
         assert!(check("--json", &folder.path().join("report"), &[&database]).is_ok());
+    }
+
+    #[test]
+    fn a_sqlite_database_is_not_overwritten_by_an_output() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("other.db");
+        fs::write(&file, "SQLite format 3\0 and pages").unwrap();
+        assert_eq!(
+            check_replaceable("--json", &file, &[]).unwrap_err().kind(),
+            crate::Kind::Refused
+        );
+        fs::write(&file, "{}").unwrap();
+        assert!(check_replaceable("--json", &file, &[]).is_ok());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::cli::output::tables::{
 use crate::error::count;
 use crate::report::{ColumnPlan, Continued, DataSetPlan, PlanSummary, TablePlan, TimeLimit};
 use crate::schema::dropped::Dropped;
+use crate::schema::names::quote;
 use std::io::{self, Write};
 
 /// Writes `plan`.
@@ -85,7 +86,7 @@ pub(crate) fn dropped(object: &Dropped) -> String {
         _ => None,
     };
     let facts: Vec<String> = rows.into_iter().chain(source).collect();
-    let name = format!("{} \"{}\"", object.kind, escape_for_terminal(&object.name));
+    let name = format!("{} {}", object.kind, escape_for_terminal(&quote(&object.name)));
     let attached = match (object.attached.as_str(), object.comes_back) {
         ("", _) => String::new(),
         (list, true) => format!("; restored: {list}"),

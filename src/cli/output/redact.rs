@@ -8,7 +8,7 @@ use crate::config::connection::settings::{is_key, is_similar};
 const SECRET_PARAMETERS: [&str; 2] = ["password", "sslpassword"];
 
 /// The names of secrets in the connection strings of other programs.
-const OTHER_SECRETS: [&str; 4] = ["pass", "passwd", "pwd", "pgpassword"];
+const OTHER_SECRETS: [&str; 5] = ["pass", "passwd", "pw", "pwd", "pgpassword"];
 
 /// Whether the value of the parameter `key` is a secret.
 pub(crate) fn is_secret(key: &str) -> bool {
@@ -114,7 +114,10 @@ mod tests {
             ("postgresql://u:@h/db?sslmode=require", "postgresql://u@h/db?sslmode=require"),
             ("postgres://:pw@h/db", "postgres://@h/db"),
             ("postgres://h/db?password=p%20w&user=b&sslpassword=x", "postgres://h/db?user=b"),
-            ("postgres://h/db?pw=x&ssl=true&ssl=x", "postgres://h/db?pw=VALUE&ssl=true&ssl=VALUE"),
+            (
+                "postgres://h/db?pin=x&ssl=true&ssl=x",
+                "postgres://h/db?pin=VALUE&ssl=true&ssl=VALUE",
+            ),
             ("postgres://h/db?password=x", "postgres://h/db"),
             ("to=postgres://u:pw@h/db", "to=postgres://u@h/db"),
         ] {

@@ -9,7 +9,7 @@ use crate::cli::output::tables::{
 use crate::error::count;
 use crate::plan::table_selection::is_by_request;
 use crate::report::{DataSetReport, RateReport, Report, TableReport, Verdict};
-use crate::schema::ObjectKind;
+use crate::schema::{LeftOut, ObjectKind};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 use std::ops::Range;
@@ -177,7 +177,11 @@ fn losses(report: &Report, sum: &Sum) -> String {
         .chain([(grants, "grant", "not restored")])
         .chain([(sum.left_out, "row", "not migrated"), (sum.rounded, "value", "rounded")]);
     let counts = counts.filter(|(count, ..)| *count > 0);
-    counts.map(|(count, what, how)| format!(", {} {how}", counted(count, what))).collect()
+    let counts = counts.map(|(count, what, how)| format!(", {} {how}", counted(count, what)));
+    let skipped = |left: &&LeftOut| left.kind == ObjectKind::LargeObjects && is_by_request(left);
+    let skipped = Some(left_out().filter(skipped).count() as u64).filter(|count| *count > 0);
+    let skipped = skipped.map(|n| format!(", large objects of {} skipped", counted(n, "column")));
+    skipped.into_iter().chain(counts).collect()
 }
 
 #[cfg(test)]
@@ -187,7 +191,6 @@ mod tests {
     use crate::control::progress::Phase;
     use crate::plan::table_selection::BY_REQUEST;
     use crate::report::{ConversionReport, PhaseTime, RowsLeftOut, StepReport};
-    use crate::schema::LeftOut;
 
     fn table(name: &str, rows: u64, bytes: u64, seconds: f64) -> TableReport {
         TableReport { name: name.to_owned(), rows, bytes, seconds, ..TableReport::default() }

@@ -105,6 +105,18 @@ impl CommandLine {
                 }
                 flags.push("--clean".into());
             }
+            // Without all tables that --tables names, nothing would be left to migrate.
+            let values = |flag: &'static str| {
+                let pairs = self.arguments.iter().chain(&flags).filter_map(|a| split_value(a));
+                pairs.filter(move |(name, _)| *name == flag).map(|(_, value)| value)
+            };
+            let mut tables = values("--tables").peekable();
+            if excludes
+                && tables.peek().is_some()
+                && tables.all(|table| values("--exclude").any(|excluded| excluded == table))
+            {
+                return None;
+            }
             let added: Vec<&Arg> = flags.iter().map(|flag| find(flag)).collect::<Option<_>>()?;
             let is_kept = |argument: &OsString| {
                 let is_replaced = |given| added.iter().any(|added| replaces(added, given));
@@ -289,6 +301,7 @@ mod tests {
             ("--exclude=a", "--exclude=b", "--exclude a --exclude b"),
             ("--exclude=a", "--exclude=a", "--exclude a"),
             ("--tables=a", "--tables=b", "--tables a --tables b"),
+            ("--tables=a", "--exclude=b", "--tables a --exclude b"),
             ("--cast=a.b=text", "--cast=a.c=text", "--cast a.b=text --cast a.c=text"),
         ] {
             let words = ["database", typed].map(OsString::from);
@@ -296,6 +309,14 @@ mod tests {
             let error = line.with_remedies(Error::refused("no").remedy("go", &[flag]));
             assert_eq!(error.hints(), [format!("to go, run: migrate database {expected}")]);
         }
+    }
+
+    #[test]
+    fn a_remedy_that_excludes_all_selected_tables_is_no_hint() {
+        let words = ["database", "--tables=a", "--tables=b", "--exclude=b"].map(OsString::from);
+        let line = CommandLine::new("migrate".into(), words.to_vec());
+        let error = line.with_remedies(Error::refused("no").remedy_exclude(&["a"]));
+        assert!(error.hints().is_empty(), "{:?}", error.hints());
     }
 
     #[test]

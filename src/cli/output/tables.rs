@@ -4,6 +4,7 @@ use crate::cli::output::format::{counted, escape_for_terminal, time};
 use crate::error::count;
 use crate::report::{ConversionReport, PhaseTime, RowsLeftOut};
 use crate::schema::LeftOut;
+use crate::schema::names::quote;
 use anstyle::Style;
 use comfy_table::{CellAlignment, Table, presets};
 use std::io::{self, Write};
@@ -135,8 +136,8 @@ pub(crate) fn rows_left_out(table: &str, left_out: &[RowsLeftOut]) -> Vec<Entry>
     let line = |rows: &RowsLeftOut| {
         let count = counted(rows.count, "row");
         Entry::from(format!(
-            "{count} of \"{}\": {}",
-            escape_for_terminal(table),
+            "{count} of {}: {}",
+            escape_for_terminal(&quote(table)),
             escape_for_terminal(&rows.reason)
         ))
     };
@@ -170,9 +171,9 @@ pub(crate) fn left_out(objects: &[LeftOut]) -> Vec<Entry> {
 }
 
 fn left_out_lines(object: &LeftOut) -> Vec<String> {
-    let mut line = format!("  \"{}\"", escape_for_terminal(&object.name));
+    let mut line = format!("  {}", escape_for_terminal(&quote(&object.name)));
     if let Some(table) = &object.table {
-        line.push_str(&format!(" on \"{}\"", escape_for_terminal(table)));
+        line.push_str(&format!(" on {}", escape_for_terminal(&quote(table))));
     }
     if let Some(rows) = object.rows {
         line.push_str(&format!(", {}", counted(rows, "row")));

@@ -161,10 +161,10 @@ mod tests {
             "//u:hunter2@h/d",
             "postgres//u:hunter2@h/d",
             "postgres:/u:hunter2@h/d",
-            "Server=h;uid=u;pw=hunter2",
-            "server=h pw=hunter2",
-            "/x;pw=hunter2",
-            "pw=hunter2",
+            "Server=h;uid=u;pin=hunter2",
+            "server=h pin=hunter2",
+            "/x;pin=hunter2",
+            "pin=hunter2",
             "a=b.db",
         ] {
             let error = LocationArg::parse("--to", OsStr::new(text)).map(|_| ()).unwrap_err();

@@ -18,7 +18,7 @@ use crate::control::sizing::ResourceLimits;
 use crate::error::{Error, Result};
 use crate::options::location::Location;
 use crate::options::plan_options::{OnMisfit, PlanOptions};
-use crate::options::run_options::{RunOptions, Verify};
+use crate::options::run_options::{Depth, RunOptions, Verify};
 use std::path::{Path, PathBuf};
 
 /// The request of `database` or `plan`.
@@ -65,6 +65,10 @@ impl Request {
         if safety.no_keep && !into_sqlite {
             return Err(Error::usage("--no-keep is only for a SQLite target"));
         }
+        if safety.no_keep && verification.depth == Depth::Rows {
+            return Err(Error::usage("--no-keep cannot be used with --depth rows")
+                .caused_by("a replaced file is removed only after every value was compared"));
+        }
         if time.chunk_size.is_some() && into_sqlite {
             return Err(Error::usage("--chunk-size is only for a PostgreSQL target"));
         }
@@ -103,7 +107,7 @@ impl Request {
             return Err(Error::usage("--write-casts is only for a PostgreSQL target"));
         }
         if let Some(path) = &args.write_casts {
-            output_file::check("--write-casts", path, &files(&request.options))?;
+            output_file::check_replaceable("--write-casts", path, &files(&request.options))?;
         }
         request.write_casts = args.write_casts;
         request.options.verify = Verify::No;
@@ -129,6 +133,9 @@ impl Request {
         if !refusals.allow.is_empty() && !into_postgres {
             return Err(Error::usage("--allow duplicates is only for a SQLite source"));
         }
+        if selection.large_objects.is_some() && into_postgres {
+            return Err(Error::usage("--large-objects is only for a PostgreSQL source"));
+        }
         check_patterns("--tables", &selection.tables)?;
         check_patterns("--exclude", &selection.exclude)?;
         let replace = replace(&refusals, &selection)?;
@@ -142,6 +149,7 @@ impl Request {
                 on_misfit: on_misfit(types.on_misfit, types.reject_file)?,
                 strict: refusals.strict,
                 exact: refusals.exact,
+                large_objects: selection.large_objects,
                 allow_duplicates: refusals.allow.contains(&Guard::Duplicates),
             },
             limits: ResourceLimits {

@@ -113,11 +113,6 @@ impl Gcfg {
     pub(crate) fn error(&self, position: Position, message: &str) -> Error {
         error(&self.name, position, message)
     }
-
-    /// `file:line` of an entry, for messages.
-    pub(crate) fn location_of(&self, entry: &Entry) -> String {
-        format!("{}:{}", self.name.display(), entry.position.line)
-    }
 }
 
 impl fmt::Debug for Gcfg {

@@ -56,7 +56,7 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     preconditions::refuse_wide_tables(&catalog.schema)?;
     preconditions::refuse_foreign_partitions(client, inputs.schema, &dropped)?;
 
-    let columns = Columns::new(&catalog, &inputs.options.casts)?;
+    let columns = Columns::new(&catalog, &inputs.options.casts);
     let queries = queries(query::encoding(&connection)?, &catalog.schema);
     let started = Instant::now();
     let profiles = profile(inputs, &catalog, &queries, &columns)?;

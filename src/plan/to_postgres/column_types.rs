@@ -3,12 +3,10 @@
 use crate::codec::encode::heap_page::COLUMNS_THAT_ALWAYS_FIT;
 use crate::codec::encoding::Encoding;
 use crate::codec::field::MAX_FIELD;
-use crate::error::{Error, Result};
 use crate::options::type_override::TypeOverride;
 use crate::plan::to_postgres::type_rules::{Column, TypeDecision, type_rank};
 use crate::schema::column_type::ColumnType;
 use crate::schema::expression::Affinity;
-use crate::schema::names::quote;
 use crate::schema::{IndexTerm, Key, Schema, Table};
 use crate::sqlite::catalog::model::Catalog;
 use crate::sqlite::read::profile::column::{ColumnProfile, Tally};
@@ -51,22 +49,23 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Reads declarations, keys and type overrides. Errors: an override names a missing column.
-    pub(crate) fn new(catalog: &Catalog, overrides: &[TypeOverride]) -> Result<Self> {
+    /// Reads declarations, keys and type overrides. An override of an excluded table has no effect.
+    pub(crate) fn new(catalog: &Catalog, overrides: &[TypeOverride]) -> Self {
         let schema = &catalog.schema;
         let strict =
             |table: &Table| catalog.facts.get(&table.name).is_some_and(|facts| facts.strict);
         let mut columns: Vec<Vec<Column>> =
             schema.tables.iter().map(|table| of_table(table, strict(table))).collect();
         for one in overrides {
-            let (table, column) = find(schema, &one.table, &one.column)?;
-            columns[table][column].fixed = Some(one.to);
+            if let Some((table, column)) = find(schema, one) {
+                columns[table][column].fixed = Some(one.to);
+            }
         }
         let joined = joined(schema);
         let mut columns = Self { columns, joined };
         columns.propagate_overrides();
         columns.mark_integer_joins();
-        Ok(columns)
+        columns
     }
 
     pub(crate) fn of(&self, table: usize) -> &[Column] {
@@ -216,27 +215,10 @@ fn of_table(table: &Table, strict: bool) -> Vec<Column> {
         .collect()
 }
 
-/// Refuses overrides of missing columns.
-pub(crate) fn check_casts(casts: &[TypeOverride], schema: &Schema) -> Result<()> {
-    casts.iter().try_for_each(|cast| find(schema, &cast.table, &cast.column).map(drop))
-}
-
-fn find(schema: &Schema, table: &str, column: &str) -> Result<ColumnId> {
-    let index = schema.tables.iter().position(|t| t.name == table);
-    let Some(table_index) = index else {
-        return Err(Error::usage(format!("--cast: table {} not found", quote(table))).hint(
-            "names are case-sensitive; tables that --tables or --exclude skip take no --cast",
-        ));
-    };
-    let columns = &schema.tables[table_index].columns;
-    match columns.iter().position(|c| c.name == column) {
-        Some(column_index) => Ok((table_index, column_index)),
-        None => Err(Error::usage(format!(
-            "--cast: column {} of table {} not found",
-            quote(column),
-            quote(table)
-        ))),
-    }
+fn find(schema: &Schema, one: &TypeOverride) -> Option<ColumnId> {
+    let table = schema.tables.iter().position(|table| table.name == one.table)?;
+    let columns = &schema.tables[table].columns;
+    Some((table, columns.iter().position(|column| column.name == one.column)?))
 }
 
 /// The groups of columns that foreign keys join, directly or through others.

@@ -7,6 +7,7 @@ use crate::options::plan_options::OnMisfit;
 use crate::plan::to_postgres::broken_constraints::IndexDamage;
 use crate::plan::to_postgres::column_types::{Columns, TableDecision};
 use crate::plan::to_postgres::inputs::PlanInputs;
+use crate::plan::to_postgres::source_checks::TooWide;
 use crate::plan::to_postgres::{misfits, source_checks};
 use crate::schema::{RowAddress, Schema};
 use crate::sqlite::catalog::model::Catalog;
@@ -20,8 +21,8 @@ use std::collections::HashMap;
 /// What was found and decided.
 pub(crate) struct Decisions {
     pub(crate) tables: Vec<TableDecision>,
-    /// Widths of index and key entries that no index can hold, by table and label.
-    pub(crate) too_wide: HashMap<(usize, String), u64>,
+    /// Index and key entries that no index can hold.
+    pub(crate) too_wide: TooWide,
     /// Unique indexes and keys of the source that are damaged, by table and label.
     pub(crate) damage: HashMap<(usize, String), IndexDamage>,
 }
@@ -85,10 +86,11 @@ pub(crate) fn decide(
     let on_misfit = &inputs.options.on_misfit;
     let widen = *on_misfit == OnMisfit::Widen;
     let mut tables = columns.decide(queries, profiles, widen);
-    misfits::resolve(on_misfit, connection, schema, &mut tables)?;
-    misfits::refuse_merged_keys(connection, schema, &tables)?;
     let utf16 = tables.first().is_some_and(|table| table.query.encoding != TextEncoding::Utf8);
     let too_wide = source_checks::too_wide(connection, schema, &tables, utf16)?;
-    misfits::refuse_wide_keys(schema, &too_wide, widen)?;
+    let wide = misfits::with_wide_keys(schema, &too_wide);
+    let skipped = misfits::resolve(on_misfit, connection, schema, &mut tables, &wide)?;
+    misfits::refuse_merged_keys(connection, schema, &tables)?;
+    misfits::refuse_wide_keys(schema, &too_wide, widen, &skipped)?;
     Ok(Decisions { tables, too_wide, damage })
 }

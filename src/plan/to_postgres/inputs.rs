@@ -71,9 +71,11 @@ impl DropScope {
     ) -> (Vec<CatalogObject>, Vec<CatalogObject>) {
         let is_named = |object: &CatalogObject| match self {
             Self::Nothing => false,
+            Self::Everything => true,
+            // What belongs to a table is dropped with it: the table may have another name now.
+            _ if object.owner_oid.is_some() => false,
             Self::CreatedObjects(created) => created.has(object),
             Self::Planned(created) => created.has(object) || planned.replace(object),
-            Self::Everything => true,
         };
         let is_relation = |object: &&CatalogObject| object.kind != ObjectKind::Type;
         let relations = || existing.iter().filter(is_relation);

@@ -6,7 +6,9 @@ use crate::error::{Error, Result, plural};
 use crate::options::plan_options::OnMisfit;
 use crate::plan::to_postgres::column_types::TableDecision;
 use crate::plan::to_postgres::reject::reason;
-use crate::plan::to_postgres::source_checks::{self, INTERVAL_LENGTH, MAX_ENTRY, key_label};
+use crate::plan::to_postgres::source_checks::{
+    self, INTERVAL_LENGTH, MAX_ENTRY, TooWide, key_label,
+};
 use crate::plan::to_postgres::type_rules::first_rows;
 use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
@@ -15,7 +17,7 @@ use crate::sqlite::read::profile::column::Tally;
 use crate::sqlite::read::query::TableQuery;
 use crate::sqlite::source::connection::SourceConnection;
 use rusqlite::Connection;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// The values of one column, or the rows of a table, that the target cannot hold.
 struct Unfit {
@@ -40,23 +42,27 @@ impl Unfit {
             format!("table {table_name}{column}: {misfit} ({count}, first at {row} {first})");
         Self { table: table.clone(), misfit, count: tally.count, text }
     }
+}
 
-    /// No wider type holds it.
-    fn fits_no_type(&self) -> bool {
-        matches!(self.misfit, Misfit::RowTooWide | Misfit::TooLarge)
-    }
+/// No wider type holds it.
+fn fits_no_type(misfit: Misfit) -> bool {
+    matches!(misfit, Misfit::RowTooWide | Misfit::TooLarge)
 }
 
 /// Refuses values and rows that the target cannot hold, or skips the rows if the user asked for
-/// that. Refused, with table, column, count and first rows; or the source cannot be read.
+/// that. Returns the tables of which it skips rows that fit no type. Refused, with table, column, count
+/// and first rows; or the source cannot be read. `wide` are the tables with a key that is too wide for
+/// an index: rows are not skipped for it.
 pub(crate) fn resolve(
     on_misfit: &OnMisfit,
     connection: &SourceConnection,
     schema: &Schema,
     decisions: &mut [TableDecision],
-) -> Result<()> {
+    wide: &[&str],
+) -> Result<Vec<String>> {
     let skips = matches!(on_misfit, OnMisfit::Reject { .. });
     let mut found: Vec<Unfit> = Vec::new();
+    let mut skipped = Vec::new();
     for (table, decision) in schema.tables.iter().zip(decisions.iter_mut()) {
         let mut unfit = column_misfits(table, decision);
         if decision.may_be_too_wide() || skips && !unfit.is_empty() {
@@ -64,6 +70,9 @@ pub(crate) fn resolve(
             let name =
                 |column: Option<usize>| column.map(|index| table.columns[index].name.as_str());
             if skips {
+                if rows.keys().any(|(_, misfit)| fits_no_type(*misfit)) {
+                    skipped.push(table.name.clone());
+                }
                 let named = rows.into_iter();
                 let named = named.map(|((column, misfit), t)| (reason(name(column), misfit), t));
                 decision.rejected = named.collect();
@@ -79,7 +88,7 @@ pub(crate) fn resolve(
         }
         found.append(&mut unfit);
     }
-    if found.is_empty() { Ok(()) } else { Err(refuse_misfits(&found)) }
+    if found.is_empty() { Ok(skipped) } else { Err(refuse_misfits(&found, wide)) }
 }
 
 /// The misfits that the profile found.
@@ -105,7 +114,7 @@ fn tally(
     Ok(reasons)
 }
 
-fn refuse_misfits(found: &[Unfit]) -> Error {
+fn refuse_misfits(found: &[Unfit], wide: &[&str]) -> Error {
     let total: u64 = found.iter().map(|unfit| unfit.count).sum();
     let not_valid = |unfit: &Unfit| matches!(unfit.misfit, Misfit::NotValid(_));
     let is_row = |unfit: &Unfit| unfit.misfit == Misfit::RowTooWide;
@@ -127,49 +136,77 @@ fn refuse_misfits(found: &[Unfit]) -> Error {
     let error = error.hint(
         "fix the values in the source, or choose another type with --cast 'table.column=type'",
     );
-    let error = match found.iter().any(Unfit::fits_no_type) {
+    let error = match found.iter().any(|unfit| fits_no_type(unfit.misfit)) {
         true => error,
         false => error.remedy("give such columns a wider type", &["--on-misfit=widen"]),
     };
-    error
-        .remedy(
-            "skip such rows and write them to rejected-rows.db",
-            &["--on-misfit=reject", "--reject-file=rejected-rows.db"],
-        )
-        .remedy_exclude(&tables)
+    let error = error.remedy_excluding(
+        "skip such rows and write them to rejected-rows.db",
+        wide,
+        &["--on-misfit=reject", "--reject-file=rejected-rows.db"],
+        &[],
+    );
+    match wide {
+        [] => error.remedy_exclude(&tables),
+        _ => error.remedy_excluding(HASH_KEYS, &tables, &["--on-misfit=widen"], &["--reject-file"]),
+    }
+}
+
+/// The effect of `--on-misfit widen` on wide keys.
+const HASH_KEYS: &str = "build too wide keys over a hash of their values";
+
+/// The keys and unique indexes of a table: label, description, and whether they can be over a hash.
+fn labelled_keys(table: &Table) -> impl Iterator<Item = (String, String, bool)> {
+    let keys = table.primary_key.iter().chain(&table.uniques).enumerate().map(|(number, key)| {
+        let names = key.names().map(quote).collect::<Vec<_>>().join(", ");
+        (key_label(number), format!("key ({names})"), true)
+    });
+    let indexes = table.indexes.iter().filter(|index| index.unique).map(|index| {
+        let can_hash = index.terms.iter().all(|term| term.column().is_some());
+        (index.name.clone(), format!("unique index {}", quote(&index.name)), can_hash)
+    });
+    keys.chain(indexes)
+}
+
+/// The tables with a key or unique index that is too wide for an index.
+pub(crate) fn with_wide_keys<'a>(schema: &'a Schema, too_wide: &TooWide) -> Vec<&'a str> {
+    let has_one = |(number, table): &(usize, &Table)| {
+        labelled_keys(table).any(|(label, ..)| too_wide.contains_key(&(*number, label)))
+    };
+    let tables = schema.tables.iter().enumerate().filter(has_one);
+    tables.map(|(_, table)| table.name.as_str()).collect()
 }
 
 /// Refuses keys and unique indexes that no index entry can hold, which would fail after the rows are
-/// copied. With `widen`, those over plain columns are built over hashes.
+/// copied. With `widen`, those over plain columns are built over hashes. `skipped` are the tables with
+/// skipped rows that fit no type.
 pub(crate) fn refuse_wide_keys(
     schema: &Schema,
-    too_wide: &HashMap<(usize, String), u64>,
+    too_wide: &TooWide,
     widen: bool,
+    skipped: &[String],
 ) -> Result<()> {
     for (number, table) in schema.tables.iter().enumerate() {
-        let keys = table.primary_key.iter().chain(&table.uniques).enumerate().map(|(n, key)| {
-            let names = key.names().map(quote).collect::<Vec<_>>().join(", ");
-            (key_label(n), format!("key ({names})"), true)
-        });
-        let indexes = table.indexes.iter().filter(|index| index.unique).map(|index| {
-            let can_hash = index.terms.iter().all(|term| term.column().is_some());
-            (index.name.clone(), format!("unique index {}", quote(&index.name)), can_hash)
-        });
-        for (label, what, can_hash) in keys.chain(indexes) {
+        for (label, what, can_hash) in labelled_keys(table) {
             let width = too_wide.get(&(number, label));
             let Some(width) = width.filter(|_| !widen || !can_hash) else { continue };
             let name = quote(&table.name);
             let message = format!("the {what} of table {name} is too wide for a PostgreSQL index");
             let cause = format!("the widest entry has {width} bytes; the maximum is {MAX_ENTRY}");
             let error = Error::refused(message).caused_by(cause);
-            let widened = "build it over a hash of its values";
+            let skipped: Vec<&str> = skipped.iter().map(String::as_str).collect();
             let error = match can_hash {
-                true => error.remedy_without(widened, &["--on-misfit=widen"], &["--reject-file"]),
+                true => error.remedy_excluding(
+                    HASH_KEYS,
+                    &skipped,
+                    &["--on-misfit=widen"],
+                    &["--reject-file"],
+                ),
                 false => {
                     error.hint("an index over an expression has no hash; drop it in the source")
                 }
             };
-            return Err(error.remedy_exclude(&[&table.name]));
+            return Err(error.remedy_exclude(&with_wide_keys(schema, too_wide)));
         }
     }
     Ok(())

@@ -62,34 +62,33 @@ impl RejectFile {
         Ok(Self { connection: open().map_err(|error| Error::failed(what()).caused_by(error))? })
     }
 
-    /// Removes a table that an earlier run wrote, because its data set starts from scratch.
-    pub(crate) fn remove_table(&self, table: &str) -> Result<()> {
-        let sql = format!("DROP TABLE IF EXISTS {}", quote(table));
-        self.connection.execute_batch(&sql).map_err(failed)
-    }
-
-    /// Whether the file has the rows of a table.
-    fn has(&self, table: &PlannedTable<ToPostgres>) -> Result<bool> {
+    /// Whether the file has the table `name`.
+    fn has(&self, name: &str) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)";
-        self.connection.query_row(sql, [&table.name], |row| row.get(0)).map_err(failed)
+        self.connection.query_row(sql, [name], |row| row.get(0)).map_err(failed)
     }
 
-    /// Creates the table for the rows of a table.
-    fn add_table(&self, table: &PlannedTable<ToPostgres>) -> Result<()> {
+    /// Creates the table `name` for the rows of `table`. It replaces that of an earlier run, because its
+    /// data set starts from scratch.
+    fn add_table(&self, name: &str, table: &PlannedTable<ToPostgres>) -> Result<()> {
         let mut columns: Vec<String> = table
             .columns
             .iter()
             .map(|c| format!("{} {}", quote(&c.name), type_of(&c.declared)))
             .collect();
-        columns.push("\"migrate place\" INTEGER".to_owned());
-        columns.push("\"migrate reason\" TEXT".to_owned());
-        let sql = format!("CREATE TABLE {} ({})", quote(&table.name), columns.join(", "));
+        for (name, declared) in [("migrate place", "INTEGER"), ("migrate reason", "TEXT")] {
+            columns.push(format!("{} {declared}", quote(&free_name(name, table))));
+        }
+        let (name, columns) = (quote(name), columns.join(", "));
+        let sql = format!("DROP TABLE IF EXISTS {name}; CREATE TABLE {name} ({columns})");
         self.connection.execute_batch(&sql).map_err(failed)
     }
 
-    /// Adds one row. `batch` holds that row only, with the table's columns in order.
+    /// Adds one row to the table `name`. `batch` holds that row only, with the columns of `table` in
+    /// order.
     fn add(
         &self,
+        name: &str,
         table: &PlannedTable<ToPostgres>,
         row: i64,
         reason: &str,
@@ -97,7 +96,7 @@ impl RejectFile {
     ) -> Result<()> {
         let parameters: Vec<String> =
             (1..=table.columns.len() + 2).map(|i| format!("?{i}")).collect();
-        let sql = format!("INSERT INTO {} VALUES ({})", quote(&table.name), parameters.join(","));
+        let sql = format!("INSERT INTO {} VALUES ({})", quote(name), parameters.join(","));
         let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
         for (number, raw) in batch.values().enumerate() {
             statement.raw_bind_parameter(number + 1, Bound(raw)).map_err(failed)?;
@@ -112,6 +111,15 @@ impl RejectFile {
     pub(crate) fn finish(self) -> Result<()> {
         self.connection.execute_batch("COMMIT").map_err(failed)
     }
+}
+
+/// `name`, or a longer name if a column of `table` has it.
+fn free_name(name: &str, table: &PlannedTable<ToPostgres>) -> String {
+    let mut name = name.to_owned();
+    while table.columns.iter().any(|column| column.name.eq_ignore_ascii_case(&name)) {
+        name.push('_');
+    }
+    name
 }
 
 /// A declared type without the characters that could end a definition. SQLite ignores them.
@@ -147,27 +155,29 @@ pub(crate) fn refuse_existing(options: &PlanOptions) -> Result<()> {
     }
 }
 
-/// Adds the rows that a plan rejects. A table with such rows sends all its columns, so that the
+/// Adds the rows that a plan rejects, to tables whose names begin with `prefix`. A table with such rows sends all its columns, so that the
 /// layout decides here as it does in the copy. The file has all rows of a data set or none; a
 /// resumed run may find its own.
 pub(crate) fn add_rows(
     file: &RejectFile,
     plan: &Plan<ToPostgres>,
+    prefix: &str,
     connection: &SourceConnection,
     is_resumed: bool,
 ) -> Result<()> {
     for table in plan.tables.iter().filter(|table| !table.rejected.is_empty()) {
-        if is_resumed && file.has(table)? {
+        let name = format!("{prefix}{}", table.name);
+        if is_resumed && file.has(&name)? {
             continue;
         }
-        file.add_table(table)?;
+        file.add_table(&name, table)?;
         source_checks::unsendable(
             connection,
             &table.read.query,
             &table.read.layout,
             |at, column, misfit, row| {
                 let column = column.map(|index| table.columns[index].name.as_str());
-                file.add(table, at, &reason(column, misfit), row)
+                file.add(&name, table, at, &reason(column, misfit), row)
             },
         )?;
     }

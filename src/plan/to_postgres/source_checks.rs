@@ -29,13 +29,16 @@ pub(crate) fn key_label(number: usize) -> String {
     format!("\0key {number}")
 }
 
+/// The widths of entries that no index can hold, by table and label.
+pub(crate) type TooWide = HashMap<(usize, String), u64>;
+
 /// Indexes and keys with entries over [`MAX_ENTRY`], with the width of the widest.
 pub(crate) fn too_wide(
     connection: &Connection,
     schema: &Schema,
     decisions: &[TableDecision],
     utf16: bool,
-) -> Result<HashMap<(usize, String), u64>> {
+) -> Result<TooWide> {
     let mut found = HashMap::new();
     for (number, (table, decision)) in schema.tables.iter().zip(decisions).enumerate() {
         let profile = &decision.profile;

@@ -2,11 +2,11 @@
 
 use crate::control::progress::Phase;
 use crate::error::{Error, Result};
+use crate::options::plan_options::LargeObjects;
 use crate::plan::model::{Plan, PlannedColumn, PlannedTable};
 use crate::plan::strict;
 use crate::plan::table_selection::choose_tables;
 use crate::plan::texts::list_names;
-use crate::plan::to_postgres::column_types::check_casts;
 use crate::plan::to_sqlite::ddl::defaults;
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::plan::to_sqlite::decisions::{TableDecision, candidates, decide, probe};
@@ -15,6 +15,7 @@ use crate::plan::to_sqlite::model::{Restored, SqliteObjects, ToSqlite};
 use crate::plan::to_sqlite::names::view_names;
 use crate::plan::to_sqlite::source_queries::queries;
 use crate::plan::to_sqlite::{dry_run, inheritance, originals, preconditions};
+use crate::postgres::catalog::large_objects;
 use crate::postgres::catalog::model::Catalog;
 use crate::postgres::copy_out::Snapshot;
 use crate::postgres::relation::{self, check_counts};
@@ -46,18 +47,29 @@ pub(crate) fn build_plan(
     listed.retain(|left| !is_excluded(left) && !is_returning(left));
     left_out.append(&mut listed);
     preconditions::refuse_hidden(&catalog)?;
-    check_casts(&inputs.options.casts, &catalog.schema)?;
     preconditions::refuse_bare(&catalog)?;
     preconditions::check_target(inputs, &catalog, snapshot.client())?;
     let tables = catalog.schema.tables.iter();
     let names: Vec<String> = tables.map(|table| qualify(inputs.schema, &table.name)).collect();
-    let stored = relation::read(snapshot.client(), &names)?;
+    let mut stored = relation::read(snapshot.client(), &names)?;
     inheritance::list(snapshot.client(), (&catalog.schema, &stored), &mut left_out)?;
     inheritance::check_keys(snapshot.client(), &mut catalog, &stored)?;
 
-    let candidates = candidates(inputs, &catalog)?;
-    let probes = probe(inputs, &catalog, &stored, &candidates)?;
+    let choice = inputs.options.large_objects;
+    let oids = preconditions::oid_columns(&catalog, &stored);
+    let mut large = large_objects::find(snapshot.client(), &oids)?;
+    left_out.splice(0..0, preconditions::check_large_objects(choice, &catalog, &large)?);
+    large.columns.retain(|_| choice == Some(LargeObjects::Blob));
+    let candidates = candidates(inputs, &catalog, &large)?;
+    let mut probes = probe(inputs, &catalog, &stored, &candidates)?;
     inputs.control.progress.enter(Phase::Plan);
+    for one in &large.columns {
+        let index = catalog.schema.tables.iter().position(|table| table.name == one.table);
+        if let (Some(index), Ok((all, largest))) = (index, &one.bytes) {
+            stored[index].bytes += all;
+            probes[index].widest += largest;
+        }
+    }
     let rows: Vec<Option<u64>> = probes.iter().map(|probe| Some(probe.rows)).collect();
     check_counts(snapshot.client(), (&names, &stored), &rows, Error::refused)?;
     let mut decisions = decide(inputs, (&catalog, &stored), candidates, probes, snapshot)?;
@@ -120,6 +132,10 @@ fn define(
     let rules = TYPE_NOTES.iter().filter(|(applies, _)| columns().any(applies));
     notes.extend(rules.map(|(_, note)| (*note).to_owned()));
     let file = file_properties(catalog, &mut notes);
+    let lost = inputs.replaced.lost(&file).into_iter();
+    left_out.extend(
+        lost.map(|(name, reason)| LeftOut::object(ObjectKind::Pragma, name, None).because(reason)),
+    );
     Plan {
         data_set: inputs.data_set.to_owned(),
         target_schema: inputs.target.to_owned(),

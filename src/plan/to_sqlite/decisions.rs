@@ -10,12 +10,15 @@ use crate::plan::to_sqlite::names::original_name;
 use crate::plan::to_sqlite::preconditions;
 use crate::plan::to_sqlite::source_queries::{integer_key, row_width};
 use crate::plan::to_sqlite::value_checks::{self, ProbeResult, TableProbe};
+use crate::postgres::catalog::large_objects::LargeObjects;
 use crate::postgres::catalog::model::{Catalog, ColumnFacts, TableFacts};
 use crate::postgres::copy_out::Snapshot;
 use crate::postgres::relation::StoredTable;
+use crate::schema::column_type::ColumnType;
 use crate::schema::names::quote;
 use crate::schema::reason::Reason;
 use crate::schema::{Column, Table};
+use crate::sqlite::sql::from_postgres::node::Kind;
 
 /// Misfits that a refusal lists.
 const MAX_CAUSES: usize = 50;
@@ -43,17 +46,41 @@ pub(crate) struct ColumnDecision {
 }
 
 /// The candidates for all columns, by table.
-pub(crate) fn candidates(inputs: &PlanInputs<'_>, catalog: &Catalog) -> Result<Vec<Candidates>> {
+pub(crate) fn candidates(
+    inputs: &PlanInputs<'_>,
+    catalog: &Catalog,
+    large: &LargeObjects,
+) -> Result<Vec<Candidates>> {
     let of_table = |table: &Table| -> Result<Candidates> {
         let facts = &catalog.facts[&table.name];
         let columns = table.columns.iter().zip(&facts.columns);
         let of_column = |(column, column_facts): (&Column, &ColumnFacts)| {
-            let candidates = column_candidates(inputs, (table, facts), (column, column_facts))?;
+            let mut candidates = column_candidates(inputs, (table, facts), (column, column_facts))?;
+            if large.columns.iter().any(|l| (&l.table, &l.column) == (&table.name, &column.name)) {
+                candidates = candidates.into_iter().map(|one| content(&column.name, one)).collect();
+            }
             Ok((column.name.clone(), candidates))
         };
         columns.map(of_column).collect()
     };
     catalog.schema.tables.iter().map(of_table).collect()
+}
+
+/// The content of the large objects to which a column refers, instead of their numbers.
+fn content(column: &str, numbers: MappingCandidate) -> MappingCandidate {
+    let oid = preconditions::oid_of(column);
+    let read = format!(
+        "CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata m WHERE m.oid = {oid}) \
+         THEN pg_catalog.lo_get({oid}) END"
+    );
+    MappingCandidate {
+        declared: "BLOB".to_owned(),
+        encoding: ColumnType::Bytea.into(),
+        read: Some(read),
+        kind: Kind::Blob,
+        numeric_text: None,
+        ..numbers
+    }
 }
 
 fn column_candidates(

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::options::plan_options::PlanOptions;
 use crate::options::run_options::Replace;
 use crate::postgres::copy_out::TupleReader;
+use crate::sqlite::catalog::file_properties::FileProperties;
 use crate::sqlite::write::target_file::ExistingObject;
 use serde_json::Value;
 
@@ -26,6 +27,8 @@ pub(crate) struct PlanInputs<'a> {
     pub(crate) connect: &'a (dyn Fn() -> Result<TupleReader> + Sync),
     /// The tables and views that the target file holds.
     pub(crate) existing: &'a [ExistingObject],
+    /// The properties of the file that is replaced.
+    pub(crate) replaced: &'a FileProperties,
     /// The target file is as an earlier run verified it.
     pub(crate) is_unchanged: bool,
     /// Which of them the run replaces.

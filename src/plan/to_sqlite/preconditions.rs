@@ -1,16 +1,22 @@
 //! Checks of the source before anything costly is done, and the description of misfits.
 
-use crate::error::{Error, Result, plural};
+use crate::error::{Error, Result, count, plural};
+use crate::options::plan_options::LargeObjects;
 use crate::options::run_options::Replace;
+use crate::plan::table_selection::SKIPPED;
 use crate::plan::texts::{list_names, swapped};
 use crate::plan::to_sqlite::column_types::MappingCandidate;
 use crate::plan::to_sqlite::inputs::PlanInputs;
 use crate::plan::to_sqlite::names::{table_names, view_names};
+use crate::postgres::catalog::large_objects::{
+    LargeObjectColumn, LargeObjects as Found, OidColumn,
+};
 use crate::postgres::catalog::model::Catalog;
 use crate::postgres::catalog::row_counts;
 use crate::postgres::errors::db_error;
-use crate::schema::ObjectKind;
+use crate::postgres::relation::StoredTable;
 use crate::schema::names::quote;
+use crate::schema::{Column, IndexTerm, Key, LeftOut, ObjectKind, Table};
 use crate::sqlite::write::target_file::ExistingObject;
 use postgres::Client;
 
@@ -60,8 +66,120 @@ pub(crate) fn refuse_hidden(catalog: &Catalog) -> Result<()> {
         "row-level security hides rows of table {} from this role",
         quote(&table.name)
     ))
-    .hint("connect as the table's owner or as a role with BYPASSRLS")
+    .hint(
+        "connect as a role with BYPASSRLS, or as the table's owner if its row-level security is not \
+         forced",
+    )
     .remedy_exclude(&[&table.name]))
+}
+
+/// The columns whose values may refer to large objects.
+pub(crate) fn oid_columns(catalog: &Catalog, stored: &[StoredTable]) -> Vec<OidColumn> {
+    let of_table = |(table, stored): (&Table, &StoredTable)| {
+        let columns = table.columns.iter().zip(&catalog.facts[&table.name].columns);
+        let oids = columns.filter(|(_, facts)| facts.base == "oid");
+        let oid = |(column, _): (&Column, _)| OidColumn {
+            table: table.name.clone(),
+            column: column.name.clone(),
+            from: stored.from.clone(),
+            value: oid_of(&column.name),
+        };
+        oids.map(oid).collect::<Vec<_>>()
+    };
+    catalog.schema.tables.iter().zip(stored).flat_map(of_table).collect()
+}
+
+/// The number of the large object to which a column refers.
+pub(crate) fn oid_of(column: &str) -> String {
+    format!("t.{}::pg_catalog.oid", quote(column))
+}
+
+/// Refuses columns that refer to large objects unless the user has chosen what to do with these.
+/// Returns what is lost.
+pub(crate) fn check_large_objects(
+    choice: Option<LargeObjects>,
+    catalog: &Catalog,
+    found: &Found,
+) -> Result<Vec<LeftOut>> {
+    let (mut lost, mut refused) = (Vec::new(), Vec::new());
+    for one in &found.columns {
+        let bytes =
+            one.bytes.as_ref().map(|(all, _)| format!(" ({})", plural(*all, "byte", "bytes")));
+        let objects = plural(one.objects, "large object", "large objects");
+        let counted = format!("{objects}{}", bytes.unwrap_or_default());
+        let left_out = LeftOut::part(ObjectKind::LargeObjects, &one.table, &one.column, None);
+        match choice {
+            None => refused.push((one, counted)),
+            Some(LargeObjects::Skip) => lost.push(
+                left_out.because(format!("{SKIPPED}: {counted}; the column keeps their numbers")),
+            ),
+            Some(LargeObjects::Blob) => {
+                refused.extend(cannot_copy(one, catalog).map(|reason| (one, reason)));
+                if one.dangling > 0 {
+                    let values = plural(one.dangling, "value refers", "values refer");
+                    let reason = format!("{values} to no large object, and the BLOB is NULL");
+                    lost.push(left_out.because(reason));
+                }
+            }
+        }
+    }
+    if !refused.is_empty() {
+        return Err(refuse_large_objects(choice, &refused));
+    }
+    if found.unreferenced > 0 {
+        let count = plural(found.unreferenced, "large object", "large objects");
+        let left_out = LeftOut::object(ObjectKind::LargeObjects, &count, None);
+        lost.push(left_out.because("no column of the migrated tables refers to them"));
+    }
+    Ok(lost)
+}
+
+fn refuse_large_objects(
+    choice: Option<LargeObjects>,
+    refused: &[(&LargeObjectColumn, String)],
+) -> Error {
+    let error = Error::refused(match choice {
+        None => "columns refer to large objects, which SQLite does not have",
+        Some(_) => "large objects cannot be copied",
+    });
+    let error = refused.iter().fold(error, |error, (one, reason)| {
+        let (table, column) = (quote(&one.table), quote(&one.column));
+        error.caused_by(format!("table {table} column {column}: {reason}"))
+    });
+    let skip = "leave them out and keep their numbers";
+    match choice {
+        None => error
+            .remedy("copy them as BLOBs", &["--large-objects=blob"])
+            .remedy(skip, &["--large-objects=skip"]),
+        Some(_) => error.remedy_without(skip, &["--large-objects=skip"], &["--large-objects"]),
+    }
+}
+
+/// Why the large objects of a column cannot be copied into it.
+fn cannot_copy(one: &LargeObjectColumn, catalog: &Catalog) -> Option<String> {
+    // The maximum of a row is 1,000,000,000 bytes.
+    const MAX_BYTES: u64 = 999_000_000;
+    let table = catalog.schema.tables.iter().find(|table| table.name == one.table)?;
+    let column = table.columns.iter().find(|column| column.name == one.column)?;
+    let indexes = table.indexes.iter().filter(|index| index.unique);
+    let indexes = indexes.flat_map(|index| &index.terms).filter_map(IndexTerm::column);
+    let keys = table.primary_key.iter().chain(&table.uniques).flat_map(Key::names);
+    let foreign_keys = table.foreign_keys.iter().flat_map(|key| &key.columns);
+    let mut names = keys.chain(indexes).chain(foreign_keys.map(String::as_str));
+    match &one.bytes {
+        Err(error) => Some(error.clone()),
+        Ok((_, largest)) if *largest > MAX_BYTES => Some(format!(
+            "the largest has {} bytes; SQLite's maximum is {} bytes",
+            count(*largest),
+            count(MAX_BYTES)
+        )),
+        _ if names.any(|name| name == one.column) => Some("it is part of a key".to_owned()),
+        _ if column.not_null && one.dangling > 0 => {
+            let values = plural(one.dangling, "value refers", "values refer");
+            Some(format!("it is NOT NULL, and {values} to no large object"))
+        }
+        Ok(_) => None,
+    }
 }
 
 /// Refuses tables without columns, which SQLite does not support.

@@ -107,10 +107,12 @@ pub(crate) fn read(reader: &mut CatalogReader<'_>) -> Result<()> {
 fn one_of(column: &str, labels: Vec<String>) -> Check {
     let list: Vec<String> = labels.iter().map(|label| literal(label)).collect();
     let text = format!("{} IN ({})", quote(column), list.join(", "));
-    let tree = Expression::In {
-        operand: Box::new(Expression::Column(column.to_owned())),
-        list: labels.into_iter().map(Expression::String).collect(),
-        negated: false,
+    let operand = Box::new(Expression::Column(column.to_owned()));
+    let list: Vec<Expression> = labels.into_iter().map(Expression::String).collect();
+    let tree = match list.is_empty() {
+        // SQLite's IN () is false for NULL.
+        true => Expression::IsNull { operand, negated: false },
+        false => Expression::In { operand, list, negated: false },
     };
     Check { name: None, condition: Sql { text, tree: Some(tree) } }
 }

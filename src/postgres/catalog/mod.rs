@@ -8,6 +8,7 @@ pub(crate) mod columns;
 pub(crate) mod constraints;
 pub(crate) mod existing;
 pub(crate) mod indexes;
+pub(crate) mod large_objects;
 pub(crate) mod model;
 pub(crate) mod other_objects;
 pub(crate) mod query;

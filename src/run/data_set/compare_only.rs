@@ -3,9 +3,10 @@
 use crate::control::progress::Phase;
 use crate::error::Result;
 use crate::options::run_options::{Depth, RunOptions, Verify};
-use crate::plan::table_selection::choose_tables;
+use crate::plan::table_selection::{BY_REQUEST, choose_tables};
 use crate::plan::to_postgres::decisions::queries;
 use crate::postgres;
+use crate::postgres::catalog::target_objects;
 use crate::postgres::ledger::Ledger;
 use crate::postgres::ledger::detail::LedgerDetail;
 use crate::report::{DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport};
@@ -13,8 +14,8 @@ use crate::run::data_set::sides::Sides;
 use crate::run::env::RunEnv;
 use crate::run::open::to_postgres::OpenDataSet;
 use crate::run::service_check::{self, CheckTime};
-use crate::schema::LeftOut;
 use crate::schema::chunk::Chunk;
+use crate::schema::{LeftOut, ObjectKind, Table};
 use crate::sqlite::catalog;
 use crate::sqlite::catalog::model::Catalog;
 use crate::sqlite::read::key_ranges;
@@ -52,8 +53,22 @@ impl Comparison {
         let mut left_out = choose_tables(&mut catalog.schema, &options.plan, false)?;
         let has_rows = |left: &LeftOut| left.rows.is_some_and(|rows| rows > 0);
         left_out.extend(catalog.schema.left_out.drain(..).filter(has_rows));
-        let queries = queries(query::encoding(&reader)?, &catalog.schema);
         let entry = Ledger::entry(&mut opened.control, &opened.schema, &opened.data_set)?;
+        // The user may name such a table: then its absence is a difference.
+        if let Some(entry) = entry.as_ref().filter(|_| options.plan.tables.is_empty()) {
+            let existing = target_objects::existing(&mut opened.control, &opened.schema)?;
+            let is_excluded = |table: &mut Table| {
+                let mut omissions = entry.detail.left_out.iter();
+                omissions.any(|it| it.kind == ObjectKind::Table && it.name == table.name)
+                    && existing.iter().all(|object| object.name != table.name)
+            };
+            let excluded = catalog.schema.tables.extract_if(.., is_excluded);
+            let reason = format!("{BY_REQUEST} of the run that loaded the target");
+            left_out.extend(excluded.map(|table| {
+                LeftOut::object(ObjectKind::Table, &table.name, None).because(reason.as_str())
+            }));
+        }
+        let queries = queries(query::encoding(&reader)?, &catalog.schema);
         let ranges = match depth {
             Depth::Rows => vec![Vec::new(); queries.len()],
             Depth::Full => {

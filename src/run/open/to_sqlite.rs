@@ -18,6 +18,7 @@ use crate::run::open::source_sessions::{Locks, open_reader};
 use crate::run::open::{cancel_statements, parse_connection};
 use crate::schema::names::{qualify, quote};
 use crate::schema::{LeftOut, ObjectKind};
+use crate::sqlite::catalog::file_properties::FileProperties;
 use crate::sqlite::write::target_file::TargetFile;
 use crate::sqlite::write::{stale_log, verdict_file};
 use postgres::Client;
@@ -68,15 +69,13 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
         control: run_control,
         connect: &|| open_reader(&connection, "profile", locks, &import_snapshot),
         existing: if only_compare { &[] } else { &target.objects },
+        replaced: if only_compare { &FileProperties::default() } else { &target.properties },
         is_unchanged: is_replaced && verdict_file::is_current(&target.path),
         replace: options.replace,
         types: &types,
     };
     let mut plan = build_plan(&inputs, catalog, &mut snapshot)?;
     plan.notes.extend(others.iter().map(LeftOut::describe));
-    if !only_compare && !options.no_keep {
-        plan.notes.extend(target.note_on_keeping());
-    }
     Ok(SqliteLoad { connection, snapshot, schema, plan, target, locks, staged: None })
 }
 

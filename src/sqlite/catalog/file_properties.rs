@@ -66,6 +66,22 @@ impl FileProperties {
         differing
     }
 
+    /// The properties of a replaced file, which has these, that the new file does not have, each with
+    /// both values. It has the properties `new`, and the page size of the replaced file.
+    pub(crate) fn lost(&self, new: &Self) -> Vec<(&'static str, String)> {
+        let lost = |(name, default)| {
+            let old = self.0.get(name)?.as_str();
+            let new = match new.0.get(name) {
+                Some(new) => new.as_str(),
+                None if name == "page_size" => old,
+                None => default,
+            };
+            let text = format!("the replaced file has {old}, the new file gets {new}");
+            (old != new).then_some((name, text))
+        };
+        PRAGMAS.into_iter().filter_map(lost).collect()
+    }
+
     /// The statements that give them to a new, empty file. Its pages have `page_size` bytes unless
     /// they are a property.
     pub(crate) fn statements(&self, page_size: u32) -> String {

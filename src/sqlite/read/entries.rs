@@ -1,114 +1,100 @@
 //! The entries of a unique index: their digest and their order.
 
-use crate::codec::digest::Digest;
+use crate::codec::digest::{Digest, KeyHash};
 use crate::codec::sort_key;
 use crate::codec::sqlite_value::SqliteValue;
 use crate::schema::expression::Collation;
 use std::cmp::Ordering;
 
-/// The most memory in bytes that is kept for the sort key of an entry.
-const MAX_KEPT_KEY: usize = 1 << 20;
-
-/// How the entries of an index are compared.
+/// How the entries of an index are digested and compared.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EntryLayout {
-    /// The collation of each field that is compared, and whether it descends.
+    /// The collation of each field that is read, and whether it descends.
     pub(crate) fields: Vec<(Collation, bool)>,
     /// The number of fields that are terms of the index.
     pub(crate) terms: usize,
-    /// The sort keys have the order of the index.
+    /// SQLite's order of the entries is known.
     pub(crate) is_ordered: bool,
+    /// The field that is the rowid.
+    pub(crate) rowid: Option<usize>,
+    /// The other fields, in the order in which a scan of the rows meets them.
+    pub(crate) hashed: Vec<usize>,
 }
 
-/// The sort key of an entry.
-#[derive(Debug, Clone, Default)]
+/// The sort key of the terms of an entry.
+#[derive(Debug, Clone)]
 pub(crate) struct EntryKey {
-    /// The sort keys of all fields.
     bytes: Vec<u8>,
-    /// The length of those that are terms.
-    terms: usize,
     /// A term is NULL: equal terms are no duplicates.
     has_null: bool,
 }
 
 /// The digest of the entries of an index, or of a part of it, and whether they strictly ascend.
 pub(crate) struct EntryCheck<'a> {
-    layout: &'a EntryLayout,
+    pub(crate) layout: &'a EntryLayout,
     pub(crate) digest: Digest,
     /// An entry is not greater than the one before it.
     pub(crate) is_disordered: bool,
-    /// The last entry.
-    last: Option<EntryKey>,
-    spare: EntryKey,
 }
 
-impl EntryKey {
-    /// Whether this entry may follow `last` in an index.
-    fn follows(&self, last: &Self, is_ordered: bool) -> bool {
-        match self.bytes[..self.terms].cmp(&last.bytes[..last.terms]) {
-            Ordering::Greater => true,
-            Ordering::Equal => self.has_null,
-            Ordering::Less => !is_ordered,
+impl EntryLayout {
+    /// The sort key of an entry with these fields.
+    pub(crate) fn key(&self, values: &[SqliteValue<'_>]) -> EntryKey {
+        let mut key = EntryKey { bytes: Vec::new(), has_null: false };
+        for ((collation, descending), value) in self.fields[..self.terms].iter().zip(values) {
+            sort_key::push(*value, collation, *descending, &mut key.bytes);
+            key.has_null |= *value == SqliteValue::Null;
         }
+        key
     }
 }
 
 impl<'a> EntryCheck<'a> {
     pub(crate) fn new(layout: &'a EntryLayout) -> Self {
-        Self {
-            layout,
-            digest: Digest::default(),
-            is_disordered: false,
-            last: None,
-            spare: EntryKey::default(),
-        }
+        Self { layout, digest: Digest::default(), is_disordered: false }
     }
 
-    /// The number of fields of an entry that are compared.
-    pub(crate) fn fields(&self) -> usize {
-        self.layout.fields.len()
-    }
-
-    /// Starts a part of the index, whose entries follow `after`.
-    pub(crate) fn start(&mut self, after: Option<&EntryKey>) {
-        self.last = after.cloned();
-    }
-
-    /// Ends a part of the index, whose entries `before` follows.
-    pub(crate) fn end(&mut self, before: Option<&EntryKey>) {
-        if let (Some(before), Some(last)) = (before, &self.last) {
-            self.is_disordered |= !before.follows(last, self.layout.is_ordered);
-        }
-    }
-
-    /// The last entry.
-    pub(crate) fn last(&self) -> Option<&EntryKey> {
-        self.last.as_ref()
-    }
-
-    /// Adds an entry with its fields in order. A missing field ends it with `None`.
+    /// Adds an entry with its fields. Returns `None` if its rowid is no integer.
     #[inline]
-    pub(crate) fn add<'v>(
-        &mut self,
-        mut values: impl Iterator<Item = Option<SqliteValue<'v>>>,
-    ) -> Option<()> {
-        let mut key = std::mem::take(&mut self.spare);
-        (key.terms, key.has_null) = (0, false);
-        key.bytes.clear();
-        key.bytes.shrink_to(MAX_KEPT_KEY);
-        for (number, (collation, descending)) in self.layout.fields.iter().enumerate() {
-            let value = values.next()??;
-            sort_key::push(value, collation, *descending, &mut key.bytes);
-            if number < self.layout.terms {
-                key.terms = key.bytes.len();
-                key.has_null |= value == SqliteValue::Null;
+    pub(crate) fn add(&mut self, values: &[SqliteValue<'_>]) -> Option<()> {
+        let rowid = match self.layout.rowid.map(|field| values[field]) {
+            Some(SqliteValue::Integer(rowid)) => rowid,
+            None => 0,
+            Some(_) => return None,
+        };
+        let mut hash = KeyHash::new(rowid);
+        for &field in &self.layout.hashed {
+            hash.add(values[field]);
+        }
+        self.digest.add_key(hash);
+        Some(())
+    }
+
+    /// Compares two entries that follow each other.
+    #[inline]
+    pub(crate) fn compare(&mut self, last: &[SqliteValue<'_>], next: &[SqliteValue<'_>]) {
+        let mut has_null = false;
+        let fields = self.layout.fields[..self.layout.terms].iter();
+        for (((collation, descending), last), next) in fields.zip(last).zip(next) {
+            match sort_key::compare(*last, *next, collation) {
+                Ordering::Equal => has_null |= *next == SqliteValue::Null,
+                order => {
+                    let ascends = (order == Ordering::Less) != *descending;
+                    self.is_disordered |= !ascends && self.layout.is_ordered;
+                    return;
+                }
             }
         }
-        self.digest.add_row(&key.bytes);
-        if let Some(last) = &self.last {
-            self.is_disordered |= !key.follows(last, self.layout.is_ordered);
-        }
-        self.spare = self.last.replace(key).unwrap_or_default();
-        Some(())
+        self.is_disordered |= !has_null;
+    }
+
+    /// Compares the sort keys of two entries that follow each other.
+    pub(crate) fn compare_keys(&mut self, last: Option<&EntryKey>, next: Option<&EntryKey>) {
+        let (Some(last), Some(next)) = (last, next) else { return };
+        self.is_disordered |= match last.bytes.cmp(&next.bytes) {
+            Ordering::Less => false,
+            Ordering::Equal => !next.has_null,
+            Ordering::Greater => self.layout.is_ordered,
+        };
     }
 }

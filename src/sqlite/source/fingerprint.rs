@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// <https://sqlite.org/fileformat2.html>, sections 1.3 and 4.1.
 const HEADER_BYTES: usize = 100;
 /// The first bytes of every SQLite database.
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+pub(crate) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// The two salts in the header of a `-wal`.
 const WAL_SALTS: std::ops::Range<usize> = 16..24;
 
@@ -93,9 +93,13 @@ impl FileState {
         }
     }
 
+    /// Whether it is the same file with the same bytes.
+    pub(crate) fn same_content(&self, now: &Self) -> bool {
+        Self { changed: now.changed, ..*self } == *now
+    }
+
     fn change(&self, now: &Self) -> Option<Change> {
-        let same_content = Self { changed: now.changed, ..*self } == *now;
-        let change = if same_content { Change::Attributes } else { Change::Content };
+        let change = if self.same_content(now) { Change::Attributes } else { Change::Content };
         (self != now).then_some(change)
     }
 }

@@ -179,10 +179,10 @@ pub(crate) fn refusal(path: &Path, error: &rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => not_a_database(path),
         Some(ErrorCode::DatabaseCorrupt) => {
-            Error::refused(format!("{shown} is corrupted")).caused_by(error).hint(
-                "inspect it with: sqlite3 FILE 'PRAGMA integrity_check'; then restore a backup, or \
-                 build a new file with: sqlite3 FILE .recover | sqlite3 NEW_FILE",
-            )
+            Error::refused(format!("{shown} is corrupted")).caused_by(error).hint(format!(
+                "inspect it with: sqlite3 {shown:?} 'PRAGMA integrity_check'; then restore a backup, \
+                 or build a new file with: sqlite3 {shown:?} .recover | sqlite3 NEW_FILE"
+            ))
         }
         Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             Error::refused(format!("SQLite cannot open {shown}"))

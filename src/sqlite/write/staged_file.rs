@@ -6,7 +6,7 @@
 //! it was finished, verified and synced.
 
 use crate::error::{Error, Result};
-use crate::sqlite::source::fingerprint::sibling;
+use crate::sqlite::source::fingerprint::{FileState, sibling};
 use crate::sqlite::write::target_file::{KEPT_INFIX, TargetFile};
 use rusqlite::Connection;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
@@ -28,6 +28,8 @@ pub(crate) struct StagedFile {
     target: TargetFile,
     /// The replaced file is kept.
     keeps: bool,
+    /// The state of the file to replace before the first write.
+    before: Option<FileState>,
     /// Locked while the run lives.
     marker: File,
 }
@@ -35,10 +37,12 @@ pub(crate) struct StagedFile {
 impl StagedFile {
     /// Removes the files of a dead run and creates an empty staged file. Refuses if another run is
     /// writing the target, if files with these names are not ours, or if the replaced file is to be
-    /// kept and the file system has no hard links.
+    /// kept and a hard link to it cannot be created.
     pub(crate) fn create(target: &TargetFile, keeps: bool) -> Result<Self> {
         // Checked before the first write, and again before the rename.
+        target.check_unchanged()?;
         target.make_replaceable(Error::refused)?;
+        let before = target.state();
         let cannot = |error: io::Error| {
             Error::failed(format!("cannot write next to {}", target.path.display()))
                 .caused_by(error)
@@ -85,7 +89,7 @@ impl StagedFile {
         }
         remove(&staged).map_err(cannot)?;
         let keeps = keeps && target.is_occupied();
-        let created = Self { target: target.clone(), keeps, marker };
+        let created = Self { target: target.clone(), keeps, before, marker };
         let mark = || -> io::Result<()> {
             let mut marker = &created.marker;
             let seconds = jiff::Timestamp::now().as_second();
@@ -97,11 +101,13 @@ impl StagedFile {
         // A staged name next to an empty marker would belong to nobody.
         mark().map_err(cannot)?;
         if keeps {
-            let linked = fs::hard_link(&path, &staged).and_then(|()| fs::remove_file(&staged));
+            let linked = fs::hard_link(&target.path, &staged);
+            let linked = linked.and_then(|()| fs::remove_file(&staged));
             linked.map_err(|error| {
                 Error::refused(format!("cannot keep the replaced file {}", target.path.display()))
                     .caused_by(error)
-                    .hint("give another file with --to, or use --backup DIR and --no-keep")
+                    .hint("run as the owner of the file, or give another file with --to")
+                    .hint("--backup DIR with --no-keep copies the file and does not keep it")
             })?;
         }
         let create = || -> io::Result<()> {
@@ -151,7 +157,12 @@ impl StagedFile {
         file.sync_all().map_err(cannot)?;
         drop(file);
         target.make_replaceable(Error::failed)?;
-        let kept = if self.keeps { keep(path)? } else { None };
+        // --no-keep is the consent to remove the file that was checked, and nothing else.
+        let is_same = match (&self.before, target.state()) {
+            (Some(before), Some(now)) => before.same_content(&now),
+            _ => true,
+        };
+        let kept = if self.keeps || !is_same { keep(path)? } else { None };
         if let Err(error) = rename(&staged, path, target.is_occupied()) {
             if let Some(kept) = &kept {
                 // The old file still has its name.
@@ -162,7 +173,14 @@ impl StagedFile {
                 _ => cannot(error),
             });
         }
-        notes.extend(kept.map(|kept| format!("the replaced file is kept: {}", kept.display())));
+        notes.extend(match kept {
+            Some(kept) if is_same => Some(format!("the replaced file is kept: {}", kept.display())),
+            Some(kept) => Some(format!(
+                "the replaced file changed during the run and is kept: {}",
+                kept.display()
+            )),
+            None => target.is_occupied().then(|| "the replaced file was removed".to_owned()),
+        });
         File::open(target.folder()).and_then(|folder| folder.sync_all()).map_err(cannot)?;
         Ok(notes)
     }

@@ -3,7 +3,8 @@
 use crate::error::{Error, Result, plural};
 use crate::schema::ObjectKind;
 use crate::schema::names::quote;
-use crate::sqlite::source::fingerprint::{decode_page_size, sibling};
+use crate::sqlite::catalog::file_properties::FileProperties;
+use crate::sqlite::source::fingerprint::{FileState, decode_page_size, sibling};
 use crate::sqlite::write::stale_log;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File, Metadata};
@@ -32,8 +33,12 @@ pub(crate) struct TargetFile {
     pub(crate) wal: bool,
     /// The file exists and is not empty.
     occupied: bool,
-    /// Its size in bytes.
+    /// Its size in bytes, with its WAL.
     size: u64,
+    /// Its properties.
+    pub(crate) properties: FileProperties,
+    /// Its device and inode.
+    inode: (u64, u64),
     pub(crate) owner: (u32, u32),
     pub(crate) mode: u32,
 }
@@ -76,17 +81,20 @@ impl TargetFile {
         let read = File::open(&target.path).and_then(|mut file| file.read_exact(&mut header));
         if read.is_err() || !header.starts_with(b"SQLite format 3\0") {
             return Err(
-                refused(&"not a SQLite database").hint("give another file, or remove this one")
+                refused(&"not a SQLite database").hint("give another file, or move this one away")
             );
         }
         // Offsets 16 and 18 of the header (<https://sqlite.org/fileformat2.html>, section 1.3).
         target.page_size = decode_page_size([header[16], header[17]]);
         target.wal = header[18] == 2;
         target.occupied = true;
-        target.size = metadata.len();
-        target.objects = objects(&target.path).map_err(|error| {
-            refused(&error).hint("open it once with sqlite3 to recover it, then run again")
-        })?;
+        let unusable = |error: &dyn std::fmt::Display| {
+            refused(error).hint("open it once with sqlite3 to recover it, then run again")
+        };
+        let connection = open_to_read(&target.path).map_err(|error| unusable(&error))?;
+        target.objects = objects(&connection).map_err(|error| unusable(&error))?;
+        target.properties = FileProperties::read(&connection).map_err(|error| unusable(&error))?;
+        target.size = size(&connection).map_err(|error| unusable(&error))?;
         Ok(target)
     }
 
@@ -102,7 +110,9 @@ impl TargetFile {
     fn empty(path: PathBuf, metadata: &Metadata, mode: u32) -> Self {
         let owner = (metadata.uid(), metadata.gid());
         let (objects, page_size, wal, occupied) = (Vec::new(), PAGE_SIZE, false, false);
-        Self { path, objects, page_size, wal, occupied, size: 0, owner, mode }
+        let inode = (metadata.dev(), metadata.ino());
+        let properties = FileProperties::default();
+        Self { path, objects, page_size, wal, occupied, size: 0, properties, inode, owner, mode }
     }
 
     /// Whether the file exists and is not empty.
@@ -120,15 +130,39 @@ impl TargetFile {
         }
     }
 
-    /// The note that the file will be kept when it is replaced, and the space that it takes.
-    pub(crate) fn note_on_keeping(&self) -> Option<String> {
+    /// The note that the file will be kept or removed when it is replaced, and the space that it takes.
+    pub(crate) fn note_on_keeping(&self, keeps: bool) -> Option<String> {
         let (path, size) = (self.path.display(), plural(self.size, "byte", "bytes"));
-        self.occupied.then(|| {
-            format!(
+        self.occupied.then(|| match keeps {
+            true => format!(
                 "the replaced file ({size}) is kept as {path}{KEPT_INFIX}TIME; \
                  --no-keep removes it after a match"
-            )
+            ),
+            false => format!("the replaced file ({size}) is removed after a match (--no-keep)"),
         })
+    }
+
+    /// The file's current state; `None` if it is missing.
+    pub(crate) fn state(&self) -> Option<FileState> {
+        fs::metadata(&self.path).ok().map(|metadata| FileState::from_metadata(&metadata))
+    }
+
+    /// Refuses if the plan was made for another file, or for other tables in it.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        let Some(now) = self.state().filter(|_| self.occupied) else { return Ok(()) };
+        let names = |objects: &[ExistingObject]| -> Vec<String> {
+            objects.iter().map(|object| object.name.clone()).collect()
+        };
+        let read = open_to_read(&self.path).and_then(|connection| objects(&connection));
+        if (now.device, now.inode) == self.inode
+            && read.is_ok_and(|objects| names(&objects) == names(&self.objects))
+        {
+            return Ok(());
+        }
+        let what = format!("{} has changed since the plan was made", self.path.display());
+        Err(Error::refused(what)
+            .caused_by("another process replaced it, or created or dropped tables")
+            .hint("run again"))
     }
 
     /// The path of the staged file.
@@ -187,8 +221,7 @@ impl TargetFile {
 }
 
 /// The tables and views of a database.
-fn objects(path: &Path) -> rusqlite::Result<Vec<ExistingObject>> {
-    let connection = open_to_read(path)?;
+fn objects(connection: &Connection) -> rusqlite::Result<Vec<ExistingObject>> {
     let sql = "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view') \
                AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid";
     let object = |row: &rusqlite::Row<'_>| {
@@ -199,6 +232,13 @@ fn objects(path: &Path) -> rusqlite::Result<Vec<ExistingObject>> {
         Ok(ExistingObject { kind, name: row.get(1)?, rows: None })
     };
     connection.prepare(sql)?.query_map([], object)?.collect()
+}
+
+/// The bytes of a database, with the pages that only its WAL has.
+fn size(connection: &Connection) -> rusqlite::Result<u64> {
+    let sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+    let size: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+    Ok(size.unsigned_abs())
 }
 
 fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {

@@ -1,11 +1,14 @@
 //! Index pages: the entries of an index, which all pages of its b-tree hold.
 
+use crate::codec::sqlite_value::SqliteValue;
 use crate::sqlite::read::btree::record;
 use crate::sqlite::read::btree::{
     MAX_DEPTH, MAX_KEPT_OVERFLOW, MIN_CELL_BYTES, PageReader, cell_count, cells, page_number,
 };
 use crate::sqlite::read::entries::{EntryCheck, EntryKey};
 
+/// The most fields of an entry; SQLite reads an index with more.
+const MAX_FIELDS: usize = 8;
 /// The type byte of an interior page of an index.
 const INTERIOR: u8 = 2;
 /// The type byte of a leaf page of an index.
@@ -79,47 +82,77 @@ impl PageReader {
         // Only the root of an empty index has no cells.
         let is_empty = count == 0 && (tree.depth > 0 || kind == INTERIOR);
         let is_too_full = count > (self.file.page_size - 8) / MIN_CELL_BYTES;
+        let max = (self.file.usable - 12) * 64 / 255 - 23;
         if ![INTERIOR, LEAF].contains(&kind) || is_empty || is_too_full || tree.depth >= MAX_DEPTH {
             return None;
         }
         let is_interior = kind == INTERIOR;
+        let fields = check.layout.fields.len();
         let child = |page, after, before| IndexTree { page, depth: tree.depth + 1, after, before };
         let mut children = Vec::new();
+        // Entries are compared where they are. Those with overflow pages, and those around the page, are
+        // compared by their sort keys.
         let mut after = tree.after.clone();
-        check.start(tree.after.as_ref());
-        for cell in cells(page, if is_interior { 12 } else { 8 })? {
+        let mut local: Option<usize> = None;
+        let mut values = [[SqliteValue::Null; MAX_FIELDS]; 2];
+        for (number, cell) in cells(page, if is_interior { 12 } else { 8 })?.enumerate() {
             let cell = page.get(cell..)?;
             let payload = if is_interior { cell.get(4..)? } else { cell };
-            self.index_entry(payload, check)?;
-            if is_interior {
-                let before = check.last().cloned();
-                let after = std::mem::replace(&mut after, before.clone());
-                children.push(child(page_number(cell)?, after, before));
+            let (length, payload) = record::varint(payload)?;
+            let length = usize::try_from(length).ok()?;
+            let stored = self.local_payload_len(length, max);
+            let current = number % 2;
+            if stored == length && !is_interior {
+                let entry = payload.get(..length)?;
+                record::read(entry, values[current].get_mut(..fields)?)?;
+                check.add(&values[current][..fields])?;
+                match local {
+                    Some(last) => check.compare(&values[last], &values[current]),
+                    None if after.is_some() => {
+                        let key = check.layout.key(&values[current]);
+                        check.compare_keys(after.as_ref(), Some(&key));
+                    }
+                    None => {}
+                }
+                local = Some(current);
+                continue;
             }
+            if let Some(last) = local.take() {
+                after = Some(check.layout.key(&values[last]));
+            }
+            let key = if stored == length {
+                add(payload.get(..length)?, fields, check)?
+            } else {
+                self.read_overflow(length, payload, stored)?;
+                let entry = std::mem::take(&mut self.overflow_row);
+                let key = add(&entry, fields, check)?;
+                if entry.capacity() <= MAX_KEPT_OVERFLOW {
+                    self.overflow_row = entry;
+                }
+                key
+            };
+            check.compare_keys(after.as_ref(), Some(&key));
+            if is_interior {
+                children.push(child(page_number(cell)?, after.take(), Some(key.clone())));
+            }
+            after = Some(key);
         }
-        check.end(tree.before.as_ref());
+        if let Some(last) = local {
+            after = Some(check.layout.key(&values[last]));
+        }
+        check.compare_keys(after.as_ref(), tree.before.as_ref());
         if is_interior {
             children.push(child(page_number(page.get(8..)?)?, after, tree.before.clone()));
         }
         Some(children)
     }
+}
 
-    fn index_entry(&mut self, cell: &[u8], check: &mut EntryCheck<'_>) -> Option<()> {
-        let (length, cell) = record::varint(cell)?;
-        let length = usize::try_from(length).ok()?;
-        let max = (self.file.usable - 12) * 64 / 255 - 23;
-        let local = self.local_payload_len(length, max);
-        let entry = if local == length {
-            cell.get(..length)?
-        } else {
-            if self.overflow_row.capacity() > MAX_KEPT_OVERFLOW {
-                self.overflow_row = Vec::new();
-            }
-            self.read_overflow(length, cell, local)?;
-            &self.overflow_row
-        };
-        self.fields.locate(check.fields(), entry)?;
-        let fields = &self.fields;
-        check.add((0..check.fields()).map(|number| fields.value(number, entry)))
-    }
+/// Adds an entry and returns its sort key.
+fn add(entry: &[u8], fields: usize, check: &mut EntryCheck<'_>) -> Option<EntryKey> {
+    let mut values = [SqliteValue::Null; MAX_FIELDS];
+    let values = values.get_mut(..fields)?;
+    record::read(entry, values)?;
+    check.add(values)?;
+    Some(check.layout.key(values))
 }

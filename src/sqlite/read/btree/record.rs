@@ -19,7 +19,22 @@ impl Fields {
         row: &[u8],
         batch: &mut RowBatch,
     ) -> Option<()> {
-        self.locate(layout.fields, row)?;
+        let (head, mut types) = varint(row)?;
+        let head = usize::try_from(head).ok()?;
+        types = types.get(..head.checked_sub(row.len() - types.len())?)?;
+        let mut end = head;
+        self.0.clear();
+        for _ in 0..layout.fields {
+            let (kind, rest) = varint(types)?;
+            types = rest;
+            self.0.push((kind, end));
+            end = end.checked_add(width(kind)?)?;
+        }
+        // Ensures that no field exceeds the row, and that all fields together fill it.
+        row.get(..end)?;
+        if types.is_empty() && end < row.len() {
+            return None;
+        }
         for value in &layout.values {
             batch.push(match *value {
                 Value::Key => SqliteValue::Integer(key),
@@ -33,51 +48,53 @@ impl Fields {
         Some(())
     }
 
-    /// Locates the first `count` fields of a row; `None` if the record is unexpected.
     #[inline]
-    pub(crate) fn locate(&mut self, count: usize, row: &[u8]) -> Option<()> {
-        let (head, mut types) = varint(row)?;
-        let head = usize::try_from(head).ok()?;
-        types = types.get(..head.checked_sub(row.len() - types.len())?)?;
-        let mut end = head;
-        self.0.clear();
-        for _ in 0..count {
-            let (kind, rest) = varint(types)?;
-            types = rest;
-            self.0.push((kind, end));
-            end = end.checked_add(width(kind)?)?;
-        }
-        // Ensures that no field exceeds the row, and that all fields together fill it.
-        row.get(..end)?;
-        if types.is_empty() && end < row.len() { None } else { Some(()) }
-    }
-
-    /// The value of a located field.
-    #[inline]
-    pub(crate) fn value<'a>(&self, index: usize, row: &'a [u8]) -> Option<SqliteValue<'a>> {
+    fn value<'a>(&self, index: usize, row: &'a [u8]) -> Option<SqliteValue<'a>> {
         let &(kind, at) = self.0.get(index)?;
-        let bytes = row.get(at..)?;
-        Some(match kind {
-            0 => SqliteValue::Null,
-            1 => SqliteValue::Integer(i64::from(i8::from_be_bytes(*bytes.first_chunk()?))),
-            2 => SqliteValue::Integer(i64::from(i16::from_be_bytes(*bytes.first_chunk()?))),
-            3 => SqliteValue::Integer(signed::<3>(bytes)?),
-            4 => SqliteValue::Integer(i64::from(i32::from_be_bytes(*bytes.first_chunk()?))),
-            5 => SqliteValue::Integer(signed::<6>(bytes)?),
-            6 => SqliteValue::Integer(i64::from_be_bytes(*bytes.first_chunk()?)),
-            7 => {
-                let real = f64::from_be_bytes(*bytes.first_chunk()?);
-                // SQLite reads NaN as NULL.
-                if real.is_nan() { SqliteValue::Null } else { SqliteValue::Real(real) }
-            }
-            8 => SqliteValue::Integer(0),
-            9 => SqliteValue::Integer(1),
-            _ => {
-                let bytes = bytes.get(..width(kind)?)?;
-                if kind % 2 == 0 { SqliteValue::Blob(bytes) } else { SqliteValue::Text(bytes) }
-            }
-        })
+        decode(kind, row.get(at..)?)
     }
+}
+
+/// Reads the first values of a record; `None` if it is unexpected.
+#[inline]
+pub(crate) fn read<'a>(record: &'a [u8], values: &mut [SqliteValue<'a>]) -> Option<()> {
+    let (head, rest) = varint(record)?;
+    let (head, mut fields) = record.split_at_checked(usize::try_from(head).ok()?)?;
+    let mut types = head.get(record.len() - rest.len()..)?;
+    for value in values {
+        let (kind, rest) = varint(types)?;
+        types = rest;
+        let (bytes, rest) = fields.split_at_checked(width(kind)?)?;
+        fields = rest;
+        *value = decode(kind, bytes)?;
+    }
+    // All fields together fill the record.
+    if types.is_empty() && !fields.is_empty() { None } else { Some(()) }
+}
+
+/// The value of a field of this serial type, at the start of `bytes`.
+#[inline]
+fn decode(kind: u64, bytes: &[u8]) -> Option<SqliteValue<'_>> {
+    Some(match kind {
+        0 => SqliteValue::Null,
+        1 => SqliteValue::Integer(i64::from(i8::from_be_bytes(*bytes.first_chunk()?))),
+        2 => SqliteValue::Integer(i64::from(i16::from_be_bytes(*bytes.first_chunk()?))),
+        3 => SqliteValue::Integer(signed::<3>(bytes)?),
+        4 => SqliteValue::Integer(i64::from(i32::from_be_bytes(*bytes.first_chunk()?))),
+        5 => SqliteValue::Integer(signed::<6>(bytes)?),
+        6 => SqliteValue::Integer(i64::from_be_bytes(*bytes.first_chunk()?)),
+        7 => {
+            let real = f64::from_be_bytes(*bytes.first_chunk()?);
+            // SQLite reads NaN as NULL.
+            if real.is_nan() { SqliteValue::Null } else { SqliteValue::Real(real) }
+        }
+        8 => SqliteValue::Integer(0),
+        9 => SqliteValue::Integer(1),
+        _ => {
+            let bytes = bytes.get(..width(kind)?)?;
+            if kind.is_multiple_of(2) { SqliteValue::Blob(bytes) } else { SqliteValue::Text(bytes) }
+        }
+    })
 }
 
 /// A big-endian integer of `N` bytes.

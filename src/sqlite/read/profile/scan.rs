@@ -132,7 +132,7 @@ impl<'a> Scan<'a> {
             (RowAddress::Ordinal, _) => KeyRange::Ordinal { skip: 0, rows: 0 },
         };
         let mut scratch = BytesMut::new();
-        let mut keys = KeyDigests::new(&self.spec.unique, query.columns.len());
+        let mut keys = KeyDigests::new(&self.spec.unique);
         scan(connection, query, &range, |row| {
             let row_number = match self.part.keys {
                 Some((_, last)) => {
@@ -145,6 +145,7 @@ impl<'a> Scan<'a> {
                 }
                 None => self.found.rows as i64 + 1,
             };
+            keys.start_row(row_number);
             let mut bytes = 2 + 4 * query.columns.len() as u64;
             let columns = &mut self.found.columns;
             for (number, ((raw, column), spec)) in
@@ -154,7 +155,7 @@ impl<'a> Scan<'a> {
                 column.add(raw, row_number, spec, &mut scratch);
                 keys.add(number, raw);
             }
-            keys.end_row(row_number, &mut self.found.unique);
+            keys.end_row(&mut self.found.unique);
             if scratch.capacity() as u64 > self.options.chunk_bytes {
                 scratch = BytesMut::new();
             }

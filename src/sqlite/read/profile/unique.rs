@@ -5,8 +5,7 @@
 //! read once, from the pages of the file where possible; the keys of the rows come from the scan of
 //! the rows. Only digests are compared.
 
-use crate::codec::digest::Digest;
-use crate::codec::sort_key;
+use crate::codec::digest::{Digest, KeyHash};
 use crate::codec::sqlite_value::SqliteValue;
 use crate::control::cancel::CancelScope;
 use crate::error::Result;
@@ -17,12 +16,11 @@ use crate::sqlite::catalog::model::{FieldOver, UniqueIndex};
 use crate::sqlite::read::btree::index::IndexTree;
 use crate::sqlite::read::chunk_reader::{REPAIR_SOURCE, damage_error};
 use crate::sqlite::read::collector::{raw, raw_utf16};
-use crate::sqlite::read::entries::{EntryCheck, EntryLayout};
+use crate::sqlite::read::entries::{EntryCheck, EntryKey, EntryLayout};
 use crate::sqlite::read::query::{TableQuery, TextEncoding, expressions};
 use crate::sqlite::source::connection::SourceConnection;
 use rusqlite::types::ValueRef;
 use rusqlite::{ErrorCode, OptionalExtension, Row};
-use std::ops::Range;
 
 /// Entries between two checks whether to stop.
 const ENTRIES_BETWEEN_CHECKS: u64 = 4096;
@@ -45,7 +43,7 @@ pub(crate) struct UniqueIndexSpec {
 }
 
 /// The value of a field in a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum RowField {
     /// The column with this index in the query.
     Column(usize),
@@ -102,21 +100,32 @@ impl UniqueIndexSpec {
             FieldOver::Rowid => Some(RowField::Rowid),
             FieldOver::Expression(_) => None,
         };
-        let row_fields = fields().map(row_field).collect::<Option<_>>();
+        let row_fields = fields().map(row_field).collect::<Option<Vec<RowField>>>();
+        let rowid = fields().position(|over| *over == FieldOver::Rowid);
+        let mut hashed: Vec<usize> =
+            (0..fields().count()).filter(|field| Some(*field) != rowid).collect();
+        if let Some(row_fields) = &row_fields {
+            hashed.sort_by_key(|field| row_fields[*field]);
+        }
         let collations = index.fields.iter().filter(|field| is_read(&&field.over));
         let collations = collations.map(|field| (field.collation.clone(), field.descending));
-        let layout =
-            EntryLayout { fields: collations.collect(), terms: index.terms, is_ordered: true };
+        let collations: Vec<(Collation, bool)> = collations.collect();
         let is_known =
             |(collation, _): &(Collation, bool)| !matches!(collation, Collation::Other(_));
         // Text in UTF-16 has another order than the same text in UTF-8.
-        let is_ordered = !query.utf16() && layout.fields.iter().all(is_known);
+        let is_ordered = !query.utf16() && collations.iter().all(is_known);
         let filter = index.filter.as_ref().map_or_else(String::new, |sql| format!(" WHERE {sql}"));
         let (table, name) = (quote(&query.table), quote(&index.name));
         let is_table = index.fields.len() == index.terms;
         Self {
             what: format!("index {name} of table {table}"),
-            layout: EntryLayout { is_ordered, ..layout },
+            layout: EntryLayout {
+                fields: collations,
+                terms: index.terms,
+                is_ordered,
+                rowid,
+                hashed,
+            },
             row_fields: row_fields.filter(|_| index.filter.is_none()),
             tree: if is_table { query.table.clone() } else { index.name.clone() },
             encoding: query.encoding,
@@ -150,8 +159,11 @@ impl UniqueIndexSpec {
         let mut read = || -> rusqlite::Result<bool> {
             let mut statement = connection.prepare(sql)?;
             let mut rows = statement.query([])?;
+            let mut last = None;
             while let Some(row) = rows.next()? {
-                self.add(row, &mut scratch, check);
+                let key = self.add(row, &mut scratch, check)?;
+                check.compare_keys(last.as_ref(), Some(&key));
+                last = Some(key);
                 if check.digest.rows.is_multiple_of(ENTRIES_BETWEEN_CHECKS) && cancel.is_cancelled()
                 {
                     return Ok(false);
@@ -171,20 +183,27 @@ impl UniqueIndexSpec {
         }
     }
 
-    /// Adds a row of a query of entries.
-    fn add(&self, row: &Row<'_>, scratch: &mut [Vec<u8>], check: &mut EntryCheck<'_>) {
+    /// Adds a row of a query of entries, and returns its sort key.
+    fn add(
+        &self,
+        row: &Row<'_>,
+        scratch: &mut [Vec<u8>],
+        check: &mut EntryCheck<'_>,
+    ) -> rusqlite::Result<EntryKey> {
+        let mut values = Vec::with_capacity(scratch.len());
         let count = scratch.len();
-        let values = scratch.iter_mut().enumerate().map(|(number, scratch)| {
-            let value = row.get_ref(number).ok()?;
-            Some(match self.encoding {
+        for (number, scratch) in scratch.iter_mut().enumerate() {
+            let value = row.get_ref(number)?;
+            values.push(match self.encoding {
                 TextEncoding::Utf8 => raw(value),
                 encoding => {
-                    let is_text = row.get_ref(count + number).ok()? == ValueRef::Integer(1);
+                    let is_text = row.get_ref(count + number)? == ValueRef::Integer(1);
                     raw_utf16(value, is_text, encoding, scratch)
                 }
-            })
-        });
-        check.add(values);
+            });
+        }
+        check.add(&values);
+        Ok(self.layout.key(&values))
     }
 }
 
@@ -259,94 +278,58 @@ impl IndexPart {
 }
 
 /// Digests the keys of rows, as each unique index must hold them.
-pub(crate) struct KeyDigests<'a> {
-    slots: Vec<Slot<'a>>,
-    /// By column, the numbers of its slots; empty if there is no unique index.
-    by_column: Vec<Vec<usize>>,
-    /// Indexes by their number, and the slots of their fields.
-    indexes: Vec<(usize, Vec<usize>)>,
-    /// The sort keys of the current row.
-    row: Vec<u8>,
-    key: Vec<u8>,
+pub(crate) struct KeyDigests {
+    /// The indexes, by number, with the hash of the current row. Those of a flag contain the rowid.
+    indexes: Vec<(usize, bool, KeyHash)>,
+    /// The columns of their fields in ascending order, each with a position in `indexes`.
+    fields: Vec<(usize, usize)>,
+    /// The next field of the current row.
+    next: usize,
 }
 
-/// The sort key of a column of the current row, or of its rowid.
-struct Slot<'a> {
-    field: RowField,
-    collation: &'a Collation,
-    descending: bool,
-    bytes: Range<usize>,
-}
-
-impl<'a> KeyDigests<'a> {
-    /// For tables with `columns` columns.
-    pub(crate) fn new(specs: &'a [UniqueIndexSpec], columns: usize) -> Self {
-        let mut slots: Vec<Slot<'a>> = Vec::new();
-        let mut indexes = Vec::new();
+impl KeyDigests {
+    pub(crate) fn new(specs: &[UniqueIndexSpec]) -> Self {
+        let (mut indexes, mut fields) = (Vec::new(), Vec::new());
         for (number, spec) in specs.iter().enumerate() {
             let Some(row_fields) = &spec.row_fields else { continue };
-            let fields = row_fields.iter().zip(&spec.layout.fields);
-            let fields = fields.map(|(&field, (collation, descending))| {
-                let is_same = |slot: &Slot<'_>| {
-                    (slot.field, slot.collation, slot.descending) == (field, collation, *descending)
-                };
-                slots.iter().position(is_same).unwrap_or_else(|| {
-                    slots.push(Slot { field, collation, descending: *descending, bytes: 0..0 });
-                    slots.len() - 1
-                })
-            });
-            indexes.push((number, fields.collect()));
-        }
-        let mut by_column = vec![Vec::new(); if slots.is_empty() { 0 } else { columns }];
-        for (number, slot) in slots.iter().enumerate() {
-            if let RowField::Column(column) = slot.field {
-                by_column[column].push(number);
+            for field in row_fields {
+                if let RowField::Column(column) = field {
+                    fields.push((*column, indexes.len()));
+                }
             }
+            let has_rowid = row_fields.contains(&RowField::Rowid);
+            indexes.push((number, has_rowid, KeyHash::new(0)));
         }
-        Self { slots, by_column, indexes, row: Vec::new(), key: Vec::new() }
+        fields.sort_unstable();
+        Self { indexes, fields, next: 0 }
     }
 
-    /// Adds a value of the current row.
+    /// Starts a row.
+    #[inline]
+    pub(crate) fn start_row(&mut self, rowid: i64) {
+        for (_, has_rowid, hash) in &mut self.indexes {
+            *hash = KeyHash::new(if *has_rowid { rowid } else { 0 });
+        }
+        self.next = 0;
+    }
+
+    /// Adds a value of the row. Columns come in ascending order.
     #[inline]
     pub(crate) fn add(&mut self, column: usize, value: SqliteValue<'_>) {
-        let Some(slots) = self.by_column.get(column) else { return };
-        for &slot in slots {
-            self.slots[slot].push(value, &mut self.row);
+        while let Some((next, index)) = self.fields.get(self.next)
+            && *next == column
+        {
+            self.indexes[*index].2.add(value);
+            self.next += 1;
         }
     }
 
-    /// Ends the current row.
+    /// Ends a row.
     #[inline]
-    pub(crate) fn end_row(&mut self, rowid: i64, profiles: &mut [IndexProfile]) {
-        if self.indexes.is_empty() {
-            return;
+    pub(crate) fn end_row(&self, profiles: &mut [IndexProfile]) {
+        for (number, _, hash) in &self.indexes {
+            profiles[*number].keys.add_key(*hash);
         }
-        for slot in self.slots.iter_mut().filter(|slot| slot.field == RowField::Rowid) {
-            slot.push(SqliteValue::Integer(rowid), &mut self.row);
-        }
-        for (number, slots) in &self.indexes {
-            self.key.clear();
-            for &slot in slots {
-                self.key.extend_from_slice(&self.row[self.slots[slot].bytes.clone()]);
-            }
-            profiles[*number].keys.add_row(&self.key);
-        }
-        self.row.clear();
-        for memory in [&mut self.row, &mut self.key] {
-            memory.shrink_to(MAX_KEPT_KEYS.max(memory.len()));
-        }
-    }
-}
-
-/// The most memory in bytes that is kept for the keys of a row.
-const MAX_KEPT_KEYS: usize = 1 << 20;
-
-impl Slot<'_> {
-    #[inline]
-    fn push(&mut self, value: SqliteValue<'_>, row: &mut Vec<u8>) {
-        let start = row.len();
-        sort_key::push(value, self.collation, self.descending, row);
-        self.bytes = start..row.len();
     }
 }
 
