@@ -62,8 +62,12 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
     aligned_section(out, "needs review", columns(tables, true), 4)?;
     let (lost, others): (Vec<_>, Vec<_>) =
         data_set.drops.iter().partition(|object| object.needs_consent());
-    let entries = lost.into_iter().chain(others).map(|object| Entry::from(dropped(object)));
-    section(out, "will be dropped first", &entries.collect::<Vec<_>>())?;
+    for (heading, objects) in
+        [("will be dropped first, which needs --yes", lost), ("will be dropped first", others)]
+    {
+        let entries = objects.into_iter().map(|object| Entry::from(dropped(object)));
+        section(out, heading, &entries.collect::<Vec<_>>())?;
+    }
     writeln!(out)?;
     match tables[..] {
         [] => writeln!(out, "  no tables")?,
