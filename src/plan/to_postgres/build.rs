@@ -188,7 +188,8 @@ pub(crate) fn pending_notes(plan: &Plan<ToPostgres>, attached: &AttachedByTable)
     let note = |name: &str| {
         let list = attached.get(name)?.iter().filter(|one| one.is_restored());
         let (list, name) = (summary(list), quote(name));
-        Some(format!("{name}: what an interrupted run has dropped is restored: {list}"))
+        let note = || format!("{name}: what an interrupted run has dropped is restored: {list}");
+        (!list.is_empty()).then(note)
     };
     names.filter_map(note).collect()
 }

@@ -53,7 +53,8 @@ impl Attached {
     }
 }
 
-/// Reads what is attached to `objects`, with the users' own comments.
+/// Reads what is attached to `objects`, with the users' own comments. A table or view with nothing
+/// attached has an empty list: others have no rights on it.
 pub(crate) fn read(
     client: &mut impl GenericClient,
     objects: &[CatalogObject],
@@ -66,6 +67,10 @@ pub(crate) fn read(
         list.retain(|one| !one.sql.is_empty());
     }
     all.retain(|_, list| !list.is_empty());
+    let is_kept = |one: &&CatalogObject| matches!(one.kind, ObjectKind::Table | ObjectKind::View);
+    for object in objects.iter().filter(is_kept) {
+        all.entry(object.name.clone()).or_default();
+    }
     Ok(all)
 }
 

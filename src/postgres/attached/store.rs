@@ -78,6 +78,9 @@ pub(crate) fn drop_and_keep(
         };
         let lost: Vec<LeftOut> = list.iter().map(|one| one.left_out(table, DROPPED)).collect();
         keep_lost(transaction, ledger, table, &lost)?;
+        if list.is_empty() {
+            continue;
+        }
         let reason = format!("dropped with {}; the ledger keeps them", summary(list));
         all_lost.push(LeftOut::object(object.kind, table, None).because(reason));
     }
