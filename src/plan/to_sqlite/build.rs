@@ -193,7 +193,6 @@ fn drops(
                 || object.kind == ObjectKind::View
                     && views.iter().any(|view| view.eq_ignore_ascii_case(&object.name)),
             target_rows: object.rows,
-            rows_by_others: object.rows.filter(|_| inputs.is_unchanged).map(|_| 0),
             source_rows: planned.map(|table| table.rows),
             ..Dropped::default()
         }
