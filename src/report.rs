@@ -367,17 +367,28 @@ pub(crate) struct Continued {
 impl PlanSummary {
     /// The tables that are dropped only with the user's consent.
     pub(crate) fn needing_consent(&self) -> impl Iterator<Item = &Dropped> {
-        self.drops().filter(|dropped| dropped.needs_consent())
+        self.data_sets.iter().flat_map(move |data_set| {
+            // Another data set of the schema can have the table.
+            let others = move || self.same_target(data_set).flat_map(|other| &other.drops);
+            let is_enough = move |dropped: &Dropped| {
+                let is_same = |o: &&Dropped| (&o.kind, &o.name) == (&dropped.kind, &dropped.name);
+                others().filter(is_same).any(|other| !other.needs_consent())
+            };
+            data_set.drops.iter().filter(move |dropped| !is_enough(dropped))
+        })
     }
 
-    /// Whether rows would be dropped although the source has none.
+    /// Whether rows would be dropped although the source has none for that schema or file.
     pub(crate) fn seems_swapped(&self) -> bool {
-        let tables = self.data_sets.iter().flat_map(|data_set| &data_set.tables);
-        tables.map(|table| table.rows).sum::<u64>() == 0
-            && self.drops().any(|dropped| dropped.target_rows.is_some_and(|rows| rows > 0))
+        let has_rows = |dropped: &Dropped| dropped.target_rows.is_some_and(|rows| rows > 0);
+        self.data_sets.iter().any(|data_set| {
+            let tables = || self.same_target(data_set).flat_map(|other| &other.tables);
+            data_set.drops.iter().any(has_rows) && tables().all(|table| table.rows == 0)
+        })
     }
 
-    fn drops(&self) -> impl Iterator<Item = &Dropped> {
-        self.data_sets.iter().flat_map(|data_set| &data_set.drops)
+    /// The data sets with the target schema or file of `data_set`.
+    fn same_target(&self, data_set: &DataSetPlan) -> impl Iterator<Item = &DataSetPlan> {
+        self.data_sets.iter().filter(|other| other.target_schema == data_set.target_schema)
     }
 }

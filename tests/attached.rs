@@ -161,14 +161,25 @@ fn what_was_attached_to_a_table_that_does_not_come_back_is_listed_as_lost_and_ke
             "1 view: dropped with 1 setting, owner, 2 comments, 1 grant; the ledger keeps them",
         ],
     );
+    for name in ["policy \"No 8\"", "policy \"own\"", &format!("owner \"{owner}\"")] {
+        assert_says(&output, &[name]);
+    }
     let kept = format!(
         "SELECT count(*) FROM migrate_ledger, json_array_elements(detail::json) one \
          WHERE table_name = 'users' AND one ->> 'definition' = 'ALTER TABLE public.users OWNER TO {owner}'"
     );
     assert_eq!(psql(&database.url, &kept), "1");
     // The next run drops the ledger, but not these definitions.
-    assert_code(&source.migrate(&database.url, &["--drop-all", "--yes"]), 0);
-    assert_eq!(psql(&database.url, &kept), "1");
+    let again = ["--drop-all", "--yes", "--drop-ledger"];
+    for flags in [&again[..2], &again[2..], &again] {
+        let output = source.migrate(&database.url, flags);
+        assert_code(&output, 0);
+        let is_noted =
+            text(&output).contains("to drop them: DROP TABLE \"public\".\"migrate_ledger\"");
+        assert_eq!(is_noted, flags.contains(&"--drop-ledger"), "{}", text(&output));
+        assert!(!text(&output).contains("dropped with"), "{}", text(&output));
+        assert_eq!(psql(&database.url, &kept), "1");
+    }
 }
 
 #[test]
@@ -238,5 +249,67 @@ fn a_plan_lists_what_would_be_restored_and_changes_nothing() {
     let output = migrate(["plan", "--from", &from, "--to", &database.url, "--clean"]);
     assert_code(&output, 0);
     assert_says(&output, &["view \"names\"; restored: 1 setting, owner, 2 comments, 1 grant"]);
+    let json = migrate(["plan", "--from", &from, "--to", &database.url, "--clean", "--json", "-"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let drops = json["data_sets"][0]["drops"].as_array().unwrap();
+    let users = drops.iter().find(|dropped| dropped["name"] == "users").unwrap();
+    let names = users["attached_names"].as_array().unwrap();
+    assert!(names.iter().any(|name| name == "policy \"own\""), "{users}");
     assert_eq!(psql(&database.url, ATTACHED), before);
+}
+
+#[test]
+fn rights_that_were_revoked_on_a_replaced_table_stay_revoked() {
+    let source = source();
+    for flags in [&["--drop-all"][..], &["--clean"], &["--restart"]] {
+        let database = server();
+        let reader = format!("{}_reader", database.name);
+        assert_code(&source.migrate(&database.url, &[]), 0);
+        // Nothing is attached to the tables. New ones would be open to the role.
+        psql(
+            &database.url,
+            &format!(
+                "CREATE ROLE {reader}; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {reader}; \
+                 ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO {reader} WITH GRANT OPTION"
+            ),
+        );
+        assert_code(&source.migrate(&database.url, flags), 0);
+        let rights = format!(
+            "SELECT has_any_column_privilege('{reader}', 'users', 'SELECT'), \
+             has_table_privilege('{reader}', 'names', 'SELECT'), \
+             has_sequence_privilege('{reader}', 'users_id_seq', 'USAGE')"
+        );
+        assert_eq!(psql(&database.url, &rights), "f|f|f", "{flags:?}");
+        let kept = "SELECT count(*) FROM migrate_ledger WHERE data_set = ''";
+        assert_eq!(psql(&database.url, kept), "0");
+    }
+}
+
+#[test]
+fn rights_are_withheld_although_the_role_does_not_inherit_those_of_the_owner() {
+    let source = source();
+    let database = server();
+    let [owner, mover, reader] =
+        ["owner", "mover", "reader"].map(|role| format!("{}_{role}", database.name));
+    assert_code(&source.migrate(&database.url, &[]), 0);
+    psql(
+        &database.url,
+        &format!(
+            "CREATE ROLE {owner}; CREATE ROLE {reader}; CREATE ROLE {mover} NOINHERIT IN ROLE {owner}; \
+             ALTER SCHEMA public OWNER TO {mover}; GRANT ALL ON SCHEMA public TO {owner}; \
+             ALTER TABLE users ADD secret int, OWNER TO {owner}; \
+             CREATE POLICY late ON users USING (secret IS NULL); GRANT SELECT ON users TO {reader}; \
+             ALTER DEFAULT PRIVILEGES FOR ROLE {mover} GRANT SELECT ON TABLES TO {reader}; \
+             DROP TABLE migrate_ledger"
+        ),
+    );
+    let url = format!("{}&options=-crole%3D{mover}", database.url);
+    let output = source.migrate(&url, &["--clean", "--yes"]);
+    assert_code(&output, 0);
+    assert_says(&output, &["withheld, because policy \"late\" cannot be restored"]);
+    let state = format!(
+        "SELECT relowner::regrole, has_table_privilege('{reader}', oid, 'SELECT') FROM pg_class \
+         WHERE oid = 'users'::regclass"
+    );
+    assert_eq!(psql(&database.url, &state), format!("{owner}|f"));
 }

@@ -147,8 +147,12 @@ fn copied() -> (Source, Database) {
 fn rows_that_others_wrote_are_counted_and_restart_drops_them_only_with_consent() {
     let (source, database) = copied();
     let add = "INSERT INTO t SELECT g, 'new' FROM generate_series(4, 103) g";
+    let again = "INSERT INTO migrate_ledger \
+                 SELECT data_set, table_name, chunk + 9, row_count, digest, detail FROM migrate_ledger WHERE chunk > 0";
     for (sql, rows) in [
         (add, "103 rows, 100 by others"),
+        // A transaction wrote several chunks.
+        (&format!("{add}; {again}"), "103 rows, 100 by others"),
         ("UPDATE t SET a = 'changed' WHERE id = 2", "3 rows, 1 by others"),
         // The ledger does not show that the rows are ours.
         ("DELETE FROM migrate_ledger WHERE chunk > 0", "3 rows, 3 by others"),
@@ -198,10 +202,25 @@ fn rows_that_the_ledger_shows_to_be_our_own_are_dropped_without_consent() {
     for (source, flag) in [(&source, "--restart"), (&fewer, "--restart"), (&fewer, "--clean")] {
         assert_code(&source.migrate(&database.url, &[flag]), 0);
     }
-    let none = Source::of_sql("CREATE TABLE other (a INT); INSERT INTO other VALUES (1)");
-    let output = none.migrate(&database.url, &["--drop-all"]);
-    assert_code(&output, 0);
-    assert_says(&output, &["table \"t\" (1 row; not in the source)"]);
+}
+
+#[test]
+fn verified_rows_that_the_source_does_not_have_are_dropped_only_with_consent() {
+    let fewer = "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)";
+    let other = "CREATE TABLE other (a INT); INSERT INTO other VALUES (1)";
+    for (sql, flag, counts) in [
+        (fewer, "--clean", "table \"t\" (3 rows; 1 in the source)"),
+        (fewer, "--drop-all", "table \"t\" (3 rows; 1 in the source)"),
+        (other, "--drop-all", "table \"t\" (3 rows; not in the source)"),
+    ] {
+        let (_source, database) = copied();
+        let other = Source::of_sql(sql);
+        let refused = other.migrate(&database.url, &[flag]);
+        assert_code(&refused, 4);
+        assert_says(&refused, &[&format!("{flag} would drop rows or tables"), counts]);
+        assert_eq!(psql(&database.url, "SELECT count(*) FROM t"), "3");
+        assert_code(&other.migrate(&database.url, &[flag, "--yes"]), 0);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! `to_postgres::model` and `to_sqlite::model`.
 
 use crate::options::type_override::TypeOverride;
+use crate::postgres::sql::ddl;
 use crate::report::{
     ColumnPlan, ConversionReport, DataSetPlan, DataSetReport, RowsLeftOut, TablePlan, TableReport,
 };
@@ -108,9 +109,9 @@ pub(crate) struct OptionalDdl {
     /// Its description: `index "i" on "t"`.
     pub(crate) what: String,
     pub(crate) sql: String,
-    /// COMMENT ON, which follows it.
+    /// The object and the text of the COMMENT ON that follows it.
     #[serde(default)]
-    pub(crate) comment: String,
+    pub(crate) note: Option<(String, String)>,
     /// Its entry in the list of what is not migrated, without the reason.
     pub(crate) left_out: LeftOut,
 }
@@ -118,7 +119,8 @@ pub(crate) struct OptionalDdl {
 impl OptionalDdl {
     /// The definition and its comment.
     pub(crate) fn statements(&self) -> String {
-        format!("{}{}", self.sql, self.comment)
+        let comment = self.note.as_ref().map(|(object, text)| ddl::comment(object, Some(text)));
+        format!("{}{}", self.sql, comment.unwrap_or_default())
     }
 }
 

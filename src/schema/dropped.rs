@@ -24,20 +24,22 @@ pub(crate) struct Dropped {
     /// back, and lost otherwise. Empty if there is nothing.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) attached: String,
+    /// The same by name, without comments: `policy "own"`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) attached_names: Vec<String>,
     /// `--restart` drops it.
     #[serde(skip)]
     pub(crate) is_restarted: bool,
 }
 
 impl Dropped {
-    /// Whether the flag that drops the table is not enough. Rows that migrate wrote need no consent.
-    /// `--restart` needs it for all other rows, `--clean` and `--drop-all` if the source has fewer.
+    /// Whether the flag that drops the table is not enough. `--restart` needs consent for rows that
+    /// migrate did not write, `--clean` and `--drop-all` if the source has fewer rows.
     pub(crate) fn needs_consent(&self) -> bool {
         let all_come_back = self.target_rows.is_some_and(|rows| Some(rows) <= self.source_rows);
         self.kind == ObjectKind::Table.as_str()
             && match self.rows_by_others {
-                Some(0) => false,
-                Some(_) if self.is_restarted => true,
+                Some(others) if self.is_restarted => others > 0,
                 _ => !all_come_back,
             }
     }

@@ -64,6 +64,11 @@ pub(crate) fn fingerprint(definition: &str) -> String {
     format!("{:016x}", xxh3_64(definition.as_bytes()))
 }
 
+/// The fingerprint of an index, whatever its schema.
+pub(crate) fn fingerprint_of_index(definition: &str) -> String {
+    fingerprint(definition.split_once(" USING ").map_or(definition, |(_, parts)| parts))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -164,6 +164,31 @@ fn an_object_that_the_user_changed_in_postgresql_wins_over_its_note() {
 }
 
 #[test]
+fn what_names_a_column_that_was_renamed_in_postgresql_returns_with_its_new_name_or_is_listed() {
+    let source = Source::of_sql(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, \"age\" INT CHECK (\"age\" >= 0), note TEXT \
+           CONSTRAINT is_json CHECK (json_valid(\"note\")), CONSTRAINT kept CHECK (json_valid(id)));
+         CREATE INDEX t_age ON t (\"age\" DESC); CREATE UNIQUE INDEX t_low ON t (\"age\") WHERE \"age\" > 1;
+         CREATE INDEX t_json ON t (json_valid(\"note\"));
+         CREATE TRIGGER tr AFTER DELETE ON t WHEN \"age\" > 0 BEGIN SELECT 1; END;
+         INSERT INTO t VALUES (1, 2, '[]'), (2, 3, '{}')",
+    );
+    let (database, target) = (there(&source), Target::new());
+    psql(&database.url, "ALTER TABLE t RENAME age TO years; ALTER TABLE t RENAME note TO remark");
+    let report = back_report(&database, &target.path, &[], 0);
+    assert_eq!(report["data_sets"][0]["verdict"], "match", "{report:#}");
+    assert_eq!(listed(&report), ["check is_json", "index t_json", "trigger tr"], "{report:#}");
+    let entries = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+    let statements = sqlite3(&target.path, entries);
+    for part in
+        ["CHECK ((\"years\" >= 0))", "(\"years\" DESC)", "(\"years\") WHERE", "json_valid (id)"]
+    {
+        assert!(statements.contains(part), "{part} is not in\n{statements}");
+    }
+    assert!(!statements.contains("\"age\""), "{statements}");
+}
+
+#[test]
 fn what_cannot_work_in_the_new_file_is_listed_and_the_run_does_not_fail() {
     let source = Source::of_sql(
         "CREATE TABLE note (id INTEGER PRIMARY KEY, title TEXT COLLATE NOCASE UNIQUE, body TEXT);
@@ -234,6 +259,36 @@ fn a_foreign_key_with_orphans_returns_as_it_was() {
     assert_eq!(shape(&target.path), shape(&source.path()));
     let reasons = report["data_sets"][0]["left_out"].to_string();
     assert!(reasons.contains("1 row has no parent"), "{report:#}");
+}
+
+#[test]
+fn rows_without_a_parent_are_charged_to_their_own_foreign_key() {
+    let source = Source::of_sql(
+        "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE q (id INTEGER PRIMARY KEY);
+         CREATE TABLE c ( -- the order matters
+           id INTEGER PRIMARY KEY, a BLOB REFERENCES p, b INT REFERENCES q);
+         INSERT INTO q VALUES (1); INSERT INTO c VALUES (1, x'00', 1), (2, NULL, 1)",
+    );
+    let (database, target) = (there(&source), Target::new());
+    let report = back_report(&database, &target.path, &[], 0);
+    assert_eq!(report["data_sets"][0]["verdict"], "match", "{report:#}");
+    assert_eq!(shape(&target.path), shape(&source.path()));
+    let reasons = report["data_sets"][0]["left_out"].to_string();
+    assert!(reasons.contains("1 row has no parent; PostgreSQL does not have"), "{report:#}");
+}
+
+#[test]
+fn what_needs_an_excluded_table_is_no_loss() {
+    let source = Source::of_sql(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (id INTEGER PRIMARY KEY);
+         CREATE VIEW v AS SELECT hex(randomblob(a.id)) FROM a JOIN b;
+         CREATE VIEW w AS SELECT * FROM v;
+         CREATE TRIGGER tr AFTER DELETE ON a BEGIN DELETE FROM b WHERE id = old.id; END;
+         INSERT INTO a VALUES (1); INSERT INTO b VALUES (1)",
+    );
+    let (database, target) = (there(&source), Target::new());
+    let report = back_report(&database, &target.path, &["--exclude", "b", "--strict"], 0);
+    assert_eq!(listed(&report), ["table b", "trigger tr", "view v", "view w"], "{report:#}");
 }
 
 #[test]

@@ -47,14 +47,18 @@ fn package_manager_migrates_back_when_postgresql_is_its_provider() {
 }
 
 #[test]
-fn a_file_is_replaced_without_consent_while_it_is_as_the_run_verified_it() {
+fn a_file_that_a_run_verified_is_replaced_without_consent_only_if_the_source_has_as_many_rows() {
     let database = server();
     let tree = Tree::package_manager(&format!("URL = {}", url(&database.url, None)));
     assert_code(&tree.run(&["database", "--switch-provider"]), 0);
     let replace = [&BACK[..], &["--drop-all"]].concat();
     assert_code(&run(&tree, &replace), 0);
-    psql(&database.url, "DELETE FROM users WHERE id = 2");
     assert_code(&run(&tree, &replace), 0);
+    psql(&database.url, "DELETE FROM users WHERE id = 2");
+    let refused = run(&tree, &replace);
+    assert_code(&refused, 4);
+    assert_says(&refused, &["table \"users\" (2 rows; 1 in the source)", "--yes"]);
+    assert_code(&run(&tree, &[&replace[..], &["--yes"]].concat()), 0);
 }
 
 /// The names of the files in the folder of a file, without replaced files.

@@ -94,7 +94,11 @@ pub(crate) fn dropped(object: &Dropped) -> String {
     let attached = match (object.attached.as_str(), object.comes_back) {
         ("", _) => String::new(),
         (list, true) => format!("; restored: {list}"),
-        (list, false) => format!("; lost: {list}"),
+        // By name, because the user is asked for consent.
+        (list, false) => {
+            let names = object.attached_names.join(", ");
+            format!("; lost: {list} ({})", escape_for_terminal(&names))
+        }
     };
     match facts.is_empty() {
         true => format!("{name}{attached}"),
@@ -191,6 +195,7 @@ mod tests {
                 source_rows,
                 is_restarted: false,
                 attached: if name == "log" { "owner".to_owned() } else { String::new() },
+                attached_names: vec!["owner \"joe\"".to_owned()],
             };
         let drops = [
             ("events", 1200, None, Some(1200)),

@@ -2,18 +2,17 @@
 //! refusals are known before anything is written.
 
 use crate::error::{Error, Result};
-use crate::plan::model::{OptionalDdl, Plan};
+use crate::plan::model::{OptionalDdl, Plan, PlannedTable};
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::attached::restore::restore;
 use crate::postgres::catalog::target_objects::{drop_objects, in_savepoint};
 use crate::postgres::errors::{db_error, describe, is_refusal};
 use crate::postgres::ledger::Ledger;
-use crate::postgres::sql::ddl;
 use crate::schema::names::{qualify, quote};
-use crate::schema::note::{MADE, Note, fingerprint};
+use crate::schema::note::{MADE, Note, fingerprint, fingerprint_of_index};
 use crate::schema::{LeftOut, ObjectKind};
 use postgres::error::SqlState;
-use postgres::{Client, Row, Transaction};
+use postgres::{Client, Transaction};
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
 
@@ -41,6 +40,17 @@ pub(crate) fn run(client: &mut Client, plan: &mut Plan<ToPostgres>) -> Result<()
         // parent tables stay: a foreign key may need a unique one.
         let mut savepoint = transaction.transaction().map_err(db_error(what))?;
         keep_accepted(&mut savepoint, &mut table.indexes, &mut left_out)?;
+        if !table.indexes.is_empty() {
+            let name = qualify(&plan.target_schema, &table.ddl.name);
+            let made = definitions(&mut savepoint, INDEXES, &name)?;
+            table.indexes.iter_mut().for_each(|index| {
+                note_as_made(
+                    index,
+                    made.get(&("".to_owned(), index.name.clone())),
+                    fingerprint_of_index,
+                )
+            });
+        }
         if parents.contains(&number) {
             savepoint.commit().map_err(db_error(what))?;
         } else {
@@ -66,9 +76,35 @@ pub(crate) fn run(client: &mut Client, plan: &mut Plan<ToPostgres>) -> Result<()
     Ok(())
 }
 
+/// The indexes of a table.
+const INDEXES: &str = "\
+    SELECT '', c.relname::text, pg_catalog.pg_get_indexdef(c.oid) FROM pg_catalog.pg_index i \
+    JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1::text::regclass";
+
+/// Objects of the owners, by name, as the server prints them.
+type Definitions = HashMap<(String, String), String>;
+
+fn definitions(transaction: &mut Transaction<'_>, sql: &str, of: &String) -> Result<Definitions> {
+    let rows = transaction.query(sql, &[of]);
+    let rows = rows.map_err(db_error("cannot read the definitions that were tried"))?;
+    Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
+}
+
+/// Adds the fingerprint of its definition to the note of an object.
+fn note_as_made(one: &mut OptionalDdl, made: Option<&String>, fingerprint: fn(&str) -> String) {
+    if let (Some((_, note)), Some(made)) = (&mut one.note, made) {
+        let made = json!(fingerprint(made));
+        *note = Note::add(Some(note), MADE, made).unwrap_or_default();
+    }
+}
+
 /// Adds to the notes how the server prints what can change under its comment: defaults, generated
-/// columns and views.
+/// columns, checks and views. Those of indexes have it.
 fn note_made(transaction: &mut Transaction<'_>, plan: &mut Plan<ToPostgres>) -> Result<()> {
+    const CHECKS: &str = "\
+        SELECT c.relname::text, k.conname::text, pg_catalog.pg_get_expr(k.conbin, k.conrelid) \
+        FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
+        WHERE k.contype = 'c' AND c.relnamespace = pg_catalog.quote_ident($1)::pg_catalog.regnamespace";
     const SQL: &str = "\
         SELECT c.relname::text, a.attname::text, pg_catalog.pg_get_expr(d.adbin, d.adrelid) \
         FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_class c ON c.oid = d.adrelid \
@@ -76,14 +112,16 @@ fn note_made(transaction: &mut Transaction<'_>, plan: &mut Plan<ToPostgres>) -> 
         WHERE c.relnamespace = pg_catalog.quote_ident($1)::pg_catalog.regnamespace UNION ALL \
         SELECT c.relname::text, '', pg_catalog.pg_get_viewdef(c.oid) FROM pg_catalog.pg_class c \
         WHERE c.relkind = 'v' AND c.relnamespace = pg_catalog.quote_ident($1)::pg_catalog.regnamespace";
-    let rows = transaction.query(SQL, &[&plan.target_schema]);
-    let rows = rows.map_err(db_error("cannot read the definitions that were tried"))?;
-    let made = |row: &Row| ((row.get(0), row.get(1)), fingerprint(row.get(2)));
-    let made: HashMap<(String, String), String> = rows.iter().map(made).collect();
+    let made = definitions(transaction, SQL, &plan.target_schema)?;
     let made = |relation: &String, column: &str| {
-        made.get(&(relation.clone(), column.to_owned())).map(|made| json!(made))
+        made.get(&(relation.clone(), column.to_owned())).map(|made| json!(fingerprint(made)))
     };
-    for ddl in plan.tables.iter_mut().map(|table| &mut table.ddl) {
+    let checks = definitions(transaction, CHECKS, &plan.target_schema)?;
+    for PlannedTable { ddl, finish, .. } in &mut plan.tables {
+        for check in &mut finish.checks {
+            let id = (ddl.name.clone(), check.name.clone());
+            note_as_made(check, checks.get(&id), fingerprint);
+        }
         for column in &mut ddl.columns {
             if let Some(made) = made(&ddl.name, &column.name) {
                 column.comment = Note::add(column.comment.as_deref(), MADE, made);
@@ -94,7 +132,7 @@ fn note_made(transaction: &mut Transaction<'_>, plan: &mut Plan<ToPostgres>) -> 
         let definition = view.left_out.definition.as_ref().map(|sql| json!(sql));
         let note = Note::of_facts([("view", definition), (MADE, made(&view.name, ""))]);
         let object = format!("VIEW {}", qualify(&plan.target_schema, &view.name));
-        view.comment = ddl::comment(&object, note.as_deref());
+        view.note = note.map(|note| (object, note));
     }
     Ok(())
 }

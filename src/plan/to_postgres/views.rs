@@ -52,7 +52,7 @@ pub(crate) fn define(
                     defined.push(OptionalDdl {
                         what: format!("view {}", quote(&view.name)),
                         sql: create(&one, &select),
-                        comment: String::new(),
+                        note: None,
                         name,
                         left_out: listed(view, String::new()),
                     });

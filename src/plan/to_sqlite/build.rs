@@ -79,6 +79,7 @@ pub(crate) fn build_plan(
     let mut plan = define(inputs, &catalog, decisions, left_out);
     dry_run::run(&mut plan)?;
     originals::keep(&catalog, &mut plan)?;
+    preconditions::list_orphans(snapshot.client(), &mut plan, &stored)?;
     plan.notes.extend(note_restored(&plan.objects.restored));
     let tables = plan.tables.iter_mut().zip(&catalog.schema.tables);
     for (((planned, table), key_range), stored) in tables.zip(key_ranges).zip(&stored) {
@@ -192,7 +193,6 @@ fn drops(
                 || object.kind == ObjectKind::View
                     && views.iter().any(|view| view.eq_ignore_ascii_case(&object.name)),
             target_rows: object.rows,
-            rows_by_others: object.rows.filter(|_| inputs.is_unchanged).map(|_| 0),
             source_rows: planned.map(|table| table.rows),
             ..Dropped::default()
         }

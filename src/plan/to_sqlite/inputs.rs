@@ -29,8 +29,6 @@ pub(crate) struct PlanInputs<'a> {
     pub(crate) existing: &'a [ExistingObject],
     /// The properties of the file that is replaced.
     pub(crate) replaced: &'a FileProperties,
-    /// The target file is as an earlier run verified it.
-    pub(crate) is_unchanged: bool,
     /// Which of them the run replaces.
     pub(crate) replace: Replace,
     /// The types that an earlier run from SQLite chose, by table and column.

@@ -8,7 +8,7 @@ pub(crate) mod store;
 use crate::error::{Result, plural};
 use crate::postgres::catalog::target_objects::CatalogObject;
 use crate::postgres::errors::db_error;
-use crate::schema::names::literal;
+use crate::schema::names::{literal, quote};
 use crate::schema::note::Note;
 use crate::schema::{LeftOut, ObjectKind};
 use postgres::GenericClient;
@@ -53,7 +53,8 @@ impl Attached {
     }
 }
 
-/// Reads what is attached to `objects`, with the users' own comments.
+/// Reads what is attached to `objects`, with the users' own comments. A table or view with nothing
+/// attached has an empty list: others have no rights on it.
 pub(crate) fn read(
     client: &mut impl GenericClient,
     objects: &[CatalogObject],
@@ -66,6 +67,10 @@ pub(crate) fn read(
         list.retain(|one| !one.sql.is_empty());
     }
     all.retain(|_, list| !list.is_empty());
+    let is_kept = |one: &&CatalogObject| matches!(one.kind, ObjectKind::Table | ObjectKind::View);
+    for object in objects.iter().filter(is_kept) {
+        all.entry(object.name.clone()).or_default();
+    }
     Ok(all)
 }
 
@@ -94,6 +99,15 @@ fn read_whole(
 /// Sorts into the order in which it is restored: what protects rows comes before what gives access.
 fn sort(list: &mut [Attached]) {
     list.sort_by_key(|one| one.kind);
+}
+
+/// What is in `list`, by kind and name: `policy "own"`. Without comments, of which there can be many.
+pub(crate) fn names<'a>(list: impl IntoIterator<Item = &'a Attached>) -> Vec<String> {
+    let name = |one: &Attached| match one.kind {
+        ObjectKind::RowSecurity => one.name.clone(),
+        kind => format!("{} {}", kind.as_str(), quote(&one.name)),
+    };
+    list.into_iter().filter(|one| one.kind != ObjectKind::Comment).map(name).collect()
 }
 
 /// What is in `list`, with its numbers: `owner, 1 policy, 2 grants`.

@@ -10,11 +10,13 @@ use crate::schema::{LeftOut, ObjectKind};
 use postgres::Transaction;
 use std::collections::{HashMap, HashSet};
 
-/// The reason for an object that no run restores.
-const DROPPED: &str = "dropped with its table; the run does not create it again";
+/// The reason for an object that no run restores, and for all that was attached to a table that is gone.
+pub(super) const DROPPED: &str = "dropped with its table; the run does not create it again";
 
-/// Restores what is `attached` to tables and views of `schema`. Returns what could not be restored:
-/// the grants that are withheld because others would see more than before, then the rest.
+/// Restores what is `attached` to tables and views of `schema`, and nothing else: what default
+/// privileges have granted to others is revoked first, as long as the run owns the tables. Returns
+/// what could not be restored: the grants that are withheld because others would see more than
+/// before, then the rest.
 /// `indexes` has the names of the indexes that exist in the end. A `trial` runs before all indexes
 /// exist.
 pub(crate) fn restore(
@@ -29,6 +31,7 @@ pub(crate) fn restore(
     }
     let what = format!("cannot restore the definitions of schema {}", quote(schema));
     let facts = facts(transaction, schema, attached)?;
+    revoke(transaction, schema, attached)?;
     let (mut withheld, mut failed) = (Vec::new(), Vec::new());
     for (table, list) in attached {
         let mut missing: Option<String> = None;
@@ -52,9 +55,6 @@ pub(crate) fn restore(
                 }
                 failed.push(one.left_out(table, format!("cannot be restored: {error}")));
             }
-        }
-        if missing.is_some() {
-            revoke(transaction, schema, &[table])?;
         }
     }
     withheld.append(&mut failed);
@@ -95,28 +95,31 @@ fn is_final(error: &postgres::Error) -> bool {
     is_refusal(error) || CLASSES.iter().any(|class| code.starts_with(class)) && code != "55P03"
 }
 
-/// Denies others the access to new tables whose row-level security is not restored yet. Default
-/// privileges may have granted it.
+/// Denies others the access to new tables whose row-level security and grants are not restored yet.
+/// Default privileges may have granted it.
 pub(crate) fn protect(
     transaction: &mut Transaction<'_>,
     schema: &str,
     attached: &AttachedByTable,
 ) -> Result<()> {
-    let protected = attached.iter().filter(|(_, list)| list.iter().any(|one| one.protects));
-    let protected: Vec<&String> = protected.map(|(table, _)| table).collect();
-    for table in &protected {
-        if attached[*table].iter().any(|one| one.kind == ObjectKind::RowSecurity) {
+    for (table, list) in attached {
+        if list.iter().any(|one| one.kind == ObjectKind::RowSecurity) {
             let sql = format!("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", qualify(schema, table));
             transaction.batch_execute(&sql).map_err(db_error("cannot protect a table"))?;
         }
     }
-    revoke(transaction, schema, &protected)
+    revoke(transaction, schema, attached)
 }
 
-/// Revokes all privileges of others on `tables` and the sequences of their columns.
-fn revoke(transaction: &mut Transaction<'_>, schema: &str, tables: &[&String]) -> Result<()> {
+/// Revokes all privileges of others on the tables and views in `attached` and the sequences of their
+/// columns.
+fn revoke(
+    transaction: &mut Transaction<'_>,
+    schema: &str,
+    attached: &AttachedByTable,
+) -> Result<()> {
     const SQL: &str = "\
-        SELECT DISTINCT pg_catalog.format('REVOKE ALL ON %s %s FROM %s', \
+        SELECT DISTINCT pg_catalog.format('REVOKE ALL ON %s %s FROM %s CASCADE', \
           CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::pg_catalog.regclass, \
           CASE a.grantee WHEN 0 THEN 'PUBLIC' \
             ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END) \
@@ -127,6 +130,7 @@ fn revoke(transaction: &mut Transaction<'_>, schema: &str, tables: &[&String]) -
         LATERAL pg_catalog.aclexplode(c.relacl) a \
         WHERE n.nspname = $1 AND t.relname = ANY ($2) AND a.grantee <> c.relowner";
     let failed = db_error("cannot revoke privileges on a table");
+    let tables: Vec<&String> = attached.keys().collect();
     for row in transaction.query(SQL, &[&schema, &tables]).map_err(&failed)? {
         transaction.batch_execute(row.get(0)).map_err(&failed)?;
     }

@@ -19,8 +19,8 @@ use crate::run::open::{cancel_statements, parse_connection};
 use crate::schema::names::{qualify, quote};
 use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::catalog::file_properties::FileProperties;
+use crate::sqlite::write::stale_log;
 use crate::sqlite::write::target_file::TargetFile;
-use crate::sqlite::write::{stale_log, verdict_file};
 use postgres::Client;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -38,8 +38,7 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
     if !only_compare && !target.is_occupied() {
         stale_log::refuse(&target.path, false, Error::refused)?;
     }
-    let is_replaced = !only_compare && !target.objects.is_empty();
-    if is_replaced {
+    if !only_compare && !target.objects.is_empty() {
         target.count_rows();
     }
     let Session { client: mut control, schema, .. } = connect(&connection, "control")?;
@@ -70,7 +69,6 @@ pub(crate) fn open(data_set: &DataSet, env: &RunEnv<'_>) -> Result<SqliteLoad> {
         connect: &|| open_reader(&connection, "profile", locks, &import_snapshot),
         existing: if only_compare { &[] } else { &target.objects },
         replaced: if only_compare { &FileProperties::default() } else { &target.properties },
-        is_unchanged: is_replaced && verdict_file::is_current(&target.path),
         replace: options.replace,
         types: &types,
     };

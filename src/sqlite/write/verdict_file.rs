@@ -59,12 +59,6 @@ pub(crate) fn read(file: &Path) -> Result<Option<StoredVerdict>> {
     }
 }
 
-/// Whether the database at `file` is as a run verified it.
-pub(crate) fn is_current(file: &Path) -> bool {
-    let stored = read(file).ok().flatten();
-    stored.is_some_and(|stored| fingerprint(file).is_ok_and(|now| now == stored.file))
-}
-
 /// Removes the verdict on the database at `file`, if there is one.
 pub(crate) fn remove(file: &Path) -> Result<()> {
     match fs::remove_file(path(file)) {

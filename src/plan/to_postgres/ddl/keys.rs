@@ -135,12 +135,9 @@ impl Definitions<'_> {
                     indexes.push(OptionalDdl {
                         what,
                         sql: create_index(&qualified, &name, is_unique, &terms, filter),
-                        comment: ddl::comment(
-                            &format!("INDEX {}", qualify(self.schema_name, &name)),
-                            comments::for_index(index, &name)
-                                .filter(|_| is_unique == index.unique)
-                                .as_deref(),
-                        ),
+                        note: comments::for_index(index, &name)
+                            .filter(|_| is_unique == index.unique)
+                            .map(|n| (format!("INDEX {}", qualify(self.schema_name, &name)), n)),
                         name,
                         left_out,
                     });
@@ -186,10 +183,8 @@ impl Definitions<'_> {
                     checks.push(OptionalDdl {
                         what: format!("check {} on {}", quote(&name), quote(&table.name)),
                         sql: ddl::add_check(&qualified, &name, &condition, true),
-                        comment: ddl::comment(
-                            &ddl::constraint(&qualified, &name),
-                            comments::for_check(check).as_deref(),
-                        ),
+                        note: comments::for_check(check)
+                            .map(|note| (ddl::constraint(&qualified, &name), note)),
                         name,
                         left_out,
                     });

@@ -5,8 +5,10 @@ use crate::plan::to_sqlite::decisions::TableDecision;
 use crate::plan::to_sqlite::names::{Names, original_name, table_names};
 use crate::postgres::catalog::model::Catalog;
 use crate::schema::names::quote;
+use crate::schema::reason::Reason;
 use crate::schema::{LeftOut, ObjectKind, Table};
 use crate::sqlite::sql::from_postgres::node::{Kind, ScopeColumn};
+use crate::sqlite::sql::parse::kept;
 
 /// Makes the definitions of all tables of a plan, so that their names do not collide.
 pub(crate) struct Definitions<'a> {
@@ -89,6 +91,33 @@ impl<'a> Definitions<'a> {
         self.column(index, name).is_some_and(|column| column.kind == Kind::Opaque)
             && ["numeric", "numrange", "nummultirange", "jsonb", "interval", "timetz", "float8"]
                 .contains(&base)
+    }
+
+    /// Why a text of a note does not return: it names a column of one of these tables that was renamed
+    /// or dropped. SQLite would read its name in double quotes as a string.
+    pub(crate) fn missing_column(
+        &self,
+        tables: impl IntoIterator<Item = usize>,
+        text: &str,
+    ) -> Option<Reason> {
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let text = text.to_lowercase();
+        let names = |name: &str| {
+            text.match_indices(&name.to_lowercase()).any(|(start, found)| {
+                !text[..start].ends_with(is_word)
+                    && !text[start + found.len()..].starts_with(is_word)
+            })
+        };
+        tables.into_iter().find_map(|index| {
+            let table = &self.catalog.schema.tables[index].name;
+            let original = self.catalog.facts[table].origin["table"].as_str();
+            let exists =
+                |name: &str| self.scopes[index].iter().any(|c| c.target.eq_ignore_ascii_case(name));
+            let mut columns = original.and_then(kept::columns).unwrap_or_default().into_iter();
+            let column = columns.find(|name| !exists(name) && names(name))?;
+            let (column, table) = (quote(&column), quote(table));
+            Some(format!("column {column} of table {table} was renamed or dropped in PostgreSQL"))
+        })
     }
 
     /// A column as expressions know it.

@@ -7,6 +7,7 @@ use crate::plan::to_sqlite::ddl::tables::original_index_key;
 use crate::schema::ddl::create_index;
 use crate::schema::expression::Expression;
 use crate::schema::names::quote;
+use crate::schema::note::{MADE, fingerprint, fingerprint_of_index};
 use crate::schema::reason::Reason;
 use crate::schema::{Index, IndexOver, IndexTerm, LeftOut, ObjectKind};
 use crate::sqlite::sql::ddl::ColumnDdl;
@@ -28,6 +29,8 @@ impl Definitions<'_> {
         let mut checks = Vec::new();
         for check in &table.checks {
             let origin = check.name.as_ref().and_then(|name| facts.constraints.get(name));
+            let made = fingerprint(&check.condition.text);
+            let origin = origin.filter(|origin| origin[MADE] == made.as_str());
             if let Some(original) = origin.and_then(original_check) {
                 checks.push(original);
                 continue;
@@ -42,7 +45,15 @@ impl Definitions<'_> {
             }
         }
         let kept = checks.len();
-        checks.extend(facts.lost().iter().filter_map(original_check));
+        for (name, text) in facts.lost().iter().filter_map(original_check) {
+            match self.missing_column([index], &text) {
+                None => checks.push((name, text)),
+                Some(reason) => {
+                    let name = name.unwrap_or_default();
+                    self.list((ObjectKind::Check, table, &name, Some(&text)), &reason);
+                }
+            }
+        }
         let lost = checks.len() - kept;
         (checks, lost)
     }
@@ -64,7 +75,8 @@ impl Definitions<'_> {
             let (kind, sql) = (ObjectKind::Index, Some(index.definition.as_str()));
             let left_out = LeftOut::part(kind, &table.name, &index.name, sql);
             let origin = facts.indexes.get(&index.name).unwrap_or(&Value::Null);
-            let original = origin["index"].as_str();
+            let made = fingerprint_of_index(&index.definition);
+            let original = origin["index"].as_str().filter(|_| origin[MADE] == made.as_str());
             let created = original.and_then(kept::created).filter(|created| {
                 let target_name = origin["target_name"].as_str().unwrap_or(&created.name);
                 created.table == self.table_names[owner]
@@ -73,8 +85,8 @@ impl Definitions<'_> {
             });
             if let (Some(sql), Some(created)) = (original, created) {
                 let what = format!("index {} on {}", quote(&created.name), quote(&created.table));
-                let (sql, comment) = (sql.to_owned(), String::new());
-                indexes.push(OptionalDdl { what, sql, comment, name: created.name, left_out });
+                let sql = sql.to_owned();
+                indexes.push(OptionalDdl { what, sql, note: None, name: created.name, left_out });
                 continue;
             }
             match self.index_parts(owner, index, scope) {
@@ -95,7 +107,7 @@ impl Definitions<'_> {
                             &terms,
                             filter.as_deref(),
                         ),
-                        comment: String::new(),
+                        note: None,
                         name,
                         left_out,
                     });

@@ -12,13 +12,24 @@ impl Definitions<'_> {
     pub(crate) fn restored(&mut self) -> Vec<Restored> {
         let schema = &self.catalog.schema;
         let mut restored = Vec::new();
-        let tables = schema.tables.iter();
-        let lost = tables.flat_map(|table| self.catalog.facts[&table.name].lost());
+        let tables = schema.tables.iter().enumerate();
+        let lost = tables.flat_map(|(owner, table)| {
+            self.catalog.facts[&table.name].lost().iter().map(move |origin| (owner, origin))
+        });
         let mut left_out = Vec::new();
-        for origin in lost {
+        for (owner, origin) in lost {
             let text = |fact: &str| origin[fact].as_str();
             if let Some(sql) = text("index").or(text("view")).or(text("trigger")) {
-                restored.extend(self.object(sql, &mut left_out));
+                let tables = match text("index") {
+                    Some(_) => owner..owner + 1,
+                    None => 0..schema.tables.len(),
+                };
+                let missing = self.missing_column(tables, sql);
+                let object = self.object(sql, &mut left_out);
+                match (object, missing) {
+                    (Some(object), Some(reason)) => left_out.push(object.left_out.because(reason)),
+                    (object, _) => restored.extend(object),
+                }
             }
             // Its rows are not in PostgreSQL.
             if let Some(sql) = text("virtual_table") {

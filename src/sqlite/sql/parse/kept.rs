@@ -44,6 +44,16 @@ pub(crate) fn created(text: &str) -> Option<Created> {
     })
 }
 
+/// The names of the columns of a CREATE TABLE.
+pub(crate) fn columns(text: &str) -> Option<Vec<String>> {
+    statement::statement(text, |stmt| match stmt {
+        Stmt::CreateTable {
+            body: CreateTableBody::ColumnsAndConstraints { columns, .. }, ..
+        } => Some(columns.iter().map(|column| unquote(column.col_name.0)).collect()),
+        _ => None,
+    })
+}
+
 /// An expression, spelled again from its tree.
 pub(crate) fn expression(text: &str) -> Option<String> {
     statement::expression(text, |expr| Some(expr.to_string()))
