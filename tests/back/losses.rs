@@ -139,11 +139,12 @@ fn the_properties_of_a_sequence_are_kept_or_listed() {
          CREATE TABLE c (id serial PRIMARY KEY, other int);
          SELECT setval('c_id_seq', 70, false);
          CREATE TABLE d (id int PRIMARY KEY DEFAULT 0, other int);
-         CREATE SEQUENCE own OWNED BY d.id;
+         CREATE SEQUENCE own OWNED BY d.id; CREATE SEQUENCE invoice START 1000 OWNED BY d.other;
          ALTER TABLE d ALTER id SET DEFAULT nextval('own') * 2;",
         &[
             "column | b | id | SQLite also accepts a value in a statement (GENERATED ALWAYS)",
             "default | d | id | ",
+            "sequence | - | invoice | SQLite has no sequences other than those of its keys",
             "sequence | a | a_id_seq | SQLite takes the largest value plus 1, without INCREMENT BY 10, MAXVALUE 900, CYCLE",
         ],
     );

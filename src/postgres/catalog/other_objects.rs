@@ -7,7 +7,7 @@ use crate::schema::note::{MADE, Note, fingerprint};
 use crate::schema::{LeftOut, ObjectKind, View};
 use std::collections::{BTreeMap, HashSet};
 
-/// Views, foreign tables, and sequences without a column. Like those below, the query gives kind,
+/// Views, foreign tables, and sequences that no column has as its default. Like those below, the query gives kind,
 /// table, name, reason and definition. Its parameter is the schema.
 const RELATIONS: &str = "\
     SELECT k.kind, NULL, c.relname::text, k.reason, \
@@ -21,7 +21,10 @@ const RELATIONS: &str = "\
     WHERE n.nspname = $1 AND NOT c.relispartition \
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid \
-        AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND d.refobjsubid > 0)) \
+        AND (d.deptype IN ('e', 'i') OR d.deptype = 'a' AND EXISTS (SELECT \
+          FROM pg_catalog.pg_attrdef f JOIN pg_catalog.pg_depend u ON u.objid = f.oid \
+            AND u.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND u.refobjid = c.oid \
+          WHERE f.adrelid = d.refobjid AND f.adnum = d.refobjsubid))) \
     ORDER BY c.oid";
 
 const TRIGGERS: &str = "\
