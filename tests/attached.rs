@@ -161,14 +161,25 @@ fn what_was_attached_to_a_table_that_does_not_come_back_is_listed_as_lost_and_ke
             "1 view: dropped with 1 setting, owner, 2 comments, 1 grant; the ledger keeps them",
         ],
     );
+    for name in ["policy \"No 8\"", "policy \"own\"", &format!("owner \"{owner}\"")] {
+        assert_says(&output, &[name]);
+    }
     let kept = format!(
         "SELECT count(*) FROM migrate_ledger, json_array_elements(detail::json) one \
          WHERE table_name = 'users' AND one ->> 'definition' = 'ALTER TABLE public.users OWNER TO {owner}'"
     );
     assert_eq!(psql(&database.url, &kept), "1");
     // The next run drops the ledger, but not these definitions.
-    assert_code(&source.migrate(&database.url, &["--drop-all", "--yes"]), 0);
-    assert_eq!(psql(&database.url, &kept), "1");
+    let again = ["--drop-all", "--yes", "--drop-ledger"];
+    for flags in [&again[..2], &again[2..], &again] {
+        let output = source.migrate(&database.url, flags);
+        assert_code(&output, 0);
+        let is_noted =
+            text(&output).contains("to drop them: DROP TABLE \"public\".\"migrate_ledger\"");
+        assert_eq!(is_noted, flags.contains(&"--drop-ledger"), "{}", text(&output));
+        assert!(!text(&output).contains("dropped with"), "{}", text(&output));
+        assert_eq!(psql(&database.url, &kept), "1");
+    }
 }
 
 #[test]
@@ -238,6 +249,12 @@ fn a_plan_lists_what_would_be_restored_and_changes_nothing() {
     let output = migrate(["plan", "--from", &from, "--to", &database.url, "--clean"]);
     assert_code(&output, 0);
     assert_says(&output, &["view \"names\"; restored: 1 setting, owner, 2 comments, 1 grant"]);
+    let json = migrate(["plan", "--from", &from, "--to", &database.url, "--clean", "--json", "-"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let drops = json["data_sets"][0]["drops"].as_array().unwrap();
+    let users = drops.iter().find(|dropped| dropped["name"] == "users").unwrap();
+    let names = users["attached_names"].as_array().unwrap();
+    assert!(names.iter().any(|name| name == "policy \"own\""), "{users}");
     assert_eq!(psql(&database.url, ATTACHED), before);
 }
 

@@ -43,6 +43,10 @@ fn rows(database: &Database) -> String {
     psql(&database.url, &format!("SELECT {}", ["users", "audit", "theirs"].map(count).join(", ")))
 }
 
+fn rows_of(database: &Database, table: &str) -> String {
+    psql(&database.url, &format!("SELECT count(*) FROM {table}"))
+}
+
 #[test]
 fn clean_drops_only_the_tables_that_the_run_creates_again() {
     for (more, expected) in [
@@ -109,6 +113,20 @@ fn a_restart_keeps_a_complete_table_that_is_excluded_now() {
         assert_code(&source.migrate(&database.url, &restart), 0);
         assert_eq!(psql(&database.url, "SELECT sum(x) FROM audit"), "26", "{more:?}");
     }
+}
+
+#[test]
+fn a_table_that_replaced_the_one_of_an_earlier_run_is_named_and_restart_is_not_suggested() {
+    let (source, database) = (source(), server());
+    assert_code(&source.migrate(&database.url, &[]), 0);
+    let replace = "ALTER TABLE users RENAME TO old; CREATE TABLE users AS SELECT * FROM old";
+    psql(&database.url, replace);
+    let output = source.migrate(&database.url, &["--restart"]);
+    assert_code(&output, 4);
+    assert_says(&output, &["table \"users\" is not the one that an earlier run created"]);
+    assert!(!text(&output).contains("to drop what that run created"), "{}", text(&output));
+    assert_code(&source.migrate(&database.url, &["--restart", "--clean"]), 0);
+    assert_eq!(rows_of(&database, "old"), "2");
 }
 
 #[test]

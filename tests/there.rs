@@ -51,6 +51,19 @@ fn a_column_that_is_case_sensitive_from_now_on_is_listed_and_refused_by_strict()
 }
 
 #[test]
+fn keys_of_text_that_differ_in_their_length_only_lose_nothing() {
+    let source = Source::of_sql(
+        "CREATE TABLE a (id VARCHAR(36) PRIMARY KEY); INSERT INTO a VALUES ('x');
+         CREATE TABLE b (id INTEGER PRIMARY KEY, a_id TEXT REFERENCES a (id),
+           other VARCHAR(40) REFERENCES a (id));
+         INSERT INTO b VALUES (1, 'x', 'x');",
+    );
+    let database = server();
+    let output = source.migrate(&database.url, &["--strict"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+}
+
+#[test]
 fn a_text_child_key_that_becomes_bigint_needs_review() {
     told_and_refused(
         "CREATE TABLE user (id INTEGER PRIMARY KEY); \

@@ -6,7 +6,8 @@ use crate::control::sizing::Resources;
 use crate::error::{Error, Result, plural};
 use crate::finish::finished::Finished;
 use crate::plan::model::{Plan, PlannedTable};
-use crate::plan::to_sqlite::model::{Restored, ToSqlite};
+use crate::plan::to_sqlite::model::{Enforced, Restored, ToSqlite};
+use crate::plan::to_sqlite::preconditions::orphans;
 use crate::report::StepReport;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
@@ -163,10 +164,9 @@ fn foreign_keys(plan: &Plan<ToSqlite>, writer: &FileWriter) -> Result<Vec<LeftOu
             let key = index.and_then(|index| table.ddl.foreign_keys.get(index));
             let name = key.map(|key| key.name.clone().unwrap_or_else(|| key.clause()));
             let name = name.unwrap_or_default();
-            let not_valid = index.and_then(|index| table.finish.not_valid.get(index)).copied();
-            // PostgreSQL lacks the last ones.
-            let is_lost = index.is_some_and(|index| index >= table.finish.not_valid.len());
-            if not_valid != Some(true) && !is_lost {
+            let enforced = index.and_then(|index| table.finish.enforced.get(index)).copied();
+            let enforced = enforced.unwrap_or(Enforced::Valid);
+            if enforced == Enforced::Valid {
                 return Err(Error::failed(format!(
                     "table {}: {} the foreign key {}, but not in PostgreSQL",
                     quote(&table.name),
@@ -176,12 +176,10 @@ fn foreign_keys(plan: &Plan<ToSqlite>, writer: &FileWriter) -> Result<Vec<LeftOu
                 .hint("exclude one of the two tables with --exclude"));
             }
             let left_out = LeftOut::part(ObjectKind::ForeignKey, &table.name, &name, None);
-            let rows = plural(count, "row has", "rows have");
-            let reason = match is_lost {
-                true => format!("{rows} no parent; PostgreSQL does not have the key"),
-                false => format!("{rows} no parent, as in PostgreSQL (NOT VALID)"),
-            };
-            list.push(left_out.because(reason));
+            // The plan may have listed it.
+            if !plan.left_out.iter().any(|left| left.is_same(&left_out)) {
+                list.push(left_out.because(orphans(count, enforced)));
+            }
         }
     }
     Ok(list)

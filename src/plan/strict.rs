@@ -40,7 +40,9 @@ pub(crate) fn enforce_finished(options: &PlanOptions, left_out: &[LeftOut]) -> R
         return Ok(());
     }
     let error = Error::failed("--strict: not everything arrived as it is declared");
-    Err(left_out.iter().take(MAX_CAUSES).map(LeftOut::describe).fold(error, Error::caused_by))
+    let causes = left_out.iter().take(MAX_CAUSES).map(LeftOut::describe);
+    let error = causes.fold(error, Error::caused_by);
+    Err(error.remedy_without("accept these changes", &[], &["--strict"]))
 }
 
 fn conversions<T: Target>(table: &PlannedTable<T>) -> impl Iterator<Item = String> {

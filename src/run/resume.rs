@@ -181,7 +181,10 @@ fn prior_run(
     if !same_source {
         reasons.push(format!("{} has changed since", opened.source.path().display()));
     }
-    let flags = options.plan.flags_that_differ(&detail.options);
+    let mut flags = options.plan.flags_that_differ(&detail.options);
+    // A complete copy that fails only with --strict is accepted without it.
+    let is_accepted = detail.state == Some(State::NotVerified) && !options.plan.strict;
+    flags.retain(|flag| flag != "--strict" || !is_accepted);
     reasons.extend(flags.into_iter().map(|flag| format!("{flag} has changed")));
     if let Some(plan) = &plan {
         reasons.extend(changed_tables(&mut opened.control, plan, &tables)?);

@@ -207,7 +207,7 @@ impl Direction for ToPostgres {
     fn commit_all(&mut self, env: &RunEnv<'_>, reports: &mut [DataSetReport]) -> Result<()> {
         for (load, report) in self.loads.iter_mut().zip(reports) {
             if report.verdict == Verdict::Match {
-                load.drop_ledger(env)?;
+                load.drop_ledger(env, report)?;
             }
         }
         Ok(())

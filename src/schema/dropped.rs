@@ -24,6 +24,9 @@ pub(crate) struct Dropped {
     /// back, and lost otherwise. Empty if there is nothing.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) attached: String,
+    /// The same by name, without comments: `policy "own"`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) attached_names: Vec<String>,
     /// `--restart` drops it.
     #[serde(skip)]
     pub(crate) is_restarted: bool,

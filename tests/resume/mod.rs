@@ -59,12 +59,14 @@ impl Source {
     }
 }
 
-/// Opens a session on the target that runs `sql` as soon as the ledger exists, long before the first row,
-/// and keeps its transaction open until it is dropped.
+/// Opens a session on the target that runs `sql` as soon as the tables exist, long before the first row,
+/// and keeps its transaction open until it is dropped. A run that drops tables creates the ledger before
+/// them, so that the data set's row counts.
 fn hold(url: &str, sql: &str) -> Client {
     let mut client = Client::connect(url, NoTls).unwrap();
-    let ledger = "SELECT to_regclass('migrate_ledger') IS NOT NULL";
-    wait_until("the tables are there", || client.query_one(ledger, &[]).unwrap().get(0));
+    let row = "SELECT FROM migrate_ledger WHERE chunk = -1";
+    let mut has_row = || client.query(row, &[]).is_ok_and(|rows| !rows.is_empty());
+    wait_until("the tables are there", &mut has_row);
     client.batch_execute(&format!("BEGIN; {sql}")).unwrap();
     client
 }

@@ -62,8 +62,12 @@ fn write_data_set(out: &mut dyn Write, data_set: &DataSetPlan) -> io::Result<()>
     aligned_section(out, "needs review", columns(tables, true), 4)?;
     let (lost, others): (Vec<_>, Vec<_>) =
         data_set.drops.iter().partition(|object| object.needs_consent());
-    let entries = lost.into_iter().chain(others).map(|object| Entry::from(dropped(object)));
-    section(out, "will be dropped first", &entries.collect::<Vec<_>>())?;
+    for (heading, objects) in
+        [("will be dropped first, which needs --yes", lost), ("will be dropped first", others)]
+    {
+        let entries = objects.into_iter().map(|object| Entry::from(dropped(object)));
+        section(out, heading, &entries.collect::<Vec<_>>())?;
+    }
     writeln!(out)?;
     match tables[..] {
         [] => writeln!(out, "  no tables")?,
@@ -90,7 +94,11 @@ pub(crate) fn dropped(object: &Dropped) -> String {
     let attached = match (object.attached.as_str(), object.comes_back) {
         ("", _) => String::new(),
         (list, true) => format!("; restored: {list}"),
-        (list, false) => format!("; lost: {list}"),
+        // By name, because the user is asked for consent.
+        (list, false) => {
+            let names = object.attached_names.join(", ");
+            format!("; lost: {list} ({})", escape_for_terminal(&names))
+        }
     };
     match facts.is_empty() {
         true => format!("{name}{attached}"),
@@ -187,6 +195,7 @@ mod tests {
                 source_rows,
                 is_restarted: false,
                 attached: if name == "log" { "owner".to_owned() } else { String::new() },
+                attached_names: vec!["owner \"joe\"".to_owned()],
             };
         let drops = [
             ("events", 1200, None, Some(1200)),

@@ -16,7 +16,7 @@ use crate::plan::to_postgres::decisions::{Decisions, decide, profile, queries};
 use crate::plan::to_postgres::inputs::{CreatedObjects, DropScope, PlanInputs, PlannedNames};
 use crate::plan::to_postgres::model::{PostgresObjects, ToPostgres};
 use crate::plan::to_postgres::{dry_run, preconditions, views};
-use crate::postgres::attached::{AttachedByTable, store, summary};
+use crate::postgres::attached::{AttachedByTable, names, store, summary};
 use crate::postgres::catalog::row_counts;
 use crate::postgres::catalog::target_objects::{self, CatalogObject};
 use crate::postgres::ledger::Ledger;
@@ -175,7 +175,9 @@ fn drops(
             dropped.comes_back = is_view(&object.name);
         }
         let attached = plan.objects.attached.get(&object.name).into_iter().flatten();
-        dropped.attached = summary(attached.filter(|one| !dropped.comes_back || one.is_restored()));
+        let attached = attached.filter(|one| !dropped.comes_back || one.is_restored());
+        dropped.attached = summary(attached.clone());
+        dropped.attached_names = names(attached);
         drops.push(dropped);
     }
     Ok(drops)

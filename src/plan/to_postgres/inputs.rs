@@ -146,6 +146,12 @@ impl CreatedObjects {
         serde_json::from_value(value.clone()).unwrap_or_default()
     }
 
+    /// Whether `object` has the name of one of the tables and is another one.
+    pub(crate) fn is_replaced_by(&self, object: &CatalogObject) -> bool {
+        object.kind == ObjectKind::Table
+            && self.tables.get(&object.name).is_some_and(|oid| *oid != object.oid)
+    }
+
     /// Whether it has each table of a source.
     pub(crate) fn has_all_tables(&self, schema: &Schema) -> bool {
         schema.tables.iter().all(|table| self.tables.contains_key(&target_name(&table.name)))

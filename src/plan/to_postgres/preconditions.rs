@@ -154,9 +154,17 @@ fn refuse_conflicts(
         .caused_by(format!("it has {}", list_names(found.into_iter())));
     let fingerprint = json!(inputs.source.fingerprint());
     let is_unchanged = earlier.is_some_and(|entry| entry.detail.source == fingerprint);
-    let error = match earlier.and_then(|entry| entry.detail.state) {
-        None => error,
-        Some(state) => error
+    let replaced = earlier.and_then(|entry| {
+        let created = CreatedObjects::read(&entry.detail.created);
+        existing.iter().find(|object| created.is_replaced_by(object))
+    });
+    let error = match (earlier.and_then(|entry| entry.detail.state), replaced) {
+        (None, _) => error,
+        (_, Some(table)) => error.caused_by(format!(
+            "table {} is not the one that an earlier run created",
+            quote(&table.name)
+        )),
+        (Some(state), None) => error
             .caused_by(match state {
                 State::Verified if is_unchanged => {
                     "an earlier run with another selection of tables copied and verified it"

@@ -121,10 +121,12 @@ impl Column {
         widen: bool,
     ) -> TypeDecision {
         let mut decision = self.decide_general(column_type, profile, widen);
-        if decision.encoder.encoding != self.decide(profile, widen).encoder.encoding {
+        let own = self.decide(profile, widen).encoder.encoding;
+        if decision.encoder.encoding != own {
             decision.reason =
                 Some("has the type of the columns that a foreign key joins to it".to_owned());
-            decision.needs_review = true;
+            // SQLite enforces no length, so another length of text is no change.
+            decision.needs_review = !(own.column_type.is_text() && column_type.is_text());
         }
         decision
     }

@@ -79,6 +79,7 @@ pub(crate) fn build_plan(
     let mut plan = define(inputs, &catalog, decisions, left_out);
     dry_run::run(&mut plan)?;
     originals::keep(&catalog, &mut plan)?;
+    preconditions::list_orphans(snapshot.client(), &mut plan, &stored)?;
     plan.notes.extend(note_restored(&plan.objects.restored));
     let tables = plan.tables.iter_mut().zip(&catalog.schema.tables);
     for (((planned, table), key_range), stored) in tables.zip(key_ranges).zip(&stored) {

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::plan::model::Plan;
-use crate::plan::to_sqlite::model::{Restored, ToSqlite};
+use crate::plan::table_selection::{BY_REQUEST, is_by_request};
+use crate::plan::to_sqlite::model::{Enforced, Restored, ToSqlite};
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
 use crate::sqlite::sql::ddl::TableDdl;
@@ -12,7 +13,7 @@ use crate::sqlite::write::bulk_insert::dry_run;
 enum Part {
     Table(usize),
     Index(usize, usize),
-    /// The foreign keys of a table that PostgreSQL lacks.
+    /// The last foreign keys of a table, which PostgreSQL lacks.
     LostKeys(usize),
     Restored(usize),
 }
@@ -41,13 +42,26 @@ pub(crate) fn run(plan: &mut Plan<ToSqlite>) -> Result<()> {
             }
             Part::LostKeys(number) => {
                 let planned = &mut plan.tables[number];
-                planned.finish.lost_keys -= 1;
+                planned.finish.enforced.pop();
                 let key = planned.ddl.foreign_keys.pop().map_or_else(String::new, |k| k.clause());
                 let (kind, table) = (ObjectKind::ForeignKey, planned.name.as_str());
                 vec![LeftOut::part(kind, table, &key, None).because(reason)]
             }
             Part::Restored(number) => {
-                vec![plan.objects.restored.remove(number).left_out.because(reason)]
+                let left_out = plan.objects.restored.remove(number).left_out;
+                let missing = cause.rsplit_once("no such table: ").map(|(_, name)| name);
+                let missing =
+                    missing.and_then(|name| name.trim_start_matches("main.").split(" in ").next());
+                let is_missing = |left: &&LeftOut| {
+                    missing.is_some_and(|name| left.name.eq_ignore_ascii_case(name))
+                };
+                let excluded =
+                    plan.left_out.iter().filter(|left| is_by_request(left)).find(is_missing);
+                let reason = match excluded {
+                    Some(left) => format!("it needs {}, {BY_REQUEST}", quote(&left.name)),
+                    None => reason,
+                };
+                vec![left_out.because(reason)]
             }
         };
         plan.left_out.extend(refused);
@@ -64,7 +78,7 @@ fn statements(plan: &Plan<ToSqlite>) -> Vec<(Part, String)> {
         all.extend(indexes.map(|(index, one)| (Part::Index(number, index), one.sql.clone())));
     }
     // It fails if the parent's columns have no unique key.
-    let lost = tables().filter(|(_, table)| table.finish.lost_keys > 0);
+    let lost = tables().filter(|(_, table)| table.finish.enforced.last() == Some(&Enforced::Lost));
     all.extend(lost.map(|(number, table)| {
         let check = format!("PRAGMA foreign_key_check({})", quote(&table.ddl.name));
         (Part::LostKeys(number), check)

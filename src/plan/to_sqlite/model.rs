@@ -60,12 +60,19 @@ pub(crate) struct OrderedRead {
     pub(crate) key: Vec<String>,
 }
 
+/// Whether PostgreSQL has enforced a foreign key. Only a valid one has no rows without a parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Enforced {
+    Valid,
+    NotValid,
+    /// PostgreSQL lacks it.
+    Lost,
+}
+
 /// What a table gets once its rows are copied.
 pub(crate) struct SqliteFinish {
-    /// For each foreign key that PostgreSQL has: rows without a parent are allowed.
-    pub(crate) not_valid: Vec<bool>,
-    /// The last foreign keys that PostgreSQL lacks; rows without a parent are allowed.
-    pub(crate) lost_keys: usize,
+    /// For each foreign key of the definition: whether PostgreSQL has enforced it.
+    pub(crate) enforced: Vec<Enforced>,
     /// The last checks that PostgreSQL lacks; a check that rows break is taken out.
     pub(crate) lost_checks: usize,
     /// The last value that the table's key has handed out.

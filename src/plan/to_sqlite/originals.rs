@@ -36,8 +36,15 @@ pub(crate) fn keep(catalog: &Catalog, plan: &mut Plan<ToSqlite>) -> Result<()> {
                 (a.without_rowid, a.strict, a.autoincrement)
                     == (b.without_rowid, b.strict, b.autoincrement)
             });
-        if same_facts && pair.is_some_and(|(one, other)| is_same(one, other)) {
+        if let Some((one, other)) = pair.filter(|(one, other)| same_facts && is_same(one, other)) {
             table.ddl.original = originals.get(name).map(|&text| text.to_owned());
+            // SQLite numbers the foreign keys in the order of the original statement.
+            let keys = std::mem::take(&mut table.ddl.foreign_keys).into_iter();
+            let keys = keys.zip(std::mem::take(&mut table.finish.enforced));
+            let mut keys: Vec<_> = keys.zip(&one.foreign_keys).collect();
+            keys.sort_by_key(|(_, key)| other.foreign_keys.iter().position(|k| k == *key));
+            (table.ddl.foreign_keys, table.finish.enforced) =
+                keys.into_iter().map(|(key, _)| key).unzip();
         }
     }
     Ok(())

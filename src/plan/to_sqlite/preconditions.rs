@@ -3,10 +3,12 @@
 use crate::error::{Error, Result, count, plural};
 use crate::options::plan_options::LargeObjects;
 use crate::options::run_options::Replace;
+use crate::plan::model::{Plan, PlannedTable};
 use crate::plan::table_selection::SKIPPED;
 use crate::plan::texts::{list_names, swapped};
 use crate::plan::to_sqlite::column_types::MappingCandidate;
 use crate::plan::to_sqlite::inputs::PlanInputs;
+use crate::plan::to_sqlite::model::{Enforced, ToSqlite};
 use crate::plan::to_sqlite::names::{table_names, view_names};
 use crate::postgres::catalog::large_objects::{
     LargeObjectColumn, LargeObjects as Found, OidColumn,
@@ -19,6 +21,59 @@ use crate::schema::names::quote;
 use crate::schema::{Column, IndexTerm, Key, LeftOut, ObjectKind, Table};
 use crate::sqlite::write::target_file::ExistingObject;
 use postgres::Client;
+
+/// Lists the foreign keys that are NOT VALID in PostgreSQL and have rows without a parent. `stored` is
+/// in the order of the plan's tables.
+pub(crate) fn list_orphans(
+    client: &mut Client,
+    plan: &mut Plan<ToSqlite>,
+    stored: &[StoredTable],
+) -> Result<()> {
+    let mut list = Vec::new();
+    for (child, rows) in plan.tables.iter().zip(stored) {
+        let keys = child.ddl.foreign_keys.iter().zip(&child.finish.enforced);
+        for (key, _) in keys.filter(|(_, enforced)| **enforced == Enforced::NotValid) {
+            let mut parents = plan.tables.iter().zip(stored);
+            let parent = parents.find(|(parent, _)| parent.ddl.name == key.parent);
+            let Some((parent, parent_rows)) = parent else { continue };
+            let (from, to) = (names(child, &key.columns), names(parent, &key.parent_columns));
+            let pairs: Vec<String> =
+                from.iter().zip(to).map(|(from, to)| format!("p.{to} = c.{from}")).collect();
+            let sql = format!(
+                "SELECT count(*) FROM (SELECT * FROM {}) c WHERE c.{} IS NOT NULL AND NOT EXISTS \
+                 (SELECT FROM (SELECT * FROM {}) p WHERE {})",
+                rows.from,
+                from.join(" IS NOT NULL AND c."),
+                parent_rows.from,
+                pairs.join(" AND ")
+            );
+            let what = format!("cannot check the foreign keys of table {}", quote(&child.name));
+            let count: i64 = client.query_one(&sql, &[]).map_err(db_error(&what))?.get(0);
+            if count > 0 {
+                let name = key.name.clone().unwrap_or_else(|| key.clause());
+                let left_out = LeftOut::part(ObjectKind::ForeignKey, &child.name, &name, None);
+                list.push(left_out.because(orphans(count.unsigned_abs(), Enforced::NotValid)));
+            }
+        }
+    }
+    plan.left_out.append(&mut list);
+    Ok(())
+}
+
+/// The names in PostgreSQL of columns of the new file.
+fn names(table: &PlannedTable<ToSqlite>, targets: &[String]) -> Vec<String> {
+    let name = |target: &String| table.columns.iter().find(|column| column.target_name == *target);
+    targets.iter().filter_map(|target| Some(quote(&name(target)?.name))).collect()
+}
+
+/// The reason for listing a foreign key with rows without a parent.
+pub(crate) fn orphans(count: u64, enforced: Enforced) -> String {
+    let rows = plural(count, "row has", "rows have");
+    match enforced {
+        Enforced::Lost => format!("{rows} no parent; PostgreSQL does not have the key"),
+        _ => format!("{rows} no parent, as in PostgreSQL (NOT VALID)"),
+    }
+}
 
 /// Refuses a target file with tables or views, unless it may be replaced.
 pub(crate) fn check_target(

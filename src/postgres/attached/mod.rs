@@ -8,7 +8,7 @@ pub(crate) mod store;
 use crate::error::{Result, plural};
 use crate::postgres::catalog::target_objects::CatalogObject;
 use crate::postgres::errors::db_error;
-use crate::schema::names::literal;
+use crate::schema::names::{literal, quote};
 use crate::schema::note::Note;
 use crate::schema::{LeftOut, ObjectKind};
 use postgres::GenericClient;
@@ -99,6 +99,15 @@ fn read_whole(
 /// Sorts into the order in which it is restored: what protects rows comes before what gives access.
 fn sort(list: &mut [Attached]) {
     list.sort_by_key(|one| one.kind);
+}
+
+/// What is in `list`, by kind and name: `policy "own"`. Without comments, of which there can be many.
+pub(crate) fn names<'a>(list: impl IntoIterator<Item = &'a Attached>) -> Vec<String> {
+    let name = |one: &Attached| match one.kind {
+        ObjectKind::RowSecurity => one.name.clone(),
+        kind => format!("{} {}", kind.as_str(), quote(&one.name)),
+    };
+    list.into_iter().filter(|one| one.kind != ObjectKind::Comment).map(name).collect()
 }
 
 /// What is in `list`, with its numbers: `owner, 1 policy, 2 grants`.

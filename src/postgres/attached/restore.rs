@@ -10,8 +10,8 @@ use crate::schema::{LeftOut, ObjectKind};
 use postgres::Transaction;
 use std::collections::{HashMap, HashSet};
 
-/// The reason for an object that no run restores.
-const DROPPED: &str = "dropped with its table; the run does not create it again";
+/// The reason for an object that no run restores, and for all that was attached to a table that is gone.
+pub(super) const DROPPED: &str = "dropped with its table; the run does not create it again";
 
 /// Restores what is `attached` to tables and views of `schema`, and nothing else: what default
 /// privileges have granted to others is revoked first, as long as the run owns the tables. Returns

@@ -3,24 +3,37 @@
 //! | chunk | content |
 //! | --- | --- |
 //! | -3 | what is attached to a table or view, until it is restored |
-//! | -4 | what was not restored, with the reasons and the statements |
+//! | -4 | what was not restored, with the reasons, the statements, and who reported it |
 
 use crate::error::{Error, Result};
-use crate::postgres::attached::restore::restore;
+use crate::postgres::attached::restore::{DROPPED, restore};
 use crate::postgres::attached::{Attached, AttachedByTable, read, sort, summary};
 use crate::postgres::catalog::target_objects::{CatalogObject, drop_objects};
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::Ledger;
-use crate::schema::LeftOut;
+use crate::schema::{LeftOut, ObjectKind};
 use postgres::{GenericClient, Transaction};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
 const PENDING: i64 = -3;
 const LOST: i64 = -4;
 
-/// The reason for what was attached to a table that is gone.
-const DROPPED: &str = "dropped with its table, which the run does not create again";
+/// A definition that was not restored.
+#[derive(Serialize, Deserialize)]
+struct Lost {
+    #[serde(flatten)]
+    left_out: LeftOut,
+    /// The run and data set that reported it, and empty before. `None`: it is reported with its table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reporter: Option<String>,
+}
+
+impl Lost {
+    fn unreported(left_out: LeftOut) -> Self {
+        Self { left_out, reporter: Some(String::new()) }
+    }
+}
 
 /// What is attached to the objects `dropped`, and to those that an interrupted run has dropped.
 pub(crate) fn gather(
@@ -49,14 +62,14 @@ pub(crate) fn pending(client: &mut impl GenericClient, ledger: &Ledger) -> Resul
         .collect())
 }
 
-/// Drops `objects`, and the ledger if `with_ledger`. The new ledger keeps what was attached to them.
-/// Returns the tables and views with definitions that are not `created` again.
+/// Drops `objects`, and the ledger if `with_ledger`. The new ledger keeps what was attached to them. It
+/// is lost if the table or view is not `created` again.
 pub(crate) fn drop_and_keep(
     transaction: &mut Transaction<'_>,
     (ledger, schema): (&Ledger, &str),
     (objects, with_ledger): (&[CatalogObject], bool),
     created: &HashSet<String>,
-) -> Result<Vec<LeftOut>> {
+) -> Result<()> {
     let attached = gather(transaction, ledger, objects)?;
     let lost_before = ledger.kept(transaction, LOST)?;
     drop_objects(transaction, schema, objects, with_ledger)?;
@@ -68,7 +81,6 @@ pub(crate) fn drop_and_keep(
     for (table, text) in lost_before.iter().filter(|_| with_ledger) {
         ledger.keep(transaction, LOST, table, text)?;
     }
-    let mut all_lost = Vec::new();
     for (table, list) in &attached {
         let object = objects.iter().find(|object| object.name == *table);
         let Some(object) = object.filter(|_| !created.contains(table)) else {
@@ -76,15 +88,18 @@ pub(crate) fn drop_and_keep(
             ledger.keep(transaction, PENDING, table, &json(list)?)?;
             continue;
         };
-        let lost: Vec<LeftOut> = list.iter().map(|one| one.left_out(table, DROPPED)).collect();
-        keep_lost(transaction, ledger, table, &lost)?;
-        if list.is_empty() {
-            continue;
+        let mut lost: Vec<Lost> = list
+            .iter()
+            .map(|one| Lost { left_out: one.left_out(table, DROPPED), reporter: None })
+            .collect();
+        if !list.is_empty() {
+            let reason = format!("dropped with {}; the ledger keeps them", summary(list));
+            let of_table = LeftOut::object(object.kind, table, None).because(reason);
+            lost.push(Lost::unreported(of_table));
         }
-        let reason = format!("dropped with {}; the ledger keeps them", summary(list));
-        all_lost.push(LeftOut::object(object.kind, table, None).because(reason));
+        keep_lost(transaction, ledger, table, &lost)?;
     }
-    Ok(all_lost)
+    Ok(())
 }
 
 /// Restores what was attached to `tables`, the new tables and views, and returns what could not be
@@ -100,9 +115,34 @@ pub(crate) fn restore_kept(
     let missing = restore(transaction, schema, &attached, indexes, false)?;
     for table in attached.keys() {
         let of_table = missing.iter().filter(|one| one.table.as_ref() == Some(table));
-        keep_lost(transaction, ledger, table, &of_table.collect::<Vec<_>>())?;
+        let lost: Vec<Lost> = of_table.cloned().map(Lost::unreported).collect();
+        keep_lost(transaction, ledger, table, &lost)?;
     }
     Ok(missing)
+}
+
+/// What `reporter` reports as lost, grants first: all that nobody has reported yet. The ledger names it
+/// from then on, so that another attempt after a lost answer to the commit reports the same.
+pub(crate) fn report_lost(
+    transaction: &mut Transaction<'_>,
+    ledger: &Ledger,
+    reporter: &str,
+) -> Result<Vec<LeftOut>> {
+    let mut reported = Vec::new();
+    for (table, text) in ledger.kept(transaction, LOST)? {
+        let mut lost: Vec<Lost> = serde_json::from_str(&text).unwrap_or_default();
+        let is_new = |one: &&mut Lost| one.reporter.as_ref().is_some_and(String::is_empty);
+        let new = lost.iter_mut().filter(is_new);
+        let new = new.map(|one| one.reporter = Some(reporter.to_owned())).count();
+        let ours = lost.iter().filter(|one| one.reporter.as_deref() == Some(reporter));
+        reported.extend(ours.map(|one| one.left_out.clone()));
+        if new > 0 {
+            ledger.forget_kept(transaction, LOST, &table)?;
+            ledger.keep(transaction, LOST, &table, &json(&lost)?)?;
+        }
+    }
+    reported.sort_by_key(|one| one.kind != ObjectKind::Grant);
+    Ok(reported)
 }
 
 /// Replaces the pending row of `table` by one with what is lost.
@@ -110,7 +150,7 @@ fn keep_lost(
     transaction: &mut Transaction<'_>,
     ledger: &Ledger,
     table: &str,
-    lost: &[impl Serialize],
+    lost: &[Lost],
 ) -> Result<()> {
     ledger.forget_kept(transaction, PENDING, table)?;
     if lost.is_empty() { Ok(()) } else { ledger.keep(transaction, LOST, table, &json(lost)?) }

@@ -352,20 +352,31 @@ impl Ledger {
         Ok(detail.and_then(|detail| serde_json::from_value(detail["state"].clone()).ok()))
     }
 
-    /// Removes all rows of the data set, and with the last data set the table.
-    pub(crate) fn remove(&self, client: &mut impl GenericClient) -> Result<()> {
+    /// Removes all rows of the data set, and with the last data set the table. Returns a note if the
+    /// table stays only because it keeps definitions.
+    pub(crate) fn remove(&self, client: &mut impl GenericClient) -> Result<Option<String>> {
         let what = "cannot remove the target's ledger";
         let mut transaction = client.transaction().map_err(db_error(what))?;
         let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", self.table);
         let delete = format!("DELETE FROM {} WHERE data_set = $1", self.table);
-        let left = format!("SELECT EXISTS (SELECT FROM {})", self.table);
+        let left = format!("SELECT pg_catalog.bool_and(data_set = '') FROM {}", self.table);
         transaction.batch_execute(&lock).map_err(db_error(what))?;
         transaction.execute(&delete, &[&self.data_set]).map_err(db_error(what))?;
-        if !transaction.query_one(&left, &[]).map_err(db_error(what))?.get::<_, bool>(0) {
+        let has_only_kept: Option<bool> =
+            transaction.query_one(&left, &[]).map_err(db_error(what))?.get(0);
+        if has_only_kept.is_none() {
             let drop = format!("DROP TABLE {} RESTRICT", self.table);
             transaction.batch_execute(&drop).map_err(db_error(what))?;
         }
-        transaction.commit().map_err(db_error(what))
+        transaction.commit().map_err(db_error(what))?;
+        let note = || {
+            let table = &self.table;
+            format!(
+                "the ledger stays, because it keeps definitions that were not restored; to drop them: \
+                 DROP TABLE {table}"
+            )
+        };
+        Ok((has_only_kept == Some(true)).then(note))
     }
 }
 

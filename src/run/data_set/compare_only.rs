@@ -170,10 +170,11 @@ impl Comparison {
         verdict.apply_to(&mut report, false);
         self.check_service(options, CheckTime::DuringRun)?;
         if options.drop_ledger && has_ledger && !differs {
-            env.retry_policy(Phase::Verify).retry(|_| {
+            let note = env.retry_policy(Phase::Verify).retry(|_| {
                 let mut client: Client = self.opened.lock.session("control", None)?.client;
                 Ledger::new(&self.opened.schema, &self.opened.data_set).remove(&mut client)
             })?;
+            report.notes.extend(note);
         }
         Ok(report)
     }

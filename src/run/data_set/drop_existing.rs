@@ -28,16 +28,14 @@ impl PostgresLoad {
             return Ok(());
         }
         let what = "cannot drop the existing objects of the target";
-        self.lost = self.control.run(&env.retry_policy(Phase::Copy), |client| {
+        self.control.run(&env.retry_policy(Phase::Copy), |client| {
             let mut transaction = client.transaction().map_err(db_error(what))?;
             let place = (&ledger, plan.target_schema.as_str());
             let objects = (plan.objects.dropped.as_slice(), plan.objects.drop_all);
-            let lost = drop_and_keep(&mut transaction, place, objects, created)?;
+            drop_and_keep(&mut transaction, place, objects, created)?;
             withdraw_others(&mut transaction, plan)?;
-            transaction.commit().map_err(db_error(what))?;
-            Ok(lost)
-        })?;
-        Ok(())
+            transaction.commit().map_err(db_error(what))
+        })
     }
 }
 

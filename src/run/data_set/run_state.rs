@@ -8,14 +8,13 @@ use crate::plan::strict;
 use crate::plan::to_postgres::inputs::CreatedObjects;
 use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::attached::restore::protect;
-use crate::postgres::attached::store::{pending, restore_kept};
+use crate::postgres::attached::store::{pending, report_lost, restore_kept};
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::Ledger;
 use crate::postgres::ledger::detail::{FORMAT, LedgerDetail, Omission, State};
 use crate::report::DataSetReport;
 use crate::run::data_set::to_postgres::PostgresLoad;
 use crate::run::env::RunEnv;
-use crate::schema::LeftOut;
 use crate::schema::names::quote;
 use postgres::Client;
 use serde_json::{Value, json};
@@ -65,22 +64,23 @@ impl PostgresLoad {
     ) -> Result<()> {
         let (ledger, detail, run) = (self.ledger(), self.detail_in(state), self.lock.run());
         let (plan, what) = (&self.plan, "cannot complete the target");
+        let reporter = format!("{run} {}", plan.data_set);
         let (tables, indexes) = (plan.created_names().collect(), plan.index_names());
-        let missing =
+        let (missing, lost) =
             self.control.run(&env.retry_policy(env.control.progress.current()), |client| {
                 let mut transaction = client.transaction().map_err(db_error(what))?;
                 let place = (&ledger, plan.target_schema.as_str());
                 let missing = restore_kept(&mut transaction, place, &tables, &indexes)?;
+                let lost = report_lost(&mut transaction, &ledger, &reporter)?;
                 if missing.is_empty() || !env.options.plan.strict {
                     ledger.set_detail(&mut transaction, Some(run), &detail, true)?;
                     transaction.commit().map_err(db_error(what))?;
                 }
-                Ok(missing)
+                Ok((missing, lost))
             })?;
-        let is_same =
-            |a: &LeftOut, b: &LeftOut| (a.kind, &a.table, &a.name) == (b.kind, &b.table, &b.name);
-        report.left_out.retain(|old| !missing.iter().any(|new| is_same(old, new)));
-        report.left_out.splice(0..0, missing.iter().cloned());
+        let parts = || lost.iter().filter(|one| one.table.is_some());
+        report.left_out.retain(|old| !parts().any(|new| new.is_same(old)));
+        report.left_out.splice(0..0, lost);
         strict::enforce_finished(&env.options.plan, &missing)
     }
 

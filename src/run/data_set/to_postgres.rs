@@ -26,7 +26,6 @@ use crate::run::open::to_postgres::OpenDataSet;
 use crate::run::pause::{self, LoadedRows};
 use crate::run::resume::ResumableRun;
 use crate::run::service_check::{self, CheckTime};
-use crate::schema::LeftOut;
 use crate::sqlite::read::chunk_reader::ChunkReader;
 use crate::sqlite::source::open::Source;
 use crate::verify::compared_table::ComparedTable;
@@ -58,8 +57,6 @@ pub(crate) struct PostgresLoad {
     pub(crate) control: Reconnecting<'static, Client>,
     /// The data set's row of the ledger, without the current state.
     pub(crate) detail: LedgerDetail,
-    /// What was lost with dropped tables and views that the run does not create again.
-    pub(crate) lost: Vec<LeftOut>,
 }
 
 impl PostgresLoad {
@@ -116,8 +113,8 @@ impl PostgresLoad {
         };
         let in_flight = lock.in_flight();
         let control = Reconnecting::with_session((control, backend), in_flight, Box::new(open));
-        let (resumed, estimate, lost) = (None, None, Vec::new());
-        Ok(Self { source, schema_id, plan, lock, resumed, estimate, control, detail, lost })
+        let (resumed, estimate) = (None, None);
+        Ok(Self { source, schema_id, plan, lock, resumed, estimate, control, detail })
     }
 
     pub(crate) fn summary(&self) -> DataSetPlan {
@@ -259,12 +256,18 @@ impl PostgresLoad {
     }
 
     /// Removes the ledger if `--drop-ledger` was given.
-    pub(crate) fn drop_ledger(&mut self, env: &RunEnv<'_>) -> Result<()> {
+    pub(crate) fn drop_ledger(
+        &mut self,
+        env: &RunEnv<'_>,
+        report: &mut DataSetReport,
+    ) -> Result<()> {
         if !env.options.drop_ledger {
             return Ok(());
         }
         let ledger = self.ledger();
-        self.control.run(&env.retry_policy(Phase::Verify), |client| ledger.remove(client))
+        let retry_policy = env.retry_policy(Phase::Verify);
+        report.notes.extend(self.control.run(&retry_policy, |client| ledger.remove(client))?);
+        Ok(())
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
@@ -283,7 +286,6 @@ impl PostgresLoad {
         // The plan has counted orphans in the source; those of the target count.
         report.left_out.retain(|left| !finished.left_out.iter().any(|other| other.is_same(left)));
         report.left_out.extend(finished.left_out);
-        report.left_out.extend(self.lost.iter().cloned());
         report.steps = finished.steps;
         report
     }

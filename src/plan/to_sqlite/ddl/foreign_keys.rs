@@ -1,28 +1,32 @@
 //! Foreign keys, where SQLite can have them.
 
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
+use crate::plan::to_sqlite::model::Enforced;
 use crate::schema::names::quote;
 use crate::schema::{ForeignKey, ObjectKind, Table};
 use crate::sqlite::sql::from_postgres::node::Kind;
 use serde_json::Value;
 
 impl Definitions<'_> {
-    /// The foreign keys of a table, and for each whether rows without a parent are allowed.
-    pub(crate) fn foreign_keys(&mut self, index: usize) -> (Vec<ForeignKey>, Vec<bool>) {
+    /// The foreign keys of a table that PostgreSQL has.
+    pub(crate) fn foreign_keys(&mut self, index: usize) -> (Vec<ForeignKey>, Vec<Enforced>) {
         let table = &self.catalog.schema.tables[index];
         let facts = &self.catalog.facts[&table.name];
-        let (mut keys, mut not_valid) = (Vec::new(), Vec::new());
+        let (mut keys, mut enforced) = (Vec::new(), Vec::new());
         for key in &table.foreign_keys {
             let name = key.name.clone().unwrap_or_default();
             match self.foreign_key(index, key) {
                 Ok((ddl, may_be_broken)) => {
                     keys.push(ddl);
-                    not_valid.push(may_be_broken || facts.not_valid.contains(&name));
+                    enforced.push(match may_be_broken || facts.not_valid.contains(&name) {
+                        true => Enforced::NotValid,
+                        false => Enforced::Valid,
+                    });
                 }
                 Err(reason) => self.list((ObjectKind::ForeignKey, table, &name, None), &reason),
             }
         }
-        (keys, not_valid)
+        (keys, enforced)
     }
 
     /// The foreign keys that PostgreSQL cannot have, from the note of the table.

@@ -3,7 +3,7 @@
 use crate::plan::model::{PlannedColumn, PlannedTable};
 use crate::plan::to_sqlite::ddl::definitions::Definitions;
 use crate::plan::to_sqlite::decisions::{ColumnDecision, TableDecision};
-use crate::plan::to_sqlite::model::{OrderedRead, SqliteFinish, ToSqlite};
+use crate::plan::to_sqlite::model::{Enforced, OrderedRead, SqliteFinish, ToSqlite};
 use crate::plan::to_sqlite::source_queries::integer_key;
 use crate::postgres::catalog::model::TableFacts;
 use crate::schema::expression::Collation;
@@ -38,9 +38,9 @@ impl Definitions<'_> {
             let name = key.name.as_deref().unwrap_or_default();
             self.list_loose_key((kind, index, name), key.names());
         }
-        let (foreign_keys, not_valid) = self.foreign_keys(index);
-        let lost_keys = self.lost_foreign_keys(index, &foreign_keys);
-        let lost = lost_keys.len();
+        let (mut foreign_keys, mut enforced) = self.foreign_keys(index);
+        foreign_keys.extend(self.lost_foreign_keys(index, &foreign_keys));
+        enforced.resize(foreign_keys.len(), Enforced::Lost);
         let (primary_key, uniques) = self.keys(index, &columns);
         let flag = |name: &str| facts.origin[name].as_bool().unwrap_or(false);
         let ddl = TableDdl {
@@ -51,7 +51,7 @@ impl Definitions<'_> {
             primary_key,
             uniques,
             checks,
-            foreign_keys: foreign_keys.into_iter().chain(lost_keys).collect(),
+            foreign_keys,
             original: None,
         };
         let indexes = self.indexes(index, &ddl.columns, &scope);
@@ -69,8 +69,7 @@ impl Definitions<'_> {
             indexes,
             finish: SqliteFinish {
                 lost_checks,
-                not_valid,
-                lost_keys: lost,
+                enforced,
                 sequence: table.sequence.filter(|_| autoincrement),
             },
         }
