@@ -253,18 +253,41 @@ fn a_unique_index_that_differs_from_its_rows_is_listed_first_as_damage_and_refus
 }
 
 #[test]
-fn an_index_with_a_page_of_zeros_is_refused_as_damage() {
+fn a_unique_index_with_a_page_of_zeros_is_listed_as_damage_and_built_from_the_rows() {
     let (_folder, path) = stale_index("SELECT 1");
+    zero_a_page_of_the_index(&path);
+    let database = server();
+    let damage = "unique index \"t_k\": damaged in the source: SQLite calls its pages malformed";
+    let strict = run("database", &path, &database.url, &["--strict"]);
+    assert_eq!(strict.status.code(), Some(4), "{}", text(&strict));
+    assert!(text(&strict).contains("SQLite calls its pages malformed"), "{}", text(&strict));
+    assert!(Target::open(&database.url).tables().is_empty());
+    let output = run("database", &path, &database.url, &[]);
+    let message = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{message}");
+    let listed =
+        message.find("SQLite calls its pages malformed; PostgreSQL builds it from the rows");
+    assert!(listed.unwrap() < message.find("a_insert").unwrap(), "{message}");
+    let index = "SELECT indisunique::text FROM pg_index WHERE indexrelid = 't_k'::regclass";
+    assert_eq!(Target::open(&database.url).cell(index), "true");
+    // Rows with equal keys are found without the index.
+    let (_folder, path) = stale_index("INSERT INTO t VALUES (3001, 'key 7', 'v')");
+    zero_a_page_of_the_index(&path);
+    let damage = format!("{damage}, and 2 rows share 1 key (rowids 7, 3001)");
+    assert_refused_with(&path, &["the source is damaged", &damage, "integrity_check"]);
+}
+
+/// Fills the first leaf of the index `t_k` with zeros.
+fn zero_a_page_of_the_index(path: &Path) {
     let page: usize =
-        sqlite3(&path, "SELECT rootpage FROM sqlite_schema WHERE name = 't_k'").parse().unwrap();
-    let mut bytes = fs::read(&path).unwrap();
+        sqlite3(path, "SELECT rootpage FROM sqlite_schema WHERE name = 't_k'").parse().unwrap();
+    let mut bytes = fs::read(path).unwrap();
     // The root page has the numbers of the leaves: the first cell's first four bytes.
     let root = &bytes[(page - 1) * 4096..page * 4096];
     let cell = usize::from(u16::from_be_bytes([root[12], root[13]]));
     let leaf = u32::from_be_bytes(root[cell..cell + 4].try_into().unwrap()) as usize;
     bytes[(leaf - 1) * 4096..leaf * 4096].fill(0);
-    fs::write(&path, bytes).unwrap();
-    assert_refused_with(&path, &["index \"t_k\" of table \"t\" is damaged", "integrity_check"]);
+    fs::write(path, bytes).unwrap();
 }
 
 #[test]

@@ -77,6 +77,23 @@ fn a_hypertable_arrives_with_the_rows_of_its_chunks_and_they_are_named() {
 }
 
 #[test]
+fn a_compressed_chunk_is_no_loss_and_a_hypertable_of_another_schema_is_one() {
+    let (database, target) = (server(), Target::new());
+    psql(&database.url, CHUNKS);
+    psql(
+        &database.url,
+        "CREATE TABLE _timescaledb_internal.compress_hyper_9_5_chunk AS SELECT 1 AS device;
+         CREATE SCHEMA metrics; CREATE TABLE metrics.load (at date);
+         CREATE TABLE _timescaledb_internal._hyper_8_6_chunk () INHERITS (metrics.load)",
+    );
+    let report = back_report(&database, &target.path, &[], 0);
+    let schemas = list(&report["data_sets"][0]["left_out"]).filter(|left| left["kind"] == "schema");
+    let schemas: Vec<String> = schemas.map(Value::to_string).collect();
+    assert_eq!(schemas.len(), 1, "{schemas:?}");
+    assert!(schemas[0].contains("metrics") && schemas[0].contains("1 table with rows (load;"));
+}
+
+#[test]
 fn verification_against_a_hypertable_compares_the_rows_of_its_chunks() {
     let (database, target) = (server(), Target::new());
     psql(&database.url, CHUNKS);

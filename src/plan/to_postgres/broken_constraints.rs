@@ -303,11 +303,9 @@ fn damage(
 /// How the entries of a damaged index differ from the rows.
 fn difference(profile: &IndexProfile) -> String {
     let IndexProfile { keys, entries, .. } = profile;
-    let order = "its entries are not in order";
-    if keys == entries {
-        return format!("damaged in the source: {order}");
-    }
     let what = match keys.rows == entries.rows {
+        _ if profile.is_malformed => "SQLite calls its pages malformed".to_owned(),
+        true if keys == entries => "its entries are not in order".to_owned(),
         true => "its entries differ from the rows".to_owned(),
         false => format!(
             "it has {} for {}",

@@ -167,7 +167,8 @@ const PARTITIONS: &str = "\
     FROM part p JOIN pg_catalog.pg_trigger t ON t.tgrelid = p.oid \
     WHERE p.name <> p.root AND NOT t.tgisinternal AND t.tgparentid = 0";
 
-/// Tables with rows in other schemas, without those that are read through a table of this one.
+/// Tables with rows in other schemas, without those that are read through a table of this one. The
+/// chunks of a hypertable are its own, also where their rows are compressed into internal tables.
 const SCHEMAS: &str = "\
     WITH RECURSIVE down (oid) AS ( \
       SELECT c.oid FROM pg_catalog.pg_class c \
@@ -177,11 +178,13 @@ const SCHEMAS: &str = "\
     other AS ( \
       SELECT n.nspname::text AS schema, r.relname::text AS name, \
         sum(pg_catalog.pg_relation_size(c.oid)) AS bytes \
-      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_class r \
-        ON r.oid = coalesce(pg_catalog.pg_partition_root(c.oid), c.oid) \
+      FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_inherits h ON h.inhrelid = c.oid \
+        AND c.relnamespace = pg_catalog.to_regnamespace('_timescaledb_internal') \
+      JOIN pg_catalog.pg_class r \
+        ON r.oid = coalesce(pg_catalog.pg_partition_root(c.oid), h.inhparent, c.oid) \
       JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace \
-      WHERE n.nspname <> $1 AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' \
-        AND c.relkind = 'r' AND pg_catalog.pg_relation_size(c.oid) > 0 \
+      WHERE n.nspname <> $1 AND n.nspname <> 'information_schema' AND n.nspname !~ '^(pg|_timescaledb)_' \
+        AND c.relkind = 'r' AND (h.inhparent IS NOT NULL OR pg_catalog.pg_relation_size(c.oid) > 0) \
         AND NOT EXISTS (SELECT FROM down WHERE down.oid = c.oid) \
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
           WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = r.oid \

@@ -113,6 +113,7 @@ pub(crate) fn unique(indexes: &[RawIndex], created: &[Index]) -> Vec<UniqueIndex
                 origin,
                 fields: terms.chain(rest).collect(),
                 terms: raw.terms.len(),
+                is_table,
                 filter: created.and_then(|index| index.filter.as_ref()).map(|sql| sql.text.clone()),
             });
         }

@@ -38,6 +38,8 @@ pub(crate) struct UniqueIndex {
     pub(crate) fields: Vec<EntryField>,
     /// The number of fields that are terms.
     pub(crate) terms: usize,
+    /// It is the primary key of a table WITHOUT ROWID, whose b-tree is the table's.
+    pub(crate) is_table: bool,
     /// The WHERE of a partial index.
     pub(crate) filter: Option<String>,
 }

@@ -222,10 +222,14 @@ pub(crate) const CHECK_SOURCE: &str =
 pub(crate) const REPAIR_SOURCE: &str =
     "restore a backup, or correct rows and indexes in a copy of the source";
 
+/// Whether SQLite calls a part of the source malformed.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
+}
+
 /// The error for a part of the source that SQLite cannot read.
 pub(crate) fn damage_error(what: &str, error: rusqlite::Error) -> Error {
-    let is_damage = error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt);
-    let failed = match is_damage {
+    let failed = match is_damage(&error) {
         true => format!("{what} is damaged"),
         false => format!("cannot read {what}"),
     };

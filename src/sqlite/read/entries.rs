@@ -35,6 +35,8 @@ pub(crate) struct EntryCheck<'a> {
     pub(crate) digest: Digest,
     /// An entry is not greater than the one before it.
     pub(crate) is_disordered: bool,
+    /// SQLite calls the index malformed.
+    pub(crate) is_malformed: bool,
 }
 
 impl EntryLayout {
@@ -51,7 +53,7 @@ impl EntryLayout {
 
 impl<'a> EntryCheck<'a> {
     pub(crate) fn new(layout: &'a EntryLayout) -> Self {
-        Self { layout, digest: Digest::default(), is_disordered: false }
+        Self { layout, digest: Digest::default(), is_disordered: false, is_malformed: false }
     }
 
     /// Adds an entry with its fields. Returns `None` if its rowid is no integer.

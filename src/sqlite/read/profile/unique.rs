@@ -14,7 +14,7 @@ use crate::schema::expression::Collation;
 use crate::schema::names::quote;
 use crate::sqlite::catalog::model::{FieldOver, UniqueIndex};
 use crate::sqlite::read::btree::index::IndexTree;
-use crate::sqlite::read::chunk_reader::{REPAIR_SOURCE, damage_error};
+use crate::sqlite::read::chunk_reader::{REPAIR_SOURCE, damage_error, is_damage};
 use crate::sqlite::read::collector::{raw, raw_utf16};
 use crate::sqlite::read::entries::{EntryCheck, EntryKey, EntryLayout};
 use crate::sqlite::read::query::{TableQuery, TextEncoding, expressions};
@@ -60,6 +60,8 @@ pub(crate) struct IndexProfile {
     pub(crate) is_disordered: bool,
     /// Its pages could not be read, so SQLite reads it.
     is_left_to_sqlite: bool,
+    /// SQLite calls it malformed.
+    pub(crate) is_malformed: bool,
     /// Why it could not be checked.
     pub(crate) unreadable: Option<String>,
 }
@@ -67,12 +69,13 @@ pub(crate) struct IndexProfile {
 impl IndexProfile {
     /// The entries are the keys of the rows, and no two are equal.
     pub(crate) fn is_sound(&self) -> bool {
-        self.keys == self.entries && !self.is_disordered
+        self.keys == self.entries && !self.is_disordered && !self.is_malformed
     }
 
     fn add_entries(&mut self, check: &EntryCheck<'_>) {
         self.entries += check.digest;
         self.is_disordered |= check.is_disordered;
+        self.is_malformed |= check.is_malformed;
     }
 }
 
@@ -116,7 +119,6 @@ impl UniqueIndexSpec {
         let is_ordered = !query.utf16() && collations.iter().all(is_known);
         let filter = index.filter.as_ref().map_or_else(String::new, |sql| format!(" WHERE {sql}"));
         let (table, name) = (quote(&query.table), quote(&index.name));
-        let is_table = index.fields.len() == index.terms;
         Self {
             what: format!("index {name} of table {table}"),
             layout: EntryLayout {
@@ -127,7 +129,7 @@ impl UniqueIndexSpec {
                 hashed,
             },
             row_fields: row_fields.filter(|_| index.filter.is_none()),
-            tree: if is_table { query.table.clone() } else { index.name.clone() },
+            tree: if index.is_table { query.table.clone() } else { index.name.clone() },
             encoding: query.encoding,
             entries: format!("SELECT {list} FROM {table} INDEXED BY {name}{filter}"),
             keys: format!("SELECT {list} FROM {table} NOT INDEXED{filter}"),
@@ -179,6 +181,11 @@ impl UniqueIndexSpec {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
                 Ok(Some(error.to_string()))
             }
+            // Damage of the index alone: the keys are read without it.
+            Err(error) if sql == self.entries && is_damage(&error) => {
+                check.is_malformed = true;
+                Ok(None)
+            }
             Err(error) => Err(damage_error(&self.what, error).hint(REPAIR_SOURCE)),
         }
     }
@@ -222,7 +229,7 @@ pub(crate) enum IndexPart {
 
 impl IndexPart {
     /// Does the work. `change` locks and changes the profile of the index, and `give` receives more
-    /// work. Errors: the index is damaged so that SQLite cannot read it, or the run was stopped.
+    /// work. Errors: SQLite cannot read the table, or the run was stopped.
     pub(crate) fn run(
         self,
         spec: &UniqueIndexSpec,
