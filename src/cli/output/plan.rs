@@ -219,11 +219,13 @@ app.db -> public
 needs review
   events.at  DATETIME -> text  because
 
-will be dropped first
+will be dropped first, which needs --yes
   table "log" (1,200 rows, 1 by others; 1,199 in the source); restored: owner
-  table "old" (0 rows; not in the source)
-  table "events" (1,200 rows; 1,200 in the source)
   table "ours" (1,200 rows; not in the source)
+  table "old" (0 rows; not in the source)
+
+will be dropped first
+  table "events" (1,200 rows; 1,200 in the source)
 
   table               rows  size (est.)
   events             1,200      34.0 kB

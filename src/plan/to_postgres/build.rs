@@ -81,6 +81,8 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     plan.objects.dropped = dropped;
     let ledger = Ledger::new(inputs.schema, inputs.data_set);
     plan.objects.attached = store::gather(client, &ledger, &plan.objects.dropped)?;
+    let lost = store::still_lost(client, &ledger, &plan.table_names(), &plan.objects.attached)?;
+    plan.left_out.splice(0..0, lost);
     dry_run::run(client, &mut plan)?;
     lost::keep(&catalog.schema, &mut plan);
     plan.tables.iter_mut().for_each(choose_sent_columns);

@@ -62,6 +62,33 @@ pub(crate) fn pending(client: &mut impl GenericClient, ledger: &Ledger) -> Resul
         .collect())
 }
 
+/// The policies and grants of `tables` that earlier runs could not restore, and that are not `attached`
+/// now.
+pub(crate) fn still_lost(
+    client: &mut impl GenericClient,
+    ledger: &Ledger,
+    tables: &HashSet<String>,
+    attached: &AttachedByTable,
+) -> Result<Vec<LeftOut>> {
+    let mut all = Vec::new();
+    for (table, text) in ledger.kept(client, LOST)? {
+        let lost: Vec<Lost> = serde_json::from_str(&text).unwrap_or_default();
+        let is_attached = |lost: &LeftOut| {
+            let list = attached.get(&table).map_or(&[][..], Vec::as_slice);
+            list.iter().any(|one| (one.kind, &one.name) == (lost.kind, &lost.name))
+        };
+        let lost = lost.into_iter().map(|lost| lost.left_out).filter(|lost| !is_attached(lost));
+        let protects = |lost: &LeftOut| {
+            matches!(lost.kind, ObjectKind::RowSecurity | ObjectKind::Policy | ObjectKind::Grant)
+        };
+        all.extend(lost.filter(|lost| protects(lost) && tables.contains(&table)).map(|lost| {
+            let reason = format!("{} (in an earlier run; the ledger keeps it)", lost.reason);
+            lost.because(reason)
+        }));
+    }
+    Ok(all)
+}
+
 /// Drops `objects`, and the ledger if `with_ledger`. The new ledger keeps what was attached to them. It
 /// is lost if the table or view is not `created` again.
 pub(crate) fn drop_and_keep(

@@ -10,8 +10,8 @@ use crate::plan::to_postgres::model::ToPostgres;
 use crate::postgres::attached::restore::protect;
 use crate::postgres::attached::store::{pending, report_lost, restore_kept};
 use crate::postgres::errors::db_error;
-use crate::postgres::ledger::Ledger;
 use crate::postgres::ledger::detail::{FORMAT, LedgerDetail, Omission, State};
+use crate::postgres::ledger::{self, Ledger};
 use crate::report::DataSetReport;
 use crate::run::data_set::to_postgres::PostgresLoad;
 use crate::run::env::RunEnv;
@@ -133,6 +133,8 @@ fn create(
     }
     let (names, mut attached) = (plan.table_names(), pending(&mut transaction, ledger)?);
     attached.retain(|table, _| names.contains(table));
+    // The ledger decides what counts as written by migrate: default privileges open it to nobody.
+    attached.insert(ledger::TABLE.to_owned(), Vec::new());
     protect(&mut transaction, &plan.target_schema, &attached)?;
     let created = json!(CreatedObjects::from_plan(plan, &mut transaction)?);
     let detail = LedgerDetail { created: created.clone(), ..detail.clone() };
