@@ -255,10 +255,9 @@ fn damage(
             FieldOver::Rowid => "+rowid".to_owned(),
             FieldOver::Expression(sql) => format!("+({sql})"),
         };
-        let collation = match field.collation {
-            Collation::NoCase => "NOCASE",
-            Collation::RTrim => "RTRIM",
-            Collation::Binary | Collation::Other(_) => "BINARY",
+        let collation = match &field.collation {
+            Collation::Other(_) => "BINARY",
+            known => known.as_sql(),
         };
         (format!("{over} COLLATE {collation}"), format!("{over} IS NOT NULL"))
     });

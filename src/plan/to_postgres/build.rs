@@ -19,7 +19,7 @@ use crate::plan::to_postgres::{dry_run, preconditions, views};
 use crate::postgres::attached::{AttachedByTable, names, store, summary};
 use crate::postgres::catalog::row_counts;
 use crate::postgres::catalog::target_objects::{self, CatalogObject};
-use crate::postgres::ledger::Ledger;
+use crate::postgres::ledger::{Entry, Ledger};
 use crate::schema::dropped::Dropped;
 use crate::schema::names::quote;
 use crate::schema::{LeftOut, ObjectKind};
@@ -49,10 +49,11 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     preconditions::refuse_own_name(&catalog.schema)?;
     let existing = target_objects::existing(client, inputs.schema)?;
     let planned = PlannedNames::new(&catalog.schema);
-    let scope = preconditions::drop_scope(inputs, client, &excluded)?;
+    let entries = Ledger::entries(client, inputs.schema)?.unwrap_or_default();
+    let scope = preconditions::drop_scope(inputs, &entries, &excluded);
     let (dropped, mut remaining) = scope.split(existing, &planned);
     let source = (&*connection, &catalog.schema);
-    preconditions::check_target(inputs, client, source, (&remaining, &planned))?;
+    preconditions::check_target(inputs, client, source, &entries, (&remaining, &planned))?;
     preconditions::refuse_wide_tables(&catalog.schema)?;
     preconditions::refuse_foreign_partitions(client, inputs.schema, &dropped)?;
 
@@ -86,7 +87,7 @@ pub(crate) fn build_plan(inputs: &PlanInputs<'_>, client: &mut Client) -> Result
     dry_run::run(client, &mut plan)?;
     lost::keep(&catalog.schema, &mut plan);
     plan.tables.iter_mut().for_each(choose_sent_columns);
-    plan.drops = drops(inputs, client, &plan, &scope)?;
+    plan.drops = drops(client, &plan, &scope, &entries)?;
     plan.notes.extend(note_remaining(&remaining));
     let pending = pending_notes(&plan, &plan.objects.attached);
     plan.notes.extend(pending);
@@ -152,13 +153,12 @@ fn choose_sent_columns(table: &mut PlannedTable<ToPostgres>) {
 
 /// The objects that are dropped, without those that others bring with them.
 fn drops(
-    inputs: &PlanInputs<'_>,
     client: &mut Client,
     plan: &Plan<ToPostgres>,
     scope: &DropScope,
+    entries: &[Entry],
 ) -> Result<Vec<Dropped>> {
     let is_view = |name: &str| plan.objects.views.iter().any(|view| view.name == name);
-    let entries = Ledger::entries(client, inputs.schema)?.unwrap_or_default();
     let created = entries.iter().map(|entry| CreatedObjects::read(&entry.detail.created));
     let created: Vec<CreatedObjects> = created.collect();
     let mut drops = Vec::new();
@@ -171,7 +171,7 @@ fn drops(
             dropped.source_rows = planned.map(|table| table.rows);
             dropped.comes_back = planned.is_some();
             let is_ours = created.iter().any(|created| created.has(object));
-            let rows = row_counts::count(client, inputs.schema, &object.name, is_ours)?;
+            let rows = row_counts::count(client, &plan.target_schema, &object.name, is_ours)?;
             (dropped.target_rows, dropped.rows_by_others) = rows;
         } else if object.kind == ObjectKind::View {
             dropped.comes_back = is_view(&object.name);

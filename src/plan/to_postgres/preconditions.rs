@@ -8,7 +8,7 @@ use crate::postgres::catalog::row_counts;
 use crate::postgres::catalog::target_objects::CatalogObject;
 use crate::postgres::errors::db_error;
 use crate::postgres::ledger::detail::State;
-use crate::postgres::ledger::{self, Entry, Ledger};
+use crate::postgres::ledger::{self, Entry};
 use crate::schema::names::quote;
 use crate::schema::{ObjectKind, Schema, Table};
 use crate::sqlite::read::chunk_reader::read_error;
@@ -32,13 +32,13 @@ pub(crate) fn refuse_own_name(schema: &Schema) -> Result<()> {
 /// not `excluded`.
 pub(crate) fn drop_scope(
     inputs: &PlanInputs<'_>,
-    client: &mut Client,
+    entries: &[Entry],
     excluded: &HashSet<String>,
-) -> Result<DropScope> {
-    let entry = Ledger::entry(client, inputs.schema, inputs.data_set)?;
+) -> DropScope {
+    let entry = entries.iter().find(|entry| entry.data_set == inputs.data_set);
     let is_complete = entry.is_some_and(|entry| entry.detail.is_complete());
     let scope = inputs.drop.clone();
-    Ok(if is_complete { scope.without(excluded) } else { scope })
+    if is_complete { scope.without(excluded) } else { scope }
 }
 
 /// Refuses to drop a partitioned table with partitions in other schemas than `schema`.
@@ -76,13 +76,13 @@ pub(crate) fn check_target(
     inputs: &PlanInputs<'_>,
     client: &mut Client,
     source: (&Connection, &Schema),
+    entries: &[Entry],
     (existing, planned): (&[CatalogObject], &PlannedNames),
 ) -> Result<()> {
     if *inputs.drop == DropScope::Everything {
         return Ok(());
     }
     // Earlier runs of this run's own data sets were checked before.
-    let entries = Ledger::entries(client, inputs.schema)?.unwrap_or_default();
     let of_others = |entry: &&Entry| !inputs.data_sets.contains(&entry.data_set.as_str());
     let half = |entry: &&Entry| !entry.detail.is_complete();
     if let Some(entry) = entries.iter().filter(of_others).find(half) {
@@ -117,7 +117,7 @@ pub(crate) fn check_target(
     if row_counts::is_any(client, inputs.schema, &tables)? && !has_rows(source)? {
         return Err(swapped());
     }
-    refuse_conflicts(existing, planned, inputs, &entries)
+    refuse_conflicts(existing, planned, inputs, entries)
 }
 
 /// Whether a table of the source has rows.

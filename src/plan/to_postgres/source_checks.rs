@@ -123,7 +123,7 @@ fn install_interval_length(connection: &Connection) -> rusqlite::Result<()> {
     })
 }
 
-/// Whether two rows, of those that `filter` selects, have the same values of `terms`, which stand for
+/// Whether two rows, of those that `filter` selects, have the same values of `terms`, which denote
 /// the terms of a key and may use [`INTERVAL_LENGTH`]. `false` if the key has a function of the
 /// application.
 pub(crate) fn has_duplicates(

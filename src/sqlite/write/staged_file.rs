@@ -208,8 +208,8 @@ fn rename(from: &Path, to: &Path, replaces: bool) -> io::Result<()> {
     fs::rename(from, to)
 }
 
-/// Gives the file a second name with the current time; `None` if there is no file. It loses the
-/// first name when the new file is renamed to it.
+/// Creates a hard link to the file, whose name has the current time; `None` if there is no file. The
+/// rename of the new file then removes the original name.
 fn keep(path: &Path) -> Result<Option<PathBuf>> {
     loop {
         let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
