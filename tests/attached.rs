@@ -1,9 +1,8 @@
 //! Owner, row-level security, policies, comments and grants of tables that a run drops and creates
 //! again.
 
-use crate::harness::{Database, migrate, psql, server, text};
+use crate::harness::{Database, assert_code, assert_says, migrate, psql, server, text};
 use crate::source::Source;
-use std::process::Output;
 
 /// What is attached to the tables and views of a schema, as one text.
 const ATTACHED: &str = "\
@@ -62,18 +61,6 @@ fn attached(source: &Source) -> (Database, [String; 3]) {
         ),
     );
     (database, roles)
-}
-
-#[track_caller]
-fn assert_code(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "{}", text(output));
-}
-
-#[track_caller]
-fn assert_says(output: &Output, words: &[&str]) {
-    for word in words {
-        assert!(text(output).contains(word), "no {word:?} in\n{}", text(output));
-    }
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! `--clean` and `--drop-all`: what a run drops, and what it leaves.
 
 use crate::back::{Target, back, back_report};
-use crate::harness::{Database, psql, server, sqlite3, sqlite3_script, text};
+use crate::harness::{
+    Database, assert_code, assert_says, psql, server, sqlite3, sqlite3_script, text,
+};
 use crate::source::Source;
-use std::process::Output;
 
 /// A target with rows in the tables `users`, `audit` and `theirs`.
 fn occupied() -> Database {
@@ -23,18 +24,6 @@ fn source() -> Source {
          INSERT INTO users VALUES (1, 'ada'), (2, 'grace'); \
          CREATE TABLE audit (x INT); INSERT INTO audit VALUES (5), (6), (7)",
     )
-}
-
-#[track_caller]
-fn assert_code(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "{}", text(output));
-}
-
-#[track_caller]
-fn assert_says(output: &Output, words: &[&str]) {
-    for word in words {
-        assert!(text(output).contains(word), "no {word:?} in\n{}", text(output));
-    }
 }
 
 /// The rows of `users`, `audit` and `theirs`.

@@ -2,23 +2,11 @@
 
 use crate::back::{Target, back, back_report};
 use crate::harness::{
-    Database, migrate, migrate_command, psql, server, sqlite3, sqlite3_script, text,
+    Database, assert_code, assert_says, migrate, migrate_command, psql, server, sqlite3,
+    sqlite3_script, text,
 };
 use crate::source::Source;
 use crate::terminal::run_on_terminal;
-use std::process::Output;
-
-#[track_caller]
-fn assert_code(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "{}", text(output));
-}
-
-#[track_caller]
-fn assert_says(output: &Output, words: &[&str]) {
-    for word in words {
-        assert!(text(output).contains(word), "no {word:?} in\n{}", text(output));
-    }
-}
 
 const SWAPPED: &str = "the source has no rows, but the target has: are --from and --to swapped?";
 

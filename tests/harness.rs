@@ -92,6 +92,21 @@ pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
 }
 
+/// Asserts the exit code of a run.
+#[track_caller]
+pub fn assert_code(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{}", text(output));
+}
+
+/// Asserts that the outputs of a run have all `words`.
+#[track_caller]
+pub fn assert_says(output: &Output, words: &[&str]) {
+    let text = text(output);
+    for word in words {
+        assert!(text.contains(word), "no {word:?} in\n{text}");
+    }
+}
+
 /// Returns the output of psql for `sql`: unaligned, without headings, values separated by `|`.
 pub fn psql(url: &str, sql: &str) -> String {
     let output = run_psql(url, sql);

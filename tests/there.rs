@@ -1,4 +1,4 @@
-//! SQLite to PostgreSQL: what the schema loses is told in the plan, and refused by `--strict`.
+//! SQLite to PostgreSQL: the plan lists what the schema loses, and `--strict` refuses it.
 
 use crate::harness::{migrate, server, text};
 use crate::source::Source;

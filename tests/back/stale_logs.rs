@@ -5,7 +5,7 @@ use crate::harness::{Database, migrate_command, psql, server, sqlite3, sqlite3_s
 use crate::waiting::wait_until;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 /// The bytes of the WAL or of the journal of a database that has rows.
 fn log(suffix: &str) -> Vec<u8> {
@@ -61,8 +61,8 @@ fn a_stale_log_next_to_a_missing_or_an_empty_target_is_refused_by_name_and_size_
     }
 }
 
-#[test]
-fn a_log_that_appears_during_the_run_keeps_the_new_file_from_its_final_name() {
+/// A run that writes its new file.
+fn writing() -> (Database, Target, Child) {
     let (database, target) = (server(), Target::new());
     psql(
         &database.url,
@@ -74,6 +74,12 @@ fn a_log_that_appears_during_the_run_keeps_the_new_file_from_its_final_name() {
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let partial = next_to(&target.path, ".migrate-partial");
     wait_until("the run writes", || partial.exists());
+    (database, target, child)
+}
+
+#[test]
+fn a_log_that_appears_during_the_run_keeps_the_new_file_from_its_final_name() {
+    let (_database, target, child) = writing();
     let (path, bytes) = (next_to(&target.path, "-wal"), log("-wal"));
     fs::write(&path, &bytes).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -85,17 +91,7 @@ fn a_log_that_appears_during_the_run_keeps_the_new_file_from_its_final_name() {
 
 #[test]
 fn a_database_that_appears_during_the_run_is_not_replaced() {
-    let (database, target) = (server(), Target::new());
-    psql(
-        &database.url,
-        "CREATE TABLE event (id int, body text); \
-        INSERT INTO event SELECT g, repeat(md5(g::text), 30) FROM generate_series(1, 20000) g",
-    );
-    let mut command = migrate_command();
-    command.args(["database", "--from", &database.url, "--to"]).arg(&target.path);
-    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let partial = next_to(&target.path, ".migrate-partial");
-    wait_until("the run writes", || partial.exists());
+    let (_database, target, child) = writing();
     sqlite3_script(&target.path, "CREATE TABLE own (v); INSERT INTO own VALUES (1)");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));

@@ -1,7 +1,7 @@
 //! Which data sets are moved from where to where, and in which order.
 
-use super::tree::{FIRST, SECOND, Tree, assert_code, assert_says, url};
-use crate::harness::{Database, psql, server, sqlite3, sqlite3_script};
+use super::tree::{FIRST, SECOND, Tree, url};
+use crate::harness::{Database, assert_code, assert_says, psql, server, sqlite3, sqlite3_script};
 use crate::waiting::wait_until;
 use std::fs;
 use std::process::Stdio;

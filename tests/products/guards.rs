@@ -1,7 +1,7 @@
 //! Who may run, and what must not be running.
 
-use super::tree::{Tree, assert_code, assert_says, is_root, url};
-use crate::harness::{Database, psql, run_psql, server, text};
+use super::tree::{Tree, is_root, url};
+use crate::harness::{Database, assert_code, assert_says, psql, run_psql, server, text};
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};

@@ -1,7 +1,7 @@
 //! The last step: the provider's switch.
 
-use super::tree::{Tree, assert_code, assert_says, is_root, url};
-use crate::harness::{psql, server};
+use super::tree::{Tree, is_root, url};
+use crate::harness::{assert_code, assert_says, psql, server};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 

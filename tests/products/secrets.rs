@@ -1,7 +1,7 @@
 //! Passwords of a configuration: opened in all forms, and never emitted.
 
-use super::tree::{Tree, assert_code, assert_says, url};
-use crate::harness::{migrate_command, server, text};
+use super::tree::{Tree, url};
+use crate::harness::{assert_code, assert_says, migrate_command, server, text};
 use std::fs::{self, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;

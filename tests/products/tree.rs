@@ -164,17 +164,3 @@ pub(crate) fn url(url: &str, schema: Option<&str>) -> String {
         None => format!("\"{url}\""),
     }
 }
-
-#[track_caller]
-pub(crate) fn assert_code(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "{}", crate::harness::text(output));
-}
-
-/// Asserts that an output contains all of `words`.
-#[track_caller]
-pub(crate) fn assert_says(output: &Output, words: &[&str]) {
-    let text = crate::harness::text(output);
-    for word in words {
-        assert!(text.contains(word), "\"{word}\" is not in:\n{text}");
-    }
-}

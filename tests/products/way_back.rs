@@ -1,7 +1,7 @@
 //! From PostgreSQL to the products' SQLite files.
 
-use super::tree::{Tree, assert_code, assert_says, url};
-use crate::harness::{psql, server, sqlite3, sqlite3_script};
+use super::tree::{Tree, url};
+use crate::harness::{assert_code, assert_says, psql, server, sqlite3, sqlite3_script};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

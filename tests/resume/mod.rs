@@ -9,7 +9,9 @@ mod lost;
 mod old_ledger;
 mod sessions;
 
-use crate::harness::{Database, migrate_command, psql, sqlite3, sqlite3_script, text};
+use crate::harness::{
+    Database, assert_code, assert_says, migrate_command, psql, sqlite3, sqlite3_script, text,
+};
 use crate::waiting::{holds, wait_for_a_lock, wait_until};
 use postgres::{Client, NoTls};
 use std::path::{Path, PathBuf};
@@ -104,16 +106,6 @@ fn hold_the_verdict(url: &str) -> Client {
 fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
-}
-
-fn assert_code(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "{}", text(output));
-}
-
-fn assert_says(output: &Output, words: &[&str]) {
-    for word in words {
-        assert!(text(output).contains(word), "no {word:?} in\n{}", text(output));
-    }
 }
 
 /// Asserts a good verdict, and by queries to both databases that everything arrived.
